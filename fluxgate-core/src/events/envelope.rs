@@ -1,0 +1,35 @@
+use std::borrow::Cow;
+
+use super::{Event, OrderReserved, SaleOpened};
+
+/// The header that names a record's event type.
+pub const CE_TYPE: &str = "ce_type";
+
+/// One Kafka header: its name and its text.
+pub type Header = (&'static str, Cow<'static, str>);
+
+/// The headers of an event: the CloudEvents 1.0 attributes in Kafka's binary mode.
+///
+/// All of them follow from the event itself, so an event published twice is the same record twice.
+pub fn headers(event: &Event) -> [Header; 6] {
+    let (ce_type, ce_id, ce_time) = match event {
+        Event::SaleOpened(sale) => (
+            SaleOpened::TYPE,
+            format!("{}:{}", sale.product_id, sale.epoch),
+            sale.opens_at,
+        ),
+        Event::OrderReserved(order) => (
+            OrderReserved::TYPE,
+            order.order_id.to_string(),
+            order.placed_at,
+        ),
+    };
+    [
+        ("ce_specversion", "1.0".into()),
+        ("ce_id", ce_id.into()),
+        ("ce_source", "/fluxgate/ingest-api".into()),
+        (CE_TYPE, ce_type.into()),
+        ("ce_time", ce_time.to_string().into()),
+        ("content-type", "application/json".into()),
+    ]
+}

@@ -1,0 +1,62 @@
+//! Newtypes that are parsed once, at the border, and valid ever after.
+
+mod idempotency_key;
+mod order_id;
+mod product_id;
+mod quantity;
+mod tag;
+mod user_id;
+
+pub use idempotency_key::IdempotencyKey;
+pub use order_id::OrderId;
+pub use product_id::ProductId;
+pub use quantity::{Quantity, Total};
+pub use tag::Tag;
+pub use user_id::UserId;
+
+/// Why a value was refused. The message names the field and what it may hold; it never repeats
+/// the value, which can be 10 kB of anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(pub(crate) &'static str);
+
+/// The traits that all textual ids share: borrow as `str`, print, read from JSON, write to JSON.
+macro_rules! textual_id {
+    ($name:ident) => {
+        impl $name {
+            /// The text as it was accepted.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::ids::Invalid;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::parse(text)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = $crate::ids::Invalid;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                Self::parse(&text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0.into()
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+use textual_id;

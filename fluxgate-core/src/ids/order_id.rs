@@ -1,0 +1,115 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::{Uuid, Variant};
+
+use super::{IdempotencyKey, Invalid, ProductId, Tag, UserId};
+
+/// The id of an order: a UUIDv8 that is *derived*, never drawn.
+///
+/// ```text
+/// 48 bits  when the sale opened, Unix ms     ┐ these three name the sale
+///  4 bits  version 8                         │
+/// 12 bits  tag of the product                ┘
+///  2 bits  variant 10
+/// 62 bits  SHA-256 over product, user and key, each preceded by its length (u32, big endian)
+/// ```
+///
+/// The same buyer asking the same thing again gets the same id, so PostgreSQL's primary key keeps
+/// "one key, one order" even after Redis has lost everything. The id alone tells where in Redis
+/// the order's record lies, and partitions by date can prune by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "Uuid", into = "Uuid")]
+pub struct OrderId(Uuid);
+
+const MS_BITS: u32 = 48;
+const VERSION: u128 = 8;
+const VARIANT: u128 = 0b10;
+const HASH_MASK: u64 = u64::MAX >> 2;
+
+impl OrderId {
+    /// Derives the id of the order that `user` asks for with `key` in the sale of `product` that
+    /// opened at `opened_at_ms` (Unix time; only the low 48 bits count, enough until the year 10889).
+    pub fn derive(
+        product: &ProductId,
+        tag: Tag,
+        opened_at_ms: i64,
+        user: &UserId,
+        key: &IdempotencyKey,
+    ) -> Self {
+        let mut hasher = Sha256::new();
+        for part in [product.as_str(), user.as_str(), key.as_str()] {
+            let length = u32::try_from(part.len()).expect("ids are at most 255 bytes long");
+            hasher.update(length.to_be_bytes());
+            hasher.update(part.as_bytes());
+        }
+        let digest = hasher.finalize();
+        let hash = u64::from_be_bytes(
+            digest[..8]
+                .try_into()
+                .expect("a SHA-256 digest has 32 bytes"),
+        );
+
+        let opened = opened_at_ms.cast_unsigned() & ((1 << MS_BITS) - 1);
+        Self(Uuid::from_u128(
+            u128::from(opened) << 80
+                | VERSION << 76
+                | u128::from(tag.bits()) << 64
+                | VARIANT << 62
+                | u128::from(hash & HASH_MASK),
+        ))
+    }
+
+    /// The tag of the product it was ordered in.
+    pub fn tag(self) -> Tag {
+        let bits = (self.0.as_u128() >> 64) & 0x0fff;
+        Tag::from_bits(u16::try_from(bits).expect("12 bits fit into 16"))
+    }
+
+    /// When its sale opened, Unix time in milliseconds.
+    pub fn opened_at_ms(self) -> i64 {
+        i64::try_from(self.0.as_u128() >> 80).expect("48 bits fit into 63")
+    }
+
+    /// The plain UUID, for stores that have a type for it.
+    pub fn as_uuid(self) -> Uuid {
+        self.0
+    }
+}
+
+impl TryFrom<Uuid> for OrderId {
+    type Error = Invalid;
+
+    /// # Errors
+    /// When the UUID is not of version 8 and the RFC 9562 variant: no order has such an id.
+    fn try_from(uuid: Uuid) -> Result<Self, Invalid> {
+        if uuid.get_version_num() == 8 && uuid.get_variant() == Variant::RFC4122 {
+            Ok(Self(uuid))
+        } else {
+            Err(Invalid("orderId must be a UUID of version 8"))
+        }
+    }
+}
+
+impl std::str::FromStr for OrderId {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let uuid =
+            Uuid::try_parse(text).map_err(|_| Invalid("orderId must be a UUID of version 8"))?;
+        Self::try_from(uuid)
+    }
+}
+
+impl From<OrderId> for Uuid {
+    fn from(id: OrderId) -> Uuid {
+        id.0
+    }
+}
+
+impl fmt::Display for OrderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}

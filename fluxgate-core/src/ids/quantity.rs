@@ -1,0 +1,90 @@
+use serde::{Deserialize, Serialize};
+
+use super::Invalid;
+
+/// Units in one order: 1-1,000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "i64")]
+pub struct Quantity(u16);
+
+impl Quantity {
+    /// A single unit, what an order asks for when it does not say.
+    pub const ONE: Self = Self(1);
+
+    /// The number of units.
+    pub fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl TryFrom<i64> for Quantity {
+    type Error = Invalid;
+
+    fn try_from(units: i64) -> Result<Self, Invalid> {
+        match u16::try_from(units) {
+            Ok(units @ 1..=1_000) => Ok(Self(units)),
+            _ => Err(Invalid("quantity must be a whole number from 1 to 1000")),
+        }
+    }
+}
+
+impl From<Quantity> for i64 {
+    fn from(quantity: Quantity) -> i64 {
+        quantity.0.into()
+    }
+}
+
+/// Units in one sale: 1-1,000,000,000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "i64")]
+pub struct Total(u32);
+
+impl Total {
+    /// The number of units.
+    pub fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl TryFrom<i64> for Total {
+    type Error = Invalid;
+
+    fn try_from(units: i64) -> Result<Self, Invalid> {
+        match u32::try_from(units) {
+            Ok(units @ 1..=1_000_000_000) => Ok(Self(units)),
+            _ => Err(Invalid(
+                "quantity of a sale must be a whole number from 1 to 1000000000",
+            )),
+        }
+    }
+}
+
+impl From<Total> for i64 {
+    fn from(total: Total) -> i64 {
+        total.0.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Quantity, Total};
+
+    #[test]
+    fn quantities_outside_their_range_are_refused() {
+        for bad in [i64::MIN, -1, 0, 1_001, 65_537, i64::MAX] {
+            assert!(Quantity::try_from(bad).is_err(), "{bad}");
+        }
+        for bad in [i64::MIN, -1, 0, 1_000_000_001, 4_294_967_297, i64::MAX] {
+            assert!(Total::try_from(bad).is_err(), "{bad}");
+        }
+        assert_eq!(Quantity::try_from(1_000).unwrap().get(), 1_000);
+        assert_eq!(Total::try_from(1_000_000_000).unwrap().get(), 1_000_000_000);
+    }
+
+    #[test]
+    fn json_numbers_must_be_whole() {
+        for bad in ["1.5", "1.0", "1e2", "\"1\"", "true", "99999999999999999999"] {
+            assert!(serde_json::from_str::<Quantity>(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The endpoints that operators and load balancers ask: `/livez`, `/readyz`, `/health`, `/metrics`.
+//!
+//! Probes read what the service's own loops last noted; a probe never calls a store itself.
+
+mod readiness;
+mod routes;
+
+pub use readiness::{Check, Need, Readiness};
+pub use routes::routes;

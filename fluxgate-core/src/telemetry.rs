@@ -1,0 +1,21 @@
+//! Logs: who may write what, and how it looks.
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::prelude::*;
+
+use crate::settings::{LogFormat, LogSettings, refuse};
+
+/// Sets up the process's log on stderr. Call once, first thing in `main`.
+pub fn init(settings: &LogSettings) {
+    let filter =
+        EnvFilter::try_new(&settings.rust_log).unwrap_or_else(|error| refuse("RUST_LOG", error));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match settings.log_format {
+        LogFormat::Pretty => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .init();
+}
