@@ -1,0 +1,47 @@
+-- Claims a sale: the first caller wins, every later one is told whether it asked for the same.
+-- The sale takes no orders yet: its opening event waits in the outbox, and clear.lua opens the
+-- sale once that event is on Kafka.
+--
+-- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash
+-- ARGV  1 product id
+--       2 total units
+--       3 opening time, Unix ms (also inside KEYS[2])
+--       4 opening time as asked for, Unix ms, '' = none asked
+--       5 closing time, Unix ms, '' = none
+--       6 units per user, '' = no limit
+--       7 Kafka partition
+-- Returns one of
+--   {'claimed'}    the sale is new and ours to publish
+--   {'same'}       it exists with these facts (published or not)
+--   {'different'}  it exists with other facts
+--   {'taken'}      another sale of the same tag opened in this millisecond: try the next one
+assert(#KEYS == 4 and #ARGV == 7, 'open_sale.lua takes 4 keys and 7 arguments')
+local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local product, total, opens_at, asked_opens_at, closes_at, user_limit, partition =
+  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+
+local known = redis.call('HMGET', sale, 'total', 'asked_opens_at', 'opens_at', 'closes_at', 'user_limit')
+if known[1] then
+  local same_opening = known[2] == asked_opens_at or known[3] == asked_opens_at
+  if known[1] == total and same_opening and known[4] == closes_at and known[5] == user_limit then
+    return { 'same' }
+  end
+  return { 'different' }
+end
+
+-- An order id names its sale by tag and opening time alone, so no two sales may share both.
+local owner = redis.call('HGET', orders, '')
+if owner and owner ~= product then
+  return { 'taken' }
+end
+
+-- The empty field keeps both hashes alive while they hold nothing: a key that comes into being in
+-- the middle of a sale makes scripts fail while a Cluster moves its slot.
+redis.call('XADD', outbox, '1-0', 'opens', product)
+redis.call('HSET', orders, '', product)
+redis.call('HSET', users, '', 0)
+redis.call('HSET', sale,
+  'state', 'opening', 'epoch', 1, 'seq', 0, 'total', total, 'remaining', total,
+  'opens_at', opens_at, 'asked_opens_at', asked_opens_at, 'closes_at', closes_at,
+  'user_limit', user_limit, 'partition', partition)
+return { 'claimed' }

@@ -1,0 +1,26 @@
+-- One page of what waits in the outbox, oldest first, with all that is needed to publish it again.
+--
+-- KEYS  1 sale hash  2 orders hash  3 outbox stream
+-- ARGV  1 start of the page: '-', or '(' and the last entry id of the page before
+--       2 end of the page: the highest entry id wanted
+--       3 most entries on the page
+-- Returns {epoch, seq, waiting, entries}
+--   epoch, seq  the highest number given out so far ({0, 0} for a sale this Redis does not have)
+--   waiting     how many entries the outbox holds
+--   entries     {entry id, order id, record} each; both '' for the opening of the sale, and
+--               the record '' where Redis has lost it
+assert(#KEYS == 3 and #ARGV == 3, 'pending.lua takes 3 keys and 3 arguments')
+local sale, orders, outbox = KEYS[1], KEYS[2], KEYS[3]
+
+local numbers = redis.call('HMGET', sale, 'epoch', 'seq')
+local page = redis.call('XRANGE', outbox, ARGV[1], ARGV[2], 'COUNT', ARGV[3])
+local entries = {}
+for i, entry in ipairs(page) do
+  local id, kind, value = entry[1], entry[2][1], entry[2][2]
+  if kind == 'order' then
+    entries[i] = { id, value, redis.call('HGET', orders, value) or '' }
+  else
+    entries[i] = { id, '', '' }
+  end
+end
+return { tonumber(numbers[1] or 0), tonumber(numbers[2] or 0), redis.call('XLEN', outbox), entries }

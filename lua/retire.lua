@@ -1,0 +1,23 @@
+-- Lets the keys of a closed sale expire once nothing of it waits in the outbox any more.
+--
+-- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash
+-- ARGV  1 how long to keep them after closing, ms
+-- Returns 1 when the keys will expire (or are gone), 0 while the sale can sell or has entries waiting
+assert(#KEYS == 4 and #ARGV == 1, 'retire.lua takes 4 keys and 1 argument')
+
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  return 1
+end
+local closes_at = tonumber(redis.call('HGET', KEYS[1], 'closes_at'))
+if not closes_at then
+  return 0
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if now < closes_at or redis.call('XLEN', KEYS[3]) > 0 then
+  return 0
+end
+for i = 1, #KEYS do
+  redis.call('PEXPIREAT', KEYS[i], closes_at + ARGV[1])
+end
+return 1
