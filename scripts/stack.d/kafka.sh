@@ -1,0 +1,101 @@
+# Kafka: one KRaft node, broker and controller in one process.
+# shellcheck shell=bash
+
+readonly kafka_version=4.1.0
+readonly kafka_home=$repo/.local/kafka-$kafka_version
+
+kafka_is_installed() {
+  [[ -d $kafka_home ]]
+}
+
+# Kafka and what it needs, with checked checksums, moved into place only when complete.
+install_kafka() (
+  mkdir -p "$repo/.local"
+  exec {install_lock}>"$repo/.local/install.lock"
+  flock -w 600 "$install_lock" || fail "another install of Kafka has been running for 600 s"
+  ! kafka_is_installed || exit 0
+  say "fetching Kafka $kafka_version from Maven Central"
+  unfinished=$(mktemp -d "$kafka_home.XXXXXX")
+  trap 'rm -rf "$unfinished"' EXIT
+  MAVEN_OPTS="${MAVEN_OPTS-} -XX:-UsePerfData" timeout 900 \
+    mvn -B -q -ntp -C -Dstyle.color=never -f "$here/stack.d/kafka/pom.xml" dependency:copy-dependencies \
+    -Dkafka.version="$kafka_version" -DoutputDirectory="$unfinished" >&2 </dev/null ||
+    fail "Maven could not fetch Kafka"
+  chmod 755 "$unfinished"
+  mv -T "$unfinished" "$kafka_home"
+)
+
+kafka_marker() {
+  echo "$STACK_DIR/kafka/server.properties"
+}
+
+kafka_prepare() {
+  local folder=$STACK_DIR/kafka
+  mkdir -p "$folder/tmp"
+  cat >"$folder/server.properties" <<CONF
+process.roles=broker,controller
+node.id=1
+listeners=BROKER://127.0.0.1:$KAFKA_PORT,CONTROLLER://127.0.0.1:$KAFKA_CONTROLLER_PORT
+advertised.listeners=BROKER://127.0.0.1:$KAFKA_PORT,CONTROLLER://127.0.0.1:$KAFKA_CONTROLLER_PORT
+listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=BROKER
+controller.listener.names=CONTROLLER
+controller.quorum.bootstrap.servers=127.0.0.1:$KAFKA_CONTROLLER_PORT
+log.dirs=data
+
+# Topics are made by \`inventory-worker migrate\`, never by a typing error.
+auto.create.topics.enable=false
+
+# One node: nothing to replicate to, and no second member worth waiting for.
+group.initial.rebalance.delay.ms=0
+offsets.topic.num.partitions=4
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+
+# A quarter of a gigabyte of heap goes to compaction otherwise.
+log.cleaner.dedupe.buffer.size=16777216
+CONF
+  [[ -e $folder/formatted ]] || kafka_format
+}
+
+kafka_format() {
+  local cluster_id
+  cluster_id=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_')
+  cd "$STACK_DIR/kafka"
+  rm -rf data
+  kafka_command kafka.tools.StorageTool format --standalone -t "${cluster_id%==}" -c "$(kafka_marker)"
+  "${command[@]}" </dev/null >>stdout 2>&1
+  touch formatted
+}
+
+kafka_launch() {
+  kafka_command kafka.Kafka "$(kafka_marker)"
+  cd "$STACK_DIR/kafka"
+  launch "$STACK_DIR/kafka.pid" stdout "${command[@]}"
+}
+
+# kafka_command <main class> <arguments...>: sets `command`.
+# Native libraries are unpacked into the stack's folder, and no performance data is left in /tmp.
+kafka_command() {
+  command=("$(java_program)" -Xms512m -Xmx768m -XX:+UseG1GC -XX:-UsePerfData
+    -Djava.io.tmpdir="$STACK_DIR/kafka/tmp" -Djava.awt.headless=true
+    -Dlog4j2.configurationFile="$here/stack.d/kafka/log4j2.xml" -Dfluxgate.log="$STACK_DIR/kafka.log"
+    -cp "$kafka_home/*" "$@")
+}
+
+# Its own protocol: an open port alone comes before it can serve. Bounded from outside, because a paused broker
+# accepts connections and never answers.
+kafka_answers() {
+  timeout 2 bash "$here/stack.d/kafka/ping" "$KAFKA_PORT"
+}
+
+kafka_stopped() { :; }
+
+kafka_remove() {
+  rm -rf "$STACK_DIR/kafka" "$STACK_DIR"/kafka.log*
+}

@@ -1,0 +1,44 @@
+# Installing what is missing: Debian packages, and Kafka's jars from Maven Central.
+# shellcheck shell=bash
+
+# One Debian package per line.
+missing_packages() {
+  redis_program >/dev/null || echo redis-tools
+  postgres_programs >/dev/null || echo postgresql
+  java_program >/dev/null || echo default-jre-headless
+  kafka_is_installed || command -v mvn >/dev/null || echo maven
+  command -v make >/dev/null || echo make
+  command -v cc >/dev/null || printf '%s\n' gcc libc6-dev
+  command -v c++ >/dev/null || echo g++
+  has_zlib_headers || echo zlib1g-dev
+}
+
+install_missing() {
+  local packages
+  mapfile -t packages < <(missing_packages)
+  if ((${#packages[@]})); then
+    install_packages "${packages[@]}"
+    mapfile -t packages < <(missing_packages)
+    ((${#packages[@]} == 0)) || fail "installed, but still not usable: ${packages[*]}"
+  fi
+  kafka_is_installed || install_kafka
+}
+
+install_packages() {
+  local installer=$here/stack.d/apt-install
+  if ! command -v apt-get >/dev/null; then
+    fail "this system has no apt-get; please install what Debian calls: $*" \
+      "(Redis 7, PostgreSQL 15, Java 17, Maven, a C and C++ compiler with make and zlib's headers)"
+  fi
+  say "installing Debian packages: $*"
+  if ((EUID == 0)); then
+    bash "$installer" "$@"
+  elif sudo -n true 2>/dev/null; then
+    sudo -n bash "$installer" "$@"
+  else
+    fail "packages are missing and only root can install them; run this once, then try again:"$'\n'"  $(
+      printf 'sudo bash %q' "$installer"
+      printf ' %q' "$@"
+    )"
+  fi
+}

@@ -1,0 +1,109 @@
+# PostgreSQL with its own durability settings, for one user `fluxgate` who owns the database `fluxgate`.
+# shellcheck shell=bash
+
+# PostgreSQL refuses to run as root: then its data lies with Debian's user postgres, outside of the clone, which he may
+# not be able to enter, and $STACK_DIR/postgres is a link to it. In /var/tmp, because /tmp may be memory.
+readonly postgres_home=$STACK_DIR/postgres
+
+postgres_data() {
+  echo "$(realpath -m "$postgres_home")/data"
+}
+
+postgres_marker() {
+  postgres_data
+}
+
+# Runs a command as the owner of the data; setpriv execs in place.
+as_postgres=()
+if ((EUID == 0)); then
+  as_postgres=(setpriv --reuid=postgres --regid=postgres --init-groups --)
+fi
+
+postgres_prepare() {
+  if [[ ! -e $postgres_home ]]; then
+    [[ ! -L $postgres_home ]] ||
+      fail "PostgreSQL's data in $(readlink "$postgres_home") is gone; scripts/stack down makes room for a new stack"
+    postgres_make_home
+  fi
+  [[ -d $(postgres_data) ]] || postgres_create
+  postgres_clear_leftovers
+}
+
+postgres_make_home() {
+  local folder
+  if ((EUID == 0)); then
+    folder=$(mktemp -d /var/tmp/fluxgate-postgres.XXXXXX)
+    ln -s "$folder" "$postgres_home"
+    chown postgres:postgres "$folder"
+  else
+    mkdir -m 700 "$postgres_home"
+  fi
+}
+
+# A new database, moved into place only when complete. No unix socket, so no path can be too long for one; no shared
+# memory files outside of the data folder.
+postgres_create() {
+  local programs new
+  programs=$(postgres_programs)
+  cd "$postgres_home"
+  new=$(realpath .)/new
+  rm -rf "$new"
+  "${as_postgres[@]}" "$programs/initdb" -D "$new" -U postgres --encoding=UTF8 --no-locale --auth=reject
+  cat >>"$new/postgresql.conf" <<CONF
+listen_addresses = '127.0.0.1'
+port = $POSTGRES_PORT
+unix_socket_directories = ''
+max_connections = 200
+dynamic_shared_memory_type = mmap
+CONF
+  echo 'host all fluxgate 127.0.0.1/32 trust' >"$new/pg_hba.conf"
+  "${as_postgres[@]}" "$programs/postgres" --single -D "$new" postgres <<SQL
+CREATE ROLE fluxgate LOGIN CREATEDB IN ROLE pg_monitor;
+CREATE DATABASE fluxgate OWNER fluxgate;
+SQL
+  mv -T "$new" "$(postgres_data)"
+}
+
+# The shared memory segment that a postmaster noted in postmaster.pid, if it still exists.
+postgres_segment() {
+  local noted
+  noted=$(sed -n '7s/.* //p' "$(postgres_data)/postmaster.pid" 2>/dev/null)
+  [[ $noted ]] && awk -v id="$noted" '$2 == id { print $2, $7 }' /proc/sysvipc/shm
+}
+
+# A killed postmaster leaves its lock file, and for a moment its children, which are still attached to its shared
+# memory. Without them the lock file means nothing, whoever has its pid today.
+postgres_clear_leftovers() {
+  local deadline=$((SECONDS + 30)) segment attached
+  while read -r segment attached < <(postgres_segment) && ((attached > 0)); do
+    ((SECONDS < deadline)) || fail "processes of a killed PostgreSQL have not ended within 30 s"
+    sleep 0.05
+  done
+  [[ ! ${segment-} ]] || ipcrm -m "$segment" || true
+  rm -f "$(postgres_data)/postmaster.pid"
+}
+
+postgres_launch() {
+  cd "$postgres_home"
+  launch "$STACK_DIR/postgres.pid" "$STACK_DIR/postgres.log" \
+    "${as_postgres[@]}" "$(postgres_programs)/postgres" -D "$(postgres_data)"
+}
+
+postgres_answers() {
+  [[ $(timeout 2 "$(postgres_programs)/psql" -X -A -t -q -c 'SELECT 1' "$(postgres_url)" 2>/dev/null) == 1 ]]
+}
+
+postgres_url() {
+  echo "postgres://fluxgate@127.0.0.1:$POSTGRES_PORT/fluxgate"
+}
+
+postgres_stopped() {
+  postgres_clear_leftovers
+}
+
+postgres_remove() {
+  if [[ -L $postgres_home ]]; then
+    rm -rf "$(readlink "$postgres_home")"
+  fi
+  rm -rf "$postgres_home"
+}

@@ -1,0 +1,48 @@
+# Programs that outlive this shell, known by their pid files.
+# shellcheck shell=bash
+
+# launch <pid file> <log file> <command...>
+# In a session of its own, so that neither Ctrl-C nor the end of `make` reaches it. setsid and setpriv exec in place:
+# the pid is the program's own.
+launch() {
+  local pid_file=$1 log_file=$2
+  shift 2
+  setsid "$@" </dev/null >>"$log_file" 2>&1 {lock_fd}>&- &
+  echo $! >"$pid_file"
+}
+
+# is_running <pid file> <argument>
+# A pid alone proves nothing: it may have been given to another program since. Ours carries <argument> in its command
+# line; a zombie has none.
+is_running() {
+  local pid command_line
+  pid=$(cat "$1" 2>/dev/null) && [[ $pid ]] || return 1
+  command_line=$(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") || return 1
+  [[ $command_line == *" $2 "* || $command_line == *" $2" ]]
+}
+
+# gone_within <seconds> <pid file> <argument>
+gone_within() {
+  local deadline=$((SECONDS + $1))
+  while is_running "$2" "$3"; do
+    ((SECONDS < deadline)) || return 1
+    sleep 0.05
+  done
+}
+
+# terminate <pid file> <argument> <signal> <seconds>
+# Asks with <signal>, insists after <seconds>. CONT, because a paused program hears nothing.
+terminate() {
+  local pid_file=$1 argument=$2 signal=$3 seconds=$4 pid
+  if is_running "$pid_file" "$argument"; then
+    pid=$(cat "$pid_file")
+    kill -s "$signal" "$pid" || true
+    kill -s CONT "$pid" || true
+    if ! gone_within "$seconds" "$pid_file" "$argument"; then
+      say "$argument: still there $seconds s after SIG$signal, killing it"
+      kill -s KILL "$pid" || true
+      gone_within 10 "$pid_file" "$argument" || fail "process $pid ($argument) does not end"
+    fi
+  fi
+  rm -f "$pid_file"
+}

@@ -1,0 +1,38 @@
+# Redis as in production: every write in the append-only file within a second, nothing evicted, no snapshots.
+# shellcheck shell=bash
+
+redis_marker() {
+  echo "$STACK_DIR/redis/redis.conf"
+}
+
+redis_prepare() {
+  local folder=$STACK_DIR/redis
+  mkdir -p "$folder"
+  ln -sfn "$(redis_program)" "$folder/redis-server"
+  cat >"$folder/redis.conf" <<CONF
+bind 127.0.0.1
+port $REDIS_PORT
+appendonly yes
+appendfsync everysec
+save ""
+maxmemory-policy noeviction
+# the path of this file, by which the process is known
+proc-title-template "{title} {config-file}"
+CONF
+}
+
+# Starts in its folder: that is where Redis keeps its data.
+redis_launch() (
+  cd "$STACK_DIR/redis"
+  launch "$STACK_DIR/redis.pid" "$STACK_DIR/redis.log" ./redis-server "$(redis_marker)"
+)
+
+redis_answers() {
+  [[ $(timeout 2 redis-cli -h 127.0.0.1 -p "$REDIS_PORT" ping 2>/dev/null) == PONG ]]
+}
+
+redis_stopped() { :; }
+
+redis_remove() {
+  rm -rf "$STACK_DIR/redis"
+}

@@ -1,0 +1,136 @@
+# What can be done with a stack. Each store brings, under its own name:
+#   _prepare   makes data and configuration where missing
+#   _launch    starts the server and writes its pid file
+#   _marker    the argument by which its process is recognised
+#   _answers   whether it answers a real request
+#   _stopped   deals with what a killed server leaves behind
+#   _remove    removes its data
+# shellcheck shell=bash
+
+readonly stores=(redis kafka postgres)
+readonly -A answer_seconds=([redis]=60 [kafka]=120 [postgres]=60)
+# PostgreSQL would wait for every client to leave when told TERM.
+readonly -A stop_signal=([redis]=TERM [kafka]=TERM [postgres]=INT)
+readonly stop_seconds=30
+
+stack_up() {
+  lock_stack
+  install_missing
+  choose_ports
+  for_each_store start_store
+  stack_addresses >"$STACK_DIR/env.new"
+  mv "$STACK_DIR/env.new" "$STACK_DIR/env"
+  stack_status >&2
+}
+
+# Removes by name what `up` made, and the folder only if nothing else is in it.
+stack_down() {
+  [[ -d $STACK_DIR ]] || return 0
+  lock_stack
+  for_each_store stop_store
+  for_each_store remove_store
+  rm -f "$STACK_DIR"/{ports,env}{,.new} "$STACK_DIR/lock"
+  rmdir "$STACK_DIR" 2>/dev/null || say "kept $STACK_DIR: there are other files in it"
+}
+
+stack_start() {
+  lock_stack
+  install_missing
+  choose_ports
+  start_store "$1"
+}
+
+stack_stop() {
+  [[ -d $STACK_DIR ]] || return 0
+  lock_stack
+  stop_store "$1"
+}
+
+stack_env() {
+  [[ -e $STACK_DIR/env ]] || fail "no stack in $STACK_DIR; scripts/stack up starts one"
+  cat "$STACK_DIR/env"
+}
+
+stack_addresses() {
+  printf '%s=%q\n' \
+    REDIS_URL "redis://127.0.0.1:$REDIS_PORT" \
+    KAFKA_BROKERS "127.0.0.1:$KAFKA_PORT" \
+    DATABASE_URL "$(postgres_url)" \
+    STACK_DIR "$STACK_DIR"
+}
+
+stack_status() {
+  local store port state result=0
+  [[ -e $STACK_DIR/ports ]] || fail "no stack in $STACK_DIR"
+  read_ports
+  for store in "${stores[@]}"; do
+    port=${store^^}_PORT
+    if ! store_runs "$store"; then
+      state=stopped
+    elif "$store"_answers; then
+      state="answers, pid $(<"$STACK_DIR/$store.pid")"
+    else
+      state="runs without answering, pid $(<"$STACK_DIR/$store.pid")"
+    fi
+    [[ $state == answers* ]] || result=1
+    printf '%-9s 127.0.0.1:%s  %s\n' "$store" "${!port}" "$state"
+  done
+  return "$result"
+}
+
+# for_each_store <function>: for all of them at once
+for_each_store() {
+  local store running=() failed=()
+  for store in "${stores[@]}"; do
+    "$1" "$store" &
+    running+=("$!")
+  done
+  for store in "${!running[@]}"; do
+    wait "${running[$store]}" || failed+=("${stores[$store]}")
+  done
+  ((${#failed[@]} == 0)) || fail "stack in $STACK_DIR: ${failed[*]} failed"
+}
+
+store_runs() {
+  is_running "$STACK_DIR/$1.pid" "$("$1_marker")"
+}
+
+# A store that was only paused goes on.
+start_store() (
+  store=$1
+  if store_runs "$store"; then
+    kill -s CONT "$(<"$STACK_DIR/$store.pid")"
+  else
+    # In the background, because bash forgets `set -e` in whatever stands before `||`.
+    "$store"_prepare >>"$STACK_DIR/$store.log" 2>&1 &
+    wait $! || store_failed "$store" "could not be prepared"
+    "$store"_launch
+  fi
+  await_answer "$store"
+)
+
+await_answer() {
+  local store=$1 pid deadline=$((SECONDS + answer_seconds[$1]))
+  pid=$(<"$STACK_DIR/$store.pid")
+  until "$store"_answers; do
+    [[ -e /proc/$pid ]] || store_failed "$store" "ended while starting"
+    ((SECONDS < deadline)) || store_failed "$store" "did not answer within ${answer_seconds[$store]} s"
+    sleep 0.1
+  done
+}
+
+store_failed() {
+  say "$1 $2; the end of its log:"
+  tail -q -n 30 "$STACK_DIR/$1.log" >&2 || true
+  exit 1
+}
+
+stop_store() (
+  terminate "$STACK_DIR/$1.pid" "$("$1_marker")" "${stop_signal[$1]}" "$stop_seconds"
+  "$1"_stopped
+)
+
+remove_store() (
+  "$1"_remove
+  rm -f "$STACK_DIR/$1.log"
+)
