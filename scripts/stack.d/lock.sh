@@ -1,15 +1,25 @@
-# One command at a time per stack.
+# One at a time: two commands on one stack, two test runs in one clone.
 # shellcheck shell=bash
 
-lock_seconds=600 # longer than the longest install
+readonly lock_seconds=600 # longer than the longest install
 
-# The lock lies in the folder that `down` removes: whoever waited for a removed one tries again with the new one.
-lock_stack() {
+# lock_folder <folder>: held until this shell ends
+# The lock lies in the folder that may be removed: whoever waited for a removed one tries again with the new one.
+lock_folder() {
+  local lock
   while true; do
-    mkdir -p "$STACK_DIR"
-    exec {lock_fd}>"$STACK_DIR/lock"
-    flock -w "$lock_seconds" "$lock_fd" || fail "another command has held $STACK_DIR/lock for $lock_seconds s"
-    [[ /proc/self/fd/$lock_fd -ef $STACK_DIR/lock ]] && return
-    exec {lock_fd}>&-
+    mkdir -p "$1"
+    exec {lock}>"$1/lock"
+    flock -w "$lock_seconds" "$lock" || fail "another command has held $1/lock for $lock_seconds s"
+    [[ ! /proc/self/fd/$lock -ef $1/lock ]] || return 0
+    exec {lock}>&-
   done
+}
+
+# lock_or_fail <name>: for what shares one stack for a longer time
+lock_or_fail() {
+  local lock
+  mkdir -p "$repo/.local"
+  exec {lock}>"$repo/.local/$1.lock"
+  flock -n "$lock" || fail "another \`make $1\` is running in this clone"
 }

@@ -2,13 +2,25 @@
 # shellcheck shell=bash
 
 # launch <pid file> <log file> <command...>
-# In a session of its own, so that neither Ctrl-C nor the end of `make` reaches it. setsid and setpriv exec in place:
-# the pid is the program's own.
+# In a session of its own, so that neither Ctrl-C nor the end of `make` reaches it. exec, setsid, setpriv and env keep
+# the pid: it is the program's own.
 launch() {
   local pid_file=$1 log_file=$2
   shift 2
-  setsid "$@" </dev/null >>"$log_file" 2>&1 {lock_fd}>&- &
+  (
+    close_inherited_files
+    exec setsid "$@" </dev/null >>"$log_file" 2>&1
+  ) &
   echo $! >"$pid_file"
+}
+
+# A lock or a pipe of this shell is none of a server's business: it would hold it for as long as it lives.
+close_inherited_files() {
+  local file
+  for file in /proc/self/fd/*; do
+    file=${file##*/}
+    ((file <= 2)) || exec {file}>&-
+  done
 }
 
 # is_running <pid file> <argument>

@@ -14,7 +14,7 @@ readonly -A stop_signal=([redis]=TERM [kafka]=TERM [postgres]=INT)
 readonly stop_seconds=30
 
 stack_up() {
-  lock_stack
+  lock_folder "$STACK_DIR"
   install_missing
   choose_ports
   for_each_store start_store
@@ -26,7 +26,7 @@ stack_up() {
 # Removes by name what `up` made, and the folder only if nothing else is in it.
 stack_down() {
   [[ -d $STACK_DIR ]] || return 0
-  lock_stack
+  lock_folder "$STACK_DIR"
   for_each_store stop_store
   for_each_store remove_store
   rm -f "$STACK_DIR"/{ports,env}{,.new} "$STACK_DIR/lock"
@@ -34,7 +34,7 @@ stack_down() {
 }
 
 stack_start() {
-  lock_stack
+  lock_folder "$STACK_DIR"
   install_missing
   choose_ports
   start_store "$1"
@@ -42,7 +42,7 @@ stack_start() {
 
 stack_stop() {
   [[ -d $STACK_DIR ]] || return 0
-  lock_stack
+  lock_folder "$STACK_DIR"
   stop_store "$1"
 }
 
@@ -60,22 +60,27 @@ stack_addresses() {
 }
 
 stack_status() {
-  local store port state result=0
-  [[ -e $STACK_DIR/ports ]] || fail "no stack in $STACK_DIR"
+  local store port state running=0 answering=0
+  if [[ ! -e $STACK_DIR/ports ]]; then
+    say "no stack in $STACK_DIR"
+    return 2
+  fi
   read_ports
   for store in "${stores[@]}"; do
     port=${store^^}_PORT
-    if ! store_runs "$store"; then
-      state=stopped
-    elif "$store"_answers; then
-      state="answers, pid $(<"$STACK_DIR/$store.pid")"
-    else
-      state="runs without answering, pid $(<"$STACK_DIR/$store.pid")"
+    state=stopped
+    if store_runs "$store"; then
+      running=$((running + 1))
+      state="runs as pid $(<"$STACK_DIR/$store.pid"), does not answer"
+      if "$store"_answers; then
+        answering=$((answering + 1))
+        state="runs as pid $(<"$STACK_DIR/$store.pid")"
+      fi
     fi
-    [[ $state == answers* ]] || result=1
     printf '%-9s 127.0.0.1:%s  %s\n' "$store" "${!port}" "$state"
   done
-  return "$result"
+  ((running > 0)) || return 2
+  ((answering == ${#stores[@]}))
 }
 
 # for_each_store <function>: for all of them at once

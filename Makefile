@@ -1,0 +1,38 @@
+# Every command that builds uses the release profile, so that the demo and the tests share what was compiled.
+CARGO ?= cargo
+export CARGO
+# Where rustup puts cargo, for shells that have not read its settings.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+.PHONY: help demo test up down build fmt lint bench tools
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf 'make %-6s %s\n' "$$target" "$$text"; done
+
+demo: ## sell out a flash sale through the real pipeline and check the result
+	@scripts/demo
+
+test: lint ## format, lints and all tests, against a stack of their own
+	@scripts/test
+
+up: build ## start the stack, one API and two workers, and keep them running
+	@scripts/services up
+
+down: ## stop what `make up` started and remove its data
+	@scripts/services down
+
+build: tools ## build everything
+	$(CARGO) build --release --locked
+
+fmt: ## format the code
+	$(CARGO) fmt --all
+
+lint: tools ## check format and lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+
+bench: build ## measure throughput and latency
+	@bench/run
+
+tools:
+	@scripts/stack install
