@@ -15,9 +15,10 @@ install_kafka() (
   flock -w 600 "$install_lock" || fail "another install of Kafka has been running for 600 s"
   ! kafka_is_installed || exit 0
   say "fetching Kafka $kafka_version from Maven Central"
+  rm -rf "$kafka_home".* # what a killed install left
   unfinished=$(mktemp -d "$kafka_home.XXXXXX")
   trap 'rm -rf "$unfinished"' EXIT
-  MAVEN_OPTS="${MAVEN_OPTS-} -XX:-UsePerfData" timeout 900 \
+  MAVEN_OPTS="${MAVEN_OPTS-} -XX:-UsePerfData" timeout --foreground 900 \
     mvn -B -q -ntp -C -Dstyle.color=never -f "$here/stack.d/kafka/pom.xml" dependency:copy-dependencies \
     -Dkafka.version="$kafka_version" -DoutputDirectory="$unfinished" >&2 </dev/null ||
     fail "Maven could not fetch Kafka"
@@ -69,7 +70,7 @@ kafka_format() {
   cd "$STACK_DIR/kafka"
   rm -rf data
   kafka_command kafka.tools.StorageTool format --standalone -t "${cluster_id%==}" -c "$(kafka_marker)"
-  "${command[@]}" </dev/null >>stdout 2>&1
+  "${command[@]}" </dev/null
   touch formatted
 }
 

@@ -20,13 +20,18 @@ end_group() {
   local deadline=$((SECONDS + 30))
   trap '' INT TERM HUP
   kill -s TERM -- "-$1" 2>/dev/null || return 0
-  while kill -0 -- "-$1" 2>/dev/null; do
+  while group_lives "$1"; do
     if ((SECONDS >= deadline)); then
       kill -s KILL -- "-$1" 2>/dev/null || true
       return 0
     fi
     sleep 0.05
   done
+}
+
+# A zombie does not count: a container's first process may never reap it.
+group_lives() {
+  cat /proc/[0-9]*/stat 2>/dev/null | sed 's/.*) //' | grep -q "^[^Z] [0-9]* $1 "
 }
 
 # For `trap … EXIT`. No further Ctrl-C interrupts it: every step of it is bounded.

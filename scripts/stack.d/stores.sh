@@ -126,7 +126,8 @@ await_answer() {
 
 store_failed() {
   say "$1 $2; the end of its log:"
-  tail -q -n 30 "$STACK_DIR/$1.log" >&2 || true
+  # Kafka's Java machine has words of its own.
+  tail -q -n 30 "$STACK_DIR/$1.log" "$STACK_DIR/$1/stdout" >&2 2>/dev/null || true
   exit 1
 }
 
