@@ -1,0 +1,237 @@
+//! Putting the service together, running it, and taking it down in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::web::Data;
+use actix_web::{App, HttpServer};
+use fluxgate_core::ops::{self, Need, Readiness};
+use fluxgate_core::settings::refuse;
+use prometheus::Registry;
+use prometheus::process_collector::ProcessCollector;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, LedgerSettings, Switch};
+use crate::http::{self, AdminToken, CompatLimits, Observer, Services};
+use crate::ledger::Ledger;
+use crate::metrics::Metrics;
+use crate::orders::{Desk, DeskLimits, Statuses};
+use crate::outbox::{Clearer, Sweeper};
+use crate::probes;
+use crate::publisher::Publisher;
+use crate::sales::{Catalog, Opener};
+use crate::stock::Stock;
+
+const DEFAULT_PORT: u16 = 8080;
+/// Connections that may wait to be accepted: a whole crowd arrives in one second.
+const BACKLOG: u32 = 4_096;
+/// Longer than the usual load balancer's, so that it is never we who close first.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long a client may take to send a request's head.
+const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The service, listening but not yet serving.
+pub struct Application {
+    addresses: Vec<SocketAddr>,
+    server: Server,
+    readiness: Readiness,
+    stock: Stock,
+    publisher: Publisher,
+    clearer: JoinHandle<()>,
+    /// Ends the background loops.
+    background: CancellationToken,
+    shutdown_timeout: Duration,
+}
+
+impl Application {
+    /// Opens the port and starts connecting. No store has to be there yet.
+    ///
+    /// # Errors
+    /// When the port cannot be opened. A setting that a driver refuses ends the program.
+    pub fn build(config: Config) -> std::io::Result<Self> {
+        let registry = Registry::new();
+        registry
+            .register(Box::new(ProcessCollector::for_self()))
+            .expect("the registry is new");
+        let metrics = Metrics::register(&registry);
+        let readiness = Readiness::default();
+        let background = CancellationToken::new();
+
+        let stock = Stock::connect(&config.redis, metrics.clone())
+            .unwrap_or_else(|error| refuse("REDIS_URL", error.details()));
+        let ledger = ledger(&config.ledger, &metrics);
+        let (acknowledged, to_clear) = mpsc::channel(Clearer::QUEUE_MAX);
+        let publisher = Publisher::new(
+            &config.kafka,
+            &config.publisher,
+            metrics.clone(),
+            acknowledged,
+        )
+        .unwrap_or_else(|error| refuse("KAFKA_BROKERS", error));
+
+        let catalog = Arc::new(Catalog::new(stock.clone(), ledger.clone()));
+        let clearer = Clearer::new(stock.clone(), to_clear, metrics.clone());
+        let clearer = tokio::spawn(clearer.run());
+        let sweeper = Sweeper::new(
+            stock.clone(),
+            Arc::clone(&catalog),
+            publisher.clone(),
+            config.outbox.clone(),
+            metrics.clone(),
+        );
+        tokio::spawn(sweeper.run(background.clone()));
+        tokio::spawn(probes::watch_redis(
+            stock.clone(),
+            readiness.check("redis", Need::Required),
+            background.clone(),
+        ));
+        tokio::spawn(probes::watch_kafka(
+            publisher.clone(),
+            readiness.check("kafka", Need::Optional),
+            background.clone(),
+        ));
+
+        let services = services(&config, &stock, ledger, catalog, &publisher, &metrics);
+        let (addresses, server) = serve(&config, services, metrics, &readiness, registry)?;
+        Ok(Self {
+            addresses,
+            server,
+            readiness,
+            stock,
+            publisher,
+            clearer,
+            background,
+            shutdown_timeout: config.shutdown.timeout(),
+        })
+    }
+
+    /// Where it listens; with port 0 in the settings, the port that the system gave.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Serves until `shutdown`, then drains: no more traffic, what is under way is answered, what
+    /// was sent is acknowledged, what was acknowledged is cleared.
+    ///
+    /// # Errors
+    /// When the server itself fails.
+    pub async fn run_until_stopped(self, shutdown: CancellationToken) -> std::io::Result<()> {
+        for address in &self.addresses {
+            tracing::info!(http.address = %address, "listening");
+        }
+        let drain = tokio::spawn(drain(shutdown, self.readiness, self.server.handle()));
+        self.server.await?;
+        let deadline = match drain.await {
+            Ok(began) => began + self.shutdown_timeout.mul_f32(0.9),
+            Err(_) => Instant::now(),
+        };
+
+        self.publisher
+            .flush(deadline.saturating_duration_since(Instant::now()))
+            .await;
+        self.background.cancel();
+        drop(self.publisher);
+        let left = deadline.saturating_duration_since(Instant::now());
+        if tokio::time::timeout(left, self.clearer).await.is_err() {
+            tracing::warn!("not everything was cleared; the outbox keeps it");
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        let _ = tokio::time::timeout(left, self.stock.close()).await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// Waits for the signal, then lets the server finish; returns when the draining began.
+async fn drain(shutdown: CancellationToken, readiness: Readiness, server: ServerHandle) -> Instant {
+    shutdown.cancelled().await;
+    let began = Instant::now();
+    readiness.drain();
+    server.stop(true).await;
+    began
+}
+
+fn ledger(settings: &LedgerSettings, metrics: &Metrics) -> Option<Ledger> {
+    let (variable, url) = match (&settings.read_database_url, &settings.database_url) {
+        (Some(url), _) => ("READ_DATABASE_URL", url),
+        (None, Some(url)) => ("DATABASE_URL", url),
+        (None, None) => {
+            tracing::warn!("no READ_DATABASE_URL: an order's status ends at `accepted`");
+            return None;
+        }
+    };
+    let ledger = Ledger::connect(url, settings, metrics.clone());
+    Some(ledger.unwrap_or_else(|error| refuse(variable, error)))
+}
+
+fn services(
+    config: &Config,
+    stock: &Stock,
+    ledger: Option<Ledger>,
+    catalog: Arc<Catalog>,
+    publisher: &Publisher,
+    metrics: &Metrics,
+) -> Services {
+    let statuses = Statuses::new(stock.clone(), ledger);
+    let limits = DeskLimits {
+        publish_wait: Duration::from_millis(config.publisher.publish_wait_ms),
+        outbox_max: config.outbox.outbox_max,
+    };
+    Services {
+        opener: Opener::new(stock.clone(), Arc::clone(&catalog), publisher.clone()),
+        desk: Desk::new(
+            stock.clone(),
+            Arc::clone(&catalog),
+            publisher.clone(),
+            statuses.clone(),
+            limits,
+            metrics.clone(),
+        ),
+        stock: stock.clone(),
+        catalog,
+        statuses,
+        admin: AdminToken(config.admin.admin_token.clone()),
+        compat: CompatLimits::new(&config.compat),
+        body_limit: config.limits.body_limit_bytes as usize,
+    }
+}
+
+fn serve(
+    config: &Config,
+    services: Services,
+    metrics: Metrics,
+    readiness: &Readiness,
+    registry: Registry,
+) -> std::io::Result<(Vec<SocketAddr>, Server)> {
+    let with_compat = config.compat.compat_routes == Switch::On;
+    if with_compat {
+        tracing::warn!("COMPAT_ROUTES=on: anybody may open a sale with POST /init");
+    }
+    let services = Data::new(services);
+    let observer = Data::new(Observer::new(metrics, config.limits.in_flight_max));
+    let readiness = readiness.clone();
+    let mut server = HttpServer::new(move || {
+        App::new()
+            .configure(ops::routes(readiness.clone(), registry.clone()))
+            .configure(http::routes(
+                services.clone(),
+                observer.clone(),
+                with_compat,
+            ))
+    })
+    .backlog(BACKLOG)
+    .keep_alive(KEEP_ALIVE)
+    .client_request_timeout(REQUEST_HEAD_TIMEOUT)
+    // A third of the time is left for what follows the last answer.
+    .shutdown_timeout(config.shutdown.timeout().as_secs().div_ceil(3) * 2)
+    .disable_signals();
+    if let Some(threads) = config.limits.http_threads {
+        server = server.workers(threads.into());
+    }
+    let server = server.bind(config.http.address_or(DEFAULT_PORT))?;
+    Ok((server.addrs(), server.run()))
+}

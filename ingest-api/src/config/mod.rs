@@ -1,0 +1,60 @@
+//! Every setting of the service: one struct per concern, the variable's name beside each field.
+//!
+//! `ingest-api --help` prints the table. A bad or missing setting ends the program with exit
+//! code 2 and the variable's name.
+
+mod admin;
+mod compat;
+mod ledger;
+mod limits;
+mod outbox;
+mod publisher;
+mod redis;
+
+pub use admin::AdminSettings;
+pub use compat::CompatSettings;
+pub use ledger::LedgerSettings;
+pub use limits::LimitSettings;
+pub use outbox::OutboxSettings;
+pub use publisher::PublisherSettings;
+pub use redis::RedisSettings;
+
+use clap::{Parser, ValueEnum};
+use fluxgate_core::settings::{HttpSettings, KafkaSettings, LogSettings, ShutdownSettings};
+
+/// Takes a flash sale's orders over HTTP and sells exactly the stock there is
+#[derive(Debug, Clone, Parser)]
+#[command(name = "ingest-api", version)]
+#[allow(missing_docs)]
+pub struct Config {
+    #[command(flatten)]
+    pub http: HttpSettings,
+    #[command(flatten)]
+    pub limits: LimitSettings,
+    #[command(flatten)]
+    pub admin: AdminSettings,
+    #[command(flatten)]
+    pub redis: RedisSettings,
+    #[command(flatten)]
+    pub kafka: KafkaSettings,
+    #[command(flatten)]
+    pub publisher: PublisherSettings,
+    #[command(flatten)]
+    pub outbox: OutboxSettings,
+    #[command(flatten)]
+    pub ledger: LedgerSettings,
+    #[command(flatten)]
+    pub compat: CompatSettings,
+    #[command(flatten)]
+    pub shutdown: ShutdownSettings,
+    #[command(flatten)]
+    pub log: LogSettings,
+}
+
+/// A setting that is on or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum Switch {
+    On,
+    Off,
+}

@@ -1,0 +1,25 @@
+use clap::Args;
+
+/// Where the gate is.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Redis")]
+pub struct RedisSettings {
+    /// Redis: redis://, redis-sentinel:// or redis-cluster://, in the forms of the crate fred
+    #[arg(long, env = "REDIS_URL", hide_env_values = true)]
+    pub redis_url: String,
+
+    /// Milliseconds that one command may take
+    #[arg(long, env = "REDIS_TIMEOUT_MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(50..=60_000))]
+    pub redis_timeout_ms: u64,
+
+    /// Connections per copy; commands are pipelined on each
+    #[arg(long, env = "REDIS_CONNECTIONS", default_value = "2", value_parser = connections)]
+    pub redis_connections: usize,
+}
+
+fn connections(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n @ 1..=64) => Ok(n),
+        _ => Err("must be a whole number from 1 to 64".into()),
+    }
+}

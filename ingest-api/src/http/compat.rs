@@ -1,0 +1,124 @@
+//! The routes of the original Flux-Gate, in its own shapes, on top of the same use cases.
+
+use actix_web::http::header::LOCATION;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use fluxgate_core::ids::{ProductId, Quantity, Total, UserId};
+use governor::{DefaultDirectRateLimiter, Quota};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::problem::Problem;
+use super::{Services, body, idempotency};
+use crate::config::CompatSettings;
+use crate::orders::{Order, Refusal};
+use crate::sales::OpenError;
+use crate::stock::Terms;
+
+/// How many orders a second pass, and where the others are sent.
+pub struct CompatLimits(Option<(DefaultDirectRateLimiter, String)>);
+
+impl CompatLimits {
+    /// No limit unless both settings are given.
+    pub fn new(settings: &CompatSettings) -> Self {
+        let rate = settings.compat_rate_per_second;
+        let url = settings.compat_waiting_room_url.clone();
+        Self(rate.zip(url).map(|(rate, url)| {
+            let limiter = DefaultDirectRateLimiter::direct(Quota::per_second(rate));
+            (limiter, url)
+        }))
+    }
+
+    /// Where a request that is one too many is sent.
+    fn waiting_room(&self) -> Option<&str> {
+        let (limiter, url) = self.0.as_ref()?;
+        limiter.check().is_err().then_some(url)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct InitRequest {
+    product_id: ProductId,
+    quantity: Total,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OrderRequest {
+    product_id: ProductId,
+    user_id: UserId,
+}
+
+/// `POST /init`
+pub async fn init(
+    request: HttpRequest,
+    payload: Payload,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
+    let asked: InitRequest = match body::json(&request, payload, services.body_limit).await {
+        Ok(asked) => asked,
+        Err(problem) => return Ok(bad_request(&problem)),
+    };
+    let terms = Terms {
+        total: asked.quantity,
+        opens_at: None,
+        closes_at: None,
+        per_user_limit: None,
+    };
+    match services.opener.open(&asked.product_id, &terms).await {
+        Ok(opened) => {
+            let msg = format!("{} units of {}", opened.view.total.get(), asked.product_id);
+            Ok(HttpResponse::Ok().json(json!({"status": "ok", "msg": msg})))
+        }
+        Err(error @ OpenError::Exists) => {
+            Ok(HttpResponse::Conflict().json(json!({"error": error.to_string()})))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `POST /order`
+pub async fn order(
+    request: HttpRequest,
+    payload: Payload,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
+    let asked = body::json(&request, payload, services.body_limit).await;
+    if let Some(url) = services.compat.waiting_room() {
+        return Ok(HttpResponse::Found()
+            .insert_header((LOCATION, url))
+            .finish());
+    }
+    let asked: OrderRequest = match asked {
+        Ok(asked) => asked,
+        Err(problem) => return Ok(bad_request(&problem)),
+    };
+    let order = Order {
+        key: match idempotency::key(&request) {
+            Ok(key) => key,
+            Err(problem) => return Ok(bad_request(&problem)),
+        },
+        product: asked.product_id,
+        user: asked.user_id,
+        quantity: Quantity::ONE,
+    };
+    match services.desk.place(&order).await {
+        Ok(placed) => {
+            let status = if placed.replayed {
+                "ignored"
+            } else {
+                "success"
+            };
+            Ok(HttpResponse::Ok().json(json!({"status": status})))
+        }
+        Err(Refusal::SoldOut | Refusal::UnknownProduct | Refusal::Closed) => {
+            Ok(HttpResponse::Conflict().json(json!({"status": "sold_out"})))
+        }
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+fn bad_request(problem: &Problem) -> HttpResponse {
+    HttpResponse::BadRequest().json(json!({"error": problem.detail()}))
+}

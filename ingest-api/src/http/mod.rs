@@ -1,0 +1,17 @@
+//! HTTP: the only folder that knows status codes. `docs/API.md` is its contract.
+
+mod admin;
+mod body;
+mod compat;
+mod idempotency;
+mod observe;
+mod orders;
+mod problem;
+mod products;
+mod routes;
+
+pub use admin::AdminToken;
+pub use compat::CompatLimits;
+pub use observe::Observer;
+pub use problem::Problem;
+pub use routes::{Services, routes};

@@ -1,0 +1,122 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{Error, ResponseError};
+use uuid::Uuid;
+
+use super::problem::{Kind, Problem};
+use crate::metrics::Metrics;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Most bytes of a request id that a client may choose.
+const REQUEST_ID_MAX_BYTES: usize = 128;
+
+/// Watches every request: gives it an id, bounds how many are under way, counts and times it.
+pub struct Observer {
+    metrics: Metrics,
+    in_flight_max: i64,
+    /// Ids are a random prefix per process and a counter: unique, and cheap at any rate.
+    id_prefix: String,
+    next_id: AtomicU64,
+}
+
+impl Observer {
+    /// An observer that lets `in_flight_max` requests be under way at once.
+    pub fn new(metrics: Metrics, in_flight_max: u32) -> Self {
+        Self {
+            metrics,
+            in_flight_max: in_flight_max.into(),
+            id_prefix: Uuid::new_v4().simple().to_string()[..12].to_owned(),
+            next_id: AtomicU64::new(1),
+        }
+    }
+
+    fn request_id(&self, request: &ServiceRequest) -> HeaderValue {
+        let given = request.headers().get(&REQUEST_ID).filter(|id| {
+            let bytes = id.as_bytes();
+            bytes.len() <= REQUEST_ID_MAX_BYTES && bytes.iter().all(u8::is_ascii_graphic)
+        });
+        match given {
+            Some(id) if !id.is_empty() => id.clone(),
+            _ => {
+                let n = self.next_id.fetch_add(1, Ordering::Relaxed);
+                HeaderValue::from_str(&format!("{}-{n:x}", self.id_prefix))
+                    .expect("hex digits and a hyphen are visible ASCII")
+            }
+        }
+    }
+}
+
+/// One request under way; counted until dropped, also when its client goes away.
+struct UnderWay<'a>(&'a Metrics);
+
+impl<'a> UnderWay<'a> {
+    fn begin(observer: &'a Observer) -> Option<Self> {
+        observer.metrics.in_flight_requests.inc();
+        let this = Self(&observer.metrics);
+        (this.0.in_flight_requests.get() <= observer.in_flight_max).then_some(this)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight_requests.dec();
+    }
+}
+
+/// The middleware around every route that does work.
+pub async fn observe(
+    observer: Data<Observer>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let started = Instant::now();
+    let request_id = observer.request_id(&request);
+    let route = request.match_pattern();
+
+    let mut response = match UnderWay::begin(&observer) {
+        Some(_under_way) => {
+            let request_for_error = request.request().clone();
+            match next.call(request).await {
+                Ok(response) => response.map_into_boxed_body(),
+                Err(error) => ServiceResponse::from_err(error, request_for_error),
+            }
+        }
+        None => {
+            observer.metrics.in_flight_limit_hits_total.inc();
+            let problem = Problem::new(Kind::Overloaded, "too many requests are under way");
+            let answer = problem.error_response();
+            request.into_response(answer)
+        }
+    };
+
+    let status = response.status();
+    if status.is_server_error() {
+        let error = response.response().error().map(ToString::to_string);
+        tracing::warn!(
+            request.id = request_id.to_str().unwrap_or_default(),
+            http.route = route.as_deref().unwrap_or("unmatched"),
+            http.status = status.as_u16(),
+            error = error.as_deref().unwrap_or_default(),
+            "request failed"
+        );
+    }
+    response.headers_mut().insert(REQUEST_ID, request_id);
+
+    let route = route.as_deref().unwrap_or("unmatched");
+    let metrics = &observer.metrics;
+    metrics
+        .http_requests_total
+        .with_label_values(&[route, status.as_str()])
+        .inc();
+    metrics
+        .http_request_seconds
+        .with_label_values(&[route])
+        .observe(started.elapsed().as_secs_f64());
+    Ok(response)
+}

@@ -1,0 +1,78 @@
+use actix_web::http::header::{CACHE_CONTROL, LOCATION};
+use actix_web::web::{Data, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use fluxgate_core::ids::{OrderId, ProductId, Quantity, UserId};
+use serde::{Deserialize, Serialize};
+
+use super::problem::{Kind, Problem};
+use super::{Services, body, idempotency};
+use crate::orders::{Order, OrderStatus};
+
+/// The header that marks the answer to a retry.
+const REPLAYED: &str = "Idempotency-Replayed";
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OrderRequest {
+    product_id: ProductId,
+    user_id: UserId,
+    #[serde(default = "one")]
+    quantity: Quantity,
+}
+
+fn one() -> Quantity {
+    Quantity::ONE
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OrderAnswer<'a> {
+    order_id: OrderId,
+    product_id: &'a str,
+    user_id: &'a str,
+    quantity: Quantity,
+    status: OrderStatus,
+}
+
+/// `POST /orders`
+pub async fn place(
+    request: HttpRequest,
+    payload: Payload,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
+    let asked: OrderRequest = body::json(&request, payload, services.body_limit).await?;
+    let order = Order {
+        key: idempotency::key(&request)?,
+        product: asked.product_id,
+        user: asked.user_id,
+        quantity: asked.quantity,
+    };
+    let placed = services.desk.place(&order).await?;
+
+    let mut answer = HttpResponse::Accepted();
+    answer.insert_header((LOCATION, format!("/orders/{}", placed.order_id)));
+    if placed.replayed {
+        answer.insert_header((REPLAYED, "true"));
+    }
+    Ok(answer.json(OrderAnswer {
+        order_id: placed.order_id,
+        product_id: order.product.as_str(),
+        user_id: order.user.as_str(),
+        quantity: order.quantity,
+        status: placed.status,
+    }))
+}
+
+/// `GET /orders/{id}`
+pub async fn find(
+    order_id: Path<String>,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
+    let order_id: OrderId = order_id
+        .parse()
+        .map_err(|error| Problem::new(Kind::UnknownOrder, error))?;
+    let order = services.statuses.find(order_id).await?;
+    Ok(HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .json(order))
+}

@@ -1,0 +1,121 @@
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::web::{Data, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use fluxgate_core::ids::{ProductId, Total};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::problem::Problem;
+use super::{Services, body};
+use crate::stock::{SaleView, Terms};
+
+/// Unlike an order, this refuses fields it does not know: a misspelt `perUserLimit` would open a
+/// sale without a limit, for good.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SaleRequest {
+    quantity: Total,
+    opens_at: Option<Timestamp>,
+    closes_at: Option<Timestamp>,
+    per_user_limit: Option<Total>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SaleAnswer {
+    product_id: ProductId,
+    total: Total,
+    remaining: u32,
+    status: &'static str,
+    opens_at: Timestamp,
+    closes_at: Option<Timestamp>,
+    per_user_limit: Option<u32>,
+}
+
+/// `PUT /products/{id}`
+pub async fn open(
+    request: HttpRequest,
+    product: Path<String>,
+    payload: Payload,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
+    let asked = body::json(&request, payload, services.body_limit).await;
+    services.admin.check(&request)?;
+    let terms = terms(asked?)?;
+    let product = ProductId::parse(&product).map_err(Problem::invalid)?;
+
+    let opened = services.opener.open(&product, &terms).await?;
+    let mut answer = if opened.newly {
+        HttpResponse::Created()
+    } else {
+        HttpResponse::Ok()
+    };
+    Ok(answer.json(SaleAnswer::from(opened.view)))
+}
+
+/// `GET /products/{id}`
+pub async fn find(
+    product: Path<String>,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
+    let product = ProductId::parse(&product).map_err(Problem::invalid)?;
+    let view = services.stock.sale(&product).await;
+    let Some(view) = view.map_err(crate::orders::Refusal::from)? else {
+        return Err(services.catalog.absence(&product).await.into());
+    };
+    Ok(HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .json(SaleAnswer::from(view)))
+}
+
+fn terms(asked: SaleRequest) -> Result<Terms, Problem> {
+    let in_range = |at: Timestamp| at.as_millisecond() > 0;
+    if !asked.opens_at.is_none_or(in_range) {
+        return Err(Problem::invalid("opensAt must be after 1970"));
+    }
+    let opens_at = asked.opens_at.unwrap_or_else(Timestamp::now);
+    if asked
+        .closes_at
+        .is_some_and(|closes_at| closes_at <= opens_at)
+    {
+        return Err(Problem::invalid("closesAt must be later than opensAt"));
+    }
+    Ok(Terms {
+        total: asked.quantity,
+        opens_at: asked.opens_at.map(to_millisecond),
+        closes_at: asked.closes_at.map(to_millisecond),
+        per_user_limit: asked.per_user_limit.map(Total::get),
+    })
+}
+
+/// Sales open and close on whole milliseconds.
+fn to_millisecond(at: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
+}
+
+impl From<SaleView> for SaleAnswer {
+    fn from(view: SaleView) -> Self {
+        Self {
+            status: status(&view),
+            product_id: view.facts.product,
+            total: view.total,
+            remaining: view.remaining,
+            opens_at: view.facts.opens_at,
+            closes_at: view.facts.closes_at,
+            per_user_limit: view.facts.per_user_limit,
+        }
+    }
+}
+
+fn status(view: &SaleView) -> &'static str {
+    let facts = &view.facts;
+    if facts.closes_at.is_some_and(|at| at <= view.seen_at) {
+        "closed"
+    } else if view.opening || facts.opens_at > view.seen_at {
+        "scheduled"
+    } else if view.remaining == 0 {
+        "sold_out"
+    } else {
+        "open"
+    }
+}

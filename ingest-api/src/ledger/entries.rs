@@ -1,0 +1,41 @@
+use fluxgate_core::ids::ProductId;
+use jiff::Timestamp;
+
+use super::{Ledger, Silent};
+use crate::stock::Number;
+
+/// What the ledger knows of a sale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// When it closes; `None`: open-ended.
+    pub closes_at: Option<Timestamp>,
+    /// The highest number among its written orders.
+    pub highest: Number,
+}
+
+const SELECT: &str =
+    "SELECT closes_at, epoch, last_sequence FROM stock_ledger WHERE product_id = $1";
+
+impl Ledger {
+    /// The ledger's entry of a sale; `None` where there is none.
+    ///
+    /// # Errors
+    /// When PostgreSQL gave no usable answer.
+    pub async fn entry(&self, product: &ProductId) -> Result<Option<Entry>, Silent> {
+        self.read("entry", async |client| {
+            let select = client.prepare_cached(SELECT).await?;
+            let Some(row) = client.query_opt(&select, &[&product.as_str()]).await? else {
+                return Ok(None);
+            };
+            let (epoch, sequence): (i32, i64) = (row.try_get(1)?, row.try_get(2)?);
+            Ok(Some(Entry {
+                closes_at: row.try_get(0)?,
+                highest: Number {
+                    epoch: u32::try_from(epoch).unwrap_or_default(),
+                    sequence: u32::try_from(sequence).unwrap_or(u32::MAX),
+                },
+            }))
+        })
+        .await
+    }
+}

@@ -1,0 +1,155 @@
+use std::sync::Arc;
+
+use fluxgate_core::ids::OrderId;
+use jiff::Timestamp;
+use quick_cache::sync::Cache;
+use serde::Serialize;
+
+use crate::ledger::{Ledger, Silent, WrittenOrder};
+use crate::stock::{Stock, StockError};
+
+/// How far an order has come. Ranks never go back: reserved = accepted < confirmed, rejected < cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderStatus {
+    /// Taken in Redis, in the outbox, will be published.
+    Reserved,
+    /// On Kafka.
+    Accepted,
+    /// A row in PostgreSQL, within the stock.
+    Confirmed,
+    /// A row in PostgreSQL, past the stock or of no known sale: only after Redis lost data.
+    Rejected,
+    /// Given back.
+    Cancelled,
+}
+
+impl OrderStatus {
+    /// As it stands in answers and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reserved => "reserved",
+            Self::Accepted => "accepted",
+            Self::Confirmed => "confirmed",
+            Self::Rejected => "rejected",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    fn from_row(status: &str) -> Option<Self> {
+        [Self::Confirmed, Self::Rejected, Self::Cancelled]
+            .into_iter()
+            .find(|known| known.as_str() == status)
+    }
+}
+
+/// An order, as `GET /orders/{id}` shows it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct OrderView {
+    pub order_id: OrderId,
+    pub product_id: String,
+    pub user_id: String,
+    pub quantity: i32,
+    pub status: OrderStatus,
+    pub placed_at: Timestamp,
+}
+
+/// Why nobody can tell how far an order has come.
+#[derive(Debug, thiserror::Error)]
+pub enum StatusError {
+    /// No store knows it.
+    #[error("there is no such order")]
+    Unknown,
+    /// PostgreSQL does not answer, and it may be further than Redis knows.
+    #[error(transparent)]
+    Ledger(#[from] Silent),
+    /// Redis does not answer, and PostgreSQL does not have it (yet).
+    #[error(transparent)]
+    Stock(#[from] StockError),
+}
+
+/// Confirmed orders that one copy remembers, so that retries in a row ask PostgreSQL once.
+const REMEMBERED_MAX: usize = 100_000;
+
+/// Reads how far orders have come: the furthest of Redis and PostgreSQL.
+#[derive(Clone)]
+pub struct Statuses {
+    stock: Stock,
+    ledger: Option<Ledger>,
+    written: Arc<Cache<OrderId, OrderStatus>>,
+}
+
+impl Statuses {
+    /// Without a ledger, a status ends at `accepted`.
+    pub fn new(stock: Stock, ledger: Option<Ledger>) -> Self {
+        Self {
+            stock,
+            ledger,
+            written: Arc::new(Cache::new(REMEMBERED_MAX)),
+        }
+    }
+
+    /// The status of an order that is known to be on Kafka. A silent PostgreSQL leaves it at
+    /// `accepted`: a retry must be answered while only PostgreSQL is away.
+    pub async fn at_least_accepted(&self, order_id: OrderId) -> OrderStatus {
+        if let Some(status) = self.written.get(&order_id) {
+            return status;
+        }
+        match self.row(order_id).await {
+            Ok(Some((status, _))) => status,
+            Ok(None) | Err(Silent) => OrderStatus::Accepted,
+        }
+    }
+
+    /// An order with its status.
+    ///
+    /// # Errors
+    /// When no store knows it, or when the store that would know more does not answer: an answer
+    /// then could take back what an earlier one said.
+    pub async fn find(&self, order_id: OrderId) -> Result<OrderView, StatusError> {
+        let (row, kept) = tokio::join!(self.row(order_id), self.stock.order(order_id));
+        if let Ok(Some((status, order))) = row {
+            return Ok(OrderView {
+                order_id,
+                product_id: order.product_id,
+                user_id: order.user_id,
+                quantity: order.quantity,
+                status,
+                placed_at: order.placed_at,
+            });
+        }
+        let kept = kept?;
+        row?;
+        let (product, record, waiting) = kept.ok_or(StatusError::Unknown)?;
+        Ok(OrderView {
+            order_id,
+            product_id: product.to_string(),
+            user_id: record.user.to_string(),
+            quantity: record.quantity.get().into(),
+            status: if waiting {
+                OrderStatus::Reserved
+            } else {
+                OrderStatus::Accepted
+            },
+            placed_at: record.placed_at,
+        })
+    }
+
+    async fn row(&self, order_id: OrderId) -> Result<Option<(OrderStatus, WrittenOrder)>, Silent> {
+        let Some(ledger) = &self.ledger else {
+            return Ok(None);
+        };
+        let Some(order) = ledger.order(order_id).await? else {
+            return Ok(None);
+        };
+        let Some(status) = OrderStatus::from_row(&order.status) else {
+            tracing::error!(order.id = %order_id, order.status = order.status,
+                "PostgreSQL holds a status that this build does not know");
+            return Err(Silent);
+        };
+        self.written.insert(order_id, status);
+        Ok(Some((status, order)))
+    }
+}

@@ -1,0 +1,191 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fluxgate_core::events::Event;
+use fluxgate_core::ids::ProductId;
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::OutboxSettings;
+use crate::metrics::Metrics;
+use crate::publisher::{Outgoing, Publication, Publisher};
+use crate::sales::{Catalog, Sale};
+use crate::stock::{Content, Number, Page, Stock, StockError, Waiting};
+
+/// Entries published again at once; the next page waits for this one.
+const PAGE_MAX: u32 = 500;
+/// How long a page waits for Kafka before the sweep is given up until the next one.
+const PUBLISH_WAIT: Duration = Duration::from_secs(2);
+/// How long a copy that stops leaves the sweeping undone, at most, before another takes over.
+const LEASE: Duration = Duration::from_secs(3);
+
+/// Publishes what stays in the outbox, because the copy that reserved it died or Kafka was away.
+///
+/// It takes no clock to tell a stranded entry from one on its way: an entry that two sweeps in a
+/// row saw is published again. One that was merely slow becomes a harmless duplicate.
+pub struct Sweeper {
+    stock: Stock,
+    catalog: Arc<Catalog>,
+    publisher: Publisher,
+    settings: OutboxSettings,
+    metrics: Metrics,
+    /// Names this copy in the lease.
+    copy: String,
+    /// Per sale, the highest number that the sweep before this one saw.
+    seen: HashMap<ProductId, Number>,
+}
+
+impl Sweeper {
+    /// A sweeper that has seen nothing yet.
+    pub fn new(
+        stock: Stock,
+        catalog: Arc<Catalog>,
+        publisher: Publisher,
+        settings: OutboxSettings,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            stock,
+            catalog,
+            publisher,
+            settings,
+            metrics,
+            copy: uuid::Uuid::new_v4().to_string(),
+            seen: HashMap::new(),
+        }
+    }
+
+    /// Sweeps until `shutdown`.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let mut tick = tokio::time::interval(self.settings.sweep_interval());
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                _ = tick.tick() => {}
+            }
+            // A sweep may be dropped at any point: all it does is safe to do again.
+            let swept = tokio::select! {
+                () = shutdown.cancelled() => return,
+                swept = self.sweep() => swept,
+            };
+            if let Err(error) = swept {
+                tracing::debug!(%error, "the sweep was given up");
+            }
+        }
+    }
+
+    async fn sweep(&mut self) -> Result<(), StockError> {
+        if !self.stock.may_sweep(&self.copy, LEASE).await? {
+            self.metrics.outbox_entries.set(0);
+            self.seen.clear();
+            return Ok(());
+        }
+        let mut waiting = 0;
+        for product in self.stock.indexed().await? {
+            match self.sweep_product(&product).await {
+                Ok(entries) => waiting += entries,
+                // One damaged sale must not keep the others from being swept.
+                Err(error) => {
+                    tracing::warn!(sale.product = %product, %error, "a sale could not be swept");
+                }
+            }
+        }
+        self.metrics
+            .outbox_entries
+            .set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        Ok(())
+    }
+
+    async fn sweep_product(&mut self, product: &ProductId) -> Result<u64, StockError> {
+        let Some(sale) = self.catalog.find_in_redis(product).await? else {
+            return Ok(0);
+        };
+        let waiting = self.sweep_sale(&sale).await?;
+        self.retire_if_over(&sale).await?;
+        Ok(waiting)
+    }
+
+    /// Publishes what the sweep before saw already; returns how many entries waited.
+    async fn sweep_sale(&mut self, sale: &Arc<Sale>) -> Result<u64, StockError> {
+        let product = &sale.facts.product;
+        let until = self.seen.get(product).copied().unwrap_or_default();
+        let first = self
+            .stock
+            .pending(&sale.keys, None, until, PAGE_MAX)
+            .await?;
+        let waiting = first.waiting;
+        self.seen.insert(product.clone(), first.highest);
+
+        let mut page = first;
+        while let Some(last) = page.entries.last().map(|entry| entry.number) {
+            if !self.publish(sale, page).await? {
+                break;
+            }
+            page = self
+                .stock
+                .pending(&sale.keys, Some(last), until, PAGE_MAX)
+                .await?;
+        }
+        Ok(waiting)
+    }
+
+    /// Publishes a page; false when Kafka did not take all of it.
+    async fn publish(&self, sale: &Arc<Sale>, page: Page) -> Result<bool, StockError> {
+        let mut outgoing = Vec::with_capacity(page.entries.len());
+        for entry in page.entries {
+            if let Some(event) = self.event(sale, &entry).await? {
+                outgoing.push(Outgoing {
+                    event,
+                    entry: entry.number,
+                    sale: Arc::clone(sale),
+                });
+            }
+        }
+        let publications = join_all(outgoing.into_iter().map(|outgoing| async {
+            let publication = self.publisher.publish(outgoing, PUBLISH_WAIT).await;
+            publication == Publication::Acknowledged
+        }))
+        .await;
+        let acknowledged = publications.iter().filter(|ok| **ok).count();
+        self.metrics.outbox_swept_total.inc_by(acknowledged as u64);
+        Ok(acknowledged == publications.len())
+    }
+
+    async fn event(&self, sale: &Sale, entry: &Waiting) -> Result<Option<Event>, StockError> {
+        let product = &sale.facts.product;
+        Ok(match &entry.content {
+            Content::Order(order_id, record) => {
+                Some(Event::OrderReserved(record.event(*order_id, product)))
+            }
+            Content::Opening => {
+                let view = self.stock.sale(product).await?;
+                view.map(|view| Event::SaleOpened(view.opened_event()))
+            }
+            Content::Unreadable => {
+                self.metrics.outbox_unreadable_total.inc();
+                tracing::error!(sale.product = %product, outbox.entry = %entry.number,
+                    "Redis has lost the record of an accepted order");
+                None
+            }
+        })
+    }
+
+    /// Lets the keys of a closed sale expire, and takes it out of the index.
+    async fn retire_if_over(&mut self, sale: &Sale) -> Result<(), StockError> {
+        let now = Timestamp::now();
+        if sale.facts.closes_at.is_none_or(|closes_at| closes_at > now) {
+            return Ok(());
+        }
+        let keep = self.settings.record_ttl();
+        if self.stock.retire(&sale.keys, keep).await? {
+            let product = &sale.facts.product;
+            self.stock.unindex(product).await?;
+            self.seen.remove(product);
+            tracing::info!(sale.product = %product, "sale retired");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,69 @@
+//! Background loops that keep the answer of `/readyz` true.
+
+use std::time::{Duration, Instant};
+
+use fluxgate_core::ops::Check;
+use tokio_util::sync::CancellationToken;
+
+use crate::publisher::Publisher;
+use crate::stock::Stock;
+
+const INTERVAL: Duration = Duration::from_millis(500);
+/// How long Redis may be gone before load balancers are told.
+const REDIS_GRACE: Duration = Duration::from_secs(2);
+
+/// Loads the scripts once Redis is there, then watches it.
+pub async fn watch_redis(stock: Stock, check: Check, shutdown: CancellationToken) {
+    let mut loaded = false;
+    let mut last_answer: Option<Instant> = None;
+    loop {
+        let answer = if loaded {
+            stock.now().await.map(drop)
+        } else {
+            stock.load_scripts().await
+        };
+        match answer {
+            Ok(()) => {
+                if !loaded {
+                    tracing::info!("redis is there, scripts are loaded");
+                }
+                loaded = true;
+                last_answer = Some(Instant::now());
+                check.pass();
+            }
+            Err(error) if last_answer.is_none_or(|at| at.elapsed() >= REDIS_GRACE) => {
+                check.fail(error.to_string());
+            }
+            Err(_) => {}
+        }
+        if pause(&shutdown).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Watches whether Kafka acknowledges, and whether the topic is there.
+pub async fn watch_kafka(publisher: Publisher, check: Check, shutdown: CancellationToken) {
+    loop {
+        match publisher.partitions().await {
+            _ if !publisher.is_flowing() => {
+                check.fail("Kafka does not acknowledge; orders wait in the outbox");
+            }
+            None => check.fail("the topic or its brokers cannot be seen"),
+            Some(_) => check.pass(),
+        }
+        for _ in 0..4 {
+            if pause(&shutdown).await.is_none() {
+                return;
+            }
+        }
+    }
+}
+
+/// `None` when it is time to stop.
+async fn pause(shutdown: &CancellationToken) -> Option<()> {
+    tokio::select! {
+        () = shutdown.cancelled() => None,
+        () = tokio::time::sleep(INTERVAL) => Some(()),
+    }
+}

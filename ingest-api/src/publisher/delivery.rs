@@ -1,0 +1,76 @@
+use std::sync::Arc;
+use std::time::Instant;
+
+use rdkafka::client::ClientContext;
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::ProducerContext;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Acknowledged, Breaker};
+use crate::metrics::Metrics;
+
+/// What travels through librdkafka with a message and comes back with its fate.
+pub struct InFlight {
+    /// Cleared from the outbox once Kafka has it.
+    pub entry: Acknowledged,
+    /// Told once Kafka has it; dropped when the delivery failed. Its receiver may be gone: nobody
+    /// waits for ever.
+    pub done: oneshot::Sender<()>,
+    /// When the message was handed over.
+    pub sent_at: Instant,
+}
+
+/// Takes note of every delivery, on librdkafka's own thread.
+#[derive(Clone)]
+pub struct Deliveries {
+    breaker: Arc<Breaker>,
+    acknowledged: mpsc::Sender<Acknowledged>,
+    metrics: Metrics,
+}
+
+impl Deliveries {
+    pub fn new(
+        breaker: Arc<Breaker>,
+        acknowledged: mpsc::Sender<Acknowledged>,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            breaker,
+            acknowledged,
+            metrics,
+        }
+    }
+}
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = Box<InFlight>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, in_flight: Box<InFlight>) {
+        let outcome = match result {
+            Ok(_) => {
+                self.breaker.acknowledged();
+                self.metrics
+                    .publish_seconds
+                    .observe(in_flight.sent_at.elapsed().as_secs_f64());
+                // Full: the sweeper will publish the entry once more and then clear it.
+                if self.acknowledged.try_send(in_flight.entry).is_err() {
+                    self.metrics.outbox_clear_queue_full_total.inc();
+                }
+                // The one who waited may have given up.
+                let _ = in_flight.done.send(());
+                "acknowledged"
+            }
+            Err((error, _)) => {
+                self.breaker.timed_out();
+                tracing::debug!(%error, "a message was not delivered; the outbox keeps it");
+                "failed"
+            }
+        };
+        self.metrics
+            .publishes_total
+            .with_label_values(&[outcome])
+            .inc();
+    }
+}

@@ -1,0 +1,128 @@
+//! Getting events to Kafka. All of the API's `rdkafka` stays in this folder.
+//!
+//! Nothing is ever undone here: an event that Kafka did not acknowledge in time may be in the log
+//! all the same. Its outbox entry stays, and it is published again.
+
+mod breaker;
+mod delivery;
+mod producer;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fluxgate_core::events::Event;
+use rdkafka::error::KafkaError;
+use tokio::sync::{mpsc, oneshot};
+
+pub use breaker::Breaker;
+
+use crate::config::PublisherSettings;
+use crate::metrics::Metrics;
+use crate::sales::Sale;
+use crate::stock::Number;
+use fluxgate_core::settings::KafkaSettings;
+use producer::Producer;
+
+/// An event on its way, with the outbox entry that its acknowledgement clears.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// What is said.
+    pub event: Event,
+    /// The outbox entry it stands for.
+    pub entry: Number,
+    /// The sale it belongs to.
+    pub sale: Arc<Sale>,
+}
+
+/// What clears one outbox entry: its event is on Kafka.
+#[derive(Debug)]
+pub struct Acknowledged {
+    /// The sale whose outbox holds the entry.
+    pub sale: Arc<Sale>,
+    /// The entry.
+    pub entry: Number,
+}
+
+/// How far an event got while its publisher waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Publication {
+    /// Kafka has it, on all in-sync replicas.
+    Acknowledged,
+    /// It is not known to be on Kafka; it waits in the outbox.
+    Waiting,
+}
+
+/// Publishes events. Cheap to clone; all clones share one producer and one breaker.
+#[derive(Clone)]
+pub struct Publisher {
+    producer: Arc<Producer>,
+    breaker: Arc<Breaker>,
+    metrics: Metrics,
+}
+
+impl Publisher {
+    /// Sets up the producer, and hands every acknowledged entry to `acknowledged`.
+    ///
+    /// # Errors
+    /// When librdkafka refuses a setting. Brokers that are away are no error.
+    pub fn new(
+        kafka: &KafkaSettings,
+        settings: &PublisherSettings,
+        metrics: Metrics,
+        acknowledged: mpsc::Sender<Acknowledged>,
+    ) -> Result<Self, KafkaError> {
+        let breaker = Arc::new(Breaker::new(metrics.publisher_circuit_open.clone()));
+        let delivery =
+            delivery::Deliveries::new(Arc::clone(&breaker), acknowledged, metrics.clone());
+        Ok(Self {
+            producer: Arc::new(Producer::new(kafka, settings, delivery, metrics.clone())?),
+            breaker,
+            metrics,
+        })
+    }
+
+    /// Publishes an event and waits at most `wait` for Kafka's acknowledgement. An acknowledgement
+    /// that comes later still clears the entry.
+    ///
+    /// While Kafka does not acknowledge, this answers [`Publication::Waiting`] at once.
+    pub async fn publish(&self, outgoing: Outgoing, wait: Duration) -> Publication {
+        if !self.breaker.admits(Instant::now()) {
+            return Publication::Waiting;
+        }
+        let (done, acknowledged) = oneshot::channel();
+        if !self.producer.send(outgoing, done) {
+            return Publication::Waiting;
+        }
+        match tokio::time::timeout(wait, acknowledged).await {
+            Ok(Ok(())) => Publication::Acknowledged,
+            // The delivery failed; whoever saw it fail has told the breaker.
+            Ok(Err(_)) => Publication::Waiting,
+            Err(_) => {
+                self.metrics.publish_wait_timeouts_total.inc();
+                self.breaker.timed_out();
+                Publication::Waiting
+            }
+        }
+    }
+
+    /// How many partitions the topic has; `None` while Kafka does not tell.
+    pub async fn partitions(&self) -> Option<i32> {
+        let producer = Arc::clone(&self.producer);
+        let asked = tokio::task::spawn_blocking(move || producer.partitions()).await;
+        asked.ok().flatten()
+    }
+
+    /// Whether Kafka acknowledges what is sent.
+    pub fn is_flowing(&self) -> bool {
+        self.breaker.is_closed()
+    }
+
+    /// Waits until everything handed over is delivered or given up, at most `wait`.
+    pub async fn flush(&self, wait: Duration) {
+        let producer = Arc::clone(&self.producer);
+        let flushed = tokio::task::spawn_blocking(move || producer.flush(wait)).await;
+        if !matches!(flushed, Ok(true)) {
+            tracing::warn!("not all messages were acknowledged; the outbox keeps them");
+        }
+    }
+}

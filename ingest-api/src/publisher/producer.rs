@@ -1,0 +1,162 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use fluxgate_core::events::headers;
+use fluxgate_core::settings::KafkaSettings;
+use rdkafka::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
+use tokio::sync::oneshot;
+
+use super::delivery::{Deliveries, InFlight};
+use super::{Acknowledged, Outgoing};
+use crate::config::PublisherSettings;
+use crate::metrics::Metrics;
+
+/// How long the brokers may take to say how many partitions there are.
+const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
+/// Messages, and KiB of them, that may wait inside the producer. Above it they wait in the outbox.
+const QUEUE_MAX: (&str, &str) = ("100000", "65536");
+
+/// The producer, and how it is replaced when it breaks for good.
+pub struct Producer {
+    current: ArcSwap<ThreadedProducer<Deliveries>>,
+    rebuilding: AtomicBool,
+    config: ClientConfig,
+    deliveries: Deliveries,
+    topic: String,
+    metrics: Metrics,
+}
+
+impl Producer {
+    pub fn new(
+        kafka: &KafkaSettings,
+        settings: &PublisherSettings,
+        deliveries: Deliveries,
+        metrics: Metrics,
+    ) -> Result<Self, KafkaError> {
+        let config = client_config(kafka, settings);
+        let first = config.create_with_context(deliveries.clone())?;
+        Ok(Self {
+            current: ArcSwap::from_pointee(first),
+            rebuilding: AtomicBool::new(false),
+            config,
+            deliveries,
+            topic: kafka.kafka_topic.clone(),
+            metrics,
+        })
+    }
+
+    /// Hands a message to librdkafka; false when it does not take it. `done` is told once Kafka
+    /// has acknowledged it.
+    pub fn send(&self, outgoing: Outgoing, done: oneshot::Sender<()>) -> bool {
+        let partition = outgoing.sale.facts.partition;
+        let key = outgoing.event.product_id().as_str().to_owned();
+        let value = outgoing.event.encode();
+        let attributes = headers(&outgoing.event);
+        let headers = attributes.iter().fold(
+            OwnedHeaders::new_with_capacity(attributes.len()),
+            |headers, (key, value)| {
+                let value = Some(value.as_bytes());
+                headers.insert(Header { key, value })
+            },
+        );
+        let in_flight = Box::new(InFlight {
+            entry: Acknowledged {
+                sale: outgoing.sale,
+                entry: outgoing.entry,
+            },
+            done,
+            sent_at: Instant::now(),
+        });
+        let record = BaseRecord::with_opaque_to(&self.topic, in_flight)
+            .partition(partition)
+            .key(&key)
+            .payload(&value)
+            .headers(headers);
+        match self.current.load().send(record) {
+            Ok(()) => true,
+            Err((error, _)) => {
+                self.refused(&error);
+                false
+            }
+        }
+    }
+
+    /// How many partitions the topic has, asked of the brokers. Blocks.
+    pub fn partitions(&self) -> Option<i32> {
+        let producer = self.current.load_full();
+        let metadata = producer
+            .client()
+            .fetch_metadata(Some(&self.topic), METADATA_TIMEOUT)
+            .ok()?;
+        let topic = metadata.topics().first()?;
+        let partitions = i32::try_from(topic.partitions().len()).ok()?;
+        (topic.error().is_none() && partitions > 0).then_some(partitions)
+    }
+
+    /// True when everything handed over was delivered or given up within `wait`. Blocks.
+    pub fn flush(&self, wait: Duration) -> bool {
+        self.current.load_full().flush(wait).is_ok()
+    }
+
+    fn refused(&self, error: &KafkaError) {
+        self.metrics
+            .publishes_total
+            .with_label_values(&["refused"])
+            .inc();
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
+            self.rebuild();
+        } else {
+            tracing::debug!(%error, "the producer took no message; the outbox keeps it");
+        }
+    }
+
+    /// Replaces a producer that can never send again. What it still held stays in the outbox.
+    fn rebuild(&self) {
+        if self.rebuilding.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        match self.config.create_with_context(self.deliveries.clone()) {
+            Ok(producer) => {
+                tracing::error!("the producer failed for good and was replaced");
+                self.metrics.publisher_rebuilds_total.inc();
+                let broken = self.current.swap(std::sync::Arc::new(producer));
+                // Ending a producer blocks until its thread has ended.
+                std::thread::spawn(move || drop(broken));
+            }
+            Err(error) => tracing::error!(%error, "the producer failed and cannot be replaced"),
+        }
+        self.rebuilding.store(false, Ordering::Release);
+    }
+}
+
+/// Every option whose default would break a promise is given here, with the reason.
+fn client_config(kafka: &KafkaSettings, settings: &PublisherSettings) -> ClientConfig {
+    let message_timeout = settings.kafka_message_timeout_ms.to_string();
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &kafka.kafka_brokers)
+        .set("client.id", "ingest-api")
+        // A 202 `accepted` means that all in-sync replicas have the order.
+        .set("acks", "all")
+        // Duplicates are harmless (the order id is the primary key), and an idempotent producer
+        // can end in a fatal error after a long outage.
+        .set("enable.idempotence", "false")
+        // The default of five minutes would hide an outage from the outbox.
+        .set("message.timeout.ms", &message_timeout)
+        .set("request.timeout.ms", &message_timeout)
+        .set("socket.timeout.ms", &message_timeout)
+        .set("linger.ms", settings.kafka_linger_ms.to_string())
+        .set("queue.buffering.max.messages", QUEUE_MAX.0)
+        .set("queue.buffering.max.kbytes", QUEUE_MAX.1)
+        .set("socket.nagle.disable", "true")
+        // A topic that is made after us should be seen in seconds.
+        .set("topic.metadata.refresh.interval.ms", "5000")
+        .set("allow.auto.create.topics", "false")
+        .set("reconnect.backoff.ms", "50")
+        .set("reconnect.backoff.max.ms", "1000");
+    config
+}

@@ -1,0 +1,126 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fluxgate_core::ids::ProductId;
+use jiff::Timestamp;
+use quick_cache::sync::Cache;
+
+use super::Sale;
+use crate::ledger::{Entry, Ledger, Silent};
+use crate::stock::{Number, Stock, StockError};
+
+/// Sales that one copy remembers. One that falls out is read again.
+const SALES_MAX: usize = 10_000;
+/// How long the ledger's word on a product is taken without asking again.
+const LEDGER_ANSWER_KEPT: Duration = Duration::from_secs(1);
+
+/// Finds sales: in memory, else in Redis, else in the ledger.
+pub struct Catalog {
+    stock: Stock,
+    ledger: Option<Ledger>,
+    sales: Cache<ProductId, Arc<Sale>>,
+    ledger_answers: Cache<ProductId, (Instant, Result<Option<Entry>, Silent>)>,
+}
+
+/// Why there is no sale to sell from.
+#[derive(Debug, thiserror::Error)]
+pub enum Absence {
+    /// No store has ever heard of it.
+    #[error("there is no sale of this product")]
+    Unknown,
+    /// It is over, and Redis has forgotten it.
+    #[error("the sale is over")]
+    Closed,
+    /// The ledger has it, Redis does not: its data is lost.
+    #[error("the sale's data in Redis is lost")]
+    Lost,
+    /// Nobody can tell: Redis does not have it, and PostgreSQL does not answer.
+    #[error("PostgreSQL does not answer")]
+    Undecided,
+    /// Redis gave no usable answer.
+    #[error(transparent)]
+    Stock(#[from] StockError),
+}
+
+impl Catalog {
+    /// An empty catalog. Without a ledger, a product that Redis does not know is unknown.
+    pub fn new(stock: Stock, ledger: Option<Ledger>) -> Self {
+        Self {
+            stock,
+            ledger,
+            sales: Cache::new(SALES_MAX),
+            ledger_answers: Cache::new(SALES_MAX),
+        }
+    }
+
+    /// The sale of a product.
+    ///
+    /// # Errors
+    /// When there is none to sell from, with the reason.
+    pub async fn find(&self, product: &ProductId) -> Result<Arc<Sale>, Absence> {
+        match self.find_in_redis(product).await? {
+            Some(sale) => Ok(sale),
+            None => Err(self.absence(product).await),
+        }
+    }
+
+    /// The sale of a product, from memory or Redis; `None` where neither has it.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn find_in_redis(
+        &self,
+        product: &ProductId,
+    ) -> Result<Option<Arc<Sale>>, StockError> {
+        if let Some(sale) = self.sales.get(product) {
+            return Ok(Some(sale));
+        }
+        let Some(view) = self.stock.sale(product).await? else {
+            return Ok(None);
+        };
+        // A copy that starts after Redis was rolled back has seen nothing yet: the ledger has.
+        let witness = match self.ledger_entry(product).await {
+            Ok(Some(entry)) => entry.highest,
+            Ok(None) | Err(Silent) => Number::default(),
+        };
+        let fresh = Arc::new(Sale::new(view.facts, witness));
+        let sale = self
+            .sales
+            .get_or_insert_with(product, || Ok::<_, std::convert::Infallible>(fresh));
+        Ok(sale.ok())
+    }
+
+    /// Forgets what is remembered of a sale, because Redis no longer agrees.
+    pub fn forget(&self, product: &ProductId) {
+        self.sales.remove(product);
+    }
+
+    /// Why Redis has no sale of this product.
+    pub async fn absence(&self, product: &ProductId) -> Absence {
+        match self.ledger_entry(product).await {
+            Ok(None) => Absence::Unknown,
+            Ok(Some(entry)) if entry.closes_at.is_some_and(|at| at <= Timestamp::now()) => {
+                Absence::Closed
+            }
+            Ok(Some(_)) => Absence::Lost,
+            Err(Silent) => Absence::Undecided,
+        }
+    }
+
+    /// The ledger's word, at most a second old; one caller at a time asks for a product.
+    async fn ledger_entry(&self, product: &ProductId) -> Result<Option<Entry>, Silent> {
+        let Some(ledger) = &self.ledger else {
+            return Ok(None);
+        };
+        let is_old = |asked: Instant| asked.elapsed() >= LEDGER_ANSWER_KEPT;
+        self.ledger_answers
+            .remove_if(product, |(asked, _)| is_old(*asked));
+        let ask = async {
+            Ok::<_, std::convert::Infallible>((Instant::now(), ledger.entry(product).await))
+        };
+        match self.ledger_answers.get_or_insert_async(product, ask).await {
+            Ok((_, answer)) => answer,
+            Err(never) => match never {},
+        }
+    }
+}

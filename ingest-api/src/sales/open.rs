@@ -1,0 +1,126 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use fluxgate_core::events::Event;
+use fluxgate_core::ids::ProductId;
+use fluxgate_core::partition;
+
+use super::{Absence, Catalog};
+use crate::publisher::{Outgoing, Publication, Publisher};
+use crate::stock::{Claim, SaleView, Stock, StockError, Terms};
+
+/// How long an opening waits for Kafka.
+const PUBLISH_WAIT: Duration = Duration::from_secs(8);
+
+/// Opens sales: claim in Redis, publish, open; whoever repeats it finishes it.
+pub struct Opener {
+    stock: Stock,
+    catalog: Arc<Catalog>,
+    publisher: Publisher,
+}
+
+/// A sale that takes orders from its opening time on.
+#[derive(Debug)]
+pub struct Opened {
+    /// The sale.
+    pub view: SaleView,
+    /// Whether this call opened it.
+    pub newly: bool,
+}
+
+/// Why a sale was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It exists with other terms.
+    #[error("a sale of this product exists with other terms")]
+    Exists,
+    /// The ledger has it, Redis lost it.
+    #[error("the ledger has this sale, but its data in Redis is lost")]
+    RebuildRequired,
+    /// Nobody can tell whether it existed: PostgreSQL does not answer.
+    #[error("PostgreSQL does not answer")]
+    Undecided,
+    /// Kafka has not acknowledged the opening. The claim stands: a repeat or the sweeper finishes it.
+    #[error("Kafka has not acknowledged the opening yet")]
+    NotPublished,
+    /// Redis gave no usable answer.
+    #[error(transparent)]
+    Stock(#[from] StockError),
+}
+
+impl Opener {
+    /// Opens sales in `stock` and announces them through `publisher`.
+    pub fn new(stock: Stock, catalog: Arc<Catalog>, publisher: Publisher) -> Self {
+        Self {
+            stock,
+            catalog,
+            publisher,
+        }
+    }
+
+    /// Opens the sale of `product` on these terms, or confirms that it is open on them.
+    ///
+    /// # Errors
+    /// When it is not open on these terms. After [`OpenError::NotPublished`] or a silent Redis a
+    /// repeat finishes what was begun.
+    pub async fn open(&self, product: &ProductId, terms: &Terms) -> Result<Opened, OpenError> {
+        let partition = match self.stock.sale(product).await? {
+            Some(known) => known.facts.partition,
+            None => self.partition_of_new(product).await?,
+        };
+        if self.stock.claim(product, terms, partition).await? == Claim::Different {
+            return Err(OpenError::Exists);
+        }
+        let claimed = self.view(product).await?;
+        if !claimed.opening {
+            return Ok(Opened {
+                view: claimed,
+                newly: false,
+            });
+        }
+        self.announce(&claimed).await?;
+        Ok(Opened {
+            view: self.view(product).await?,
+            newly: true,
+        })
+    }
+
+    async fn partition_of_new(&self, product: &ProductId) -> Result<i32, OpenError> {
+        match self.catalog.absence(product).await {
+            Absence::Unknown => {}
+            Absence::Lost | Absence::Closed => return Err(OpenError::RebuildRequired),
+            Absence::Undecided => return Err(OpenError::Undecided),
+            Absence::Stock(error) => return Err(error.into()),
+        }
+        let partitions = self.publisher.partitions().await;
+        Ok(partition::of(
+            product,
+            partitions.ok_or(OpenError::NotPublished)?,
+        ))
+    }
+
+    async fn announce(&self, claimed: &SaleView) -> Result<(), OpenError> {
+        let product = &claimed.facts.product;
+        let Some(sale) = self.catalog.find_in_redis(product).await? else {
+            return Err(OpenError::NotPublished);
+        };
+        let opening = Outgoing {
+            event: Event::SaleOpened(claimed.opened_event()),
+            entry: claimed.number,
+            sale: Arc::clone(&sale),
+        };
+        match self.publisher.publish(opening, PUBLISH_WAIT).await {
+            Publication::Acknowledged => {
+                self.stock.clear_opening(&sale.keys, claimed.number).await?;
+                tracing::info!(sale.product = %product, "sale opened");
+                Ok(())
+            }
+            Publication::Waiting => Err(OpenError::NotPublished),
+        }
+    }
+
+    async fn view(&self, product: &ProductId) -> Result<SaleView, OpenError> {
+        let view = self.stock.sale(product).await?;
+        view.ok_or(OpenError::NotPublished)
+    }
+}

@@ -1,0 +1,38 @@
+use fred::error::{Error, ErrorKind};
+
+/// Why Redis gave no answer that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StockError {
+    /// No connection, no answer in time, or an error reply. The command may have run.
+    #[error("redis: {0}")]
+    Unavailable(#[from] Error),
+    /// An answer that no version of our scripts gives.
+    #[error("redis: expected {expected}, got {got}")]
+    Unexpected {
+        /// What the caller was waiting for.
+        expected: &'static str,
+        /// The beginning of what came.
+        got: String,
+    },
+}
+
+impl StockError {
+    pub(super) fn unexpected(expected: &'static str, got: impl std::fmt::Debug) -> Self {
+        let got = format!("{got:?}").chars().take(200).collect();
+        Self::Unexpected { expected, got }
+    }
+
+    /// A few words for a metric's label.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unexpected { .. } => "unexpected_reply",
+            Self::Unavailable(error) => match error.kind() {
+                ErrorKind::Timeout => "timeout",
+                ErrorKind::IO | ErrorKind::Canceled => "connection",
+                ErrorKind::Backpressure => "backpressure",
+                _ if error.details().starts_with("OOM") => "out_of_memory",
+                _ => "other",
+            },
+        }
+    }
+}

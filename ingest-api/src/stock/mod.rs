@@ -1,0 +1,178 @@
+//! The gate: who gets a unit is decided in Redis, in one Lua call per order.
+//!
+//! All of `fred` stays in this folder. Replies come out typed; what the scripts promise stands in
+//! `lua/README.md`.
+
+mod connection;
+mod error;
+mod keys;
+mod number;
+mod opening;
+mod outbox;
+mod record;
+mod reservation;
+mod sale;
+mod scripts;
+
+pub use error::StockError;
+pub use keys::SaleKeys;
+pub use number::{NotANumber, Number};
+pub use opening::{Claim, Terms};
+pub use outbox::{Content, Page, Waiting};
+pub use record::Record;
+pub use reservation::Reservation;
+pub use sale::{SaleFacts, SaleView};
+
+use std::sync::Arc;
+
+use fluxgate_core::ids::{OrderId, ProductId, Quantity, Tag, UserId};
+use fred::clients::Pool;
+use fred::interfaces::ClientLike;
+use fred::interfaces::{HashesInterface, StreamsInterface};
+use fred::types::scripts::Script;
+use fred::types::{ClusterHash, CustomCommand, FromValue, Key, Value};
+use jiff::Timestamp;
+
+use crate::metrics::Metrics;
+use scripts::Scripts;
+
+/// The stock of all sales. Cheap to clone; all clones share their connections.
+#[derive(Clone)]
+pub struct Stock {
+    pool: Pool,
+    scripts: Arc<Scripts>,
+    metrics: Metrics,
+}
+
+/// One order's call of `reserve.lua`.
+#[derive(Debug)]
+pub struct Ask<'a> {
+    /// The keys of its sale.
+    pub keys: &'a SaleKeys,
+    /// When its sale opened, as the order id says.
+    pub opened_at: Timestamp,
+    /// The derived id.
+    pub order_id: OrderId,
+    /// Who orders.
+    pub user: &'a UserId,
+    /// How many units.
+    pub quantity: Quantity,
+    /// The highest number this copy was ever answered for the sale.
+    pub witness: Number,
+    /// Most entries the sale's outbox may hold.
+    pub outbox_max: u32,
+}
+
+impl Stock {
+    /// Takes units for one order, once.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer; the units may have been taken all the same.
+    pub async fn reserve(&self, ask: Ask<'_>) -> Result<Reservation, StockError> {
+        let arguments: Vec<Value> = vec![
+            ask.order_id.to_string().into(),
+            ask.user.as_str().into(),
+            i64::from(ask.quantity).into(),
+            ask.opened_at.as_millisecond().into(),
+            i64::from(ask.witness.epoch).into(),
+            i64::from(ask.witness.sequence).into(),
+            i64::from(ask.outbox_max).into(),
+        ];
+        let reply: Vec<Value> = self
+            .run("reserve", &self.scripts.reserve, ask.keys.all(), arguments)
+            .await?;
+        Reservation::from_reply(&reply)
+    }
+
+    /// A sale as it stands; `None` where this Redis does not know it.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn sale(&self, product: &ProductId) -> Result<Option<SaleView>, StockError> {
+        let tag = Tag::of(product);
+        let fields = self.timed("sale", async {
+            let client = self.pool.next();
+            client
+                .hmget::<Vec<Value>, _, _>(keys::sale(product, tag), SaleView::FIELDS.to_vec())
+                .await
+        });
+        let (fields, now) = futures_util::try_join!(fields, self.now())?;
+        SaleView::from_reply(product, tag, &fields, now)
+    }
+
+    /// An order's product and record, found from its id alone, and whether it still waits in the
+    /// outbox; `None` where this Redis does not know it.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn order(
+        &self,
+        order_id: OrderId,
+    ) -> Result<Option<(ProductId, Record, bool)>, StockError> {
+        let client = self.pool.next();
+        let fields = vec![String::new(), order_id.to_string()];
+        let (product, record): (Option<String>, Option<String>) = self
+            .timed("order", client.hmget(keys::orders_of(order_id), fields))
+            .await?;
+        let (Some(product), Some(record)) = (product, record) else {
+            return Ok(None);
+        };
+        let product = ProductId::parse(&product)
+            .map_err(|_| StockError::unexpected("a product id", &product))?;
+        let record: Record = record.parse()?;
+
+        let outbox = keys::outbox(&product, order_id.tag());
+        let entry = record.number.to_string();
+        let entries: Vec<Value> = self
+            .timed("order", client.xrange(outbox, entry.clone(), entry, None))
+            .await?;
+        Ok(Some((product, record, !entries.is_empty())))
+    }
+
+    /// Redis's own clock: the one that opens and closes sales.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn now(&self) -> Result<Timestamp, StockError> {
+        let command = CustomCommand::new_static("TIME", ClusterHash::Random, false);
+        let (seconds, micros): (i64, i32) = self
+            .timed("time", self.pool.custom(command, Vec::<Value>::new()))
+            .await?;
+        Timestamp::new(seconds, micros.saturating_mul(1_000))
+            .map_err(|_| StockError::unexpected("a time", (seconds, micros)))
+    }
+
+    async fn run<R: FromValue>(
+        &self,
+        call: &'static str,
+        script: &Script,
+        keys: Vec<Key>,
+        arguments: Vec<Value>,
+    ) -> Result<R, StockError> {
+        let client = self.pool.next();
+        self.timed(call, script.evalsha_with_reload(client, keys, arguments))
+            .await
+    }
+
+    /// Every call of Redis passes here: its time and its failure are counted once.
+    async fn timed<R>(
+        &self,
+        call: &'static str,
+        reply: impl Future<Output = Result<R, fred::error::Error>>,
+    ) -> Result<R, StockError> {
+        let timer = self
+            .metrics
+            .redis_call_seconds
+            .with_label_values(&[call])
+            .start_timer();
+        let reply = reply.await.map_err(StockError::from);
+        timer.observe_duration();
+        if let Err(error) = &reply {
+            self.metrics
+                .redis_errors_total
+                .with_label_values(&[error.kind()])
+                .inc();
+        }
+        reply
+    }
+}

@@ -1,0 +1,96 @@
+use fluxgate_core::ids::{ProductId, Tag, Total};
+use fred::interfaces::SetsInterface;
+use fred::types::Value;
+use jiff::Timestamp;
+
+use super::{SaleKeys, Stock, StockError, keys};
+
+/// What a sale is opened with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// Units for sale.
+    pub total: Total,
+    /// Opening time as asked for; `None`: now.
+    pub opens_at: Option<Timestamp>,
+    /// Closing time; `None`: open-ended.
+    pub closes_at: Option<Timestamp>,
+    /// Most units a user may hold.
+    pub per_user_limit: Option<u32>,
+}
+
+/// What `open_sale.lua` answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// The sale is new.
+    Claimed,
+    /// It exists, with the same terms.
+    Same,
+    /// It exists, with other terms.
+    Different,
+}
+
+/// How many milliseconds later a sale may open than asked, because others with its tag hold them.
+const OPENING_ATTEMPTS_MAX: i64 = 1_000;
+
+impl Stock {
+    /// Claims a sale; the first caller wins. It takes no orders until [`Stock::clear_opening`].
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer; the sale may be claimed all the same.
+    pub async fn claim(
+        &self,
+        product: &ProductId,
+        terms: &Terms,
+        partition: i32,
+    ) -> Result<Claim, StockError> {
+        // The index first: a claimed sale that no sweeper knows of could stay half open for good.
+        self.timed(
+            "index",
+            self.pool.sadd::<(), _, _>(keys::SALES, product.as_str()),
+        )
+        .await?;
+
+        let tag = Tag::of(product);
+        let wanted = match terms.opens_at {
+            Some(at) => at,
+            None => self.now().await?,
+        }
+        .as_millisecond();
+        for opens_at in wanted..wanted + OPENING_ATTEMPTS_MAX {
+            let arguments: Vec<Value> = vec![
+                product.as_str().into(),
+                i64::from(terms.total).into(),
+                opens_at.into(),
+                or_empty(terms.opens_at.map(Timestamp::as_millisecond)),
+                or_empty(terms.closes_at.map(Timestamp::as_millisecond)),
+                or_empty(terms.per_user_limit.map(i64::from)),
+                i64::from(partition).into(),
+            ];
+            let keys = SaleKeys::new(product, tag, opens_at).all();
+            let (verdict,): (String,) = self
+                .run("open_sale", &self.scripts.open_sale, keys, arguments)
+                .await?;
+            match verdict.as_str() {
+                "claimed" => return Ok(Claim::Claimed),
+                "same" => return Ok(Claim::Same),
+                "different" => return Ok(Claim::Different),
+                "taken" => {}
+                _ => {
+                    return Err(StockError::unexpected(
+                        "a verdict of open_sale.lua",
+                        verdict,
+                    ));
+                }
+            }
+        }
+        Err(StockError::unexpected(
+            "a free millisecond to open in",
+            "all taken by sales with the same tag",
+        ))
+    }
+}
+
+/// Scripts take an empty text for none.
+fn or_empty(value: Option<i64>) -> Value {
+    value.map_or_else(|| Value::from(""), Value::from)
+}

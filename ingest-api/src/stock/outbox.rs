@@ -1,0 +1,184 @@
+use fluxgate_core::ids::{OrderId, ProductId};
+use fred::interfaces::{KeysInterface, SetsInterface, StreamsInterface};
+use fred::types::{Expiration, SetOptions, Value};
+use std::time::Duration;
+
+use super::{Number, Record, SaleKeys, Stock, StockError, keys};
+
+/// One page of a sale's outbox, oldest first.
+#[derive(Debug)]
+pub struct Page {
+    /// The highest number given out when the page was read.
+    pub highest: Number,
+    /// Entries in the whole outbox.
+    pub waiting: u64,
+    /// What the page holds.
+    pub entries: Vec<Waiting>,
+}
+
+/// One outbox entry.
+#[derive(Debug)]
+pub struct Waiting {
+    /// Its id.
+    pub number: Number,
+    /// What it says.
+    pub content: Content,
+}
+
+/// What an outbox entry says.
+#[derive(Debug)]
+pub enum Content {
+    /// The sale was claimed and is to be opened.
+    Opening,
+    /// Units were taken for this order.
+    Order(OrderId, Record),
+    /// The entry is there but its order's record is not, or is damaged: Redis lost data.
+    Unreadable,
+}
+
+impl Stock {
+    /// Reads at most `most` entries above `after` (`None`: from the oldest on) up to `until`.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn pending(
+        &self,
+        keys: &SaleKeys,
+        after: Option<Number>,
+        until: Number,
+        most: u32,
+    ) -> Result<Page, StockError> {
+        let after = after.map_or_else(|| "-".into(), |number| format!("({number}"));
+        let arguments = vec![
+            after.into(),
+            until.to_string().into(),
+            i64::from(most).into(),
+        ];
+        let keys = vec![keys.sale.clone(), keys.orders.clone(), keys.outbox.clone()];
+        let (epoch, sequence, waiting, entries): (u32, u32, u64, Vec<Value>) = self
+            .run("pending", &self.scripts.pending, keys, arguments)
+            .await?;
+        Ok(Page {
+            highest: Number { epoch, sequence },
+            waiting,
+            entries: entries
+                .into_iter()
+                .map(Waiting::from_reply)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Removes entries of orders that Kafka has acknowledged. They have no effect to apply.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer; the entries may be gone all the same.
+    pub async fn clear_orders(
+        &self,
+        keys: &SaleKeys,
+        entries: Vec<String>,
+    ) -> Result<u64, StockError> {
+        let client = self.pool.next();
+        self.timed("clear_orders", client.xdel(keys.outbox.clone(), entries))
+            .await
+    }
+
+    /// Opens a claimed sale after Kafka has acknowledged its opening event; true for the one call
+    /// that did it.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer; the sale may be open all the same.
+    pub async fn clear_opening(&self, keys: &SaleKeys, entry: Number) -> Result<bool, StockError> {
+        let keys = vec![keys.sale.clone(), keys.outbox.clone()];
+        let arguments = vec![entry.to_string().into()];
+        let cleared: i64 = self
+            .run("clear", &self.scripts.clear, keys, arguments)
+            .await?;
+        Ok(cleared == 1)
+    }
+
+    /// Lets the keys of a closed sale expire `keep` after its closing; true once they will.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn retire(&self, keys: &SaleKeys, keep: Duration) -> Result<bool, StockError> {
+        let arguments = vec![keep.as_millis().to_string().into()];
+        let retired: i64 = self
+            .run("retire", &self.scripts.retire, keys.all(), arguments)
+            .await?;
+        Ok(retired == 1)
+    }
+
+    /// Every sale that may have something in its outbox.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn indexed(&self) -> Result<Vec<ProductId>, StockError> {
+        let products: Vec<String> = self.timed("index", self.pool.smembers(keys::SALES)).await?;
+        products
+            .into_iter()
+            .map(|id| ProductId::parse(&id).map_err(|_| StockError::unexpected("a product id", id)))
+            .collect()
+    }
+
+    /// Takes a retired sale out of the index.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn unindex(&self, product: &ProductId) -> Result<(), StockError> {
+        self.timed("index", self.pool.srem(keys::SALES, product.as_str()))
+            .await
+    }
+
+    /// Whether the copy called `copy` is the one that sweeps for the next `lease`. Two copies that
+    /// both believe so do the same work twice, nothing worse.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn may_sweep(&self, copy: &str, lease: Duration) -> Result<bool, StockError> {
+        let lease_ms = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
+        let client = self.pool.next();
+        let won: Option<String> = self
+            .timed(
+                "lease",
+                client.set(
+                    keys::SWEEPER,
+                    copy,
+                    Some(Expiration::PX(lease_ms)),
+                    Some(SetOptions::NX),
+                    false,
+                ),
+            )
+            .await?;
+        if won.is_some() {
+            return Ok(true);
+        }
+        let holder: Option<String> = self.timed("lease", client.get(keys::SWEEPER)).await?;
+        if holder.as_deref() != Some(copy) {
+            return Ok(false);
+        }
+        self.timed("lease", client.pexpire(keys::SWEEPER, lease_ms, None))
+            .await
+    }
+}
+
+impl Waiting {
+    fn from_reply(reply: Value) -> Result<Self, StockError> {
+        let text = |i: usize| match &reply {
+            Value::Array(parts) => parts.get(i).and_then(|part| part.as_str()),
+            _ => None,
+        };
+        let number = text(0).and_then(|id| id.parse().ok());
+        let (Some(number), Some(order_id), Some(record)) = (number, text(1), text(2)) else {
+            return Err(StockError::unexpected("an outbox entry", reply));
+        };
+        let content = if order_id.is_empty() {
+            Content::Opening
+        } else {
+            match (order_id.parse(), record.parse()) {
+                (Ok(order_id), Ok(record)) => Content::Order(order_id, record),
+                _ => Content::Unreadable,
+            }
+        };
+        Ok(Self { number, content })
+    }
+}

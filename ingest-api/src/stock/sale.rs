@@ -1,0 +1,133 @@
+use fluxgate_core::events::SaleOpened;
+use fluxgate_core::ids::{ProductId, Tag, Total};
+use fred::types::Value;
+use jiff::Timestamp;
+
+use super::{Number, StockError};
+
+/// What never changes about a sale. A copy may remember it without end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaleFacts {
+    /// The sale's name.
+    pub product: ProductId,
+    /// The hash tag of its keys.
+    pub tag: Tag,
+    /// From when on orders are taken; part of every order id of the sale.
+    pub opens_at: Timestamp,
+    /// From when on none are; `None`: open-ended.
+    pub closes_at: Option<Timestamp>,
+    /// Most units a user may hold.
+    pub per_user_limit: Option<u32>,
+    /// The Kafka partition that carries it.
+    pub partition: i32,
+}
+
+/// A sale at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaleView {
+    /// What never changes.
+    pub facts: SaleFacts,
+    /// Units for sale in all.
+    pub total: Total,
+    /// Units not yet taken.
+    pub remaining: u32,
+    /// Claimed, but its opening event is not known to be on Kafka: it takes no orders yet.
+    pub opening: bool,
+    /// The highest number given out.
+    pub number: Number,
+    /// The moment, by Redis's clock.
+    pub seen_at: Timestamp,
+}
+
+impl SaleView {
+    pub(super) const FIELDS: [&str; 9] = [
+        "state",
+        "epoch",
+        "seq",
+        "total",
+        "remaining",
+        "opens_at",
+        "closes_at",
+        "user_limit",
+        "partition",
+    ];
+
+    /// Reads the reply of `HMGET sale FIELDS`; `None` where there is no such sale.
+    pub(super) fn from_reply(
+        product: &ProductId,
+        tag: Tag,
+        fields: &[Value],
+        seen_at: Timestamp,
+    ) -> Result<Option<Self>, StockError> {
+        let [
+            state,
+            epoch,
+            seq,
+            total,
+            remaining,
+            opens_at,
+            closes_at,
+            user_limit,
+            partition,
+        ] = fields
+        else {
+            return Err(StockError::unexpected("nine fields of a sale", fields));
+        };
+        let Some(state) = state.as_str() else {
+            return Ok(None);
+        };
+        let read = || {
+            Some(Self {
+                facts: SaleFacts {
+                    product: product.clone(),
+                    tag,
+                    opens_at: timestamp(opens_at)?,
+                    closes_at: optional(closes_at, timestamp)?,
+                    per_user_limit: optional(user_limit, number)?,
+                    partition: number(partition)?,
+                },
+                total: number::<i64>(total)?.try_into().ok()?,
+                remaining: number(remaining)?,
+                opening: state == "opening",
+                number: Number {
+                    epoch: number(epoch)?,
+                    sequence: number(seq)?,
+                },
+                seen_at,
+            })
+        };
+        read()
+            .map(Some)
+            .ok_or_else(|| StockError::unexpected("the fields of a sale", fields))
+    }
+
+    /// The event that opens the sale everywhere else.
+    pub fn opened_event(&self) -> SaleOpened {
+        SaleOpened {
+            product_id: self.facts.product.clone(),
+            total: self.total,
+            opens_at: self.facts.opens_at,
+            closes_at: self.facts.closes_at,
+            per_user_limit: self.facts.per_user_limit,
+            epoch: self.number.epoch,
+            partition: self.facts.partition,
+        }
+    }
+}
+
+fn number<T: std::str::FromStr>(value: &Value) -> Option<T> {
+    value.as_str()?.parse().ok()
+}
+
+fn timestamp(value: &Value) -> Option<Timestamp> {
+    Timestamp::from_millisecond(number(value)?).ok()
+}
+
+/// An empty text stands for none.
+fn optional<T>(value: &Value, read: impl Fn(&Value) -> Option<T>) -> Option<Option<T>> {
+    if value.as_str()?.is_empty() {
+        Some(None)
+    } else {
+        read(value).map(Some)
+    }
+}
