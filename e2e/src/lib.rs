@@ -1,1 +1,30 @@
-//! Laid out, not yet written.
+//! Drives the real programs, `ingest-api` and `inventory-worker`, over real Redis, Kafka and PostgreSQL.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`stack`], [`outage`] | the three stores, and how to take one away for a while |
+//! | [`sandbox`] | names of one's own on shared stores: topics, group, schema, Redis database |
+//! | [`process`], [`program`] | a service as a process: start, kill, freeze, ask |
+//! | [`client`], [`order`], [`answer`] | one order over HTTP, and what was answered |
+//! | [`crowd`], [`history`] | many buyers at once, and everything they were told |
+//! | [`truth`] | what PostgreSQL, Redis and Kafka say about a sale |
+//! | [`record`] | a single record of Kafka, for tests that put one there |
+//! | [`verdict`] | history against truth: what is lost, doubled, oversold, stranded |
+//! | [`until`] | waiting for a condition, never for a time |
+//! | [`demo`] | the demonstration that `make demo` runs |
+
+pub mod answer;
+pub mod client;
+pub mod crowd;
+pub mod demo;
+pub mod history;
+pub mod order;
+pub mod outage;
+pub mod process;
+pub mod program;
+pub mod record;
+pub mod sandbox;
+pub mod stack;
+pub mod truth;
+pub mod until;
+pub mod verdict;

@@ -1,0 +1,225 @@
+//! One caller of the API: a buyer, or whoever runs the sale.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use fluxgate_core::ids::OrderId;
+use reqwest::header::HeaderMap;
+use reqwest::redirect::Policy;
+use reqwest::{Response, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::answer::{Answer, Outcome, Status};
+use crate::order::{Order, Sale};
+
+/// What services under test take for the administrator's word.
+pub const ADMIN_TOKEN: &str = "only-for-tests";
+
+/// Longest a caller waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A caller with a keep-alive connection of its own; requests at the same time open more.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    url: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OrderBody {
+    order_id: OrderId,
+    product_id: String,
+    user_id: String,
+    quantity: u32,
+    status: Status,
+}
+
+impl Client {
+    /// A caller of the service at `url`.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be built.
+    pub fn new(url: &str) -> Result<Self> {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(Policy::none())
+            .tcp_nodelay(true)
+            .timeout(PATIENCE)
+            .build()
+            .context("building an HTTP client")?;
+        Ok(Self {
+            http,
+            url: url.to_owned(),
+        })
+    }
+
+    /// Sends an order once.
+    pub async fn order(&self, order: &Order) -> Answer {
+        let sent_at = Instant::now();
+        let outcome = self.ask_for(order).await;
+        Answer {
+            order: order.clone(),
+            sent_at,
+            latency: sent_at.elapsed(),
+            outcome,
+        }
+    }
+
+    async fn ask_for(&self, order: &Order) -> Outcome {
+        let request = self
+            .http
+            .post(format!("{}/orders", self.url))
+            .header("Idempotency-Key", format!("\"{}\"", order.key))
+            .json(&json!({
+                "productId": order.product,
+                "userId": order.user,
+                "quantity": order.quantity,
+            }));
+        match read(request.send().await).await {
+            Ok((http, headers, body)) => judge(order, http, &headers, &body),
+            Err(error) => Outcome::Silence(format!("{:#}", anyhow::Error::new(error))),
+        }
+    }
+
+    /// Opens a sale. When this returns, orders are accepted.
+    ///
+    /// # Errors
+    /// With the answer, when it is not that the sale is open as asked.
+    pub async fn open(&self, sale: &Sale) -> Result<()> {
+        let answer = self
+            .http
+            .put(format!("{}/products/{}", self.url, sale.product))
+            .bearer_auth(ADMIN_TOKEN)
+            .json(&json!({"quantity": sale.total}))
+            .send()
+            .await?;
+        let (status, text) = (answer.status(), answer.text().await?);
+        ensure!(
+            status == StatusCode::CREATED || status == StatusCode::OK,
+            "opening {}: {status} {text}",
+            sale.product
+        );
+        Ok(())
+    }
+
+    /// How far an order is.
+    ///
+    /// # Errors
+    /// With the answer, when it is none of this order.
+    pub async fn status(&self, id: OrderId) -> Result<Status> {
+        let url = format!("{}/orders/{id}", self.url);
+        let answer = self.http.get(url).send().await?;
+        let (status, text) = (answer.status(), answer.text().await?);
+        ensure!(
+            status == StatusCode::OK,
+            "asking for order {id}: {status} {text}"
+        );
+        let body: OrderBody = serde_json::from_str(&text).with_context(|| text.clone())?;
+        ensure!(
+            body.order_id == id,
+            "asked for order {id}, answered with {text}"
+        );
+        Ok(body.status)
+    }
+
+    /// A request as clients of the original send it: the status of the answer, and its JSON or where
+    /// it leads to.
+    ///
+    /// # Errors
+    /// When there is no answer, or one that is not JSON.
+    pub async fn post_as_original(
+        &self,
+        path: &str,
+        key: Option<&str>,
+        body: &Value,
+    ) -> Result<(u16, Value)> {
+        let mut request = self.http.post(format!("{}{path}", self.url)).json(body);
+        if let Some(key) = key {
+            request = request.header("x-idempotency-key", key);
+        }
+        let answer = request.send().await?;
+        let status = answer.status().as_u16();
+        if let Some(place) = answer.headers().get("location") {
+            return Ok((status, place.to_str()?.into()));
+        }
+        let text = answer.text().await?;
+        let body = serde_json::from_str(&text).with_context(|| format!("{status} {text}"))?;
+        Ok((status, body))
+    }
+
+    /// # Errors
+    /// Unless `/readyz` answers 200; with what it says instead.
+    pub async fn expect_ready(&self) -> Result<()> {
+        let answer = self.http.get(format!("{}/readyz", self.url)).send().await?;
+        let (status, text) = (answer.status(), answer.text().await?);
+        ensure!(status == StatusCode::OK, "{status} {text}");
+        Ok(())
+    }
+
+    /// The text of `/metrics`.
+    ///
+    /// # Errors
+    /// When it does not answer 200.
+    pub async fn metrics(&self) -> Result<String> {
+        let answer = self
+            .http
+            .get(format!("{}/metrics", self.url))
+            .send()
+            .await?;
+        Ok(answer.error_for_status()?.text().await?)
+    }
+}
+
+/// The whole answer. A connection that breaks in the middle of a body is no answer.
+async fn read(
+    sent: reqwest::Result<Response>,
+) -> reqwest::Result<(StatusCode, HeaderMap, Vec<u8>)> {
+    let answer = sent?;
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    Ok((status, headers, answer.bytes().await?.to_vec()))
+}
+
+/// Holds an answer against the contract.
+fn judge(order: &Order, http: StatusCode, headers: &HeaderMap, body: &[u8]) -> Outcome {
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let broken = || {
+        let text = String::from_utf8_lossy(body);
+        Outcome::Broken(format!("{http} {headers:?} {text}"))
+    };
+    if http != StatusCode::ACCEPTED {
+        let problem: Option<Value> = serde_json::from_slice(body).ok();
+        let code = problem.as_ref().and_then(|it| it.get("code")?.as_str());
+        return match (code, header("content-type")) {
+            (Some(code), Some(kind)) if kind.starts_with("application/problem+json") => {
+                Outcome::Refused {
+                    http: http.as_u16(),
+                    code: code.to_owned(),
+                }
+            }
+            _ => broken(),
+        };
+    }
+    let Ok(answer) = serde_json::from_slice::<OrderBody>(body) else {
+        return broken();
+    };
+    let as_asked = answer.product_id == order.product
+        && answer.user_id == order.user
+        && answer.quantity == order.quantity
+        && header("location") == Some(&format!("/orders/{}", answer.order_id));
+    let replayed = match header("idempotency-replayed") {
+        None => false,
+        Some("true") => true,
+        Some(_) => return broken(),
+    };
+    if !as_asked {
+        return broken();
+    }
+    Outcome::Accepted {
+        id: answer.order_id,
+        status: answer.status,
+        replayed,
+    }
+}

@@ -1,0 +1,130 @@
+//! The demonstration: a small stock, a large crowd, and a table that is checked against the stores.
+
+mod figures;
+mod story;
+mod table;
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+
+use crate::crowd::Crowd;
+use crate::history::History;
+use crate::order::{Sale, racing};
+use crate::process::Process;
+use crate::sandbox::Sandbox;
+use crate::stack::Stack;
+use story::Story;
+use table::Table;
+
+/// Longest the worker may take for what the crowd has ordered.
+const WRITE_LIMIT: Duration = Duration::from_secs(60);
+
+/// Longest a service may take to stop.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+
+/// Sells out a flash sale through one API and two workers and shows that every number is right.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "demo")]
+pub struct Plan {
+    /// Units for sale
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub units: u32,
+
+    /// Buyers, each with one order that is sent two or three times
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub buyers: u32,
+
+    /// Connections over which they race
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    pub connections: u32,
+}
+
+/// What happened, in one line, when every number is right.
+///
+/// # Errors
+/// When a number is wrong, something does not work, or a signal stopped it.
+pub async fn run(plan: &Plan) -> Result<String> {
+    let sandbox = Sandbox::new(Stack::from_env()?).await?;
+    // Dropping the sale kills its services, whatever they were doing.
+    let outcome = tokio::select! {
+        outcome = sell_out(plan, &sandbox) => outcome.inspect_err(|_| sandbox.show_logs()),
+        signal = signalled() => Err(anyhow::anyhow!("stopped by {}", signal?)),
+    };
+    sandbox.discard().await?;
+    outcome
+}
+
+/// Returns with the name of the first signal that asks for an end.
+async fn signalled() -> Result<&'static str> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
+}
+
+async fn sell_out(plan: &Plan, sandbox: &Sandbox) -> Result<String> {
+    let mut story = Story::begin(plan);
+
+    story.tell("starting one ingest-api and two inventory-workers");
+    let (api, first, second) = tokio::try_join!(sandbox.api(), sandbox.worker(), sandbox.worker())?;
+    story.tell(&format!("all three are ready, the API at {}", api.url()));
+
+    let sale = Sale::unique("demo", plan.units)?;
+    api.client()?.open(&sale).await?;
+    story.tell(&format!("the sale {} is open", sale.product));
+
+    let begin = Instant::now();
+    let history = storm(plan, &api, &sale, &mut story).await?;
+    let stormed = begin.elapsed();
+    let sales = [sale];
+    sandbox.written(&sales, WRITE_LIMIT).await?;
+    let written = begin.elapsed();
+    story.tell("PostgreSQL has everything");
+    sandbox.drained(&sales, WRITE_LIMIT).await?;
+
+    let [sale] = sales;
+    let truth = sandbox.truth(&sale).await?;
+    let dead_letters = sandbox.database.dead_letters().await?.len();
+    stop(vec![api, first, second]).await?;
+    story.tell("the services have stopped in good order");
+
+    let figures = figures::of(plan, &sale, &history, &truth, dead_letters);
+    let table = Table::new(figures, &history, stormed, written);
+    println!("\n{table}\n");
+    table.conclude(plan)
+}
+
+/// All buyers at once. Half of them order two times, half three.
+async fn storm(plan: &Plan, api: &Process, sale: &Sale, story: &mut Story) -> Result<History> {
+    const STEPS: usize = 5;
+
+    let buyers = usize::try_from(plan.buyers)?;
+    let attempts = racing(sale, buyers, |buyer| buyer % 2 == 0);
+    let requests = attempts.size_hint().0;
+    let rush = Crowd::over(usize::try_from(plan.connections)?, &[api]).send(attempts)?;
+    for step in 1..=STEPS {
+        rush.answered(requests * step / STEPS).await?;
+        story.progress(requests, &rush.so_far());
+    }
+    rush.finish().await
+}
+
+/// Asks all services to stop and waits for their ends.
+async fn stop(services: Vec<Process>) -> Result<()> {
+    let ends = services.into_iter().map(|mut service| async move {
+        let status = service.terminate(STOP_LIMIT).await?;
+        ensure!(
+            status.success(),
+            "a service ended with {status} instead of 0"
+        );
+        Ok(())
+    });
+    futures_util::future::try_join_all(ends).await?;
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! Where the built programs lie.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+/// Names the folder with the programs, for builds that spread over several target folders.
+const OVERRIDE: &str = "FLUXGATE_BIN_DIR";
+
+/// One of the programs under test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// Takes orders over HTTP.
+    IngestApi,
+    /// Writes orders to PostgreSQL.
+    InventoryWorker,
+}
+
+impl Program {
+    /// The name of the executable.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::IngestApi => "ingest-api",
+            Self::InventoryWorker => "inventory-worker",
+        }
+    }
+
+    /// The executable: in `FLUXGATE_BIN_DIR`, or where cargo put this very program (the demo lies
+    /// beside the services, a test one folder below).
+    ///
+    /// # Errors
+    /// When it was not built.
+    pub fn path(self) -> Result<PathBuf> {
+        let folders: Vec<PathBuf> = match std::env::var_os(OVERRIDE) {
+            Some(folder) => vec![folder.into()],
+            None => {
+                let me = std::env::current_exe().context("finding the built programs")?;
+                me.ancestors().skip(1).take(2).map(Into::into).collect()
+            }
+        };
+        folders
+            .iter()
+            .map(|folder| folder.join(self.name()))
+            .find(|file| file.is_file())
+            .with_context(|| {
+                format!(
+                    "{} is not built (looked in {folders:?}): cargo build --release --locked",
+                    self.name()
+                )
+            })
+    }
+}

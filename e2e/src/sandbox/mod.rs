@@ -1,0 +1,196 @@
+//! Names of one's own on shared stores, so that tests do not meet.
+
+mod flow;
+
+use std::cell::Cell;
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+
+use crate::client::ADMIN_TOKEN;
+use crate::order::unique;
+use crate::process::{Process, Settings};
+use crate::program::Program;
+use crate::stack::Stack;
+use crate::truth::{Database, Gate, Log};
+
+/// Databases of a Redis as it comes, without number 0, which is not ours.
+const REDIS_DATABASES: u64 = 15;
+
+/// Lines of each log that are shown when a test fails.
+const LOG_TAIL_LINES: usize = 25;
+
+/// One set of topics, group, schema and Redis database, and the services that use them.
+#[derive(Debug)]
+pub struct Sandbox {
+    /// The stores under it.
+    pub stack: Stack,
+    /// Its schema.
+    pub database: Database,
+    /// Its Redis database.
+    pub gate: Gate,
+    /// Its topic of orders.
+    pub log: Log,
+    /// Its topic of dead letters.
+    pub dead_letters: Log,
+    name: String,
+    settings: Settings,
+    folder: PathBuf,
+    started: Cell<usize>,
+}
+
+impl Sandbox {
+    /// Names, a schema, an empty Redis database and a folder for logs. Topics and tables are made
+    /// by the first worker.
+    ///
+    /// # Errors
+    /// When a store does not answer.
+    pub async fn new(stack: Stack) -> Result<Self> {
+        let name = unique("e2e");
+        let (topic, dlq) = (format!("{name}.orders"), format!("{name}.dlq"));
+
+        // Product ids differ anyway, but the sweeper of every API sees all sales of its Redis
+        // database and would publish another test's leftovers to this test's topic.
+        let shared = Gate::connect(&stack.redis_url).await?;
+        let number = 1 + shared.next_number("e2e:sandboxes").await? % REDIS_DATABASES;
+        let redis_url = redis_database(&stack.redis_url, number)?;
+        let gate = Gate::connect(&redis_url).await?;
+        gate.flush().await?;
+
+        let schema = format!("CREATE SCHEMA {name}");
+        Database::new(&stack.database_url).execute(&schema).await?;
+        let database_url = with_search_path(&stack.database_url, &name);
+
+        let folder = std::env::temp_dir().join(&name);
+        fs::create_dir(&folder).with_context(|| format!("making {}", folder.display()))?;
+
+        let settings = [
+            ("REDIS_URL", redis_url.as_str()),
+            ("KAFKA_BROKERS", &stack.kafka_brokers),
+            ("DATABASE_URL", &database_url),
+            ("KAFKA_TOPIC", &topic),
+            ("KAFKA_DLQ_TOPIC", &dlq),
+            ("KAFKA_GROUP", &name),
+            // The shortest that brokers allow: a killed worker's partitions wait that long.
+            ("KAFKA_SESSION_TIMEOUT_MS", "6000"),
+            ("ADMIN_TOKEN", ADMIN_TOKEN),
+            ("NO_COLOR", "1"),
+        ];
+        Ok(Self {
+            database: Database::new(&database_url),
+            log: Log::new(&stack.kafka_brokers, &topic, &name)?,
+            dead_letters: Log::new(&stack.kafka_brokers, &dlq, &name)?,
+            settings: settings
+                .map(|(name, value)| (name.into(), value.into()))
+                .into(),
+            started: Cell::new(0),
+            stack,
+            gate,
+            name,
+            folder,
+        })
+    }
+
+    /// What its services are started with.
+    pub fn settings(&self) -> Settings {
+        self.settings.clone()
+    }
+
+    /// Starts a service with other settings than [`Sandbox::settings`]. Does not wait.
+    ///
+    /// # Errors
+    /// When the program is not built or does not start.
+    pub fn spawn(&self, program: Program, settings: Settings) -> Result<Process> {
+        let number = self.started.get() + 1;
+        self.started.set(number);
+        let log = self.folder.join(format!("{number}-{}.log", program.name()));
+        Process::spawn(program, settings, log)
+    }
+
+    /// A copy of the API that is ready, with `more` settings.
+    ///
+    /// # Errors
+    /// When it does not get ready.
+    pub async fn api_with(&self, more: &[(&str, &str)]) -> Result<Process> {
+        let more = more
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()));
+        let settings = self.settings().into_iter().chain(more).collect();
+        let mut api = self.spawn(Program::IngestApi, settings)?;
+        api.ready().await?;
+        Ok(api)
+    }
+
+    /// A copy of the API that is ready.
+    ///
+    /// # Errors
+    /// When it does not get ready.
+    pub async fn api(&self) -> Result<Process> {
+        self.api_with(&[]).await
+    }
+
+    /// A worker that is ready.
+    ///
+    /// # Errors
+    /// When it does not get ready.
+    pub async fn worker(&self) -> Result<Process> {
+        let mut worker = self.spawn(Program::InventoryWorker, self.settings())?;
+        worker.ready().await?;
+        Ok(worker)
+    }
+
+    /// Takes its topics, schema and keys out of the stores. No test depends on that: it keeps a
+    /// stack light that is used again and again.
+    ///
+    /// # Errors
+    /// When a store does not answer.
+    pub async fn discard(&self) -> Result<()> {
+        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+            .set("bootstrap.servers", &self.stack.kafka_brokers)
+            .create()?;
+        let topics = [self.log.topic(), self.dead_letters.topic()];
+        admin.delete_topics(&topics, &AdminOptions::new()).await?;
+        self.gate.flush().await?;
+        let schema = format!("DROP SCHEMA {} CASCADE", self.name);
+        self.database.execute(&schema).await
+    }
+
+    /// Shows the end of each service's log on stderr.
+    pub fn show_logs(&self) {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let mut logs: Vec<_> = entries.map(|entry| entry.path()).collect();
+        logs.sort();
+        for path in logs {
+            let log = fs::read_to_string(&path).unwrap_or_else(|error| error.to_string());
+            let lines: Vec<_> = log.lines().collect();
+            let tail = &lines[lines.len().saturating_sub(LOG_TAIL_LINES)..];
+            let file = path.file_name().unwrap_or_default().to_string_lossy();
+            eprintln!("--- {file}, its last lines\n{}", tail.join("\n"));
+        }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.show_logs();
+        }
+        // It is in the folder for temporary files; nothing depends on its going.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn redis_database(url: &str, number: u64) -> Result<String> {
+    let mut url = reqwest::Url::parse(url).context("reading REDIS_URL")?;
+    url.set_path(&number.to_string());
+    Ok(url.into())
+}
+
+fn with_search_path(url: &str, schema: &str) -> String {
+    let separator = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{separator}options=-c%20search_path%3D{schema}")
+}

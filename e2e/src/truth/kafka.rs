@@ -1,0 +1,145 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tokio::task::spawn_blocking;
+
+use crate::record::Record;
+
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+/// A topic, as an onlooker sees it who is no member of the group.
+#[derive(Clone)]
+pub struct Log {
+    topic: String,
+    brokers: String,
+    onlooker: Arc<BaseConsumer>,
+}
+
+impl Log {
+    /// The log `topic`, which `group` reads.
+    ///
+    /// # Errors
+    /// When a client cannot be built.
+    pub fn new(brokers: &str, topic: &str, group: &str) -> Result<Self> {
+        let onlooker = ClientConfig::new()
+            .set("bootstrap.servers", brokers)
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .set("auto.offset.reset", "earliest")
+            .create()
+            .context("building a Kafka consumer")?;
+        Ok(Self {
+            topic: topic.to_owned(),
+            brokers: brokers.to_owned(),
+            onlooker: Arc::new(onlooker),
+        })
+    }
+
+    /// Its name.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// The offset after the last record of each partition.
+    ///
+    /// # Errors
+    /// When Kafka does not answer or has no such topic.
+    pub async fn ends(&self) -> Result<HashMap<i32, i64>> {
+        self.ask(|topic, onlooker| {
+            partitions(topic, onlooker)?
+                .into_iter()
+                .map(|partition| {
+                    let (_, end) = onlooker.fetch_watermarks(topic, partition, ANSWER_LIMIT)?;
+                    Ok((partition, end))
+                })
+                .collect()
+        })
+        .await
+    }
+
+    /// The offset that the group has committed in each partition; 0 where it has none.
+    ///
+    /// # Errors
+    /// When Kafka does not answer or has no such topic.
+    pub async fn committed(&self) -> Result<HashMap<i32, i64>> {
+        self.ask(|topic, onlooker| {
+            let mut wanted = TopicPartitionList::new();
+            for partition in partitions(topic, onlooker)? {
+                wanted.add_partition(topic, partition);
+            }
+            let committed = onlooker.committed_offsets(wanted, ANSWER_LIMIT)?;
+            let offset = |offset| match offset {
+                Offset::Offset(offset) => offset,
+                _ => 0,
+            };
+            let elements = committed.elements();
+            Ok(elements
+                .iter()
+                .map(|at| (at.partition(), offset(at.offset())))
+                .collect())
+        })
+        .await
+    }
+
+    /// Everything on the topic now, in offset order within each partition.
+    ///
+    /// # Errors
+    /// When Kafka does not answer or has no such topic.
+    pub async fn records(&self) -> Result<Vec<Record>> {
+        let mut missing: i64 = self.ends().await?.values().sum();
+        self.ask(move |topic, onlooker| {
+            let mut beginning = TopicPartitionList::new();
+            for partition in partitions(topic, onlooker)? {
+                beginning.add_partition_offset(topic, partition, Offset::Beginning)?;
+            }
+            onlooker.assign(&beginning)?;
+            let mut records = Vec::new();
+            while missing > 0 {
+                let message = onlooker
+                    .poll(ANSWER_LIMIT)
+                    .with_context(|| format!("{missing} more records on {topic}"))??;
+                records.push(message.into());
+                missing -= 1;
+            }
+            onlooker.unassign()?;
+            Ok(records)
+        })
+        .await
+    }
+
+    /// Puts a record on the topic, behind the programs' backs.
+    ///
+    /// # Errors
+    /// When Kafka does not take it.
+    pub async fn append(&self, record: &Record) -> Result<()> {
+        record.append(&self.brokers, &self.topic).await
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&str, &BaseConsumer) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let log = self.clone();
+        spawn_blocking(move || question(&log.topic, &log.onlooker)).await?
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Log").field(&self.topic).finish()
+    }
+}
+
+fn partitions(topic: &str, onlooker: &BaseConsumer) -> Result<Vec<i32>> {
+    let metadata = onlooker.fetch_metadata(Some(topic), ANSWER_LIMIT)?;
+    let found = metadata.topics().iter().find(|it| it.name() == topic);
+    let found = found.filter(|it| it.error().is_none());
+    let found = found.with_context(|| format!("Kafka has no topic {topic}"))?;
+    Ok(found.partitions().iter().map(|it| it.id()).collect())
+}

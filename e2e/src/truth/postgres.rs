@@ -1,0 +1,142 @@
+use std::collections::HashMap;
+
+use anyhow::{Context, Result};
+use fluxgate_core::ids::OrderId;
+use tokio_postgres::{NoTls, Row as SqlRow};
+use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
+
+use super::{Ledger, Row};
+
+/// PostgreSQL, as seen with a sandbox's search path. Every question has a connection of its own,
+/// so that an outage in between leaves nothing broken behind.
+#[derive(Debug, Clone)]
+pub struct Database(String);
+
+struct Connection {
+    client: tokio_postgres::Client,
+    _driver: AbortOnDropHandle<()>,
+}
+
+impl Database {
+    /// The database behind `url`.
+    pub fn new(url: &str) -> Self {
+        Self(url.to_owned())
+    }
+
+    /// A product's rows in `orders`.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer.
+    pub async fn rows(&self, product: &str) -> Result<Vec<Row>> {
+        let rows = self.connect().await?.client.query(
+            "SELECT order_id, user_id, quantity::bigint, sequence::bigint, status FROM orders WHERE product_id = $1",
+            &[&product],
+        ).await?;
+        rows.iter()
+            .map(|row| {
+                let id: Uuid = row.try_get(0)?;
+                Ok(Row {
+                    id: OrderId::try_from(id)?,
+                    user: row.try_get(1)?,
+                    quantity: row.try_get(2)?,
+                    sequence: row.try_get(3)?,
+                    status: row.try_get(4)?,
+                })
+            })
+            .collect()
+    }
+
+    /// A product's row in `stock_ledger`.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer.
+    pub async fn ledger(&self, product: &str) -> Result<Option<Ledger>> {
+        let sql = "SELECT total, sold FROM stock_ledger WHERE product_id = $1";
+        let row = self
+            .connect()
+            .await?
+            .client
+            .query_opt(sql, &[&product])
+            .await?;
+        row.map(|row| {
+            Ok(Ledger {
+                total: row.try_get(0)?,
+                sold: row.try_get(1)?,
+            })
+        })
+        .transpose()
+    }
+
+    /// The offset up to which each partition of `topic` has been written.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer.
+    pub async fn positions(&self, topic: &str) -> Result<HashMap<i32, i64>> {
+        let sql = "SELECT partition, next_offset FROM positions WHERE topic = $1";
+        let rows = self.connect().await?.client.query(sql, &[&topic]).await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .collect()
+    }
+
+    /// Makes the worker read all partitions from their beginning, once it starts again.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer.
+    pub async fn forget_positions(&self) -> Result<()> {
+        let sql = "UPDATE positions SET next_offset = 0";
+        self.connect().await?.client.execute(sql, &[]).await?;
+        Ok(())
+    }
+
+    /// Values and reasons of the dead letters, by offset.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer.
+    pub async fn dead_letters(&self) -> Result<Vec<(Vec<u8>, String)>> {
+        let sql =
+            r#"SELECT coalesce(value, ''), reason FROM dead_letters ORDER BY partition, "offset""#;
+        let rows = self.connect().await?.client.query(sql, &[]).await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .collect()
+    }
+
+    /// All orders, ledger rows and dead letters as one text: equal texts, equal tables.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer.
+    pub async fn contents(&self) -> Result<String> {
+        let sql = "SELECT line FROM (
+                SELECT 'order ' || o::text AS line FROM orders o
+                UNION ALL SELECT 'ledger ' || l::text FROM stock_ledger l
+                UNION ALL SELECT 'dead ' || d::text FROM dead_letters d
+            ) lines ORDER BY line";
+        let rows = self.connect().await?.client.query(sql, &[]).await?;
+        let line = |row: &SqlRow| row.try_get::<_, String>(0);
+        let lines: Result<Vec<_>, _> = rows.iter().map(line).collect();
+        Ok(lines?.join("\n"))
+    }
+
+    /// Runs a statement that returns nothing.
+    ///
+    /// # Errors
+    /// When PostgreSQL refuses it.
+    pub async fn execute(&self, sql: &str) -> Result<()> {
+        self.connect().await?.client.batch_execute(sql).await?;
+        Ok(())
+    }
+
+    async fn connect(&self) -> Result<Connection> {
+        let (client, connection) = tokio_postgres::connect(&self.0, NoTls)
+            .await
+            .context("connecting to PostgreSQL")?;
+        // A broken connection shows as the error of whatever is asked next.
+        let driver = tokio::spawn(async { drop(connection.await) });
+        Ok(Connection {
+            client,
+            _driver: AbortOnDropHandle::new(driver),
+        })
+    }
+}

@@ -1,0 +1,64 @@
+use anyhow::{Context, Result};
+use fluxgate_core::ids::{ProductId, Tag};
+use fred::prelude::*;
+use fred::types::CustomCommand;
+
+use super::Shelf;
+
+/// Redis, as seen in a sandbox's database. The keys are those of `lua/README.md`.
+#[derive(Debug, Clone)]
+pub struct Gate(Client);
+
+impl Gate {
+    /// Connects to the database that `url` names.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn connect(url: &str) -> Result<Self> {
+        let config = Config::from_url(url).context("reading REDIS_URL")?;
+        let client = Builder::from_config(config).build()?;
+        client.init().await.context("connecting to Redis")?;
+        Ok(Self(client))
+    }
+
+    /// What Redis holds of a sale.
+    ///
+    /// # Errors
+    /// When Redis does not answer, or holds something else than a sale.
+    pub async fn shelf(&self, product: &ProductId) -> Result<Option<Shelf>> {
+        let slot = format!("fg:{{{}}}", Tag::of(product));
+        let sale = format!("{slot}:sale:{product}");
+        let fields = vec!["total", "remaining", "seq", "opens_at"];
+        let facts: Vec<Option<i64>> = self.0.hmget(&sale, fields).await?;
+        let [Some(total), Some(remaining), Some(sequence), Some(opens_at)] = facts[..] else {
+            return Ok(None);
+        };
+        // One field, the empty one, is no order: it keeps the hash alive.
+        let fields: i64 = self.0.hlen(format!("{slot}:orders:{opens_at}")).await?;
+        let outbox = self.0.xlen(format!("{slot}:outbox:{product}")).await?;
+        Ok(Some(Shelf {
+            total,
+            remaining,
+            sequence,
+            records: fields - 1,
+            outbox,
+        }))
+    }
+
+    /// A number that no other caller on this Redis gets.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn next_number(&self, counter: &str) -> Result<u64> {
+        Ok(self.0.incr(counter).await?)
+    }
+
+    /// Empties this database, and only this.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn flush(&self) -> Result<()> {
+        let flushdb = CustomCommand::new_static("FLUSHDB", None::<u16>, false);
+        Ok(self.0.custom(flushdb, Vec::<Value>::new()).await?)
+    }
+}

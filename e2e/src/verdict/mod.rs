@@ -1,0 +1,26 @@
+//! What buyers were told, held against what the stores say.
+//!
+//! Pure, so that its own tests can show that it finds what it is there to find.
+
+#[cfg(test)]
+pub(crate) mod example;
+mod fault;
+mod promises;
+mod stock;
+#[cfg(test)]
+mod tests;
+
+pub use fault::Fault;
+pub use stock::confirmed_units;
+
+use crate::answer::Answer;
+use crate::order::Sale;
+use crate::truth::Truth;
+
+/// Everything that is wrong with a sale, once the flow has come to rest. In `answers` each user
+/// wants one order and has one key for it (see [`Sale::order_of`]); units are never given back.
+pub fn verdict(sale: &Sale, answers: &[&Answer], truth: &Truth) -> Vec<Fault> {
+    let mut faults = promises::broken(answers, &truth.rows);
+    faults.extend(stock::wrong(sale, answers, truth));
+    faults
+}
