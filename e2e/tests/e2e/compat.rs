@@ -1,0 +1,122 @@
+use std::collections::HashMap;
+use std::slice::from_ref;
+
+use anyhow::{Context, Result, ensure};
+use e2e::client::Client;
+use e2e::order::{Sale, unique};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde_json::{Value, json};
+
+use crate::fixture::{WRITE_LIMIT, in_a_sandbox};
+
+const UNITS: usize = 50;
+const BUYERS: usize = 300;
+const CONNECTIONS: usize = 64;
+const WAITING_ROOM: &str = "https://example.com/wait";
+
+#[test]
+fn clients_of_the_original_get_its_answers_and_exactly_the_stock() {
+    in_a_sandbox(async |sandbox| {
+        let api = sandbox.api_with(&[("COMPAT_ROUTES", "on")]).await?;
+        let _worker = sandbox.worker().await?;
+        let (client, product) = (api.client()?, unique("original"));
+
+        let stock = |units: usize| json!({"productId": product, "quantity": units});
+        for again in [false, true] {
+            let answer = client
+                .post_as_original("/init", None, &stock(UNITS))
+                .await?;
+            ensure!(answer.0 == 200, "init, again: {again}: {answer:?}");
+            ensure!(
+                answer.1["status"] == "ok",
+                "init, again: {again}: {answer:?}"
+            );
+        }
+        let other = client
+            .post_as_original("/init", None, &stock(UNITS + 1))
+            .await?;
+        ensure!(other.0 == 409, "init with another quantity: {other:?}");
+
+        let mut buyers: HashMap<usize, Vec<String>> = HashMap::new();
+        for (buyer, status, body) in storm(&client, &product).await? {
+            passes_the_original_check(status)?;
+            let word = body["status"].as_str().context("a status")?;
+            buyers.entry(buyer).or_default().push(word.to_owned());
+        }
+        let mut winners = 0;
+        for (buyer, mut words) in buyers {
+            words.sort();
+            let won = words == ["ignored", "success"];
+            let lost = words == ["sold_out", "sold_out"];
+            ensure!(won || lost, "buyer {buyer} was told {words:?}");
+            winners += usize::from(won);
+        }
+        ensure!(
+            winners == UNITS,
+            "success {winners} times, should be {UNITS}"
+        );
+
+        let sale = Sale {
+            product: product.parse()?,
+            total: u32::try_from(UNITS)?,
+        };
+        sandbox.drained(from_ref(&sale), WRITE_LIMIT).await?;
+        let truth = sandbox.truth(&sale).await?;
+        let sold = truth.ledger.context("a ledger row")?.sold;
+        let counts = (truth.rows.len(), usize::try_from(sold)?);
+        ensure!(counts == (UNITS, UNITS), "(rows, sold) = {counts:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn the_original_waiting_room_gets_who_comes_too_fast() {
+    in_a_sandbox(async |sandbox| {
+        let settings = [
+            ("COMPAT_ROUTES", "on"),
+            ("COMPAT_RATE_PER_SECOND", "20"),
+            ("COMPAT_WAITING_ROOM_URL", WAITING_ROOM),
+        ];
+        let api = sandbox.api_with(&settings).await?;
+        let _worker = sandbox.worker().await?;
+        let (client, product) = (api.client()?, unique("original"));
+        let stock = json!({"productId": product, "quantity": UNITS});
+        client.post_as_original("/init", None, &stock).await?;
+
+        let mut redirected = 0;
+        for (_, status, body) in storm(&client, &product).await? {
+            passes_the_original_check(status)?;
+            if status == 302 {
+                ensure!(body == WAITING_ROOM, "sent to {body}");
+                redirected += 1;
+            }
+        }
+        ensure!(redirected > 0, "nobody was sent to the waiting room");
+        Ok(())
+    });
+}
+
+/// The requests of the original's k6 script, each twice at the same time.
+async fn storm(client: &Client, product: &str) -> Result<Vec<(usize, u16, Value)>> {
+    let requests = (0..BUYERS).flat_map(|buyer| [buyer, buyer]);
+    stream::iter(requests)
+        .map(|buyer| async move {
+            let order = json!({"productId": product, "userId": format!("user_{buyer}")});
+            let key = format!("original-{buyer}");
+            let (status, body) = client
+                .post_as_original("/order", Some(&key), &order)
+                .await?;
+            anyhow::Ok((buyer, status, body))
+        })
+        .buffer_unordered(CONNECTIONS)
+        .try_collect()
+        .await
+}
+
+fn passes_the_original_check(status: u16) -> Result<()> {
+    ensure!(
+        [200, 302, 409].contains(&status),
+        "the original's check fails with {status}"
+    );
+    Ok(())
+}

@@ -1,0 +1,119 @@
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use e2e::answer::Outcome;
+use e2e::crowd::Crowd;
+use e2e::history::History;
+use e2e::order::{Sale, once};
+use e2e::process::Process;
+use e2e::sandbox::Sandbox;
+
+use crate::fixture::{WRITE_LIMIT, all_work, in_a_sandbox, open_sales, orders};
+
+const ORDERS: usize = 20_000;
+const CONNECTIONS: usize = 64;
+
+#[test]
+fn a_killed_api_loses_no_promise_and_strands_no_unit() {
+    in_a_sandbox(async |sandbox| {
+        let mut api = sandbox.api().await?;
+        let _workers = (sandbox.worker().await?, sandbox.worker().await?);
+        let sales = open_sales(&api, 4, 6_000).await?;
+
+        let rush = Crowd::over(CONNECTIONS, &[&api]).send(once(orders(&sales, 0..ORDERS)))?;
+        rush.answered(ORDERS * 2 / 5).await?;
+        api.kill()?;
+        api.restart().await?;
+        let history = rush.finish().await?;
+        ensure!(
+            !history.undecided().is_empty(),
+            "the kill came after the last order"
+        );
+
+        // Before anybody tries again: a retry would publish what was left behind.
+        sandbox
+            .expect_right(&sales, &history, Duration::from_secs(30))
+            .await?;
+        retry_the_undecided(sandbox, &api, &sales, history).await
+    });
+}
+
+/// Whoever got no answer asks again with the same key: everybody ends with exactly one order.
+pub async fn retry_the_undecided(
+    sandbox: &Sandbox,
+    api: &Process,
+    sales: &[Sale],
+    mut history: History,
+) -> Result<()> {
+    let again = Crowd::over(CONNECTIONS, &[api]).send(once(history.undecided()))?;
+    history.extend(again.finish().await?);
+    let undecided = history.undecided().len();
+    ensure!(
+        undecided == 0,
+        "{undecided} buyers without an answer even at the second time"
+    );
+    sandbox.expect_right(sales, &history, WRITE_LIMIT).await?;
+
+    let mut rows = 0;
+    for sale in sales {
+        rows += sandbox.truth(sale).await?.rows.len();
+    }
+    ensure!(rows == ORDERS, "{rows} orders of {ORDERS} buyers");
+    Ok(())
+}
+
+#[test]
+fn a_killed_worker_loses_nothing_and_doubles_nothing() {
+    in_a_sandbox(async |sandbox| {
+        let api = sandbox.api().await?;
+        let (mut victim, survivor) = (sandbox.worker().await?, sandbox.worker().await?);
+        all_work(&[&victim, &survivor]).await?;
+        let sales = open_sales(&api, 24, 1_000).await?;
+
+        let rush = Crowd::over(CONNECTIONS, &[&api]).send(once(orders(&sales, 0..ORDERS)))?;
+        rush.answered(ORDERS * 2 / 5).await?;
+        victim.kill()?;
+        finish_all_accepted(sandbox, rush, &sales).await
+    });
+}
+
+#[test]
+fn a_worker_that_freezes_and_wakes_up_doubles_nothing() {
+    in_a_sandbox(async |sandbox| {
+        let api = sandbox.api().await?;
+        let (frozen, survivor) = (sandbox.worker().await?, sandbox.worker().await?);
+        all_work(&[&frozen, &survivor]).await?;
+        let sales = open_sales(&api, 24, 1_000).await?;
+
+        let rush = Crowd::over(CONNECTIONS, &[&api]).send(once(orders(&sales, 0..ORDERS)))?;
+        rush.answered(ORDERS * 2 / 5).await?;
+        frozen.pause()?;
+        let history = rush.finish().await?;
+        // The survivor takes over what the frozen one still believes to own.
+        sandbox.written(&sales, WRITE_LIMIT).await?;
+        frozen.resume()?;
+        all_work(&[&frozen, &survivor]).await?;
+
+        let later = once(orders(&sales, ORDERS..ORDERS + 2_000));
+        let mut history = history;
+        history.extend(
+            Crowd::over(CONNECTIONS, &[&api])
+                .send(later)?
+                .finish()
+                .await?,
+        );
+        sandbox.expect_right(&sales, &history, WRITE_LIMIT).await
+    });
+}
+
+/// Nobody but a worker was hurt, so every order is accepted.
+async fn finish_all_accepted(
+    sandbox: &Sandbox,
+    rush: e2e::crowd::Rush,
+    sales: &[Sale],
+) -> Result<()> {
+    let history = rush.finish().await?;
+    let accepted = history.count(|outcome: &Outcome| outcome.order_id().is_some());
+    ensure!(accepted == ORDERS, "{accepted} of {ORDERS} orders accepted");
+    sandbox.expect_right(sales, &history, WRITE_LIMIT).await
+}

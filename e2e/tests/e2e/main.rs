@@ -1,0 +1,15 @@
+//! The real programs over the real stores, from the buyer's request to the row.
+//!
+//! The stores come from the environment (`make test` sets it); each test has a sandbox in them.
+
+mod compat;
+mod crashes;
+mod dead_letters;
+mod fixture;
+mod outages;
+mod replays;
+mod scaling;
+mod sell_out;
+mod settings;
+mod shutdown;
+mod status;
