@@ -1,0 +1,235 @@
+//! Putting the worker together, running it, and taking it down in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::{App, HttpServer};
+use backon::{ExponentialBuilder, Retryable};
+use fluxgate_core::ops::{self, Check, Need, Readiness};
+use fluxgate_core::settings::refuse;
+use prometheus::Registry;
+use prometheus::process_collector::ProcessCollector;
+use rdkafka::consumer::Consumer as _;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::batch::BatchBuilder;
+use crate::config::{Config, Switch};
+use crate::consumer::{self, Consumer, Context, Loader, Reader, ReaderParts};
+use crate::metrics::Metrics;
+use crate::migrate::{MigrateError, migrate};
+use crate::progress::Progress;
+use crate::store::Store;
+use crate::writer::{DeadLetterTopic, Flusher, Writer};
+
+const DEFAULT_PORT: u16 = 8081;
+/// Batches between reader and writer: while one is written, the next waits and a third is built.
+const BATCHES_WAITING: usize = 1;
+/// Commands that may wait for the reader; whoever sends one more waits.
+const COMMANDS_WAITING: usize = 1_024;
+const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+
+/// The worker, its port open, not yet reading.
+pub struct Worker {
+    addresses: Vec<SocketAddr>,
+    server: Server,
+    config: Config,
+    store: Store,
+    metrics: Metrics,
+    readiness: Readiness,
+    database: Check,
+    group: Check,
+}
+
+impl Worker {
+    /// Opens the port. No store has to be there yet.
+    ///
+    /// # Errors
+    /// When the port cannot be opened. A setting that a driver refuses ends the program.
+    pub fn build(config: Config) -> std::io::Result<Self> {
+        let registry = Registry::new();
+        registry
+            .register(Box::new(ProcessCollector::for_self()))
+            .expect("the registry is new");
+        let metrics = Metrics::register(&registry);
+        let readiness = Readiness::default();
+        let database = readiness.check("database", Need::Required);
+        let group = readiness.check("kafka", Need::Required);
+        let store =
+            Store::connect(&config.database).unwrap_or_else(|error| refuse("DATABASE_URL", error));
+
+        let routes = (readiness.clone(), registry);
+        let server = HttpServer::new(move || {
+            let (readiness, registry) = routes.clone();
+            App::new().configure(ops::routes(readiness, registry))
+        })
+        .workers(1)
+        .shutdown_timeout(1)
+        .disable_signals()
+        .bind(config.http.address_or(DEFAULT_PORT))?;
+        Ok(Self {
+            addresses: server.addrs(),
+            server: server.run(),
+            config,
+            store,
+            metrics,
+            readiness,
+            database,
+            group,
+        })
+    }
+
+    /// Where it answers HTTP; with port 0 in the settings, the port that the system gave.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Writes orders until `shutdown`; then writes what was read, and leaves the group.
+    ///
+    /// # Errors
+    /// When the HTTP server fails.
+    pub async fn run_until_stopped(self, shutdown: CancellationToken) -> std::io::Result<()> {
+        for address in &self.addresses {
+            tracing::info!(http.address = %address, "listening");
+        }
+        let server = self.server.handle();
+        let serving = tokio::spawn(self.server);
+        let readiness = self.readiness.clone();
+        let draining = shutdown.clone();
+        tokio::spawn(async move {
+            draining.cancelled().await;
+            readiness.drain();
+        });
+
+        let prepared = prepare(&self.config, &self.store, &self.database);
+        tokio::select! {
+            () = prepared => {
+                tokio::spawn(watch_database(self.store.clone(), self.database, shutdown.clone()));
+                write_orders(self.config, self.store, self.metrics, self.group, shutdown).await;
+            }
+            () = shutdown.cancelled() => {}
+        }
+        server.stop(true).await;
+        tracing::info!("stopped");
+        serving.await.map_err(std::io::Error::other)?
+    }
+}
+
+/// Waits for the stores, as long as it takes, and brings them up to date where that is asked for.
+async fn prepare(config: &Config, store: &Store, database: &Check) {
+    let attempt = || async {
+        if config.migrate.migrate_on_start == Switch::On {
+            migrate(config, store).await?;
+        }
+        store.probe().await.map_err(MigrateError::from)
+    };
+    let patience = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(200))
+        .with_max_delay(Duration::from_secs(2))
+        .with_jitter()
+        .without_max_times();
+    let prepared = attempt
+        .retry(patience)
+        .notify(|error: &MigrateError, _| {
+            tracing::warn!(%error, "the stores are not ready; trying again");
+            database.fail(error.to_string());
+        })
+        .await;
+    if prepared.is_ok() {
+        database.pass();
+    }
+}
+
+/// Runs reader and writer until `shutdown`, and until what was read is written.
+async fn write_orders(
+    config: Config,
+    store: Store,
+    metrics: Metrics,
+    group: Check,
+    shutdown: CancellationToken,
+) {
+    let progress = Progress::new(metrics.clone());
+    let topic = config.kafka.kafka_topic.clone();
+    let context = Context::new(topic.clone(), progress.clone(), group);
+    let consumer: Consumer = consumer::client_config(&config)
+        .create_with_context(context)
+        .unwrap_or_else(|error| refuse("KAFKA_BROKERS", error));
+    let consumer = Arc::new(consumer);
+    if let Err(error) = consumer.subscribe(&[&topic]) {
+        refuse("KAFKA_TOPIC", error);
+    }
+    let dead_letters = DeadLetterTopic::new(
+        &config.kafka.kafka_brokers,
+        config.consumer.kafka_dlq_topic.clone(),
+        metrics.clone(),
+    )
+    .unwrap_or_else(|error| refuse("KAFKA_BROKERS", error));
+
+    let (to_reader, commands) = mpsc::channel(COMMANDS_WAITING);
+    let (to_writer, batches) = mpsc::channel(BATCHES_WAITING);
+    let reader = ReaderParts {
+        consumer: Arc::clone(&consumer),
+        loader: Loader {
+            consumer: Arc::clone(&consumer),
+            store: store.clone(),
+            topic: topic.clone(),
+            progress: progress.clone(),
+            commands: to_reader.clone(),
+        },
+        commands,
+        batches: to_writer,
+        builder: BatchBuilder::new(config.batch.batch_max_rows as usize, config.batch.max_age()),
+        progress: progress.clone(),
+        metrics: metrics.clone(),
+        shutdown: shutdown.clone(),
+    };
+    let writer = Writer {
+        batches,
+        flusher: Flusher {
+            store,
+            topic: topic.clone(),
+            dead_letters,
+            dead_letters_max: config.batch.dead_letters_max_per_batch as usize,
+            commands: to_reader,
+            metrics: metrics.clone(),
+            shutdown,
+        },
+        consumer: Arc::clone(&consumer),
+        topic,
+        progress,
+        metrics,
+    };
+    let reader = Reader::new(reader, Handle::current());
+    let reading = std::thread::Builder::new()
+        .name("reader".into())
+        .spawn(move || reader.run())
+        .expect("a process may start a thread");
+    writer.run().await;
+
+    // The last reference to the consumer commits its offsets and leaves the group; that blocks.
+    let left = tokio::task::spawn_blocking(move || {
+        let ended = reading.join();
+        drop(consumer);
+        ended
+    });
+    if !matches!(left.await, Ok(Ok(()))) {
+        tracing::error!("the reader ended badly");
+    }
+}
+
+/// Keeps `/readyz` true about PostgreSQL.
+async fn watch_database(store: Store, check: Check, shutdown: CancellationToken) {
+    loop {
+        match store.probe().await {
+            Ok(()) => check.pass(),
+            Err(error) => check.fail(error.to_string()),
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(PROBE_INTERVAL) => {}
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What is written in one go. Pure: no driver, no clock of its own.
+
+mod builder;
+mod record;
+
+pub use builder::BatchBuilder;
+pub use record::{Content, Record};
+
+/// The consecutive records of one partition in a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slice {
+    /// The partition.
+    pub partition: i32,
+    /// Which reading of the partition this belongs to; see [`crate::consumer`].
+    pub generation: u64,
+    /// The position that PostgreSQL must hold for this slice to be written.
+    pub expected: i64,
+    /// The position afterwards.
+    pub next: i64,
+    /// In offset order.
+    pub records: Vec<Record>,
+}
+
+/// Slices of different partitions, at most one of each, that are written in one transaction.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Ordered by partition: transactions lock in this order.
+    pub slices: Vec<Slice>,
+}
+
+impl Batch {
+    /// Records in all slices.
+    pub fn len(&self) -> usize {
+        self.slices.iter().map(|slice| slice.records.len()).sum()
+    }
+
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.slices.is_empty()
+    }
+
+    /// All records, with the partition of each.
+    pub fn records(&self) -> impl Iterator<Item = (i32, &Record)> {
+        self.slices
+            .iter()
+            .flat_map(|slice| slice.records.iter().map(|record| (slice.partition, record)))
+    }
+
+    /// Takes out the slices of these partitions.
+    pub fn remove(&mut self, partitions: &[i32]) {
+        self.slices
+            .retain(|slice| !partitions.contains(&slice.partition));
+    }
+
+    /// Two halves that, written one after the other, are this batch.
+    ///
+    /// A batch of one record or none cannot be split: it comes back whole, with an empty second half.
+    pub fn split(mut self) -> (Self, Self) {
+        if self.slices.len() > 1 {
+            let second = self.slices.split_off(self.slices.len() / 2);
+            return (self, Self { slices: second });
+        }
+        match self.slices.pop() {
+            Some(slice) if slice.records.len() > 1 => {
+                let (first, second) = slice.split();
+                (first.into(), second.into())
+            }
+            whole => (
+                Self {
+                    slices: whole.into_iter().collect(),
+                },
+                Self::default(),
+            ),
+        }
+    }
+}
+
+impl From<Slice> for Batch {
+    fn from(slice: Slice) -> Self {
+        Self {
+            slices: vec![slice],
+        }
+    }
+}
+
+impl Slice {
+    fn split(mut self) -> (Self, Self) {
+        let second = self.records.split_off(self.records.len() / 2);
+        let border = second.first().map_or(self.next, |record| record.offset);
+        let rest = Self {
+            partition: self.partition,
+            generation: self.generation,
+            expected: border,
+            next: self.next,
+            records: second,
+        };
+        self.next = border;
+        (self, rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slice(partition: i32, offsets: &[i64]) -> Slice {
+        Slice {
+            partition,
+            generation: 1,
+            expected: offsets[0],
+            next: offsets[offsets.len() - 1] + 1,
+            records: offsets.iter().map(|offset| Record::dead(*offset)).collect(),
+        }
+    }
+
+    #[test]
+    fn halves_follow_each_other_without_a_gap_until_every_record_is_alone() {
+        let mut whole = vec![Batch {
+            slices: vec![slice(0, &[5, 6, 9]), slice(3, &[1, 2])],
+        }];
+        while let Some(at) = whole.iter().position(|batch| batch.len() > 1) {
+            let (first, second) = whole.remove(at).split();
+            whole.insert(at, second);
+            whole.insert(at, first);
+        }
+        let steps: Vec<_> = whole
+            .iter()
+            .map(|batch| &batch.slices[0])
+            .map(|slice| (slice.partition, slice.expected, slice.next))
+            .collect();
+        assert_eq!(
+            steps,
+            [(0, 5, 6), (0, 6, 9), (0, 9, 10), (3, 1, 2), (3, 2, 3)]
+        );
+    }
+
+    #[test]
+    fn a_single_record_cannot_be_split() {
+        let (first, second) = Batch::from(slice(0, &[5])).split();
+        assert_eq!(first.len(), 1);
+        assert!(second.is_empty());
+    }
+}

@@ -1,0 +1,22 @@
+use clap::Args;
+
+/// How the worker takes part in its consumer group.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Consumer group")]
+pub struct ConsumerSettings {
+    /// Topic that gets a copy of every dead letter
+    #[arg(long, env = "KAFKA_DLQ_TOPIC", default_value = "orders.dlq")]
+    pub kafka_dlq_topic: String,
+
+    /// Consumer group
+    #[arg(long, env = "KAFKA_GROUP", default_value = "inventory-group")]
+    pub kafka_group: String,
+
+    /// Milliseconds without a heartbeat after which the group gives a worker's partitions away
+    #[arg(long, env = "KAFKA_SESSION_TIMEOUT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1_000..=300_000))]
+    pub kafka_session_timeout_ms: u64,
+
+    /// Milliseconds a worker may be busy between two polls; at least the session timeout
+    #[arg(long, env = "KAFKA_MAX_POLL_INTERVAL_MS", default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1_000..=3_600_000))]
+    pub kafka_max_poll_interval_ms: u64,
+}

@@ -1,0 +1,314 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fluxgate_core::events::{CE_TYPE, Event};
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio_util::sync::CancellationToken;
+
+use super::loader::Loader;
+use super::partition::{Arrival, Loading, Partition, State};
+use super::{Command, Consumer, Rebalance};
+use crate::batch::{Batch, BatchBuilder, Record};
+use crate::metrics::Metrics;
+use crate::progress::Progress;
+
+/// The longest that one poll waits, so that commands and rebalances are never far away.
+const POLL_MAX: Duration = Duration::from_millis(50);
+/// How long a full batch may wait for the writer before the partitions are paused. Pausing throws
+/// away what librdkafka has read ahead, so it is not done for a hiccup.
+const PAUSE_AFTER: Duration = Duration::from_secs(1);
+/// How long a seek may take.
+const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a reader is made of.
+pub struct ReaderParts {
+    /// Subscribed already.
+    pub consumer: Arc<Consumer>,
+    /// Finds positions; it also carries the sending side of `commands`.
+    pub loader: Loader,
+    /// What others want.
+    pub commands: mpsc::Receiver<Command>,
+    /// Where batches go; closed when the reader ends.
+    pub batches: mpsc::Sender<Batch>,
+    /// An empty batch.
+    pub builder: BatchBuilder,
+    /// Where lag is noted.
+    pub progress: Progress,
+    /// Where pauses are counted.
+    pub metrics: Metrics,
+    /// Ends the reading.
+    pub shutdown: CancellationToken,
+}
+
+/// Polls the consumer and builds batches; owns all that is known of the partitions.
+pub struct Reader {
+    parts: ReaderParts,
+    runtime: Handle,
+    partitions: HashMap<i32, Partition>,
+    generation: u64,
+}
+
+impl Reader {
+    /// A reader that owns nothing yet. `runtime` runs what must not block the polling.
+    pub fn new(parts: ReaderParts, runtime: Handle) -> Self {
+        Self {
+            parts,
+            runtime,
+            partitions: HashMap::new(),
+            generation: 0,
+        }
+    }
+
+    /// Reads until told to stop; then hands over what it has and ends.
+    pub fn run(mut self) {
+        let consumer = Arc::clone(&self.parts.consumer);
+        while !self.parts.shutdown.is_cancelled() {
+            self.follow_rebalances();
+            self.follow_commands();
+            let left = self.parts.builder.time_left(Instant::now());
+            match consumer.poll(left.unwrap_or(POLL_MAX).min(POLL_MAX)) {
+                Some(Ok(message)) => self.take(&message),
+                Some(Err(error)) => self.note(&error),
+                None => {}
+            }
+            if self.parts.builder.is_due(Instant::now()) {
+                self.hand_over(&consumer);
+            }
+        }
+        let rest = self.parts.builder.take();
+        if !rest.is_empty() {
+            // The writer may be busy with a last batch, and be cut off by the shutdown's timeout.
+            let _ = self.parts.batches.blocking_send(rest);
+        }
+    }
+
+    fn take(&mut self, message: &BorrowedMessage<'_>) {
+        let (number, offset) = (message.partition(), message.offset());
+        let Some(partition) = self.partitions.get_mut(&number) else {
+            return;
+        };
+        let from = match partition.arrived(offset) {
+            Arrival::Due(from) => from,
+            Arrival::Stale => return,
+            Arrival::Gap => {
+                tracing::warn!(
+                    kafka.partition = number,
+                    kafka.offset = offset,
+                    "records missing"
+                );
+                return self.reload(number);
+            }
+        };
+        let timestamp_ms = message.timestamp().to_millis().unwrap_or_default();
+        let ce_type = message.headers().and_then(|headers| {
+            let mut found = headers.iter().filter(|header| header.key == CE_TYPE);
+            found.next().and_then(|header| header.value)
+        });
+        let event = Event::decode(ce_type, message.key(), message.payload());
+        let record = Record::new(
+            offset,
+            timestamp_ms,
+            message.key(),
+            message.payload(),
+            event,
+        );
+        let generation = partition.generation;
+        let builder = &mut self.parts.builder;
+        if builder.push(number, generation, from, record, Instant::now()) {
+            self.parts.progress.begun(number, timestamp_ms);
+        }
+    }
+
+    fn follow_rebalances(&mut self) {
+        for rebalance in self.parts.consumer.context().take_rebalances() {
+            tracing::info!(kafka.rebalance = ?rebalance, "partitions moved");
+            match rebalance {
+                Rebalance::Assigned(partitions) => {
+                    for partition in partitions {
+                        self.parts.progress.assigned(partition);
+                        self.load(partition);
+                    }
+                }
+                Rebalance::Revoked(partitions) => {
+                    for partition in partitions {
+                        self.parts.builder.forget(partition);
+                        self.partitions.remove(&partition);
+                        self.parts.progress.revoked(partition);
+                    }
+                }
+            }
+        }
+    }
+
+    fn follow_commands(&mut self) {
+        while let Ok(command) = self.parts.commands.try_recv() {
+            match command {
+                Command::Start {
+                    partition,
+                    generation,
+                    offset,
+                } if self.is_current(partition, generation) => self.start(partition, offset),
+                Command::Reload {
+                    partition,
+                    generation,
+                } if self.is_current(partition, generation) => self.reload(partition),
+                Command::Halt {
+                    partition,
+                    generation,
+                    reason,
+                } if self.is_current(partition, generation) => self.halt(partition, &reason),
+                outdated => tracing::debug!(?outdated, "a command came too late"),
+            }
+        }
+    }
+
+    fn is_current(&self, partition: i32, generation: u64) -> bool {
+        let owned = self.partitions.get(&partition);
+        owned.is_some_and(|partition| partition.generation == generation)
+    }
+
+    /// Begins a new generation of a (paused) partition.
+    fn load(&mut self, partition: i32) {
+        self.generation += 1;
+        let generation = self.generation;
+        let loading = self.parts.loader.clone().load(partition, generation);
+        let loading = Loading::by(self.runtime.spawn(loading).abort_handle());
+        let state = State::Loading(loading);
+        self.partitions
+            .insert(partition, Partition { generation, state });
+    }
+
+    fn start(&mut self, number: i32, offset: i64) {
+        let topic = &self.parts.loader.topic;
+        let consumer = &self.parts.consumer;
+        let at = rdkafka::Offset::Offset(offset);
+        let started = consumer
+            .seek(topic, number, at, SEEK_TIMEOUT)
+            .and_then(|()| consumer.resume(&self.list([number])));
+        match started {
+            Ok(()) => {
+                tracing::debug!(kafka.partition = number, kafka.offset = offset, "reading");
+                self.parts.progress.positioned(number, offset);
+                if let Some(partition) = self.partitions.get_mut(&number) {
+                    partition.state = State::Running {
+                        next: offset,
+                        fresh: true,
+                    };
+                }
+            }
+            // Just assigned: librdkafka is not ready for it yet.
+            Err(error) => {
+                tracing::debug!(kafka.partition = number, %error, "seeking again");
+                self.load(number);
+            }
+        }
+    }
+
+    fn reload(&mut self, partition: i32) {
+        self.stop_reading(partition);
+        self.load(partition);
+    }
+
+    fn halt(&mut self, number: i32, reason: &str) {
+        tracing::error!(kafka.partition = number, reason, "partition halted");
+        self.stop_reading(number);
+        self.parts.progress.halted(number);
+        if let Some(partition) = self.partitions.get_mut(&number) {
+            partition.state = State::Halted;
+        }
+    }
+
+    fn stop_reading(&mut self, partition: i32) {
+        if self.parts.builder.forget(partition) {
+            self.parts.progress.taken_back(partition);
+        }
+        if let Err(error) = self.parts.consumer.pause(&self.list([partition])) {
+            tracing::warn!(kafka.partition = partition, %error, "could not be paused");
+        }
+    }
+
+    /// Gives the batch to the writer. While the writer is busy the thread goes on polling, so that
+    /// the worker stays in its group, but reads nothing.
+    fn hand_over(&mut self, consumer: &Consumer) {
+        let waiting_since = Instant::now();
+        let mut paused = false;
+        let mut batch = self.parts.builder.take();
+        loop {
+            match self.parts.batches.try_send(batch) {
+                Ok(()) | Err(TrySendError::Closed(_)) => break,
+                Err(TrySendError::Full(back)) => batch = back,
+            }
+            if self.parts.shutdown.is_cancelled() {
+                let _ = self.parts.batches.blocking_send(batch);
+                return;
+            }
+            if paused {
+                match consumer.poll(POLL_MAX) {
+                    // Only of a partition that came meanwhile: the others are paused.
+                    Some(Ok(message)) => self.take(&message),
+                    Some(Err(error)) => self.note(&error),
+                    None => {}
+                }
+                self.follow_rebalances();
+                self.follow_commands();
+                let lost = |partition: &i32| !self.partitions.contains_key(partition);
+                let owned_before: Vec<i32> = batch.slices.iter().map(|s| s.partition).collect();
+                batch.remove(&owned_before.into_iter().filter(lost).collect::<Vec<_>>());
+                self.log_failure("pause", consumer.pause(&self.running()));
+            } else if waiting_since.elapsed() >= PAUSE_AFTER {
+                tracing::warn!("PostgreSQL does not keep up; partitions are paused");
+                self.parts.metrics.backpressure_pauses_total.inc();
+                self.log_failure("pause", consumer.pause(&self.running()));
+                paused = true;
+            } else {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        if paused {
+            tracing::info!("partitions are resumed");
+            self.log_failure("resume", consumer.resume(&self.running()));
+        }
+    }
+
+    fn running(&self) -> TopicPartitionList {
+        let running = self.partitions.iter().filter(|(_, p)| p.is_running());
+        self.list(running.map(|(number, _)| *number))
+    }
+
+    fn list(&self, partitions: impl IntoIterator<Item = i32>) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            list.add_partition(&self.parts.loader.topic, partition);
+        }
+        list
+    }
+
+    fn log_failure(&self, what: &str, outcome: KafkaResult<()>) {
+        if let Err(error) = outcome {
+            tracing::warn!(%error, "partitions could not be {what}d");
+        }
+    }
+
+    fn note(&mut self, error: &KafkaError) {
+        let out_of_log = matches!(
+            error.rdkafka_error_code(),
+            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)
+        );
+        if out_of_log {
+            // The error does not say which partition: look at all of them.
+            tracing::error!(%error, "a position is outside its log");
+            let running: Vec<i32> = self.partitions.keys().copied().collect();
+            running
+                .into_iter()
+                .for_each(|partition| self.reload(partition));
+        } else {
+            tracing::warn!(%error, "reading failed; librdkafka tries again");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! How far behind each owned partition is.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+
+use crate::metrics::Metrics;
+
+/// What reader, writer and Kafka's own statistics know together. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Progress {
+    partitions: Arc<Mutex<HashMap<i32, Partition>>>,
+    metrics: Metrics,
+}
+
+#[derive(Default)]
+struct Partition {
+    /// The next offset that is not written; unknown until the position was read.
+    written: Option<i64>,
+    /// Timestamps of the first records of the slices that are read but not written, Unix ms.
+    pending_since: VecDeque<i64>,
+    halted: bool,
+}
+
+impl Progress {
+    /// Nothing is owned yet.
+    pub fn new(metrics: Metrics) -> Self {
+        Self {
+            partitions: Arc::default(),
+            metrics,
+        }
+    }
+
+    /// The partition is owned from now on.
+    pub fn assigned(&self, partition: i32) {
+        self.change(|all| drop(all.insert(partition, Partition::default())));
+    }
+
+    /// The partition is owned no more.
+    pub fn revoked(&self, partition: i32) {
+        self.change(|all| drop(all.remove(&partition)));
+        let label = [&*partition.to_string()];
+        // Both are absent when no statistics came while it was owned.
+        let _ = self.metrics.lag_records.remove_label_values(&label);
+        let _ = self.metrics.lag_seconds.remove_label_values(&label);
+    }
+
+    /// Reading goes on at `offset`; everything before it is written.
+    pub fn positioned(&self, partition: i32, offset: i64) {
+        self.with(partition, |p| {
+            p.written = Some(offset);
+            p.halted = false;
+        });
+    }
+
+    /// The partition is not read any more.
+    pub fn halted(&self, partition: i32) {
+        self.with(partition, |p| p.halted = true);
+    }
+
+    /// A slice begins with a record of this time.
+    pub fn begun(&self, partition: i32, timestamp_ms: i64) {
+        self.with(partition, |p| p.pending_since.push_back(timestamp_ms));
+    }
+
+    /// The oldest slice is done with, written or thrown away.
+    pub fn ended(&self, partition: i32) {
+        self.with(partition, |p| {
+            p.pending_since.pop_front();
+        });
+    }
+
+    /// The newest slice was thrown away before it was handed over.
+    pub fn taken_back(&self, partition: i32) {
+        self.with(partition, |p| {
+            p.pending_since.pop_back();
+        });
+    }
+
+    /// Everything before `next` is written.
+    pub fn written(&self, partition: i32, next: i64) {
+        self.with(partition, |p| p.written = p.written.max(Some(next)));
+    }
+
+    /// Shows the lag, given where each partition's log ends.
+    pub fn show(&self, ends: impl Iterator<Item = (i32, i64)>) {
+        let now_ms = Timestamp::now().as_millisecond();
+        let all = self
+            .partitions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut oldest = 0.0_f64;
+        for (number, end) in ends {
+            let Some(partition) = all.get(&number) else {
+                continue;
+            };
+            let label = [&*number.to_string()];
+            if let Some(written) = partition.written.filter(|_| end >= 0) {
+                let lag = self.metrics.lag_records.with_label_values(&label);
+                lag.set((end - written).max(0));
+            }
+            let since = partition.pending_since.front();
+            let age = since.map_or(0.0, |since_ms| (now_ms - since_ms).max(0) as f64 / 1_000.0);
+            self.metrics.lag_seconds.with_label_values(&label).set(age);
+            oldest = oldest.max(age);
+        }
+        self.metrics.lag_seconds_max.set(oldest);
+    }
+
+    fn with(&self, partition: i32, f: impl FnOnce(&mut Partition)) {
+        self.change(|all| {
+            if let Some(partition) = all.get_mut(&partition) {
+                f(partition);
+            }
+        });
+    }
+
+    fn change(&self, f: impl FnOnce(&mut HashMap<i32, Partition>)) {
+        let mut all = self
+            .partitions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        f(&mut all);
+        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        self.metrics.partitions_assigned.set(count(all.len()));
+        let halted = all.values().filter(|partition| partition.halted).count();
+        self.metrics.partitions_halted.set(count(halted));
+    }
+}

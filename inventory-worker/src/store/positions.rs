@@ -1,0 +1,21 @@
+use super::{Store, WriteError, sql};
+
+impl Store {
+    /// Where reading a partition starts: behind the last record that was written. A partition that
+    /// was never read starts at 0.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not tell.
+    pub async fn position(&self, topic: &str, partition: i32) -> Result<i64, WriteError> {
+        self.within_deadline(async |client| {
+            client
+                .execute(sql::INSERT_POSITION, &[&topic, &partition])
+                .await?;
+            let row = client
+                .query_one(sql::SELECT_POSITION, &[&topic, &partition])
+                .await?;
+            Ok(row.try_get(0)?)
+        })
+        .await
+    }
+}

@@ -1,0 +1,76 @@
+//! Every statement of the worker.
+
+pub const PROBE: &str = "SELECT 1 FROM positions, stock_ledger, orders, dead_letters LIMIT 1";
+
+pub const INSERT_POSITION: &str = "
+    INSERT INTO positions (topic, partition, next_offset) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING";
+
+pub const SELECT_POSITION: &str = "
+    SELECT next_offset FROM positions WHERE topic = $1 AND partition = $2";
+
+/// Locks in partition order, whoever asks: two workers can wait for each other, but not in a circle.
+pub const LOCK_POSITIONS: &str = "
+    SELECT partition, next_offset FROM positions
+    WHERE topic = $1 AND partition = ANY($2) ORDER BY partition FOR UPDATE";
+
+pub const ADVANCE_POSITIONS: &str = "
+    UPDATE positions p SET next_offset = b.next_offset
+    FROM unnest($2::int[], $3::bigint[]) AS b (partition, next_offset)
+    WHERE p.topic = $1 AND p.partition = b.partition";
+
+/// Returns the products that had no ledger row before.
+pub const OPEN_SALES: &str = "
+    INSERT INTO stock_ledger (product_id, total, opens_at, closes_at, per_user_limit, epoch, partition)
+    SELECT * FROM unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::timestamptz[],
+                         $5::bigint[], $6::int[], $7::int[])
+    ON CONFLICT (product_id) DO NOTHING
+    RETURNING product_id";
+
+/// Confirms every order that is new and counts it in the ledger, in one statement. Returns how many
+/// were new, how many products they are of, and how many of those the ledger knows.
+pub const CONFIRM_ORDERS: &str = "
+    WITH inserted AS (
+        INSERT INTO orders (order_id, product_id, user_id, quantity, epoch, sequence, placed_at, status)
+        SELECT *, 'confirmed' FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::int[],
+                                          $6::bigint[], $7::timestamptz[])
+        ON CONFLICT (order_id) DO NOTHING
+        RETURNING product_id, quantity, (epoch::bigint << 32) | sequence AS number
+    ), sums AS (
+        SELECT product_id, sum(quantity) AS units, count(*) AS orders, max(number) AS highest
+        FROM inserted GROUP BY product_id
+    ), counted AS (
+        UPDATE stock_ledger l SET
+            sold = l.sold + s.units,
+            written = l.written + s.orders,
+            epoch = (greatest((l.epoch::bigint << 32) | l.last_sequence, s.highest) >> 32)::int,
+            last_sequence = greatest((l.epoch::bigint << 32) | l.last_sequence, s.highest) & 4294967295
+        FROM sums s WHERE l.product_id = s.product_id
+        RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM inserted), (SELECT count(*) FROM sums), (SELECT count(*) FROM counted)";
+
+pub const LOCK_LEDGER: &str = "
+    SELECT product_id, total, sold FROM stock_ledger
+    WHERE product_id = ANY($1) ORDER BY product_id FOR UPDATE";
+
+pub const KNOWN_ORDERS: &str = "SELECT order_id FROM orders WHERE order_id = ANY($1)";
+
+pub const INSERT_SETTLED: &str = "
+    INSERT INTO orders (order_id, product_id, user_id, quantity, epoch, sequence, placed_at, status, reason)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::int[], $6::bigint[],
+                         $7::timestamptz[], $8::text[], $9::text[])";
+
+pub const COUNT_SETTLED: &str = "
+    UPDATE stock_ledger l SET
+        sold = l.sold + s.units,
+        written = l.written + s.orders,
+        epoch = (greatest((l.epoch::bigint << 32) | l.last_sequence, s.highest) >> 32)::int,
+        last_sequence = greatest((l.epoch::bigint << 32) | l.last_sequence, s.highest) & 4294967295
+    FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])
+        AS s (product_id, units, orders, highest)
+    WHERE l.product_id = s.product_id";
+
+pub const INSERT_DEAD_LETTERS: &str = r#"
+    INSERT INTO dead_letters (topic, partition, "offset", reason, key, value)
+    SELECT $1, * FROM unnest($2::int[], $3::bigint[], $4::text[], $5::bytea[], $6::bytea[])
+    ON CONFLICT DO NOTHING"#;

@@ -1,0 +1,325 @@
+use std::collections::{HashMap, HashSet};
+
+use deadpool_postgres::{Object, Transaction};
+use uuid::Uuid;
+
+use super::rows::{OrderColumns, Rows};
+use super::settle::{Count, Outcome, Room, settle};
+use super::{Store, WriteError, sql};
+use crate::batch::Batch;
+
+/// What writing a batch did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Orders confirmed.
+    pub confirmed: u64,
+    /// Orders rejected because the stock did not reach.
+    pub oversold: u64,
+    /// Orders rejected because the ledger has no such sale.
+    pub unknown_sale: u64,
+    /// Orders that had their row already.
+    pub duplicates: u64,
+    /// Dead letters.
+    pub dead_letters: u64,
+}
+
+impl Store {
+    /// Writes a batch of `topic` and moves the positions past it, in one transaction: all of it, or
+    /// nothing. Writing a batch again does nothing.
+    ///
+    /// # Errors
+    /// When nothing was written, or (after a timeout or a broken connection) perhaps all of it.
+    pub async fn write(&self, topic: &str, batch: &Batch) -> Result<Written, WriteError> {
+        let rows = Rows::of(batch);
+        self.within_deadline(async |client| {
+            if !rows.order_before_opening {
+                match confirm_all(client, topic, batch, &rows).await {
+                    Err(WriteError::DoesNotFit) => {}
+                    outcome => return outcome,
+                }
+            }
+            settle_each(client, topic, batch, &rows).await
+        })
+        .await
+    }
+}
+
+/// The common case: every order fits. All statements are sent at once; only the commit waits until
+/// their answers were looked at.
+async fn confirm_all(
+    client: &mut Object,
+    topic: &str,
+    batch: &Batch,
+    rows: &Rows<'_>,
+) -> Result<Written, WriteError> {
+    let transaction = client.transaction().await?;
+    let (positions, opened, confirmed, dead) = tokio::join!(
+        take_positions(&transaction, topic, batch),
+        open_sales(&transaction, rows),
+        confirm_orders(&transaction, rows),
+        bury(&transaction, topic, rows),
+    );
+    // The position decides: behind a miss, no other answer means anything.
+    positions?;
+    opened?;
+    dead?;
+    let inserted = confirmed?;
+    transaction.commit().await?;
+    Ok(Written {
+        confirmed: inserted,
+        duplicates: rows.orders.len() as u64 - inserted,
+        dead_letters: rows.dead.offsets.len() as u64,
+        ..Written::default()
+    })
+}
+
+/// The rare case: something does not fit. Orders are decided one by one, in offset order.
+async fn settle_each(
+    client: &mut Object,
+    topic: &str,
+    batch: &Batch,
+    rows: &Rows<'_>,
+) -> Result<Written, WriteError> {
+    let transaction = client.transaction().await?;
+    take_positions(&transaction, topic, batch).await?;
+    let opened = open_sales(&transaction, rows).await?;
+    let mut rooms = rooms(&transaction, rows, &opened).await?;
+    let known = known_orders(&transaction, rows).await?;
+
+    let (settled, counts) = settle(&rows.orders, &known, &mut rooms);
+    insert_settled(&transaction, &settled).await?;
+    count_settled(&transaction, &counts).await?;
+    bury(&transaction, topic, rows).await?;
+    transaction.commit().await?;
+
+    let of = |wanted| {
+        settled
+            .iter()
+            .filter(|(_, outcome)| *outcome == wanted)
+            .count() as u64
+    };
+    Ok(Written {
+        confirmed: of(Outcome::Confirmed),
+        oversold: of(Outcome::Rejected("oversold")),
+        unknown_sale: of(Outcome::Rejected("unknown_sale")),
+        duplicates: (rows.orders.len() - settled.len()) as u64,
+        dead_letters: rows.dead.offsets.len() as u64,
+    })
+}
+
+/// Locks the positions, compares them with what the batch was read from, and moves them on.
+async fn take_positions(
+    transaction: &Transaction<'_>,
+    topic: &str,
+    batch: &Batch,
+) -> Result<(), WriteError> {
+    let partitions: Vec<i32> = batch.slices.iter().map(|slice| slice.partition).collect();
+    let next: Vec<i64> = batch.slices.iter().map(|slice| slice.next).collect();
+    let lock = transaction.prepare_cached(sql::LOCK_POSITIONS).await?;
+    let advance = transaction.prepare_cached(sql::ADVANCE_POSITIONS).await?;
+    let (locked, advanced) = tokio::join!(
+        async { transaction.query(&lock, &[&topic, &partitions]).await },
+        async {
+            transaction
+                .execute(&advance, &[&topic, &partitions, &next])
+                .await
+        },
+    );
+    let mut held = HashMap::new();
+    for row in locked? {
+        held.insert(row.try_get::<_, i32>(0)?, row.try_get::<_, i64>(1)?);
+    }
+    let missed: Vec<i32> = batch
+        .slices
+        .iter()
+        .filter(|slice| held.get(&slice.partition) != Some(&slice.expected))
+        .map(|slice| slice.partition)
+        .collect();
+    if !missed.is_empty() {
+        return Err(WriteError::Missed(missed));
+    }
+    advanced?;
+    Ok(())
+}
+
+/// Returns the products whose ledger row is new.
+async fn open_sales(
+    transaction: &Transaction<'_>,
+    rows: &Rows<'_>,
+) -> Result<HashSet<String>, WriteError> {
+    let sales = rows.first_openings();
+    if sales.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let products: Vec<_> = sales.iter().map(|sale| sale.product_id.as_str()).collect();
+    let totals: Vec<_> = sales.iter().map(|sale| i64::from(sale.total)).collect();
+    let opens_at: Vec<_> = sales.iter().map(|sale| sale.opens_at).collect();
+    let closes_at: Vec<_> = sales.iter().map(|sale| sale.closes_at).collect();
+    let limits: Vec<_> = sales
+        .iter()
+        .map(|sale| sale.per_user_limit.map(i64::from))
+        .collect();
+    let epochs: Vec<_> = sales
+        .iter()
+        .map(|sale| i32::try_from(sale.epoch).unwrap_or(i32::MAX))
+        .collect();
+    let partitions: Vec<_> = sales.iter().map(|sale| sale.partition).collect();
+    let open = transaction.prepare_cached(sql::OPEN_SALES).await?;
+    let opened = transaction
+        .query(
+            &open,
+            &[
+                &products,
+                &totals,
+                &opens_at,
+                &closes_at,
+                &limits,
+                &epochs,
+                &partitions,
+            ],
+        )
+        .await?;
+    opened.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// Returns how many orders were new.
+async fn confirm_orders(transaction: &Transaction<'_>, rows: &Rows<'_>) -> Result<u64, WriteError> {
+    if rows.orders.is_empty() {
+        return Ok(0);
+    }
+    let o = OrderColumns::of(rows.orders.iter().map(|(_, order)| *order));
+    let confirm = transaction.prepare_cached(sql::CONFIRM_ORDERS).await?;
+    let row = transaction
+        .query_one(
+            &confirm,
+            &[
+                &o.ids,
+                &o.products,
+                &o.users,
+                &o.quantities,
+                &o.epochs,
+                &o.sequences,
+                &o.placed_at,
+            ],
+        )
+        .await?;
+    let (inserted, products, counted): (i64, i64, i64) =
+        (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    if products != counted {
+        // Some order is of a sale that the ledger does not know.
+        return Err(WriteError::DoesNotFit);
+    }
+    Ok(inserted.unsigned_abs())
+}
+
+async fn bury(
+    transaction: &Transaction<'_>,
+    topic: &str,
+    rows: &Rows<'_>,
+) -> Result<(), WriteError> {
+    let dead = &rows.dead;
+    if dead.offsets.is_empty() {
+        return Ok(());
+    }
+    let insert = transaction.prepare_cached(sql::INSERT_DEAD_LETTERS).await?;
+    transaction
+        .execute(
+            &insert,
+            &[
+                &topic,
+                &dead.partitions,
+                &dead.offsets,
+                &dead.reasons,
+                &dead.keys,
+                &dead.values,
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// The ledger rows of all orders, locked in one order by everybody.
+async fn rooms(
+    transaction: &Transaction<'_>,
+    rows: &Rows<'_>,
+    opened: &HashSet<String>,
+) -> Result<HashMap<String, Room>, WriteError> {
+    let products: Vec<&str> = rows
+        .orders
+        .iter()
+        .map(|(_, order)| order.product_id.as_str())
+        .collect();
+    let mut rooms = HashMap::new();
+    for row in transaction.query(sql::LOCK_LEDGER, &[&products]).await? {
+        let product: String = row.try_get(0)?;
+        let opening = rows
+            .openings
+            .iter()
+            .find(|(_, sale)| sale.product_id.as_str() == product && opened.contains(&product));
+        let room = Room {
+            total: row.try_get(1)?,
+            sold: row.try_get(2)?,
+            opened_at_offset: opening.map(|(offset, _)| *offset),
+        };
+        rooms.insert(product, room);
+    }
+    Ok(rooms)
+}
+
+async fn known_orders(
+    transaction: &Transaction<'_>,
+    rows: &Rows<'_>,
+) -> Result<HashSet<Uuid>, WriteError> {
+    let ids: Vec<Uuid> = rows
+        .orders
+        .iter()
+        .map(|(_, order)| order.order_id.as_uuid())
+        .collect();
+    let known = transaction.query(sql::KNOWN_ORDERS, &[&ids]).await?;
+    known.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+async fn insert_settled(
+    transaction: &Transaction<'_>,
+    settled: &[(&fluxgate_core::events::OrderReserved, Outcome)],
+) -> Result<(), WriteError> {
+    let o = OrderColumns::of(settled.iter().map(|(order, _)| *order));
+    let (statuses, reasons): (Vec<&str>, Vec<Option<&str>>) = settled
+        .iter()
+        .map(|(_, outcome)| match outcome {
+            Outcome::Confirmed => ("confirmed", None),
+            Outcome::Rejected(reason) => ("rejected", Some(*reason)),
+        })
+        .unzip();
+    transaction
+        .execute(
+            sql::INSERT_SETTLED,
+            &[
+                &o.ids,
+                &o.products,
+                &o.users,
+                &o.quantities,
+                &o.epochs,
+                &o.sequences,
+                &o.placed_at,
+                &statuses,
+                &reasons,
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+async fn count_settled(
+    transaction: &Transaction<'_>,
+    counts: &HashMap<String, Count>,
+) -> Result<(), WriteError> {
+    let products: Vec<&str> = counts.keys().map(String::as_str).collect();
+    let units: Vec<i64> = counts.values().map(|count| count.units).collect();
+    let orders: Vec<i64> = counts.values().map(|count| count.orders).collect();
+    let highest: Vec<i64> = counts.values().map(|count| count.highest).collect();
+    transaction
+        .execute(sql::COUNT_SETTLED, &[&products, &units, &orders, &highest])
+        .await?;
+    Ok(())
+}

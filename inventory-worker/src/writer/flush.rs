@@ -1,0 +1,212 @@
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use fluxgate_core::events::Event;
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::DeadLetterTopic;
+use crate::batch::{Batch, Content};
+use crate::consumer::Command;
+use crate::metrics::Metrics;
+use crate::store::{Store, WriteError, Written};
+
+/// First and longest pause between two attempts to write a batch.
+const RETRY_DELAY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// Writes one batch, whatever it takes.
+///
+/// | what happens | what is done |
+/// |---|---|
+/// | written | positions and counters move on |
+/// | PostgreSQL holds another position | the partition is read again from there, the rest is written |
+/// | a record is refused | the batch is halved until the record is alone; it becomes a dead letter |
+/// | too many dead letters | that partition is halted, the rest is written |
+/// | anything else | the same again, after a pause |
+pub struct Flusher {
+    /// The truth.
+    pub store: Store,
+    /// The topic that is read.
+    pub topic: String,
+    /// Gets a copy of every dead letter.
+    pub dead_letters: DeadLetterTopic,
+    /// Most dead letters of one partition in one batch.
+    pub dead_letters_max: usize,
+    /// To the reader.
+    pub commands: mpsc::Sender<Command>,
+    /// Where everything is counted.
+    pub metrics: Metrics,
+    /// Ends retrying.
+    pub shutdown: CancellationToken,
+}
+
+impl Flusher {
+    /// Writes a batch; returns the position of each partition that moved on. After `shutdown` a
+    /// batch that PostgreSQL does not take is left to whoever owns its partitions next.
+    pub async fn flush(&self, batch: Batch) -> HashMap<i32, i64> {
+        let mut moved = HashMap::new();
+        let mut buried: HashMap<i32, usize> = HashMap::new();
+        let mut work = VecDeque::from([batch]);
+        let mut delays = retry_delays();
+        while let Some(mut batch) = work.pop_front() {
+            self.halt_hopeless(&mut batch, &buried).await;
+            if batch.is_empty() {
+                continue;
+            }
+            self.dead_letters.copy(&self.topic, &batch).await;
+            match self.store.write(&self.topic, &batch).await {
+                Ok(written) => {
+                    self.count(&batch, written);
+                    moved.extend(
+                        batch
+                            .slices
+                            .iter()
+                            .map(|slice| (slice.partition, slice.next)),
+                    );
+                    delays = retry_delays();
+                }
+                Err(WriteError::Missed(partitions)) => {
+                    self.reload(&batch, &partitions).await;
+                    batch.remove(&partitions);
+                    work.iter_mut().for_each(|rest| rest.remove(&partitions));
+                    work.push_front(batch);
+                }
+                Err(WriteError::Data(reason)) => isolate(batch, &reason, &mut work, &mut buried),
+                Err(error) => {
+                    if !self.wait_to_retry(&error, &mut delays).await {
+                        return moved;
+                    }
+                    work.push_front(batch);
+                }
+            }
+        }
+        moved
+    }
+
+    /// Takes partitions out of the batch that produce more dead letters than can be bad luck.
+    async fn halt_hopeless(&self, batch: &mut Batch, buried: &HashMap<i32, usize>) {
+        let mut hopeless = Vec::new();
+        for slice in &batch.slices {
+            let dead = slice
+                .records
+                .iter()
+                .filter(|record| record.reason().is_some());
+            let earlier = buried.get(&slice.partition).copied().unwrap_or_default();
+            // A record alone in its slice was counted when it was buried.
+            let count = dead.count().max(earlier);
+            if count > self.dead_letters_max {
+                let reason = format!("{count} dead letters in one batch");
+                let halt = Command::Halt {
+                    partition: slice.partition,
+                    generation: slice.generation,
+                    reason,
+                };
+                self.tell(halt).await;
+                hopeless.push(slice.partition);
+            }
+        }
+        batch.remove(&hopeless);
+    }
+
+    async fn reload(&self, batch: &Batch, partitions: &[i32]) {
+        for slice in &batch.slices {
+            if partitions.contains(&slice.partition) {
+                self.metrics.position_misses_total.inc();
+                tracing::warn!(
+                    kafka.partition = slice.partition,
+                    kafka.offset = slice.expected,
+                    "PostgreSQL holds another position; reading again from there"
+                );
+                let reload = Command::Reload {
+                    partition: slice.partition,
+                    generation: slice.generation,
+                };
+                self.tell(reload).await;
+            }
+        }
+    }
+
+    /// A reader that has ended needs no commands.
+    async fn tell(&self, command: Command) {
+        let _ = self.commands.send(command).await;
+    }
+
+    /// False when it is time to stop instead.
+    async fn wait_to_retry(&self, error: &WriteError, delays: &mut ExponentialBackoff) -> bool {
+        let cause = error.cause();
+        self.metrics
+            .flush_retries_total
+            .with_label_values(&[cause])
+            .inc();
+        tracing::warn!(%error, flush.cause = cause, "batch not written; trying again");
+        let delay = delays.next().unwrap_or(RETRY_DELAY.1);
+        tokio::select! {
+            () = self.shutdown.cancelled() => false,
+            () = tokio::time::sleep(delay) => true,
+        }
+    }
+
+    fn count(&self, batch: &Batch, written: Written) {
+        let orders = |outcome| self.metrics.orders_total.with_label_values(&[outcome]);
+        orders("confirmed").inc_by(written.confirmed);
+        orders("oversold").inc_by(written.oversold);
+        orders("unknown_sale").inc_by(written.unknown_sale);
+        orders("duplicate").inc_by(written.duplicates);
+        self.metrics.dead_letters_total.inc_by(written.dead_letters);
+
+        let now = Timestamp::now();
+        for (partition, record) in batch.records() {
+            match &record.content {
+                Content::Event(Event::OrderReserved(order)) => {
+                    let seconds = now.duration_since(order.placed_at).as_secs_f64();
+                    self.metrics.end_to_end_seconds.observe(seconds.max(0.0));
+                }
+                Content::Dead(reason) => tracing::warn!(
+                    kafka.partition = partition,
+                    kafka.offset = record.offset,
+                    reason,
+                    "dead letter"
+                ),
+                Content::Event(_) => {}
+            }
+        }
+        if written.oversold + written.unknown_sale > 0 {
+            tracing::error!(
+                orders.oversold = written.oversold,
+                orders.unknown_sale = written.unknown_sale,
+                "accepted orders were rejected: Redis has lost data"
+            );
+        }
+    }
+}
+
+/// Comes closer to the record that PostgreSQL refuses, or buries it when it is alone.
+fn isolate(
+    mut batch: Batch,
+    reason: &str,
+    work: &mut VecDeque<Batch>,
+    buried: &mut HashMap<i32, usize>,
+) {
+    if let [slice] = &mut *batch.slices
+        && let [record] = &mut *slice.records
+    {
+        record.bury(reason);
+        *buried.entry(slice.partition).or_default() += 1;
+        work.push_front(batch);
+        return;
+    }
+    let (first, second) = batch.split();
+    work.push_front(second);
+    work.push_front(first);
+}
+
+fn retry_delays() -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(RETRY_DELAY.0)
+        .with_max_delay(RETRY_DELAY.1)
+        .with_jitter()
+        .without_max_times()
+        .build()
+}

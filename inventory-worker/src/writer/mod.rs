@@ -1,0 +1,59 @@
+//! Writing batches: one after the other, again until each is written.
+
+mod dead_letter_topic;
+mod flush;
+
+pub use dead_letter_topic::DeadLetterTopic;
+pub use flush::Flusher;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use rdkafka::consumer::Consumer as _;
+use tokio::sync::mpsc;
+
+use crate::batch::Batch;
+use crate::consumer::Consumer;
+use crate::metrics::Metrics;
+use crate::progress::Progress;
+
+/// Takes batches from the reader and writes them.
+pub struct Writer {
+    /// What the reader hands over.
+    pub batches: mpsc::Receiver<Batch>,
+    /// Writes one batch.
+    pub flusher: Flusher,
+    /// Where offsets are stored, for those who watch the lag.
+    pub consumer: Arc<Consumer>,
+    /// The topic that is read.
+    pub topic: String,
+    /// Where lag is noted.
+    pub progress: Progress,
+    /// Where flushes are counted.
+    pub metrics: Metrics,
+}
+
+impl Writer {
+    /// Writes until the reader has ended and everything it handed over is written.
+    pub async fn run(mut self) {
+        while let Some(batch) = self.batches.recv().await {
+            let started = Instant::now();
+            let rows = batch.len();
+            let partitions: Vec<i32> = batch.slices.iter().map(|slice| slice.partition).collect();
+
+            let written = self.flusher.flush(batch).await;
+            for (partition, next) in written {
+                self.progress.written(partition, next);
+                // Refused once the partition is no longer ours: then it is no longer our business.
+                let _ = self.consumer.store_offset(&self.topic, partition, next - 1);
+            }
+            for partition in partitions {
+                self.progress.ended(partition);
+            }
+            let seconds = started.elapsed().as_secs_f64();
+            self.metrics.batch_rows.observe(rows as f64);
+            self.metrics.flush_seconds.observe(seconds);
+            tracing::debug!(batch.rows = rows, flush.seconds = seconds, "batch written");
+        }
+    }
+}
