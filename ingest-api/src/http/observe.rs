@@ -77,16 +77,9 @@ pub async fn observe(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
     let request_id = observer.request_id(&request);
-    let route = request.match_pattern();
 
     let mut response = match UnderWay::begin(&observer) {
-        Some(_under_way) => {
-            let request_for_error = request.request().clone();
-            match next.call(request).await {
-                Ok(response) => response.map_into_boxed_body(),
-                Err(error) => ServiceResponse::from_err(error, request_for_error),
-            }
-        }
+        Some(_under_way) => next.call(request).await?.map_into_boxed_body(),
         None => {
             observer.metrics.in_flight_limit_hits_total.inc();
             let problem = Problem::new(Kind::Overloaded, "too many requests are under way");
@@ -95,6 +88,7 @@ pub async fn observe(
         }
     };
 
+    let route = response.request().match_pattern();
     let status = response.status();
     if status.is_server_error() {
         let error = response.response().error().map(ToString::to_string);
