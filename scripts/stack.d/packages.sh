@@ -1,7 +1,7 @@
 # Installing what is missing: Debian packages, and Kafka's jars from Maven Central.
 # shellcheck shell=bash
 
-# One Debian package per line.
+# One Debian package per line. The compilers are for librdkafka, which `cargo build` compiles.
 missing_packages() {
   redis_program >/dev/null || echo redis-tools
   postgres_programs >/dev/null || echo postgresql
@@ -10,7 +10,6 @@ missing_packages() {
   command -v make >/dev/null || echo make
   command -v cc >/dev/null || printf '%s\n' gcc libc6-dev
   command -v c++ >/dev/null || echo g++
-  has_zlib_headers || echo zlib1g-dev
 }
 
 install_missing() {
@@ -28,7 +27,7 @@ install_packages() {
   local installer=$here/stack.d/apt-install
   if ! command -v apt-get >/dev/null; then
     fail "this system has no apt-get; please install what Debian calls: $*" \
-      "(Redis 7, PostgreSQL 15, Java 17, Maven, a C and C++ compiler with make and zlib's headers)"
+      "(Redis 7, PostgreSQL 15, Java 17, Maven, a C and C++ compiler with make)"
   fi
   say "installing Debian packages: $*"
   if ((EUID == 0)); then

@@ -1,4 +1,4 @@
-# Where the programs are that the stack and the build need.
+# Where the programs are that the stack needs.
 # shellcheck shell=bash
 
 # Redis's server and its checkers are one program that goes by its name. Debian's redis-tools carries the checkers;
@@ -31,9 +31,4 @@ java_program() {
     fi
   done
   return 1
-}
-
-# librdkafka, which `cargo build` compiles, links zlib.
-has_zlib_headers() {
-  echo '#include <zlib.h>' | cc -E -x c -o /dev/null - 2>/dev/null
 }
