@@ -1,0 +1,61 @@
+//! The ceiling: an actix handler that parses an order and answers as `ingest-api` would, and does
+//! nothing in between. What the pipeline adds is the distance to this.
+
+use std::net::SocketAddr;
+
+use actix_web::http::header::LOCATION;
+use actix_web::web::{Bytes, post};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use clap::Parser;
+use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, UserId};
+use serde::{Deserialize, Serialize};
+
+/// A bare handler, to measure against
+#[derive(Parser)]
+struct Arguments {
+    /// Where to listen
+    #[arg(long, default_value = "127.0.0.1:18090")]
+    http_addr: SocketAddr,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Order {
+    #[serde(skip_deserializing)]
+    order_id: Option<OrderId>,
+    product_id: ProductId,
+    user_id: UserId,
+    quantity: Quantity,
+    #[serde(skip_deserializing)]
+    status: &'static str,
+}
+
+async fn order(request: HttpRequest, body: Bytes) -> Option<HttpResponse> {
+    let mut order: Order = serde_json::from_slice(&body).ok()?;
+    let key = request.headers().get("idempotency-key")?.to_str().ok()?;
+    let key = IdempotencyKey::parse(key).ok()?;
+    let tag = Tag::of(&order.product_id);
+    let order_id = OrderId::derive(&order.product_id, tag, 1, &order.user_id, &key);
+    order.order_id = Some(order_id);
+    order.status = "accepted";
+    Some(
+        HttpResponse::Accepted()
+            .insert_header((LOCATION, format!("/orders/{order_id}")))
+            .json(order),
+    )
+}
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let arguments = Arguments::parse();
+    let app = || {
+        App::new().route(
+            "/orders",
+            post().to(async |request, body| {
+                let answer = order(request, body).await;
+                answer.unwrap_or_else(|| HttpResponse::BadRequest().finish())
+            }),
+        )
+    };
+    HttpServer::new(app).bind(arguments.http_addr)?.run().await
+}
