@@ -25,12 +25,12 @@ close_inherited_files() {
 
 # is_running <pid file> <argument>
 # A pid alone proves nothing: it may have been given to another program since. Ours carries <argument> in its command
-# line; a zombie has none.
+# line, be it as its own name; a zombie has no command line.
 is_running() {
   local pid command_line
   pid=$(cat "$1" 2>/dev/null) && [[ $pid ]] || return 1
   command_line=$(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") || return 1
-  [[ $command_line == *" $2 "* || $command_line == *" $2" ]]
+  [[ " $command_line " == *" $2 "* ]]
 }
 
 # gone_within <seconds> <pid file> <argument>
