@@ -77,6 +77,8 @@ pub fn client_config(config: &Config) -> ClientConfig {
         // Bounds what librdkafka reads ahead, and so the worker's memory.
         .set("queued.min.messages", "20000")
         .set("queued.max.messages.kbytes", "16384")
+        // Read on soon after a full queue has emptied; the default of a second is an idle worker.
+        .set("fetch.queue.backoff.ms", "10")
         .set("fetch.wait.max.ms", "100")
         .set("fetch.error.backoff.ms", "100")
         .set("statistics.interval.ms", "1000")

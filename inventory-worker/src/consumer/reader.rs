@@ -20,6 +20,8 @@ use crate::progress::Progress;
 
 /// The longest that one poll waits, so that commands and rebalances are never far away.
 const POLL_MAX: Duration = Duration::from_millis(50);
+/// The shortest: an aged batch that waits for the writer must not make the thread spin.
+const POLL_MIN: Duration = Duration::from_millis(1);
 /// How long a full batch may wait for the writer before the partitions are paused. Pausing throws
 /// away what librdkafka has read ahead, so it is not done for a hiccup.
 const PAUSE_AFTER: Duration = Duration::from_secs(1);
@@ -72,12 +74,15 @@ impl Reader {
             self.follow_rebalances();
             self.follow_commands();
             let left = self.parts.builder.time_left(Instant::now());
-            match consumer.poll(left.unwrap_or(POLL_MAX).min(POLL_MAX)) {
+            match consumer.poll(left.unwrap_or(POLL_MAX).clamp(POLL_MIN, POLL_MAX)) {
                 Some(Ok(message)) => self.take(&message),
                 Some(Err(error)) => self.note(&error),
                 None => {}
             }
-            if self.parts.builder.is_due(Instant::now()) {
+            // While the writer is busy an aged batch may as well grow.
+            let writer_is_free = self.parts.batches.capacity() > 0;
+            let builder = &self.parts.builder;
+            if builder.is_full() || (writer_is_free && builder.is_due(Instant::now())) {
                 self.hand_over(&consumer);
             }
         }
