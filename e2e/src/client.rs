@@ -7,11 +7,11 @@ use fluxgate_core::ids::OrderId;
 use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::answer::{Answer, Outcome, Status};
+use crate::contract::{OrderBody, judge};
 use crate::order::{Order, Sale};
 
 /// What services under test take for the administrator's word.
@@ -25,16 +25,6 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub struct Client {
     http: reqwest::Client,
     url: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct OrderBody {
-    order_id: OrderId,
-    product_id: String,
-    user_id: String,
-    quantity: u32,
-    status: Status,
 }
 
 impl Client {
@@ -180,46 +170,4 @@ async fn read(
     let answer = sent?;
     let (status, headers) = (answer.status(), answer.headers().clone());
     Ok((status, headers, answer.bytes().await?.to_vec()))
-}
-
-/// Holds an answer against the contract.
-fn judge(order: &Order, http: StatusCode, headers: &HeaderMap, body: &[u8]) -> Outcome {
-    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let broken = || {
-        let text = String::from_utf8_lossy(body);
-        Outcome::Broken(format!("{http} {headers:?} {text}"))
-    };
-    if http != StatusCode::ACCEPTED {
-        let problem: Option<Value> = serde_json::from_slice(body).ok();
-        let code = problem.as_ref().and_then(|it| it.get("code")?.as_str());
-        return match (code, header("content-type")) {
-            (Some(code), Some(kind)) if kind.starts_with("application/problem+json") => {
-                Outcome::Refused {
-                    http: http.as_u16(),
-                    code: code.to_owned(),
-                }
-            }
-            _ => broken(),
-        };
-    }
-    let Ok(answer) = serde_json::from_slice::<OrderBody>(body) else {
-        return broken();
-    };
-    let as_asked = answer.product_id == order.product
-        && answer.user_id == order.user
-        && answer.quantity == order.quantity
-        && header("location") == Some(&format!("/orders/{}", answer.order_id));
-    let replayed = match header("idempotency-replayed") {
-        None => false,
-        Some("true") => true,
-        Some(_) => return broken(),
-    };
-    if !as_asked {
-        return broken();
-    }
-    Outcome::Accepted {
-        id: answer.order_id,
-        status: answer.status,
-        replayed,
-    }
 }

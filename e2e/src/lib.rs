@@ -15,6 +15,7 @@
 
 pub mod answer;
 pub mod client;
+mod contract;
 pub mod crowd;
 pub mod demo;
 pub mod history;

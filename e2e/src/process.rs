@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -204,6 +204,5 @@ fn free_port() -> Result<u16> {
             return Ok(port);
         }
     }
-    ensure!(false, "no free port from {FIRST} on");
-    unreachable!("ensure returns")
+    bail!("no free port from {FIRST} on")
 }

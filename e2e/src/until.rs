@@ -29,3 +29,39 @@ pub async fn until<T>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use anyhow::ensure;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_condition_is_asked_for_until_it_holds() {
+        let mut asked = 0;
+        let outcome = until("three", Duration::from_secs(10), async || {
+            asked += 1;
+            ensure!(asked == 3, "only {asked}");
+            Ok(asked)
+        });
+        assert_eq!(outcome.await.unwrap(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_condition_that_never_holds_ends_with_its_last_objection() {
+        let outcome = until("never", Duration::from_millis(50), async || {
+            ensure!(false, "still not");
+            Ok(())
+        });
+        let error = format!("{:#}", outcome.await.unwrap_err());
+        assert_eq!(error, "never: not within 50ms: still not");
+    }
+
+    #[tokio::test]
+    async fn a_probe_that_hangs_does_not_outlast_the_limit() {
+        let outcome = until("hanging", Duration::from_millis(50), async || {
+            std::future::pending::<Result<()>>().await
+        });
+        assert!(outcome.await.is_err());
+    }
+}

@@ -6,7 +6,7 @@ mod table;
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
@@ -48,14 +48,16 @@ pub struct Plan {
 /// # Errors
 /// When a number is wrong, something does not work, or a signal stopped it.
 pub async fn run(plan: &Plan) -> Result<String> {
-    let sandbox = Sandbox::new(Stack::from_env()?).await?;
+    let sandbox = Sandbox::new(Stack::from_env().context("`make demo` sets it")?).await?;
     // Dropping the sale kills its services, whatever they were doing.
     let outcome = tokio::select! {
         outcome = sell_out(plan, &sandbox) => outcome.inspect_err(|_| sandbox.show_logs()),
         signal = signalled() => Err(anyhow::anyhow!("stopped by {}", signal?)),
     };
-    sandbox.discard().await?;
-    outcome
+    let discarded = sandbox.discard().await;
+    let line = outcome?;
+    discarded?;
+    Ok(line)
 }
 
 /// Returns with the name of the first signal that asks for an end.
@@ -105,9 +107,10 @@ async fn storm(plan: &Plan, api: &Process, sale: &Sale, story: &mut Story) -> Re
     const STEPS: usize = 5;
 
     let buyers = usize::try_from(plan.buyers)?;
-    let attempts = racing(sale, buyers, |buyer| buyer % 2 == 0);
-    let requests = attempts.size_hint().0;
-    let rush = Crowd::over(usize::try_from(plan.connections)?, &[api]).send(attempts)?;
+    let attempts: Vec<_> = racing(sale, buyers, |buyer| buyer % 2 == 0).collect();
+    let requests = attempts.len();
+    let rush =
+        Crowd::over(usize::try_from(plan.connections)?, &[api]).send(attempts.into_iter())?;
     for step in 1..=STEPS {
         rush.answered(requests * step / STEPS).await?;
         story.progress(requests, &rush.so_far());

@@ -5,6 +5,7 @@ mod flow;
 use std::cell::Cell;
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rdkafka::admin::{AdminClient, AdminOptions};
@@ -107,7 +108,9 @@ impl Sandbox {
     pub fn spawn(&self, program: Program, settings: Settings) -> Result<Process> {
         let number = self.started.get() + 1;
         self.started.set(number);
-        let log = self.folder.join(format!("{number}-{}.log", program.name()));
+        let log = self
+            .folder
+            .join(format!("{number:02}-{}.log", program.name()));
         Process::spawn(program, settings, log)
     }
 
@@ -153,7 +156,8 @@ impl Sandbox {
             .set("bootstrap.servers", &self.stack.kafka_brokers)
             .create()?;
         let topics = [self.log.topic(), self.dead_letters.topic()];
-        admin.delete_topics(&topics, &AdminOptions::new()).await?;
+        let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(10)));
+        admin.delete_topics(&topics, &options).await?;
         self.gate.flush().await?;
         let schema = format!("DROP SCHEMA {} CASCADE", self.name);
         self.database.execute(&schema).await

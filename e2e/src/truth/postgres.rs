@@ -1,12 +1,16 @@
 use std::collections::HashMap;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use fluxgate_core::ids::OrderId;
+use tokio::time::timeout;
 use tokio_postgres::{NoTls, Row as SqlRow};
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use super::{Ledger, Row};
+
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// PostgreSQL, as seen with a sandbox's search path. Every question has a connection of its own,
 /// so that an outage in between leaves nothing broken behind.
@@ -129,8 +133,9 @@ impl Database {
     }
 
     async fn connect(&self) -> Result<Connection> {
-        let (client, connection) = tokio_postgres::connect(&self.0, NoTls)
-            .await
+        let connecting = timeout(CONNECT_LIMIT, tokio_postgres::connect(&self.0, NoTls)).await;
+        let (client, connection) = connecting
+            .context("PostgreSQL does not answer")?
             .context("connecting to PostgreSQL")?;
         // A broken connection shows as the error of whatever is asked next.
         let driver = tokio::spawn(async { drop(connection.await) });

@@ -1,9 +1,13 @@
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use fluxgate_core::ids::{ProductId, Tag};
 use fred::prelude::*;
 use fred::types::CustomCommand;
 
 use super::Shelf;
+
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// Redis, as seen in a sandbox's database. The keys are those of `lua/README.md`.
 #[derive(Debug, Clone)]
@@ -16,7 +20,10 @@ impl Gate {
     /// When Redis does not answer.
     pub async fn connect(url: &str) -> Result<Self> {
         let config = Config::from_url(url).context("reading REDIS_URL")?;
-        let client = Builder::from_config(config).build()?;
+        let client = Builder::from_config(config)
+            .with_connection_config(|it| it.connection_timeout = ANSWER_LIMIT)
+            .with_performance_config(|it| it.default_command_timeout = ANSWER_LIMIT)
+            .build()?;
         client.init().await.context("connecting to Redis")?;
         Ok(Self(client))
     }

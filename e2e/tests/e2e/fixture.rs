@@ -33,7 +33,7 @@ pub fn in_a_sandbox(test: impl AsyncFnOnce(&Sandbox) -> Result<()>) {
         let outcome = tokio::time::timeout(TEST_LIMIT, test(&sandbox)).await;
         let outcome = outcome.context("the test takes too long");
         if let Err(error) = outcome.flatten() {
-            panic!("{error:?}");
+            panic!("{error:#}");
         }
         sandbox.discard().await.expect("the stores answer");
     });

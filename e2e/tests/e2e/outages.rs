@@ -65,8 +65,15 @@ async fn go_on_without(sandbox: &Sandbox, store: Store, kind: Kind, status: Stat
     rush.stop();
     let history = rush.finish().await?;
 
+    let outage = history.sent_between(begin, end);
+    let (answers, median, p99) = (
+        outage.answers().len(),
+        outage.latency(50),
+        outage.latency(99),
+    );
+    println!("{store} {kind:?}: {answers} answers, median {median:?}, p99 {p99:?}");
     expect_all_taken(&history)?;
-    expect_fast(&history.sent_between(begin, end))?;
+    expect_fast(&outage)?;
     expect_status(&history.sent_between(begin + UNDERSTANDING, end), status)?;
     sandbox.expect_right(&[sale], &history, WRITE_LIMIT).await
 }
