@@ -1,5 +1,7 @@
 //! Events as other programs see them on the topic.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use fluxgate_core::events::{Event, OrderReserved, SaleOpened, Undecodable, headers};
 use fluxgate_core::ids::ProductId;
 

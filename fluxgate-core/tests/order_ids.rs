@@ -1,5 +1,7 @@
 //! The order id is frozen: ids already in somebody's PostgreSQL must be derived again for ever.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, Tag, UserId};
 use proptest::prelude::*;
 use uuid::Uuid;
