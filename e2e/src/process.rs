@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -141,7 +141,7 @@ impl Process {
     ///
     /// # Errors
     /// When there is no such process any more.
-    pub fn pause(&self) -> Result<()> {
+    pub fn pause(&mut self) -> Result<()> {
         self.signal(Signal::SIGSTOP)
     }
 
@@ -149,7 +149,7 @@ impl Process {
     ///
     /// # Errors
     /// When there is no such process any more.
-    pub fn resume(&self) -> Result<()> {
+    pub fn resume(&mut self) -> Result<()> {
         self.signal(Signal::SIGCONT)
     }
 
@@ -161,7 +161,10 @@ impl Process {
         fs::read_to_string(&self.log).context("reading a log")
     }
 
-    fn signal(&self, signal: Signal) -> Result<()> {
+    fn signal(&mut self, signal: Signal) -> Result<()> {
+        // Once it is reaped, its pid may be somebody else's.
+        let ended = self.child.try_wait().context("looking after it")?;
+        ensure!(ended.is_none(), "{} has ended already", self.program.name());
         let pid = i32::try_from(self.child.id()).context("pids are positive")?;
         kill(Pid::from_raw(pid), signal).with_context(|| format!("sending {signal} to {pid}"))
     }

@@ -6,7 +6,7 @@ mod table;
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
@@ -48,11 +48,12 @@ pub struct Plan {
 /// # Errors
 /// When a number is wrong, something does not work, or a signal stopped it.
 pub async fn run(plan: &Plan) -> Result<String> {
-    let sandbox = Sandbox::new(Stack::from_env().context("`make demo` sets it")?).await?;
+    let stack = Stack::from_env().map_err(|error| anyhow!("{error}: run `make demo`"))?;
+    let sandbox = Sandbox::new(stack).await?;
     // Dropping the sale kills its services, whatever they were doing.
     let outcome = tokio::select! {
         outcome = sell_out(plan, &sandbox) => outcome.inspect_err(|_| sandbox.show_logs()),
-        signal = signalled() => Err(anyhow::anyhow!("stopped by {}", signal?)),
+        signal = signalled() => Err(anyhow!("stopped by {}", signal?)),
     };
     let discarded = sandbox.discard().await;
     let line = outcome?;

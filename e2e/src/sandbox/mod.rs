@@ -19,7 +19,8 @@ use crate::program::Program;
 use crate::stack::Stack;
 use crate::truth::{Database, Gate, Log};
 
-/// Databases of a Redis as it comes, without number 0, which is not ours.
+/// Databases of a Redis as it comes, without number 0, which is not ours. They are taken in turn,
+/// so a sandbox finds its own emptied as long as not more than these live at once.
 const REDIS_DATABASES: u64 = 15;
 
 /// Lines of each log that are shown when a test fails.

@@ -89,7 +89,7 @@ fn a_killed_worker_loses_nothing_and_doubles_nothing() {
 fn a_worker_that_freezes_and_wakes_up_doubles_nothing() {
     in_a_sandbox(async |sandbox| {
         let api = sandbox.api().await?;
-        let (frozen, survivor) = (sandbox.worker().await?, sandbox.worker().await?);
+        let (mut frozen, survivor) = (sandbox.worker().await?, sandbox.worker().await?);
         all_work(&[&frozen, &survivor]).await?;
         let sales = open_sales(&api, 24, 1_000).await?;
 

@@ -22,7 +22,7 @@ static TURN: Mutex<()> = Mutex::new(());
 /// Runs a test in a sandbox of its own. When it fails, the ends of all logs are shown.
 pub fn in_a_sandbox(test: impl AsyncFnOnce(&Sandbox) -> Result<()>) {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let stack = Stack::from_env().unwrap_or_else(|error| panic!("{error:#}: run `make test`"));
+    let stack = Stack::from_env().unwrap_or_else(|error| panic!("{error}: run `make test`"));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
