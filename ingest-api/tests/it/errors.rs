@@ -1,0 +1,208 @@
+use crate::fixture::{App, TOKEN, read};
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
+
+/// Sends a request that must be refused, and checks the whole problem.
+async fn refused(request: RequestBuilder, status: u16, code: &str) {
+    let response = request.send().await.unwrap();
+    let content_type = response.headers()["content-type"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let (seen, problem) = read(response).await;
+    assert_eq!(
+        (seen.as_u16(), problem["code"].as_str()),
+        (status, Some(code)),
+        "{problem}"
+    );
+    assert_eq!(content_type, "application/problem+json");
+    assert_eq!(problem["status"], status);
+    for field in ["type", "title", "detail"] {
+        assert!(problem[field].is_string(), "{problem}");
+    }
+}
+
+fn post(app: &App, body: impl Into<String>) -> RequestBuilder {
+    app.request(Method::POST, "/orders")
+        .header("Content-Type", "application/json")
+        .header("Idempotency-Key", "k")
+        .body(body.into())
+}
+
+async fn remaining(app: &App, product: &str) -> Value {
+    app.get(&format!("/products/{product}")).await.1["remaining"].clone()
+}
+
+#[tokio::test]
+async fn bad_orders_are_refused_and_take_nothing() {
+    let app = App::start(&[]).await;
+    let product = app.sale(1_000).await;
+    let order = |user: &str, quantity: &str| {
+        format!(r#"{{"productId":"{product}","userId":{user},"quantity":{quantity}}}"#)
+    };
+    let long = format!("\"{}\"", "x".repeat(10_000));
+    let mut bad = vec![
+        String::new(),
+        "{".into(),
+        "[]".into(),
+        "null".into(),
+        "{}".into(),
+        "\u{1}".into(),
+        format!(r#"{{"productId":"{product}"}}"#),
+        r#"{"productId":"","userId":"u"}"#.into(),
+        r#"{"productId":"a{b}","userId":"u"}"#.into(),
+        format!(r#"{{"productId":{long},"userId":"u"}}"#),
+        r#"{"productId":7,"userId":"u"}"#.into(),
+    ];
+    bad.extend(
+        ["\"\"", "7", "null", &long, r#""a\u0000""#, r#""a\n""#].map(|user| order(user, "1")),
+    );
+    bad.extend(
+        [
+            "0",
+            "-1",
+            "1001",
+            "1.5",
+            "1e3",
+            "\"1\"",
+            "null",
+            "true",
+            "99999999999999999999",
+        ]
+        .map(|quantity| order("\"u\"", quantity)),
+    );
+    for body in bad {
+        refused(post(&app, body), 400, "invalid_request").await;
+    }
+    refused(
+        post(
+            &app,
+            format!("{}{}", order("\"u\"", "1"), " ".repeat(20_000)),
+        ),
+        413,
+        "body_too_large",
+    )
+    .await;
+    refused(post(&app, "x".repeat(3_000_000)), 413, "body_too_large").await;
+    let elsewhere = r#"{"productId":"nobody-sells-this","userId":"u"}"#;
+    refused(post(&app, elsewhere), 404, "unknown_product").await;
+    assert_eq!(remaining(&app, &product).await, 1_000);
+}
+
+#[tokio::test]
+async fn the_key_and_the_media_type_are_asked_for() {
+    let app = App::start(&[]).await;
+    let product = app.sale(10).await;
+    let body = format!(r#"{{"productId":"{product}","userId":"u"}}"#);
+    let plain = || app.request(Method::POST, "/orders").body(body.clone());
+    let json = || plain().header("Content-Type", "application/json");
+    refused(json(), 400, "missing_idempotency_key").await;
+    for key in ["", "\"\"", "a b", &"k".repeat(256)] {
+        refused(
+            json().header("Idempotency-Key", key),
+            400,
+            "invalid_request",
+        )
+        .await;
+    }
+    let two = json()
+        .header("Idempotency-Key", "a")
+        .header("X-Idempotency-Key", "b");
+    refused(two, 400, "invalid_request").await;
+    refused(
+        plain().header("Idempotency-Key", "k"),
+        415,
+        "unsupported_media_type",
+    )
+    .await;
+    let text = plain()
+        .header("Idempotency-Key", "k")
+        .header("Content-Type", "text/plain");
+    refused(text, 415, "unsupported_media_type").await;
+    assert_eq!(remaining(&app, &product).await, 10);
+
+    let alias = json()
+        .header("Idempotency-Key", "\"a\"")
+        .header("X-Idempotency-Key", "a");
+    assert_eq!(alias.send().await.unwrap().status(), 202);
+}
+
+#[tokio::test]
+async fn admin_calls_need_the_token() {
+    let app = App::start(&[]).await;
+    let put = |body: &str| {
+        let put = app.request(Method::PUT, "/products/admin-test");
+        put.header("Content-Type", "application/json")
+            .body(body.to_owned())
+    };
+    let good = r#"{"quantity":1}"#;
+    refused(put(good), 401, "unauthorized").await;
+    refused(put(good).bearer_auth("wrong"), 401, "unauthorized").await;
+    for bad in [
+        "{}",
+        r#"{"quantity":0}"#,
+        r#"{"quantity":1,"perUserLimits":1}"#,
+        r#"{"quantity":1,"opensAt":"tomorrow"}"#,
+        r#"{"quantity":1,"perUserLimit":0}"#,
+        r#"{"quantity":1,"closesAt":"2020-01-01T00:00:00Z"}"#,
+    ] {
+        refused(put(bad).bearer_auth(TOKEN), 400, "invalid_request").await;
+    }
+    let odd = app
+        .request(Method::PUT, "/products/a%7Bb%7D")
+        .bearer_auth(TOKEN);
+    let odd = odd.header("Content-Type", "application/json").body(good);
+    refused(odd, 400, "invalid_request").await;
+}
+
+#[tokio::test]
+async fn unknown_paths_methods_and_orders_are_named() {
+    let app = App::start(&[]).await;
+    refused(app.request(Method::GET, "/nowhere"), 404, "not_found").await;
+    refused(app.request(Method::POST, "/order"), 404, "not_found").await;
+    refused(
+        app.request(Method::DELETE, "/orders"),
+        405,
+        "method_not_allowed",
+    )
+    .await;
+    refused(
+        app.request(Method::GET, "/products/nobody-sells-this"),
+        404,
+        "unknown_product",
+    )
+    .await;
+    for id in [
+        "x",
+        "01a1fb67-1800-897f-98f2-381895f55db8",
+        "0190163d-8694-739b-aea5-966c26f8ad91",
+    ] {
+        refused(
+            app.request(Method::GET, &format!("/orders/{id}")),
+            404,
+            "unknown_order",
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn beyond_the_bound_requests_are_refused() {
+    let app = App::start(&["--in-flight-max", "1"]).await;
+    let product = app.sale(100).await;
+    let crowd = (0..64).map(|n| {
+        let (app, product) = (&app, &product);
+        async move {
+            app.order(product, "u", 1, &format!("k{n}"))
+                .await
+                .status()
+                .as_u16()
+        }
+    });
+    let seen = futures_util::future::join_all(crowd).await;
+    assert!(seen.contains(&202) && seen.contains(&503), "{seen:?}");
+    assert!(
+        seen.iter().all(|status| [202, 503].contains(status)),
+        "{seen:?}"
+    );
+}

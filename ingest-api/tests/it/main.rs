@@ -1,0 +1,9 @@
+//! `ingest-api` on real Redis, Kafka and PostgreSQL; `make test` starts them.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod errors;
+mod fixture;
+mod orders;
+mod program;
+mod stock_model;

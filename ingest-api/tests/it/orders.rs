@@ -1,0 +1,142 @@
+use crate::fixture::{App, read, unique};
+use jiff::{Timestamp, ToSpan};
+use reqwest::Method;
+use serde_json::json;
+
+#[tokio::test]
+async fn a_retry_returns_the_first_order_also_while_sold_out() {
+    let app = App::start(&[]).await;
+    let product = app.sale(1).await;
+    let first = app.order(&product, "ada", 1, "k").await;
+    assert_eq!(first.status(), 202);
+    assert!(!first.headers().contains_key("Idempotency-Replayed"));
+    let location = first.headers()["Location"].to_str().unwrap().to_owned();
+    let (_, order) = read(first).await;
+    assert_eq!(order["status"], "accepted");
+    assert_eq!(
+        location,
+        format!("/orders/{}", order["orderId"].as_str().unwrap())
+    );
+
+    let (status, problem) = read(app.order(&product, "bob", 1, "k").await).await;
+    assert_eq!(
+        (status.as_u16(), problem["code"].as_str()),
+        (409, Some("sold_out"))
+    );
+
+    let retry = app.order(&product, "ada", 1, "\"k\"").await;
+    assert_eq!(
+        (
+            retry.status().as_u16(),
+            &retry.headers()["Idempotency-Replayed"]
+        ),
+        (202, &"true".parse().unwrap())
+    );
+    assert_eq!(read(retry).await.1, order);
+
+    let (status, found) = app.get(&location).await;
+    assert_eq!(
+        (status.as_u16(), found["userId"].as_str()),
+        (200, Some("ada"))
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_binds_no_key() {
+    let app = App::start(&[]).await;
+    let product = app.sale(2).await;
+    let (_, refused) = read(app.order(&product, "ada", 3, "k").await).await;
+    assert_eq!(refused["code"], "insufficient_stock");
+    assert_eq!(app.order(&product, "ada", 2, "k").await.status(), 202);
+    let (status, reused) = read(app.order(&product, "ada", 1, "k").await).await;
+    assert_eq!(
+        (status.as_u16(), reused["code"].as_str()),
+        (422, Some("idempotency_key_reused"))
+    );
+}
+
+#[tokio::test]
+async fn a_user_may_hold_only_so_many_units() {
+    let app = App::start(&[]).await;
+    let product = unique("p");
+    app.open(&product, &json!({"quantity": 10, "perUserLimit": 2}))
+        .await;
+    assert_eq!(app.order(&product, "ada", 2, "a").await.status(), 202);
+    let (_, refused) = read(app.order(&product, "ada", 1, "b").await).await;
+    assert_eq!(refused["code"], "user_limit_reached");
+    assert_eq!(app.order(&product, "bob", 1, "b").await.status(), 202);
+}
+
+#[tokio::test]
+async fn a_sale_takes_orders_only_within_its_window() {
+    let app = App::start(&[]).await;
+    let (early, late) = (unique("p"), unique("p"));
+    let now = Timestamp::now();
+    let opens = now + 1.hour();
+    app.open(&early, &json!({"quantity": 1, "opensAt": opens}))
+        .await;
+    let response = app.order(&early, "ada", 1, "k").await;
+    let wait: i64 = response.headers()["Retry-After"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((3_500..=3_600).contains(&wait), "{wait}");
+    assert_eq!(read(response).await.1["code"], "sale_not_open");
+    assert_eq!(
+        app.get(&format!("/products/{early}")).await.1["status"],
+        "scheduled"
+    );
+
+    let times = json!({"quantity": 1, "opensAt": now - 2.hours(), "closesAt": now - 1.hour()});
+    app.open(&late, &times).await;
+    assert_eq!(
+        read(app.order(&late, "ada", 1, "k").await).await.1["code"],
+        "sale_closed"
+    );
+}
+
+#[tokio::test]
+async fn opening_a_sale_again_changes_nothing() {
+    let app = App::start(&[]).await;
+    let product = app.sale(5).await;
+    assert_eq!(app.order(&product, "ada", 1, "k").await.status(), 202);
+    let (status, body) = app.open(&product, &json!({"quantity": 5})).await;
+    assert_eq!(
+        (status.as_u16(), body["remaining"].as_u64()),
+        (200, Some(4))
+    );
+    let (status, body) = app.open(&product, &json!({"quantity": 6})).await;
+    assert_eq!(
+        (status.as_u16(), body["code"].as_str()),
+        (409, Some("sale_exists"))
+    );
+}
+
+#[tokio::test]
+async fn clients_of_the_original_are_answered_in_its_shapes() {
+    let app = App::start(&["--compat-routes", "on"]).await;
+    let product = unique("p");
+    let init = |quantity: u32| {
+        let body = json!({"productId": product, "quantity": quantity});
+        app.request(Method::POST, "/init").json(&body).send()
+    };
+    assert_eq!(read(init(1).await.unwrap()).await.1["status"], "ok");
+    assert_eq!(init(1).await.unwrap().status(), 200);
+    assert_eq!(init(2).await.unwrap().status(), 409);
+    for (user, status, word) in [
+        ("a", 200, "success"),
+        ("a", 200, "ignored"),
+        ("b", 409, "sold_out"),
+    ] {
+        let body = json!({"productId": product, "userId": user});
+        let post = app
+            .request(Method::POST, "/order")
+            .header("x-idempotency-key", user);
+        let (seen, body) = read(post.json(&body).send().await.unwrap()).await;
+        assert_eq!(
+            (seen.as_u16(), body["status"].as_str()),
+            (status, Some(word))
+        );
+    }
+}
