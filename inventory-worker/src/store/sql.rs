@@ -1,5 +1,14 @@
 //! Every statement of the worker.
 
+/// What one transaction sends without waiting in between.
+pub const SENT_TOGETHER: [&str; 5] = [
+    LOCK_POSITIONS,
+    ADVANCE_POSITIONS,
+    OPEN_SALES,
+    CONFIRM_ORDERS,
+    INSERT_DEAD_LETTERS,
+];
+
 pub const PROBE: &str = "SELECT 1 FROM positions, stock_ledger, orders, dead_letters LIMIT 1";
 
 pub const INSERT_POSITION: &str = "

@@ -53,6 +53,11 @@ async fn confirm_all(
     rows: &Rows<'_>,
 ) -> Result<Written, WriteError> {
     let transaction = client.transaction().await?;
+    // Beforehand, so that the joined calls below send their statements in the order they stand in:
+    // the positions are locked first.
+    for statement in sql::SENT_TOGETHER {
+        transaction.prepare_cached(statement).await?;
+    }
     let (positions, opened, confirmed, dead) = tokio::join!(
         take_positions(&transaction, topic, batch),
         open_sales(&transaction, rows),

@@ -1,0 +1,101 @@
+//! A schema of one's own, and records to write into it.
+
+use fluxgate_core::events::{Event, OrderReserved, SaleOpened};
+use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, Tag, UserId};
+use inventory_worker::batch::{Batch, Record, Slice};
+use inventory_worker::config::DatabaseSettings;
+use inventory_worker::store::Store;
+use jiff::Timestamp;
+use tokio_postgres::{Client, NoTls};
+
+pub const TOPIC: &str = "orders";
+
+/// A migrated schema that no other test has.
+pub struct Schema {
+    pub store: Store,
+    pub sql: Client,
+}
+
+impl Schema {
+    pub async fn new() -> Self {
+        let url = std::env::var("DATABASE_URL").expect("DATABASE_URL is not set: run `make test`");
+        let name = format!("worker_{}", uuid::Uuid::new_v4().simple());
+        let (sql, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        sql.batch_execute(&format!("CREATE SCHEMA {name}; SET search_path = {name}"))
+            .await
+            .unwrap();
+        let joint = if url.contains('?') { '&' } else { '?' };
+        let settings = DatabaseSettings {
+            database_url: format!("{url}{joint}options=-c%20search_path%3D{name}"),
+            flush_timeout_ms: 5_000,
+        };
+        let store = Store::connect(&settings).unwrap();
+        store.migrate().await.unwrap();
+        assert_eq!(store.position(TOPIC, 0).await.unwrap(), 0);
+        Self { store, sql }
+    }
+
+    /// One text per row of a query.
+    pub async fn rows(&self, query: &str) -> Vec<String> {
+        let rows = self.sql.query(query, &[]).await.unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// Writes a log in batches of `size`, from the beginning.
+    pub async fn write_all(&self, log: &[Record], size: usize) {
+        for records in log.chunks(size) {
+            self.store.write(TOPIC, &batch(records)).await.unwrap();
+        }
+    }
+}
+
+/// A batch of consecutive records of partition 0.
+pub fn batch(records: &[Record]) -> Batch {
+    Batch::from(Slice {
+        partition: 0,
+        generation: 1,
+        expected: records[0].offset,
+        next: records[records.len() - 1].offset + 1,
+        records: records.to_vec(),
+    })
+}
+
+pub fn opening(offset: i64, product: &str, total: i64) -> Record {
+    record(
+        offset,
+        Event::SaleOpened(SaleOpened {
+            product_id: ProductId::parse(product).unwrap(),
+            total: total.try_into().unwrap(),
+            opens_at: Timestamp::UNIX_EPOCH,
+            closes_at: None,
+            per_user_limit: Some(3),
+            epoch: 1,
+            partition: 0,
+        }),
+    )
+}
+
+pub fn order(offset: i64, product: &str, user: &str, quantity: i64, sequence: u32) -> Record {
+    let product = ProductId::parse(product).unwrap();
+    let user = UserId::parse(user).unwrap();
+    let key = IdempotencyKey::parse("key").unwrap();
+    record(
+        offset,
+        Event::OrderReserved(OrderReserved {
+            order_id: OrderId::derive(&product, Tag::of(&product), 1, &user, &key),
+            product_id: product,
+            user_id: user,
+            quantity: quantity.try_into().unwrap(),
+            epoch: 1,
+            sequence,
+            placed_at: Timestamp::UNIX_EPOCH,
+        }),
+    )
+}
+
+fn record(offset: i64, event: Event) -> Record {
+    let value = event.encode();
+    let key = event.product_id().as_str().to_owned();
+    Record::new(offset, 0, Some(key.as_bytes()), Some(&value), Ok(event))
+}

@@ -1,0 +1,143 @@
+use fluxgate_core::events::Undecodable;
+use inventory_worker::batch::Record;
+use inventory_worker::store::WriteError;
+
+use crate::fixture::{Schema, TOPIC, batch, opening, order};
+
+const ORDERS: &str = "SELECT concat_ws(' ', product_id, user_id, sequence, status, reason)
+                      FROM orders ORDER BY product_id, sequence, user_id";
+const LEDGER: &str = "SELECT concat_ws(' ', product_id, total, sold, written, last_sequence)
+                      FROM stock_ledger ORDER BY product_id";
+
+/// Two sales, one oversold, one order twice, one order of a sale that opens too late.
+fn log() -> Vec<Record> {
+    vec![
+        opening(0, "a", 3),
+        order(1, "a", "u1", 2, 1),
+        order(2, "late", "u1", 1, 1),
+        opening(3, "b", 10),
+        order(4, "b", "u1", 1, 1),
+        order(5, "a", "u2", 2, 2),
+        order(6, "a", "u1", 2, 1),
+        opening(7, "late", 5),
+        order(8, "a", "u3", 1, 3),
+        order(9, "late", "u2", 1, 2),
+        order(10, "nowhere", "u1", 1, 1),
+        opening(11, "a", 3),
+    ]
+}
+
+#[tokio::test]
+async fn the_outcome_does_not_depend_on_how_the_log_was_batched() {
+    for size in [1, 2, 5, 100] {
+        let schema = Schema::new().await;
+        schema.write_all(&log(), size).await;
+        assert_eq!(
+            schema.rows(ORDERS).await,
+            [
+                "a u1 1 confirmed",
+                "a u2 2 rejected oversold",
+                "a u3 3 confirmed",
+                "b u1 1 confirmed",
+                "late u1 1 rejected unknown_sale",
+                "late u2 2 confirmed",
+                "nowhere u1 1 rejected unknown_sale",
+            ],
+            "batches of {size}"
+        );
+        assert_eq!(
+            schema.rows(LEDGER).await,
+            ["a 3 3 3 3", "b 10 1 1 1", "late 5 1 1 2"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn reading_the_log_again_from_the_beginning_changes_nothing() {
+    let schema = Schema::new().await;
+    schema.write_all(&log(), 100).await;
+    let before = (schema.rows(ORDERS).await, schema.rows(LEDGER).await);
+    for size in [1, 3, 100] {
+        schema
+            .sql
+            .batch_execute("UPDATE positions SET next_offset = 0")
+            .await
+            .unwrap();
+        schema.write_all(&log(), size).await;
+        assert_eq!(
+            (schema.rows(ORDERS).await, schema.rows(LEDGER).await),
+            before
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_batch_that_was_read_from_another_position_writes_nothing() {
+    let schema = Schema::new().await;
+    schema.write_all(&log()[..2], 2).await;
+    for zombie in [&log()[..2], &log()[4..5]] {
+        let missed = schema.store.write(TOPIC, &batch(zombie)).await;
+        assert!(matches!(missed, Err(WriteError::Missed(partitions)) if partitions == [0]));
+    }
+    assert_eq!(schema.store.position(TOPIC, 0).await.unwrap(), 2);
+    assert_eq!(schema.rows(ORDERS).await, ["a u1 1 confirmed"]);
+}
+
+#[tokio::test]
+async fn a_record_that_postgresql_refuses_is_an_error_of_data_and_nothing_is_written() {
+    let schema = Schema::new().await;
+    let forbid = "ALTER TABLE orders ADD CONSTRAINT no_poison CHECK (user_id <> 'poison')";
+    schema.sql.batch_execute(forbid).await.unwrap();
+    let log = [
+        opening(0, "a", 3),
+        order(1, "a", "u1", 1, 1),
+        order(2, "a", "poison", 1, 2),
+    ];
+    let refused = schema.store.write(TOPIC, &batch(&log)).await;
+    assert!(matches!(refused, Err(WriteError::Data(reason)) if reason.contains("no_poison")));
+    assert_eq!(schema.store.position(TOPIC, 0).await.unwrap(), 0);
+
+    // Halving, as the writer does it, leaves the neighbours unharmed.
+    schema.write_all(&log[..2], 1).await;
+    let mut poison = log[2].clone();
+    poison.bury("refused: constraint no_poison");
+    schema.store.write(TOPIC, &batch(&[poison])).await.unwrap();
+    assert_eq!(schema.rows(ORDERS).await, ["a u1 1 confirmed"]);
+    let reasons = schema
+        .rows("SELECT concat_ws(' ', \"offset\", reason) FROM dead_letters")
+        .await;
+    assert_eq!(reasons, ["2 refused: constraint no_poison"]);
+}
+
+#[tokio::test]
+async fn dead_letters_keep_their_bytes_beside_the_orders() {
+    let schema = Schema::new().await;
+    let garbage = Record::new(1, 0, None, Some(b"\xff\0"), Err(Undecodable::MissingType));
+    let unknown = Undecodable::UnknownType("a\0b".into());
+    let tombstone = Record::new(2, 0, Some(b"a"), None, Err(unknown));
+    let log = [
+        opening(0, "a", 3),
+        garbage,
+        tombstone,
+        order(3, "a", "u1", 1, 1),
+    ];
+    let written = schema.store.write(TOPIC, &batch(&log)).await.unwrap();
+    assert_eq!((written.confirmed, written.dead_letters), (1, 2));
+    let kept = "SELECT concat_ws(' ', \"offset\", reason, encode(value, 'hex')) FROM dead_letters ORDER BY 1";
+    assert_eq!(
+        schema.rows(kept).await,
+        [
+            "1 missing_type: no readable ce_type header ff00",
+            "2 unknown_type: a\u{fffd}b"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn migrating_again_or_at_the_same_time_does_no_harm() {
+    let schema = Schema::new().await;
+    let (first, second) = tokio::join!(schema.store.migrate(), schema.store.migrate());
+    first.unwrap();
+    second.unwrap();
+    schema.store.probe().await.unwrap();
+}
