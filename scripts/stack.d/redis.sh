@@ -16,6 +16,8 @@ appendonly yes
 appendfsync everysec
 save ""
 maxmemory-policy noeviction
+# one per test that runs a sweeper: it publishes whatever waits in its database
+databases 64
 # the path of this file, by which the process is known
 proc-title-template "{title} {config-file}"
 CONF

@@ -90,9 +90,11 @@ impl Catalog {
         Ok(sale.ok())
     }
 
-    /// Forgets what is remembered of a sale, because Redis no longer agrees.
+    /// Forgets what is remembered of a sale, because Redis no longer agrees. The ledger is asked
+    /// anew, too: its last word may be from before the sale was written there.
     pub fn forget(&self, product: &ProductId) {
         self.sales.remove(product);
+        self.ledger_answers.remove(product);
     }
 
     /// Why Redis has no sale of this product.

@@ -1,23 +1,175 @@
 //! A running app with names of its own.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
+use fred::clients::Client;
+use fred::interfaces::ClientLike;
+use fred::types::config::Config;
+use fred::types::{ClusterHash, CustomCommand, FromValue};
 use ingest_api::app::Application;
-use ingest_api::config::Config;
+use ingest_api::config::Config as ApiConfig;
+use ingest_api::metrics::Metrics;
+use ingest_api::stock::Stock;
+use inventory_worker::config::DatabaseSettings;
+use inventory_worker::store::Store;
+use prometheus::Registry;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::message::{Headers, Message};
+use rdkafka::{Offset, TopicPartitionList};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
+use tokio::time::timeout;
+use tokio_postgres::NoTls;
 use tokio_util::sync::CancellationToken;
 
+const PARTITIONS: i32 = 3;
 pub const TOKEN: &str = "secret";
+
+/// Redis databases of the test stack that are ours; the first ones belong to the end-to-end tests.
+const REDIS_DATABASES: std::ops::Range<u32> = 16..64;
+
+/// A Redis database, a schema and a topic that no other test has.
+pub struct World {
+    pub redis_url: String,
+    pub kafka: String,
+    pub topic: String,
+    pub database_url: String,
+    redis: Client,
+    pub sql: tokio_postgres::Client,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        static TAKEN: AtomicU32 = AtomicU32::new(0);
+        let number = REDIS_DATABASES.start + TAKEN.fetch_add(1, Ordering::Relaxed);
+        assert!(
+            REDIS_DATABASES.contains(&number),
+            "more worlds than Redis databases"
+        );
+        let redis_url = format!("{}/{number}", address_of("REDIS_URL"));
+        let redis = Client::new(Config::from_url(&redis_url).unwrap(), None, None, None);
+        redis.init().await.unwrap();
+
+        let (kafka, topic) = (address_of("KAFKA_BROKERS"), unique("orders"));
+        create_topic(&kafka, &topic).await;
+
+        let schema = unique("api").replace('-', "_");
+        let database_url = address_of("DATABASE_URL");
+        let joint = if database_url.contains('?') { '&' } else { '?' };
+        let database_url = format!("{database_url}{joint}options=-c%20search_path%3D{schema}");
+        let (sql, connection) = tokio_postgres::connect(&database_url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        sql.batch_execute(&format!("CREATE SCHEMA {schema}"))
+            .await
+            .unwrap();
+        let settings = DatabaseSettings {
+            database_url: database_url.clone(),
+            flush_timeout_ms: 5_000,
+        };
+        Store::connect(&settings).unwrap().migrate().await.unwrap();
+        let world = Self {
+            redis_url,
+            kafka,
+            topic,
+            database_url,
+            redis,
+            sql,
+        };
+        // What an earlier run on the same stack left.
+        world.empty_redis().await;
+        world
+    }
+
+    pub fn settings(&self, more: &[&str]) -> ApiConfig {
+        let given = [
+            "ingest-api",
+            "--http-addr=127.0.0.1:0",
+            "--http-threads=1",
+            "--admin-token",
+            TOKEN,
+            "--redis-url",
+            &self.redis_url,
+            "--kafka-brokers",
+            &self.kafka,
+            "--kafka-topic",
+            &self.topic,
+            "--read-database-url",
+            &self.database_url,
+        ];
+        // In a program a setting given twice is an error; here the later one is the test's own.
+        let command = ApiConfig::command().args_override_self(true);
+        let matches = command.get_matches_from(given.iter().chain(more));
+        ApiConfig::from_arg_matches(&matches).unwrap()
+    }
+
+    /// What Redis answers to a command, of which fred knows only some here.
+    pub async fn redis<T: FromValue>(&self, command: &'static str, arguments: &[&str]) -> T {
+        let command = CustomCommand::new_static(command, ClusterHash::FirstKey, false);
+        self.redis
+            .custom(command, arguments.to_vec())
+            .await
+            .unwrap()
+    }
+
+    /// The keys of a kind.
+    pub async fn keys(&self, pattern: &str) -> Vec<String> {
+        self.redis("KEYS", &[pattern]).await
+    }
+
+    /// Everything that Redis knew is gone; what it is asked is still answered.
+    pub async fn empty_redis(&self) {
+        self.redis::<()>("FLUSHDB", &[]).await;
+    }
+
+    /// The ids of the first so many events on the topic, by partition.
+    pub async fn ids_on_kafka(&self, count: usize) -> Vec<String> {
+        let consumer: StreamConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.kafka)
+            .set("group.id", &self.topic)
+            .create()
+            .unwrap();
+        let mut all = TopicPartitionList::new();
+        for partition in 0..PARTITIONS {
+            all.add_partition_offset(&self.topic, partition, Offset::Beginning)
+                .unwrap();
+        }
+        consumer.assign(&all).unwrap();
+        let mut ids = Vec::new();
+        while ids.len() < count {
+            let message = timeout(Duration::from_secs(30), consumer.recv()).await;
+            let message = message.expect("so many events are on the topic").unwrap();
+            let mut headers = message.headers().unwrap().iter();
+            let id = headers.find(|header| header.key == "ce_id").unwrap();
+            ids.push(String::from_utf8(id.value.unwrap().to_owned()).unwrap());
+        }
+        ids
+    }
+
+    /// The gate alone, as a copy of the service uses it.
+    pub fn stock(&self) -> Stock {
+        Stock::connect(
+            &self.settings(&[]).redis,
+            Metrics::register(&Registry::new()),
+        )
+        .unwrap()
+    }
+
+    /// One more copy of the service; a setting in `more` replaces the usual one.
+    pub async fn app(&self, more: &[&str]) -> App {
+        App::run(self.settings(more)).await
+    }
+}
 
 /// An app in this process; it stops with this.
 pub struct App {
     address: SocketAddr,
-    client: Client,
+    client: reqwest::Client,
     shutdown: CancellationToken,
 }
 
@@ -37,46 +189,26 @@ pub fn unique(what: &str) -> String {
 }
 
 impl App {
+    /// The only copy in a world of its own.
     pub async fn start(more: &[&str]) -> Self {
-        let (redis, kafka) = (address_of("REDIS_URL"), address_of("KAFKA_BROKERS"));
-        let topic = unique("orders");
-        create_topic(&kafka, &topic).await;
-        let given = [
-            "ingest-api",
-            "--http-addr",
-            "127.0.0.1:0",
-            "--http-threads",
-            "1",
-            "--redis-url",
-            &redis,
-            "--kafka-brokers",
-            &kafka,
-            "--kafka-topic",
-            &topic,
-            "--admin-token",
-            TOKEN,
-        ];
-        let config = Config::parse_from(given.iter().chain(more));
+        World::new().await.app(more).await
+    }
+
+    async fn run(config: ApiConfig) -> Self {
         let app = Application::build(config).unwrap();
         let address = app.addresses()[0];
         let shutdown = CancellationToken::new();
         tokio::spawn(app.run_until_stopped(shutdown.clone()));
-        let client = Client::new();
+        let client = reqwest::Client::new();
         let this = Self {
             address,
             client,
             shutdown,
         };
-        while this
-            .request(Method::GET, "/readyz")
-            .send()
-            .await
-            .unwrap()
-            .status()
-            != 200
-        {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+        until("the app is ready", async || {
+            this.get("/readyz").await.0 == StatusCode::OK
+        })
+        .await;
         this
     }
 
@@ -107,6 +239,19 @@ impl App {
         post.json(&body).send().await.unwrap()
     }
 
+    /// A metric without labels.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let metrics = self.request(Method::GET, "/metrics").send().await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        let value = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("ingest_api_{name} ")));
+        value
+            .unwrap_or_else(|| panic!("no {name} in\n{metrics}"))
+            .parse()
+            .unwrap()
+    }
+
     pub async fn get(&self, path: &str) -> (StatusCode, Value) {
         read(self.request(Method::GET, path).send().await.unwrap()).await
     }
@@ -119,11 +264,20 @@ pub async fn read(response: Response) -> (StatusCode, Value) {
     )
 }
 
+/// Waits for what is bound to happen; panics when it does not.
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !holds().await {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 async fn create_topic(brokers: &str, topic: &str) {
     let mut config = ClientConfig::new();
     let config = config.set("bootstrap.servers", brokers);
     let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
-    let new = NewTopic::new(topic, 3, TopicReplication::Fixed(1));
+    let new = NewTopic::new(topic, PARTITIONS, TopicReplication::Fixed(1));
     admin
         .create_topics(&[new], &AdminOptions::new())
         .await

@@ -4,6 +4,8 @@
 
 mod errors;
 mod fixture;
+mod losses;
 mod orders;
+mod outbox;
 mod program;
 mod stock_model;

@@ -2,17 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use clap::Parser;
 use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, Total, UserId};
-use ingest_api::config::Config;
-use ingest_api::metrics::Metrics;
 use ingest_api::stock::{Ask, Claim, Number, Reservation, SaleKeys, Stock, Terms};
 use jiff::Timestamp;
-use prometheus::Registry;
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, TestRunner};
 
-use crate::fixture::{address_of, unique};
+use crate::fixture::{World, unique};
 
 #[derive(Debug, Clone)]
 enum Call {
@@ -218,16 +214,7 @@ async fn step(real: &Real, model: &mut Model, call: &Call) {
 fn random_calls_sometimes_sent_twice_do_what_the_model_does() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let _inside = runtime.enter();
-    // A database of its own: the sweepers of other tests would publish what waits here.
-    let redis = format!("{}/15", address_of("REDIS_URL"));
-    let config = Config::parse_from([
-        "ingest-api",
-        "--redis-url",
-        &redis,
-        "--kafka-brokers",
-        "unused",
-    ]);
-    let stock = Stock::connect(&config.redis, Metrics::register(&Registry::new())).unwrap();
+    let stock = runtime.block_on(World::new()).stock();
     let calls = prop::collection::vec((call(), any::<bool>()), 1..40);
     // A sale that was never opened shows little: most runs begin with one that is.
     let mut runner = TestRunner::new(Cases {

@@ -1,0 +1,141 @@
+//! Accepted orders that did not get to Kafka at once.
+
+use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, Total, UserId};
+use ingest_api::stock::{Ask, Claim, Number, Reservation, SaleKeys, Stock, Terms};
+use jiff::{Timestamp, ToSpan};
+use serde_json::json;
+
+use crate::fixture::{World, read, unique, until};
+
+/// No broker is there.
+const NO_KAFKA: [&str; 4] = ["--kafka-brokers", "127.0.0.1:1", "--publish-wait-ms", "20"];
+const QUICK_SWEEPS: [&str; 2] = ["--sweep-interval-ms", "50"];
+
+async fn waiting(world: &World) -> u64 {
+    let outboxes = world.keys("fg:*:outbox:*").await;
+    world.redis("XLEN", &[&outboxes[0]]).await
+}
+
+/// Claims a sale as a copy does that dies before it publishes.
+async fn claim(stock: &Stock, product: &ProductId, terms: &Terms) {
+    let claimed = stock.claim(product, terms, 0).await.unwrap();
+    assert_eq!(claimed, Claim::Claimed);
+}
+
+#[tokio::test]
+async fn what_a_dead_copy_left_is_published_by_another() {
+    let world = World::new().await;
+    let (stock, product) = (world.stock(), ProductId::parse(&unique("p")).unwrap());
+    let terms = Terms {
+        total: Total::try_from(5).unwrap(),
+        opens_at: None,
+        closes_at: None,
+        per_user_limit: None,
+    };
+    claim(&stock, &product, &terms).await;
+
+    // The opening itself: the sale takes no orders before it is on Kafka.
+    let app = world.app(&QUICK_SWEEPS).await;
+    until("the opening is published", async || {
+        app.get(&format!("/products/{product}")).await.1["status"] == "open"
+    })
+    .await;
+
+    let facts = stock.sale(&product).await.unwrap().unwrap().facts;
+    let opened_ms = facts.opens_at.as_millisecond();
+    let user = UserId::parse("ada").unwrap();
+    let key = IdempotencyKey::parse("k").unwrap();
+    let order_id = OrderId::derive(&product, facts.tag, opened_ms, &user, &key);
+    let keys = SaleKeys::new(&product, Tag::of(&product), opened_ms);
+    let ask = Ask {
+        keys: &keys,
+        opened_at: facts.opens_at,
+        order_id,
+        user: &user,
+        quantity: Quantity::try_from(1).unwrap(),
+        witness: Number::default(),
+        outbox_max: 10,
+    };
+    let reserved = stock.reserve(ask).await.unwrap();
+    assert!(matches!(reserved, Reservation::Reserved(_)), "{reserved:?}");
+    until("the order is published", async || {
+        waiting(&world).await == 0
+    })
+    .await;
+    assert_eq!(
+        world.ids_on_kafka(2).await[1],
+        order_id.to_string(),
+        "after the opening"
+    );
+    assert!(app.metric("outbox_swept_total").await >= 2.0);
+}
+
+#[tokio::test]
+async fn without_kafka_orders_wait_up_to_a_bound_and_a_sale_does_not_open() {
+    let world = World::new().await;
+    let product = {
+        let app = world.app(&[]).await;
+        let product = app.sale(10).await;
+        until("the outbox is empty", async || waiting(&world).await == 0).await;
+        product
+    };
+    let settings = [&NO_KAFKA[..], &["--outbox-max", "2"]].concat();
+    let app = world.app(&settings).await;
+    for key in ["a", "b"] {
+        let (status, order) = read(app.order(&product, "ada", 1, key).await).await;
+        assert_eq!(
+            (status.as_u16(), &order["status"]),
+            (202, &json!("reserved"))
+        );
+    }
+    let (status, problem) = read(app.order(&product, "ada", 1, "c").await).await;
+    assert_eq!(
+        (status.as_u16(), &problem["code"]),
+        (503, &json!("overloaded"))
+    );
+    assert_eq!(app.metric("outbox_full_total").await, 1.0);
+    let replay = app.order(&product, "ada", 1, "a").await;
+    assert_eq!(replay.headers()["Idempotency-Replayed"], "true");
+    assert_eq!(read(replay).await.1["status"], "reserved");
+
+    let (status, _) = app.open(&unique("p"), &json!({"quantity": 1})).await;
+    assert_eq!(status, 503, "nobody says how many partitions there are");
+    let (status, ready) = app.get("/readyz").await;
+    assert_eq!(
+        (status.as_u16(), &ready["status"]),
+        (200, &json!("degraded"))
+    );
+
+    // With Kafka back, another copy publishes both.
+    let _whole = world.app(&QUICK_SWEEPS).await;
+    drop(app);
+    until("the outbox is empty", async || waiting(&world).await == 0).await;
+    assert_eq!(world.ids_on_kafka(3).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_closed_sale_is_retired_and_an_open_one_is_not() {
+    let world = World::new().await;
+    let app = world
+        .app(&[&QUICK_SWEEPS[..], &["--order-record-ttl-seconds", "3600"]].concat())
+        .await;
+    let open = app.sale(1).await;
+    let closed = unique("p");
+    let now = Timestamp::now();
+    let times = json!({"quantity": 1, "opensAt": now - 2.minutes(), "closesAt": now - 1.minutes()});
+    assert_eq!(app.open(&closed, &times).await.0, 201);
+    until("its keys expire", async || {
+        let keys = world.keys(&format!("fg:*:sale:{closed}")).await;
+        world.redis::<i64>("PTTL", &[&keys[0]]).await > 0
+    })
+    .await;
+    until("the sweepers forget it", async || {
+        world.redis::<Vec<String>>("SMEMBERS", &["fg:sales"]).await == [open.clone()]
+    })
+    .await;
+    let keys = world.keys(&format!("fg:*:*:{open}")).await;
+    assert_eq!(keys.len(), 3);
+    for key in keys {
+        assert_eq!(world.redis::<i64>("PTTL", &[&key]).await, -1, "{key}");
+    }
+}
