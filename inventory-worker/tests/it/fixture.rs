@@ -1,5 +1,7 @@
 //! A schema of one's own, and records to write into it.
 
+use std::time::{Duration, Instant};
+
 use fluxgate_core::events::{Event, OrderReserved, SaleOpened};
 use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, Tag, UserId};
 use inventory_worker::batch::{Batch, Record, Slice};
@@ -12,6 +14,7 @@ pub const TOPIC: &str = "orders";
 
 /// A migrated schema that no other test has.
 pub struct Schema {
+    pub database_url: String,
     pub store: Store,
     pub sql: Client,
 }
@@ -26,14 +29,20 @@ impl Schema {
             .await
             .unwrap();
         let joint = if url.contains('?') { '&' } else { '?' };
+        let database_url =
+            format!("{url}{joint}options=-c%20search_path%3D{name}&application_name={name}");
         let settings = DatabaseSettings {
-            database_url: format!("{url}{joint}options=-c%20search_path%3D{name}"),
+            database_url: database_url.clone(),
             flush_timeout_ms: 5_000,
         };
         let store = Store::connect(&settings).unwrap();
         store.migrate().await.unwrap();
         assert_eq!(store.position(TOPIC, 0).await.unwrap(), 0);
-        Self { store, sql }
+        Self {
+            database_url,
+            store,
+            sql,
+        }
     }
 
     /// One text per row of a query.
@@ -92,6 +101,15 @@ pub fn order(offset: i64, product: &str, user: &str, quantity: i64, sequence: u3
             placed_at: Timestamp::UNIX_EPOCH,
         }),
     )
+}
+
+/// Waits for what is bound to happen; panics when it does not.
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !holds().await {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 fn record(offset: i64, event: Event) -> Record {

@@ -1,8 +1,10 @@
-//! The worker's transaction on a real PostgreSQL; `make test` starts it. What needs Kafka too is
-//! tested end to end, in `e2e/tests/`.
+//! The worker on a real Kafka and PostgreSQL; `make test` starts them. What needs several
+//! processes is tested end to end, in `e2e/tests/`.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod consuming;
 mod fixture;
+mod line;
 mod program;
 mod store;

@@ -1,0 +1,149 @@
+use fluxgate_core::events::Undecodable;
+use inventory_worker::batch::Record;
+
+use crate::fixture::{opening, order, until};
+use crate::line::{Line, PARTITIONS};
+
+/// The opening of a sale and so many orders of it.
+fn sale(product: &str, orders: u32) -> Vec<Record> {
+    let order = |n: u32| order(0, product, &format!("u{n}"), 1, n);
+    let opening = opening(0, product, 1_000);
+    std::iter::once(opening)
+        .chain((1..=orders).map(order))
+        .collect()
+}
+
+fn garbage() -> Record {
+    Record::new(0, 0, Some(b"k"), Some(b"{"), Err(Undecodable::MissingType))
+}
+
+#[tokio::test]
+async fn what_is_on_the_topic_is_written_and_the_lag_goes_to_zero() {
+    let line = Line::new().await;
+    let worker = line.worker(&[]).await;
+    for partition in 0..PARTITIONS {
+        line.send(partition, &sale(&format!("p{partition}"), 20))
+            .await;
+    }
+    line.until_count("orders", 60).await;
+    assert_eq!(
+        worker.metric("orders_total{outcome=\"confirmed\"}").await,
+        60.0
+    );
+    until("no lag is shown", async || {
+        let (_, metrics) = worker.get("/metrics").await;
+        let shown = |partition| format!("lag_records{{partition=\"{partition}\"}} 0");
+        (0..PARTITIONS).all(|partition| metrics.contains(&shown(partition)))
+    })
+    .await;
+    assert_eq!(worker.metric("lag_seconds_max").await, 0.0);
+    assert_eq!(worker.metric("end_to_end_seconds_count").await, 60.0);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_record_that_postgresql_refuses_is_buried_alone() {
+    let line = Line::new().await;
+    let refuse = "ALTER TABLE orders ADD CONSTRAINT orders_no_u7 CHECK (user_id <> 'u7')";
+    line.schema.sql.batch_execute(refuse).await.unwrap();
+    let worker = line.worker(&["--batch-max-age-ms=500"]).await;
+    line.send(0, &sale("a", 20)).await;
+    line.until_count("orders", 19).await;
+    let reasons = line.schema.rows("SELECT reason FROM dead_letters").await;
+    assert_eq!(reasons, ["refused: constraint orders_no_u7"]);
+    let sold = line
+        .schema
+        .rows("SELECT sold::text FROM stock_ledger")
+        .await;
+    assert_eq!(sold, ["19"]);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn too_much_garbage_halts_its_partition_and_no_other() {
+    let line = Line::new().await;
+    let worker = line
+        .worker(&["--dead-letters-max-per-batch=3", "--batch-max-age-ms=500"])
+        .await;
+    line.send(0, &vec![garbage(); 10]).await;
+    line.send(0, &sale("a", 5)).await;
+    line.send(1, &sale("b", 5)).await;
+    until("one partition is halted", async || {
+        worker.metric("partitions_halted").await == 1.0
+    })
+    .await;
+    line.until_count("orders", 5).await;
+    assert_eq!(line.count("dead_letters").await, 0);
+    line.send(1, &sale("c", 5)).await;
+    line.until_count("orders", 10).await;
+    worker.stop().await;
+
+    // With a higher bound nothing is missing.
+    let worker = line.worker(&[]).await;
+    line.until_count("orders", 15).await;
+    assert_eq!(line.count("dead_letters").await, 10);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_position_outside_the_log_halts_its_partition_until_it_is_mended() {
+    let line = Line::new().await;
+    let position = |offset: i64| {
+        let topic = &line.topic;
+        format!(
+            "INSERT INTO positions VALUES ('{topic}', 2, {offset})
+             ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset"
+        )
+    };
+    line.schema
+        .sql
+        .batch_execute(&position(1_000))
+        .await
+        .unwrap();
+    let worker = line.worker(&[]).await;
+    line.send(1, &sale("b", 5)).await;
+    line.send(2, &sale("c", 5)).await;
+    line.until_count("orders", 5).await;
+    assert_eq!(worker.metric("partitions_halted").await, 1.0);
+
+    line.schema.sql.batch_execute(&position(0)).await.unwrap();
+    line.until_count("orders", 10).await;
+    until("none is halted", async || {
+        worker.metric("partitions_halted").await == 0.0
+    })
+    .await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_database_that_comes_back_older_is_written_again() {
+    let line = Line::new().await;
+    let worker = line.worker(&[]).await;
+    line.send(0, &sale("a", 20)).await;
+    line.until_count("orders", 20).await;
+    // As after a restore: rows, ledger and positions of the same earlier moment.
+    let restore =
+        "BEGIN; TRUNCATE orders, stock_ledger; UPDATE positions SET next_offset = 0; COMMIT";
+    line.schema.sql.batch_execute(restore).await.unwrap();
+    line.send(0, &[order(0, "a", "late", 1, 21)]).await;
+    line.until_count("orders", 21).await;
+    assert!(worker.metric("position_misses_total").await >= 1.0);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn connections_that_postgresql_ends_are_made_again() {
+    let line = Line::new().await;
+    let worker = line.worker(&[]).await;
+    line.send(0, &sale("a", 1)).await;
+    line.until_count("orders", 1).await;
+    for round in 2..=5 {
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                   WHERE application_name = current_schema() AND pid <> pg_backend_pid()";
+        line.schema.sql.batch_execute(end).await.unwrap();
+        line.send(0, &[order(0, "a", &format!("u{round}"), 1, round)])
+            .await;
+        line.until_count("orders", round.into()).await;
+    }
+    worker.stop().await;
+}

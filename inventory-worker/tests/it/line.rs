@@ -1,0 +1,152 @@
+//! A topic of one's own, a schema, and workers in this process between them.
+
+use std::net::SocketAddr;
+
+use clap::Parser;
+use fluxgate_core::events::headers;
+use inventory_worker::app::Worker;
+use inventory_worker::batch::{Content, Record};
+use inventory_worker::config::Cli;
+use rdkafka::ClientConfig;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::util::Timeout;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::fixture::{Schema, until};
+
+pub const PARTITIONS: i32 = 3;
+
+pub struct Line {
+    pub schema: Schema,
+    pub topic: String,
+    kafka: String,
+    producer: FutureProducer,
+}
+
+impl Line {
+    pub async fn new() -> Self {
+        let kafka =
+            std::env::var("KAFKA_BROKERS").expect("KAFKA_BROKERS is not set: run `make test`");
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", &kafka)
+            .create()
+            .unwrap();
+        Self {
+            schema: Schema::new().await,
+            topic: format!("worker-{}", uuid::Uuid::new_v4().simple()),
+            kafka,
+            producer,
+        }
+    }
+
+    /// Starts a worker and waits until it reads.
+    pub async fn worker(&self, more: &[&str]) -> Running {
+        let dead_letters = format!("{}.dlq", self.topic);
+        let given = [
+            "inventory-worker",
+            "--http-addr=127.0.0.1:0",
+            "--kafka-partitions=3",
+            "--kafka-session-timeout-ms=6000",
+            "--kafka-brokers",
+            &self.kafka,
+            "--kafka-topic",
+            &self.topic,
+            "--kafka-dlq-topic",
+            &dead_letters,
+            "--kafka-group",
+            &self.topic,
+            "--database-url",
+            &self.schema.database_url,
+        ];
+        let config = Cli::parse_from(given.iter().chain(more)).config;
+        let worker = Worker::build(config).unwrap();
+        let address = worker.addresses()[0];
+        let shutdown = CancellationToken::new();
+        let running = Running {
+            address,
+            shutdown: shutdown.clone(),
+            ended: Some(tokio::spawn(worker.run_until_stopped(shutdown))),
+        };
+        until("the worker is ready", async || {
+            running.get("/readyz").await.0 == 200
+                && running.metric("partitions_assigned").await == f64::from(PARTITIONS)
+        })
+        .await;
+        running
+    }
+
+    /// Puts records on a partition; their offsets are up to Kafka.
+    pub async fn send(&self, partition: i32, records: &[Record]) {
+        for record in records {
+            let attributes = match &record.content {
+                Content::Event(event) => headers(event).to_vec(),
+                Content::Dead(_) => Vec::new(),
+            };
+            let headers = attributes
+                .iter()
+                .fold(OwnedHeaders::new(), |all, (key, value)| {
+                    let value = Some(value.as_bytes());
+                    all.insert(Header { key, value })
+                });
+            let key = record.key.clone().unwrap_or_default();
+            let value = record.value.clone().unwrap_or_default();
+            let record = FutureRecord::to(&self.topic)
+                .partition(partition)
+                .headers(headers)
+                .key(&key)
+                .payload(&value);
+            self.producer.send(record, Timeout::Never).await.unwrap();
+        }
+    }
+
+    pub async fn count(&self, what: &str) -> i64 {
+        let query = format!("SELECT count(*) FROM {what}");
+        self.schema.sql.query_one(&query, &[]).await.unwrap().get(0)
+    }
+
+    pub async fn until_count(&self, what: &str, wanted: i64) {
+        until(&format!("{wanted} {what}"), async || {
+            self.count(what).await == wanted
+        })
+        .await;
+    }
+}
+
+/// A worker in this process; it stops with this.
+pub struct Running {
+    address: SocketAddr,
+    shutdown: CancellationToken,
+    ended: Option<JoinHandle<std::io::Result<()>>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+impl Running {
+    /// Stops it and waits until it has left its group.
+    pub async fn stop(mut self) {
+        self.shutdown.cancel();
+        self.ended.take().unwrap().await.unwrap().unwrap();
+    }
+
+    pub async fn get(&self, path: &str) -> (u16, String) {
+        let answer = reqwest::get(format!("http://{}{path}", self.address))
+            .await
+            .unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// A metric, by its name and labels as they are printed.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let (_, metrics) = self.get("/metrics").await;
+        let value = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("inventory_worker_{name} ")));
+        value.map_or(0.0, |value| value.parse().unwrap())
+    }
+}
