@@ -6,12 +6,14 @@
 //! | [`partition`] | which Kafka partition a product lives on |
 //! | [`events`] | what travels on the topic |
 //! | [`settings`] | settings that more than one service reads |
+//! | [`metrics`] | how a service declares its metrics |
 //! | [`telemetry`], [`shutdown`], [`ops`] | logs, SIGTERM, health and metrics over HTTP |
 //!
 //! `ids`, `partition` and `events` are pure: no I/O, no runtime, no store client.
 
 pub mod events;
 pub mod ids;
+pub mod metrics;
 pub mod ops;
 pub mod partition;
 pub mod settings;

@@ -8,14 +8,14 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use fluxgate_core::ops::{self, Need, Readiness};
-use fluxgate_core::settings::refuse;
+use fluxgate_core::settings::{Switch, refuse};
 use prometheus::Registry;
 use prometheus::process_collector::ProcessCollector;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, LedgerSettings, Switch};
+use crate::config::{Config, LedgerSettings};
 use crate::http::{self, AdminToken, CompatLimits, Observer, Services};
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;

@@ -1,49 +1,17 @@
 //! All metrics of the service, each with its help text.
 
-use prometheus::core::Collector;
-use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-};
-
-const PREFIX: &str = "ingest_api";
 /// Seconds: from a tenth of a millisecond, what one Redis call takes, to ten seconds.
 const SECONDS: [f64; 16] = [
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
     5.0, 10.0,
 ];
 
-macro_rules! metrics {
-    ($($(#[doc = $help:literal])+ $name:ident: $kind:ident $([$($label:literal),+])?,)+) => {
-        /// The service's metrics. A field's name, with the service's before it, is the metric's
-        /// name; its comment is the help text. Cheap to clone; all clones are one.
-        #[derive(Clone)]
-        pub struct Metrics {
-            $($(#[doc = $help])+ pub $name: $kind,)+
-        }
-
-        impl Metrics {
-            /// Makes the metrics and registers them.
-            pub fn register(registry: &Registry) -> Self {
-                Self {
-                    $($name: added(
-                        registry,
-                        <$kind as Metric>::named(
-                            stringify!($name),
-                            concat!($($help),+).trim(),
-                            &[$($($label),+)?],
-                        ),
-                    ),)+
-                }
-            }
-        }
-    };
-}
-
-metrics! {
+fluxgate_core::metrics! {
+    "ingest_api";
     /// Requests answered.
     http_requests_total: IntCounterVec ["route", "status"],
     /// Seconds from a request's head to its answer's head.
-    http_request_seconds: HistogramVec ["route"],
+    http_request_seconds: HistogramVec (SECONDS) ["route"],
     /// Requests under way, without those to the ops endpoints.
     in_flight_requests: IntGauge,
     /// Requests refused because IN_FLIGHT_MAX others were under way.
@@ -51,21 +19,19 @@ metrics! {
     /// Orders asked for, by what became of them: accepted, reserved, replayed, or the code of the refusal.
     orders_total: IntCounterVec ["outcome"],
     /// Seconds that one call of Redis took.
-    redis_call_seconds: HistogramVec ["call"],
+    redis_call_seconds: HistogramVec (SECONDS) ["call"],
     /// Calls of Redis that gave no usable answer.
     redis_errors_total: IntCounterVec ["kind"],
     /// Orders refused because Redis stood below the highest number this copy had been answered: it lost acknowledged writes.
     redis_lost_writes_total: IntCounter,
     /// Seconds from handing a message to the producer until Kafka acknowledged it.
-    publish_seconds: Histogram,
+    publish_seconds: Histogram (SECONDS),
     /// Messages handed to the producer, by how that ended: acknowledged, failed, refused (the producer's queue was full).
     publishes_total: IntCounterVec ["outcome"],
     /// Orders that were answered `reserved` because Kafka took longer than PUBLISH_WAIT_MS.
     publish_wait_timeouts_total: IntCounter,
     /// 1 while this copy answers `reserved` at once because Kafka does not acknowledge, else 0.
     publisher_circuit_open: IntGauge,
-    /// Producers that were replaced after an error they cannot recover from.
-    publisher_rebuilds_total: IntCounter,
     /// Outbox entries of all sales, as the copy that sweeps saw them last; 0 on the others.
     outbox_entries: IntGauge,
     /// Outbox entries cleared after Kafka had acknowledged them.
@@ -80,50 +46,4 @@ metrics! {
     outbox_full_total: IntCounter,
     /// Reads of PostgreSQL, by how they ended: ok, or silent (no usable answer in time).
     ledger_reads_total: IntCounterVec ["outcome"],
-}
-
-/// A metric that can be made from its name, its help and its labels.
-trait Metric: Collector + Clone + Sized + 'static {
-    fn named(name: &str, help: &str, labels: &[&str]) -> Self;
-}
-
-const VALID: &str = "names and labels of metrics are literals of this file";
-
-impl Metric for IntCounter {
-    fn named(name: &str, help: &str, _: &[&str]) -> Self {
-        Self::with_opts(Opts::new(name, help).namespace(PREFIX)).expect(VALID)
-    }
-}
-
-impl Metric for IntCounterVec {
-    fn named(name: &str, help: &str, labels: &[&str]) -> Self {
-        Self::new(Opts::new(name, help).namespace(PREFIX), labels).expect(VALID)
-    }
-}
-
-impl Metric for IntGauge {
-    fn named(name: &str, help: &str, _: &[&str]) -> Self {
-        Self::with_opts(Opts::new(name, help).namespace(PREFIX)).expect(VALID)
-    }
-}
-
-impl Metric for Histogram {
-    fn named(name: &str, help: &str, _: &[&str]) -> Self {
-        let options = HistogramOpts::new(name, help).namespace(PREFIX);
-        Self::with_opts(options.buckets(SECONDS.into())).expect(VALID)
-    }
-}
-
-impl Metric for HistogramVec {
-    fn named(name: &str, help: &str, labels: &[&str]) -> Self {
-        let options = HistogramOpts::new(name, help).namespace(PREFIX);
-        Self::new(options.buckets(SECONDS.into()), labels).expect(VALID)
-    }
-}
-
-fn added<M: Metric>(registry: &Registry, metric: M) -> M {
-    registry
-        .register(Box::new(metric.clone()))
-        .expect("each field of Metrics has a name of its own");
-    metric
 }

@@ -8,7 +8,7 @@ use actix_web::dev::Server;
 use actix_web::{App, HttpServer};
 use backon::{ExponentialBuilder, Retryable};
 use fluxgate_core::ops::{self, Check, Need, Readiness};
-use fluxgate_core::settings::refuse;
+use fluxgate_core::settings::{Switch, refuse};
 use prometheus::Registry;
 use prometheus::process_collector::ProcessCollector;
 use rdkafka::consumer::Consumer as _;
@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::BatchBuilder;
-use crate::config::{Config, Switch};
+use crate::config::Config;
 use crate::consumer::{self, Consumer, Context, Loader, Reader, ReaderParts};
 use crate::metrics::Metrics;
 use crate::migrate::{MigrateError, migrate};

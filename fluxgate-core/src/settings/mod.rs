@@ -8,11 +8,13 @@ mod http;
 mod kafka;
 mod log;
 mod shutdown;
+mod switch;
 
 pub use http::HttpSettings;
 pub use kafka::KafkaSettings;
 pub use log::{LogFormat, LogSettings};
 pub use shutdown::ShutdownSettings;
+pub use switch::Switch;
 
 use clap::error::ErrorKind;
 

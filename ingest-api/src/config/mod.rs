@@ -19,7 +19,7 @@ pub use outbox::OutboxSettings;
 pub use publisher::PublisherSettings;
 pub use redis::RedisSettings;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use fluxgate_core::settings::{HttpSettings, KafkaSettings, LogSettings, ShutdownSettings};
 
 /// Takes a flash sale's orders over HTTP and sells exactly the stock there is
@@ -49,12 +49,4 @@ pub struct Config {
     pub shutdown: ShutdownSettings,
     #[command(flatten)]
     pub log: LogSettings,
-}
-
-/// A setting that is on or off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[allow(missing_docs)]
-pub enum Switch {
-    On,
-    Off,
 }

@@ -1,11 +1,9 @@
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use fluxgate_core::events::headers;
 use fluxgate_core::settings::KafkaSettings;
 use rdkafka::ClientConfig;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
 use tokio::sync::oneshot;
@@ -20,12 +18,9 @@ const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
 /// Messages, and KiB of them, that may wait inside the producer. Above it they wait in the outbox.
 const QUEUE_MAX: (&str, &str) = ("100000", "65536");
 
-/// The producer, and how it is replaced when it breaks for good.
+/// librdkafka's producer and its thread.
 pub struct Producer {
-    current: ArcSwap<ThreadedProducer<Deliveries>>,
-    rebuilding: AtomicBool,
-    config: ClientConfig,
-    deliveries: Deliveries,
+    inner: ThreadedProducer<Deliveries>,
     topic: String,
     metrics: Metrics,
 }
@@ -37,13 +32,8 @@ impl Producer {
         deliveries: Deliveries,
         metrics: Metrics,
     ) -> Result<Self, KafkaError> {
-        let config = client_config(kafka, settings);
-        let first = config.create_with_context(deliveries.clone())?;
         Ok(Self {
-            current: ArcSwap::from_pointee(first),
-            rebuilding: AtomicBool::new(false),
-            config,
-            deliveries,
+            inner: client_config(kafka, settings).create_with_context(deliveries)?,
             topic: kafka.kafka_topic.clone(),
             metrics,
         })
@@ -76,10 +66,12 @@ impl Producer {
             .key(&key)
             .payload(&value)
             .headers(headers);
-        match self.current.load().send(record) {
+        match self.inner.send(record) {
             Ok(()) => true,
             Err((error, _)) => {
-                self.refused(&error);
+                tracing::debug!(%error, "the producer took no message; the outbox keeps it");
+                let refused = self.metrics.publishes_total.with_label_values(&["refused"]);
+                refused.inc();
                 false
             }
         }
@@ -87,8 +79,8 @@ impl Producer {
 
     /// How many partitions the topic has, asked of the brokers. Blocks.
     pub fn partitions(&self) -> Option<i32> {
-        let producer = self.current.load_full();
-        let metadata = producer
+        let metadata = self
+            .inner
             .client()
             .fetch_metadata(Some(&self.topic), METADATA_TIMEOUT)
             .ok()?;
@@ -99,37 +91,7 @@ impl Producer {
 
     /// True when everything handed over was delivered or given up within `wait`. Blocks.
     pub fn flush(&self, wait: Duration) -> bool {
-        self.current.load_full().flush(wait).is_ok()
-    }
-
-    fn refused(&self, error: &KafkaError) {
-        self.metrics
-            .publishes_total
-            .with_label_values(&["refused"])
-            .inc();
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
-            self.rebuild();
-        } else {
-            tracing::debug!(%error, "the producer took no message; the outbox keeps it");
-        }
-    }
-
-    /// Replaces a producer that can never send again. What it still held stays in the outbox.
-    fn rebuild(&self) {
-        if self.rebuilding.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        match self.config.create_with_context(self.deliveries.clone()) {
-            Ok(producer) => {
-                tracing::error!("the producer failed for good and was replaced");
-                self.metrics.publisher_rebuilds_total.inc();
-                let broken = self.current.swap(std::sync::Arc::new(producer));
-                // Ending a producer blocks until its thread has ended.
-                std::thread::spawn(move || drop(broken));
-            }
-            Err(error) => tracing::error!(%error, "the producer failed and cannot be replaced"),
-        }
-        self.rebuilding.store(false, Ordering::Release);
+        self.inner.flush(wait).is_ok()
     }
 }
 
@@ -142,8 +104,8 @@ fn client_config(kafka: &KafkaSettings, settings: &PublisherSettings) -> ClientC
         .set("client.id", "ingest-api")
         // A 202 `accepted` means that all in-sync replicas have the order.
         .set("acks", "all")
-        // Duplicates are harmless (the order id is the primary key), and an idempotent producer
-        // can end in a fatal error after a long outage.
+        // Duplicates are harmless (the order id is the primary key), and only an idempotent producer
+        // can fail for good: docs/decisions/0007.
         .set("enable.idempotence", "false")
         // The default of five minutes would hide an outage from the outbox.
         .set("message.timeout.ms", &message_timeout)

@@ -1,12 +1,5 @@
-use clap::{Args, ValueEnum};
-
-/// A setting that is on or off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[allow(missing_docs)]
-pub enum Switch {
-    On,
-    Off,
-}
+use clap::Args;
+use fluxgate_core::settings::Switch;
 
 /// What `migrate` makes where it is missing.
 #[derive(Debug, Clone, Args)]

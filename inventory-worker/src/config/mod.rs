@@ -11,7 +11,7 @@ mod migrate;
 pub use batch::BatchSettings;
 pub use consumer::ConsumerSettings;
 pub use database::DatabaseSettings;
-pub use migrate::{MigrateSettings, Switch};
+pub use migrate::MigrateSettings;
 
 use clap::{Args, Parser, Subcommand};
 use fluxgate_core::settings::{HttpSettings, KafkaSettings, LogSettings, ShutdownSettings};

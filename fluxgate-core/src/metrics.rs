@@ -1,0 +1,115 @@
+//! How a service declares its metrics: one struct, a line for each.
+
+use prometheus::core::Collector;
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry,
+};
+
+/// Declares `struct Metrics`: one field per metric, of one of prometheus's types, with its buckets
+/// in parentheses and its labels in brackets where it has them.
+///
+/// A field's name, with the service's before it, is the metric's name; its comment is the help text.
+///
+/// ```
+/// fluxgate_core::metrics! {
+///     "my_service";
+///     /// Orders, by what became of them.
+///     orders_total: IntCounterVec ["outcome"],
+///     /// Seconds that a write took.
+///     write_seconds: Histogram ([0.1, 1.0, 10.0]),
+/// }
+///
+/// let registry = prometheus::Registry::new();
+/// let metrics = Metrics::register(&registry);
+/// metrics.orders_total.with_label_values(&["accepted"]).inc();
+/// assert_eq!(registry.gather()[0].name(), "my_service_orders_total");
+/// ```
+#[macro_export]
+macro_rules! metrics {
+    ($service:literal; $($(#[doc = $help:literal])+ $name:ident: $kind:ident $(($buckets:expr))? $([$($label:literal),+])?,)+) => {
+        /// The service's metrics. Cheap to clone; all clones are one.
+        #[derive(Clone)]
+        pub struct Metrics {
+            $($(#[doc = $help])+ pub $name: ::prometheus::$kind,)+
+        }
+
+        impl Metrics {
+            /// Makes the metrics and registers them.
+            pub fn register(registry: &::prometheus::Registry) -> Self {
+                Self {
+                    $($name: $crate::metrics::Declared {
+                        service: $service,
+                        name: stringify!($name),
+                        help: concat!($($help),+).trim(),
+                        labels: &[$($($label),+)?],
+                        buckets: &[$(&$buckets)?],
+                    }
+                    .register(registry),)+
+                }
+            }
+        }
+    };
+}
+
+/// What a line of [`metrics!`] says.
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs)]
+pub struct Declared<'a> {
+    pub service: &'a str,
+    pub name: &'a str,
+    pub help: &'a str,
+    pub labels: &'a [&'a str],
+    /// One list for a histogram, none for anything else.
+    pub buckets: &'a [&'a [f64]],
+}
+
+const VALID: &str = "names, labels and buckets of metrics are literals, each name given once";
+
+impl Declared<'_> {
+    /// Makes the metric and adds it to `registry`.
+    ///
+    /// # Panics
+    /// When the name is taken or not one that Prometheus allows.
+    pub fn register<M: Metric>(self, registry: &Registry) -> M {
+        let metric = M::declared(&self);
+        registry.register(Box::new(metric.clone())).expect(VALID);
+        metric
+    }
+
+    fn options(&self) -> Opts {
+        Opts::new(self.name, self.help).namespace(self.service)
+    }
+
+    fn with_buckets(&self) -> HistogramOpts {
+        HistogramOpts::from(self.options()).buckets(self.buckets.concat())
+    }
+}
+
+/// A kind of metric that can be declared.
+pub trait Metric: Collector + Clone + 'static {
+    /// The metric, not registered yet.
+    fn declared(declared: &Declared<'_>) -> Self;
+}
+
+macro_rules! kinds {
+    ($($kind:ident: $new:expr;)+) => {
+        $(impl Metric for $kind {
+            fn declared(declared: &Declared<'_>) -> Self {
+                let new: fn(&Declared<'_>) -> prometheus::Result<Self> = $new;
+                new(declared).expect(VALID)
+            }
+        })+
+    };
+}
+
+kinds! {
+    IntCounter: |it| Self::with_opts(it.options());
+    IntGauge: |it| Self::with_opts(it.options());
+    Gauge: |it| Self::with_opts(it.options());
+    Histogram: |it| Self::with_opts(it.with_buckets());
+    IntCounterVec: |it| Self::new(it.options(), it.labels);
+    IntGaugeVec: |it| Self::new(it.options(), it.labels);
+    GaugeVec: |it| Self::new(it.options(), it.labels);
+    HistogramVec: |it| Self::new(it.with_buckets(), it.labels);
+}
