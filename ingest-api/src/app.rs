@@ -15,11 +15,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, LedgerSettings};
+use crate::config::{Config, LedgerSettings, RedisSettings};
 use crate::http::{self, AdminToken, CompatLimits, Observer, Services};
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
-use crate::orders::{Desk, DeskLimits, Statuses};
+use crate::orders::{Desk, Statuses, Turnstile};
 use crate::outbox::{Clearer, Sweeper};
 use crate::probes;
 use crate::publisher::Publisher;
@@ -95,8 +95,26 @@ impl Application {
             background.clone(),
         ));
 
-        let services = services(&config, &stock, ledger, catalog, &publisher, &metrics);
-        let (addresses, server) = serve(&config, services, metrics, &readiness, registry)?;
+        let statuses = Statuses::new(stock.clone(), ledger);
+        let services = Services {
+            opener: Opener::new(stock.clone(), Arc::clone(&catalog), publisher.clone()),
+            stock: stock.clone(),
+            catalog: Arc::clone(&catalog),
+            statuses: statuses.clone(),
+            admin: AdminToken(config.admin.admin_token.clone()),
+            compat: CompatLimits::new(&config.compat),
+            body_limit: config.limits.body_limit_bytes as usize,
+        };
+        let desk = DeskParts {
+            redis: config.redis.clone(),
+            outbox_max: config.outbox.outbox_max,
+            catalog,
+            publisher: publisher.clone(),
+            publish_wait: Duration::from_millis(config.publisher.publish_wait_ms),
+            statuses,
+            metrics,
+        };
+        let (addresses, server) = serve(&config, services, desk, &readiness, registry)?;
         Ok(Self {
             addresses,
             server,
@@ -168,42 +186,39 @@ fn ledger(settings: &LedgerSettings, metrics: &Metrics) -> Option<Ledger> {
     Some(ledger.unwrap_or_else(|error| refuse(variable, error)))
 }
 
-fn services(
-    config: &Config,
-    stock: &Stock,
-    ledger: Option<Ledger>,
+/// What each HTTP thread opens a desk with.
+#[derive(Clone)]
+struct DeskParts {
+    redis: RedisSettings,
+    outbox_max: u32,
     catalog: Arc<Catalog>,
-    publisher: &Publisher,
-    metrics: &Metrics,
-) -> Services {
-    let statuses = Statuses::new(stock.clone(), ledger);
-    let limits = DeskLimits {
-        publish_wait: Duration::from_millis(config.publisher.publish_wait_ms),
-        outbox_max: config.outbox.outbox_max,
-    };
-    Services {
-        opener: Opener::new(stock.clone(), Arc::clone(&catalog), publisher.clone()),
-        desk: Desk::new(
-            stock.clone(),
-            Arc::clone(&catalog),
-            publisher.clone(),
-            statuses.clone(),
-            limits,
-            metrics.clone(),
-        ),
-        stock: stock.clone(),
-        catalog,
-        statuses,
-        admin: AdminToken(config.admin.admin_token.clone()),
-        compat: CompatLimits::new(&config.compat),
-        body_limit: config.limits.body_limit_bytes as usize,
+    publisher: Publisher,
+    publish_wait: Duration,
+    statuses: Statuses,
+    metrics: Metrics,
+}
+
+impl DeskParts {
+    /// A desk for the calling thread, with connections of its own: what an order waits for comes
+    /// back on the thread that took it.
+    fn open(self) -> Desk {
+        let stock = Stock::connect(&self.redis, self.metrics.clone())
+            .expect("the same settings were taken for the other connections");
+        Desk::new(
+            Turnstile::new(stock, self.outbox_max, self.metrics.clone()),
+            self.catalog,
+            self.publisher.on_this_thread(),
+            self.statuses,
+            self.publish_wait,
+            self.metrics,
+        )
     }
 }
 
 fn serve(
     config: &Config,
     services: Services,
-    metrics: Metrics,
+    desk: DeskParts,
     readiness: &Readiness,
     registry: Registry,
 ) -> std::io::Result<(Vec<SocketAddr>, Server)> {
@@ -212,6 +227,7 @@ fn serve(
         tracing::warn!("COMPAT_ROUTES=on: anybody may open a sale with POST /init");
     }
     let services = Data::new(services);
+    let metrics = desk.metrics.clone();
     let observer = Data::new(Observer::new(metrics, config.limits.in_flight_max));
     let readiness = readiness.clone();
     let mut server = HttpServer::new(move || {
@@ -219,6 +235,7 @@ fn serve(
             .configure(ops::routes(readiness.clone(), registry.clone()))
             .configure(http::routes(
                 services.clone(),
+                Data::new(desk.clone().open()),
                 observer.clone(),
                 with_compat,
             ))

@@ -5,6 +5,9 @@ use fluxgate_core::{shutdown, telemetry};
 use ingest_api::app::Application;
 use ingest_api::config::Config;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let config = Config::parse();

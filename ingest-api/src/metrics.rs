@@ -18,6 +18,8 @@ fluxgate_core::metrics! {
     in_flight_limit_hits_total: IntCounter,
     /// Orders asked for, by what became of them: accepted, reserved, replayed, or the code of the refusal.
     orders_total: IntCounterVec ["outcome"],
+    /// Orders that went to Redis in one call.
+    orders_per_call: Histogram ([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]),
     /// Seconds that one call of Redis took.
     redis_call_seconds: HistogramVec (SECONDS) ["call"],
     /// Calls of Redis that gave no usable answer.

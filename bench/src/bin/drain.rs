@@ -70,6 +70,8 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
+
 async fn fill(arguments: &Arguments, topic: &str) -> Result<()> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", &arguments.kafka_brokers);
@@ -94,6 +96,11 @@ async fn fill(arguments: &Arguments, topic: &str) -> Result<()> {
         });
         send(&producer, topic, partition, &opened)?;
     }
+    // As the API does it: an order comes after its sale's opening is acknowledged. A topic this
+    // young may refuse its first messages, and a repeated one comes behind those after it.
+    producer
+        .flush(FLUSH_TIMEOUT)
+        .context("no sale was opened")?;
     for n in 0..arguments.orders {
         let partition = i32::try_from(n)? % arguments.partitions;
         let product = ProductId::parse(&format!("drain-{partition}"))?;
@@ -117,7 +124,7 @@ async fn fill(arguments: &Arguments, topic: &str) -> Result<()> {
         send(&producer, topic, partition, &order)?;
     }
     producer
-        .flush(Duration::from_secs(60))
+        .flush(FLUSH_TIMEOUT)
         .context("the topic could not be filled")
 }
 

@@ -12,8 +12,8 @@ pub struct RedisSettings {
     #[arg(long, env = "REDIS_TIMEOUT_MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(50..=60_000))]
     pub redis_timeout_ms: u64,
 
-    /// Connections per copy; commands are pipelined on each
-    #[arg(long, env = "REDIS_CONNECTIONS", default_value = "2", value_parser = connections)]
+    /// Connections of each HTTP thread, and as many for all else; commands are pipelined on each
+    #[arg(long, env = "REDIS_CONNECTIONS", default_value = "1", value_parser = connections)]
     pub redis_connections: usize,
 }
 

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::problem::Problem;
 use super::{Services, body, idempotency};
 use crate::config::CompatSettings;
-use crate::orders::{Order, Refusal};
+use crate::orders::{Desk, Order, Refusal};
 use crate::sales::OpenError;
 use crate::stock::Terms;
 
@@ -83,6 +83,7 @@ pub async fn order(
     request: HttpRequest,
     payload: Payload,
     services: Data<Services>,
+    desk: Data<Desk>,
 ) -> Result<HttpResponse, Problem> {
     let asked = body::json(&request, payload, services.body_limit).await;
     if let Some(url) = services.compat.waiting_room() {
@@ -103,7 +104,7 @@ pub async fn order(
         user: asked.user_id,
         quantity: Quantity::ONE,
     };
-    match services.desk.place(&order).await {
+    match desk.place(&order).await {
         Ok(placed) => {
             let status = if placed.replayed {
                 "ignored"

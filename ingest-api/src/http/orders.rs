@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::problem::{Kind, Problem};
 use super::{Services, body, idempotency};
-use crate::orders::{Order, OrderStatus};
+use crate::orders::{Desk, Order, OrderStatus};
 
 /// The header that marks the answer to a retry.
 const REPLAYED: &str = "Idempotency-Replayed";
@@ -39,6 +39,7 @@ pub async fn place(
     request: HttpRequest,
     payload: Payload,
     services: Data<Services>,
+    desk: Data<Desk>,
 ) -> Result<HttpResponse, Problem> {
     let asked: OrderRequest = body::json(&request, payload, services.body_limit).await?;
     let order = Order {
@@ -47,7 +48,7 @@ pub async fn place(
         user: asked.user_id,
         quantity: asked.quantity,
     };
-    let placed = services.desk.place(&order).await?;
+    let placed = desk.place(&order).await?;
 
     let mut answer = HttpResponse::Accepted();
     answer.insert_header((LOCATION, format!("/orders/{}", placed.order_id)));

@@ -18,7 +18,6 @@ pub struct Services {
     pub stock: Stock,
     pub catalog: Arc<Catalog>,
     pub opener: Opener,
-    pub desk: Desk,
     pub statuses: Statuses,
     pub admin: AdminToken,
     pub compat: CompatLimits,
@@ -28,6 +27,7 @@ pub struct Services {
 /// Adds the service's routes; those of the original only on request.
 pub fn routes(
     services: Data<Services>,
+    desk: Data<Desk>,
     observer: Data<Observer>,
     with_compat: bool,
 ) -> impl FnOnce(&mut ServiceConfig) {
@@ -48,6 +48,7 @@ pub fn routes(
         }
         config
             .app_data(services)
+            .app_data(desk)
             .app_data(observer)
             .service(api.default_service(web::to(not_found)));
     }

@@ -4,11 +4,11 @@ use std::time::Duration;
 use fluxgate_core::events::Event;
 use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, Quantity, UserId};
 
-use super::{OrderStatus, Refusal, Statuses};
+use super::{OrderStatus, Refusal, Statuses, Turnstile};
 use crate::metrics::Metrics;
 use crate::publisher::{Outgoing, Publication, Publisher};
 use crate::sales::{Catalog, Sale};
-use crate::stock::{Ask, Record, Reservation, Stock};
+use crate::stock::{Ask, Record, Reservation};
 
 /// What a buyer asks for.
 #[derive(Debug, Clone)]
@@ -31,44 +31,36 @@ pub struct Placed {
     pub replayed: bool,
 }
 
-/// Takes orders: reserve in Redis, publish to Kafka, answer.
+/// Takes orders: reserve in Redis, publish to Kafka, answer. Each HTTP thread has its own.
 pub struct Desk {
-    stock: Stock,
+    turnstile: Turnstile,
     catalog: Arc<Catalog>,
     publisher: Publisher,
     statuses: Statuses,
-    limits: DeskLimits,
-    metrics: Metrics,
-}
-
-/// The bounds of one order.
-#[derive(Debug, Clone, Copy)]
-pub struct DeskLimits {
     /// How long an answer waits for Kafka.
-    pub publish_wait: Duration,
-    /// Orders of one product that may wait for Kafka.
-    pub outbox_max: u32,
+    publish_wait: Duration,
+    metrics: Metrics,
 }
 
 /// A sale may be found anew once: when Redis disagrees with what this copy remembers of it.
 const LOOKUPS_MAX: usize = 2;
 
 impl Desk {
-    /// A desk that sells from `stock`.
+    /// A desk whose orders pass through `turnstile`.
     pub fn new(
-        stock: Stock,
+        turnstile: Turnstile,
         catalog: Arc<Catalog>,
         publisher: Publisher,
         statuses: Statuses,
-        limits: DeskLimits,
+        publish_wait: Duration,
         metrics: Metrics,
     ) -> Self {
         Self {
-            stock,
+            turnstile,
             catalog,
             publisher,
             statuses,
-            limits,
+            publish_wait,
             metrics,
         }
     }
@@ -95,8 +87,12 @@ impl Desk {
         for _ in 0..LOOKUPS_MAX {
             let sale = self.catalog.find(&order.product).await?;
             let order_id = sale.order_id(&order.user, &order.key);
-            let reservation = self.reserve(&sale, order_id, order).await?;
-            return match reservation {
+            let ask = Ask {
+                order_id,
+                user: order.user.clone(),
+                quantity: order.quantity,
+            };
+            return match self.turnstile.pass(&sale, ask).await? {
                 Reservation::Reserved(record) => {
                     sale.saw(record.number);
                     let status = self.publish(&sale, order_id, &record).await;
@@ -114,24 +110,6 @@ impl Desk {
             };
         }
         Err(self.catalog.absence(&order.product).await.into())
-    }
-
-    async fn reserve(
-        &self,
-        sale: &Sale,
-        order_id: OrderId,
-        order: &Order,
-    ) -> Result<Reservation, Refusal> {
-        let ask = Ask {
-            keys: &sale.keys,
-            opened_at: sale.facts.opens_at,
-            order_id,
-            user: &order.user,
-            quantity: order.quantity,
-            witness: sale.witness(),
-            outbox_max: self.limits.outbox_max,
-        };
-        Ok(self.stock.reserve(ask).await?)
     }
 
     /// Answers a retry with the order it repeats. If the order still waits in the outbox, this call
@@ -162,11 +140,7 @@ impl Desk {
             sale: Arc::clone(sale),
         };
         tracing::debug!(order.id = %order_id, order.number = %record.number, "order reserved");
-        match self
-            .publisher
-            .publish(outgoing, self.limits.publish_wait)
-            .await
-        {
+        match self.publisher.publish(outgoing, self.publish_wait).await {
             Publication::Acknowledged => OrderStatus::Accepted,
             Publication::Waiting => OrderStatus::Reserved,
         }

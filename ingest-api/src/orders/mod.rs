@@ -3,7 +3,9 @@
 mod desk;
 mod refusal;
 mod status;
+mod turnstile;
 
-pub use desk::{Desk, DeskLimits, Order, Placed};
+pub use desk::{Desk, Order, Placed};
 pub use refusal::Refusal;
 pub use status::{OrderStatus, OrderView, StatusError, Statuses};
+pub use turnstile::Turnstile;

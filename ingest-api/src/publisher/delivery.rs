@@ -4,18 +4,17 @@ use std::time::Instant;
 use rdkafka::client::ClientContext;
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use super::{Acknowledged, Breaker};
+use super::{Acknowledged, Breaker, Receipt};
 use crate::metrics::Metrics;
 
 /// What travels through librdkafka with a message and comes back with its fate.
 pub struct InFlight {
     /// Cleared from the outbox once Kafka has it.
     pub entry: Acknowledged,
-    /// Told once Kafka has it; dropped when the delivery failed. Its receiver may be gone: nobody
-    /// waits for ever.
-    pub done: oneshot::Sender<()>,
+    /// Handed in once Kafka has it; dropped when the delivery failed.
+    pub receipt: Receipt,
     /// When the message was handed over.
     pub sent_at: Instant,
 }
@@ -58,8 +57,7 @@ impl ProducerContext for Deliveries {
                 if self.acknowledged.try_send(in_flight.entry).is_err() {
                     self.metrics.outbox_clear_queue_full_total.inc();
                 }
-                // The one who waited may have given up.
-                let _ = in_flight.done.send(());
+                in_flight.receipt.hand_in();
                 "acknowledged"
             }
             Err((error, _)) => {

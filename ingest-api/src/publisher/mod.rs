@@ -6,13 +6,14 @@
 mod breaker;
 mod delivery;
 mod producer;
+mod receipts;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fluxgate_core::events::Event;
 use rdkafka::error::KafkaError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 pub use breaker::Breaker;
 
@@ -22,6 +23,7 @@ use crate::sales::Sale;
 use crate::stock::Number;
 use fluxgate_core::settings::KafkaSettings;
 use producer::Producer;
+use receipts::{Receipt, Receipts};
 
 /// An event on its way, with the outbox entry that its acknowledgement clears.
 #[derive(Debug)]
@@ -56,6 +58,7 @@ pub enum Publication {
 #[derive(Clone)]
 pub struct Publisher {
     producer: Arc<Producer>,
+    receipts: Receipts,
     breaker: Arc<Breaker>,
     metrics: Metrics,
 }
@@ -76,9 +79,18 @@ impl Publisher {
             delivery::Deliveries::new(Arc::clone(&breaker), acknowledged, metrics.clone());
         Ok(Self {
             producer: Arc::new(Producer::new(kafka, settings, delivery, metrics.clone())?),
+            receipts: Receipts::here(),
             breaker,
             metrics,
         })
+    }
+
+    /// The same publisher, for those who wait on the calling thread.
+    pub fn on_this_thread(&self) -> Self {
+        Self {
+            receipts: Receipts::here(),
+            ..self.clone()
+        }
     }
 
     /// Publishes an event and waits at most `wait` for Kafka's acknowledgement. An acknowledgement
@@ -89,8 +101,8 @@ impl Publisher {
         if !self.breaker.admits(Instant::now()) {
             return Publication::Waiting;
         }
-        let (done, acknowledged) = oneshot::channel();
-        if !self.producer.send(outgoing, done) {
+        let (receipt, acknowledged) = self.receipts.issue();
+        if !self.producer.send(outgoing, receipt) {
             return Publication::Waiting;
         }
         match tokio::time::timeout(wait, acknowledged).await {

@@ -1,17 +1,15 @@
 use std::time::{Duration, Instant};
 
+use super::delivery::{Deliveries, InFlight};
+use super::{Acknowledged, Outgoing, Receipt};
+use crate::config::PublisherSettings;
+use crate::metrics::Metrics;
 use fluxgate_core::events::headers;
 use fluxgate_core::settings::KafkaSettings;
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
-use tokio::sync::oneshot;
-
-use super::delivery::{Deliveries, InFlight};
-use super::{Acknowledged, Outgoing};
-use crate::config::PublisherSettings;
-use crate::metrics::Metrics;
 
 /// How long the brokers may take to say how many partitions there are.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
@@ -39,9 +37,9 @@ impl Producer {
         })
     }
 
-    /// Hands a message to librdkafka; false when it does not take it. `done` is told once Kafka
-    /// has acknowledged it.
-    pub fn send(&self, outgoing: Outgoing, done: oneshot::Sender<()>) -> bool {
+    /// Hands a message to librdkafka; false when it does not take it. `receipt` is handed in
+    /// once Kafka has acknowledged it.
+    pub fn send(&self, outgoing: Outgoing, receipt: Receipt) -> bool {
         let partition = outgoing.sale.facts.partition;
         let key = outgoing.event.product_id().as_str().to_owned();
         let value = outgoing.event.encode();
@@ -58,7 +56,7 @@ impl Producer {
                 sale: outgoing.sale,
                 entry: outgoing.entry,
             },
-            done,
+            receipt,
             sent_at: Instant::now(),
         });
         let record = BaseRecord::with_opaque_to(&self.topic, in_flight)

@@ -1,11 +1,14 @@
 use fred::error::{Error, ErrorKind};
 
 /// Why Redis gave no answer that can be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StockError {
     /// No connection, no answer in time, or an error reply. The command may have run.
     #[error("redis: {0}")]
     Unavailable(#[from] Error),
+    /// Whoever made the call ended before it was answered. The command may have run.
+    #[error("redis: the call was abandoned")]
+    Abandoned,
     /// An answer that no version of our scripts gives.
     #[error("redis: expected {expected}, got {got}")]
     Unexpected {
@@ -26,6 +29,7 @@ impl StockError {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Unexpected { .. } => "unexpected_reply",
+            Self::Abandoned => "abandoned",
             Self::Unavailable(error) => match error.kind() {
                 ErrorKind::Timeout => "timeout",
                 ErrorKind::IO | ErrorKind::Canceled => "connection",

@@ -44,44 +44,57 @@ pub struct Stock {
     metrics: Metrics,
 }
 
-/// One order's call of `reserve.lua`.
-#[derive(Debug)]
-pub struct Ask<'a> {
-    /// The keys of its sale.
-    pub keys: &'a SaleKeys,
-    /// When its sale opened, as the order id says.
-    pub opened_at: Timestamp,
+/// One order that wants units.
+#[derive(Debug, Clone)]
+pub struct Ask {
     /// The derived id.
     pub order_id: OrderId,
     /// Who orders.
-    pub user: &'a UserId,
+    pub user: UserId,
     /// How many units.
     pub quantity: Quantity,
-    /// The highest number this copy was ever answered for the sale.
+}
+
+/// What a caller knows of the sale that it asks for units of.
+#[derive(Debug)]
+pub struct KnownSale<'a> {
+    /// The keys of the sale.
+    pub keys: &'a SaleKeys,
+    /// When it opened, as the order ids say.
+    pub opened_at: Timestamp,
+    /// The highest number this copy was ever answered for it.
     pub witness: Number,
-    /// Most entries the sale's outbox may hold.
+    /// Most entries its outbox may hold.
     pub outbox_max: u32,
 }
 
 impl Stock {
-    /// Takes units for one order, once.
+    /// Takes units for orders of one sale, in this order, each order once; one answer for each.
     ///
     /// # Errors
-    /// When Redis gave no usable answer; the units may have been taken all the same.
-    pub async fn reserve(&self, ask: Ask<'_>) -> Result<Reservation, StockError> {
-        let arguments: Vec<Value> = vec![
-            ask.order_id.to_string().into(),
-            ask.user.as_str().into(),
-            i64::from(ask.quantity).into(),
-            ask.opened_at.as_millisecond().into(),
-            i64::from(ask.witness.epoch).into(),
-            i64::from(ask.witness.sequence).into(),
-            i64::from(ask.outbox_max).into(),
-        ];
-        let reply: Vec<Value> = self
-            .run("reserve", &self.scripts.reserve, ask.keys.all(), arguments)
+    /// When Redis gave no usable answer; units may have been taken all the same.
+    pub async fn reserve(
+        &self,
+        sale: &KnownSale<'_>,
+        asks: &[Ask],
+    ) -> Result<Vec<Reservation>, StockError> {
+        let mut arguments: Vec<Value> = Vec::with_capacity(4 + 3 * asks.len());
+        arguments.push(sale.opened_at.as_millisecond().into());
+        arguments.push(i64::from(sale.witness.epoch).into());
+        arguments.push(i64::from(sale.witness.sequence).into());
+        arguments.push(i64::from(sale.outbox_max).into());
+        for ask in asks {
+            arguments.push(ask.order_id.to_string().into());
+            arguments.push(ask.user.as_str().into());
+            arguments.push(i64::from(ask.quantity).into());
+        }
+        let replies: Vec<Value> = self
+            .run("reserve", &self.scripts.reserve, sale.keys.all(), arguments)
             .await?;
-        Reservation::from_reply(&reply)
+        if replies.len() != asks.len() {
+            return Err(StockError::unexpected("an answer per order", replies));
+        }
+        replies.into_iter().map(Reservation::from_reply).collect()
     }
 
     /// A sale as it stands; `None` where this Redis does not know it.

@@ -38,7 +38,10 @@ pub enum Reservation {
 }
 
 impl Reservation {
-    pub(super) fn from_reply(reply: &[Value]) -> Result<Self, StockError> {
+    pub(super) fn from_reply(reply: Value) -> Result<Self, StockError> {
+        let Value::Array(reply) = reply else {
+            return Err(StockError::unexpected("an answer of reserve.lua", reply));
+        };
         let text = |i: usize| reply.get(i).and_then(|value| value.as_str());
         let record = || text(1).map(|text| text.parse::<Record>()).transpose();
         let verdict = text(0).unwrap_or_default();

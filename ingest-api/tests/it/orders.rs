@@ -140,3 +140,17 @@ async fn clients_of_the_original_are_answered_in_its_shapes() {
         );
     }
 }
+
+#[tokio::test]
+async fn orders_that_come_together_go_to_redis_together() {
+    let app = App::start(&[]).await;
+    let product = app.sale(40).await;
+    let keys: Vec<_> = (0..64).map(|n| format!("k{n}")).collect();
+    let crowd = keys.iter().map(|key| app.order(&product, "ada", 1, key));
+    let answers = futures_util::future::join_all(crowd).await;
+    let taken = answers.iter().filter(|answer| answer.status() == 202);
+    assert_eq!(taken.count(), 40);
+    assert_eq!(app.metric("orders_per_call_sum").await, 64.0);
+    let calls = app.metric("orders_per_call_count").await;
+    assert!(calls < 64.0, "{calls} calls");
+}

@@ -1,7 +1,7 @@
 //! Accepted orders that did not get to Kafka at once.
 
 use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, Total, UserId};
-use ingest_api::stock::{Ask, Claim, Number, Reservation, SaleKeys, Stock, Terms};
+use ingest_api::stock::{Ask, Claim, KnownSale, Number, Reservation, SaleKeys, Stock, Terms};
 use jiff::{Timestamp, ToSpan};
 use serde_json::json;
 
@@ -48,16 +48,21 @@ async fn what_a_dead_copy_left_is_published_by_another() {
     let order_id = OrderId::derive(&product, facts.tag, opened_ms, &user, &key);
     let keys = SaleKeys::new(&product, Tag::of(&product), opened_ms);
     let ask = Ask {
+        order_id,
+        user,
+        quantity: Quantity::try_from(1).unwrap(),
+    };
+    let sale = KnownSale {
         keys: &keys,
         opened_at: facts.opens_at,
-        order_id,
-        user: &user,
-        quantity: Quantity::try_from(1).unwrap(),
         witness: Number::default(),
         outbox_max: 10,
     };
-    let reserved = stock.reserve(ask).await.unwrap();
-    assert!(matches!(reserved, Reservation::Reserved(_)), "{reserved:?}");
+    let reserved = stock.reserve(&sale, &[ask]).await.unwrap();
+    assert!(
+        matches!(reserved[..], [Reservation::Reserved(_)]),
+        "{reserved:?}"
+    );
     until("the order is published", async || {
         waiting(&world).await == 0
     })

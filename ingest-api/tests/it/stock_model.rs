@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, Total, UserId};
-use ingest_api::stock::{Ask, Claim, Number, Reservation, SaleKeys, Stock, Terms};
+use ingest_api::stock::{Ask, Claim, KnownSale, Number, Reservation, SaleKeys, Stock, Terms};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, TestRunner};
@@ -14,17 +14,19 @@ use crate::fixture::{World, unique};
 enum Call {
     Claim { total: u32 },
     OpenSale,
-    Reserve { user: u8, key: u8, quantity: u8 },
+    Reserve(Vec<Wish>),
     Clear { sequence: u32 },
     Witness { sequence: u32 },
 }
+
+/// User, key, quantity.
+type Wish = (u8, u8, u8);
 
 fn call() -> impl Strategy<Value = Call> {
     prop_oneof![
         1 => (5u32..7).prop_map(|total| Call::Claim { total }),
         1 => Just(Call::OpenSale),
-        6 => (0u8..3, 0u8..6, 1u8..4)
-            .prop_map(|(user, key, quantity)| Call::Reserve { user, key, quantity }),
+        6 => prop::collection::vec((0u8..3, 0u8..6, 1u8..4), 1..5).prop_map(Call::Reserve),
         2 => (1u32..6).prop_map(|sequence| Call::Clear { sequence }),
         1 => (0u32..8).prop_map(|sequence| Call::Witness { sequence }),
     ]
@@ -82,29 +84,39 @@ struct Real {
 }
 
 impl Real {
-    async fn reserve(&self, user: u8, key: u8, quantity: u8, witness: u32) -> String {
+    fn ask(&self, (user, key, quantity): Wish) -> Ask {
         let user = UserId::parse(&format!("user {user}")).unwrap();
         let key = IdempotencyKey::parse(&format!("key-{key}")).unwrap();
         let (tag, ms) = (Tag::of(&self.product), self.opens_at.as_millisecond());
-        let ask = Ask {
+        Ask {
+            order_id: OrderId::derive(&self.product, tag, ms, &user, &key),
+            user,
+            quantity: Quantity::try_from(i64::from(quantity)).unwrap(),
+        }
+    }
+
+    async fn reserve(&self, wishes: &[Wish], witness: u32) -> Vec<String> {
+        let sale = KnownSale {
             keys: &self.keys,
             opened_at: self.opens_at,
-            order_id: OrderId::derive(&self.product, tag, ms, &user, &key),
-            user: &user,
-            quantity: Quantity::try_from(i64::from(quantity)).unwrap(),
             witness: Number {
                 epoch: 1,
                 sequence: witness,
             },
             outbox_max: 1_000,
         };
-        match self.stock.reserve(ask).await.unwrap() {
-            Reservation::Reserved(record) => format!("reserved {}", record.number.sequence),
-            Reservation::Known { record, waiting } => {
-                format!("known {} {waiting}", record.number.sequence)
-            }
-            other => format!("{other:?}"),
-        }
+        let asks: Vec<_> = wishes.iter().map(|wish| self.ask(*wish)).collect();
+        let reservations = self.stock.reserve(&sale, &asks).await.unwrap();
+        let told = reservations
+            .into_iter()
+            .map(|reservation| match reservation {
+                Reservation::Reserved(record) => format!("reserved {}", record.number.sequence),
+                Reservation::Known { record, waiting } => {
+                    format!("known {} {waiting}", record.number.sequence)
+                }
+                other => format!("{other:?}"),
+            });
+        told.collect()
     }
 }
 
@@ -163,14 +175,14 @@ async fn step(real: &Real, model: &mut Model, call: &Call) {
                 expected
             );
         }
-        Call::Reserve {
-            user,
-            key,
-            quantity,
-        } => {
+        Call::Reserve(ref wishes) => {
             let witness = model.witness;
-            let expected = model.reserve(user, key, quantity);
-            assert_eq!(real.reserve(user, key, quantity, witness).await, expected);
+            // The model takes them one by one.
+            let expected: Vec<_> = wishes
+                .iter()
+                .map(|(user, key, quantity)| model.reserve(*user, *key, *quantity))
+                .collect();
+            assert_eq!(real.reserve(wishes, witness).await, expected);
         }
         Call::Clear { sequence } => {
             let expected = u64::from(model.outbox.contains(&sequence));
