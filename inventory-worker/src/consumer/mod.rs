@@ -79,6 +79,8 @@ pub fn client_config(config: &Config) -> ClientConfig {
         .set("queued.max.messages.kbytes", "16384")
         // Read on soon after a full queue has emptied; the default of a second is an idle worker.
         .set("fetch.queue.backoff.ms", "10")
+        // The broker answers at once above this size and else after this wait: answering every few
+        // records cost it more than writing them.
         .set("fetch.min.bytes", "65536")
         .set("fetch.wait.max.ms", "10")
         .set("fetch.error.backoff.ms", "100")
