@@ -50,9 +50,8 @@ pub struct Application {
 impl Application {
     /// Opens the port and starts connecting. No store has to be there yet.
     ///
-    /// # Errors
-    /// When the port cannot be opened. A setting that a driver refuses ends the program.
-    pub fn build(config: Config) -> std::io::Result<Self> {
+    /// A setting that cannot work ends the program: a URL that a driver refuses, a port that is taken.
+    pub fn build(config: Config) -> Self {
         let registry = Registry::new();
         registry
             .register(Box::new(ProcessCollector::for_self()))
@@ -114,8 +113,8 @@ impl Application {
             statuses,
             metrics,
         };
-        let (addresses, server) = serve(&config, services, desk, &readiness, registry)?;
-        Ok(Self {
+        let (addresses, server) = serve(&config, services, desk, &readiness, registry);
+        Self {
             addresses,
             server,
             readiness,
@@ -124,7 +123,7 @@ impl Application {
             clearer,
             background,
             shutdown_timeout: config.shutdown.timeout(),
-        })
+        }
     }
 
     /// Where it listens; with port 0 in the settings, the port that the system gave.
@@ -221,7 +220,7 @@ fn serve(
     desk: DeskParts,
     readiness: &Readiness,
     registry: Registry,
-) -> std::io::Result<(Vec<SocketAddr>, Server)> {
+) -> (Vec<SocketAddr>, Server) {
     let with_compat = config.compat.compat_routes == Switch::On;
     if with_compat {
         tracing::warn!("COMPAT_ROUTES=on: anybody may open a sale with POST /init");
@@ -249,6 +248,9 @@ fn serve(
     if let Some(threads) = config.limits.http_threads {
         server = server.workers(threads.into());
     }
-    let server = server.bind(config.http.address_or(DEFAULT_PORT))?;
-    Ok((server.addrs(), server.run()))
+    let address = config.http.address_or(DEFAULT_PORT);
+    let server = server
+        .bind(address)
+        .unwrap_or_else(|error| refuse("HTTP_ADDR", format_args!("{address}: {error}")));
+    (server.addrs(), server.run())
 }

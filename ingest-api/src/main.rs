@@ -13,7 +13,5 @@ async fn main() -> std::io::Result<()> {
     let config = Config::parse();
     telemetry::init(&config.log);
     let shutdown = shutdown::on_signal(config.shutdown.timeout())?;
-    Application::build(config)?
-        .run_until_stopped(shutdown)
-        .await
+    Application::build(config).run_until_stopped(shutdown).await
 }

@@ -47,9 +47,8 @@ pub struct Worker {
 impl Worker {
     /// Opens the port. No store has to be there yet.
     ///
-    /// # Errors
-    /// When the port cannot be opened. A setting that a driver refuses ends the program.
-    pub fn build(config: Config) -> std::io::Result<Self> {
+    /// A setting that cannot work ends the program: a URL that a driver refuses, a port that is taken.
+    pub fn build(config: Config) -> Self {
         let registry = Registry::new();
         registry
             .register(Box::new(ProcessCollector::for_self()))
@@ -62,6 +61,7 @@ impl Worker {
             Store::connect(&config.database).unwrap_or_else(|error| refuse("DATABASE_URL", error));
 
         let routes = (readiness.clone(), registry);
+        let address = config.http.address_or(DEFAULT_PORT);
         let server = HttpServer::new(move || {
             let (readiness, registry) = routes.clone();
             App::new().configure(ops::routes(readiness, registry))
@@ -69,8 +69,9 @@ impl Worker {
         .workers(1)
         .shutdown_timeout(1)
         .disable_signals()
-        .bind(config.http.address_or(DEFAULT_PORT))?;
-        Ok(Self {
+        .bind(address)
+        .unwrap_or_else(|error| refuse("HTTP_ADDR", format_args!("{address}: {error}")));
+        Self {
             addresses: server.addrs(),
             server: server.run(),
             config,
@@ -79,7 +80,7 @@ impl Worker {
             readiness,
             database,
             group,
-        })
+        }
     }
 
     /// Where it answers HTTP; with port 0 in the settings, the port that the system gave.

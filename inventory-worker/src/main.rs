@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         Command::Run => {
             let shutdown = shutdown::on_signal(config.shutdown.timeout())?;
-            Worker::build(config)?.run_until_stopped(shutdown).await?;
+            Worker::build(config).run_until_stopped(shutdown).await?;
         }
     }
     Ok(())

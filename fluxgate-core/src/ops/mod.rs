@@ -6,4 +6,4 @@ mod readiness;
 mod routes;
 
 pub use readiness::{Check, Need, Readiness};
-pub use routes::routes;
+pub use routes::{get_or_head, routes};

@@ -1,6 +1,6 @@
 use actix_web::http::header::{CACHE_CONTROL, ContentType};
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpResponse, HttpResponseBuilder, Route, guard};
 use prometheus::{Registry, TextEncoder};
 
 use super::Readiness;
@@ -11,11 +11,16 @@ pub fn routes(readiness: Readiness, registry: Registry) -> impl FnOnce(&mut Serv
         config
             .app_data(web::Data::new(readiness))
             .app_data(web::Data::new(registry))
-            .route("/livez", web::get().to(livez))
-            .route("/readyz", web::get().to(readyz))
-            .route("/health", web::get().to(readyz))
-            .route("/metrics", web::get().to(metrics));
+            .route("/livez", get_or_head().to(livez))
+            .route("/readyz", get_or_head().to(readyz))
+            .route("/health", get_or_head().to(readyz))
+            .route("/metrics", get_or_head().to(metrics));
     }
+}
+
+/// A route for reads: whatever answers GET answers HEAD, without the body.
+pub fn get_or_head() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 async fn livez() -> HttpResponse {

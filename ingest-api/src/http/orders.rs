@@ -12,7 +12,10 @@ use crate::orders::{Desk, Order, OrderStatus};
 const REPLAYED: &str = "Idempotency-Replayed";
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(
+    rename_all = "camelCase",
+    expecting = "an object with productId, userId and perhaps quantity"
+)]
 struct OrderRequest {
     product_id: ProductId,
     user_id: UserId,

@@ -12,7 +12,11 @@ use crate::stock::{SaleView, Terms};
 /// Unlike an order, this refuses fields it does not know: a misspelt `perUserLimit` would open a
 /// sale without a limit, for good.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    expecting = "an object with quantity and perhaps opensAt, closesAt, perUserLimit"
+)]
 struct SaleRequest {
     quantity: Total,
     opens_at: Option<Timestamp>,

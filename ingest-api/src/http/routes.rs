@@ -4,6 +4,7 @@ use actix_web::http::header::ALLOW;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError};
+use fluxgate_core::ops::get_or_head;
 
 use super::observe::{Observer, observe};
 use super::problem::{Kind, Problem};
@@ -35,10 +36,10 @@ pub fn routes(
         let mut api = web::scope("")
             .wrap(from_fn(observe))
             .service(resource("/orders", "POST").route(web::post().to(orders::place)))
-            .service(resource("/orders/{id}", "GET").route(web::get().to(orders::find)))
+            .service(resource("/orders/{id}", "GET").route(get_or_head().to(orders::find)))
             .service(
                 resource("/products/{id}", "GET, PUT")
-                    .route(web::get().to(products::find))
+                    .route(get_or_head().to(products::find))
                     .route(web::put().to(products::open)),
             );
         if with_compat {

@@ -1,4 +1,4 @@
-use crate::fixture::{App, TOKEN, read};
+use crate::fixture::{App, TOKEN, World, read};
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
@@ -156,8 +156,49 @@ async fn admin_calls_need_the_token() {
 }
 
 #[tokio::test]
+async fn without_a_token_in_the_settings_there_are_no_admin_calls() {
+    let mut config = World::new().await.settings(&[]);
+    config.admin.admin_token = None;
+    let app = App::run(config).await;
+    let put = app.request(Method::PUT, "/products/p").bearer_auth("");
+    let put = put.header("Content-Type", "application/json");
+    refused(put.body(r#"{"quantity":1}"#), 403, "admin_disabled").await;
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_id_of_its_request() {
+    let app = App::start(&[]).await;
+    let id_of = async |request: RequestBuilder| {
+        let answer = request.send().await.unwrap();
+        answer.headers()["X-Request-Id"]
+            .to_str()
+            .unwrap()
+            .to_owned()
+    };
+    let plain = || app.request(Method::GET, "/products/nobody-sells-this");
+    assert_eq!(
+        id_of(plain().header("X-Request-Id", "mine-1")).await,
+        "mine-1"
+    );
+    let (first, second) = (id_of(plain()).await, id_of(plain()).await);
+    assert_ne!(first, second);
+    let long = "x".repeat(200);
+    assert_ne!(id_of(plain().header("X-Request-Id", &long)).await, long);
+}
+
+#[tokio::test]
 async fn unknown_paths_methods_and_orders_are_named() {
     let app = App::start(&[]).await;
+    let product = app.sale(1).await;
+    for path in [
+        "/livez",
+        "/readyz",
+        "/metrics",
+        &format!("/products/{product}"),
+    ] {
+        let head = app.request(Method::HEAD, path).send().await.unwrap();
+        assert_eq!(head.status(), 200, "{path}");
+    }
     refused(app.request(Method::GET, "/nowhere"), 404, "not_found").await;
     refused(app.request(Method::POST, "/order"), 404, "not_found").await;
     refused(

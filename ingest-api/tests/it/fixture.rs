@@ -194,8 +194,8 @@ impl App {
         World::new().await.app(more).await
     }
 
-    async fn run(config: ApiConfig) -> Self {
-        let app = Application::build(config).unwrap();
+    pub async fn run(config: ApiConfig) -> Self {
+        let app = Application::build(config);
         let address = app.addresses()[0];
         let shutdown = CancellationToken::new();
         tokio::spawn(app.run_until_stopped(shutdown.clone()));

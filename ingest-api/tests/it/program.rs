@@ -38,3 +38,19 @@ fn a_bad_or_missing_setting_ends_the_program_with_its_name() {
         assert!(!stderr.contains("secret"), "{stderr}");
     }
 }
+
+#[test]
+fn a_port_that_is_taken_ends_the_program_with_the_settings_name() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, stderr) = stderr_of(&[
+        ("REDIS_URL", "redis://127.0.0.1:1"),
+        ("KAFKA_BROKERS", "127.0.0.1:1"),
+        ("HTTP_ADDR", &address),
+    ]);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(
+        stderr.contains("HTTP_ADDR") && stderr.contains(&address),
+        "{stderr}"
+    );
+}

@@ -61,7 +61,7 @@ impl Line {
             &self.schema.database_url,
         ];
         let config = Cli::parse_from(given.iter().chain(more)).config;
-        let worker = Worker::build(config).unwrap();
+        let worker = Worker::build(config);
         let address = worker.addresses()[0];
         let shutdown = CancellationToken::new();
         let running = Running {
