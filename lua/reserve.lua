@@ -13,7 +13,7 @@
 --       4 most entries the outbox may hold
 --       then for each order: order id, user id, quantity
 -- Returns one answer per order, each one of
---   {'reserved', record}   units were taken; the record is 'epoch-seq placed_at_ms quantity user'
+--   {'reserved', record}   units were taken; the record is as lua/README.md says
 --   {'known', record, n}   the order exists; n = 1 while it still waits in the outbox
 --   {'unknown'}            no such sale in this Redis
 --   {'moved'}              the sale opened at another time than ARGV[1]
@@ -69,6 +69,9 @@ local function refusal()
   if state == 'opening' then
     return { 'not_open', 0 }
   end
+  if state == 'closed' then
+    return { 'closed' }
+  end
 end
 local refused = refusal()
 
@@ -108,7 +111,7 @@ end
 for n, id in ipairs(ids) do
   local record = records[n] or written[id]
   if record then
-    local entry = string.match(record, '^%S+')
+    local entry = string.match(record, '^[%d-]+')
     answers[n] = { 'known', record, #call('XRANGE', outbox, entry, entry) }
   else
     answers[n] = refused or reserve(id, ARGV[3 * n + 3], ARGV[3 * n + 4])

@@ -8,7 +8,8 @@ assert(#KEYS == 4 and #ARGV == 1, 'retire.lua takes 4 keys and 1 argument')
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return 1
 end
-local closes_at = tonumber(redis.call('HGET', KEYS[1], 'closes_at'))
+local facts = redis.call('HMGET', KEYS[1], 'closes_at', 'closed')
+local closes_at = tonumber(facts[2] and string.match(facts[2], '%d+$') or facts[1])
 if not closes_at then
   return 0
 end

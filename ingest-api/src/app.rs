@@ -23,7 +23,7 @@ use crate::orders::{Desk, Statuses, Turnstile};
 use crate::outbox::{Clearer, Sweeper};
 use crate::probes;
 use crate::publisher::Publisher;
-use crate::sales::{Catalog, Opener};
+use crate::sales::{Catalog, Changes, Opener};
 use crate::stock::Stock;
 
 const DEFAULT_PORT: u16 = 8080;
@@ -97,6 +97,7 @@ impl Application {
         let statuses = Statuses::new(stock.clone(), ledger);
         let services = Services {
             opener: Opener::new(stock.clone(), Arc::clone(&catalog), publisher.clone()),
+            changes: Changes::new(stock.clone(), Arc::clone(&catalog), publisher.clone()),
             stock: stock.clone(),
             catalog: Arc::clone(&catalog),
             statuses: statuses.clone(),

@@ -10,8 +10,10 @@ const ROWS: [f64; 11] = [
 
 fluxgate_core::metrics! {
     "inventory_worker";
-    /// Orders written, by what became of them: confirmed, oversold, unknown_sale, or duplicate (it had its row already).
+    /// Orders written, by what became of them: confirmed, oversold, unknown_sale, cancelled, or duplicate (it, or the change, was there already).
     orders_total: IntCounterVec ["outcome"],
+    /// Restocks and closings written.
+    sale_changes_total: IntCounter,
     /// Records written to dead_letters instead of orders.
     dead_letters_total: IntCounter,
     /// Copies of dead letters that could not be sent to the topic for them; the table has them all.

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use super::{Event, OrderReserved, SaleOpened};
+use super::{Event, OrderCancelled, OrderReserved, SaleClosed, SaleOpened, SaleRestocked};
 
 /// The header that names a record's event type.
 pub const CE_TYPE: &str = "ce_type";
@@ -22,6 +22,21 @@ pub fn headers(event: &Event) -> [Header; 6] {
             OrderReserved::TYPE,
             order.order_id.to_string(),
             order.placed_at,
+        ),
+        Event::OrderCancelled(cancel) => (
+            OrderCancelled::TYPE,
+            format!("{}:cancelled", cancel.order.order_id),
+            cancel.cancelled_at,
+        ),
+        Event::SaleRestocked(restock) => (
+            SaleRestocked::TYPE,
+            restock.restock_id.to_string(),
+            restock.restocked_at,
+        ),
+        Event::SaleClosed(close) => (
+            SaleClosed::TYPE,
+            format!("{}:closed", close.product_id),
+            close.closed_at,
         ),
     };
     [

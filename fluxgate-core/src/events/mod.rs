@@ -5,12 +5,18 @@
 //! ignored; a `ce_type` unknown to it is dead-lettered.
 
 mod envelope;
+mod order_cancelled;
 mod order_reserved;
+mod sale_closed;
 mod sale_opened;
+mod sale_restocked;
 
 pub use envelope::{CE_TYPE, Header, headers};
+pub use order_cancelled::OrderCancelled;
 pub use order_reserved::OrderReserved;
+pub use sale_closed::SaleClosed;
 pub use sale_opened::SaleOpened;
+pub use sale_restocked::SaleRestocked;
 
 use crate::ids::ProductId;
 
@@ -21,6 +27,12 @@ pub enum Event {
     SaleOpened(SaleOpened),
     /// Units were taken in Redis for one order.
     OrderReserved(OrderReserved),
+    /// The units of one order are given back.
+    OrderCancelled(OrderCancelled),
+    /// A sale got more units.
+    SaleRestocked(SaleRestocked),
+    /// A sale was ended by hand.
+    SaleClosed(SaleClosed),
 }
 
 /// Why a record is no event of ours. The text is the reason on its dead letter.
@@ -60,6 +72,9 @@ impl Event {
         let event = match ce_type {
             SaleOpened::TYPE => Self::SaleOpened(from_json(value)?),
             OrderReserved::TYPE => Self::OrderReserved(from_json(value)?),
+            OrderCancelled::TYPE => Self::OrderCancelled(from_json(value)?),
+            SaleRestocked::TYPE => Self::SaleRestocked(from_json(value)?),
+            SaleClosed::TYPE => Self::SaleClosed(from_json(value)?),
             // A foreign type may be kilobytes long; its beginning is enough to recognise it.
             other => return Err(Undecodable::UnknownType(other.chars().take(100).collect())),
         };
@@ -75,8 +90,21 @@ impl Event {
         match self {
             Self::SaleOpened(event) => serde_json::to_vec(event),
             Self::OrderReserved(event) => serde_json::to_vec(event),
+            Self::OrderCancelled(event) => serde_json::to_vec(event),
+            Self::SaleRestocked(event) => serde_json::to_vec(event),
+            Self::SaleClosed(event) => serde_json::to_vec(event),
         }
         .expect("events are plain structs with text keys")
+    }
+
+    /// Whether it makes room in its sale. Such an event is on Kafka before it counts in Redis; one
+    /// that takes room counts in Redis before it is on Kafka. So the ledger never sees an order
+    /// before the room it uses.
+    pub fn makes_room(&self) -> bool {
+        match self {
+            Self::SaleOpened(_) | Self::OrderCancelled(_) | Self::SaleRestocked(_) => true,
+            Self::OrderReserved(_) | Self::SaleClosed(_) => false,
+        }
     }
 
     /// The record's key.
@@ -84,6 +112,9 @@ impl Event {
         match self {
             Self::SaleOpened(event) => &event.product_id,
             Self::OrderReserved(event) => &event.product_id,
+            Self::OrderCancelled(event) => &event.order.product_id,
+            Self::SaleRestocked(event) => &event.product_id,
+            Self::SaleClosed(event) => &event.product_id,
         }
     }
 }

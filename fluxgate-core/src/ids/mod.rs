@@ -1,9 +1,11 @@
 //! Newtypes that are parsed once, at the border, and valid ever after.
 
+mod hash;
 mod idempotency_key;
 mod order_id;
 mod product_id;
 mod quantity;
+mod restock_id;
 mod tag;
 mod user_id;
 
@@ -11,6 +13,7 @@ pub use idempotency_key::IdempotencyKey;
 pub use order_id::OrderId;
 pub use product_id::ProductId;
 pub use quantity::{Quantity, Total};
+pub use restock_id::RestockId;
 pub use tag::Tag;
 pub use user_id::UserId;
 

@@ -1,10 +1,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use uuid::{Uuid, Variant};
 
-use super::{IdempotencyKey, Invalid, ProductId, Tag, UserId};
+use super::{IdempotencyKey, Invalid, ProductId, Tag, UserId, hash};
 
 /// The id of an order: a UUIDv8 that is *derived*, never drawn.
 ///
@@ -38,18 +37,9 @@ impl OrderId {
         user: &UserId,
         key: &IdempotencyKey,
     ) -> Self {
-        let mut hasher = Sha256::new();
-        for part in [product.as_str(), user.as_str(), key.as_str()] {
-            let length = u32::try_from(part.len()).expect("ids are at most 255 bytes long");
-            hasher.update(length.to_be_bytes());
-            hasher.update(part.as_bytes());
-        }
-        let digest = hasher.finalize();
-        let hash = u64::from_be_bytes(
-            digest[..8]
-                .try_into()
-                .expect("a SHA-256 digest has 32 bytes"),
-        );
+        let digest = hash::of_parts([product.as_str(), user.as_str(), key.as_str()]);
+        let hash =
+            u64::from_be_bytes(*digest.first_chunk().expect("a SHA-256 digest has 32 bytes"));
 
         let opened = opened_at_ms.cast_unsigned() & ((1 << MS_BITS) - 1);
         Self(Uuid::from_u128(

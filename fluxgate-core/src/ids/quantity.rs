@@ -40,6 +40,9 @@ impl From<Quantity> for i64 {
 pub struct Total(u32);
 
 impl Total {
+    /// The most units a sale may have.
+    pub const MAX: Self = Self(1_000_000_000);
+
     /// The number of units.
     pub fn get(self) -> u32 {
         self.0
@@ -51,7 +54,7 @@ impl TryFrom<i64> for Total {
 
     fn try_from(units: i64) -> Result<Self, Invalid> {
         match u32::try_from(units) {
-            Ok(units @ 1..=1_000_000_000) => Ok(Self(units)),
+            Ok(units) if (1..=Self::MAX.0).contains(&units) => Ok(Self(units)),
             _ => Err(Invalid(
                 "quantity of a sale must be a whole number from 1 to 1000000000",
             )),

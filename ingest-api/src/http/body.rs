@@ -27,6 +27,14 @@ pub async fn json<T: DeserializeOwned>(
     serde_json::from_slice(&body).map_err(Problem::invalid)
 }
 
+/// Reads and ignores the body of a call that needs none.
+///
+/// # Errors
+/// 413 above `limit` bytes.
+pub async fn none(payload: Payload, limit: usize) -> Result<(), Problem> {
+    bytes(payload, limit).await.map(drop)
+}
+
 async fn bytes(mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
     let mut body = BytesMut::new();
     let mut received = 0;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::problem::{Kind, Problem};
 use super::{Services, body, idempotency};
-use crate::orders::{Desk, Order, OrderStatus};
+use crate::orders::{Desk, Order, OrderStatus, OrderView};
 
 /// The header that marks the answer to a retry.
 const REPLAYED: &str = "Idempotency-Replayed";
@@ -65,6 +65,34 @@ pub async fn place(
         quantity: order.quantity,
         status: placed.status,
     }))
+}
+
+/// `POST /orders/{id}/cancel`
+pub async fn cancel(
+    request: HttpRequest,
+    order_id: Path<String>,
+    payload: Payload,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
+    body::none(payload, services.body_limit).await?;
+    services.admin.check(&request)?;
+    let order_id: OrderId = order_id
+        .parse()
+        .map_err(|error| Problem::new(Kind::UnknownOrder, error))?;
+    let written = match services.statuses.written(order_id).await {
+        Some(order) if order.status == OrderStatus::Rejected => {
+            let detail = "it holds no units that could be given back";
+            return Err(Problem::new(Kind::OrderRejected, detail));
+        }
+        Some(order) if order.status == OrderStatus::Cancelled => {
+            return Ok(HttpResponse::Ok().json(order));
+        }
+        other => other.and_then(|order| ProductId::parse(&order.product_id).ok()),
+    };
+    let cancelled = services.changes.cancel(order_id, written.as_ref());
+    let (product, record) = cancelled.await?;
+    let cancelled = OrderView::of(order_id, &product, &record, OrderStatus::Cancelled);
+    Ok(HttpResponse::Ok().json(cancelled))
 }
 
 /// `GET /orders/{id}`

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde_json::json;
 
 use crate::orders::{Refusal, StatusError};
-use crate::sales::{Absence, OpenError};
+use crate::sales::{Absence, ChangeError, OpenError};
 
 /// Every error the service answers: RFC 9457 `application/problem+json` with a stable `code`.
 ///
@@ -53,6 +53,7 @@ kinds! {
     SaleClosed = CONFLICT, "sale_closed", "The sale is over";
     UserLimitReached = CONFLICT, "user_limit_reached", "The limit per buyer is reached";
     SaleExists = CONFLICT, "sale_exists", "The sale exists with other terms";
+    OrderRejected = CONFLICT, "order_rejected", "The order was rejected";
     RebuildRequired = CONFLICT, "rebuild_required", "The sale has to be rebuilt";
     BodyTooLarge = PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large";
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The body must be JSON";
@@ -158,6 +159,23 @@ impl From<OpenError> for Problem {
             OpenError::Exists => Kind::SaleExists,
             OpenError::RebuildRequired => Kind::RebuildRequired,
             OpenError::Undecided | OpenError::NotPublished | OpenError::Stock(_) => {
+                Kind::Unavailable
+            }
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<ChangeError> for Problem {
+    fn from(error: ChangeError) -> Self {
+        let kind = match error {
+            ChangeError::Absent(absence) => return absence.into(),
+            ChangeError::UnknownOrder => Kind::UnknownOrder,
+            ChangeError::NotOpen => Kind::SaleNotOpen,
+            ChangeError::Closed => Kind::SaleClosed,
+            ChangeError::TooMany => Kind::InvalidRequest,
+            ChangeError::KeyReused => Kind::KeyReused,
+            ChangeError::Lost | ChangeError::NotPublished | ChangeError::Stock(_) => {
                 Kind::Unavailable
             }
         };

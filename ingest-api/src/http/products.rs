@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
-use super::{Services, body};
+use super::{Services, body, idempotency};
 use crate::stock::{SaleView, Terms};
 
 /// Unlike an order, this refuses fields it does not know: a misspelt `perUserLimit` would open a
@@ -72,6 +72,42 @@ pub async fn find(
         .json(SaleAnswer::from(view)))
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RestockRequest {
+    quantity: Total,
+}
+
+/// `POST /products/{id}/restock`
+pub async fn restock(
+    request: HttpRequest,
+    product: Path<String>,
+    payload: Payload,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
+    let asked = body::json(&request, payload, services.body_limit).await;
+    services.admin.check(&request)?;
+    let asked: RestockRequest = asked?;
+    let key = idempotency::key(&request)?;
+    let product = ProductId::parse(&product).map_err(Problem::invalid)?;
+    let changed = services.changes.restock(&product, asked.quantity, &key);
+    Ok(HttpResponse::Ok().json(SaleAnswer::from(changed.await?)))
+}
+
+/// `POST /products/{id}/close`
+pub async fn close(
+    request: HttpRequest,
+    product: Path<String>,
+    payload: Payload,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
+    body::none(payload, services.body_limit).await?;
+    services.admin.check(&request)?;
+    let product = ProductId::parse(&product).map_err(Problem::invalid)?;
+    let closed = services.changes.close(&product).await?;
+    Ok(HttpResponse::Ok().json(SaleAnswer::from(closed)))
+}
+
 fn terms(asked: SaleRequest) -> Result<Terms, Problem> {
     let in_range = |at: Timestamp| at.as_millisecond() > 0;
     if !asked.opens_at.is_none_or(in_range) {
@@ -113,7 +149,7 @@ impl From<SaleView> for SaleAnswer {
 
 fn status(view: &SaleView) -> &'static str {
     let facts = &view.facts;
-    if facts.closes_at.is_some_and(|at| at <= view.seen_at) {
+    if view.closed || facts.closes_at.is_some_and(|at| at <= view.seen_at) {
         "closed"
     } else if view.opening || facts.opens_at > view.seen_at {
         "scheduled"

@@ -10,7 +10,7 @@ use super::observe::{Observer, observe};
 use super::problem::{Kind, Problem};
 use super::{AdminToken, CompatLimits, compat, orders, products};
 use crate::orders::{Desk, Statuses};
-use crate::sales::{Catalog, Opener};
+use crate::sales::{Catalog, Changes, Opener};
 use crate::stock::Stock;
 
 /// What the handlers work with; one for all threads.
@@ -19,6 +19,7 @@ pub struct Services {
     pub stock: Stock,
     pub catalog: Arc<Catalog>,
     pub opener: Opener,
+    pub changes: Changes,
     pub statuses: Statuses,
     pub admin: AdminToken,
     pub compat: CompatLimits,
@@ -37,6 +38,15 @@ pub fn routes(
             .wrap(from_fn(observe))
             .service(resource("/orders", "POST").route(web::post().to(orders::place)))
             .service(resource("/orders/{id}", "GET").route(get_or_head().to(orders::find)))
+            .service(
+                resource("/orders/{id}/cancel", "POST").route(web::post().to(orders::cancel)),
+            )
+            .service(
+                resource("/products/{id}/restock", "POST").route(web::post().to(products::restock)),
+            )
+            .service(
+                resource("/products/{id}/close", "POST").route(web::post().to(products::close)),
+            )
             .service(
                 resource("/products/{id}", "GET, PUT")
                     .route(get_or_head().to(products::find))

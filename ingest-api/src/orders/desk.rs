@@ -125,7 +125,13 @@ impl Desk {
         if record.quantity != order.quantity {
             return Err(Refusal::KeyReused);
         }
-        let status = if waiting {
+        let status = if record.cancel.is_some() {
+            // Whether its units have come back decides; rare enough for a look of its own.
+            match self.statuses.find(order_id).await {
+                Ok(order) => order.status,
+                Err(_) => OrderStatus::Accepted,
+            }
+        } else if waiting {
             self.publish(sale, order_id, record).await
         } else {
             self.statuses.at_least_accepted(order_id).await

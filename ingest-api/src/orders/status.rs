@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
-use fluxgate_core::ids::OrderId;
+use fluxgate_core::ids::{OrderId, ProductId};
 use jiff::Timestamp;
 use quick_cache::sync::Cache;
 use serde::Serialize;
 
 use crate::ledger::{Ledger, Silent, WrittenOrder};
-use crate::stock::{Stock, StockError};
+use crate::stock::{Record, Stock, StockError};
 
 /// How far an order has come. Ranks never go back: reserved = accepted < confirmed, rejected < cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -56,6 +56,36 @@ pub struct OrderView {
     pub placed_at: Timestamp,
 }
 
+impl OrderView {
+    fn written(order_id: OrderId, order: WrittenOrder, status: OrderStatus) -> Self {
+        Self {
+            order_id,
+            product_id: order.product_id,
+            user_id: order.user_id,
+            quantity: order.quantity,
+            status,
+            placed_at: order.placed_at,
+        }
+    }
+
+    /// The view of an order that Redis knows.
+    pub fn of(
+        order_id: OrderId,
+        product: &ProductId,
+        record: &Record,
+        status: OrderStatus,
+    ) -> Self {
+        Self {
+            order_id,
+            product_id: product.to_string(),
+            user_id: record.user.to_string(),
+            quantity: record.quantity.get().into(),
+            status,
+            placed_at: record.placed_at,
+        }
+    }
+}
+
 /// Why nobody can tell how far an order has come.
 #[derive(Debug, thiserror::Error)]
 pub enum StatusError {
@@ -103,6 +133,12 @@ impl Statuses {
         }
     }
 
+    /// What PostgreSQL says of an order; `None` when it has no row (yet) or does not answer.
+    pub async fn written(&self, order_id: OrderId) -> Option<OrderView> {
+        let (status, order) = self.row(order_id).await.ok().flatten()?;
+        Some(OrderView::written(order_id, order, status))
+    }
+
     /// An order with its status.
     ///
     /// # Errors
@@ -111,30 +147,26 @@ impl Statuses {
     pub async fn find(&self, order_id: OrderId) -> Result<OrderView, StatusError> {
         let (row, kept) = tokio::join!(self.row(order_id), self.stock.order(order_id));
         if let Ok(Some((status, order))) = row {
-            return Ok(OrderView {
-                order_id,
-                product_id: order.product_id,
-                user_id: order.user_id,
-                quantity: order.quantity,
-                status,
-                placed_at: order.placed_at,
-            });
+            // A cancel counts in Redis a moment before its row says so.
+            let cancelled = matches!(&kept, Ok(Some(kept)) if kept.cancelled);
+            let status = if cancelled {
+                OrderStatus::Cancelled
+            } else {
+                status
+            };
+            return Ok(OrderView::written(order_id, order, status));
         }
         let kept = kept?;
         row?;
-        let (product, record, waiting) = kept.ok_or(StatusError::Unknown)?;
-        Ok(OrderView {
-            order_id,
-            product_id: product.to_string(),
-            user_id: record.user.to_string(),
-            quantity: record.quantity.get().into(),
-            status: if waiting {
-                OrderStatus::Reserved
-            } else {
-                OrderStatus::Accepted
-            },
-            placed_at: record.placed_at,
-        })
+        let kept = kept.ok_or(StatusError::Unknown)?;
+        let status = if kept.cancelled {
+            OrderStatus::Cancelled
+        } else if kept.waiting {
+            OrderStatus::Reserved
+        } else {
+            OrderStatus::Accepted
+        };
+        Ok(OrderView::of(order_id, &kept.product, &kept.record, status))
     }
 
     async fn row(&self, order_id: OrderId) -> Result<Option<(OrderStatus, WrittenOrder)>, Silent> {

@@ -47,28 +47,39 @@ impl Clearer {
         }
     }
 
-    async fn clear(&self, sale: &Sale, entries: &[Number]) -> Result<u64, StockError> {
-        let (openings, orders): (Vec<&Number>, Vec<&Number>) =
-            entries.iter().partition(|entry| entry.is_opening());
+    async fn clear(&self, sale: &Sale, entries: &Entries) -> Result<u64, StockError> {
         let mut cleared = 0;
-        for opening in openings {
-            cleared += u64::from(self.stock.clear_opening(&sale.keys, *opening).await?);
+        if !entries.others.is_empty() {
+            let others = entries.others.iter().map(ToString::to_string).collect();
+            cleared += self.stock.clear_all(&sale.keys, others).await?;
         }
-        if !orders.is_empty() {
-            let orders = orders.iter().map(ToString::to_string).collect();
-            cleared += self.stock.clear_orders(&sale.keys, orders).await?;
+        for entry in &entries.making_room {
+            let made = self.stock.clear_making_room(&sale.keys, *entry).await?;
+            cleared += u64::from(made);
         }
         Ok(cleared)
     }
 }
 
-fn by_sale(acknowledged: impl Iterator<Item = Acknowledged>) -> Vec<(Arc<Sale>, Vec<Number>)> {
-    let mut sales: HashMap<*const Sale, (Arc<Sale>, Vec<Number>)> = HashMap::new();
-    for Acknowledged { sale, entry } in acknowledged {
-        let group = sales
+/// Entries of one sale.
+#[derive(Default)]
+struct Entries {
+    making_room: Vec<Number>,
+    others: Vec<Number>,
+}
+
+fn by_sale(acknowledged: impl Iterator<Item = Acknowledged>) -> Vec<(Arc<Sale>, Entries)> {
+    let mut sales: HashMap<*const Sale, (Arc<Sale>, Entries)> = HashMap::new();
+    for acknowledged in acknowledged {
+        let sale = acknowledged.sale;
+        let (_, entries) = sales
             .entry(Arc::as_ptr(&sale))
-            .or_insert_with(|| (sale, Vec::new()));
-        group.1.push(entry);
+            .or_insert_with(|| (sale, Entries::default()));
+        if acknowledged.makes_room {
+            entries.making_room.push(acknowledged.entry);
+        } else {
+            entries.others.push(acknowledged.entry);
+        }
     }
     sales.into_values().collect()
 }

@@ -103,20 +103,24 @@ impl Sweeper {
         let Some(sale) = self.catalog.find_in_redis(product).await? else {
             return Ok(0);
         };
-        let waiting = self.sweep_sale(&sale).await?;
-        self.retire_if_over(&sale).await?;
+        let (waiting, closed) = self.sweep_sale(&sale).await?;
+        let now = Timestamp::now();
+        if closed || sale.facts.closes_at.is_some_and(|at| at <= now) {
+            self.retire(&sale).await?;
+        }
         Ok(waiting)
     }
 
-    /// Publishes what the sweep before saw already; returns how many entries waited.
-    async fn sweep_sale(&mut self, sale: &Arc<Sale>) -> Result<u64, StockError> {
+    /// Publishes what the sweep before saw already; returns how many entries waited, and whether the
+    /// sale was ended by hand.
+    async fn sweep_sale(&mut self, sale: &Arc<Sale>) -> Result<(u64, bool), StockError> {
         let product = &sale.facts.product;
         let until = self.seen.get(product).copied().unwrap_or_default();
         let first = self
             .stock
             .pending(&sale.keys, None, until, PAGE_MAX)
             .await?;
-        let waiting = first.waiting;
+        let state = (first.waiting, first.closed);
         self.seen.insert(product.clone(), first.highest);
 
         let mut page = first;
@@ -129,7 +133,7 @@ impl Sweeper {
                 .pending(&sale.keys, Some(last), until, PAGE_MAX)
                 .await?;
         }
-        Ok(waiting)
+        Ok(state)
     }
 
     /// Publishes a page; false when Kafka did not take all of it.
@@ -164,6 +168,13 @@ impl Sweeper {
                 let view = self.stock.sale(product).await?;
                 view.map(|view| Event::SaleOpened(view.opened_event()))
             }
+            Content::Cancel(order_id, record) => record
+                .cancelled_event(*order_id, product)
+                .map(Event::OrderCancelled),
+            Content::Restock(id, restock) => {
+                Some(Event::SaleRestocked(restock.event(*id, product)))
+            }
+            Content::Closing(closing) => Some(Event::SaleClosed(closing.event(product))),
             Content::Unreadable => {
                 self.metrics.outbox_unreadable_total.inc();
                 tracing::error!(sale.product = %product, outbox.entry = %entry.number,
@@ -174,11 +185,7 @@ impl Sweeper {
     }
 
     /// Lets the keys of a closed sale expire, and takes it out of the index.
-    async fn retire_if_over(&mut self, sale: &Sale) -> Result<(), StockError> {
-        let now = Timestamp::now();
-        if sale.facts.closes_at.is_none_or(|closes_at| closes_at > now) {
-            return Ok(());
-        }
+    async fn retire(&mut self, sale: &Sale) -> Result<(), StockError> {
         let keep = self.settings.record_ttl();
         if self.stock.retire(&sale.keys, keep).await? {
             let product = &sale.facts.product;

@@ -43,6 +43,8 @@ pub struct Acknowledged {
     pub sale: Arc<Sale>,
     /// The entry.
     pub entry: Number,
+    /// Whether clearing it makes room in the sale.
+    pub makes_room: bool,
 }
 
 /// How far an event got while its publisher waited.

@@ -55,6 +55,7 @@ impl Producer {
             entry: Acknowledged {
                 sale: outgoing.sale,
                 entry: outgoing.entry,
+                makes_room: outgoing.event.makes_room(),
             },
             receipt,
             sent_at: Instant::now(),

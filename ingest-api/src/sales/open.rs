@@ -111,7 +111,9 @@ impl Opener {
         };
         match self.publisher.publish(opening, PUBLISH_WAIT).await {
             Publication::Acknowledged => {
-                self.stock.clear_opening(&sale.keys, claimed.number).await?;
+                self.stock
+                    .clear_making_room(&sale.keys, claimed.number)
+                    .await?;
                 tracing::info!(sale.product = %product, "sale opened");
                 Ok(())
             }

@@ -3,6 +3,7 @@
 //! All of `fred` stays in this folder. Replies come out typed; what the scripts promise stands in
 //! `lua/README.md`.
 
+mod changes;
 mod connection;
 mod error;
 mod keys;
@@ -14,12 +15,13 @@ mod reservation;
 mod sale;
 mod scripts;
 
+pub use changes::{Change, Closing, Restock};
 pub use error::StockError;
 pub use keys::SaleKeys;
 pub use number::{NotANumber, Number};
 pub use opening::{Claim, Terms};
 pub use outbox::{Content, Page, Waiting};
-pub use record::Record;
+pub use record::{Cancel, Record};
 pub use reservation::Reservation;
 pub use sale::{SaleFacts, SaleView};
 
@@ -68,6 +70,19 @@ pub struct KnownSale<'a> {
     pub outbox_max: u32,
 }
 
+/// An order as Redis has it.
+#[derive(Debug, Clone)]
+pub struct KeptOrder {
+    /// What was ordered.
+    pub product: ProductId,
+    /// The rest.
+    pub record: Record,
+    /// Whether its event still waits in the outbox.
+    pub waiting: bool,
+    /// Whether it was cancelled and its units have come back.
+    pub cancelled: bool,
+}
+
 impl Stock {
     /// Takes units for orders of one sale, in this order, each order once; one answer for each.
     ///
@@ -113,15 +128,11 @@ impl Stock {
         SaleView::from_reply(product, tag, &fields, now)
     }
 
-    /// An order's product and record, found from its id alone, and whether it still waits in the
-    /// outbox; `None` where this Redis does not know it.
+    /// An order, found from its id alone; `None` where this Redis does not know it.
     ///
     /// # Errors
     /// When Redis gave no usable answer.
-    pub async fn order(
-        &self,
-        order_id: OrderId,
-    ) -> Result<Option<(ProductId, Record, bool)>, StockError> {
+    pub async fn order(&self, order_id: OrderId) -> Result<Option<KeptOrder>, StockError> {
         let client = self.pool.next();
         let fields = vec![String::new(), order_id.to_string()];
         let (product, record): (Option<String>, Option<String>) = self
@@ -135,11 +146,25 @@ impl Stock {
         let record: Record = record.parse()?;
 
         let outbox = keys::outbox(&product, order_id.tag());
-        let entry = record.number.to_string();
+        let cancelled = match record.cancel {
+            Some(cancel) => !self.is_waiting(&outbox, cancel.number).await?,
+            None => false,
+        };
+        Ok(Some(KeptOrder {
+            waiting: self.is_waiting(&outbox, record.number).await?,
+            cancelled,
+            product,
+            record,
+        }))
+    }
+
+    async fn is_waiting(&self, outbox: &Key, entry: Number) -> Result<bool, StockError> {
+        let client = self.pool.next();
+        let entry = entry.to_string();
         let entries: Vec<Value> = self
             .timed("order", client.xrange(outbox, entry.clone(), entry, None))
             .await?;
-        Ok(Some((product, record, !entries.is_empty())))
+        Ok(!entries.is_empty())
     }
 
     /// Redis's own clock: the one that opens and closes sales.

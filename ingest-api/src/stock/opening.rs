@@ -33,7 +33,8 @@ pub enum Claim {
 const OPENING_ATTEMPTS_MAX: i64 = 1_000;
 
 impl Stock {
-    /// Claims a sale; the first caller wins. It takes no orders until [`Stock::clear_opening`].
+    /// Claims a sale; the first caller wins. It takes no orders until
+    /// [`Stock::clear_making_room`].
     ///
     /// # Errors
     /// When Redis gave no usable answer; the sale may be claimed all the same.

@@ -1,9 +1,10 @@
-use fluxgate_core::ids::{OrderId, ProductId};
+use fluxgate_core::ids::{OrderId, ProductId, RestockId};
 use fred::interfaces::{KeysInterface, SetsInterface, StreamsInterface};
 use fred::types::{Expiration, SetOptions, Value};
+use jiff::Timestamp;
 use std::time::Duration;
 
-use super::{Number, Record, SaleKeys, Stock, StockError, keys};
+use super::{Closing, Number, Record, Restock, SaleKeys, Stock, StockError, keys};
 
 /// One page of a sale's outbox, oldest first.
 #[derive(Debug)]
@@ -12,6 +13,8 @@ pub struct Page {
     pub highest: Number,
     /// Entries in the whole outbox.
     pub waiting: u64,
+    /// Whether the sale was ended by hand.
+    pub closed: bool,
     /// What the page holds.
     pub entries: Vec<Waiting>,
 }
@@ -32,7 +35,13 @@ pub enum Content {
     Opening,
     /// Units were taken for this order.
     Order(OrderId, Record),
-    /// The entry is there but its order's record is not, or is damaged: Redis lost data.
+    /// This order was cancelled.
+    Cancel(OrderId, Record),
+    /// More units were put into the sale.
+    Restock(RestockId, Restock),
+    /// The sale was ended by hand.
+    Closing(Closing),
+    /// The entry is there but what it speaks of is not, or is damaged: Redis lost data.
     Unreadable,
 }
 
@@ -55,12 +64,13 @@ impl Stock {
             i64::from(most).into(),
         ];
         let keys = vec![keys.sale.clone(), keys.orders.clone(), keys.outbox.clone()];
-        let (epoch, sequence, waiting, entries): (u32, u32, u64, Vec<Value>) = self
+        let (epoch, sequence, waiting, closed, entries): (u32, u32, u64, u8, Vec<Value>) = self
             .run("pending", &self.scripts.pending, keys, arguments)
             .await?;
         Ok(Page {
             highest: Number { epoch, sequence },
             waiting,
+            closed: closed == 1,
             entries: entries
                 .into_iter()
                 .map(Waiting::from_reply)
@@ -68,30 +78,33 @@ impl Stock {
         })
     }
 
-    /// Removes entries of orders that Kafka has acknowledged. They have no effect to apply.
+    /// Removes entries that Kafka has acknowledged and that have no effect left to apply.
     ///
     /// # Errors
     /// When Redis gave no usable answer; the entries may be gone all the same.
-    pub async fn clear_orders(
+    pub async fn clear_all(
         &self,
         keys: &SaleKeys,
         entries: Vec<String>,
     ) -> Result<u64, StockError> {
         let client = self.pool.next();
-        self.timed("clear_orders", client.xdel(keys.outbox.clone(), entries))
+        self.timed("clear_all", client.xdel(keys.outbox.clone(), entries))
             .await
     }
 
-    /// Opens a claimed sale after Kafka has acknowledged its opening event; true for the one call
-    /// that did it.
+    /// Removes an entry that makes room, after Kafka has acknowledged its event, and makes the
+    /// room; true for the one call that did it.
     ///
     /// # Errors
-    /// When Redis gave no usable answer; the sale may be open all the same.
-    pub async fn clear_opening(&self, keys: &SaleKeys, entry: Number) -> Result<bool, StockError> {
-        let keys = vec![keys.sale.clone(), keys.outbox.clone()];
+    /// When Redis gave no usable answer; the entry may be gone, and the room there, all the same.
+    pub async fn clear_making_room(
+        &self,
+        keys: &SaleKeys,
+        entry: Number,
+    ) -> Result<bool, StockError> {
         let arguments = vec![entry.to_string().into()];
         let cleared: i64 = self
-            .run("clear", &self.scripts.clear, keys, arguments)
+            .run("clear", &self.scripts.clear, keys.all(), arguments)
             .await?;
         Ok(cleared == 1)
     }
@@ -166,18 +179,30 @@ impl Waiting {
             Value::Array(parts) => parts.get(i).and_then(|part| part.as_str()),
             _ => None,
         };
-        let number = text(0).and_then(|id| id.parse().ok());
-        let (Some(number), Some(order_id), Some(record)) = (number, text(1), text(2)) else {
+        let number: Option<Number> = text(0).and_then(|id| id.parse().ok());
+        let (Some(number), Some(kind), Some(subject), Some(record)) =
+            (number, text(1), text(2), text(3))
+        else {
             return Err(StockError::unexpected("an outbox entry", reply));
         };
-        let content = if order_id.is_empty() {
-            Content::Opening
-        } else {
-            match (order_id.parse(), record.parse()) {
-                (Ok(order_id), Ok(record)) => Content::Order(order_id, record),
-                _ => Content::Unreadable,
-            }
-        };
+        let content = Content::read(number, &kind, &subject, &record);
+        let content = content.unwrap_or(Content::Unreadable);
         Ok(Self { number, content })
+    }
+}
+
+impl Content {
+    fn read(number: Number, kind: &str, subject: &str, record: &str) -> Option<Self> {
+        match kind {
+            "opens" => Some(Self::Opening),
+            "order" => Some(Self::Order(subject.parse().ok()?, record.parse().ok()?)),
+            "cancel" => Some(Self::Cancel(subject.parse().ok()?, record.parse().ok()?)),
+            "restock" => Some(Self::Restock(subject.parse().ok()?, record.parse().ok()?)),
+            "closes" => {
+                let at = Timestamp::from_millisecond(subject.parse().ok()?).ok()?;
+                Some(Self::Closing(Closing { number, at }))
+            }
+            _ => None,
+        }
     }
 }

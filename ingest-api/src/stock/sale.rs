@@ -33,6 +33,8 @@ pub struct SaleView {
     pub remaining: u32,
     /// Claimed, but its opening event is not known to be on Kafka: it takes no orders yet.
     pub opening: bool,
+    /// Ended by hand.
+    pub closed: bool,
     /// The highest number given out.
     pub number: Number,
     /// The moment, by Redis's clock.
@@ -89,6 +91,7 @@ impl SaleView {
                 total: number::<i64>(total)?.try_into().ok()?,
                 remaining: number(remaining)?,
                 opening: state == "opening",
+                closed: state == "closed",
                 number: Number {
                     epoch: number(epoch)?,
                     sequence: number(seq)?,

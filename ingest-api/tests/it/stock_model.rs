@@ -171,7 +171,10 @@ async fn step(real: &Real, model: &mut Model, call: &Call) {
                 sequence: 0,
             };
             assert_eq!(
-                real.stock.clear_opening(&real.keys, opening).await.unwrap(),
+                real.stock
+                    .clear_making_room(&real.keys, opening)
+                    .await
+                    .unwrap(),
                 expected
             );
         }
@@ -189,7 +192,7 @@ async fn step(real: &Real, model: &mut Model, call: &Call) {
             model.outbox.retain(|waiting| *waiting != sequence);
             let cleared = real
                 .stock
-                .clear_orders(&real.keys, vec![format!("1-{sequence}")])
+                .clear_all(&real.keys, vec![format!("1-{sequence}")])
                 .await;
             assert_eq!(cleared.unwrap(), expected);
         }

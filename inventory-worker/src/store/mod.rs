@@ -5,6 +5,7 @@ mod migrations;
 mod positions;
 mod rows;
 mod settle;
+mod settle_each;
 mod sql;
 mod transaction;
 

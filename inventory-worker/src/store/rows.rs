@@ -4,22 +4,27 @@ use fluxgate_core::events::{Event, OrderReserved, SaleOpened};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::batch::{Batch, Content};
+use super::settle::Step;
+use crate::batch::{Batch, Content, Record};
 
 /// A batch, taken apart by what is done with each record.
 pub struct Rows<'a> {
     /// Sales that open, with the offset of each.
     pub openings: Vec<(i64, &'a SaleOpened)>,
-    /// Orders, with the offset of each, in offset order within a partition.
-    pub orders: Vec<(i64, &'a OrderReserved)>,
-    /// Whether some order stands before the opening of its sale.
-    pub order_before_opening: bool,
+    /// Orders.
+    pub orders: Vec<&'a OrderReserved>,
+    /// Orders and whatever changes them or a sale, with the offset of each, in offset order within
+    /// a partition.
+    pub steps: Vec<(i64, Step<'a>)>,
+    /// Whether some step is more than a new order, or stands before the opening of its sale: then
+    /// the order of the steps matters.
+    pub order_matters: bool,
     /// Dead letters.
     pub dead: DeadRows<'a>,
 }
 
 /// The columns of `dead_letters`.
-#[derive(Default)]
+#[derive(Clone, Default)]
 #[allow(missing_docs)]
 pub struct DeadRows<'a> {
     pub partitions: Vec<i32>,
@@ -29,37 +34,57 @@ pub struct DeadRows<'a> {
     pub values: Vec<Option<&'a [u8]>>,
 }
 
+impl<'a> DeadRows<'a> {
+    pub fn push(&mut self, partition: i32, record: &'a Record, reason: &'a str) {
+        self.partitions.push(partition);
+        self.offsets.push(record.offset);
+        self.reasons.push(reason);
+        self.keys.push(record.key.as_deref());
+        self.values.push(record.value.as_deref());
+    }
+}
+
 impl<'a> Rows<'a> {
     pub fn of(batch: &'a Batch) -> Self {
         let mut rows = Self {
             openings: Vec::new(),
             orders: Vec::with_capacity(batch.len()),
-            order_before_opening: false,
+            steps: Vec::with_capacity(batch.len()),
+            order_matters: false,
             dead: DeadRows::default(),
         };
         for (partition, record) in batch.records() {
             match &record.content {
                 Content::Event(Event::OrderReserved(order)) => {
-                    rows.orders.push((record.offset, order));
+                    rows.orders.push(order);
+                    rows.steps.push((record.offset, Step::Order(order)));
+                }
+                Content::Event(Event::OrderCancelled(cancel)) => {
+                    rows.change(record.offset, Step::Cancel(cancel));
+                }
+                Content::Event(Event::SaleRestocked(restock)) => {
+                    rows.change(record.offset, Step::Restock(restock));
+                }
+                Content::Event(Event::SaleClosed(close)) => {
+                    rows.change(record.offset, Step::Close(close));
                 }
                 Content::Event(Event::SaleOpened(sale)) => {
                     let product = &sale.product_id;
-                    rows.order_before_opening |= rows
-                        .orders
-                        .iter()
-                        .any(|(_, order)| order.product_id == *product);
+                    let mut orders = rows.orders.iter();
+                    rows.order_matters |= orders.any(|order| order.product_id == *product);
                     rows.openings.push((record.offset, sale));
                 }
                 Content::Dead(reason) => {
-                    rows.dead.partitions.push(partition);
-                    rows.dead.offsets.push(record.offset);
-                    rows.dead.reasons.push(reason);
-                    rows.dead.keys.push(record.key.as_deref());
-                    rows.dead.values.push(record.value.as_deref());
+                    rows.dead.push(partition, record, reason);
                 }
             }
         }
         rows
+    }
+
+    fn change(&mut self, offset: i64, step: Step<'a>) {
+        self.order_matters = true;
+        self.steps.push((offset, step));
     }
 
     /// The first opening of each product.

@@ -9,7 +9,8 @@ pub const SENT_TOGETHER: [&str; 5] = [
     INSERT_DEAD_LETTERS,
 ];
 
-pub const PROBE: &str = "SELECT 1 FROM positions, stock_ledger, orders, dead_letters LIMIT 1";
+pub const PROBE: &str =
+    "SELECT 1 FROM positions, stock_ledger, orders, dead_letters, sale_changes LIMIT 1";
 
 pub const INSERT_POSITION: &str = "
     INSERT INTO positions (topic, partition, next_offset) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING";
@@ -62,21 +63,37 @@ pub const LOCK_LEDGER: &str = "
     SELECT product_id, total, sold FROM stock_ledger
     WHERE product_id = ANY($1) ORDER BY product_id FOR UPDATE";
 
-pub const KNOWN_ORDERS: &str = "SELECT order_id FROM orders WHERE order_id = ANY($1)";
+pub const KNOWN_ORDERS: &str = "SELECT order_id, status FROM orders WHERE order_id = ANY($1)";
+
+pub const KNOWN_CHANGES: &str =
+    "SELECT product_id, change_id FROM sale_changes WHERE product_id = ANY($1)";
+
+pub const CANCEL_ORDERS: &str = "
+    UPDATE orders o SET status = 'cancelled', cancel_number = c.number
+    FROM unnest($1::uuid[], $2::bigint[]) AS c (order_id, number)
+    WHERE o.order_id = c.order_id";
+
+pub const INSERT_CHANGES: &str = "
+    INSERT INTO sale_changes (product_id, change_id, kind, units, epoch, sequence, changed_at)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::int[], $6::bigint[],
+                         $7::timestamptz[])";
 
 pub const INSERT_SETTLED: &str = "
-    INSERT INTO orders (order_id, product_id, user_id, quantity, epoch, sequence, placed_at, status, reason)
+    INSERT INTO orders (order_id, product_id, user_id, quantity, epoch, sequence, placed_at, status,
+                        reason, cancel_number)
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::int[], $6::bigint[],
-                         $7::timestamptz[], $8::text[], $9::text[])";
+                         $7::timestamptz[], $8::text[], $9::text[], $10::bigint[])";
 
 pub const COUNT_SETTLED: &str = "
     UPDATE stock_ledger l SET
         sold = l.sold + s.units,
+        total = l.total + s.added,
+        closes_at = least(l.closes_at, s.closed_at),
         written = l.written + s.orders,
         epoch = (greatest((l.epoch::bigint << 32) | l.last_sequence, s.highest) >> 32)::int,
         last_sequence = greatest((l.epoch::bigint << 32) | l.last_sequence, s.highest) & 4294967295
-    FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])
-        AS s (product_id, units, orders, highest)
+    FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[])
+        AS s (product_id, units, added, orders, highest, closed_at)
     WHERE l.product_id = s.product_id";
 
 pub const INSERT_DEAD_LETTERS: &str = r#"

@@ -1,10 +1,9 @@
 use std::collections::{HashMap, HashSet};
 
 use deadpool_postgres::{Object, Transaction};
-use uuid::Uuid;
 
-use super::rows::{OrderColumns, Rows};
-use super::settle::{Count, Outcome, Room, settle};
+use super::rows::{DeadRows, OrderColumns, Rows};
+use super::settle_each::settle_each;
 use super::{Store, WriteError, sql};
 use crate::batch::Batch;
 
@@ -17,7 +16,11 @@ pub struct Written {
     pub oversold: u64,
     /// Orders rejected because the ledger has no such sale.
     pub unknown_sale: u64,
-    /// Orders that had their row already.
+    /// Orders given back.
+    pub cancelled: u64,
+    /// Restocks and closings.
+    pub changes: u64,
+    /// Records whose order or change was there already.
     pub duplicates: u64,
     /// Dead letters.
     pub dead_letters: u64,
@@ -32,7 +35,7 @@ impl Store {
     pub async fn write(&self, topic: &str, batch: &Batch) -> Result<Written, WriteError> {
         let rows = Rows::of(batch);
         self.within_deadline(async |client| {
-            if !rows.order_before_opening {
+            if !rows.order_matters {
                 match confirm_all(client, topic, batch, &rows).await {
                     Err(WriteError::DoesNotFit) => {}
                     outcome => return outcome,
@@ -62,7 +65,7 @@ async fn confirm_all(
         take_positions(&transaction, topic, batch),
         open_sales(&transaction, rows),
         confirm_orders(&transaction, rows),
-        bury(&transaction, topic, rows),
+        bury(&transaction, topic, &rows.dead),
     );
     // The position decides: behind a miss, no other answer means anything.
     positions?;
@@ -78,42 +81,8 @@ async fn confirm_all(
     })
 }
 
-/// The rare case: something does not fit. Orders are decided one by one, in offset order.
-async fn settle_each(
-    client: &mut Object,
-    topic: &str,
-    batch: &Batch,
-    rows: &Rows<'_>,
-) -> Result<Written, WriteError> {
-    let transaction = client.transaction().await?;
-    take_positions(&transaction, topic, batch).await?;
-    let opened = open_sales(&transaction, rows).await?;
-    let mut rooms = rooms(&transaction, rows, &opened).await?;
-    let known = known_orders(&transaction, rows).await?;
-
-    let (settled, counts) = settle(&rows.orders, &known, &mut rooms);
-    insert_settled(&transaction, &settled).await?;
-    count_settled(&transaction, &counts).await?;
-    bury(&transaction, topic, rows).await?;
-    transaction.commit().await?;
-
-    let of = |wanted| {
-        settled
-            .iter()
-            .filter(|(_, outcome)| *outcome == wanted)
-            .count() as u64
-    };
-    Ok(Written {
-        confirmed: of(Outcome::Confirmed),
-        oversold: of(Outcome::Rejected("oversold")),
-        unknown_sale: of(Outcome::Rejected("unknown_sale")),
-        duplicates: (rows.orders.len() - settled.len()) as u64,
-        dead_letters: rows.dead.offsets.len() as u64,
-    })
-}
-
 /// Locks the positions, compares them with what the batch was read from, and moves them on.
-async fn take_positions(
+pub(super) async fn take_positions(
     transaction: &Transaction<'_>,
     topic: &str,
     batch: &Batch,
@@ -148,7 +117,7 @@ async fn take_positions(
 }
 
 /// Returns the products whose ledger row is new.
-async fn open_sales(
+pub(super) async fn open_sales(
     transaction: &Transaction<'_>,
     rows: &Rows<'_>,
 ) -> Result<HashSet<String>, WriteError> {
@@ -192,7 +161,7 @@ async fn confirm_orders(transaction: &Transaction<'_>, rows: &Rows<'_>) -> Resul
     if rows.orders.is_empty() {
         return Ok(0);
     }
-    let o = OrderColumns::of(rows.orders.iter().map(|(_, order)| *order));
+    let o = OrderColumns::of(rows.orders.iter().copied());
     let confirm = transaction.prepare_cached(sql::CONFIRM_ORDERS).await?;
     let row = transaction
         .query_one(
@@ -217,12 +186,11 @@ async fn confirm_orders(transaction: &Transaction<'_>, rows: &Rows<'_>) -> Resul
     Ok(inserted.unsigned_abs())
 }
 
-async fn bury(
+pub(super) async fn bury(
     transaction: &Transaction<'_>,
     topic: &str,
-    rows: &Rows<'_>,
+    dead: &DeadRows<'_>,
 ) -> Result<(), WriteError> {
-    let dead = &rows.dead;
     if dead.offsets.is_empty() {
         return Ok(());
     }
@@ -239,92 +207,6 @@ async fn bury(
                 &dead.values,
             ],
         )
-        .await?;
-    Ok(())
-}
-
-/// The ledger rows of all orders, locked in one order by everybody.
-async fn rooms(
-    transaction: &Transaction<'_>,
-    rows: &Rows<'_>,
-    opened: &HashSet<String>,
-) -> Result<HashMap<String, Room>, WriteError> {
-    let products: Vec<&str> = rows
-        .orders
-        .iter()
-        .map(|(_, order)| order.product_id.as_str())
-        .collect();
-    let mut rooms = HashMap::new();
-    for row in transaction.query(sql::LOCK_LEDGER, &[&products]).await? {
-        let product: String = row.try_get(0)?;
-        let opening = rows
-            .openings
-            .iter()
-            .find(|(_, sale)| sale.product_id.as_str() == product && opened.contains(&product));
-        let room = Room {
-            total: row.try_get(1)?,
-            sold: row.try_get(2)?,
-            opened_at_offset: opening.map(|(offset, _)| *offset),
-        };
-        rooms.insert(product, room);
-    }
-    Ok(rooms)
-}
-
-async fn known_orders(
-    transaction: &Transaction<'_>,
-    rows: &Rows<'_>,
-) -> Result<HashSet<Uuid>, WriteError> {
-    let ids: Vec<Uuid> = rows
-        .orders
-        .iter()
-        .map(|(_, order)| order.order_id.as_uuid())
-        .collect();
-    let known = transaction.query(sql::KNOWN_ORDERS, &[&ids]).await?;
-    known.iter().map(|row| Ok(row.try_get(0)?)).collect()
-}
-
-async fn insert_settled(
-    transaction: &Transaction<'_>,
-    settled: &[(&fluxgate_core::events::OrderReserved, Outcome)],
-) -> Result<(), WriteError> {
-    let o = OrderColumns::of(settled.iter().map(|(order, _)| *order));
-    let (statuses, reasons): (Vec<&str>, Vec<Option<&str>>) = settled
-        .iter()
-        .map(|(_, outcome)| match outcome {
-            Outcome::Confirmed => ("confirmed", None),
-            Outcome::Rejected(reason) => ("rejected", Some(*reason)),
-        })
-        .unzip();
-    transaction
-        .execute(
-            sql::INSERT_SETTLED,
-            &[
-                &o.ids,
-                &o.products,
-                &o.users,
-                &o.quantities,
-                &o.epochs,
-                &o.sequences,
-                &o.placed_at,
-                &statuses,
-                &reasons,
-            ],
-        )
-        .await?;
-    Ok(())
-}
-
-async fn count_settled(
-    transaction: &Transaction<'_>,
-    counts: &HashMap<String, Count>,
-) -> Result<(), WriteError> {
-    let products: Vec<&str> = counts.keys().map(String::as_str).collect();
-    let units: Vec<i64> = counts.values().map(|count| count.units).collect();
-    let orders: Vec<i64> = counts.values().map(|count| count.orders).collect();
-    let highest: Vec<i64> = counts.values().map(|count| count.highest).collect();
-    transaction
-        .execute(sql::COUNT_SETTLED, &[&products, &units, &orders, &highest])
         .await?;
     Ok(())
 }

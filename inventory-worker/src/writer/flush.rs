@@ -153,7 +153,9 @@ impl Flusher {
         orders("confirmed").inc_by(written.confirmed);
         orders("oversold").inc_by(written.oversold);
         orders("unknown_sale").inc_by(written.unknown_sale);
+        orders("cancelled").inc_by(written.cancelled);
         orders("duplicate").inc_by(written.duplicates);
+        self.metrics.sale_changes_total.inc_by(written.changes);
         self.metrics.dead_letters_total.inc_by(written.dead_letters);
 
         let now = Timestamp::now();

@@ -1,0 +1,187 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use fluxgate_core::events::Event;
+use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, RestockId, Total};
+
+use super::{Absence, Catalog, Sale};
+use crate::publisher::{Outgoing, Publication, Publisher};
+use crate::stock::{Change, Number, Record, SaleView, Stock, StockError};
+
+/// How long a change that makes room waits for Kafka.
+const PUBLISH_WAIT: Duration = Duration::from_secs(8);
+/// How long a change that takes room does: it counts already.
+const NOTICE_WAIT: Duration = Duration::from_millis(500);
+
+/// Changes sales and orders after the fact: gives units back, adds units, ends a sale. Each counts
+/// once, whatever is retried; whoever repeats an unfinished one finishes it.
+pub struct Changes {
+    stock: Stock,
+    catalog: Arc<Catalog>,
+    publisher: Publisher,
+}
+
+/// Why a change was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// No store knows the order.
+    #[error("there is no such order")]
+    UnknownOrder,
+    /// There is no sale to change.
+    #[error(transparent)]
+    Absent(#[from] Absence),
+    /// The sale's opening is not on Kafka yet.
+    #[error("the sale is not open yet")]
+    NotOpen,
+    /// The sale is over.
+    #[error("the sale is over")]
+    Closed,
+    /// The sale would have more units than a sale may have.
+    #[error("a sale may have at most {} units", Total::MAX.get())]
+    TooMany,
+    /// The same key restocked the sale by another quantity.
+    #[error("this key was used before for another quantity")]
+    KeyReused,
+    /// Redis has lost acknowledged writes.
+    #[error("the sale's data in Redis is not complete")]
+    Lost,
+    /// Kafka has not acknowledged it. It stands: a repeat or the sweeper finishes it.
+    #[error("Kafka has not acknowledged it yet")]
+    NotPublished,
+    /// Redis gave no usable answer; the change may have been noted all the same.
+    #[error(transparent)]
+    Stock(#[from] StockError),
+}
+
+impl Changes {
+    /// Changes what is in `stock`, and announces it through `publisher`.
+    pub fn new(stock: Stock, catalog: Arc<Catalog>, publisher: Publisher) -> Self {
+        Self {
+            stock,
+            catalog,
+            publisher,
+        }
+    }
+
+    /// Cancels an order: its units can be sold again once this returns. `written` is the product of
+    /// its row, if it has one.
+    ///
+    /// # Errors
+    /// When it is not cancelled, or nobody can tell.
+    pub async fn cancel(
+        &self,
+        order_id: OrderId,
+        written: Option<&ProductId>,
+    ) -> Result<(ProductId, Record), ChangeError> {
+        let Some(kept) = self.stock.order(order_id).await? else {
+            let product = written.ok_or(ChangeError::UnknownOrder)?;
+            // Over and forgotten, or lost.
+            self.catalog.find(product).await?;
+            return Err(ChangeError::Lost);
+        };
+        let product = kept.product;
+        let sale = self.catalog.find(&product).await?;
+        let asked = self.stock.cancel(&sale.keys, order_id, sale.witness());
+        let (record, waiting) = noted(asked.await?, ChangeError::UnknownOrder)?;
+        let event = record.cancelled_event(order_id, &product);
+        if let Some((event, cancel)) = event.zip(record.cancel) {
+            sale.saw(cancel.number);
+            if waiting {
+                let event = Event::OrderCancelled(event);
+                self.make_room(&sale, event, cancel.number).await?;
+                tracing::info!(order.id = %order_id, "order cancelled");
+            }
+        }
+        Ok((product, record))
+    }
+
+    /// Adds units to a sale, once per key: they can be sold once this returns.
+    ///
+    /// # Errors
+    /// When they are not added, or nobody can tell.
+    pub async fn restock(
+        &self,
+        product: &ProductId,
+        units: Total,
+        key: &IdempotencyKey,
+    ) -> Result<SaleView, ChangeError> {
+        let sale = self.catalog.find(product).await?;
+        let id = RestockId::derive(product, key);
+        let asked = self.stock.restock(&sale.keys, id, units, sale.witness());
+        let (restock, waiting) = noted(asked.await?, ChangeError::Lost)?;
+        if restock.units != units {
+            return Err(ChangeError::KeyReused);
+        }
+        sale.saw(restock.number);
+        if waiting {
+            let event = Event::SaleRestocked(restock.event(id, product));
+            self.make_room(&sale, event, restock.number).await?;
+            tracing::info!(sale.product = %product, sale.units = units.get(), "sale restocked");
+        }
+        self.view(product).await
+    }
+
+    /// Ends a sale at once.
+    ///
+    /// # Errors
+    /// When it is not closed, or nobody can tell.
+    pub async fn close(&self, product: &ProductId) -> Result<SaleView, ChangeError> {
+        let sale = self.catalog.find(product).await?;
+        let asked = self.stock.close_sale(&sale.keys, sale.witness());
+        let (closing, waiting) = noted(asked.await?, ChangeError::Lost)?;
+        sale.saw(closing.number);
+        if waiting {
+            let event = Event::SaleClosed(closing.event(product));
+            // It counts already; unpublished, it waits in the outbox.
+            self.publish(&sale, event, closing.number, NOTICE_WAIT)
+                .await;
+            tracing::info!(sale.product = %product, "sale closed");
+        }
+        self.view(product).await
+    }
+
+    /// What makes room is on Kafka before it counts.
+    async fn make_room(
+        &self,
+        sale: &Arc<Sale>,
+        event: Event,
+        entry: Number,
+    ) -> Result<(), ChangeError> {
+        match self.publish(sale, event, entry, PUBLISH_WAIT).await {
+            Publication::Acknowledged => {
+                self.stock.clear_making_room(&sale.keys, entry).await?;
+                Ok(())
+            }
+            Publication::Waiting => Err(ChangeError::NotPublished),
+        }
+    }
+
+    async fn publish(
+        &self,
+        sale: &Arc<Sale>,
+        event: Event,
+        entry: Number,
+        wait: Duration,
+    ) -> Publication {
+        let sale = Arc::clone(sale);
+        let outgoing = Outgoing { event, entry, sale };
+        self.publisher.publish(outgoing, wait).await
+    }
+
+    async fn view(&self, product: &ProductId) -> Result<SaleView, ChangeError> {
+        self.stock.sale(product).await?.ok_or(ChangeError::Lost)
+    }
+}
+
+/// The change and whether it waits in the outbox; `unknown` is what it means that Redis knows
+/// nothing to change.
+fn noted<T>(change: Change<T>, unknown: ChangeError) -> Result<(T, bool), ChangeError> {
+    match change {
+        Change::Noted { change, waiting } => Ok((change, waiting)),
+        Change::Unknown => Err(unknown),
+        Change::NotOpen => Err(ChangeError::NotOpen),
+        Change::Closed => Err(ChangeError::Closed),
+        Change::TooMany => Err(ChangeError::TooMany),
+        Change::Lost => Err(ChangeError::Lost),
+    }
+}

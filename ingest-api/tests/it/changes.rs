@@ -1,0 +1,229 @@
+//! Units that come back, units that are added, and the end of a sale.
+
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+
+use crate::fixture::{App, TOKEN, World, read, unique, until};
+
+impl App {
+    async fn change(&self, path: &str, key: Option<&str>, body: Value) -> Response {
+        let mut post = self.request(Method::POST, path).bearer_auth(TOKEN);
+        if let Some(key) = key {
+            post = post.header("Idempotency-Key", key);
+        }
+        post.json(&body).send().await.unwrap()
+    }
+
+    async fn cancel(&self, id: &str) -> (u16, Value) {
+        let path = format!("/orders/{id}/cancel");
+        let answer = self.change(&path, None, json!({}));
+        let (status, body) = read(answer.await).await;
+        (status.as_u16(), body)
+    }
+
+    async fn restock(&self, product: &str, key: &str, units: u32) -> (u16, Value) {
+        let path = format!("/products/{product}/restock");
+        let answer = self.change(&path, Some(key), json!({"quantity": units}));
+        let (status, body) = read(answer.await).await;
+        (status.as_u16(), body)
+    }
+
+    async fn taken(&self, product: &str, user: &str, quantity: u32, key: &str) -> String {
+        let (status, order) = read(self.order(product, user, quantity, key).await).await;
+        assert_eq!(status, 202, "{order}");
+        order["orderId"].as_str().unwrap().to_owned()
+    }
+}
+
+fn code(answer: (u16, Value)) -> (u16, String) {
+    let code = answer.1["code"].as_str().unwrap_or_default();
+    (answer.0, code.to_owned())
+}
+
+#[tokio::test]
+async fn a_cancelled_order_gives_its_units_back_once() {
+    let app = App::start(&[]).await;
+    let product = unique("p");
+    let terms = json!({"quantity": 3, "perUserLimit": 2});
+    app.open(&product, &terms).await;
+    let id = app.taken(&product, "ada", 2, "a").await;
+    app.taken(&product, "bob", 1, "b").await;
+    assert_eq!(app.order(&product, "cid", 1, "c").await.status(), 409);
+
+    for _ in 0..3 {
+        let (status, order) = app.cancel(&id).await;
+        assert_eq!((status, &order["status"]), (200, &json!("cancelled")));
+        assert_eq!(order["quantity"], 2);
+        let (_, sale) = app.get(&format!("/products/{product}")).await;
+        assert_eq!((&sale["remaining"], &sale["total"]), (&json!(2), &json!(3)));
+    }
+    assert_eq!(
+        app.get(&format!("/orders/{id}")).await.1["status"],
+        "cancelled"
+    );
+    // The key keeps its order; its user may buy again.
+    let replay = app.order(&product, "ada", 2, "a").await;
+    assert_eq!(replay.headers()["Idempotency-Replayed"], "true");
+    assert_eq!(read(replay).await.1["status"], "cancelled");
+    app.taken(&product, "ada", 2, "again").await;
+    assert_eq!(app.order(&product, "cid", 1, "c").await.status(), 409);
+}
+
+#[tokio::test]
+async fn many_cancels_of_one_order_at_once_give_its_units_back_once() {
+    let world = World::new().await;
+    let (one, two) = (world.app(&[]).await, world.app(&[]).await);
+    let product = one.sale(5).await;
+    let id = one.taken(&product, "ada", 3, "a").await;
+    let cancels = (0..16).map(|n| if n % 2 == 0 { &one } else { &two }.cancel(&id));
+    for (status, order) in futures_util::future::join_all(cancels).await {
+        assert_eq!((status, &order["status"]), (200, &json!("cancelled")));
+    }
+    let (_, sale) = two.get(&format!("/products/{product}")).await;
+    assert_eq!(sale["remaining"], 5);
+}
+
+#[tokio::test]
+async fn a_restock_wakes_a_sold_out_sale_once_per_key() {
+    let app = App::start(&[]).await;
+    let product = app.sale(1).await;
+    app.taken(&product, "ada", 1, "a").await;
+    assert_eq!(app.order(&product, "bob", 1, "b").await.status(), 409);
+    for _ in 0..2 {
+        let (status, sale) = app.restock(&product, "r", 2).await;
+        assert_eq!(status, 200, "{sale}");
+        assert_eq!((&sale["remaining"], &sale["total"]), (&json!(2), &json!(3)));
+    }
+    let reused = code(app.restock(&product, "r", 3).await);
+    assert_eq!(reused, (422, "idempotency_key_reused".to_owned()));
+    app.taken(&product, "bob", 2, "b").await;
+    assert_eq!(app.restock(&product, "s", 1).await.1["remaining"], 1);
+
+    let too_many = code(app.restock(&product, "t", 1_000_000_000).await);
+    assert_eq!(too_many, (400, "invalid_request".to_owned()));
+    let unknown = code(app.restock("nobody-sells-this", "r", 1).await);
+    assert_eq!(unknown, (404, "unknown_product".to_owned()));
+    let path = format!("/products/{product}/restock");
+    let (status, problem) = read(app.change(&path, None, json!({"quantity": 1})).await).await;
+    let missing = (status.as_u16(), problem["code"].as_str().unwrap());
+    assert_eq!(missing, (400, "missing_idempotency_key"));
+}
+
+#[tokio::test]
+async fn a_closed_sale_takes_nothing_more_and_still_replays_and_cancels() {
+    let app = App::start(&[]).await;
+    let product = app.sale(5).await;
+    let id = app.taken(&product, "ada", 2, "a").await;
+    let path = format!("/products/{product}/close");
+    for _ in 0..2 {
+        let (status, sale) = read(app.change(&path, None, json!({})).await).await;
+        assert_eq!((status.as_u16(), &sale["status"]), (200, &json!("closed")));
+    }
+    let closed = (409, "sale_closed".to_owned());
+    let (status, body) = read(app.order(&product, "bob", 1, "b").await).await;
+    assert_eq!(code((status.as_u16(), body)), closed);
+    assert_eq!(code(app.restock(&product, "r", 1).await), closed);
+    assert_eq!(app.order(&product, "ada", 2, "a").await.status(), 202);
+    assert_eq!(app.cancel(&id).await.0, 200);
+    let (_, sale) = app.get(&format!("/products/{product}")).await;
+    assert_eq!(
+        (&sale["status"], &sale["remaining"]),
+        (&json!("closed"), &json!(5))
+    );
+    let (status, _) = app.open(&product, &json!({"quantity": 5})).await;
+    assert_eq!(status, 200, "the terms it was opened on are the same");
+}
+
+#[tokio::test]
+async fn changes_need_the_token_and_something_to_change() {
+    let app = App::start(&[]).await;
+    let product = app.sale(1).await;
+    let id = app.taken(&product, "ada", 1, "a").await;
+    for path in [
+        format!("/orders/{id}/cancel"),
+        format!("/products/{product}/restock"),
+        format!("/products/{product}/close"),
+    ] {
+        let post = app
+            .request(Method::POST, &path)
+            .json(&json!({"quantity": 1}));
+        assert_eq!(post.send().await.unwrap().status(), 401, "{path}");
+        let get = app.request(Method::GET, &path).send().await.unwrap();
+        assert_eq!(get.status(), 405, "{path}");
+    }
+    let unknown = "01a1fb67-1800-897f-98f2-381895f55db8";
+    for id in ["x", unknown] {
+        let answer = code(app.cancel(id).await);
+        assert_eq!(answer, (404, "unknown_order".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn what_postgresql_has_decided_stands() {
+    let world = World::new().await;
+    let app = world.app(&[]).await;
+    let product = app.sale(2).await;
+    let id = app.taken(&product, "ada", 1, "a").await;
+    let insert = format!(
+        "INSERT INTO orders (order_id, product_id, user_id, quantity, epoch, sequence, status, placed_at)
+         VALUES ('{id}', '{product}', 'ada', 1, 1, 1, 'rejected', now())"
+    );
+    world.sql.batch_execute(&insert).await.unwrap();
+    assert_eq!(
+        code(app.cancel(&id).await),
+        (409, "order_rejected".to_owned())
+    );
+
+    // Cancelled there, forgotten by Redis: the same answer as ever.
+    let cancelled = "UPDATE orders SET status = 'cancelled'";
+    world.sql.batch_execute(cancelled).await.unwrap();
+    world.empty_redis().await;
+    assert_eq!(app.cancel(&id).await.0, 200);
+    let lost = "UPDATE orders SET status = 'confirmed'";
+    world.sql.batch_execute(lost).await.unwrap();
+    assert_ne!(
+        app.cancel(&id).await.0,
+        200,
+        "Redis has lost the units' place"
+    );
+}
+
+#[tokio::test]
+async fn without_kafka_no_room_is_made_until_it_is_back() {
+    let world = World::new().await;
+    let (product, id) = {
+        let app = world.app(&[]).await;
+        let product = app.sale(2).await;
+        let id = app.taken(&product, "ada", 2, "a").await;
+        (product, id)
+    };
+    let app = world.app(&["--kafka-brokers", "127.0.0.1:1"]).await;
+    // The breaker first needs failures enough not to wait.
+    for n in 0..3 {
+        app.order(&product, "bob", 1, &format!("b{n}")).await;
+    }
+    let answers = [
+        code(app.cancel(&id).await),
+        code(app.restock(&product, "r", 4).await),
+    ];
+    for answer in answers {
+        assert_eq!(answer, (503, "unavailable".to_owned()));
+    }
+    let (_, sale) = app.get(&format!("/products/{product}")).await;
+    assert_eq!((&sale["remaining"], &sale["total"]), (&json!(0), &json!(2)));
+    assert_eq!(
+        app.get(&format!("/orders/{id}")).await.1["status"],
+        "accepted"
+    );
+
+    // The sweeper of a copy that has Kafka finishes both, with nobody asking.
+    let whole = world.app(&["--sweep-interval-ms", "50"]).await;
+    drop(app);
+    until("the room is made", async || {
+        let (_, sale) = whole.get(&format!("/products/{product}")).await;
+        (&sale["remaining"], &sale["total"]) == (&json!(6), &json!(6))
+    })
+    .await;
+    assert_eq!(whole.cancel(&id).await.0, 200);
+    assert_eq!(whole.restock(&product, "r", 4).await.1["remaining"], 6);
+}

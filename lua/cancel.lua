@@ -1,0 +1,40 @@
+-- Asks for the units of one order back, once. What makes room is on Kafka before it counts: this
+-- only marks the order and puts the cancel into the outbox; clear.lua gives the units back once the
+-- cancel's event is on Kafka.
+--
+-- KEYS  1 sale hash  2 orders hash  3 outbox stream
+-- ARGV  1 order id
+--       2 witness epoch     \ see reserve.lua
+--       3 witness sequence  /
+-- Returns one of
+--   {'marked', record, n}  the order is marked; n = 1 while its cancel still waits in the outbox
+--   {'unknown'}            this Redis has no such order
+--   {'lost'}               this Redis stands below the witness
+assert(#KEYS == 3 and #ARGV == 3, 'cancel.lua takes 3 keys and 3 arguments')
+local sale, orders, outbox = KEYS[1], KEYS[2], KEYS[3]
+local order_id, witness_epoch, witness_seq = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+
+local record = redis.call('HGET', orders, order_id)
+local numbers = redis.call('HMGET', sale, 'epoch', 'seq')
+local epoch, seq = tonumber(numbers[1]), tonumber(numbers[2])
+if not record or not epoch then
+  return { 'unknown' }
+end
+local marked = string.match(record, '/(%d+%-%d+)/')
+if marked then
+  return { 'marked', record, #redis.call('XRANGE', outbox, marked, marked) }
+end
+if epoch < witness_epoch or (epoch == witness_epoch and seq < witness_seq) then
+  return { 'lost' }
+end
+
+local time = redis.call('TIME')
+local now_ms = string.format('%d%03d', time[1], time[2] / 1000)
+local sequence = string.format('%d', seq + 1)
+local entry = numbers[1] .. '-' .. sequence
+local number, rest = string.match(record, '^(%S+) (.*)$')
+record = number .. '/' .. entry .. '/' .. now_ms .. ' ' .. rest
+redis.call('XADD', outbox, entry, 'cancel', order_id)
+redis.call('HSET', orders, order_id, record)
+redis.call('HSET', sale, 'seq', sequence)
+return { 'marked', record, 1 }

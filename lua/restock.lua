@@ -1,0 +1,54 @@
+-- Asks for more units in a sale, once per restock id. They count only after their event is on Kafka;
+-- see cancel.lua.
+--
+-- KEYS  1 sale hash  2 orders hash  3 outbox stream
+-- ARGV  1 restock id
+--       2 units
+--       3 witness epoch     \ see reserve.lua
+--       4 witness sequence  /
+--       5 most units a sale may have in all
+-- Returns one of
+--   {'noted', restock, n}  it is noted as 'epoch-seq at_ms units'; n = 1 while it waits in the outbox
+--   {'unknown'}            no such sale in this Redis
+--   {'not_open'}           its opening is not on Kafka yet
+--   {'closed'}
+--   {'too_many'}           the sale would have more than ARGV[5] units
+--   {'lost'}               this Redis stands below the witness
+assert(#KEYS == 3 and #ARGV == 5, 'restock.lua takes 3 keys and 5 arguments')
+local sale, orders, outbox = KEYS[1], KEYS[2], KEYS[3]
+local field, units = 'restock:' .. ARGV[1], ARGV[2]
+local witness_epoch, witness_seq, units_max = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+
+local noted = redis.call('HGET', orders, field)
+if noted then
+  local entry = string.match(noted, '^%S+')
+  return { 'noted', noted, #redis.call('XRANGE', outbox, entry, entry) }
+end
+local facts = redis.call('HMGET', sale, 'state', 'epoch', 'seq', 'total', 'closes_at')
+local state, epoch, seq = facts[1], tonumber(facts[2]), tonumber(facts[3])
+if not state then
+  return { 'unknown' }
+end
+if epoch < witness_epoch or (epoch == witness_epoch and seq < witness_seq) then
+  return { 'lost' }
+end
+local time = redis.call('TIME')
+local now_ms = string.format('%d%03d', time[1], time[2] / 1000)
+local closes_at = tonumber(facts[5])
+if state == 'closed' or (closes_at and tonumber(now_ms) >= closes_at) then
+  return { 'closed' }
+end
+if state == 'opening' then
+  return { 'not_open' }
+end
+if tonumber(facts[4]) + tonumber(units) > units_max then
+  return { 'too_many' }
+end
+
+local sequence = string.format('%d', seq + 1)
+local entry = facts[2] .. '-' .. sequence
+noted = entry .. ' ' .. now_ms .. ' ' .. units
+redis.call('XADD', outbox, entry, 'restock', ARGV[1])
+redis.call('HSET', orders, field, noted)
+redis.call('HSET', sale, 'seq', sequence)
+return { 'noted', noted, 1 }
