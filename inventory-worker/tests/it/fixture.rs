@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use fluxgate_core::events::{Event, OrderReserved, SaleOpened};
-use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, Tag, UserId};
-use inventory_worker::batch::{Batch, Record, Slice};
+use fluxgate_core::events::{
+    Event, OrderCancelled, OrderReserved, SaleClosed, SaleOpened, SaleRestocked,
+};
+use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, RestockId, Tag, UserId};
+use inventory_worker::batch::{Batch, Content, Record, Slice};
 use inventory_worker::config::DatabaseSettings;
 use inventory_worker::store::Store;
 use jiff::Timestamp;
@@ -99,6 +101,49 @@ pub fn order(offset: i64, product: &str, user: &str, quantity: i64, sequence: u3
             epoch: 1,
             sequence,
             placed_at: Timestamp::UNIX_EPOCH,
+        }),
+    )
+}
+
+pub fn cancel(offset: i64, ordered: &Record, sequence: u32) -> Record {
+    let Content::Event(Event::OrderReserved(order)) = &ordered.content else {
+        panic!("only an order can be cancelled");
+    };
+    record(
+        offset,
+        Event::OrderCancelled(OrderCancelled {
+            order: order.clone(),
+            cancel_epoch: 1,
+            cancel_sequence: sequence,
+            cancelled_at: Timestamp::UNIX_EPOCH,
+        }),
+    )
+}
+
+pub fn restock(offset: i64, product: &str, units: i64, sequence: u32) -> Record {
+    let product = ProductId::parse(product).unwrap();
+    let key = IdempotencyKey::parse(&sequence.to_string()).unwrap();
+    record(
+        offset,
+        Event::SaleRestocked(SaleRestocked {
+            restock_id: RestockId::derive(&product, &key),
+            product_id: product,
+            quantity: units.try_into().unwrap(),
+            epoch: 1,
+            sequence,
+            restocked_at: Timestamp::UNIX_EPOCH,
+        }),
+    )
+}
+
+pub fn close(offset: i64, product: &str, sequence: u32) -> Record {
+    record(
+        offset,
+        Event::SaleClosed(SaleClosed {
+            product_id: ProductId::parse(product).unwrap(),
+            epoch: 1,
+            sequence,
+            closed_at: Timestamp::from_second(1).unwrap(),
         }),
     )
 }

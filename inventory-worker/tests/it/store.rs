@@ -2,7 +2,7 @@ use fluxgate_core::events::Undecodable;
 use inventory_worker::batch::Record;
 use inventory_worker::store::WriteError;
 
-use crate::fixture::{Schema, TOPIC, batch, opening, order};
+use crate::fixture::{Schema, TOPIC, batch, cancel, close, opening, order, restock};
 
 const ORDERS: &str = "SELECT concat_ws(' ', product_id, user_id, sequence, status, reason)
                       FROM orders ORDER BY product_id, sequence, user_id";
@@ -49,6 +49,66 @@ async fn the_outcome_does_not_depend_on_how_the_log_was_batched() {
             schema.rows(LEDGER).await,
             ["a 3 3 3 3", "b 10 1 1 1", "late 5 1 1 2"]
         );
+    }
+}
+
+/// Every kind of change, some twice, one cancel before its order, one restock of nothing.
+fn changes() -> Vec<Record> {
+    let (first, late) = (order(1, "a", "u1", 2, 1), order(6, "a", "u3", 1, 4));
+    vec![
+        opening(0, "a", 3),
+        first.clone(),
+        order(2, "a", "u2", 2, 2),
+        cancel(3, &first, 3),
+        cancel(4, &first, 3),
+        cancel(5, &late, 5),
+        late,
+        order(7, "a", "u4", 3, 6),
+        restock(8, "a", 4, 7),
+        restock(9, "a", 4, 7),
+        order(10, "a", "u5", 3, 8),
+        close(11, "a", 9),
+        restock(12, "nowhere", 1, 1),
+    ]
+}
+
+#[tokio::test]
+async fn units_come_back_and_are_added_once_however_the_log_was_batched() {
+    for size in [1, 2, 4, 100] {
+        let schema = Schema::new().await;
+        schema.write_all(&changes(), size).await;
+        for from_the_beginning in [false, true] {
+            if from_the_beginning {
+                let reset = "UPDATE positions SET next_offset = 0; DELETE FROM dead_letters";
+                schema.sql.batch_execute(reset).await.unwrap();
+                schema.write_all(&changes(), size + 1).await;
+            }
+            assert_eq!(
+                schema.rows(ORDERS).await,
+                [
+                    "a u1 1 cancelled",
+                    "a u2 2 rejected oversold",
+                    "a u3 4 cancelled",
+                    "a u4 6 confirmed",
+                    "a u5 8 confirmed",
+                ],
+                "batches of {size}"
+            );
+            assert_eq!(schema.rows(LEDGER).await, ["a 7 6 5 9"]);
+            let changes =
+                "SELECT concat_ws(' ', kind, units, sequence) FROM sale_changes ORDER BY 1";
+            assert_eq!(schema.rows(changes).await, ["close 0 9", "restock 4 7"]);
+            let cancels = "SELECT cancel_number::text FROM orders WHERE cancel_number IS NOT NULL
+                           ORDER BY sequence";
+            assert_eq!(schema.rows(cancels).await, ["4294967299", "4294967301"]);
+            let closed = "SELECT closes_at::text FROM stock_ledger";
+            assert!(schema.rows(closed).await[0].starts_with("1970-01-01 00:00:01"));
+            let dead = "SELECT reason FROM dead_letters";
+            assert_eq!(
+                schema.rows(dead).await,
+                ["unknown_sale: the ledger has no such sale"]
+            );
+        }
     }
 }
 
