@@ -20,7 +20,7 @@ local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local product, total, opens_at, asked_opens_at, closes_at, user_limit, partition =
   ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 
-local known = redis.call('HMGET', sale, 'total', 'asked_opens_at', 'opens_at', 'closes_at', 'user_limit')
+local known = redis.call('HMGET', sale, 'opened_total', 'asked_opens_at', 'opens_at', 'closes_at', 'user_limit')
 if known[1] then
   local same_opening = known[2] == asked_opens_at or known[3] == asked_opens_at
   if known[1] == total and same_opening and known[4] == closes_at and known[5] == user_limit then
@@ -41,7 +41,8 @@ redis.call('XADD', outbox, '1-0', 'opens', product)
 redis.call('HSET', orders, '', product)
 redis.call('HSET', users, '', 0)
 redis.call('HSET', sale,
-  'state', 'opening', 'epoch', 1, 'seq', 0, 'total', total, 'remaining', total,
+  'state', 'opening', 'epoch', 1, 'seq', 0, 'opened_total', total, 'planned_total', total,
+  'total', total, 'remaining', total,
   'opens_at', opens_at, 'asked_opens_at', asked_opens_at, 'closes_at', closes_at,
   'user_limit', user_limit, 'partition', partition)
 return { 'claimed' }

@@ -24,7 +24,7 @@ if noted then
   local entry = string.match(noted, '^%S+')
   return { 'noted', noted, #redis.call('XRANGE', outbox, entry, entry) }
 end
-local facts = redis.call('HMGET', sale, 'state', 'epoch', 'seq', 'total', 'closes_at')
+local facts = redis.call('HMGET', sale, 'state', 'epoch', 'seq', 'planned_total', 'closes_at')
 local state, epoch, seq = facts[1], tonumber(facts[2]), tonumber(facts[3])
 if not state then
   return { 'unknown' }
@@ -50,5 +50,7 @@ local entry = facts[2] .. '-' .. sequence
 noted = entry .. ' ' .. now_ms .. ' ' .. units
 redis.call('XADD', outbox, entry, 'restock', ARGV[1])
 redis.call('HSET', orders, field, noted)
+-- What is planned, not only what counts already: together they must fit.
+redis.call('HINCRBY', sale, 'planned_total', units)
 redis.call('HSET', sale, 'seq', sequence)
 return { 'noted', noted, 1 }

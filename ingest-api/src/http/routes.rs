@@ -38,9 +38,7 @@ pub fn routes(
             .wrap(from_fn(observe))
             .service(resource("/orders", "POST").route(web::post().to(orders::place)))
             .service(resource("/orders/{id}", "GET").route(get_or_head().to(orders::find)))
-            .service(
-                resource("/orders/{id}/cancel", "POST").route(web::post().to(orders::cancel)),
-            )
+            .service(resource("/orders/{id}/cancel", "POST").route(web::post().to(orders::cancel)))
             .service(
                 resource("/products/{id}/restock", "POST").route(web::post().to(products::restock)),
             )
