@@ -115,6 +115,21 @@ impl Client {
         Ok(body.status)
     }
 
+    /// An admin's change: the status of the answer, and its JSON.
+    ///
+    /// # Errors
+    /// When there is no answer, or one that is not JSON.
+    pub async fn change(&self, path: &str, key: &str, body: &Value) -> Result<(u16, Value)> {
+        let request = self.http.post(format!("{}{path}", self.url)).json(body);
+        let request = request
+            .bearer_auth(ADMIN_TOKEN)
+            .header("Idempotency-Key", key);
+        let answer = request.send().await?;
+        let (status, text) = (answer.status().as_u16(), answer.text().await?);
+        let body = serde_json::from_str(&text).with_context(|| format!("{status} {text}"))?;
+        Ok((status, body))
+    }
+
     /// A request as clients of the original send it: the status of the answer, and its JSON or where
     /// it leads to.
     ///

@@ -2,11 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use fluxgate_core::events::{Event, OrderReserved, SaleOpened, Undecodable, headers};
+use fluxgate_core::events::{
+    Event, OrderCancelled, OrderReserved, SaleClosed, SaleOpened, SaleRestocked, Undecodable,
+    headers,
+};
 use fluxgate_core::ids::ProductId;
 
 const ORDER: &str = r#"{"orderId":"01a1fb67-1800-897f-98f2-381895f55db8","productId":"iphone-15","userId":"user-1","quantity":2,"epoch":1,"sequence":42,"placedAt":"2026-11-21T09:30:00.123Z"}"#;
 const SALE: &str = r#"{"productId":"iphone-15","total":100,"opensAt":"2026-11-21T09:30:00Z","closesAt":null,"perUserLimit":2,"epoch":1,"partition":7}"#;
+const CANCEL: &str = r#"{"orderId":"01a1fb67-1800-897f-98f2-381895f55db8","productId":"iphone-15","userId":"user-1","quantity":2,"epoch":1,"sequence":42,"placedAt":"2026-11-21T09:30:00.123Z","cancelEpoch":1,"cancelSequence":57,"cancelledAt":"2026-11-21T09:31:00Z"}"#;
+const RESTOCK: &str = r#"{"productId":"iphone-15","restockId":"cc23b2f7-5a66-8615-8bf1-fd3e7528df78","quantity":50,"epoch":1,"sequence":58,"restockedAt":"2026-11-21T09:32:00Z"}"#;
+const CLOSE: &str =
+    r#"{"productId":"iphone-15","epoch":1,"sequence":59,"closedAt":"2026-11-21T09:33:00Z"}"#;
 const KEY: Option<&[u8]> = Some(b"iphone-15");
 
 fn decode(ce_type: &str, value: &str) -> Result<Event, Undecodable> {
@@ -15,7 +22,13 @@ fn decode(ce_type: &str, value: &str) -> Result<Event, Undecodable> {
 
 #[test]
 fn events_have_frozen_json() {
-    for (ce_type, json) in [(OrderReserved::TYPE, ORDER), (SaleOpened::TYPE, SALE)] {
+    for (ce_type, json) in [
+        (OrderReserved::TYPE, ORDER),
+        (SaleOpened::TYPE, SALE),
+        (OrderCancelled::TYPE, CANCEL),
+        (SaleRestocked::TYPE, RESTOCK),
+        (SaleClosed::TYPE, CLOSE),
+    ] {
         let event = decode(ce_type, json).unwrap();
         assert_eq!(String::from_utf8(event.encode()).unwrap(), json);
         assert_eq!(event.product_id(), &ProductId::parse("iphone-15").unwrap());
@@ -38,6 +51,28 @@ fn headers_are_the_cloudevents_attributes() {
             "ce_type=fluxgate.order.reserved.v1",
             "ce_time=2026-11-21T09:30:00.123Z",
             "content-type=application/json",
+        ]
+    );
+}
+
+#[test]
+fn every_event_has_an_id_of_its_own() {
+    let id_of = |ce_type, json| {
+        let event = decode(ce_type, json).unwrap();
+        headers(&event)[1].1.clone().into_owned()
+    };
+    assert_eq!(
+        [
+            id_of(OrderCancelled::TYPE, CANCEL),
+            id_of(SaleRestocked::TYPE, RESTOCK),
+            id_of(SaleClosed::TYPE, CLOSE),
+            id_of(SaleOpened::TYPE, SALE),
+        ],
+        [
+            "01a1fb67-1800-897f-98f2-381895f55db8:cancelled",
+            "cc23b2f7-5a66-8615-8bf1-fd3e7528df78",
+            "iphone-15:closed",
+            "iphone-15:1",
         ]
     );
 }

@@ -72,6 +72,21 @@ impl Database {
         .transpose()
     }
 
+    /// The numbers that a product's orders, cancels and changes have, in order.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer.
+    pub async fn numbers(&self, product: &str) -> Result<Vec<i64>> {
+        let sql = "SELECT number FROM (
+                SELECT sequence AS number FROM orders WHERE product_id = $1
+                UNION ALL SELECT cancel_number & 4294967295 FROM orders
+                    WHERE product_id = $1 AND cancel_number IS NOT NULL
+                UNION ALL SELECT sequence FROM sale_changes WHERE product_id = $1
+            ) numbers ORDER BY number";
+        let rows = self.connect().await?.client.query(sql, &[&product]).await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
     /// The offset up to which each partition of `topic` has been written.
     ///
     /// # Errors
@@ -115,6 +130,7 @@ impl Database {
         let sql = "SELECT line FROM (
                 SELECT 'order ' || o::text AS line FROM orders o
                 UNION ALL SELECT 'ledger ' || l::text FROM stock_ledger l
+                UNION ALL SELECT 'change ' || c::text FROM sale_changes c
                 UNION ALL SELECT 'dead ' || d::text FROM dead_letters d
             ) lines ORDER BY line";
         let rows = self.connect().await?.client.query(sql, &[]).await?;
