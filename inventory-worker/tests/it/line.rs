@@ -101,6 +101,24 @@ impl Line {
         }
     }
 
+    /// Puts on partition 0 what no producer of ours would send.
+    pub async fn send_raw(&self, ce_type: Option<&[u8]>, key: Option<&[u8]>, value: Option<&[u8]>) {
+        let mut headers = OwnedHeaders::new();
+        if ce_type.is_some() {
+            let key = "ce_type";
+            headers = headers.insert(Header {
+                key,
+                value: ce_type,
+            });
+        }
+        let mut record = FutureRecord::<[u8], [u8]>::to(&self.topic)
+            .partition(0)
+            .headers(headers);
+        record.key = key;
+        record.payload = value;
+        self.producer.send(record, Timeout::Never).await.unwrap();
+    }
+
     pub async fn count(&self, what: &str) -> i64 {
         let query = format!("SELECT count(*) FROM {what}");
         self.schema.sql.query_one(&query, &[]).await.unwrap().get(0)

@@ -8,3 +8,4 @@ mod fixture;
 mod line;
 mod program;
 mod store;
+mod strangers;

@@ -1,0 +1,161 @@
+//! What may stand on the topic that no producer of ours sent.
+
+use fluxgate_core::events::{Event, OrderReserved};
+use inventory_worker::batch::{Content, Record};
+
+use crate::fixture::{opening, order, until};
+use crate::line::Line;
+
+const TYPE: &[u8] = OrderReserved::TYPE.as_bytes();
+
+/// Header, key, value, and how the reason begins.
+type Kind = (
+    Option<&'static [u8]>,
+    Option<&'static [u8]>,
+    Option<Vec<u8>>,
+    &'static str,
+);
+
+fn json_of(record: &Record) -> String {
+    let Content::Event(event @ Event::OrderReserved(_)) = &record.content else {
+        panic!("an order");
+    };
+    String::from_utf8(event.encode()).unwrap()
+}
+
+fn kinds() -> Vec<Kind> {
+    let good = json_of(&order(0, "a", "stranger", 2, 9));
+    let bytes = || Some(good.clone().into_bytes());
+    let with = |from: &str, to: &str| {
+        let changed = good.replace(from, to);
+        assert_ne!(changed, good, "{from}");
+        Some(changed.into_bytes())
+    };
+    let (ours, a): (Option<&[u8]>, Option<&[u8]>) = (Some(TYPE), Some(b"a"));
+    let value = |text: &str| Some(text.as_bytes().to_vec());
+    vec![
+        (None, a, bytes(), "missing_type"),
+        (Some(b"\xff\xfe"), a, bytes(), "missing_type"),
+        (Some(b""), a, bytes(), "unknown_type"),
+        (Some(b"com.example.other"), a, bytes(), "unknown_type"),
+        (
+            Some(b"fluxgate.order.reserved.v2"),
+            a,
+            bytes(),
+            "unknown_type",
+        ),
+        (ours, a, None, "missing_value"),
+        (ours, a, value(""), "malformed"),
+        (ours, a, value("garbage"), "malformed"),
+        (ours, a, Some(vec![0xff; 64]), "malformed"),
+        (ours, a, Some(vec![b'x'; 900_000]), "malformed"),
+        (ours, a, value(&good[..40]), "malformed"),
+        (ours, a, value("null"), "malformed"),
+        (ours, a, value("[]"), "malformed"),
+        (ours, a, value("\"order\""), "malformed"),
+        (ours, a, value("{}"), "malformed"),
+        (ours, a, with("\"userId\":\"stranger\",", ""), "malformed"),
+        (
+            ours,
+            a,
+            with("\"quantity\":2", "\"quantity\":\"2\""),
+            "malformed",
+        ),
+        (
+            ours,
+            a,
+            with("\"quantity\":2", "\"quantity\":1.5"),
+            "malformed",
+        ),
+        (
+            ours,
+            a,
+            with("\"quantity\":2", "\"quantity\":-2"),
+            "malformed",
+        ),
+        (
+            ours,
+            a,
+            with("\"quantity\":2", "\"quantity\":0"),
+            "malformed",
+        ),
+        (
+            ours,
+            a,
+            with("\"quantity\":2", "\"quantity\":1001"),
+            "malformed",
+        ),
+        (ours, a, with("stranger", "s\\u0000"), "malformed"),
+        (ours, a, with("stranger", &"s".repeat(10_000)), "malformed"),
+        (
+            ours,
+            a,
+            with("\"productId\":\"a\"", "\"productId\":\"{a}\""),
+            "malformed",
+        ),
+        (ours, a, with("\"epoch\":1", "\"epoch\":-1"), "malformed"),
+        (
+            ours,
+            a,
+            with("\"sequence\":9", "\"sequence\":4294967296"),
+            "malformed",
+        ),
+        (
+            ours,
+            a,
+            with("\"placedAt\":\"1970", "\"placedAt\":\"19-70"),
+            "malformed",
+        ),
+        (
+            ours,
+            a,
+            with("\"orderId\":\"", "\"orderId\":\"x"),
+            "malformed",
+        ),
+        (ours, None, bytes(), "foreign_key"),
+        (ours, Some(b"b"), bytes(), "foreign_key"),
+        (ours, Some(b"\xff"), bytes(), "foreign_key"),
+    ]
+}
+
+#[tokio::test]
+async fn each_kind_of_stranger_becomes_a_dead_letter_and_the_orders_around_it_are_written() {
+    let line = Line::new().await;
+    let worker = line.worker(&[]).await;
+    line.send(0, &[opening(0, "a", 1_000)]).await;
+    let kinds = kinds();
+    for (n, (ce_type, key, value, _)) in (1u32..).zip(&kinds) {
+        line.send(0, &[order(0, "a", &format!("u{n}"), 1, n)]).await;
+        line.send_raw(*ce_type, *key, value.as_deref()).await;
+    }
+    // Odd, but ours: a duplicate, a field from the future, an order of no known sale.
+    let twice = order(0, "a", "u1", 1, 1);
+    line.send(0, std::slice::from_ref(&twice)).await;
+    let newer = json_of(&order(0, "a", "newer", 1, 900));
+    let newer = newer.replace("{\"orderId\"", "{\"channel\":\"app\",\"orderId\"");
+    line.send_raw(Some(TYPE), Some(b"a"), Some(newer.as_bytes()))
+        .await;
+    line.send(0, &[order(0, "nowhere", "u", 1, 1)]).await;
+
+    let wanted = i64::try_from(kinds.len()).unwrap();
+    line.until_count("orders", wanted + 2).await;
+    let confirmed = "SELECT count(*)::text FROM orders WHERE status = 'confirmed'";
+    assert_eq!(
+        line.schema.rows(confirmed).await,
+        [(wanted + 1).to_string()]
+    );
+    let rejected = "SELECT reason FROM orders WHERE status = 'rejected'";
+    assert_eq!(line.schema.rows(rejected).await, ["unknown_sale"]);
+
+    let reasons = r#"SELECT reason FROM dead_letters ORDER BY "offset""#;
+    let reasons = line.schema.rows(reasons).await;
+    assert_eq!(reasons.len(), kinds.len());
+    for (reason, (_, _, _, expected)) in reasons.iter().zip(&kinds) {
+        assert!(reason.starts_with(expected), "{expected}: {reason}");
+    }
+    until("the duplicate is counted", async || {
+        worker.metric("orders_total{outcome=\"duplicate\"}").await == 1.0
+    })
+    .await;
+    worker.stop().await;
+}
