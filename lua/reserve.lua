@@ -111,8 +111,9 @@ end
 for n, id in ipairs(ids) do
   local record = records[n] or written[id]
   if record then
-    local entry = string.match(record, '^[%d-]+')
-    answers[n] = { 'known', record, #call('XRANGE', outbox, entry, entry) }
+    -- A damaged record has none; the caller will say so, of this order alone.
+    local entry = string.match(record, '^%d+%-%d+')
+    answers[n] = { 'known', record, entry and #call('XRANGE', outbox, entry, entry) or 0 }
   else
     answers[n] = refused or reserve(id, ARGV[3 * n + 3], ARGV[3 * n + 4])
   end

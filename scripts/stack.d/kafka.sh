@@ -69,7 +69,8 @@ kafka_format() {
   cluster_id=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_')
   cd "$STACK_DIR/kafka"
   rm -rf data
-  kafka_command kafka.tools.StorageTool format --standalone -t "${cluster_id%==}" -c "$(kafka_marker)"
+  # With "=", because one id in 64 begins with a hyphen.
+  kafka_command kafka.tools.StorageTool format --standalone --cluster-id="${cluster_id%==}" -c "$(kafka_marker)"
   "${command[@]}" </dev/null
   touch formatted
 }

@@ -110,7 +110,7 @@ impl Turnstile {
         match self.stock.reserve(&known, &asks).await {
             Ok(reservations) => {
                 for (answer, reservation) in answers.into_iter().zip(reservations) {
-                    answer.send(Ok(reservation)).ok();
+                    answer.send(reservation).ok();
                 }
             }
             Err(error) => {

@@ -84,7 +84,8 @@ pub struct KeptOrder {
 }
 
 impl Stock {
-    /// Takes units for orders of one sale, in this order, each order once; one answer for each.
+    /// Takes units for orders of one sale, in this order, each order once; one answer for each. An
+    /// answer of its own may be an error: a damaged record must not take the others with it.
     ///
     /// # Errors
     /// When Redis gave no usable answer; units may have been taken all the same.
@@ -92,7 +93,7 @@ impl Stock {
         &self,
         sale: &KnownSale<'_>,
         asks: &[Ask],
-    ) -> Result<Vec<Reservation>, StockError> {
+    ) -> Result<Vec<Result<Reservation, StockError>>, StockError> {
         let mut arguments: Vec<Value> = Vec::with_capacity(4 + 3 * asks.len());
         arguments.push(sale.opened_at.as_millisecond().into());
         arguments.push(i64::from(sale.witness.epoch).into());
@@ -109,7 +110,7 @@ impl Stock {
         if replies.len() != asks.len() {
             return Err(StockError::unexpected("an answer per order", replies));
         }
-        replies.into_iter().map(Reservation::from_reply).collect()
+        Ok(replies.into_iter().map(Reservation::from_reply).collect())
     }
 
     /// A sale as it stands; `None` where this Redis does not know it.

@@ -1,5 +1,6 @@
 //! What is answered when Redis has lost what it acknowledged.
 
+use futures_util::future::join_all;
 use reqwest::Response;
 use serde_json::json;
 
@@ -84,6 +85,26 @@ async fn a_redis_below_the_highest_number_it_gave_sells_nothing() {
         unavailable()
     );
     assert!(later.metric("redis_lost_writes_total").await >= 1.0);
+}
+
+#[tokio::test]
+async fn a_damaged_record_harms_nobody_else() {
+    let world = World::new().await;
+    let app = world.app(&[]).await;
+    let product = app.sale(40).await;
+    let (_, order) = read(app.order(&product, "ada", 1, "damaged").await).await;
+    let keys = world.keys("fg:*:orders:*").await;
+    let id = order["orderId"].as_str().unwrap();
+    world.redis::<()>("HSET", &[&keys[0], id, "nonsense"]).await;
+
+    let names: Vec<_> = (0..32).map(|n| format!("k{n}")).collect();
+    let crowd = names.iter().map(|key| app.order(&product, "bob", 1, key));
+    let damaged = (0..8).map(|_| app.order(&product, "ada", 1, "damaged"));
+    let (crowd, damaged) = tokio::join!(join_all(crowd), join_all(damaged));
+    assert!(crowd.iter().all(|answer| answer.status() == 202));
+    for answer in damaged {
+        assert_eq!(code(answer).await, unavailable());
+    }
 }
 
 #[tokio::test]

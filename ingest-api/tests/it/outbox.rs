@@ -60,7 +60,7 @@ async fn what_a_dead_copy_left_is_published_by_another() {
     };
     let reserved = stock.reserve(&sale, &[ask]).await.unwrap();
     assert!(
-        matches!(reserved[..], [Reservation::Reserved(_)]),
+        matches!(reserved[..], [Ok(Reservation::Reserved(_))]),
         "{reserved:?}"
     );
     until("the order is published", async || {

@@ -249,7 +249,7 @@ impl Real {
         let reservations = self.stock.reserve(&sale, &asks).await.unwrap();
         let told = reservations
             .into_iter()
-            .map(|reservation| match reservation {
+            .map(|reservation| match reservation.unwrap() {
                 Reservation::Reserved(record) => format!("reserved {}", record.number.sequence),
                 Reservation::Known { record, waiting } => {
                     format!("known {} {waiting}", record.number.sequence)
