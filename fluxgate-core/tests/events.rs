@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use fluxgate_core::events::{
-    Event, OrderCancelled, OrderReserved, SaleClosed, SaleOpened, SaleRestocked, Undecodable,
-    headers,
+    Event, OrderCancelled, OrderReserved, SaleClosed, SaleFenced, SaleOpened, SaleRestocked,
+    Undecodable, headers,
 };
 use fluxgate_core::ids::ProductId;
 
@@ -14,6 +14,7 @@ const CANCEL: &str = r#"{"orderId":"01a1fb67-1800-897f-98f2-381895f55db8","produ
 const RESTOCK: &str = r#"{"productId":"iphone-15","restockId":"cc23b2f7-5a66-8615-8bf1-fd3e7528df78","quantity":50,"epoch":1,"sequence":58,"restockedAt":"2026-11-21T09:32:00Z"}"#;
 const CLOSE: &str =
     r#"{"productId":"iphone-15","epoch":1,"sequence":59,"closedAt":"2026-11-21T09:33:00Z"}"#;
+const FENCE: &str = r#"{"productId":"iphone-15","epoch":2,"fencedAt":"2026-11-21T09:34:00Z"}"#;
 const KEY: Option<&[u8]> = Some(b"iphone-15");
 
 fn decode(ce_type: &str, value: &str) -> Result<Event, Undecodable> {
@@ -28,6 +29,7 @@ fn events_have_frozen_json() {
         (OrderCancelled::TYPE, CANCEL),
         (SaleRestocked::TYPE, RESTOCK),
         (SaleClosed::TYPE, CLOSE),
+        (SaleFenced::TYPE, FENCE),
     ] {
         let event = decode(ce_type, json).unwrap();
         assert_eq!(String::from_utf8(event.encode()).unwrap(), json);
@@ -66,12 +68,14 @@ fn every_event_has_an_id_of_its_own() {
             id_of(OrderCancelled::TYPE, CANCEL),
             id_of(SaleRestocked::TYPE, RESTOCK),
             id_of(SaleClosed::TYPE, CLOSE),
+            id_of(SaleFenced::TYPE, FENCE),
             id_of(SaleOpened::TYPE, SALE),
         ],
         [
             "01a1fb67-1800-897f-98f2-381895f55db8:cancelled",
             "cc23b2f7-5a66-8615-8bf1-fd3e7528df78",
             "iphone-15:closed",
+            "iphone-15:fenced:2",
             "iphone-15:1",
         ]
     );

@@ -10,7 +10,7 @@ const ROWS: [f64; 11] = [
 
 fluxgate_core::metrics! {
     "inventory_worker";
-    /// Orders written, by what became of them: confirmed, oversold, unknown_sale, cancelled, or duplicate (it, or the change, was there already).
+    /// Orders written, by what became of them: confirmed, oversold, unknown_sale, fenced, cancelled, or duplicate (it, or the change, was there already).
     orders_total: IntCounterVec ["outcome"],
     /// Restocks and closings written.
     sale_changes_total: IntCounter,

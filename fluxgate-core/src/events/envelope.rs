@@ -1,6 +1,8 @@
 use std::borrow::Cow;
 
-use super::{Event, OrderCancelled, OrderReserved, SaleClosed, SaleOpened, SaleRestocked};
+use super::{
+    Event, OrderCancelled, OrderReserved, SaleClosed, SaleFenced, SaleOpened, SaleRestocked,
+};
 
 /// The header that names a record's event type.
 pub const CE_TYPE: &str = "ce_type";
@@ -37,6 +39,11 @@ pub fn headers(event: &Event) -> [Header; 6] {
             SaleClosed::TYPE,
             format!("{}:closed", close.product_id),
             close.closed_at,
+        ),
+        Event::SaleFenced(fence) => (
+            SaleFenced::TYPE,
+            format!("{}:fenced:{}", fence.product_id, fence.epoch),
+            fence.fenced_at,
         ),
     };
     [

@@ -8,6 +8,7 @@ mod envelope;
 mod order_cancelled;
 mod order_reserved;
 mod sale_closed;
+mod sale_fenced;
 mod sale_opened;
 mod sale_restocked;
 
@@ -15,6 +16,7 @@ pub use envelope::{CE_TYPE, Header, headers};
 pub use order_cancelled::OrderCancelled;
 pub use order_reserved::OrderReserved;
 pub use sale_closed::SaleClosed;
+pub use sale_fenced::SaleFenced;
 pub use sale_opened::SaleOpened;
 pub use sale_restocked::SaleRestocked;
 
@@ -33,6 +35,8 @@ pub enum Event {
     SaleRestocked(SaleRestocked),
     /// A sale was ended by hand.
     SaleClosed(SaleClosed),
+    /// Nothing of the sale's earlier epochs is taken any more.
+    SaleFenced(SaleFenced),
 }
 
 /// Why a record is no event of ours. The text is the reason on its dead letter.
@@ -75,6 +79,7 @@ impl Event {
             OrderCancelled::TYPE => Self::OrderCancelled(from_json(value)?),
             SaleRestocked::TYPE => Self::SaleRestocked(from_json(value)?),
             SaleClosed::TYPE => Self::SaleClosed(from_json(value)?),
+            SaleFenced::TYPE => Self::SaleFenced(from_json(value)?),
             // A foreign type may be kilobytes long; its beginning is enough to recognise it.
             other => return Err(Undecodable::UnknownType(other.chars().take(100).collect())),
         };
@@ -93,6 +98,7 @@ impl Event {
             Self::OrderCancelled(event) => serde_json::to_vec(event),
             Self::SaleRestocked(event) => serde_json::to_vec(event),
             Self::SaleClosed(event) => serde_json::to_vec(event),
+            Self::SaleFenced(event) => serde_json::to_vec(event),
         }
         .expect("events are plain structs with text keys")
     }
@@ -103,7 +109,7 @@ impl Event {
     pub fn makes_room(&self) -> bool {
         match self {
             Self::SaleOpened(_) | Self::OrderCancelled(_) | Self::SaleRestocked(_) => true,
-            Self::OrderReserved(_) | Self::SaleClosed(_) => false,
+            Self::OrderReserved(_) | Self::SaleClosed(_) | Self::SaleFenced(_) => false,
         }
     }
 
@@ -115,6 +121,7 @@ impl Event {
             Self::OrderCancelled(event) => &event.order.product_id,
             Self::SaleRestocked(event) => &event.product_id,
             Self::SaleClosed(event) => &event.product_id,
+            Self::SaleFenced(event) => &event.product_id,
         }
     }
 }

@@ -68,6 +68,9 @@ impl<'a> Rows<'a> {
                 Content::Event(Event::SaleClosed(close)) => {
                     rows.change(record.offset, Step::Close(close));
                 }
+                Content::Event(Event::SaleFenced(fence)) => {
+                    rows.change(record.offset, Step::Fence(fence));
+                }
                 Content::Event(Event::SaleOpened(sale)) => {
                     let product = &sale.product_id;
                     let mut orders = rows.orders.iter();

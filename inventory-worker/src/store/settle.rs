@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use fluxgate_core::events::{OrderCancelled, OrderReserved, SaleClosed, SaleRestocked};
+use fluxgate_core::events::{OrderCancelled, OrderReserved, SaleClosed, SaleFenced, SaleRestocked};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -13,6 +13,8 @@ pub struct Room {
     pub total: i64,
     /// Units sold so far.
     pub sold: i64,
+    /// The first epoch that is taken; what comes of an earlier one comes too late.
+    pub fenced: u32,
     /// The offset of the opening, if it stands in this very batch.
     pub opened_at_offset: Option<i64>,
 }
@@ -25,6 +27,7 @@ pub enum Step<'a> {
     Cancel(&'a OrderCancelled),
     Restock(&'a SaleRestocked),
     Close(&'a SaleClosed),
+    Fence(&'a SaleFenced),
 }
 
 /// What becomes of an order.
@@ -71,8 +74,11 @@ pub struct Known {
 pub enum KnownOrder {
     /// It holds its units.
     Confirmed,
-    /// It holds none.
-    Rejected,
+    /// It holds none. Its key may have been taken again since, by a sale rebuilt without it.
+    Rejected {
+        /// The epoch it was of.
+        epoch: u32,
+    },
     /// It holds none any more.
     Cancelled,
 }
@@ -90,9 +96,11 @@ pub struct Count {
     pub highest: i64,
     /// When the sale was ended by hand.
     pub closed_at: Option<Timestamp>,
+    /// The first epoch that is taken from now on; 0 where that does not change.
+    pub fenced: u32,
 }
 
-/// A row to be written for an order.
+/// A row to be written for an order, in place of the one that says it was rejected, if there is.
 #[derive(Debug, Clone, Copy)]
 pub struct NewOrder<'a> {
     /// The order.
@@ -129,9 +137,21 @@ pub struct Settlement<'a> {
     pub counts: HashMap<String, Count>,
     /// Records whose order or change was there already.
     pub duplicates: u64,
-    /// Offsets of changes of sales that the ledger does not know, with their product.
-    pub orphans: Vec<(i64, &'a str)>,
+    /// Changes that are not made.
+    pub refused: Vec<RefusedChange<'a>>,
 }
+
+/// A change that is not made, but becomes a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct RefusedChange<'a> {
+    pub offset: i64,
+    pub product: &'a str,
+    pub reason: &'static str,
+}
+
+const UNKNOWN_SALE: &str = "unknown_sale: the ledger has no such sale";
+const FENCED: &str = "fenced: it is of an epoch before the sale was rebuilt";
 
 /// Takes each step in offset order. Steps of one product share a partition, so that is the order
 /// in which the room they use was made.
@@ -152,6 +172,7 @@ pub fn settle<'a>(
             Step::Cancel(cancel) => settling.cancel(offset, cancel),
             Step::Restock(restock) => settling.restock(offset, restock),
             Step::Close(close) => settling.close(offset, close),
+            Step::Fence(fence) => settling.fence(offset, fence),
         }
     }
     settling.done
@@ -167,14 +188,18 @@ struct Settling<'a, 'k> {
 
 impl<'a> Settling<'a, '_> {
     fn order(&mut self, offset: i64, order: &'a OrderReserved) {
-        let id = order.order_id.as_uuid();
-        if self.known.orders.contains_key(&id) {
-            self.done.duplicates += 1;
-            return;
+        match self.known.orders.get(&order.order_id.as_uuid()) {
+            None => {}
+            Some(KnownOrder::Rejected { epoch }) if *epoch < order.epoch => {}
+            Some(_) => {
+                self.done.duplicates += 1;
+                return;
+            }
         }
         let units = i64::from(order.quantity);
         let outcome = match self.room(offset, order.product_id.as_str()) {
             None => Outcome::Rejected("unknown_sale"),
+            Some(room) if order.epoch < room.fenced => Outcome::Rejected("fenced"),
             Some(room) if room.sold + units > room.total => Outcome::Rejected("oversold"),
             Some(room) => {
                 room.sold += units;
@@ -188,15 +213,19 @@ impl<'a> Settling<'a, '_> {
         let order = &cancel.order;
         let (id, product) = (order.order_id.as_uuid(), order.product_id.as_str());
         let number = number(cancel.cancel_epoch, cancel.cancel_sequence);
-        let held = match self.known.orders.get(&id) {
+        let known = self.known.orders.get(&id).copied();
+        if known == Some(KnownOrder::Cancelled) {
+            self.done.duplicates += 1;
+            return;
+        }
+        if self.is_fenced(offset, product, cancel.cancel_epoch) {
+            return self.refuse(offset, product, FENCED);
+        }
+        let held = match known {
             // Read before its order: the order will be the duplicate.
             None => return self.write(offset, order, Outcome::Cancelled, Some(number)),
-            Some(KnownOrder::Cancelled) => {
-                self.done.duplicates += 1;
-                return;
-            }
             Some(KnownOrder::Confirmed) => i64::from(order.quantity),
-            Some(KnownOrder::Rejected) => 0,
+            Some(KnownOrder::Rejected { .. } | KnownOrder::Cancelled) => 0,
         };
         self.known.orders.insert(id, KnownOrder::Cancelled);
         if let Some(&at) = self.written.get(&id) {
@@ -245,18 +274,49 @@ impl<'a> Settling<'a, '_> {
         }
     }
 
+    fn fence(&mut self, offset: i64, fence: &'a SaleFenced) {
+        let product = fence.product_id.as_str();
+        let Some(room) = self.room(offset, product) else {
+            return self.refuse(offset, product, UNKNOWN_SALE);
+        };
+        if fence.epoch <= room.fenced {
+            self.done.duplicates += 1;
+            return;
+        }
+        room.fenced = fence.epoch;
+        self.count(product, number(fence.epoch, 0)).fenced = fence.epoch;
+    }
+
+    fn is_fenced(&mut self, offset: i64, product: &str, epoch: u32) -> bool {
+        let room = self.room(offset, product);
+        room.is_some_and(|room| epoch < room.fenced)
+    }
+
+    fn refuse(&mut self, offset: i64, product: &'a str, reason: &'static str) {
+        self.done.refused.push(RefusedChange {
+            offset,
+            product,
+            reason,
+        });
+    }
+
     /// Notes a change of a sale; what it changes, if it is new.
     fn change(&mut self, offset: i64, change: NewChange<'a>) -> Option<(&mut Room, &mut Count)> {
         let product = change.product;
         if self.room(offset, product).is_none() {
-            self.done.orphans.push((offset, product));
+            self.refuse(offset, product, UNKNOWN_SALE);
             return None;
         }
         let id = (product.to_owned(), change.id.clone());
-        if !self.known.changes.insert(id) {
+        if self.known.changes.contains(&id) {
             self.done.duplicates += 1;
             return None;
         }
+        if self.is_fenced(offset, product, change.epoch) {
+            self.refuse(offset, product, FENCED);
+            return None;
+        }
+        self.known.changes.insert(id);
         self.count(product, number(change.epoch, change.sequence));
         self.done.changes.push(change);
         let count = self.done.counts.get_mut(product)?;
@@ -273,20 +333,26 @@ impl<'a> Settling<'a, '_> {
         let (id, product) = (order.order_id.as_uuid(), order.product_id.as_str());
         let known = match outcome {
             Outcome::Confirmed => KnownOrder::Confirmed,
-            Outcome::Rejected(_) => KnownOrder::Rejected,
+            Outcome::Rejected(_) => KnownOrder::Rejected { epoch: order.epoch },
             Outcome::Cancelled => KnownOrder::Cancelled,
         };
-        self.known.orders.insert(id, known);
-        self.written.insert(id, self.done.orders.len());
-        self.done.orders.push(NewOrder {
+        let is_first = self.known.orders.insert(id, known).is_none();
+        let row = NewOrder {
             order,
             outcome,
             cancel_number,
-        });
+        };
+        match self.written.get(&id) {
+            Some(&at) => self.done.orders[at] = row,
+            None => {
+                self.written.insert(id, self.done.orders.len());
+                self.done.orders.push(row);
+            }
+        }
         if self.room(offset, product).is_some() {
             let own = number(order.epoch, order.sequence);
             let count = self.count(product, own.max(cancel_number.unwrap_or_default()));
-            count.orders += 1;
+            count.orders += i64::from(is_first);
             if outcome == Outcome::Confirmed {
                 count.units += i64::from(order.quantity);
             }
@@ -366,6 +432,7 @@ mod tests {
             6 => (0u32..30).prop_map(|n| Event::OrderReserved(order(n))),
             2 => (0u32..30).prop_map(cancel),
             1 => (0u32..4).prop_map(restock),
+            1 => (1u32..3).prop_map(fence),
         ]
     }
 
@@ -375,6 +442,7 @@ mod tests {
             Event::OrderCancelled(cancel) => Step::Cancel(cancel),
             Event::SaleRestocked(restock) => Step::Restock(restock),
             Event::SaleClosed(close) => Step::Close(close),
+            Event::SaleFenced(fence) => Step::Fence(fence),
             Event::SaleOpened(_) => unreachable!("openings are no steps"),
         }
     }
@@ -383,6 +451,7 @@ mod tests {
         let room = Room {
             total,
             sold: 0,
+            fenced: 0,
             opened_at_offset: None,
         };
         HashMap::from([("p".to_owned(), room)])
@@ -449,6 +518,51 @@ mod tests {
         assert_eq!((done.duplicates, rooms["p"].sold), (1, 0));
     }
 
+    fn fence(epoch: u32) -> Event {
+        Event::SaleFenced(SaleFenced {
+            product_id: product(),
+            epoch,
+            fenced_at: Timestamp::UNIX_EPOCH,
+        })
+    }
+
+    #[test]
+    fn behind_a_fence_nothing_of_an_earlier_epoch_is_taken() {
+        let (early, late) = (order(1), order(2));
+        let (fence, cancel, restock) = (fence(2), cancel(1), restock(1));
+        let again = OrderReserved {
+            epoch: 2,
+            sequence: 1,
+            ..order(2)
+        };
+        let steps = [
+            (0, Step::Order(&early)),
+            (1, step(&fence)),
+            (2, Step::Order(&early)), // a duplicate, fence or not
+            (3, Step::Order(&late)),
+            (4, step(&cancel)),
+            (5, step(&restock)),
+            (6, Step::Order(&again)), // its key is taken again, in the rebuilt sale
+        ];
+        for size in 1..=steps.len() {
+            let (mut rooms, mut known) = (room(10), Known::default());
+            let (mut rows, mut refused, mut orders) = (HashMap::new(), Vec::new(), 0);
+            for batch in steps.chunks(size) {
+                let done = settle(batch, &mut known, &mut rooms);
+                for row in &done.orders {
+                    rows.insert(row.order.order_id.as_uuid(), (row.outcome, row.order.epoch));
+                }
+                refused.extend(done.refused.iter().map(|r| (r.offset, r.reason)));
+                orders += done.counts.get("p").map_or(0, |count| count.orders);
+            }
+            let row = |n| rows[&order(n).order_id.as_uuid()];
+            assert_eq!(row(1), (Outcome::Confirmed, 1), "batches of {size}");
+            assert_eq!(row(2), (Outcome::Confirmed, 2), "batches of {size}");
+            assert_eq!(refused, [(4, FENCED), (5, FENCED)]);
+            assert_eq!((orders, rooms["p"].sold, rooms["p"].fenced), (2, 5, 2));
+        }
+    }
+
     #[test]
     fn what_stands_before_the_opening_is_of_no_known_sale() {
         let (early, late, restock) = (order(1), order(2), restock(1));
@@ -460,7 +574,8 @@ mod tests {
             (6, Step::Order(&late)),
         ];
         let done = settle(&steps, &mut Known::default(), &mut rooms);
-        assert_eq!(done.orphans, [(3, "p")]);
+        let refused: Vec<_> = done.refused.iter().map(|r| (r.offset, r.reason)).collect();
+        assert_eq!(refused, [(3, UNKNOWN_SALE)]);
         assert_eq!(done.orders[0].outcome, Outcome::Rejected("unknown_sale"));
         assert_eq!(done.orders[1].outcome, Outcome::Confirmed);
         let orders = done.counts["p"].orders;

@@ -42,6 +42,7 @@ pub(super) async fn settle_each(
         confirmed: of(Outcome::Confirmed),
         oversold: of(Outcome::Rejected("oversold")),
         unknown_sale: of(Outcome::Rejected("unknown_sale")),
+        fenced: of(Outcome::Rejected("fenced")),
         cancelled: of(Outcome::Cancelled) + done.cancelled.len() as u64,
         changes: done.changes.len() as u64,
         duplicates: done.duplicates,
@@ -55,6 +56,7 @@ fn product_of<'a>(step: &Step<'a>) -> &'a str {
         Step::Cancel(cancel) => cancel.order.product_id.as_str(),
         Step::Restock(restock) => restock.product_id.as_str(),
         Step::Close(close) => close.product_id.as_str(),
+        Step::Fence(fence) => fence.product_id.as_str(),
     }
 }
 
@@ -80,6 +82,7 @@ async fn rooms(
         let room = Room {
             total: row.try_get(1)?,
             sold: row.try_get(2)?,
+            fenced: epoch(row.try_get(3)?),
             opened_at_offset: opening.map(|(offset, _)| *offset),
         };
         rooms.insert(product, room);
@@ -94,7 +97,7 @@ async fn known(transaction: &Transaction<'_>, rows: &Rows<'_>) -> Result<Known, 
         .filter_map(|(_, step)| match step {
             Step::Order(order) => Some(order.order_id.as_uuid()),
             Step::Cancel(cancel) => Some(cancel.order.order_id.as_uuid()),
-            Step::Restock(_) | Step::Close(_) => None,
+            Step::Restock(_) | Step::Close(_) | Step::Fence(_) => None,
         })
         .collect();
     let mut known = Known::default();
@@ -102,7 +105,9 @@ async fn known(transaction: &Transaction<'_>, rows: &Rows<'_>) -> Result<Known, 
         let status = match row.try_get::<_, &str>(1)? {
             "confirmed" => KnownOrder::Confirmed,
             "cancelled" => KnownOrder::Cancelled,
-            _ => KnownOrder::Rejected,
+            _ => KnownOrder::Rejected {
+                epoch: epoch(row.try_get(2)?),
+            },
         };
         known.orders.insert(row.try_get(0)?, status);
     }
@@ -118,6 +123,11 @@ async fn known(transaction: &Transaction<'_>, rows: &Rows<'_>) -> Result<Known, 
         }
     }
     Ok(known)
+}
+
+/// Epochs count rebuilds from 1 on.
+fn epoch(column: i32) -> u32 {
+    u32::try_from(column).unwrap_or_default()
 }
 
 async fn insert_orders(
@@ -202,16 +212,22 @@ async fn count(
     let orders: Vec<i64> = counts.values().map(|count| count.orders).collect();
     let highest: Vec<i64> = counts.values().map(|count| count.highest).collect();
     let closed: Vec<_> = counts.values().map(|count| count.closed_at).collect();
+    let fenced: Vec<_> = counts
+        .values()
+        .map(|count| i32::try_from(count.fenced).unwrap_or(i32::MAX))
+        .collect();
     transaction
         .execute(
             sql::COUNT_SETTLED,
-            &[&products, &units, &added, &orders, &highest, &closed],
+            &[
+                &products, &units, &added, &orders, &highest, &closed, &fenced,
+            ],
         )
         .await?;
     Ok(())
 }
 
-/// The batch's own dead letters, and changes of sales that nobody knows.
+/// The batch's own dead letters, and the changes that are not made.
 fn dead_letters<'a>(
     batch: &'a Batch,
     rows: &Rows<'a>,
@@ -220,15 +236,12 @@ fn dead_letters<'a>(
     let mut dead = rows.dead.clone();
     for (partition, record) in batch.records() {
         if let Content::Event(event) = &record.content
-            && done
-                .orphans
-                .contains(&(record.offset, event.product_id().as_str()))
+            && let Some(refused) = done.refused.iter().find(|refused| {
+                // Offsets are counted by partition, and a product stays on one.
+                (refused.offset, refused.product) == (record.offset, event.product_id().as_str())
+            })
         {
-            dead.push(
-                partition,
-                record,
-                "unknown_sale: the ledger has no such sale",
-            );
+            dead.push(partition, record, refused.reason);
         }
     }
     dead

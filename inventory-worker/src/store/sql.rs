@@ -37,16 +37,18 @@ pub const OPEN_SALES: &str = "
     RETURNING product_id";
 
 /// Confirms every order that is new and counts it in the ledger, in one statement. Returns how many
-/// were new, how many products they are of, and how many of those the ledger knows.
+/// were new, how many products they are of, and how many of those the ledger knows and takes their
+/// epochs of.
 pub const CONFIRM_ORDERS: &str = "
     WITH inserted AS (
         INSERT INTO orders (order_id, product_id, user_id, quantity, epoch, sequence, placed_at, status)
         SELECT *, 'confirmed' FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::int[],
                                           $6::bigint[], $7::timestamptz[])
         ON CONFLICT (order_id) DO NOTHING
-        RETURNING product_id, quantity, (epoch::bigint << 32) | sequence AS number
+        RETURNING product_id, quantity, epoch, (epoch::bigint << 32) | sequence AS number
     ), sums AS (
-        SELECT product_id, sum(quantity) AS units, count(*) AS orders, max(number) AS highest
+        SELECT product_id, sum(quantity) AS units, count(*) AS orders, max(number) AS highest,
+               min(epoch) AS earliest
         FROM inserted GROUP BY product_id
     ), counted AS (
         UPDATE stock_ledger l SET
@@ -54,16 +56,17 @@ pub const CONFIRM_ORDERS: &str = "
             written = l.written + s.orders,
             epoch = (greatest((l.epoch::bigint << 32) | l.last_sequence, s.highest) >> 32)::int,
             last_sequence = greatest((l.epoch::bigint << 32) | l.last_sequence, s.highest) & 4294967295
-        FROM sums s WHERE l.product_id = s.product_id
+        FROM sums s WHERE l.product_id = s.product_id AND l.fenced_epoch <= s.earliest
         RETURNING 1
     )
     SELECT (SELECT count(*) FROM inserted), (SELECT count(*) FROM sums), (SELECT count(*) FROM counted)";
 
 pub const LOCK_LEDGER: &str = "
-    SELECT product_id, total, sold FROM stock_ledger
+    SELECT product_id, total, sold, fenced_epoch FROM stock_ledger
     WHERE product_id = ANY($1) ORDER BY product_id FOR UPDATE";
 
-pub const KNOWN_ORDERS: &str = "SELECT order_id, status FROM orders WHERE order_id = ANY($1)";
+pub const KNOWN_ORDERS: &str =
+    "SELECT order_id, status, epoch FROM orders WHERE order_id = ANY($1)";
 
 pub const KNOWN_CHANGES: &str =
     "SELECT product_id, change_id FROM sale_changes WHERE product_id = ANY($1)";
@@ -78,22 +81,29 @@ pub const INSERT_CHANGES: &str = "
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::int[], $6::bigint[],
                          $7::timestamptz[])";
 
+/// A row that is there already is one that was rejected in an earlier epoch: only such an order is
+/// settled again.
 pub const INSERT_SETTLED: &str = "
     INSERT INTO orders (order_id, product_id, user_id, quantity, epoch, sequence, placed_at, status,
                         reason, cancel_number)
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::int[], $6::bigint[],
-                         $7::timestamptz[], $8::text[], $9::text[], $10::bigint[])";
+                         $7::timestamptz[], $8::text[], $9::text[], $10::bigint[])
+    ON CONFLICT (order_id) DO UPDATE SET
+        epoch = excluded.epoch, sequence = excluded.sequence, placed_at = excluded.placed_at,
+        status = excluded.status, reason = excluded.reason, cancel_number = excluded.cancel_number";
 
 pub const COUNT_SETTLED: &str = "
     UPDATE stock_ledger l SET
         sold = l.sold + s.units,
         total = l.total + s.added,
         closes_at = least(l.closes_at, s.closed_at),
+        fenced_epoch = greatest(l.fenced_epoch, s.fenced),
         written = l.written + s.orders,
         epoch = (greatest((l.epoch::bigint << 32) | l.last_sequence, s.highest) >> 32)::int,
         last_sequence = greatest((l.epoch::bigint << 32) | l.last_sequence, s.highest) & 4294967295
-    FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[])
-        AS s (product_id, units, added, orders, highest, closed_at)
+    FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[],
+                $7::int[])
+        AS s (product_id, units, added, orders, highest, closed_at, fenced)
     WHERE l.product_id = s.product_id";
 
 pub const INSERT_DEAD_LETTERS: &str = r#"

@@ -16,6 +16,8 @@ pub struct Written {
     pub oversold: u64,
     /// Orders rejected because the ledger has no such sale.
     pub unknown_sale: u64,
+    /// Orders rejected because they are of an epoch before their sale was rebuilt.
+    pub fenced: u64,
     /// Orders given back.
     pub cancelled: u64,
     /// Restocks and closings.
@@ -179,11 +181,15 @@ async fn confirm_orders(transaction: &Transaction<'_>, rows: &Rows<'_>) -> Resul
         .await?;
     let (inserted, products, counted): (i64, i64, i64) =
         (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    if products != counted {
-        // Some order is of a sale that the ledger does not know.
+    let inserted = inserted.unsigned_abs();
+    // Of a rebuilt sale, an order with a row may be one that was rejected before.
+    let mut rebuilt = rows.orders.iter().filter(|order| order.epoch > 1);
+    let known = rows.orders.len() as u64 > inserted;
+    if products != counted || (known && rebuilt.next().is_some()) {
+        // Some order is of a sale, or an epoch of it, that the ledger does not take.
         return Err(WriteError::DoesNotFit);
     }
-    Ok(inserted.unsigned_abs())
+    Ok(inserted)
 }
 
 pub(super) async fn bury(

@@ -153,6 +153,7 @@ impl Flusher {
         orders("confirmed").inc_by(written.confirmed);
         orders("oversold").inc_by(written.oversold);
         orders("unknown_sale").inc_by(written.unknown_sale);
+        orders("fenced").inc_by(written.fenced);
         orders("cancelled").inc_by(written.cancelled);
         orders("duplicate").inc_by(written.duplicates);
         self.metrics.sale_changes_total.inc_by(written.changes);
@@ -174,10 +175,11 @@ impl Flusher {
                 Content::Event(_) => {}
             }
         }
-        if written.oversold + written.unknown_sale > 0 {
+        if written.oversold + written.unknown_sale + written.fenced > 0 {
             tracing::error!(
                 orders.oversold = written.oversold,
                 orders.unknown_sale = written.unknown_sale,
+                orders.fenced = written.fenced,
                 "accepted orders were rejected: Redis has lost data"
             );
         }

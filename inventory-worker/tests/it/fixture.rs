@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use fluxgate_core::events::{
-    Event, OrderCancelled, OrderReserved, SaleClosed, SaleOpened, SaleRestocked,
+    Event, OrderCancelled, OrderReserved, SaleClosed, SaleFenced, SaleOpened, SaleRestocked,
 };
 use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, RestockId, Tag, UserId};
 use inventory_worker::batch::{Batch, Content, Record, Slice};
@@ -146,6 +146,26 @@ pub fn close(offset: i64, product: &str, sequence: u32) -> Record {
             closed_at: Timestamp::from_second(1).unwrap(),
         }),
     )
+}
+
+pub fn fence(offset: i64, product: &str, epoch: u32) -> Record {
+    record(
+        offset,
+        Event::SaleFenced(SaleFenced {
+            product_id: ProductId::parse(product).unwrap(),
+            epoch,
+            fenced_at: Timestamp::UNIX_EPOCH,
+        }),
+    )
+}
+
+/// The same order, as a rebuilt sale numbers it.
+pub fn again(ordered: Record, epoch: u32, sequence: u32) -> Record {
+    let Content::Event(Event::OrderReserved(mut order)) = ordered.content else {
+        panic!("only an order can be taken again");
+    };
+    (order.epoch, order.sequence) = (epoch, sequence);
+    record(ordered.offset, Event::OrderReserved(order))
 }
 
 /// Waits for what is bound to happen; panics when it does not.

@@ -2,10 +2,10 @@ use fluxgate_core::events::Undecodable;
 use inventory_worker::batch::Record;
 use inventory_worker::store::WriteError;
 
-use crate::fixture::{Schema, TOPIC, batch, cancel, close, opening, order, restock};
+use crate::fixture::{Schema, TOPIC, again, batch, cancel, close, fence, opening, order, restock};
 
 const ORDERS: &str = "SELECT concat_ws(' ', product_id, user_id, sequence, status, reason)
-                      FROM orders ORDER BY product_id, sequence, user_id";
+                      FROM orders ORDER BY product_id, epoch, sequence, user_id";
 const LEDGER: &str = "SELECT concat_ws(' ', product_id, total, sold, written, last_sequence)
                       FROM stock_ledger ORDER BY product_id";
 
@@ -107,6 +107,55 @@ async fn units_come_back_and_are_added_once_however_the_log_was_batched() {
             assert_eq!(
                 schema.rows(dead).await,
                 ["unknown_sale: the ledger has no such sale"]
+            );
+        }
+    }
+}
+
+/// A sale that is rebuilt after its first order: what its first life still sends comes too late.
+fn rebuilt() -> Vec<Record> {
+    let (first, late) = (order(1, "a", "u1", 1, 1), order(3, "a", "u2", 1, 2));
+    vec![
+        opening(0, "a", 3),
+        first.clone(),
+        fence(2, "a", 2),
+        late,
+        cancel(4, &first, 3),
+        again(order(5, "a", "u3", 1, 1), 2, 1),
+        // The buyer of the late one tries again, with the same key.
+        again(order(6, "a", "u2", 1, 2), 2, 2),
+        order(7, "a", "u2", 1, 2),
+        fence(8, "a", 2),
+    ]
+}
+
+#[tokio::test]
+async fn behind_a_fence_only_the_rebuilt_sale_sells_however_the_log_was_batched() {
+    for size in [1, 2, 3, 100] {
+        let schema = Schema::new().await;
+        schema.write_all(&rebuilt()[..4], size).await;
+        assert_eq!(
+            schema.rows(ORDERS).await,
+            ["a u1 1 confirmed", "a u2 2 rejected fenced"],
+            "batches of {size}"
+        );
+        schema.write_all(&rebuilt()[4..], size).await;
+        for from_the_beginning in [false, true] {
+            if from_the_beginning {
+                let reset = "UPDATE positions SET next_offset = 0; DELETE FROM dead_letters";
+                schema.sql.batch_execute(reset).await.unwrap();
+                schema.write_all(&rebuilt(), size + 1).await;
+            }
+            assert_eq!(
+                schema.rows(ORDERS).await,
+                ["a u1 1 confirmed", "a u3 1 confirmed", "a u2 2 confirmed"],
+                "batches of {size}"
+            );
+            assert_eq!(schema.rows(LEDGER).await, ["a 3 3 3 2"]);
+            let dead = "SELECT concat_ws(' ', \"offset\", reason) FROM dead_letters";
+            assert_eq!(
+                schema.rows(dead).await,
+                ["4 fenced: it is of an epoch before the sale was rebuilt"]
             );
         }
     }
