@@ -8,21 +8,28 @@
 --       3 witness sequence  /
 -- Returns one of
 --   {'marked', record, n}  the order is marked; n = 1 while its cancel still waits in the outbox
+--   {'rejected'}           it never got its units: the ledger said so before the sale was rebuilt
 --   {'unknown'}            this Redis has no such order
---   {'lost'}               this Redis stands below the witness
+--   {'lost'}               this Redis stands below the witness, or the sale is being rebuilt
 assert(#KEYS == 3 and #ARGV == 3, 'cancel.lua takes 3 keys and 3 arguments')
 local sale, orders, outbox = KEYS[1], KEYS[2], KEYS[3]
 local order_id, witness_epoch, witness_seq = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 
 local record = redis.call('HGET', orders, order_id)
-local numbers = redis.call('HMGET', sale, 'epoch', 'seq')
+local numbers = redis.call('HMGET', sale, 'epoch', 'seq', 'state')
 local epoch, seq = tonumber(numbers[1]), tonumber(numbers[2])
+if numbers[3] == 'rebuilding' then
+  return { 'lost' }
+end
 if not record or not epoch then
   return { 'unknown' }
 end
 local marked = string.match(record, '/(%d+%-%d+)/')
 if marked then
   return { 'marked', record, #redis.call('XRANGE', outbox, marked, marked) }
+end
+if string.find(record, '^%S+/rejected ') then
+  return { 'rejected' }
 end
 if epoch < witness_epoch or (epoch == witness_epoch and seq < witness_seq) then
   return { 'lost' }

@@ -17,6 +17,9 @@ local state, epoch, seq, closed = facts[1], tonumber(facts[2]), tonumber(facts[3
 if not state then
   return { 'unknown' }
 end
+if state == 'rebuilding' then
+  return { 'lost' }
+end
 if closed then
   local entry, at_ms = string.match(closed, '^(%S+) (%d+)$')
   return { 'ended', entry, at_ms, #redis.call('XRANGE', outbox, entry, entry) }

@@ -14,12 +14,16 @@
 --   {'claimed'}    the sale is new and ours to publish
 --   {'same'}       it exists with these facts (published or not)
 --   {'different'}  it exists with other facts
+--   {'rebuilding'} it exists, and is being rebuilt
 --   {'taken'}      another sale of the same tag opened in this millisecond: try the next one
 assert(#KEYS == 4 and #ARGV == 7, 'open_sale.lua takes 4 keys and 7 arguments')
 local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local product, total, opens_at, asked_opens_at, closes_at, user_limit, partition =
   ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 
+if redis.call('HGET', sale, 'state') == 'rebuilding' then
+  return { 'rebuilding' }
+end
 local known = redis.call('HMGET', sale, 'opened_total', 'asked_opens_at', 'opens_at', 'closes_at', 'user_limit')
 if known[1] then
   local same_opening = known[2] == asked_opens_at or known[3] == asked_opens_at

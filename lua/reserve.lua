@@ -17,7 +17,7 @@
 --   {'known', record, n}   the order exists; n = 1 while it still waits in the outbox
 --   {'unknown'}            no such sale in this Redis
 --   {'moved'}              the sale opened at another time than ARGV[1]
---   {'lost'}               this Redis stands below the witness
+--   {'lost'}               this Redis stands below the witness, or the sale is being rebuilt
 --   {'not_open', ms}       opens in that many ms; 0 = as soon as its opening is on Kafka
 --   {'closed'}
 --   {'user_limit'}
@@ -50,6 +50,9 @@ local now_ms
 local function refusal()
   if not state then
     return { 'unknown' }
+  end
+  if state == 'rebuilding' then
+    return { 'lost' }
   end
   if facts[5] ~= opened_at then
     return { 'moved' }

@@ -13,7 +13,7 @@
 --   {'not_open'}           its opening is not on Kafka yet
 --   {'closed'}
 --   {'too_many'}           the sale would have more than ARGV[5] units
---   {'lost'}               this Redis stands below the witness
+--   {'lost'}               this Redis stands below the witness, or the sale is being rebuilt
 assert(#KEYS == 3 and #ARGV == 5, 'restock.lua takes 3 keys and 5 arguments')
 local sale, orders, outbox = KEYS[1], KEYS[2], KEYS[3]
 local field, units = 'restock:' .. ARGV[1], ARGV[2]
@@ -28,6 +28,9 @@ local facts = redis.call('HMGET', sale, 'state', 'epoch', 'seq', 'planned_total'
 local state, epoch, seq = facts[1], tonumber(facts[2]), tonumber(facts[3])
 if not state then
   return { 'unknown' }
+end
+if state == 'rebuilding' then
+  return { 'lost' }
 end
 if epoch < witness_epoch or (epoch == witness_epoch and seq < witness_seq) then
   return { 'lost' }

@@ -8,9 +8,9 @@ assert(#KEYS == 4 and #ARGV == 1, 'retire.lua takes 4 keys and 1 argument')
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return 1
 end
-local facts = redis.call('HMGET', KEYS[1], 'closes_at', 'closed')
+local facts = redis.call('HMGET', KEYS[1], 'closes_at', 'closed', 'state')
 local closes_at = tonumber(facts[2] and string.match(facts[2], '%d+$') or facts[1])
-if not closes_at then
+if not closes_at or facts[3] == 'rebuilding' then
   return 0
 end
 local time = redis.call('TIME')

@@ -14,6 +14,8 @@ pub enum Program {
     IngestApi,
     /// Writes orders to PostgreSQL.
     InventoryWorker,
+    /// Compares the stores, and repairs what one of them has lost.
+    Reconciler,
 }
 
 impl Program {
@@ -22,6 +24,7 @@ impl Program {
         match self {
             Self::IngestApi => "ingest-api",
             Self::InventoryWorker => "inventory-worker",
+            Self::Reconciler => "reconciler",
         }
     }
 

@@ -210,6 +210,7 @@ impl DeskParts {
             self.publisher.on_this_thread(),
             self.statuses,
             self.publish_wait,
+            self.redis.on_redis_loss,
             self.metrics,
         )
     }

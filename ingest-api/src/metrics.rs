@@ -26,6 +26,8 @@ fluxgate_core::metrics! {
     redis_errors_total: IntCounterVec ["kind"],
     /// Orders refused because Redis stood below the highest number this copy had been answered: it lost acknowledged writes.
     redis_lost_writes_total: IntCounter,
+    /// Times this copy let a sale go on in a Redis that had lost acknowledged writes (ON_REDIS_LOSS=continue).
+    redis_loss_continued_total: IntCounter,
     /// Seconds from handing a message to the producer until Kafka acknowledged it.
     publish_seconds: Histogram (SECONDS),
     /// Messages handed to the producer, by how that ended: acknowledged, failed, refused (the producer's queue was full).

@@ -1,6 +1,9 @@
 //! Names of one's own on shared stores, so that tests do not meet.
 
 mod flow;
+mod reconciler;
+
+pub use reconciler::Report;
 
 use std::cell::Cell;
 use std::fs;
@@ -8,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 
@@ -18,6 +21,7 @@ use crate::process::{Process, Settings};
 use crate::program::Program;
 use crate::stack::Stack;
 use crate::truth::{Database, Gate, Log};
+use crate::until::until;
 
 /// Databases of a Redis as it comes, without number 0, which is not ours. They are taken in turn,
 /// so a sandbox finds its own emptied as long as not more than these live at once.
@@ -145,6 +149,33 @@ impl Sandbox {
         let mut worker = self.spawn(Program::InventoryWorker, self.settings())?;
         worker.ready().await?;
         Ok(worker)
+    }
+
+    /// Empties its topic of orders, as a Kafka does that was restored from nothing: made anew, with
+    /// as many partitions.
+    ///
+    /// # Errors
+    /// When Kafka does not do it.
+    pub async fn lose_the_log(&self) -> Result<()> {
+        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+            .set("bootstrap.servers", &self.stack.kafka_brokers)
+            .create()?;
+        let partitions = i32::try_from(self.log.ends().await?.len())?;
+        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
+        admin.delete_topics(&[self.log.topic()], &options).await?;
+        let topic = NewTopic::new(self.log.topic(), partitions, TopicReplication::Fixed(1));
+        until(
+            "the topic is made anew",
+            Duration::from_secs(20),
+            async || {
+                let made = admin.create_topics([&topic], &options).await?;
+                made.into_iter()
+                    .collect::<Result<Vec<_>, _>>()
+                    .map_err(|(topic, code)| anyhow::anyhow!("{topic}: {code}"))?;
+                Ok(())
+            },
+        )
+        .await
     }
 
     /// Takes its topics, schema and keys out of the stores. No test depends on that: it keeps a

@@ -6,7 +6,7 @@ mod redis;
 
 pub use kafka::Log;
 pub use postgres::Database;
-pub use redis::Gate;
+pub use redis::{Gate, Saved};
 
 use fluxgate_core::ids::OrderId;
 

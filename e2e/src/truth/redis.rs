@@ -13,6 +13,10 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct Gate(Client);
 
+/// The keys of one sale at one moment.
+#[derive(Debug, Clone)]
+pub struct Saved(Vec<(String, Value)>);
+
 impl Gate {
     /// Connects to the database that `url` names.
     ///
@@ -50,6 +54,42 @@ impl Gate {
             records: fields - 1,
             outbox,
         }))
+    }
+
+    /// All keys of a sale as they are now.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn save(&self, product: &ProductId) -> Result<Saved> {
+        let slot = format!("fg:{{{}}}", Tag::of(product));
+        let opens_at: String = self
+            .0
+            .hget(format!("{slot}:sale:{product}"), "opens_at")
+            .await?;
+        let mut saved = Vec::new();
+        for key in [
+            format!("{slot}:sale:{product}"),
+            format!("{slot}:orders:{opens_at}"),
+            format!("{slot}:outbox:{product}"),
+            format!("{slot}:users:{product}"),
+        ] {
+            saved.push((key.clone(), self.0.dump(key).await?));
+        }
+        Ok(Saved(saved))
+    }
+
+    /// Puts a sale back to what it was: for its readers, Redis has lost every write since.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn roll_back(&self, saved: &Saved) -> Result<()> {
+        for (key, value) in &saved.0 {
+            let restored = self
+                .0
+                .restore::<(), _>(key, 0, value.clone(), true, false, None, None);
+            restored.await?;
+        }
+        Ok(())
     }
 
     /// A number that no other caller on this Redis gets.

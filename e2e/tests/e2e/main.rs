@@ -8,6 +8,7 @@ mod crashes;
 mod dead_letters;
 mod fixture;
 mod outages;
+mod reconciler;
 mod replays;
 mod scaling;
 mod sell_out;

@@ -17,7 +17,7 @@ pub use ledger::LedgerSettings;
 pub use limits::LimitSettings;
 pub use outbox::OutboxSettings;
 pub use publisher::PublisherSettings;
-pub use redis::RedisSettings;
+pub use redis::{OnRedisLoss, RedisSettings};
 
 use clap::Parser;
 use fluxgate_core::settings::{HttpSettings, KafkaSettings, LogSettings, ShutdownSettings};

@@ -1,4 +1,4 @@
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 /// Where the gate is.
 #[derive(Debug, Clone, Args)]
@@ -15,6 +15,20 @@ pub struct RedisSettings {
     /// Connections of each HTTP thread, and as many for all else; commands are pipelined on each
     #[arg(long, env = "REDIS_CONNECTIONS", default_value = "1", value_parser = connections)]
     pub redis_connections: usize,
+
+    /// What a sale does whose Redis has lost acknowledged writes: stop until it is rebuilt, or
+    /// continue, so that the ledger rejects what is sold beyond the stock
+    #[arg(long, env = "ON_REDIS_LOSS", default_value = "stop")]
+    pub on_redis_loss: OnRedisLoss,
+}
+
+/// What a sale does whose Redis stands below the highest number that it gave out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnRedisLoss {
+    /// It sells nothing until `reconciler rebuild`.
+    Stop,
+    /// It goes on in a new epoch. The ledger is the wall: orders beyond the stock are rejected.
+    Continue,
 }
 
 fn connections(text: &str) -> Result<usize, String> {

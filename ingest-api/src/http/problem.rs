@@ -173,6 +173,7 @@ impl From<ChangeError> for Problem {
             ChangeError::UnknownOrder => Kind::UnknownOrder,
             ChangeError::NotOpen => Kind::SaleNotOpen,
             ChangeError::Closed => Kind::SaleClosed,
+            ChangeError::Rejected => Kind::OrderRejected,
             ChangeError::TooMany => Kind::InvalidRequest,
             ChangeError::KeyReused => Kind::KeyReused,
             ChangeError::Lost | ChangeError::NotPublished | ChangeError::Stock(_) => {

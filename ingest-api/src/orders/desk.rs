@@ -5,10 +5,11 @@ use fluxgate_core::events::Event;
 use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, Quantity, UserId};
 
 use super::{OrderStatus, Refusal, Statuses, Turnstile};
+use crate::config::OnRedisLoss;
 use crate::metrics::Metrics;
 use crate::publisher::{Outgoing, Publication, Publisher};
-use crate::sales::{Catalog, Sale};
-use crate::stock::{Ask, Record, Reservation};
+use crate::sales::{Absence, Catalog, Sale};
+use crate::stock::{Ask, GoneOn, Record, Reservation};
 
 /// What a buyer asks for.
 #[derive(Debug, Clone)]
@@ -39,10 +40,11 @@ pub struct Desk {
     statuses: Statuses,
     /// How long an answer waits for Kafka.
     publish_wait: Duration,
+    on_redis_loss: OnRedisLoss,
     metrics: Metrics,
 }
 
-/// A sale may be found anew once: when Redis disagrees with what this copy remembers of it.
+/// An order may try again once: when Redis disagrees with what this copy remembers of its sale.
 const LOOKUPS_MAX: usize = 2;
 
 impl Desk {
@@ -53,6 +55,7 @@ impl Desk {
         publisher: Publisher,
         statuses: Statuses,
         publish_wait: Duration,
+        on_redis_loss: OnRedisLoss,
         metrics: Metrics,
     ) -> Self {
         Self {
@@ -61,6 +64,7 @@ impl Desk {
             publisher,
             statuses,
             publish_wait,
+            on_redis_loss,
             metrics,
         }
     }
@@ -106,10 +110,31 @@ impl Desk {
                     self.catalog.forget(&order.product);
                     continue;
                 }
+                Reservation::Lost if self.goes_on(&sale).await? => continue,
                 refused => Err(self.refusal(&refused)),
             };
         }
-        Err(self.catalog.absence(&order.product).await.into())
+        match self.catalog.absence(&order.product).await {
+            // Redis has it by now, or never had it whole.
+            Absence::Unknown if self.catalog.find_in_redis(&order.product).await?.is_some() => {
+                Err(Refusal::Lost)
+            }
+            absence => Err(absence.into()),
+        }
+    }
+
+    /// Whether the sale sells although Redis has lost acknowledged writes.
+    async fn goes_on(&self, sale: &Sale) -> Result<bool, Refusal> {
+        if self.on_redis_loss == OnRedisLoss::Stop {
+            return Ok(false);
+        }
+        let gone_on = self.turnstile.go_on(sale).await?;
+        if gone_on == GoneOn::Began {
+            self.metrics.redis_loss_continued_total.inc();
+            tracing::error!(sale.product = %sale.facts.product,
+                "Redis has lost acknowledged writes; the sale goes on, and the ledger rejects what is too much");
+        }
+        Ok(gone_on != GoneOn::No)
     }
 
     /// Answers a retry with the order it repeats. If the order still waits in the outbox, this call
@@ -125,7 +150,9 @@ impl Desk {
         if record.quantity != order.quantity {
             return Err(Refusal::KeyReused);
         }
-        let status = if record.cancel.is_some() {
+        let status = if record.rejected {
+            OrderStatus::Rejected
+        } else if record.cancel.is_some() {
             // Whether its units have come back decides; rare enough for a look of its own.
             match self.statuses.find(order_id).await {
                 Ok(order) => order.status,

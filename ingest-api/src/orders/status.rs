@@ -181,7 +181,10 @@ impl Statuses {
                 "PostgreSQL holds a status that this build does not know");
             return Err(Silent);
         };
-        self.written.insert(order_id, status);
+        // A rejected order's key can be taken again, once its sale was rebuilt.
+        if status != OrderStatus::Rejected {
+            self.written.insert(order_id, status);
+        }
         Ok(Some((status, order)))
     }
 }

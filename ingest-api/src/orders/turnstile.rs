@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::metrics::Metrics;
 use crate::sales::Sale;
-use crate::stock::{Ask, KnownSale, Reservation, Stock, StockError};
+use crate::stock::{Ask, GoneOn, KnownSale, Reservation, Stock, StockError};
 
 /// Most orders in one call: Redis does nothing else meanwhile, for a third of a millisecond.
 const CALL_MAX: usize = 64;
@@ -58,6 +58,14 @@ impl Turnstile {
         let (answer, answered) = oneshot::channel();
         self.queue(sale, Waiting { ask, answer });
         answered.await.unwrap_or(Err(StockError::Abandoned))
+    }
+
+    /// Lets the sale go on in a Redis that has lost acknowledged writes.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn go_on(&self, sale: &Sale) -> Result<GoneOn, StockError> {
+        self.stock.go_on(&sale.keys, sale.witness()).await
     }
 
     fn queue(&self, sale: &Arc<Sale>, waiting: Waiting) {

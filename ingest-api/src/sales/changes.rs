@@ -27,6 +27,9 @@ pub enum ChangeError {
     /// No store knows the order.
     #[error("there is no such order")]
     UnknownOrder,
+    /// The order never got its units.
+    #[error("it holds no units that could be given back")]
+    Rejected,
     /// There is no sale to change.
     #[error(transparent)]
     Absent(#[from] Absence),
@@ -149,7 +152,15 @@ impl Changes {
     ) -> Result<(), ChangeError> {
         match self.publish(sale, event, entry, PUBLISH_WAIT).await {
             Publication::Acknowledged => {
-                self.stock.clear_making_room(&sale.keys, entry).await?;
+                if self.stock.clear_making_room(&sale.keys, entry).await? {
+                    return Ok(());
+                }
+                // Somebody else was faster; or a rebuild came between, behind whose fence this
+                // change is not taken. A repeat tells.
+                let view = self.view(&sale.facts.product).await?;
+                if view.number.epoch > entry.epoch {
+                    return Err(ChangeError::Lost);
+                }
                 Ok(())
             }
             Publication::Waiting => Err(ChangeError::NotPublished),
@@ -179,6 +190,7 @@ fn noted<T>(change: Change<T>, unknown: ChangeError) -> Result<(T, bool), Change
     match change {
         Change::Noted { change, waiting } => Ok((change, waiting)),
         Change::Unknown => Err(unknown),
+        Change::Rejected => Err(ChangeError::Rejected),
         Change::NotOpen => Err(ChangeError::NotOpen),
         Change::Closed => Err(ChangeError::Closed),
         Change::TooMany => Err(ChangeError::TooMany),

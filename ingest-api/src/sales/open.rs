@@ -68,8 +68,10 @@ impl Opener {
             Some(known) => known.facts.partition,
             None => self.partition_of_new(product).await?,
         };
-        if self.stock.claim(product, terms, partition).await? == Claim::Different {
-            return Err(OpenError::Exists);
+        match self.stock.claim(product, terms, partition).await? {
+            Claim::Claimed | Claim::Same => {}
+            Claim::Different => return Err(OpenError::Exists),
+            Claim::Rebuilding => return Err(OpenError::RebuildRequired),
         }
         let claimed = self.view(product).await?;
         if !claimed.opening {

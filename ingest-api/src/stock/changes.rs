@@ -19,6 +19,8 @@ pub enum Change<T> {
     },
     /// This Redis does not know its order or sale.
     Unknown,
+    /// The order never got its units.
+    Rejected,
     /// The sale's opening is not on Kafka yet.
     NotOpen,
     /// The sale is over.
@@ -80,6 +82,15 @@ impl std::str::FromStr for Restock {
 }
 
 impl Closing {
+    /// Reads `epoch-seq at_ms`.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let (number, at) = text.split_once(' ')?;
+        Some(Self {
+            number: number.parse().ok()?,
+            at: Timestamp::from_millisecond(at.parse().ok()?).ok()?,
+        })
+    }
+
     /// The event that tells everybody else.
     pub fn event(&self, product: &ProductId) -> SaleClosed {
         SaleClosed {
@@ -185,6 +196,7 @@ fn read<T>(
                 waiting: waiting > 0,
             }),
         "unknown" => Some(Change::Unknown),
+        "rejected" => Some(Change::Rejected),
         "not_open" => Some(Change::NotOpen),
         "closed" => Some(Change::Closed),
         "too_many" => Some(Change::TooMany),

@@ -10,10 +10,12 @@ mod keys;
 mod number;
 mod opening;
 mod outbox;
+mod rebuild;
 mod record;
 mod reservation;
 mod sale;
 mod scripts;
+mod snapshot;
 
 pub use changes::{Change, Closing, Restock};
 pub use error::StockError;
@@ -21,9 +23,11 @@ pub use keys::SaleKeys;
 pub use number::{NotANumber, Number};
 pub use opening::{Claim, Terms};
 pub use outbox::{Content, Page, Waiting};
+pub use rebuild::{FillError, Pair, Part, Stopped};
 pub use record::{Cancel, Record};
 pub use reservation::Reservation;
 pub use sale::{SaleFacts, SaleView};
+pub use snapshot::{Records, Snapshot, State};
 
 use std::sync::Arc;
 
@@ -83,6 +87,17 @@ pub struct KeptOrder {
     pub cancelled: bool,
 }
 
+/// Whether a sale goes on in a Redis that has lost acknowledged writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GoneOn {
+    /// From this call on, in a new epoch.
+    Began,
+    /// Somebody else has let it go on.
+    Already,
+    /// Too much is lost, or the sale is being rebuilt.
+    No,
+}
+
 impl Stock {
     /// Takes units for orders of one sale, in this order, each order once; one answer for each. An
     /// answer of its own may be an error: a damaged record must not take the others with it.
@@ -113,7 +128,29 @@ impl Stock {
         Ok(replies.into_iter().map(Reservation::from_reply).collect())
     }
 
-    /// A sale as it stands; `None` where this Redis does not know it.
+    /// Lets a sale go on in this Redis, which stood below `witness`: it has lost acknowledged writes.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn go_on(&self, keys: &SaleKeys, witness: Number) -> Result<GoneOn, StockError> {
+        let arguments = vec![
+            i64::from(witness.epoch).into(),
+            i64::from(witness.sequence).into(),
+        ];
+        let keys = vec![keys.sale.clone()];
+        let (verdict,): (String,) = self
+            .run("go_on", &self.scripts.go_on, keys, arguments)
+            .await?;
+        match verdict.as_str() {
+            "began" => Ok(GoneOn::Began),
+            "whole" => Ok(GoneOn::Already),
+            "lost" => Ok(GoneOn::No),
+            _ => Err(StockError::unexpected("a verdict of go_on.lua", verdict)),
+        }
+    }
+
+    /// A sale as it stands; `None` where this Redis does not know it, or only that it is being
+    /// rebuilt.
     ///
     /// # Errors
     /// When Redis gave no usable answer.

@@ -27,6 +27,8 @@ pub enum Claim {
     Same,
     /// It exists, with other terms.
     Different,
+    /// It exists, and is being rebuilt.
+    Rebuilding,
 }
 
 /// How many milliseconds later a sale may open than asked, because others with its tag hold them.
@@ -75,6 +77,7 @@ impl Stock {
                 "claimed" => return Ok(Claim::Claimed),
                 "same" => return Ok(Claim::Same),
                 "different" => return Ok(Claim::Different),
+                "rebuilding" => return Ok(Claim::Rebuilding),
                 "taken" => {}
                 _ => {
                     return Err(StockError::unexpected(

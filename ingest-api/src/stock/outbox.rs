@@ -92,6 +92,24 @@ impl Stock {
             .await
     }
 
+    /// Removes one entry after Kafka has acknowledged its event; where it makes room, makes the room.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer; it may have been done all the same.
+    pub async fn clear(
+        &self,
+        keys: &SaleKeys,
+        entry: Number,
+        makes_room: bool,
+    ) -> Result<(), StockError> {
+        if makes_room {
+            self.clear_making_room(keys, entry).await?;
+        } else {
+            self.clear_all(keys, vec![entry.to_string()]).await?;
+        }
+        Ok(())
+    }
+
     /// Removes an entry that makes room, after Kafka has acknowledged its event, and makes the
     /// room; true for the one call that did it.
     ///
@@ -174,7 +192,7 @@ impl Stock {
 }
 
 impl Waiting {
-    fn from_reply(reply: Value) -> Result<Self, StockError> {
+    pub(super) fn from_reply(reply: Value) -> Result<Self, StockError> {
         let text = |i: usize| match &reply {
             Value::Array(parts) => parts.get(i).and_then(|part| part.as_str()),
             _ => None,

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::str::FromStr;
 
 use fluxgate_core::events::{OrderCancelled, OrderReserved};
@@ -9,7 +10,8 @@ use super::{Number, StockError};
 /// What Redis keeps of an order: all that its events need beyond the ids of order and product.
 ///
 /// Text `epoch-seq placed_at_ms quantity user`, and once it was cancelled
-/// `epoch-seq/cancel epoch-seq/cancelled_at_ms placed_at_ms quantity user`. Short text instead of
+/// `epoch-seq/cancel epoch-seq/cancelled_at_ms placed_at_ms quantity user`. A rebuilt sale has
+/// `epoch-seq/rejected placed_at_ms quantity user` for an order that never got its units. Short text instead of
 /// the event's JSON: a million orders of one sale must fit into memory, and Lua should not build
 /// JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub struct Record {
     pub number: Number,
     /// How it was cancelled, if it was.
     pub cancel: Option<Cancel>,
+    /// Whether the ledger rejected it, so that it holds no units: known of rebuilt sales only.
+    pub rejected: bool,
     /// When the units were taken, by Redis's clock.
     pub placed_at: Timestamp,
     /// Units taken.
@@ -73,18 +77,37 @@ impl FromStr for Record {
             let mut parts = text.splitn(4, ' ');
             let mut next = || parts.next();
             let mut numbers = next()?.splitn(2, '/');
+            let number = numbers.next()?.parse().ok()?;
+            let (cancel, rejected) = match numbers.next() {
+                None => (None, false),
+                Some("rejected") => (None, true),
+                Some(cancel) => (Some(Cancel::read(cancel)?), false),
+            };
             Some(Self {
-                number: numbers.next()?.parse().ok()?,
-                cancel: match numbers.next() {
-                    Some(cancel) => Some(Cancel::read(cancel)?),
-                    None => None,
-                },
+                number,
+                cancel,
+                rejected,
                 placed_at: millisecond(next()?)?,
                 quantity: next()?.parse::<i64>().ok()?.try_into().ok()?,
                 user: next()?.parse().ok()?,
             })
         };
         read().ok_or_else(|| StockError::unexpected("an order record", text))
+    }
+}
+
+/// As Redis has it, for whoever rebuilds a sale.
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.number)?;
+        if let Some(cancel) = self.cancel {
+            write!(f, "/{}/{}", cancel.number, cancel.at.as_millisecond())?;
+        }
+        if self.rejected {
+            f.write_str("/rejected")?;
+        }
+        let placed_at = self.placed_at.as_millisecond();
+        write!(f, " {placed_at} {} {}", self.quantity.get(), self.user)
     }
 }
 
@@ -123,6 +146,17 @@ mod tests {
         assert_eq!(record.number.to_string(), "1-42");
         assert_eq!(cancel.number.to_string(), "2-7");
         assert_eq!(cancel.at.as_millisecond(), 1_795_219_200_999);
+    }
+
+    #[test]
+    fn what_was_read_is_written_the_same() {
+        for text in [
+            "1-42 1795219200123 2 J/rg  Müller ",
+            "1-42/2-7/1795219200999 1795219200123 2 u",
+            "1-42/rejected 1795219200123 2 u",
+        ] {
+            assert_eq!(text.parse::<Record>().unwrap().to_string(), text);
+        }
     }
 
     #[test]

@@ -54,7 +54,8 @@ impl SaleView {
         "partition",
     ];
 
-    /// Reads the reply of `HMGET sale FIELDS`; `None` where there is no such sale.
+    /// Reads the reply of `HMGET sale FIELDS`; `None` where there is no such sale, or none yet
+    /// again: a sale that is being rebuilt is as good as lost.
     pub(super) fn from_reply(
         product: &ProductId,
         tag: Tag,
@@ -75,7 +76,7 @@ impl SaleView {
         else {
             return Err(StockError::unexpected("nine fields of a sale", fields));
         };
-        let Some(state) = state.as_str() else {
+        let Some(state) = state.as_str().filter(|state| *state != "rebuilding") else {
             return Ok(None);
         };
         let read = || {

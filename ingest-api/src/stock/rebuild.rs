@@ -1,0 +1,142 @@
+//! Filling a Redis that has lost a sale. Only `reconciler` does this; what it may write, it decides.
+
+use fluxgate_core::ids::ProductId;
+use fred::interfaces::SetsInterface;
+use fred::types::Value;
+
+use super::{Number, SaleKeys, Stock, StockError, keys};
+
+/// Field and value pairs in one call: Lua takes some thousands of arguments, and Redis does
+/// nothing else meanwhile.
+const PAIRS_MAX: usize = 500;
+
+/// A field of a Redis hash and its value.
+pub type Pair = (String, String);
+
+/// A sale that was stopped and can be filled. Whoever stops it again takes it away from this one.
+pub struct Stopped<'a> {
+    stock: &'a Stock,
+    keys: &'a SaleKeys,
+    token: String,
+    /// The highest number that this Redis has given out; zero when it has lost the sale.
+    pub highest: Number,
+}
+
+/// What is restored beside the sale itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Order id to record, and what else stands in that hash.
+    Orders,
+    /// User to units held.
+    Users,
+}
+
+/// Why a sale was not filled.
+#[derive(Debug, thiserror::Error)]
+pub enum FillError {
+    /// Somebody else has stopped the sale since.
+    #[error("another rebuild has taken over")]
+    TakenOver,
+    /// Redis gave no usable answer.
+    #[error(transparent)]
+    Stock(#[from] StockError),
+}
+
+impl Stock {
+    /// Stops a sale: until it is reopened it sells nothing and takes no change.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer; the sale may be stopped all the same.
+    pub async fn stop<'a>(
+        &'a self,
+        product: &ProductId,
+        keys: &'a SaleKeys,
+        token: String,
+    ) -> Result<Stopped<'a>, StockError> {
+        // The index first, as in an opening: a sale that no sweeper knows of must not sell.
+        self.timed(
+            "index",
+            self.pool.sadd::<(), _, _>(keys::SALES, product.as_str()),
+        )
+        .await?;
+        let arguments = vec![token.as_str().into()];
+        let (epoch, sequence) = self
+            .run(
+                "stop",
+                &self.scripts.stop_sale,
+                vec![keys.sale.clone()],
+                arguments,
+            )
+            .await?;
+        Ok(Stopped {
+            stock: self,
+            keys,
+            token,
+            highest: Number { epoch, sequence },
+        })
+    }
+}
+
+impl Stopped<'_> {
+    /// Takes away whatever Redis had of the sale.
+    ///
+    /// # Errors
+    /// When it was not done, or nobody can tell.
+    pub async fn empty(&self, epoch: u32, product: &ProductId) -> Result<(), FillError> {
+        let arguments = vec![
+            "empty".into(),
+            i64::from(epoch).into(),
+            product.as_str().into(),
+        ];
+        self.restore(arguments).await
+    }
+
+    /// Adds to what the sale has. The same pairs again change nothing.
+    ///
+    /// # Errors
+    /// When not all were added, or nobody can tell.
+    pub async fn fill(&self, part: Part, pairs: &[Pair]) -> Result<(), FillError> {
+        let part = match part {
+            Part::Orders => "orders",
+            Part::Users => "users",
+        };
+        for some in pairs.chunks(PAIRS_MAX) {
+            let mut arguments: Vec<Value> = vec![part.into()];
+            arguments.extend(flat(some));
+            self.restore(arguments).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets the sale go on with these fields of its hash.
+    ///
+    /// # Errors
+    /// When it does not, or nobody can tell.
+    pub async fn reopen(self, fields: &[Pair]) -> Result<(), FillError> {
+        let mut arguments: Vec<Value> = vec![self.token.as_str().into()];
+        arguments.extend(flat(fields));
+        let keys = vec![self.keys.sale.clone()];
+        let script = &self.stock.scripts.reopen_sale;
+        done(self.stock.run("reopen", script, keys, arguments).await?)
+    }
+
+    async fn restore(&self, mut arguments: Vec<Value>) -> Result<(), FillError> {
+        arguments.insert(0, self.token.as_str().into());
+        let script = &self.stock.scripts.restore;
+        let keys = self.keys.all();
+        done(self.stock.run("restore", script, keys, arguments).await?)
+    }
+}
+
+fn flat(pairs: &[Pair]) -> impl Iterator<Item = Value> {
+    let both = pairs.iter().flat_map(|(field, value)| [field, value]);
+    both.map(|text| text.as_str().into())
+}
+
+fn done(reply: i64) -> Result<(), FillError> {
+    if reply == 1 {
+        Ok(())
+    } else {
+        Err(FillError::TakenOver)
+    }
+}

@@ -1,0 +1,159 @@
+//! A sale as an audit sees it.
+
+use std::collections::HashMap;
+
+use fluxgate_core::ids::{OrderId, RestockId};
+use fred::interfaces::HashesInterface;
+use fred::types::scan::Scanner;
+use fred::types::{Map, Value};
+use futures_util::TryStreamExt;
+
+use super::{Closing, Number, Record, Restock, SaleKeys, Stock, StockError, Waiting};
+
+/// A sale and its whole outbox at one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// How far the sale's data is.
+    pub state: State,
+    /// The highest number given out.
+    pub number: Number,
+    /// Units for sale in all.
+    pub total: i64,
+    /// Units not yet taken.
+    pub remaining: i64,
+    /// What waits in the outbox, oldest first.
+    pub entries: Vec<Waiting>,
+}
+
+/// How far a sale's data in Redis is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Claimed, not known to be on Kafka.
+    Opening,
+    /// It sells, or is over by its closing time.
+    Open,
+    /// Ended by hand.
+    Closed,
+    /// Stopped for a rebuild.
+    Rebuilding,
+}
+
+/// Everything that a sale's records say.
+#[derive(Debug, Default)]
+pub struct Records {
+    /// Orders, cancelled ones too.
+    pub orders: HashMap<OrderId, Record>,
+    /// Restocks.
+    pub restocks: HashMap<RestockId, Restock>,
+    /// How it was ended by hand, if it was.
+    pub closing: Option<Closing>,
+    /// Fields that are neither.
+    pub unreadable: u64,
+}
+
+impl State {
+    fn read(text: &str) -> Option<Self> {
+        match text {
+            "opening" => Some(Self::Opening),
+            "open" => Some(Self::Open),
+            "closed" => Some(Self::Closed),
+            "rebuilding" => Some(Self::Rebuilding),
+            _ => None,
+        }
+    }
+
+    /// As it stands in Redis.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Opening => "opening",
+            Self::Open => "open",
+            Self::Closed => "closed",
+            Self::Rebuilding => "rebuilding",
+        }
+    }
+}
+
+impl Stock {
+    /// A sale at this moment; `None` where this Redis does not have it.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn snapshot(&self, keys: &SaleKeys) -> Result<Option<Snapshot>, StockError> {
+        let keys = vec![keys.sale.clone(), keys.orders.clone(), keys.outbox.clone()];
+        let reply: Vec<Value> = self
+            .run("snapshot", &self.scripts.snapshot, keys, Vec::new())
+            .await?;
+        if reply.is_empty() {
+            return Ok(None);
+        }
+        let number = |i: usize| reply.get(i).and_then(Value::as_i64);
+        let read = || {
+            Some(Snapshot {
+                state: State::read(&reply.first()?.as_str()?)?,
+                number: Number {
+                    epoch: u32::try_from(number(1)?).ok()?,
+                    sequence: u32::try_from(number(2)?).ok()?,
+                },
+                total: number(3)?,
+                remaining: number(4)?,
+                entries: Vec::new(),
+            })
+        };
+        let Some(mut snapshot) = read() else {
+            return Err(StockError::unexpected("a snapshot of a sale", reply));
+        };
+        if let Some(Value::Array(entries)) = reply.into_iter().nth(5) {
+            let entries = entries.into_iter().map(Waiting::from_reply);
+            snapshot.entries = entries.collect::<Result<_, _>>()?;
+        }
+        Ok(Some(snapshot))
+    }
+
+    /// All records of a sale. Not of one moment: what changes meanwhile may or may not be seen.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn records(&self, keys: &SaleKeys) -> Result<Records, StockError> {
+        const PAGE: u32 = 1_000;
+        let mut records = Records::default();
+        let client = self.pool.next();
+        let pages = client.hscan(keys.orders.clone(), "*", Some(PAGE));
+        let mut pages = std::pin::pin!(pages);
+        while let Some(mut page) = pages.try_next().await? {
+            let fields = page.take_results().map(Map::inner).unwrap_or_default();
+            for (field, value) in fields {
+                let field = field.into_string().unwrap_or_default();
+                records.take(&field, &value.into_string().unwrap_or_default());
+            }
+            page.next();
+        }
+        let closed: Option<String> = client.hget(keys.sale.clone(), "closed").await?;
+        records.closing = closed.and_then(|text| Closing::read(&text));
+        Ok(records)
+    }
+}
+
+impl Records {
+    fn take(&mut self, field: &str, value: &str) {
+        if field.is_empty() {
+            return;
+        }
+        let read = match field.strip_prefix("restock:") {
+            Some(id) => id
+                .parse()
+                .ok()
+                .zip(value.parse().ok())
+                .map(|(id, restock)| {
+                    self.restocks.insert(id, restock);
+                }),
+            None => field
+                .parse()
+                .ok()
+                .zip(value.parse().ok())
+                .map(|(id, record)| {
+                    self.orders.insert(id, record);
+                }),
+        };
+        self.unreadable += u64::from(read.is_none());
+    }
+}

@@ -1,0 +1,134 @@
+//! Whether everything is where it should be, while the sales run.
+
+mod findings;
+mod table;
+
+pub use findings::{Findings, Verdict};
+pub use table::table;
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use fluxgate_core::ids::ProductId;
+use ingest_api::stock::{SaleKeys, Snapshot};
+use jiff::Timestamp;
+
+use crate::flow::keys;
+use crate::truth::LedgerRow;
+use crate::{Stores, Undecided};
+
+/// A sale in Redis, before the rest of its way is looked at.
+struct Begun {
+    product: ProductId,
+    keys: SaleKeys,
+    partition: i32,
+    snapshot: Option<Snapshot>,
+}
+
+/// Compares the stores about these sales, or about all that one of them knows.
+///
+/// # Errors
+/// When a store does not answer.
+pub async fn audit(
+    stores: &mut Stores,
+    products: &[ProductId],
+    patience: Duration,
+) -> Result<Vec<Findings>, Undecided> {
+    let mut findings = Vec::new();
+    let mut begun = Vec::new();
+    for (product, row) in sales(stores, products).await? {
+        match begin(stores, &product, row).await? {
+            Some(sale) => begun.push(sale),
+            // An index entry that outlived its sale is nobody's business.
+            None if products.is_empty() => {}
+            None => findings.push(Findings::unknown(product)),
+        }
+    }
+    let behind = behind(stores, &begun, patience).await?;
+    for sale in begun {
+        let written = stores.truth.written(&sale.product).await?;
+        let now = stores.stock.snapshot(&sale.keys).await?;
+        let mut found = match &sale.snapshot {
+            Some(snapshot) => Findings::compare(sale.product, snapshot, &written, now.as_ref()),
+            None => Findings::without_redis(sale.product, &written, Timestamp::now()),
+        };
+        if let Some(late) = behind.get(&sale.partition) {
+            found.doubt(late.to_string());
+        }
+        findings.push(found);
+    }
+    findings.sort_by(|a, b| a.product.as_str().cmp(b.product.as_str()));
+    Ok(findings)
+}
+
+/// The partitions that were not written up to their present end in time, with why.
+async fn behind(
+    stores: &Stores,
+    sales: &[Begun],
+    patience: Duration,
+) -> Result<HashMap<i32, Undecided>, Undecided> {
+    let partitions: BTreeSet<i32> = sales.iter().map(|sale| sale.partition).collect();
+    let mut ends = Vec::new();
+    for partition in partitions {
+        ends.push((partition, stores.log.end(partition).await?));
+    }
+    let began = Instant::now();
+    let mut behind = HashMap::new();
+    for (partition, end) in ends {
+        let left = patience.saturating_sub(began.elapsed());
+        match stores.until_written(partition, end, left).await {
+            Ok(()) => {}
+            Err(late @ Undecided::Behind { .. }) => drop(behind.insert(partition, late)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(behind)
+}
+
+/// The sales to look at, with their rows in the ledger.
+async fn sales(
+    stores: &Stores,
+    products: &[ProductId],
+) -> Result<Vec<(ProductId, Option<LedgerRow>)>, Undecided> {
+    let mut sales = Vec::new();
+    if !products.is_empty() {
+        for product in products {
+            sales.push((product.clone(), stores.truth.sale(product).await?));
+        }
+        return Ok(sales);
+    }
+    let mut known = BTreeSet::new();
+    for row in stores.truth.sales().await? {
+        known.insert(row.product.to_string());
+        sales.push((row.product.clone(), Some(row)));
+    }
+    let indexed = stores.stock.indexed().await?;
+    let only_indexed = indexed
+        .into_iter()
+        .filter(|id| !known.contains(id.as_str()));
+    sales.extend(only_indexed.map(|product| (product, None)));
+    Ok(sales)
+}
+
+/// Where the sale stands in Redis; `None` when no store knows it.
+async fn begin(
+    stores: &Stores,
+    product: &ProductId,
+    row: Option<LedgerRow>,
+) -> Result<Option<Begun>, Undecided> {
+    let (opens_at, partition) = match row {
+        Some(row) => (row.opens_at, row.partition),
+        None => match stores.stock.sale(product).await? {
+            Some(view) => (view.facts.opens_at, view.facts.partition),
+            None => return Ok(None),
+        },
+    };
+    let keys = keys(product, opens_at);
+    let snapshot = stores.stock.snapshot(&keys).await?;
+    Ok(Some(Begun {
+        product: product.clone(),
+        keys,
+        partition,
+        snapshot,
+    }))
+}

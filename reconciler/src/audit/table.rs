@@ -1,0 +1,74 @@
+use super::{Findings, Verdict};
+
+const COLUMNS: [&str; 11] = [
+    "product",
+    "state",
+    "total",
+    "remaining",
+    "outbox",
+    "sold",
+    "cancelled",
+    "rejected",
+    "dead",
+    "missing",
+    "verdict",
+];
+
+/// A line per sale, and below it what is wrong with it, if anything.
+pub fn table(findings: &[Findings]) -> String {
+    let cells: Vec<[String; 11]> = findings.iter().map(line).collect();
+    let mut widths = COLUMNS.map(str::len);
+    for line in &cells {
+        for (width, cell) in widths.iter_mut().zip(line) {
+            *width = (*width).max(cell.len());
+        }
+    }
+    let mut text = row(&COLUMNS.map(str::to_owned), &widths);
+    for (line, found) in cells.iter().zip(findings) {
+        text += &row(line, &widths);
+        for words in found.doubts.iter().chain(&found.objections) {
+            text += &format!("  {words}\n");
+        }
+        if found.lost_before > 0 {
+            text += &format!(
+                "  {} numbers were lost before it was rebuilt\n",
+                found.lost_before
+            );
+        }
+    }
+    text
+}
+
+fn line(found: &Findings) -> [String; 11] {
+    let verdict = match found.verdict() {
+        Verdict::Right => "right",
+        Verdict::Wrong => "WRONG",
+        Verdict::Undecided => "undecided",
+    };
+    [
+        found.product.to_string(),
+        found.state.to_owned(),
+        found.total.to_string(),
+        found.remaining.to_string(),
+        found.waiting.to_string(),
+        found.confirmed.to_string(),
+        found.cancelled.to_string(),
+        found.rejected.to_string(),
+        found.buried.to_string(),
+        found.missing.to_string(),
+        verdict.to_owned(),
+    ]
+}
+
+/// Texts to the left, numbers to the right.
+fn row(cells: &[String; 11], widths: &[usize; 11]) -> String {
+    let mut text = String::new();
+    for (i, (cell, width)) in cells.iter().zip(widths).enumerate() {
+        text += &match i {
+            0 | 1 => format!("{cell:<width$}  "),
+            10 => format!("{cell}\n"),
+            _ => format!("{cell:>width$}  "),
+        };
+    }
+    text
+}

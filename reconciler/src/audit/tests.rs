@@ -1,0 +1,252 @@
+//! Every way in which a sale can be wrong, each found; and what looks wrong but is only under way.
+
+use fluxgate_core::ids::{IdempotencyKey, Tag, UserId};
+use ingest_api::stock::Waiting;
+
+use super::*;
+use crate::truth::{Buried, Change, LedgerRow};
+
+fn product() -> ProductId {
+    ProductId::parse("p").unwrap()
+}
+
+fn number(sequence: u32) -> Number {
+    Number { epoch: 1, sequence }
+}
+
+fn id(sequence: u32) -> OrderId {
+    let user = UserId::parse("u").unwrap();
+    let key = IdempotencyKey::parse(&sequence.to_string()).unwrap();
+    OrderId::derive(&product(), Tag::of(&product()), 1, &user, &key)
+}
+
+fn order(sequence: u32, status: Status) -> Order {
+    Order {
+        id: id(sequence),
+        user: "u".to_owned(),
+        quantity: 2,
+        number: number(sequence),
+        status,
+        cancel: None,
+        placed_at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+/// Three orders of two units; the second was cancelled (4), and three units were added (5).
+struct Example {
+    then: Snapshot,
+    now: Number,
+    written: Written,
+}
+
+impl Example {
+    fn new() -> Self {
+        let mut cancelled = order(2, Status::Cancelled);
+        cancelled.cancel = Some(number(4));
+        let restock = Change {
+            id: "r".to_owned(),
+            kind: Kind::Restock,
+            units: 3,
+            number: number(5),
+            at: Timestamp::UNIX_EPOCH,
+        };
+        Self {
+            then: snapshot(number(5)),
+            now: number(5),
+            written: Written {
+                sale: Some(LedgerRow {
+                    product: product(),
+                    total: 13,
+                    sold: 4,
+                    opens_at: Timestamp::UNIX_EPOCH,
+                    closes_at: None,
+                    per_user_limit: None,
+                    highest: number(5),
+                    fenced_epoch: 0,
+                    partition: 0,
+                }),
+                orders: vec![
+                    order(1, Status::Confirmed),
+                    cancelled,
+                    order(3, Status::Confirmed),
+                ],
+                changes: vec![restock],
+                buried: Vec::new(),
+            },
+        }
+    }
+
+    fn findings(&self) -> Findings {
+        let now = snapshot(self.now);
+        Findings::compare(product(), &self.then, &self.written, Some(&now))
+    }
+
+    fn objections(&self) -> Vec<String> {
+        self.findings().objections
+    }
+
+    fn wait(&mut self, number: Number, content: Content) {
+        self.then.entries.push(Waiting { number, content });
+    }
+
+    fn sale(&mut self) -> &mut LedgerRow {
+        self.written.sale.as_mut().unwrap()
+    }
+}
+
+fn snapshot(number: Number) -> Snapshot {
+    Snapshot {
+        state: State::Open,
+        number,
+        total: 13,
+        remaining: 9,
+        entries: Vec::new(),
+    }
+}
+
+fn record(text: &str) -> Record {
+    text.parse().unwrap()
+}
+
+fn finds(objection: &str, spoil: impl FnOnce(&mut Example)) {
+    let mut example = Example::new();
+    spoil(&mut example);
+    let objections = example.objections();
+    let found = objections.iter().any(|it| it.starts_with(objection));
+    assert!(found, "{objection:?} is not in {objections:?}");
+    assert_eq!(example.findings().verdict(), Verdict::Wrong);
+}
+
+fn is_right(change: impl FnOnce(&mut Example)) {
+    let mut example = Example::new();
+    change(&mut example);
+    assert_eq!(example.findings().objections, [""; 0]);
+    assert_eq!(example.findings().verdict(), Verdict::Right);
+}
+
+#[test]
+fn a_sale_at_rest_is_right() {
+    is_right(|_| {});
+}
+
+#[test]
+fn what_came_after_the_snapshot_is_not_held_against_it() {
+    is_right(|e| {
+        e.now = number(8);
+        e.written.orders.push(order(6, Status::Confirmed));
+        e.written.orders[0].status = Status::Cancelled;
+        e.written.orders[0].cancel = Some(number(7));
+        let later = Change {
+            number: number(8),
+            id: "later".to_owned(),
+            ..e.written.changes[0].clone()
+        };
+        e.written.changes.push(later);
+        e.sale().total += 3;
+        e.sale().highest = number(8);
+    });
+}
+
+#[test]
+fn what_waits_in_the_outbox_is_not_missing_and_does_not_count_yet() {
+    is_right(|e| {
+        // The third order, the cancel and the restock have not left Redis.
+        e.written.orders.remove(2);
+        e.wait(number(3), Content::Order(id(3), record("1-3 5 2 u")));
+        e.written.orders[1].status = Status::Confirmed;
+        e.written.orders[1].cancel = None;
+        e.wait(number(4), Content::Cancel(id(2), record("1-2/1-4/9 5 2 u")));
+        let restock = "1-5 5 3".parse().unwrap();
+        let restock_id = "cc23b2f7-5a66-8615-8bf1-fd3e7528df78".parse().unwrap();
+        e.wait(number(5), Content::Restock(restock_id, restock));
+        e.written.changes.clear();
+        e.sale().total -= 3;
+        (e.then.total, e.then.remaining) = (10, 4);
+        e.sale().highest = number(2);
+    });
+}
+
+#[test]
+fn an_entry_that_is_written_and_not_cleared_yet_counts_once() {
+    is_right(|e| e.wait(number(3), Content::Order(id(3), record("1-3 5 2 u"))));
+}
+
+#[test]
+fn a_dead_letter_accounts_for_its_number() {
+    is_right(|e| {
+        e.written.orders.remove(1);
+        let letter = |sequence| Buried {
+            order: Some(id(2)),
+            number: number(sequence),
+        };
+        e.written.buried = vec![letter(2), letter(4)];
+    });
+}
+
+#[test]
+fn numbers_lost_before_a_rebuild_are_told_and_not_wrong() {
+    let mut example = Example::new();
+    example.written.orders.remove(1);
+    example.then.number = Number {
+        epoch: 2,
+        sequence: 0,
+    };
+    example.now = example.then.number;
+    let found = example.findings();
+    assert_eq!((found.lost_before, found.verdict()), (2, Verdict::Right));
+}
+
+#[test]
+fn a_sale_that_is_over_may_be_gone_from_redis() {
+    let mut written = Example::new().written;
+    let found =
+        |written: &Written| Findings::without_redis(product(), written, Timestamp::UNIX_EPOCH);
+    assert_eq!(found(&written).verdict(), Verdict::Wrong);
+    written.sale.as_mut().unwrap().closes_at = Some(Timestamp::UNIX_EPOCH);
+    assert_eq!(found(&written).verdict(), Verdict::Right);
+}
+
+#[test]
+fn a_sale_that_is_not_open_yet_is_undecided() {
+    let mut example = Example::new();
+    example.then.state = State::Opening;
+    example.written = Written::default();
+    assert_eq!(example.findings().verdict(), Verdict::Undecided);
+}
+
+#[test]
+fn each_wrong_is_found() {
+    finds("1 numbers are neither written", |e| {
+        e.then.number = number(6);
+        e.now = number(6);
+    });
+    finds("2 numbers stand for two things", |e| {
+        let again = [order(1, Status::Rejected), order(3, Status::Rejected)];
+        e.written.orders.extend(again);
+    });
+    finds("stranded: 2 units", |e| e.then.remaining -= 2);
+    finds("stranded: 2 units", |e| {
+        e.written.orders[0].status = Status::Rejected;
+        e.sale().sold = 2;
+    });
+    finds("2 units are sold and still offered", |e| {
+        e.then.remaining += 2
+    });
+    finds("Redis has 10 units in all, the ledger 13", |e| {
+        (e.then.total, e.then.remaining) = (10, 6);
+    });
+    finds("Redis stands at 1-4, PostgreSQL at 1-5", |e| {
+        (e.then.number, e.now) = (number(4), number(4));
+    });
+    finds("the ledger counts 6 units sold, its orders 4", |e| {
+        e.sale().sold = 6
+    });
+    finds("oversold: 4 units of 3", |e| e.sale().total = 3);
+    finds("PostgreSQL does not know the sale", |e| {
+        e.written.sale = None
+    });
+    finds("1 outbox entries whose records", |e| {
+        e.wait(number(3), Content::Unreadable)
+    });
+    finds("it is being rebuilt", |e| e.then.state = State::Rebuilding);
+}

@@ -1,0 +1,92 @@
+//! Compares what the stores say about each sale, and repairs what one of them has lost.
+//!
+//! ```text
+//! audit/      reads a sale with the flow, compares, prints a table            (writes nothing)
+//! republish   sends the events of records that PostgreSQL lacks               (Kafka lost its end)
+//! rebuild     stops a sale, fences its log, fills Redis from PostgreSQL       (Redis lost writes)
+//! flow        one sale, read in the order in which an order travels
+//! log         Kafka: where its partitions end, one more event
+//! truth/      PostgreSQL: sales, positions, rows
+//! ```
+//! Redis is read and written through `ingest_api::stock`, as the API does it.
+
+pub mod audit;
+pub mod config;
+pub mod flow;
+pub mod log;
+pub mod rebuild;
+pub mod republish;
+pub mod truth;
+
+use ingest_api::metrics::Metrics;
+use ingest_api::stock::{Stock, StockError};
+use prometheus::Registry;
+
+use config::Settings;
+use log::{Log, LogError};
+use truth::{Truth, TruthError};
+
+/// The three stores.
+pub struct Stores {
+    /// Redis.
+    pub stock: Stock,
+    /// Kafka.
+    pub log: Log,
+    /// PostgreSQL.
+    pub truth: Truth,
+}
+
+/// Why nobody can tell, or nothing more was done.
+#[derive(Debug, thiserror::Error)]
+pub enum Undecided {
+    /// Redis gave no usable answer.
+    #[error(transparent)]
+    Stock(#[from] StockError),
+    /// Kafka gave no usable answer.
+    #[error("kafka: {0}")]
+    Log(#[from] LogError),
+    /// PostgreSQL gave no usable answer.
+    #[error("postgresql: {0}")]
+    Truth(#[from] TruthError),
+    /// The workers have not written so far in time.
+    #[error(
+        "partition {partition} is written up to offset {position} and not up to {wanted}: no worker runs, or it is halted"
+    )]
+    Behind {
+        /// The partition.
+        partition: i32,
+        /// How far it is written.
+        position: i64,
+        /// How far it should be.
+        wanted: i64,
+    },
+    /// Kafka has lost what PostgreSQL has read.
+    #[error(
+        "partition {partition} is written up to offset {position}, but its log ends at {end}: Kafka has lost records; see --accept-shorter-log"
+    )]
+    Shorter {
+        /// The partition.
+        partition: i32,
+        /// How far it is written.
+        position: i64,
+        /// Where its log ends.
+        end: i64,
+    },
+}
+
+impl Stores {
+    /// Connects to all of them.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer. Redis and Kafka are asked when they are needed.
+    pub async fn connect(settings: &Settings) -> Result<Self, Undecided> {
+        let metrics = Metrics::register(&Registry::new());
+        let stock = Stock::connect(&settings.redis, metrics)
+            .unwrap_or_else(|error| fluxgate_core::settings::refuse("REDIS_URL", error.details()));
+        Ok(Self {
+            stock,
+            log: Log::new(&settings.kafka)?,
+            truth: Truth::connect(&settings.database_url, &settings.kafka.kafka_topic).await?,
+        })
+    }
+}

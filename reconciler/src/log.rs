@@ -1,0 +1,90 @@
+//! Kafka. All of `rdkafka` stays in this file.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fluxgate_core::events::{Event, headers};
+use fluxgate_core::settings::KafkaSettings;
+use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+
+/// How long the brokers may take for one answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why Kafka gave no usable answer.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// No answer, or a refusal.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    /// The call was abandoned.
+    #[error(transparent)]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// The topic that carries the sales.
+pub struct Log {
+    producer: Arc<FutureProducer>,
+    topic: String,
+}
+
+impl Log {
+    /// Sets up the connection; it is made when first needed.
+    ///
+    /// # Errors
+    /// When librdkafka refuses a setting.
+    pub fn new(settings: &KafkaSettings) -> Result<Self, LogError> {
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", &settings.kafka_brokers)
+            .set("client.id", "reconciler")
+            .set("acks", "all")
+            .set("message.timeout.ms", TIMEOUT.as_millis().to_string())
+            .set("allow.auto.create.topics", "false")
+            .create()?;
+        Ok(Self {
+            producer: Arc::new(producer),
+            topic: settings.kafka_topic.clone(),
+        })
+    }
+
+    /// The offset after the last record of a partition.
+    ///
+    /// # Errors
+    /// When Kafka does not tell.
+    pub async fn end(&self, partition: i32) -> Result<i64, LogError> {
+        let (producer, topic) = (Arc::clone(&self.producer), self.topic.clone());
+        let watermarks = tokio::task::spawn_blocking(move || {
+            producer
+                .client()
+                .fetch_watermarks(&topic, partition, TIMEOUT)
+        });
+        let (_, end) = watermarks.await??;
+        Ok(end)
+    }
+
+    /// Puts an event on a partition, on all in-sync replicas; returns its offset.
+    ///
+    /// # Errors
+    /// When Kafka has not acknowledged it. It may be on the log all the same.
+    pub async fn append(&self, partition: i32, event: &Event) -> Result<i64, LogError> {
+        let (key, value) = (event.product_id().as_str(), event.encode());
+        let attributes = headers(event);
+        let headers = attributes
+            .iter()
+            .fold(OwnedHeaders::new(), |headers, (key, value)| {
+                let value = Some(value.as_bytes());
+                headers.insert(Header { key, value })
+            });
+        let record = FutureRecord::to(&self.topic)
+            .partition(partition)
+            .key(key)
+            .payload(&value)
+            .headers(headers);
+        match self.producer.send(record, TIMEOUT).await {
+            Ok(delivery) => Ok(delivery.offset),
+            Err((error, _)) => Err(error.into()),
+        }
+    }
+}

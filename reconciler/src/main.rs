@@ -1,0 +1,82 @@
+//! `reconciler`: compares the stores about the sales, and repairs what one of them has lost.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use fluxgate_core::ids::ProductId;
+use fluxgate_core::telemetry;
+use reconciler::audit::{Verdict, audit, table};
+use reconciler::config::{Cli, Command, Settings};
+use reconciler::rebuild::{RebuildError, rebuild};
+use reconciler::republish::republish;
+use reconciler::{Stores, Undecided};
+
+/// Something is wrong, or was refused.
+const WRONG: u8 = 1;
+/// Nobody can tell, or it is not finished. A bad setting ends the program with the same code.
+const UNDECIDED: u8 = 2;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Cli { command, settings } = Cli::parse();
+    telemetry::init(&settings.log);
+    match run(&command, &settings).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("undecided: {error}");
+            UNDECIDED.into()
+        }
+    }
+}
+
+async fn run(command: &Command, settings: &Settings) -> Result<ExitCode, Undecided> {
+    let mut stores = Stores::connect(settings).await?;
+    let patience = settings.patience();
+    match command {
+        Command::Audit(only) => {
+            let findings = audit(&mut stores, &only.products, patience).await?;
+            print!("{}", table(&findings));
+            let verdicts: Vec<Verdict> = findings.iter().map(|found| found.verdict()).collect();
+            Ok(if verdicts.contains(&Verdict::Wrong) {
+                WRONG.into()
+            } else if verdicts.contains(&Verdict::Undecided) {
+                UNDECIDED.into()
+            } else {
+                ExitCode::SUCCESS
+            })
+        }
+        Command::Republish(asked) => {
+            let only = &asked.products.products;
+            let done = republish(&mut stores, only, asked.accept_shorter_log, patience).await?;
+            println!(
+                "{} sales looked at, {} events sent, {} positions moved back",
+                done.sales, done.events, done.moved_back
+            );
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Rebuild { products } => rebuild_each(&mut stores, products, settings).await,
+    }
+}
+
+/// One after the other; a sale that is refused does not keep the others from being rebuilt.
+async fn rebuild_each(
+    stores: &mut Stores,
+    products: &[ProductId],
+    settings: &Settings,
+) -> Result<ExitCode, Undecided> {
+    let mut code = ExitCode::SUCCESS;
+    for product in products {
+        match rebuild(stores, product, settings.patience()).await {
+            Ok(rebuilt) => println!(
+                "{product}: epoch {}, {} events drained, {} orders restored, {} units to sell",
+                rebuilt.epoch, rebuilt.drained, rebuilt.orders, rebuilt.remaining
+            ),
+            Err(RebuildError::Undecided(error)) => return Err(error),
+            Err(refusal) => {
+                eprintln!("refused: {product}: {refusal}");
+                code = WRONG.into();
+            }
+        }
+    }
+    Ok(code)
+}

@@ -1,0 +1,58 @@
+use fluxgate_core::events::Event;
+use fluxgate_core::ids::ProductId;
+use ingest_api::stock::{Content, Number, SaleKeys, Waiting};
+
+use crate::{Stores, Undecided};
+
+/// Entries read at once.
+const PAGE_MAX: u32 = 500;
+/// Every number there is.
+const ALL: Number = Number {
+    epoch: u32::MAX,
+    sequence: u32::MAX,
+};
+
+/// Publishes what waits in the outbox of a stopped sale, as a sweeper would; sweepers may do the same
+/// meanwhile. Returns how many events that were.
+///
+/// An entry whose record is lost cannot be published by anybody: it is left, and goes when the sale
+/// is emptied.
+pub async fn drain(
+    stores: &Stores,
+    product: &ProductId,
+    keys: &SaleKeys,
+    partition: i32,
+) -> Result<usize, Undecided> {
+    let (mut drained, mut after) = (0, None);
+    loop {
+        let page = stores.stock.pending(keys, after, ALL, PAGE_MAX).await?;
+        let Some(last) = page.entries.last() else {
+            return Ok(drained);
+        };
+        after = Some(last.number);
+        for entry in &page.entries {
+            if let Some(event) = event(product, entry) {
+                stores.log.append(partition, &event).await?;
+                stores
+                    .stock
+                    .clear(keys, entry.number, event.makes_room())
+                    .await?;
+                drained += 1;
+            }
+        }
+    }
+}
+
+/// What the entry says; nothing where that is lost, or on Kafka already: PostgreSQL knows the sale,
+/// so its opening is.
+fn event(product: &ProductId, entry: &Waiting) -> Option<Event> {
+    match &entry.content {
+        Content::Order(id, record) => Some(Event::OrderReserved(record.event(*id, product))),
+        Content::Cancel(id, record) => record
+            .cancelled_event(*id, product)
+            .map(Event::OrderCancelled),
+        Content::Restock(id, restock) => Some(Event::SaleRestocked(restock.event(*id, product))),
+        Content::Closing(closing) => Some(Event::SaleClosed(closing.event(product))),
+        Content::Opening | Content::Unreadable => None,
+    }
+}

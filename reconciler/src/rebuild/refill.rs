@@ -1,0 +1,120 @@
+//! What a rebuilt sale looks like in Redis, from what PostgreSQL has. Pure.
+
+use std::collections::BTreeMap;
+
+use ingest_api::stock::Pair;
+use jiff::Timestamp;
+
+use super::RebuildError;
+use crate::truth::{Kind, LedgerRow, Order, Status, Written};
+
+/// The keys of a sale, field by field; see `lua/README.md`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Refill {
+    pub orders: Vec<Pair>,
+    pub users: Vec<Pair>,
+    pub sale: Vec<Pair>,
+    /// Units it has to sell.
+    pub remaining: i64,
+}
+
+impl Refill {
+    /// What to write, once the log is fenced.
+    ///
+    /// # Errors
+    /// When what is written does not tell what may be sold.
+    pub fn of(written: &Written, epoch: u32) -> Result<Self, RebuildError> {
+        let sale = written.sale.as_ref().ok_or(RebuildError::NoSale)?;
+        if sale.fenced_epoch < epoch {
+            return Err(RebuildError::NotFenced);
+        }
+        let (sold, confirmed) = (sale.sold, written.confirmed());
+        if sold != confirmed {
+            return Err(RebuildError::Inconsistent { sold, confirmed });
+        }
+        let remaining = sale.total - sold;
+        Ok(Self {
+            orders: records(written),
+            users: users(written, sale),
+            sale: facts(written, sale, epoch, remaining),
+            remaining,
+        })
+    }
+}
+
+fn records(written: &Written) -> Vec<Pair> {
+    let orders = written.orders.iter().map(|order| {
+        let fate = match (order.status, order.cancel) {
+            // PostgreSQL does not keep when it was cancelled, and nobody will ask: the event is out.
+            (_, Some(cancel)) => format!("/{cancel}/{}", order.placed_at.as_millisecond()),
+            (Status::Rejected, None) => "/rejected".to_owned(),
+            (Status::Confirmed | Status::Cancelled, None) => String::new(),
+        };
+        let Order {
+            number,
+            quantity,
+            user,
+            ..
+        } = order;
+        let placed_at = order.placed_at.as_millisecond();
+        let record = format!("{number}{fate} {placed_at} {quantity} {user}");
+        (order.id.to_string(), record)
+    });
+    let restocks = written.changes.iter().filter(|it| it.kind == Kind::Restock);
+    let restocks = restocks.map(|change| {
+        let (number, at, units) = (change.number, change.at.as_millisecond(), change.units);
+        (
+            format!("restock:{}", change.id),
+            format!("{number} {at} {units}"),
+        )
+    });
+    orders.chain(restocks).collect()
+}
+
+/// Units held by each user, where that is limited.
+fn users(written: &Written, sale: &LedgerRow) -> Vec<Pair> {
+    if sale.per_user_limit.is_none() {
+        return Vec::new();
+    }
+    let mut held: BTreeMap<&str, i64> = BTreeMap::new();
+    for order in &written.orders {
+        if order.status == Status::Confirmed {
+            *held.entry(&order.user).or_default() += order.quantity;
+        }
+    }
+    let pair = |(user, units): (&str, i64)| (user.to_owned(), units.to_string());
+    held.into_iter().map(pair).collect()
+}
+
+fn facts(written: &Written, sale: &LedgerRow, epoch: u32, remaining: i64) -> Vec<Pair> {
+    let restocked: i64 = written.changes.iter().map(|change| change.units).sum();
+    let closing = written.changes.iter().find(|it| it.kind == Kind::Close);
+    let milliseconds =
+        |at: Option<Timestamp>| at.map_or(String::new(), |at| at.as_millisecond().to_string());
+    let state = if closing.is_some() { "closed" } else { "open" };
+    let mut facts = vec![
+        ("state", state.to_owned()),
+        ("epoch", epoch.to_string()),
+        ("seq", "0".to_owned()),
+        ("opened_total", (sale.total - restocked).to_string()),
+        ("planned_total", sale.total.to_string()),
+        ("total", sale.total.to_string()),
+        ("remaining", remaining.to_string()),
+        ("opens_at", milliseconds(Some(sale.opens_at))),
+        // Whether a time was asked for is not kept; `now` and the very time are both taken as the same.
+        ("asked_opens_at", String::new()),
+        ("closes_at", milliseconds(sale.closes_at)),
+        (
+            "user_limit",
+            sale.per_user_limit.map_or(String::new(), |n| n.to_string()),
+        ),
+        ("partition", sale.partition.to_string()),
+    ];
+    if let Some(closing) = closing {
+        let at = closing.at.as_millisecond();
+        facts.push(("closed", format!("{} {at}", closing.number)));
+    }
+    let pair = |(field, value): (&str, String)| (field.to_owned(), value);
+    facts.into_iter().map(pair).collect()
+}

@@ -1,0 +1,121 @@
+//! Sending again what Redis remembers and PostgreSQL lacks. Needed after Kafka has lost the end of
+//! its log; harmless at any other time: PostgreSQL takes every order and every change once.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use fluxgate_core::events::Event;
+use fluxgate_core::ids::{OrderId, ProductId};
+use ingest_api::stock::{Number, Records};
+
+use crate::flow::keys;
+use crate::truth::{LedgerRow, Order, Written};
+use crate::{Stores, Undecided};
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Republished {
+    /// Sales looked at.
+    pub sales: usize,
+    /// Events sent.
+    pub events: usize,
+    /// Partitions whose position was moved back to the end of the log.
+    pub moved_back: usize,
+}
+
+/// Sends what is lacking of these sales, or of all in the ledger.
+///
+/// # Errors
+/// When a store does not answer, the workers do not write what is on Kafka already, or a log ends
+/// before its position and that is not to be accepted.
+pub async fn republish(
+    stores: &mut Stores,
+    products: &[ProductId],
+    accept_shorter_log: bool,
+    patience: Duration,
+) -> Result<Republished, Undecided> {
+    let mut done = Republished::default();
+    let mut sales = stores.truth.sales().await?;
+    sales.retain(|sale| products.is_empty() || products.contains(&sale.product));
+    let partitions: HashSet<i32> = sales.iter().map(|sale| sale.partition).collect();
+    for partition in partitions {
+        let end = stores.log.end(partition).await?;
+        let position = stores.truth.position(partition).await?;
+        if position > end && !accept_shorter_log {
+            return Err(Undecided::Shorter {
+                partition,
+                position,
+                end,
+            });
+        }
+        if position > end && stores.truth.move_back(partition, end).await? {
+            done.moved_back += 1;
+        }
+        stores.until_written(partition, end, patience).await?;
+    }
+    for sale in sales {
+        done.sales += 1;
+        done.events += republish_sale(stores, &sale).await?;
+    }
+    Ok(done)
+}
+
+async fn republish_sale(stores: &mut Stores, sale: &LedgerRow) -> Result<usize, Undecided> {
+    let keys = keys(&sale.product, sale.opens_at);
+    let records = stores.stock.records(&keys).await?;
+    let waiting = stores.stock.snapshot(&keys).await?;
+    let waiting: HashSet<Number> = waiting
+        .iter()
+        .flat_map(|snapshot| snapshot.entries.iter().map(|entry| entry.number))
+        .collect();
+    let written = stores.truth.written(&sale.product).await?;
+    let lacking = lacking(&sale.product, &records, &waiting, &written);
+    for event in &lacking {
+        stores.log.append(sale.partition, event).await?;
+    }
+    Ok(lacking.len())
+}
+
+/// The events of what Redis remembers, PostgreSQL lacks and no outbox entry will send.
+pub fn lacking(
+    product: &ProductId,
+    records: &Records,
+    waiting: &HashSet<Number>,
+    written: &Written,
+) -> Vec<Event> {
+    let rows: HashMap<OrderId, &Order> = written.orders.iter().map(|row| (row.id, row)).collect();
+    let changes: HashSet<&str> = written.changes.iter().map(|row| row.id.as_str()).collect();
+    let buried: HashSet<Number> = written.buried.iter().map(|letter| letter.number).collect();
+    let is_sent = |number: Number| waiting.contains(&number) || buried.contains(&number);
+
+    let mut events: Vec<(Number, Event)> = Vec::new();
+    for (&id, record) in &records.orders {
+        let row = rows.get(&id);
+        if row.is_none() && !is_sent(record.number) {
+            let event = Event::OrderReserved(record.event(id, product));
+            events.push((record.number, event));
+        }
+        let cancel = record.cancel.filter(|cancel| !is_sent(cancel.number));
+        if let Some(cancel) = cancel
+            && row.is_none_or(|row| row.cancel.is_none())
+            && let Some(event) = record.cancelled_event(id, product)
+        {
+            events.push((cancel.number, Event::OrderCancelled(event)));
+        }
+    }
+    for (&id, restock) in &records.restocks {
+        if !changes.contains(id.to_string().as_str()) && !is_sent(restock.number) {
+            let event = Event::SaleRestocked(restock.event(id, product));
+            events.push((restock.number, event));
+        }
+    }
+    if let Some(closing) = records.closing
+        && !changes.contains("close")
+        && !is_sent(closing.number)
+    {
+        events.push((closing.number, Event::SaleClosed(closing.event(product))));
+    }
+    // In the order of their numbers: what makes room stands before what uses it.
+    events.sort_by_key(|(number, _)| *number);
+    events.into_iter().map(|(_, event)| event).collect()
+}
