@@ -1,15 +1,16 @@
 //! Sending again what Redis remembers and PostgreSQL lacks. Needed after Kafka has lost the end of
 //! its log; harmless at any other time: PostgreSQL takes every order and every change once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use fluxgate_core::events::Event;
 use fluxgate_core::ids::{OrderId, ProductId};
-use ingest_api::stock::{Number, Records};
+use ingest_api::stock::{Number, Records, SaleView};
+use jiff::Timestamp;
 
 use crate::flow::keys;
-use crate::truth::{LedgerRow, Order, Written};
+use crate::truth::{Order, Written};
 use crate::{Stores, Undecided};
 
 /// What came of it.
@@ -23,7 +24,7 @@ pub struct Republished {
     pub moved_back: usize,
 }
 
-/// Sends what is lacking of these sales, or of all in the ledger.
+/// Sends what is lacking of these sales, or of all that the ledger or Redis knows.
 ///
 /// # Errors
 /// When a store does not answer, the workers do not write what is on Kafka already, or a log ends
@@ -35,9 +36,8 @@ pub async fn republish(
     patience: Duration,
 ) -> Result<Republished, Undecided> {
     let mut done = Republished::default();
-    let mut sales = stores.truth.sales().await?;
-    sales.retain(|sale| products.is_empty() || products.contains(&sale.product));
-    let partitions: HashSet<i32> = sales.iter().map(|sale| sale.partition).collect();
+    let sales = sales(stores, products).await?;
+    let partitions: BTreeSet<i32> = sales.iter().map(|sale| sale.partition).collect();
     for partition in partitions {
         let end = stores.log.end(partition).await?;
         let position = stores.truth.position(partition).await?;
@@ -60,7 +60,40 @@ pub async fn republish(
     Ok(done)
 }
 
-async fn republish_sale(stores: &mut Stores, sale: &LedgerRow) -> Result<usize, Undecided> {
+/// A sale that may lack something.
+struct Sale {
+    product: ProductId,
+    opens_at: Timestamp,
+    partition: i32,
+}
+
+/// These sales, or all that the ledger or Redis knows.
+async fn sales(stores: &Stores, products: &[ProductId]) -> Result<Vec<Sale>, Undecided> {
+    let mut sales: BTreeMap<String, Sale> = BTreeMap::new();
+    for product in stores.stock.indexed().await? {
+        if let Some(view) = stores.stock.sale(&product).await? {
+            let sale = Sale {
+                opens_at: view.facts.opens_at,
+                partition: view.facts.partition,
+                product,
+            };
+            sales.insert(sale.product.to_string(), sale);
+        }
+    }
+    for row in stores.truth.sales().await? {
+        let sale = Sale {
+            product: row.product,
+            opens_at: row.opens_at,
+            partition: row.partition,
+        };
+        sales.insert(sale.product.to_string(), sale);
+    }
+    let mut sales: Vec<Sale> = sales.into_values().collect();
+    sales.retain(|sale| products.is_empty() || products.contains(&sale.product));
+    Ok(sales)
+}
+
+async fn republish_sale(stores: &mut Stores, sale: &Sale) -> Result<usize, Undecided> {
     let keys = keys(&sale.product, sale.opens_at);
     let records = stores.stock.records(&keys).await?;
     let waiting = stores.stock.snapshot(&keys).await?;
@@ -69,11 +102,29 @@ async fn republish_sale(stores: &mut Stores, sale: &LedgerRow) -> Result<usize, 
         .flat_map(|snapshot| snapshot.entries.iter().map(|entry| entry.number))
         .collect();
     let written = stores.truth.written(&sale.product).await?;
-    let lacking = lacking(&sale.product, &records, &waiting, &written);
-    for event in &lacking {
+    let mut events = lacking(&sale.product, &records, &waiting, &written);
+    if written.sale.is_none() {
+        let view = stores.stock.sale(&sale.product).await?;
+        // A sale that is still opening has its opening in the outbox.
+        let opened = view.filter(|view| !view.opening);
+        events.splice(0..0, opened.map(|view| opening(&view, &records, &waiting)));
+    }
+    for event in &events {
         stores.log.append(sale.partition, event).await?;
     }
-    Ok(lacking.len())
+    Ok(events.len())
+}
+
+/// The event that opened a sale: with the units it had before it was restocked.
+fn opening(view: &SaleView, records: &Records, waiting: &HashSet<Number>) -> Event {
+    let restocks = records.restocks.values();
+    let counted = restocks.filter(|restock| !waiting.contains(&restock.number));
+    let added: i64 = counted.map(|restock| i64::from(restock.units)).sum();
+    let mut opened = view.opened_event();
+    opened.total = (i64::from(view.total) - added)
+        .try_into()
+        .unwrap_or(view.total);
+    Event::SaleOpened(opened)
 }
 
 /// The events of what Redis remembers, PostgreSQL lacks and no outbox entry will send.

@@ -346,14 +346,19 @@ fn what_kafka_has_lost_is_published_again() {
         worker.kill()?;
         let late = Crowd::over(CONNECTIONS, &[&api]).send(once(orders(one, 100..200)))?;
         late.finish().await?;
+        // One that PostgreSQL has never heard of.
+        let unread = open_sales(&api, 1, 10).await?.remove(0);
+        order(&api.client()?, &unread, 0).await?;
         sandbox.lose_the_log().await?;
         worker.restart().await?;
 
         expect(sandbox, &["republish"], 2, "--accept-shorter-log").await?;
         let accept = ["republish", "--accept-shorter-log"];
-        expect(sandbox, &accept, 0, "100 events sent").await?;
-        sandbox.written(one, WRITE_LIMIT + HALTED_RECHECK).await?;
+        expect(sandbox, &accept, 0, "102 events sent").await?;
+        let both = [sale.clone(), unread.clone()];
+        sandbox.written(&both, WRITE_LIMIT + HALTED_RECHECK).await?;
         expect_sold(sandbox, &sale, 200, 0).await?;
+        expect_sold(sandbox, &unread, 1, 0).await?;
         expect(sandbox, &["audit"], 0, "right").await
     });
 }
