@@ -24,3 +24,18 @@ mod probes;
 pub mod publisher;
 pub mod sales;
 pub mod stock;
+
+use clap::Parser;
+use fluxgate_core::{shutdown, telemetry};
+
+/// The whole program: settings from the environment, until SIGTERM.
+///
+/// # Errors
+/// When the server itself fails.
+pub async fn main() -> std::io::Result<()> {
+    let config = config::Config::parse();
+    telemetry::init(&config.log);
+    let shutdown = shutdown::on_signal(config.shutdown.timeout())?;
+    let application = app::Application::build(config);
+    application.run_until_stopped(shutdown).await
+}

@@ -20,3 +20,31 @@ pub mod progress;
 pub mod store;
 pub mod topics;
 pub mod writer;
+
+use clap::Parser;
+use fluxgate_core::settings::refuse;
+use fluxgate_core::{shutdown, telemetry};
+
+use config::{Cli, Command};
+
+/// The whole program: settings from the environment, until SIGTERM or, for `migrate`, until done.
+///
+/// # Errors
+/// When migrating or the HTTP server fails.
+pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let Cli { command, config } = Cli::parse();
+    telemetry::init(&config.log);
+    match command.unwrap_or(Command::Run) {
+        Command::Migrate => {
+            let store = store::Store::connect(&config.database)
+                .unwrap_or_else(|error| refuse("DATABASE_URL", error));
+            migrate::migrate(&config, &store).await?;
+        }
+        Command::Run => {
+            let shutdown = shutdown::on_signal(config.shutdown.timeout())?;
+            let worker = app::Worker::build(config);
+            worker.run_until_stopped(shutdown).await?;
+        }
+    }
+    Ok(())
+}

@@ -10,7 +10,10 @@
 //! | `steps` | everything that can happen next, and what it changes |
 //! | `promises` | what must hold in every state |
 //!
-//! Not in it: Redis losing data, and what is done about it then.
+//! Redis may lose everything it has; then, or at any other time, the sale may be rebuilt from
+//! PostgreSQL behind a fence, while copies of the API that slept through it still publish. What
+//! only Redis had is lost then: it is no longer promised. Not in the model: a Redis that has lost
+//! some of its writes; it sells nothing either, and is emptied when it is rebuilt.
 //!
 //! A [`Mistake`] breaks one rule on purpose; the tests show that each is found.
 
@@ -19,7 +22,7 @@ mod state;
 mod steps;
 
 pub use promises::{CONSERVED, IN_STEP, NEVER_LOST, NEVER_OVERSOLD, NEVER_REJECTED};
-pub use state::{Entry, Row, State};
+pub use state::{Entry, Event, Row, State};
 pub use steps::Step;
 
 /// The state machine with its bounds.
@@ -33,6 +36,8 @@ pub struct Flow {
     pub cancellable: u8,
     /// Whether the sale may be restocked by one unit.
     pub restock: bool,
+    /// Whether Redis may lose its data, and the sale be rebuilt.
+    pub rebuild: bool,
     /// Most records on the log.
     pub records_max: usize,
     /// What is done wrong, if anything.
@@ -54,4 +59,10 @@ pub enum Mistake {
     PositionsBeforeRows,
     /// A batch is written whatever position PostgreSQL holds, and duplicates are counted.
     PositionsIgnored,
+    /// Workers take what stands behind a fence, whatever its epoch.
+    FenceIgnored,
+    /// Redis is filled before PostgreSQL is past the fence.
+    FilledTooEarly,
+    /// A rebuild throws away what waits in the outbox.
+    NotDrained,
 }

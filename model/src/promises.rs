@@ -1,11 +1,12 @@
 use stateright::Property;
 
 use crate::Flow;
-use crate::state::{Entry, Kept, Row, State};
+use crate::state::{Entry, Event, Kept, Phase, Row, State};
 
 /// Promise 1: what is sold is there, and the ledger's count is what its rows say.
 pub const NEVER_OVERSOLD: &str = "never oversold";
-/// As long as Redis loses nothing, no order is rejected: none is read before the room it uses.
+/// As long as nothing is rebuilt, no order is rejected: none is read before the room it uses. And
+/// never one of a rebuilt sale: it sells what is there.
 pub const NEVER_REJECTED: &str = "never rejected";
 /// Promise 2: whatever was answered 202 can be found.
 pub const NEVER_LOST: &str = "a 202 is never lost";
@@ -28,13 +29,19 @@ pub fn all() -> Vec<Property<Flow>> {
                 && usize::try_from(sold) == Ok(confirmed.count())
         }),
         Property::always(NEVER_REJECTED, |_, state: &State| {
-            !state.ledger.rows.contains(&Row::Rejected)
+            let rejected = state.ledger.rows.iter().filter_map(|row| match row {
+                Row::Rejected { epoch } => Some(*epoch),
+                _ => None,
+            });
+            rejected
+                .into_iter()
+                .all(|epoch| epoch < state.ledger.fenced)
         }),
         Property::always(NEVER_LOST, |_, state: &State| {
             state.promised.iter().all(|order| {
-                let entry = Entry::Order(*order);
-                state.redis.outbox.contains(&entry)
-                    || to_be_read(state).contains(&entry)
+                let is_it = |entry: &Entry| entry.event == Event::Order(*order);
+                state.redis.outbox.iter().any(is_it)
+                    || to_be_read(state).iter().any(is_it)
                     || state.ledger.rows[usize::from(*order)] != Row::None
             })
         }),
@@ -43,15 +50,19 @@ pub fn all() -> Vec<Property<Flow>> {
             let taken = (0u8..)
                 .zip(&redis.orders)
                 .filter(|(order, kept)| match kept {
-                    Kept::Unknown => false,
+                    Kept::Unknown | Kept::Rejected => false,
                     Kept::Taken => true,
                     // The unit comes back when the cancel leaves the outbox.
-                    Kept::Cancelled => redis.outbox.contains(&Entry::Cancel(*order)),
+                    Kept::Cancelled => {
+                        let mut waiting = redis.outbox.iter();
+                        waiting.any(|entry| entry.event == Event::Cancel(*order))
+                    }
                 });
             usize::from(redis.remaining) + taken.count() == usize::from(redis.total)
         }),
         Property::always(IN_STEP, |_, state: &State| {
-            let at_rest = state.redis.outbox.is_empty() && to_be_read(state).is_empty();
+            let sells = state.redis.phase == Phase::Selling;
+            let at_rest = sells && state.redis.outbox.is_empty() && to_be_read(state).is_empty();
             let left = state.ledger.total.cast_signed() - state.ledger.sold;
             !at_rest || left == state.redis.remaining.cast_signed()
         }),
@@ -63,6 +74,14 @@ pub fn all() -> Vec<Property<Flow>> {
                 (flow.cancellable == 0 || rows.contains(&Row::Cancelled))
                     && rows.contains(&Row::Confirmed)
                     && state.ledger.restocked == flow.restock
+            },
+        ),
+        Property::sometimes(
+            "a rebuilt sale sells, and whoever slept through it does not",
+            |flow: &Flow, state: &State| {
+                let rows = &state.ledger.rows;
+                let late = rows.iter().any(|row| matches!(row, Row::Rejected { .. }));
+                !flow.rebuild || (state.redis.epoch == 2 && late && rows.contains(&Row::Confirmed))
             },
         ),
     ]

@@ -2,19 +2,30 @@ use std::collections::BTreeSet;
 
 /// Something that waits in the outbox, and then stands on the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Entry {
+pub struct Entry {
+    /// The life of the Redis data that numbered it, from 1.
+    pub epoch: u8,
+    /// What it says.
+    pub event: Event,
+}
+
+/// What an entry says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Event {
     /// The order with this number takes its unit.
     Order(u8),
     /// It gives its unit back.
     Cancel(u8),
     /// One more unit.
     Restock,
+    /// Nothing of the epochs before its own is taken behind it.
+    Fence,
 }
 
-impl Entry {
+impl Event {
     /// Whether it makes room.
     pub fn makes_room(self) -> bool {
-        !matches!(self, Self::Order(_))
+        matches!(self, Self::Cancel(_) | Self::Restock)
     }
 }
 
@@ -27,6 +38,8 @@ pub enum Kept {
     Taken,
     /// Its record, marked.
     Cancelled,
+    /// A record that a rebuild left of an order without a unit.
+    Rejected,
 }
 
 /// What PostgreSQL has of an order.
@@ -36,15 +49,22 @@ pub enum Row {
     None,
     /// It holds a unit.
     Confirmed,
-    /// It found no room.
-    Rejected,
+    /// It found no room, or was of this epoch behind a fence.
+    Rejected {
+        /// Its epoch.
+        epoch: u8,
+    },
     /// It holds none any more.
     Cancelled,
 }
 
-/// Redis: lives on whatever else fails.
+/// Redis: lives on whatever else fails, but may lose all it has, once.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Redis {
+    /// Which life of its data this is.
+    pub epoch: u8,
+    /// How far a rebuild is.
+    pub phase: Phase,
     /// Units that can be taken.
     pub remaining: u8,
     /// Units in all.
@@ -57,6 +77,19 @@ pub struct Redis {
     pub outbox: BTreeSet<Entry>,
 }
 
+/// Whether Redis sells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// It does.
+    Selling,
+    /// It has lost everything.
+    Blank,
+    /// Stopped for a rebuild.
+    Stopped,
+    /// Stopped, and the fence is on the log.
+    Fenced,
+}
+
 /// PostgreSQL: what one transaction changes together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Ledger {
@@ -64,6 +97,8 @@ pub struct Ledger {
     pub position: usize,
     /// The orders.
     pub rows: Vec<Row>,
+    /// The first epoch that is taken.
+    pub fenced: u8,
     /// Units in all.
     pub total: u8,
     /// Units sold.

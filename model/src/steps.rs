@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use stateright::{Model, Property};
 
 use crate::promises;
-use crate::state::{Batch, Entry, Kept, Ledger, Redis, Row, State};
+use crate::state::{Batch, Entry, Event, Kept, Ledger, Phase, Redis, Row, State};
 use crate::{Flow, Mistake};
 
 /// One thing that happens, in one store or one process.
@@ -38,6 +38,14 @@ pub enum Step {
     KillWorker(usize),
     /// PostgreSQL comes back from a backup taken before the first order.
     Restore,
+    /// Redis loses all it has.
+    Lose,
+    /// `stop_sale.lua`.
+    Stop,
+    /// The reconciler puts a fence on the log; the outbox is drained by then.
+    Fence,
+    /// The reconciler fills Redis from PostgreSQL, which is past the fence.
+    Fill,
 }
 
 impl Model for Flow {
@@ -47,6 +55,8 @@ impl Model for Flow {
     fn init_states(&self) -> Vec<State> {
         vec![State {
             redis: Redis {
+                epoch: 1,
+                phase: Phase::Selling,
                 remaining: self.units,
                 total: self.units,
                 orders: vec![Kept::Unknown; self.orders.into()],
@@ -64,14 +74,15 @@ impl Model for Flow {
     }
 
     fn actions(&self, state: &State, steps: &mut Vec<Step>) {
-        for order in 0..self.orders {
+        let sells = state.redis.phase == Phase::Selling;
+        for order in 0..if sells { self.orders } else { 0 } {
             match state.redis.orders[usize::from(order)] {
                 Kept::Unknown if state.redis.remaining > 0 => steps.push(Step::Reserve(order)),
                 Kept::Taken if order < self.cancellable => steps.push(Step::Cancel(order)),
-                Kept::Unknown | Kept::Taken | Kept::Cancelled => {}
+                Kept::Unknown | Kept::Taken | Kept::Cancelled | Kept::Rejected => {}
             }
         }
-        if self.restock && !state.redis.restocked {
+        if self.restock && sells && !state.redis.restocked {
             steps.push(Step::Restock);
         }
         steps.extend(state.redis.outbox.iter().copied().map(Step::Sweep));
@@ -95,6 +106,9 @@ impl Model for Flow {
         if !state.restored {
             steps.push(Step::Restore);
         }
+        if self.rebuild && state.redis.epoch == 1 {
+            self.rebuild_steps(state, steps);
+        }
     }
 
     fn next_state(&self, before: &State, step: Step) -> Option<State> {
@@ -104,15 +118,15 @@ impl Model for Flow {
                 state.redis.remaining -= 1;
                 state.redis.orders[usize::from(order)] = Kept::Taken;
                 state.promised.insert(order);
-                self.note(&mut state, Entry::Order(order));
+                self.note(&mut state, Event::Order(order));
             }
             Step::Cancel(order) => {
                 state.redis.orders[usize::from(order)] = Kept::Cancelled;
-                self.note(&mut state, Entry::Cancel(order));
+                self.note(&mut state, Event::Cancel(order));
             }
             Step::Restock => {
                 state.redis.restocked = true;
-                self.note(&mut state, Entry::Restock);
+                self.note(&mut state, Event::Restock);
             }
             Step::Sweep(entry) => {
                 state.to_publish.insert(entry);
@@ -144,6 +158,29 @@ impl Model for Flow {
                 state.ledger = self.empty_ledger();
                 state.restored = true;
             }
+            Step::Lose => {
+                // What only Redis had is no longer promised: the stated exception.
+                let lost: Vec<Event> = state.redis.outbox.iter().map(|it| it.event).collect();
+                state
+                    .promised
+                    .retain(|order| !lost.contains(&Event::Order(*order)));
+                state.redis = Redis {
+                    phase: Phase::Blank,
+                    remaining: 0,
+                    total: 0,
+                    orders: vec![Kept::Unknown; self.orders.into()],
+                    restocked: false,
+                    outbox: BTreeSet::new(),
+                    ..state.redis
+                };
+            }
+            Step::Stop => state.redis.phase = Phase::Stopped,
+            Step::Fence => {
+                state.redis.outbox.clear();
+                state.redis.phase = Phase::Fenced;
+                state.log.push(FENCE);
+            }
+            Step::Fill => state.redis = filled(&state.ledger),
         }
         // Two workers are alike: which of them holds a batch makes no difference.
         state.batches.sort();
@@ -160,15 +197,34 @@ impl Flow {
         Ledger {
             position: 0,
             rows: vec![Row::None; self.orders.into()],
+            fenced: 0,
             total: self.units,
             sold: 0,
             restocked: false,
         }
     }
 
+    fn rebuild_steps(&self, state: &State, steps: &mut Vec<Step>) {
+        let is = |mistake| self.mistake == Some(mistake);
+        let drained = state.redis.outbox.is_empty() || is(Mistake::NotDrained);
+        let fence = state.log.iter().position(|entry| *entry == FENCE);
+        let is_past = fence.is_some_and(|fence| state.ledger.position > fence);
+        match state.redis.phase {
+            Phase::Selling => steps.extend([Step::Lose, Step::Stop]),
+            Phase::Blank => steps.push(Step::Stop),
+            Phase::Stopped if drained && state.log.len() < self.records_max => {
+                steps.push(Step::Fence);
+            }
+            Phase::Fenced if is_past || is(Mistake::FilledTooEarly) => steps.push(Step::Fill),
+            Phase::Stopped | Phase::Fenced => {}
+        }
+    }
+
     /// Puts an entry into the outbox, and into the hands of the copy that will publish it.
-    fn note(&self, state: &mut State, entry: Entry) {
-        let forgotten = self.mistake == Some(Mistake::NoOutboxEntry) && !entry.makes_room();
+    fn note(&self, state: &mut State, event: Event) {
+        let epoch = state.redis.epoch;
+        let entry = Entry { epoch, event };
+        let forgotten = self.mistake == Some(Mistake::NoOutboxEntry) && !event.makes_room();
         if !forgotten {
             state.redis.outbox.insert(entry);
         }
@@ -208,7 +264,7 @@ impl Flow {
         }
         if fits {
             for entry in &state.log[batch.from..batch.to] {
-                write(&mut state.ledger, *entry, ignored);
+                write(&mut state.ledger, *entry, self.mistake);
             }
             state.ledger.position = batch.to;
         }
@@ -216,11 +272,35 @@ impl Flow {
     }
 }
 
+const FENCE: Entry = Entry {
+    epoch: 2,
+    event: Event::Fence,
+};
+
+/// What a rebuild makes of the ledger.
+fn filled(ledger: &Ledger) -> Redis {
+    let kept = |row: &Row| match row {
+        Row::None => Kept::Unknown,
+        Row::Confirmed => Kept::Taken,
+        Row::Rejected { .. } => Kept::Rejected,
+        Row::Cancelled => Kept::Cancelled,
+    };
+    Redis {
+        epoch: FENCE.epoch,
+        phase: Phase::Selling,
+        remaining: ledger.total - ledger.sold.cast_unsigned(),
+        total: ledger.total,
+        orders: ledger.rows.iter().map(kept).collect(),
+        restocked: ledger.restocked,
+        outbox: BTreeSet::new(),
+    }
+}
+
 fn make_room(redis: &mut Redis, entry: Entry) {
-    match entry {
-        Entry::Order(_) => {}
-        Entry::Cancel(_) => redis.remaining += 1,
-        Entry::Restock => {
+    match entry.event {
+        Event::Order(_) | Event::Fence => {}
+        Event::Cancel(_) => redis.remaining += 1,
+        Event::Restock => {
             redis.remaining += 1;
             redis.total += 1;
         }
@@ -228,30 +308,40 @@ fn make_room(redis: &mut Redis, entry: Entry) {
 }
 
 /// One record, as `store/settle.rs` takes it.
-fn write(ledger: &mut Ledger, entry: Entry, count_duplicates: bool) {
-    match entry {
-        Entry::Order(order) => {
+fn write(ledger: &mut Ledger, entry: Entry, mistake: Option<Mistake>) {
+    let counts_twice = mistake == Some(Mistake::PositionsIgnored);
+    let fenced = entry.epoch < ledger.fenced && mistake != Some(Mistake::FenceIgnored);
+    match entry.event {
+        Event::Order(order) => {
             let row = &mut ledger.rows[usize::from(order)];
-            if *row == Row::None || (count_duplicates && *row == Row::Confirmed) {
-                *row = if ledger.sold < ledger.total.cast_signed() {
+            let is_new = match *row {
+                Row::None => true,
+                Row::Rejected { epoch } => epoch < entry.epoch,
+                Row::Confirmed => counts_twice,
+                Row::Cancelled => false,
+            };
+            if is_new {
+                *row = if !fenced && ledger.sold < ledger.total.cast_signed() {
                     ledger.sold += 1;
                     Row::Confirmed
                 } else {
-                    Row::Rejected
+                    Row::Rejected { epoch: entry.epoch }
                 };
             }
         }
-        Entry::Cancel(order) => {
+        Event::Cancel(_) | Event::Restock if fenced => {}
+        Event::Cancel(order) => {
             let row = &mut ledger.rows[usize::from(order)];
             if *row == Row::Confirmed {
                 ledger.sold -= 1;
             }
             *row = Row::Cancelled;
         }
-        Entry::Restock if !ledger.restocked => {
+        Event::Restock if !ledger.restocked => {
             ledger.restocked = true;
             ledger.total += 1;
         }
-        Entry::Restock => {}
+        Event::Restock => {}
+        Event::Fence => ledger.fenced = entry.epoch,
     }
 }

@@ -8,6 +8,7 @@ const SMALL: Flow = Flow {
     orders: 2,
     cancellable: 1,
     restock: false,
+    rebuild: false,
     records_max: 4,
     mistake: None,
 };
@@ -32,14 +33,39 @@ fn a_sold_out_sale_that_is_restocked() {
     });
 }
 
+/// Whoever slept through the rebuild still publishes an order, behind the fence.
+const REBUILT: Flow = Flow {
+    cancellable: 0,
+    rebuild: true,
+    ..SMALL
+};
+
+#[test]
+fn a_sale_that_is_rebuilt_behind_a_fence() {
+    holds(REBUILT);
+}
+
+#[test]
+fn a_sale_that_is_rebuilt_while_a_unit_comes_back() {
+    holds(Flow {
+        cancellable: 1,
+        ..REBUILT
+    });
+}
+
 /// A broken rule breaks the promise that rests on it; the shortest way there is printed.
 fn is_found(mistake: Mistake, promise: &'static str) {
-    let wanted = HasDiscoveries::AnyOf([promise].into());
     let flow = Flow {
         restock: true,
-        mistake: Some(mistake),
         ..SMALL
     };
+    is_found_in(flow, mistake, promise);
+}
+
+fn is_found_in(flow: Flow, mistake: Mistake, promise: &'static str) {
+    let wanted = HasDiscoveries::AnyOf([promise].into());
+    let mistake = Some(mistake);
+    let flow = Flow { mistake, ..flow };
     let checker = flow.checker().threads(2);
     let checker = checker.finish_when(wanted).spawn_bfs().join();
     let found = checker.discovery(promise);
@@ -80,4 +106,19 @@ fn a_zombie_that_ignores_the_positions_counts_twice() {
 #[test]
 fn at_rest_a_lost_room_shows() {
     is_found(Mistake::EffectWithoutRemoval, IN_STEP);
+}
+
+#[test]
+fn a_worker_that_ignores_the_fence_sells_a_unit_that_is_sold_again() {
+    is_found_in(REBUILT, Mistake::FenceIgnored, IN_STEP);
+}
+
+#[test]
+fn a_redis_that_is_filled_too_early_sells_what_is_sold() {
+    is_found_in(REBUILT, Mistake::FilledTooEarly, NEVER_REJECTED);
+}
+
+#[test]
+fn a_rebuild_that_does_not_drain_the_outbox_loses_orders() {
+    is_found_in(REBUILT, Mistake::NotDrained, NEVER_LOST);
 }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fluxgate_core::crash_points::crash_point;
 use fluxgate_core::events::Event;
 use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, Quantity, UserId};
 
@@ -99,6 +100,7 @@ impl Desk {
             return match self.turnstile.pass(&sale, ask).await? {
                 Reservation::Reserved(record) => {
                     sale.saw(record.number);
+                    crash_point("after_reserve");
                     let status = self.publish(&sale, order_id, &record).await;
                     Ok(placed(order_id, status, false))
                 }

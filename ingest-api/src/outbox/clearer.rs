@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use fluxgate_core::crash_points::crash_point;
 use tokio::sync::mpsc;
 
 use crate::metrics::Metrics;
@@ -38,6 +39,7 @@ impl Clearer {
     pub async fn run(mut self) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         while self.acknowledged.recv_many(&mut batch, BATCH_MAX).await > 0 {
+            crash_point("before_clear");
             for (sale, entries) in by_sale(batch.drain(..)) {
                 match self.clear(&sale, &entries).await {
                     Ok(cleared) => self.metrics.outbox_cleared_total.inc_by(cleared),

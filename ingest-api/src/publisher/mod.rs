@@ -11,6 +11,7 @@ mod receipts;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fluxgate_core::crash_points::crash_point;
 use fluxgate_core::events::Event;
 use rdkafka::error::KafkaError;
 use tokio::sync::mpsc;
@@ -107,6 +108,7 @@ impl Publisher {
         if !self.producer.send(outgoing, receipt) {
             return Publication::Waiting;
         }
+        crash_point("after_send");
         match tokio::time::timeout(wait, acknowledged).await {
             Ok(Ok(())) => Publication::Acknowledged,
             // The delivery failed; whoever saw it fail has told the breaker.

@@ -1,6 +1,7 @@
 use std::collections::{HashMap, HashSet};
 
 use deadpool_postgres::{Object, Transaction};
+use fluxgate_core::crash_points::crash_point;
 use uuid::Uuid;
 
 use super::rows::{OrderColumns, Rows};
@@ -32,7 +33,9 @@ pub(super) async fn settle_each(
     count(&transaction, &done.counts).await?;
     let dead = dead_letters(batch, rows, &done);
     bury(&transaction, topic, &dead).await?;
+    crash_point("before_commit");
     transaction.commit().await?;
+    crash_point("after_commit");
 
     let of = |wanted| {
         let outcomes = done.orders.iter().map(|row| row.outcome);

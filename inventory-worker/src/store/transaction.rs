@@ -1,6 +1,7 @@
 use std::collections::{HashMap, HashSet};
 
 use deadpool_postgres::{Object, Transaction};
+use fluxgate_core::crash_points::crash_point;
 
 use super::rows::{DeadRows, OrderColumns, Rows};
 use super::settle_each::settle_each;
@@ -74,7 +75,9 @@ async fn confirm_all(
     opened?;
     dead?;
     let inserted = confirmed?;
+    crash_point("before_commit");
     transaction.commit().await?;
+    crash_point("after_commit");
     Ok(Written {
         confirmed: inserted,
         duplicates: rows.orders.len() as u64 - inserted,

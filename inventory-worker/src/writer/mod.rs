@@ -9,6 +9,7 @@ pub use flush::Flusher;
 use std::sync::Arc;
 use std::time::Instant;
 
+use fluxgate_core::crash_points::crash_point;
 use rdkafka::consumer::Consumer as _;
 use tokio::sync::mpsc;
 
@@ -42,6 +43,7 @@ impl Writer {
             let partitions: Vec<i32> = batch.slices.iter().map(|slice| slice.partition).collect();
 
             let written = self.flusher.flush(batch).await;
+            crash_point("before_offsets");
             for (partition, next) in written {
                 self.progress.written(partition, next);
                 // Refused once the partition is no longer ours: then it is no longer our business.

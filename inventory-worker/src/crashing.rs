@@ -1,0 +1,7 @@
+//! `inventory-worker` with its crash points armed by CRASH_POINT, for fault runs; see
+//! `fluxgate_core::crash_points`.
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    inventory_worker::main().await
+}
