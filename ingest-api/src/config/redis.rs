@@ -16,6 +16,10 @@ pub struct RedisSettings {
     #[arg(long, env = "REDIS_CONNECTIONS", default_value = "1", value_parser = connections)]
     pub redis_connections: usize,
 
+    /// Replicas that must have an order before it is answered 202; 0: none. Fewer in time: 503
+    #[arg(long, env = "REDIS_WAIT_REPLICAS", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=10))]
+    pub redis_wait_replicas: u8,
+
     /// What a sale does whose Redis has lost acknowledged writes: stop until it is rebuilt, or
     /// continue, so that the ledger rejects what is sold beyond the stock
     #[arg(long, env = "ON_REDIS_LOSS", default_value = "stop")]

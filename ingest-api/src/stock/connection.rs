@@ -6,6 +6,7 @@ use fred::interfaces::ClientLike;
 use fred::types::Builder;
 use fred::types::config::{Config, ReconnectPolicy, TcpConfig, UnresponsiveConfig};
 
+use super::replicas::Replicas;
 use super::scripts::Scripts;
 use super::{Stock, StockError};
 use crate::config::RedisSettings;
@@ -58,6 +59,7 @@ impl Stock {
         Ok(Self {
             pool,
             scripts: Arc::new(Scripts::embedded()),
+            replicas: Replicas::of(settings),
             metrics,
         })
     }

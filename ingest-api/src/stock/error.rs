@@ -9,6 +9,14 @@ pub enum StockError {
     /// Whoever made the call ended before it was answered. The command may have run.
     #[error("redis: the call was abandoned")]
     Abandoned,
+    /// The order stands in Redis, but too few replicas have it in time.
+    #[error("redis: {has} replicas have the order, {wanted} must")]
+    TooFewReplicas {
+        /// How many have it.
+        has: i64,
+        /// How many must.
+        wanted: u8,
+    },
     /// An answer that no version of our scripts gives.
     #[error("redis: expected {expected}, got {got}")]
     Unexpected {
@@ -30,6 +38,7 @@ impl StockError {
         match self {
             Self::Unexpected { .. } => "unexpected_reply",
             Self::Abandoned => "abandoned",
+            Self::TooFewReplicas { .. } => "too_few_replicas",
             Self::Unavailable(error) => match error.kind() {
                 ErrorKind::Timeout => "timeout",
                 ErrorKind::IO | ErrorKind::Canceled => "connection",

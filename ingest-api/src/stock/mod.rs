@@ -12,6 +12,7 @@ mod opening;
 mod outbox;
 mod rebuild;
 mod record;
+mod replicas;
 mod reservation;
 mod sale;
 mod scripts;
@@ -40,6 +41,7 @@ use fred::types::{ClusterHash, CustomCommand, FromValue, Key, Value};
 use jiff::Timestamp;
 
 use crate::metrics::Metrics;
+use replicas::Replicas;
 use scripts::Scripts;
 
 /// The stock of all sales. Cheap to clone; all clones share their connections.
@@ -47,6 +49,7 @@ use scripts::Scripts;
 pub struct Stock {
     pool: Pool,
     scripts: Arc<Scripts>,
+    replicas: Replicas,
     metrics: Metrics,
 }
 
@@ -119,13 +122,29 @@ impl Stock {
             arguments.push(ask.user.as_str().into());
             arguments.push(i64::from(ask.quantity).into());
         }
-        let replies: Vec<Value> = self
-            .run("reserve", &self.scripts.reserve, sale.keys.all(), arguments)
-            .await?;
+        // One connection for both: a replica confirms what was written on the very same.
+        let client = self.pool.next();
+        let script = &self.scripts.reserve;
+        let reply = script.evalsha_with_reload(client, sale.keys.all(), arguments);
+        let replies: Vec<Value> = self.timed("reserve", reply).await?;
         if replies.len() != asks.len() {
             return Err(StockError::unexpected("an answer per order", replies));
         }
-        Ok(replies.into_iter().map(Reservation::from_reply).collect())
+        let mut answers: Vec<_> = replies.into_iter().map(Reservation::from_reply).collect();
+        let promises = |answer: &Result<_, _>| {
+            matches!(
+                answer,
+                Ok(Reservation::Reserved(_) | Reservation::Known { .. })
+            )
+        };
+        if answers.iter().any(promises)
+            && let Err(error) = self.on_replicas(client, &sale.keys.sale).await
+        {
+            // A refusal promises nothing.
+            let promised = answers.iter_mut().filter(|answer| promises(answer));
+            promised.for_each(|answer| *answer = Err(error.clone()));
+        }
+        Ok(answers)
     }
 
     /// Lets a sale go on in this Redis, which stood below `witness`: it has lost acknowledged writes.
@@ -244,11 +263,13 @@ impl Stock {
         let reply = reply.await.map_err(StockError::from);
         timer.observe_duration();
         if let Err(error) = &reply {
-            self.metrics
-                .redis_errors_total
-                .with_label_values(&[error.kind()])
-                .inc();
+            self.count(error);
         }
         reply
+    }
+
+    fn count(&self, error: &StockError) {
+        let errors = &self.metrics.redis_errors_total;
+        errors.with_label_values(&[error.kind()]).inc();
     }
 }
