@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`stack`], [`outage`] | the three stores, and how to take one away for a while |
+//! | [`fleet`] | Redis with replicas: under Sentinels, or as a Cluster |
 //! | [`sandbox`] | names of one's own on shared stores: topics, group, schema, Redis database |
 //! | [`process`], [`program`] | a service as a process: start, kill, freeze, ask |
 //! | [`client`], [`order`], [`answer`] | one order over HTTP, and what was answered |
@@ -18,6 +19,7 @@ pub mod client;
 mod contract;
 pub mod crowd;
 pub mod demo;
+pub mod fleet;
 pub mod history;
 pub mod order;
 pub mod outage;

@@ -193,7 +193,7 @@ fn launch(program: Program, settings: &Settings, log: &Path) -> Result<Child> {
 
 /// A port on which nothing listens. Below the kernel's range for outgoing connections: one of the
 /// buyers' could otherwise take the port while its service is down.
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     const FIRST: u16 = 30_000;
     const COUNT: u16 = 2_700;
     static NEXT: AtomicU16 = AtomicU16::new(0);

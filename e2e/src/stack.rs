@@ -59,6 +59,11 @@ impl Stack {
         })
     }
 
+    /// The program of the stack's Redis.
+    pub(crate) fn redis_server(&self) -> PathBuf {
+        self.folder.join("redis/redis-server")
+    }
+
     /// Starts a store that was stopped, lets a paused one go on; returns when it answers.
     pub(crate) fn bring_back(&self, store: Store) -> Result<()> {
         self.script("start", store)
