@@ -11,6 +11,7 @@
 //! | [`record`] | a single record of Kafka, for tests that put one there |
 //! | [`verdict`] | history against truth: what is lost, doubled, oversold, stranded |
 //! | [`until`] | waiting for a condition, never for a time |
+//! | [`faults`] | runs in which something breaks, each checked against everything that was answered |
 //! | [`demo`] | the demonstration that `make demo` runs |
 
 pub mod answer;
@@ -18,6 +19,7 @@ pub mod client;
 mod contract;
 pub mod crowd;
 pub mod demo;
+pub mod faults;
 pub mod history;
 pub mod order;
 pub mod outage;

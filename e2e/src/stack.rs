@@ -19,6 +19,10 @@ pub struct Stack {
     pub kafka_brokers: String,
     /// PostgreSQL, without a schema.
     pub database_url: String,
+    /// Kafka's bootstrap brokers for clients whose way can be cut: only a proxy of theirs listens there.
+    pub kafka_cut_brokers: Option<String>,
+    /// Where that proxy leads to.
+    pub kafka_cut_target: Option<String>,
     /// The stack's folder, with the pid files.
     folder: PathBuf,
 }
@@ -55,6 +59,8 @@ impl Stack {
             redis_url: variable("REDIS_URL")?,
             kafka_brokers: variable("KAFKA_BROKERS")?,
             database_url: variable("DATABASE_URL")?,
+            kafka_cut_brokers: variable("KAFKA_CUT_BROKERS").ok(),
+            kafka_cut_target: variable("KAFKA_CUT_TARGET").ok(),
             folder: variable("STACK_DIR")?.into(),
         })
     }
@@ -69,13 +75,38 @@ impl Stack {
         self.script("stop", store)
     }
 
-    /// Freezes a store: its connections stay open, and nothing answers.
+    /// Freezes a store: its connections stay open, and nothing answers. PostgreSQL has a process per
+    /// connection: all of them are frozen, after the one that would make new ones.
     pub(crate) fn freeze(&self, store: Store) -> Result<()> {
+        let pid = self.pid(store)?;
+        signal(store, pid, Signal::SIGSTOP)?;
+        for child in children(pid)? {
+            signal(store, child, Signal::SIGSTOP)?;
+        }
+        Ok(())
+    }
+
+    /// Lets a frozen store go on.
+    pub(crate) fn thaw(&self, store: Store) -> Result<()> {
+        let pid = self.pid(store)?;
+        for process in children(pid)?.into_iter().chain([pid]) {
+            signal(store, process, Signal::SIGCONT)?;
+        }
+        Ok(())
+    }
+
+    /// Kills a store, as a crash would.
+    pub(crate) fn kill(&self, store: Store) -> Result<()> {
+        let pid = self.pid(store)?;
+        signal(store, pid, Signal::SIGKILL)
+    }
+
+    fn pid(&self, store: Store) -> Result<Pid> {
         let path = self.folder.join(format!("{store}.pid"));
         let pid = std::fs::read_to_string(&path)
             .with_context(|| format!("reading {}", path.display()))?;
-        let pid = Pid::from_raw(pid.trim().parse().context("a pid file holds a number")?);
-        kill(pid, Signal::SIGSTOP).with_context(|| format!("pausing {store}, pid {pid}"))
+        let pid = pid.trim().parse().context("a pid file holds a number")?;
+        Ok(Pid::from_raw(pid))
     }
 
     fn script(&self, command: &str, store: Store) -> Result<()> {
@@ -93,4 +124,29 @@ impl Stack {
         );
         Ok(())
     }
+}
+
+fn signal(store: Store, pid: Pid, signal: Signal) -> Result<()> {
+    kill(pid, signal).with_context(|| format!("sending {signal} to {store}, pid {pid}"))
+}
+
+/// The processes that `parent` has started itself.
+fn children(parent: Pid) -> Result<Vec<Pid>> {
+    let mut children = Vec::new();
+    for entry in std::fs::read_dir("/proc").context("looking at processes")? {
+        let path = entry?.path();
+        let Some(pid) = path
+            .file_name()
+            .and_then(|name| name.to_str()?.parse().ok())
+        else {
+            continue;
+        };
+        // It may have ended meanwhile. Behind the name, which may hold anything: state, parent.
+        let stat = std::fs::read_to_string(path.join("stat")).unwrap_or_default();
+        let rest = stat.rsplit(')').next().unwrap_or_default();
+        if rest.split_whitespace().nth(1) == Some(&parent.to_string()) {
+            children.push(Pid::from_raw(pid));
+        }
+    }
+    Ok(children)
 }
