@@ -67,12 +67,12 @@ impl Stack {
 
     /// Starts a store that was stopped, lets a paused one go on; returns when it answers.
     pub(crate) fn bring_back(&self, store: Store) -> Result<()> {
-        self.script("start", store)
+        self.script(&["start", &store.to_string()])
     }
 
     /// Stops a store in good order; its data stays.
     pub(crate) fn shut_down(&self, store: Store) -> Result<()> {
-        self.script("stop", store)
+        self.script(&["stop", &store.to_string()])
     }
 
     /// Freezes a store: its connections stay open, and nothing answers. PostgreSQL has a process per
@@ -101,6 +101,35 @@ impl Stack {
         signal(store, pid, Signal::SIGKILL)
     }
 
+    /// Ends PostgreSQL in the middle of what it does: clients are cut off, and it has to recover.
+    pub(crate) fn stop_postgres_at_once(&self) -> Result<()> {
+        signal(Store::Postgres, self.pid(Store::Postgres)?, Signal::SIGQUIT)
+    }
+
+    /// Copies PostgreSQL's data aside; it is ended at once for that and runs again afterwards.
+    pub(crate) fn save_postgres(&self) -> Result<()> {
+        self.script(&["save"])
+    }
+
+    /// Gives PostgreSQL back the data that was copied aside, as after restoring a backup.
+    pub(crate) fn revert_postgres(&self) -> Result<()> {
+        self.script(&["revert"])
+    }
+
+    /// Cuts so many bytes off the end of what a killed Redis has written, as a machine that lost its
+    /// power would.
+    pub(crate) fn tear_redis_file(&self, bytes: u64) -> Result<()> {
+        let folder = self.folder.join("redis/appendonlydir");
+        let files = std::fs::read_dir(&folder).context("looking for Redis's file")?;
+        let mut files = files.flatten().map(|entry| entry.path());
+        let written = files.find(|path| path.to_string_lossy().ends_with(".incr.aof"));
+        let path = written.context("Redis has written nothing")?;
+        let file = std::fs::OpenOptions::new().write(true).open(&path)?;
+        let length = file.metadata()?.len();
+        file.set_len(length.saturating_sub(bytes))
+            .with_context(|| format!("cutting {}", path.display()))
+    }
+
     fn pid(&self, store: Store) -> Result<Pid> {
         let path = self.folder.join(format!("{store}.pid"));
         let pid = std::fs::read_to_string(&path)
@@ -109,16 +138,17 @@ impl Stack {
         Ok(Pid::from_raw(pid))
     }
 
-    fn script(&self, command: &str, store: Store) -> Result<()> {
+    fn script(&self, command: &[&str]) -> Result<()> {
         let output = Command::new(SCRIPT)
-            .args([command, &store.to_string()])
+            .args(command)
             .env("STACK_DIR", &self.folder)
             .stdin(Stdio::null())
             .output()
             .with_context(|| format!("running {SCRIPT}"))?;
         ensure!(
             output.status.success(),
-            "scripts/stack {command} {store}: {}\n{}",
+            "scripts/stack {}: {}\n{}",
+            command.join(" "),
             output.status,
             String::from_utf8_lossy(&output.stderr)
         );

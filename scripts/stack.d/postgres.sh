@@ -101,6 +101,22 @@ postgres_stopped() {
   postgres_clear_leftovers
 }
 
+postgres_saved() {
+  echo "$(realpath -m "$postgres_home")/saved"
+}
+
+# With its owner, who is not ours to be: cp -a as whoever made it.
+postgres_save() {
+  rm -rf "$(postgres_saved)"
+  cp -a "$(postgres_data)" "$(postgres_saved)"
+}
+
+postgres_revert() {
+  [[ -d $(postgres_saved) ]] || fail "no PostgreSQL data was saved"
+  rm -rf "$(postgres_data)"
+  mv -T "$(postgres_saved)" "$(postgres_data)"
+}
+
 postgres_remove() {
   if [[ -L $postgres_home ]]; then
     rm -rf "$(readlink "$postgres_home")"

@@ -6,7 +6,7 @@
 //! | [`matrix`], [`results`], [`table`] | every row with every seed, and what came out |
 //! | [`run`], [`stage`], [`settle`] | one run: its programs, its fault, its end |
 //! | [`rows`] | the faults |
-//! | [`links`], [`proxy`] | ways between programs that can be cut |
+//! | [`links`], [`proxy`], [`topic`] | ways between programs that can be cut; the topic to be changed |
 //! | [`market`], [`drivers`], [`caller`] | what is sold, who asks, and how |
 //! | [`history`], [`end`] | everything that was answered, everything that is left |
 //! | [`checker`] | the one held against the other |
@@ -26,3 +26,4 @@ pub mod run;
 pub mod settle;
 pub mod stage;
 pub mod table;
+pub mod topic;

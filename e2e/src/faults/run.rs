@@ -82,20 +82,23 @@ async fn perform(row: &Row, seed: u64, stage: &mut Stage, recorder: &Recorder) -
     }
     let caller = Caller::new(copies, recorder.clone())?;
     let direct = stage.apis[0].url().to_owned();
-    if row.setup.starts_ready {
+    let drive = async || {
         market.open(&direct).await?;
-    }
-    let drivers = Drivers::start(&caller, &market, row.setup.rates, seed);
+        Ok::<_, anyhow::Error>(Drivers::start(&caller, &market, row.setup.rates, seed))
+    };
+    let mut drivers = None;
     if row.setup.starts_ready {
+        drivers = Some(drive().await?);
         sleep(BEFORE).await;
     }
     recorder.mark("fault begins");
     (row.fault)(stage).await.context("the fault itself")?;
     recorder.mark("fault over");
     let over = Instant::now();
-    if !row.setup.starts_ready {
-        market.open(&direct).await?;
-    }
+    let drivers = match drivers {
+        Some(drivers) => drivers,
+        None => drive().await?,
+    };
 
     let mut found = Vec::new();
     let reported = row.may_lose && {
@@ -132,7 +135,8 @@ async fn perform(row: &Row, seed: u64, stage: &mut Stage, recorder: &Recorder) -
     let asked = recorder.asked();
     let dead = stage.dead().into_iter();
     found.extend(dead.map(|service| Violation::Died { service }));
-    found.extend(violations(&asked, &end));
+    let broken = violations(&asked, &end).into_iter();
+    found.extend(broken.filter(|violation| !(row.excuses)(violation)));
     let loss = Loss {
         possible: row.may_lose,
         reported: stage.reported_losses().await? > 0.0,

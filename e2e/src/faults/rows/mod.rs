@@ -1,11 +1,17 @@
 //! The faults, one row of the matrix each. A new one is a file here, and its name below.
 
+mod kafka;
 mod kill;
+mod network;
 mod pause;
+mod postgres;
+mod redis;
+mod workers;
 
 use anyhow::Result;
 use futures_util::future::LocalBoxFuture;
 
+use super::checker::Violation;
 use super::drivers::Rates;
 use super::links::Cut;
 use super::stage::Stage;
@@ -26,6 +32,8 @@ pub struct Row {
     pub setup: Setup,
     /// Whether Redis may lose acknowledged writes by it: then it must be reported.
     pub may_lose: bool,
+    /// What this fault does by its nature, and is no violation here.
+    pub excuses: fn(&Violation) -> bool,
     /// The deed.
     pub fault: Fault,
 }
@@ -70,6 +78,11 @@ impl std::error::Error for NotHere {}
 pub fn all() -> Vec<Row> {
     let mut rows = kill::rows();
     rows.extend(pause::rows());
+    rows.extend(network::rows());
+    rows.extend(redis::rows());
+    rows.extend(kafka::rows());
+    rows.extend(postgres::rows());
+    rows.extend(workers::rows());
     rows
 }
 
@@ -84,6 +97,7 @@ fn row(
         about,
         setup: Setup::default(),
         may_lose: false,
+        excuses: |_| false,
         fault: Box::new(fault),
     }
 }
