@@ -6,9 +6,13 @@
 
 mod answers;
 mod changes;
+#[cfg(test)]
+mod example;
 mod keys;
 mod statuses;
 mod stock;
+#[cfg(test)]
+mod tests;
 mod violation;
 
 use std::collections::BTreeMap;
