@@ -87,7 +87,6 @@ fn chosen(names: &[String]) -> Result<Vec<Row>> {
 
 async fn run_all(plan: &Plan, rows: &[Row]) -> Result<bool> {
     let stack = Stack::from_env()?;
-    fs::create_dir_all(FOLDER).with_context(|| format!("making {FOLDER}"))?;
     let earlier = match &plan.results {
         Some(path) => read(path)?,
         None => Vec::new(),
@@ -107,9 +106,8 @@ async fn run_all(plan: &Plan, rows: &[Row]) -> Result<bool> {
                 left += 1;
                 continue;
             }
-            let history = Path::new(FOLDER).join(format!("{}-{seed}.jsonl", row.name));
-            let finished = run_one(row, seed, stack.clone(), &history).await;
-            tell(&finished, &history);
+            let finished = run_one(row, seed, stack.clone()).await;
+            tell(&finished);
             if let Some(path) = &plan.results {
                 append(path, &finished)?;
             }
@@ -130,10 +128,13 @@ async fn run_all(plan: &Plan, rows: &[Row]) -> Result<bool> {
     Ok(bad == 0)
 }
 
-/// Runs one row with one seed.
-pub async fn run_one(row: &Row, seed: u64, stack: Stack, history: &Path) -> Finished {
-    let limited = tokio::time::timeout(RUN_LIMIT, run(row, seed, stack, history)).await;
-    match limited.context("the run takes too long").flatten() {
+/// Runs one row with one seed. What remains of a wrong run lies in `.local/faults`.
+pub async fn run_one(row: &Row, seed: u64, stack: Stack) -> Finished {
+    let limited = tokio::time::timeout(RUN_LIMIT, async {
+        fs::create_dir_all(FOLDER).with_context(|| format!("making {FOLDER}"))?;
+        run(row, seed, stack, &history(&row.name, seed)).await
+    });
+    match limited.await.context("the run takes too long").flatten() {
         Ok(report) => Finished::with(&row.name, seed, &report),
         Err(error) => {
             let ending = match error.downcast_ref::<NotHere>() {
@@ -146,12 +147,12 @@ pub async fn run_one(row: &Row, seed: u64, stack: Stack, history: &Path) -> Fini
     }
 }
 
-fn tell(run: &Finished, history: &Path) {
-    let normal = run.normal_s.map_or("-".into(), |it| format!("{it:.1} s"));
-    println!(
-        "{:24} seed {:<3} {:5} orders {:5} accepted {:5} rows  drain {:4.1} s  normal after {normal}  {:?}",
-        run.row, run.seed, run.orders, run.accepted, run.rows, run.drain_s, run.ending
-    );
+fn history(row: &str, seed: u64) -> PathBuf {
+    Path::new(FOLDER).join(format!("{row}-{seed}.jsonl"))
+}
+
+fn tell(run: &Finished) {
+    println!("{}", run.line());
     for note in run.notes.iter().take(NOTES_SHOWN) {
         println!("    {note}");
     }
@@ -159,6 +160,7 @@ fn tell(run: &Finished, history: &Path) {
         println!("    and {} more", run.notes.len() - NOTES_SHOWN);
     }
     if run.is_bad() {
+        let history = history(&run.row, run.seed);
         println!("    seed {}, history {}", run.seed, history.display());
     }
 }

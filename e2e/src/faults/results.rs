@@ -91,6 +91,17 @@ impl Finished {
         }
     }
 
+    /// All that is to be known of a right run, in one line.
+    pub fn line(&self) -> String {
+        let normal = self
+            .normal_s
+            .map_or("never".into(), |it| format!("{it:.1} s"));
+        format!(
+            "{:24} seed {:<3} {:5} orders {:5} accepted {:5} rows  drain {:4.1} s  normal after {normal:6}  {:?}",
+            self.row, self.seed, self.orders, self.accepted, self.rows, self.drain_s, self.ending
+        )
+    }
+
     /// Whether it proves something wrong, or nothing at all.
     pub fn is_bad(&self) -> bool {
         matches!(self.ending, Ending::Wrong | Ending::Failed)
