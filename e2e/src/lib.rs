@@ -27,6 +27,7 @@ pub mod process;
 pub mod program;
 pub mod record;
 pub mod sandbox;
+mod signals;
 pub mod stack;
 pub mod truth;
 pub mod until;

@@ -2,13 +2,16 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/stack");
+
+/// The exit code of `scripts/stack small` where mounting is not allowed.
+const NOT_ALLOWED: i32 = 3;
 
 /// Where the stores are.
 #[derive(Debug, Clone)]
@@ -70,6 +73,16 @@ impl Stack {
         self.script(&["start", &store.to_string()])
     }
 
+    /// Brings back every store, whatever was done to it.
+    pub(crate) fn bring_all_back(&self) -> Result<()> {
+        for store in [Store::Redis, Store::Kafka, Store::Postgres] {
+            // Where it does not run there is nothing to thaw.
+            let _ = self.thaw(store);
+            self.bring_back(store)?;
+        }
+        Ok(())
+    }
+
     /// Stops a store in good order; its data stays.
     pub(crate) fn shut_down(&self, store: Store) -> Result<()> {
         self.script(&["stop", &store.to_string()])
@@ -116,6 +129,17 @@ impl Stack {
         self.script(&["revert"])
     }
 
+    /// Makes a tablespace `small` of 2 MiB, unless there is one; where its files lie, or nothing where
+    /// mounting is not allowed.
+    pub(crate) fn small_tablespace(&self) -> Result<Option<PathBuf>> {
+        let made = self.run(&["small"])?;
+        if made.status.code() == Some(NOT_ALLOWED) {
+            return Ok(None);
+        }
+        expect_done(&["small"], &made)?;
+        Ok(Some(self.folder.join("postgres/small")))
+    }
+
     /// Cuts so many bytes off the end of what a killed Redis has written, as a machine that lost its
     /// power would.
     pub(crate) fn tear_redis_file(&self, bytes: u64) -> Result<()> {
@@ -139,21 +163,28 @@ impl Stack {
     }
 
     fn script(&self, command: &[&str]) -> Result<()> {
-        let output = Command::new(SCRIPT)
+        expect_done(command, &self.run(command)?)
+    }
+
+    fn run(&self, command: &[&str]) -> Result<Output> {
+        Command::new(SCRIPT)
             .args(command)
             .env("STACK_DIR", &self.folder)
             .stdin(Stdio::null())
             .output()
-            .with_context(|| format!("running {SCRIPT}"))?;
-        ensure!(
-            output.status.success(),
-            "scripts/stack {}: {}\n{}",
-            command.join(" "),
-            output.status,
-            String::from_utf8_lossy(&output.stderr)
-        );
-        Ok(())
+            .with_context(|| format!("running {SCRIPT}"))
     }
+}
+
+fn expect_done(command: &[&str], output: &Output) -> Result<()> {
+    ensure!(
+        output.status.success(),
+        "scripts/stack {}: {}\n{}",
+        command.join(" "),
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
 }
 
 fn signal(store: Store, pid: Pid, signal: Signal) -> Result<()> {

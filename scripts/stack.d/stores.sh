@@ -63,6 +63,20 @@ stack_revert() {
   start_store postgres
 }
 
+# Made once in a stack's life.
+stack_small() {
+  lock_folder "$STACK_DIR"
+  choose_ports
+  ! mountpoint -q "$(postgres_disk)" || return 0
+  stop_postgres_at_once
+  local code=0
+  # In the background, because bash forgets `set -e` in whatever stands before `||`.
+  postgres_make_small &
+  wait $! || code=$?
+  start_store postgres
+  return "$code"
+}
+
 stop_postgres_at_once() (
   terminate "$STACK_DIR/postgres.pid" "$(postgres_marker)" QUIT "$stop_seconds"
   postgres_stopped

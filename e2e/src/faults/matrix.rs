@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::results::{Ending, Finished, append, done, read};
 use super::rows::{self, NotHere, Row};
 use super::run::run;
 use super::table::table;
+use crate::signals::signalled;
 use crate::stack::Stack;
 
 /// Where histories lie, and those of wrong runs stay.
@@ -70,7 +72,19 @@ pub async fn follow(plan: &Plan) -> Result<bool> {
         }
         return Ok(true);
     }
-    run_all(plan, &rows).await
+    let stack = Stack::from_env()?;
+    tokio::select! {
+        outcome = run_all(plan, &rows, &stack) => outcome,
+        signal = signalled() => {
+            bring_all_back(&stack).await?;
+            bail!("stopped by {}", signal?)
+        }
+    }
+}
+
+async fn bring_all_back(stack: &Stack) -> Result<()> {
+    let stack = stack.clone();
+    spawn_blocking(move || stack.bring_all_back()).await?
 }
 
 fn chosen(names: &[String]) -> Result<Vec<Row>> {
@@ -85,8 +99,7 @@ fn chosen(names: &[String]) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-async fn run_all(plan: &Plan, rows: &[Row]) -> Result<bool> {
-    let stack = Stack::from_env()?;
+async fn run_all(plan: &Plan, rows: &[Row], stack: &Stack) -> Result<bool> {
     let earlier = match &plan.results {
         Some(path) => read(path)?,
         None => Vec::new(),
@@ -132,7 +145,7 @@ async fn run_all(plan: &Plan, rows: &[Row]) -> Result<bool> {
 pub async fn run_one(row: &Row, seed: u64, stack: Stack) -> Finished {
     let limited = tokio::time::timeout(RUN_LIMIT, async {
         fs::create_dir_all(FOLDER).with_context(|| format!("making {FOLDER}"))?;
-        run(row, seed, stack, &history(&row.name, seed)).await
+        run(row, seed, stack.clone(), &history(&row.name, seed)).await
     });
     match limited.await.context("the run takes too long").flatten() {
         Ok(report) => Finished::with(&row.name, seed, &report),
@@ -141,7 +154,10 @@ pub async fn run_one(row: &Row, seed: u64, stack: Stack) -> Finished {
                 Some(_) => Ending::Skipped,
                 None => Ending::Failed,
             };
-            let notes = vec![format!("{error:#}")];
+            let mut notes = vec![format!("{error:#}")];
+            if let Err(error) = bring_all_back(&stack).await {
+                notes.push(format!("{error:#}"));
+            }
             Finished::without(&row.name, seed, ending, notes)
         }
     }

@@ -14,7 +14,7 @@ use super::rows::Setup;
 use crate::process::{Process, Settings};
 use crate::program::Program;
 use crate::sandbox::Sandbox;
-use crate::stack::{Stack, Store};
+use crate::stack::Stack;
 
 /// Copies of each service.
 const COPIES: usize = 2;
@@ -120,14 +120,7 @@ impl Stage {
     /// When a store stays away.
     pub async fn restore(&self) -> Result<()> {
         self.links.set(super::proxy::Mode::Pass);
-        for store in [Store::Redis, Store::Kafka, Store::Postgres] {
-            let back = move |stack: &Stack| {
-                // Of a store that does not run there is nothing to thaw.
-                let _ = stack.thaw(store);
-                stack.bring_back(store)
-            };
-            self.store("restored", back).await?;
-        }
+        self.store("restored", Stack::bring_all_back).await?;
         let gate = &self.sandbox.gate;
         gate.configure("maxmemory", "0").await?;
         gate.configure("appendfsync", "everysec").await

@@ -1,5 +1,6 @@
 //! The faults, one row of the matrix each. A new one is a file here, and its name below.
 
+mod disk;
 mod kafka;
 mod kill;
 mod network;
@@ -82,6 +83,7 @@ pub fn all() -> Vec<Row> {
     rows.extend(redis::rows());
     rows.extend(kafka::rows());
     rows.extend(postgres::rows());
+    rows.push(disk::row());
     rows.extend(workers::rows());
     rows
 }
