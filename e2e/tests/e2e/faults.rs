@@ -27,8 +27,8 @@ fn a_way_to_redis_that_loses_replies() {
 }
 
 #[test]
-fn a_postgresql_that_comes_back_older() {
-    run("postgres-restored");
+fn a_postgresql_that_is_stopped_at_once() {
+    run("postgres-immediate");
 }
 
 #[test]
