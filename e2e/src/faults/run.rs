@@ -125,7 +125,8 @@ async fn perform(row: &Row, seed: u64, stage: &mut Stage, recorder: &Recorder) -
         found.push(Violation::Undecided { questions });
     }
     if let Err(error) = stage.sandbox.written(&market.sales, DRAIN_LIMIT).await {
-        let why = format!("{error:#}");
+        let behind = stage.sandbox.unwritten().await?;
+        let why = format!("{error:#}; unwritten by partition: {behind:?}");
         found.push(Violation::NotDrained { why });
     }
     let drain = calm.elapsed();
