@@ -1,4 +1,4 @@
-//! Cut, reset and slow ways: between buyers and API, between one worker and its stores, and in front
+//! Cut, reset, slow and swallowing ways: between buyers and API, between one worker and its stores, and in front
 //! of each store.
 
 use std::time::Duration;
@@ -16,6 +16,8 @@ use crate::faults::stage::Stage;
 const SLOW: Duration = Duration::from_secs(5);
 /// How long every connection is reset at last.
 const RESET: Duration = Duration::from_secs(2);
+/// How long nothing gets through.
+const HOLE: Duration = Duration::from_secs(6);
 /// Times that a way breaks and is whole again.
 const PULSES: usize = 6;
 
@@ -45,6 +47,11 @@ pub fn rows() -> Vec<Row> {
                 "50, 200 or 600 ms each way for 5 s",
                 |stage| latency(stage).boxed_local(),
             ),
+            row(
+                &format!("{name}-blackhole"),
+                "nothing gets through for 6 s; what was sent arrives afterwards",
+                |stage| blackhole(stage).boxed_local(),
+            ),
         ];
         rows.extend(kinds.map(|mut row| {
             row.setup.cut = place;
@@ -73,6 +80,14 @@ async fn latency(stage: &mut Stage) -> Result<()> {
     stage.mark(&format!("{delay} ms each way"));
     stage.links.set(Mode::Latency(Duration::from_millis(delay)));
     sleep(SLOW).await;
+    stage.links.set(Mode::Pass);
+    Ok(())
+}
+
+/// Long enough for everybody to give up on what then happens after all.
+async fn blackhole(stage: &mut Stage) -> Result<()> {
+    stage.links.set(Mode::Blackhole);
+    sleep(HOLE).await;
     stage.links.set(Mode::Pass);
     Ok(())
 }
