@@ -4,7 +4,7 @@ export CARGO
 # Where rustup puts cargo, for shells that have not read its settings.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test up down build fmt lint bench tools
+.PHONY: help demo test faults up down build fmt lint bench tools
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf 'make %-6s %s\n' "$$target" "$$text"; done
@@ -14,6 +14,9 @@ demo: ## sell out a flash sale through the real pipeline and check the result
 
 test: lint ## format, lints and all tests, against a stack of their own
 	@scripts/test
+
+faults: ## break one thing after the other while a sale runs; goes on where it was interrupted
+	@scripts/faults
 
 up: build ## start the stack, one API and two workers, and keep them running
 	@scripts/services up

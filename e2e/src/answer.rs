@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use fluxgate_core::ids::OrderId;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::order::Order;
 
 /// How far an order has come, by the API's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// In the outbox; will be published.

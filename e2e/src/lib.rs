@@ -12,6 +12,7 @@
 //! | [`record`] | a single record of Kafka, for tests that put one there |
 //! | [`verdict`] | history against truth: what is lost, doubled, oversold, stranded |
 //! | [`until`] | waiting for a condition, never for a time |
+//! | [`faults`] | runs in which something breaks, each checked against everything that was answered |
 //! | [`demo`] | the demonstration that `make demo` runs |
 
 pub mod answer;
@@ -19,6 +20,7 @@ pub mod client;
 mod contract;
 pub mod crowd;
 pub mod demo;
+pub mod faults;
 pub mod fleet;
 pub mod history;
 pub mod order;
@@ -27,6 +29,7 @@ pub mod process;
 pub mod program;
 pub mod record;
 pub mod sandbox;
+mod signals;
 pub mod stack;
 pub mod truth;
 pub mod until;

@@ -51,7 +51,7 @@ impl Sale {
 pub struct Order(Arc<Facts>);
 
 /// See [`Order`].
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Default, PartialEq, Eq, Hash)]
 pub struct Facts {
     /// What.
     pub product: String,
@@ -61,6 +61,12 @@ pub struct Facts {
     pub quantity: u32,
     /// The idempotency key that all its attempts carry.
     pub key: String,
+}
+
+impl From<Facts> for Order {
+    fn from(facts: Facts) -> Self {
+        Self(Arc::new(facts))
+    }
 }
 
 impl std::ops::Deref for Order {

@@ -137,6 +137,14 @@ impl Process {
         .await
     }
 
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    /// When the operating system does not tell.
+    pub fn has_ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.child.try_wait().context("looking after it")
+    }
+
     /// Freezes it: its connections stay open, and nothing answers.
     ///
     /// # Errors

@@ -2,13 +2,16 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/stack");
+
+/// The exit code of `scripts/stack small` where mounting is not allowed.
+const NOT_ALLOWED: i32 = 3;
 
 /// Where the stores are.
 #[derive(Debug, Clone)]
@@ -19,6 +22,10 @@ pub struct Stack {
     pub kafka_brokers: String,
     /// PostgreSQL, without a schema.
     pub database_url: String,
+    /// Kafka's bootstrap brokers for clients whose way can be cut: only a proxy of theirs listens there.
+    pub kafka_cut_brokers: Option<String>,
+    /// Where that proxy leads to.
+    pub kafka_cut_target: Option<String>,
     /// The stack's folder, with the pid files.
     folder: PathBuf,
 }
@@ -55,6 +62,8 @@ impl Stack {
             redis_url: variable("REDIS_URL")?,
             kafka_brokers: variable("KAFKA_BROKERS")?,
             database_url: variable("DATABASE_URL")?,
+            kafka_cut_brokers: variable("KAFKA_CUT_BROKERS").ok(),
+            kafka_cut_target: variable("KAFKA_CUT_TARGET").ok(),
             folder: variable("STACK_DIR")?.into(),
         })
     }
@@ -66,36 +75,144 @@ impl Stack {
 
     /// Starts a store that was stopped, lets a paused one go on; returns when it answers.
     pub(crate) fn bring_back(&self, store: Store) -> Result<()> {
-        self.script("start", store)
+        self.script(&["start", &store.to_string()])
+    }
+
+    /// Brings back every store, whatever was done to it.
+    pub(crate) fn bring_all_back(&self) -> Result<()> {
+        for store in [Store::Redis, Store::Kafka, Store::Postgres] {
+            // Where it does not run there is nothing to thaw.
+            let _ = self.thaw(store);
+            self.bring_back(store)?;
+        }
+        Ok(())
     }
 
     /// Stops a store in good order; its data stays.
     pub(crate) fn shut_down(&self, store: Store) -> Result<()> {
-        self.script("stop", store)
+        self.script(&["stop", &store.to_string()])
     }
 
-    /// Freezes a store: its connections stay open, and nothing answers.
+    /// Freezes a store: its connections stay open, and nothing answers. PostgreSQL has a process per
+    /// connection: all of them are frozen, after the one that would make new ones.
     pub(crate) fn freeze(&self, store: Store) -> Result<()> {
+        let pid = self.pid(store)?;
+        signal(store, pid, Signal::SIGSTOP)?;
+        for child in children(pid)? {
+            signal(store, child, Signal::SIGSTOP)?;
+        }
+        Ok(())
+    }
+
+    /// Lets a frozen store go on.
+    pub(crate) fn thaw(&self, store: Store) -> Result<()> {
+        let pid = self.pid(store)?;
+        for process in children(pid)?.into_iter().chain([pid]) {
+            signal(store, process, Signal::SIGCONT)?;
+        }
+        Ok(())
+    }
+
+    /// Kills a store, as a crash would.
+    pub(crate) fn kill(&self, store: Store) -> Result<()> {
+        let pid = self.pid(store)?;
+        signal(store, pid, Signal::SIGKILL)
+    }
+
+    /// Ends PostgreSQL in the middle of what it does: clients are cut off, and it has to recover.
+    pub(crate) fn stop_postgres_at_once(&self) -> Result<()> {
+        signal(Store::Postgres, self.pid(Store::Postgres)?, Signal::SIGQUIT)
+    }
+
+    /// Copies PostgreSQL's data aside; it is ended at once for that and runs again afterwards.
+    pub(crate) fn save_postgres(&self) -> Result<()> {
+        self.script(&["save"])
+    }
+
+    /// Gives PostgreSQL back the data that was copied aside, as after restoring a backup.
+    pub(crate) fn revert_postgres(&self) -> Result<()> {
+        self.script(&["revert"])
+    }
+
+    /// Makes a tablespace `small` of 2 MiB, unless there is one; where its files lie, or nothing where
+    /// mounting is not allowed.
+    pub(crate) fn small_tablespace(&self) -> Result<Option<PathBuf>> {
+        let made = self.run(&["small"])?;
+        if made.status.code() == Some(NOT_ALLOWED) {
+            return Ok(None);
+        }
+        expect_done(&["small"], &made)?;
+        Ok(Some(self.folder.join("postgres/small")))
+    }
+
+    /// Cuts so many bytes off the end of what a killed Redis has written, as a machine that lost its
+    /// power would.
+    pub(crate) fn tear_redis_file(&self, bytes: u64) -> Result<()> {
+        let folder = self.folder.join("redis/appendonlydir");
+        let files = std::fs::read_dir(&folder).context("looking for Redis's file")?;
+        let mut files = files.flatten().map(|entry| entry.path());
+        let written = files.find(|path| path.to_string_lossy().ends_with(".incr.aof"));
+        let path = written.context("Redis has written nothing")?;
+        let file = std::fs::OpenOptions::new().write(true).open(&path)?;
+        let length = file.metadata()?.len();
+        file.set_len(length.saturating_sub(bytes))
+            .with_context(|| format!("cutting {}", path.display()))
+    }
+
+    fn pid(&self, store: Store) -> Result<Pid> {
         let path = self.folder.join(format!("{store}.pid"));
         let pid = std::fs::read_to_string(&path)
             .with_context(|| format!("reading {}", path.display()))?;
-        let pid = Pid::from_raw(pid.trim().parse().context("a pid file holds a number")?);
-        kill(pid, Signal::SIGSTOP).with_context(|| format!("pausing {store}, pid {pid}"))
+        let pid = pid.trim().parse().context("a pid file holds a number")?;
+        Ok(Pid::from_raw(pid))
     }
 
-    fn script(&self, command: &str, store: Store) -> Result<()> {
-        let output = Command::new(SCRIPT)
-            .args([command, &store.to_string()])
+    fn script(&self, command: &[&str]) -> Result<()> {
+        expect_done(command, &self.run(command)?)
+    }
+
+    fn run(&self, command: &[&str]) -> Result<Output> {
+        Command::new(SCRIPT)
+            .args(command)
             .env("STACK_DIR", &self.folder)
             .stdin(Stdio::null())
             .output()
-            .with_context(|| format!("running {SCRIPT}"))?;
-        ensure!(
-            output.status.success(),
-            "scripts/stack {command} {store}: {}\n{}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr)
-        );
-        Ok(())
+            .with_context(|| format!("running {SCRIPT}"))
     }
+}
+
+fn expect_done(command: &[&str], output: &Output) -> Result<()> {
+    ensure!(
+        output.status.success(),
+        "scripts/stack {}: {}\n{}",
+        command.join(" "),
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
+
+fn signal(store: Store, pid: Pid, signal: Signal) -> Result<()> {
+    kill(pid, signal).with_context(|| format!("sending {signal} to {store}, pid {pid}"))
+}
+
+/// The processes that `parent` has started itself.
+fn children(parent: Pid) -> Result<Vec<Pid>> {
+    let mut children = Vec::new();
+    for entry in std::fs::read_dir("/proc").context("looking at processes")? {
+        let path = entry?.path();
+        let Some(pid) = path
+            .file_name()
+            .and_then(|name| name.to_str()?.parse().ok())
+        else {
+            continue;
+        };
+        // It may have ended meanwhile. Behind the name, which may hold anything: state, parent.
+        let stat = std::fs::read_to_string(path.join("stat")).unwrap_or_default();
+        let rest = stat.rsplit(')').next().unwrap_or_default();
+        if rest.split_whitespace().nth(1) == Some(&parent.to_string()) {
+            children.push(Pid::from_raw(pid));
+        }
+    }
+    Ok(children)
 }

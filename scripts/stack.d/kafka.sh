@@ -36,9 +36,10 @@ kafka_prepare() {
   cat >"$folder/server.properties" <<CONF
 process.roles=broker,controller
 node.id=1
-listeners=BROKER://127.0.0.1:$KAFKA_PORT,CONTROLLER://127.0.0.1:$KAFKA_CONTROLLER_PORT
-advertised.listeners=BROKER://127.0.0.1:$KAFKA_PORT,CONTROLLER://127.0.0.1:$KAFKA_CONTROLLER_PORT
-listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=BROKER://127.0.0.1:$KAFKA_PORT,CUT://127.0.0.1:$KAFKA_CUT_TARGET_PORT,CONTROLLER://127.0.0.1:$KAFKA_CONTROLLER_PORT
+# Clients go on with what is advertised: those of CUT meet a proxy there, which fault runs put in their way.
+advertised.listeners=BROKER://127.0.0.1:$KAFKA_PORT,CUT://127.0.0.1:$KAFKA_CUT_PORT,CONTROLLER://127.0.0.1:$KAFKA_CONTROLLER_PORT
+listener.security.protocol.map=BROKER:PLAINTEXT,CUT:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=BROKER
 controller.listener.names=CONTROLLER
 controller.quorum.bootstrap.servers=127.0.0.1:$KAFKA_CONTROLLER_PORT

@@ -19,15 +19,21 @@ free_ports() {
   printf '%s\n' "${!chosen[@]}"
 }
 
-# Sets REDIS_PORT, POSTGRES_PORT, KAFKA_PORT and KAFKA_CONTROLLER_PORT.
+# KAFKA_CUT_TARGET_PORT is Kafka's too; it tells clients that come that way to go on with KAFKA_CUT_PORT, where only a
+# proxy of theirs listens, if anything.
+readonly port_names=(REDIS_PORT POSTGRES_PORT KAFKA_PORT KAFKA_CONTROLLER_PORT KAFKA_CUT_PORT KAFKA_CUT_TARGET_PORT)
+
+# Sets all of port_names. A stack that was made when there were fewer gets the others now.
 choose_ports() {
-  local ports
-  if [[ ! -e $STACK_DIR/ports ]]; then
-    mapfile -t ports < <(free_ports 4)
-    printf '%s\n' "REDIS_PORT=${ports[0]}" "POSTGRES_PORT=${ports[1]}" \
-      "KAFKA_PORT=${ports[2]}" "KAFKA_CONTROLLER_PORT=${ports[3]}" >"$STACK_DIR/ports.new"
-    mv "$STACK_DIR/ports.new" "$STACK_DIR/ports"
-  fi
+  local name ports
+  touch "$STACK_DIR/ports"
+  mapfile -t ports < <(free_ports "${#port_names[@]}")
+  for name in "${!port_names[@]}"; do
+    grep -q "^${port_names[$name]}=" "$STACK_DIR/ports" || echo "${port_names[$name]}=${ports[$name]}"
+  done >"$STACK_DIR/ports.new"
+  cat "$STACK_DIR/ports" "$STACK_DIR/ports.new" >"$STACK_DIR/ports.all"
+  mv "$STACK_DIR/ports.all" "$STACK_DIR/ports"
+  rm "$STACK_DIR/ports.new"
   read_ports
 }
 

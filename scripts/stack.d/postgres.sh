@@ -101,7 +101,45 @@ postgres_stopped() {
   postgres_clear_leftovers
 }
 
+# What fault runs do to it.
+
+postgres_saved() {
+  echo "$(realpath -m "$postgres_home")/saved"
+}
+
+# The owners stay what they are.
+postgres_save() {
+  rm -rf "$(postgres_saved)"
+  cp -a "$(postgres_data)" "$(postgres_saved)"
+}
+
+postgres_revert() {
+  [[ -d $(postgres_saved) ]] || fail "no PostgreSQL data was saved"
+  rm -rf "$(postgres_data)"
+  mv -T "$(postgres_saved)" "$(postgres_data)"
+}
+
+postgres_disk() {
+  echo "$(realpath -m "$postgres_home")/small"
+}
+
+# A tablespace on a disk of 2 MiB, which lies in memory: soon full. Exit code 3 where mounting is not allowed.
+# Only a superuser may make one, and he has no login: PostgreSQL must not run.
+postgres_make_small() {
+  local disk
+  disk=$(postgres_disk)
+  mkdir -p "$disk"
+  if ! mount -t tmpfs -o size=2m,mode=700 tmpfs "$disk" 2>/dev/null; then
+    say "mounting is not allowed here"
+    exit 3
+  fi
+  chown postgres:postgres "$disk"
+  "${as_postgres[@]}" "$(postgres_programs)/postgres" --single -D "$(postgres_data)" postgres >>"$STACK_DIR/postgres.log" 2>&1 \
+    <<<"CREATE TABLESPACE small OWNER fluxgate LOCATION '$disk'"
+}
+
 postgres_remove() {
+  ! mountpoint -q "$(postgres_disk)" || umount "$(postgres_disk)"
   if [[ -L $postgres_home ]]; then
     rm -rf "$(readlink "$postgres_home")"
   fi

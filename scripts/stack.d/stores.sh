@@ -29,7 +29,7 @@ stack_down() {
   lock_folder "$STACK_DIR"
   for_each_store stop_store
   for_each_store remove_store
-  rm -f "$STACK_DIR"/{ports,env}{,.new} "$STACK_DIR/lock"
+  rm -f "$STACK_DIR"/{ports,env}{,.new} "$STACK_DIR/ports.all" "$STACK_DIR/lock"
   rmdir "$STACK_DIR" 2>/dev/null || say "kept $STACK_DIR: there are other files in it"
 }
 
@@ -46,6 +46,42 @@ stack_stop() {
   stop_store "$1"
 }
 
+# The copy is the folder of a server that stopped at once: what it comes back to is what had been committed.
+stack_save() {
+  lock_folder "$STACK_DIR"
+  choose_ports
+  stop_postgres_at_once
+  postgres_save
+  start_store postgres
+}
+
+stack_revert() {
+  lock_folder "$STACK_DIR"
+  choose_ports
+  stop_postgres_at_once
+  postgres_revert
+  start_store postgres
+}
+
+# Made once in a stack's life.
+stack_small() {
+  lock_folder "$STACK_DIR"
+  choose_ports
+  ! mountpoint -q "$(postgres_disk)" || return 0
+  stop_postgres_at_once
+  local code=0
+  # In the background, because bash forgets `set -e` in whatever stands before `||`.
+  postgres_make_small &
+  wait $! || code=$?
+  start_store postgres
+  return "$code"
+}
+
+stop_postgres_at_once() (
+  terminate "$STACK_DIR/postgres.pid" "$(postgres_marker)" QUIT "$stop_seconds"
+  postgres_stopped
+)
+
 stack_env() {
   [[ -e $STACK_DIR/env ]] || fail "no stack in $STACK_DIR; scripts/stack up starts one"
   cat "$STACK_DIR/env"
@@ -55,6 +91,8 @@ stack_addresses() {
   printf '%s=%q\n' \
     REDIS_URL "redis://127.0.0.1:$REDIS_PORT" \
     KAFKA_BROKERS "127.0.0.1:$KAFKA_PORT" \
+    KAFKA_CUT_BROKERS "127.0.0.1:$KAFKA_CUT_PORT" \
+    KAFKA_CUT_TARGET "127.0.0.1:$KAFKA_CUT_TARGET_PORT" \
     DATABASE_URL "$(postgres_url)" \
     STACK_DIR "$STACK_DIR"
 }

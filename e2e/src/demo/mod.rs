@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow, ensure};
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::crowd::Crowd;
@@ -16,6 +15,7 @@ use crate::history::History;
 use crate::order::{Sale, racing};
 use crate::process::Process;
 use crate::sandbox::Sandbox;
+use crate::signals::signalled;
 use crate::stack::Stack;
 use story::Story;
 use table::Table;
@@ -59,16 +59,6 @@ pub async fn run(plan: &Plan) -> Result<String> {
     let line = outcome?;
     discarded?;
     Ok(line)
-}
-
-/// Returns with the name of the first signal that asks for an end.
-async fn signalled() -> Result<&'static str> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    })
 }
 
 async fn sell_out(plan: &Plan, sandbox: &Sandbox) -> Result<String> {

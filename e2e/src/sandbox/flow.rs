@@ -1,6 +1,6 @@
 //! Waiting for the flow to come to rest, and judging what it left.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -74,6 +74,20 @@ impl Sandbox {
             unwritten: behind(self.database.positions(self.log.topic()).await?),
             uncommitted: behind(self.log.committed().await?),
         })
+    }
+
+    /// How many records of each partition are not written, where there are any.
+    ///
+    /// # Errors
+    /// When a store does not answer.
+    pub async fn unwritten(&self) -> Result<BTreeMap<i32, i64>> {
+        let written = self.database.positions(self.log.topic()).await?;
+        let ends = self.log.ends().await?.into_iter();
+        let missing = ends.map(|(partition, end)| {
+            let reached = written.get(&partition).copied().unwrap_or(0);
+            (partition, end - reached)
+        });
+        Ok(missing.filter(|(_, missing)| *missing != 0).collect())
     }
 
     /// What all stores say about a sale.

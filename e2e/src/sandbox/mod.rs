@@ -7,7 +7,7 @@ pub use reconciler::Report;
 
 use std::cell::Cell;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -141,6 +141,14 @@ impl Sandbox {
         self.api_with(&[]).await
     }
 
+    /// Starts a service with `more` settings than [`Sandbox::settings`]. Does not wait.
+    ///
+    /// # Errors
+    /// When the program is not built or does not start.
+    pub fn spawn_with(&self, program: Program, more: Settings) -> Result<Process> {
+        self.spawn(program, self.settings().into_iter().chain(more).collect())
+    }
+
     /// A worker that is ready.
     ///
     /// # Errors
@@ -193,6 +201,19 @@ impl Sandbox {
         self.gate.flush().await?;
         let schema = format!("DROP SCHEMA {} CASCADE", self.name);
         self.database.execute(&schema).await
+    }
+
+    /// Copies the services' logs into `folder`, which is made.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written.
+    pub fn keep_logs(&self, folder: &Path) -> Result<()> {
+        fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            fs::copy(entry.path(), folder.join(entry.file_name()))?;
+        }
+        Ok(())
     }
 
     /// Shows the end of each service's log on stderr.

@@ -38,6 +38,17 @@ pub struct Row {
     pub status: String,
 }
 
+/// A row of `sale_changes`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The id of a restock, or `close`.
+    pub id: String,
+    /// `restock` or `close`.
+    pub kind: String,
+    /// Units added.
+    pub units: i64,
+}
+
 /// A row of `stock_ledger`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ledger {

@@ -8,7 +8,7 @@ use tokio_postgres::{NoTls, Row as SqlRow};
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-use super::{Ledger, Row};
+use super::{Change, Ledger, Row};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
@@ -85,6 +85,24 @@ impl Database {
             ) numbers ORDER BY number";
         let rows = self.connect().await?.client.query(sql, &[&product]).await?;
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
+    /// What happened to a sale after its opening: id, kind and units of each change.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer.
+    pub async fn changes(&self, product: &str) -> Result<Vec<Change>> {
+        let sql = "SELECT change_id, kind, units FROM sale_changes WHERE product_id = $1";
+        let rows = self.connect().await?.client.query(sql, &[&product]).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Change {
+                    id: row.try_get(0)?,
+                    kind: row.try_get(1)?,
+                    units: row.try_get(2)?,
+                })
+            })
+            .collect()
     }
 
     /// The offset up to which each partition of `topic` has been written.

@@ -8,6 +8,7 @@ use fred::types::CustomCommand;
 use super::Shelf;
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+const RECONNECT_PAUSE_MS: u32 = 100;
 
 /// Redis, as seen in a sandbox's database. The keys are those of `lua/README.md`.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ impl Gate {
         let config = Config::from_url(url).context("reading REDIS_URL")?;
         let client = Builder::from_config(config)
             .with_connection_config(|it| it.connection_timeout = ANSWER_LIMIT)
+            // It outlives a Redis that is killed and started again.
+            .set_policy(ReconnectPolicy::new_constant(0, RECONNECT_PAUSE_MS))
             .with_performance_config(|it| it.default_command_timeout = ANSWER_LIMIT)
             .build()?;
         client.init().await.context("connecting to Redis")?;
@@ -98,6 +101,15 @@ impl Gate {
     /// When Redis does not answer.
     pub async fn next_number(&self, counter: &str) -> Result<u64> {
         Ok(self.0.incr(counter).await?)
+    }
+
+    /// Sets one of the server's settings, as `CONFIG SET` does.
+    ///
+    /// # Errors
+    /// When Redis does not answer or does not take it.
+    pub async fn configure(&self, name: &str, value: &str) -> Result<()> {
+        let command = CustomCommand::new_static("CONFIG", None::<u16>, false);
+        Ok(self.0.custom(command, vec!["SET", name, value]).await?)
     }
 
     /// Empties this database, and only this.

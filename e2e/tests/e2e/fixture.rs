@@ -8,6 +8,7 @@ use e2e::process::Process;
 use e2e::sandbox::Sandbox;
 use e2e::stack::Stack;
 use e2e::until::until;
+use tokio::runtime::Runtime;
 
 /// Longest a test may take.
 const TEST_LIMIT: Duration = Duration::from_secs(170);
@@ -17,18 +18,13 @@ pub const WRITE_LIMIT: Duration = Duration::from_secs(60);
 
 /// One test at a time: some take a store away from everybody, and all of them measure what two
 /// services make of the whole machine.
-static TURN: Mutex<()> = Mutex::new(());
+pub static TURN: Mutex<()> = Mutex::new(());
 
 /// Runs a test in a sandbox of its own. When it fails, the ends of all logs are shown.
 pub fn in_a_sandbox(test: impl AsyncFnOnce(&Sandbox) -> Result<()>) {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let stack = Stack::from_env().unwrap_or_else(|error| panic!("{error}: run `make test`"));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime can be built");
-    runtime.block_on(async {
+    let stack = stack();
+    two_threads().block_on(async {
         let sandbox = Sandbox::new(stack).await.expect("the stores answer");
         let outcome = tokio::time::timeout(TEST_LIMIT, test(&sandbox)).await;
         let outcome = outcome.context("the test takes too long");
@@ -37,6 +33,18 @@ pub fn in_a_sandbox(test: impl AsyncFnOnce(&Sandbox) -> Result<()>) {
         }
         sandbox.discard().await.expect("the stores answer");
     });
+}
+
+/// The stores of this test run.
+pub fn stack() -> Stack {
+    Stack::from_env().unwrap_or_else(|error| panic!("{error}: run `make test`"))
+}
+
+/// What a test runs on.
+pub fn two_threads() -> Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(2).enable_all().build();
+    runtime.expect("a runtime can be built")
 }
 
 /// Opens `count` sales of `total` units each. A sale lives on one partition, so it takes many to

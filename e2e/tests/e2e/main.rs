@@ -6,6 +6,7 @@ mod changes;
 mod compat;
 mod crashes;
 mod dead_letters;
+mod faults;
 mod fixture;
 mod outages;
 mod reconciler;

@@ -1,0 +1,18 @@
+//! `make faults`, once the stores are up: see [`e2e::faults`].
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use e2e::faults::matrix::{Plan, follow};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match follow(&Plan::parse()).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

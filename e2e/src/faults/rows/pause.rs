@@ -1,0 +1,65 @@
+//! Frozen for longer than every timeout, and then going on as if nothing had been.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use futures_util::FutureExt;
+use tokio::time::sleep;
+
+use super::{Row, row};
+use crate::faults::stage::Stage;
+use crate::process::Process;
+use crate::stack::Store;
+
+/// Longer than sessions, transactions, messages and callers last.
+const PAUSE: Duration = Duration::from_secs(8);
+
+pub fn rows() -> Vec<Row> {
+    vec![
+        row("api-pause", "one API copy frozen for 8 s", |stage| {
+            async {
+                let victim = stage.rng.usize(..stage.apis.len());
+                pause(stage, victim, |stage| &mut stage.apis).await
+            }
+            .boxed_local()
+        }),
+        row("worker-pause", "one worker frozen for 8 s", |stage| {
+            async {
+                let victim = stage.rng.usize(..stage.workers.len());
+                pause(stage, victim, |stage| &mut stage.workers).await
+            }
+            .boxed_local()
+        }),
+        row("redis-pause", "Redis frozen for 8 s", |stage| {
+            pause_store(stage, Store::Redis).boxed_local()
+        }),
+        row("kafka-pause", "Kafka frozen for 8 s", |stage| {
+            pause_store(stage, Store::Kafka).boxed_local()
+        }),
+        row("postgres-pause", "PostgreSQL frozen for 8 s", |stage| {
+            pause_store(stage, Store::Postgres).boxed_local()
+        }),
+    ]
+}
+
+async fn pause(
+    stage: &mut Stage,
+    victim: usize,
+    of: fn(&mut Stage) -> &mut Vec<Process>,
+) -> Result<()> {
+    of(stage)[victim].pause()?;
+    stage.mark("frozen");
+    sleep(PAUSE).await;
+    of(stage)[victim].resume()?;
+    stage.mark("goes on");
+    Ok(())
+}
+
+/// Freezes a store for a while.
+pub async fn pause_store(stage: &mut Stage, store: Store) -> Result<()> {
+    stage
+        .store("frozen", move |stack| stack.freeze(store))
+        .await?;
+    sleep(PAUSE).await;
+    stage.store("goes on", move |stack| stack.thaw(store)).await
+}

@@ -1,0 +1,50 @@
+use e2e::faults::results::Ending;
+use e2e::faults::{matrix, rows};
+
+use crate::fixture::{TURN, stack, two_threads};
+
+/// One fixed seed for each: the whole matrix is `make faults`.
+const SEED: u64 = 7;
+
+#[test]
+fn a_killed_api_copy() {
+    run("api-kill");
+}
+
+#[test]
+fn a_killed_redis_that_writes_every_command_to_disk() {
+    run("redis-kill");
+}
+
+#[test]
+fn a_frozen_kafka_while_units_come_back() {
+    run("late-changes");
+}
+
+#[test]
+fn a_way_to_redis_that_loses_replies() {
+    run("redis-cut");
+}
+
+#[test]
+fn a_postgresql_that_is_stopped_at_once() {
+    run("postgres-immediate");
+}
+
+#[test]
+fn a_worker_that_is_a_zombie() {
+    run("zombie-worker");
+}
+
+/// Runs a row; fails with what was wrong.
+fn run(name: &str) {
+    let _turn = TURN
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let row = rows::all().into_iter().find(|row| row.name == name);
+    let row = row.expect("there is such a row");
+    let finished = two_threads().block_on(matrix::run_one(&row, SEED, stack()));
+    println!("{}", finished.line());
+    let ending = finished.ending;
+    assert_eq!(ending, Ending::Right, "{}", finished.notes.join("\n"));
+}
