@@ -18,11 +18,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::batch::BatchBuilder;
 use crate::config::Config;
-use crate::consumer::{self, Consumer, Context, Loader, Reader, ReaderParts};
+use crate::consumer::{self, Command, Consumer, Context, Loader, Reader, ReaderParts};
 use crate::metrics::Metrics;
 use crate::migrate::{MigrateError, migrate};
 use crate::progress::Progress;
-use crate::store::Store;
+use crate::store::{Store, WriteError};
 use crate::writer::{DeadLetterTopic, Flusher, Writer};
 
 const DEFAULT_PORT: u16 = 8081;
@@ -30,7 +30,7 @@ const DEFAULT_PORT: u16 = 8081;
 const BATCHES_WAITING: usize = 1;
 /// Commands that may wait for the reader; whoever sends one more waits.
 const COMMANDS_WAITING: usize = 1_024;
-const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The worker, its port open, not yet reading.
 pub struct Worker {
@@ -108,8 +108,14 @@ impl Worker {
         let prepared = prepare(&self.config, &self.store, &self.database);
         tokio::select! {
             () = prepared => {
-                tokio::spawn(watch_database(self.store.clone(), self.database, shutdown.clone()));
-                write_orders(self.config, self.store, self.metrics, self.group, shutdown).await;
+                let parts = Parts {
+                    store: self.store,
+                    metrics: self.metrics,
+                    database: self.database,
+                    group: self.group,
+                    shutdown,
+                };
+                write_orders(self.config, parts).await;
             }
             () = shutdown.cancelled() => {}
         }
@@ -129,7 +135,7 @@ async fn prepare(config: &Config, store: &Store, database: &Check) {
     };
     let patience = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(200))
-        .with_max_delay(Duration::from_secs(2))
+        .with_max_delay(Duration::from_secs(1))
         .with_jitter()
         .without_max_times();
     let prepared = attempt
@@ -144,14 +150,24 @@ async fn prepare(config: &Config, store: &Store, database: &Check) {
     }
 }
 
-/// Runs reader and writer until `shutdown`, and until what was read is written.
-async fn write_orders(
-    config: Config,
+/// What reader and writer share.
+struct Parts {
     store: Store,
     metrics: Metrics,
+    database: Check,
     group: Check,
     shutdown: CancellationToken,
-) {
+}
+
+/// Runs reader and writer until `shutdown`, and until what was read is written.
+async fn write_orders(config: Config, parts: Parts) {
+    let Parts {
+        store,
+        metrics,
+        database,
+        group,
+        shutdown,
+    } = parts;
     let progress = Progress::new(metrics.clone());
     let topic = config.kafka.kafka_topic.clone();
     let context = Context::new(topic.clone(), progress.clone(), group);
@@ -171,6 +187,14 @@ async fn write_orders(
 
     let (to_reader, commands) = mpsc::channel(COMMANDS_WAITING);
     let (to_writer, batches) = mpsc::channel(BATCHES_WAITING);
+    let watch = DatabaseWatch {
+        store: store.clone(),
+        topic: topic.clone(),
+        check: database,
+        progress: progress.clone(),
+        commands: to_reader.clone(),
+    };
+    tokio::spawn(watch.run(shutdown.clone()));
     let reader = ReaderParts {
         consumer: Arc::clone(&consumer),
         loader: Loader {
@@ -221,16 +245,49 @@ async fn write_orders(
     }
 }
 
-/// Keeps `/readyz` true about PostgreSQL.
-async fn watch_database(store: Store, check: Check, shutdown: CancellationToken) {
-    loop {
-        match store.probe().await {
-            Ok(()) => check.pass(),
-            Err(error) => check.fail(error.to_string()),
+/// Keeps `/readyz` true about PostgreSQL, and notices when it comes back older than it was.
+struct DatabaseWatch {
+    store: Store,
+    topic: String,
+    check: Check,
+    progress: Progress,
+    commands: mpsc::Sender<Command>,
+}
+
+impl DatabaseWatch {
+    async fn run(self, shutdown: CancellationToken) {
+        loop {
+            match self.look().await {
+                Ok(()) => self.check.pass(),
+                Err(error) => self.check.fail(error.to_string()),
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(PROBE_INTERVAL) => {}
+            }
         }
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(PROBE_INTERVAL) => {}
+    }
+
+    /// A write would find out by itself; but on a partition where nothing more is to be written,
+    /// nobody else would.
+    async fn look(&self) -> Result<(), WriteError> {
+        self.store.probe().await?;
+        // Ours first: positions only grow, unless the database was restored.
+        let ours = self.progress.positions();
+        let held = self.store.positions(&self.topic).await?;
+        for (partition, written) in ours {
+            let position = held.get(&partition).copied().unwrap_or_default();
+            if position < written {
+                tracing::warn!(
+                    kafka.partition = partition,
+                    position,
+                    written,
+                    "PostgreSQL came back older than it was; reading again from there"
+                );
+                // A reader that has ended needs no commands.
+                let _ = self.commands.send(Command::Restored { partition }).await;
+            }
         }
+        Ok(())
     }
 }

@@ -83,6 +83,16 @@ impl Progress {
         self.with(partition, |p| p.written = p.written.max(Some(next)));
     }
 
+    /// Up to where each owned partition is known to be written.
+    pub fn positions(&self) -> HashMap<i32, i64> {
+        let all = self
+            .partitions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let known = all.iter();
+        known.filter_map(|(n, p)| Some((*n, p.written?))).collect()
+    }
+
     /// Shows the lag, given where each partition's log ends.
     pub fn show(&self, ends: impl Iterator<Item = (i32, i64)>) {
         let now_ms = Timestamp::now().as_millisecond();

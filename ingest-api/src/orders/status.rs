@@ -95,7 +95,8 @@ pub enum StatusError {
     /// PostgreSQL does not answer, and it may be further than Redis knows.
     #[error(transparent)]
     Ledger(#[from] Silent),
-    /// Redis does not answer, and PostgreSQL does not have it (yet).
+    /// Redis does not answer, and may know more: PostgreSQL does not have it (yet), or does not have
+    /// its cancel (yet).
     #[error(transparent)]
     Stock(#[from] StockError),
 }
@@ -146,14 +147,11 @@ impl Statuses {
     /// then could take back what an earlier one said.
     pub async fn find(&self, order_id: OrderId) -> Result<OrderView, StatusError> {
         let (row, kept) = tokio::join!(self.row(order_id), self.stock.order(order_id));
-        if let Ok(Some((status, order))) = row {
+        if let Ok(Some((mut status, order))) = row {
             // A cancel counts in Redis a moment before its row says so.
-            let cancelled = matches!(&kept, Ok(Some(kept)) if kept.cancelled);
-            let status = if cancelled {
-                OrderStatus::Cancelled
-            } else {
-                status
-            };
+            if status == OrderStatus::Confirmed && kept?.is_some_and(|kept| kept.cancelled) {
+                status = OrderStatus::Cancelled;
+            }
             return Ok(OrderView::written(order_id, order, status));
         }
         let kept = kept?;

@@ -44,7 +44,7 @@ impl Loader {
         let delays = || {
             ExponentialBuilder::default()
                 .with_min_delay(Duration::from_millis(100))
-                .with_max_delay(Duration::from_secs(2))
+                .with_max_delay(Duration::from_secs(1))
                 .with_jitter()
                 .without_max_times()
                 .build()

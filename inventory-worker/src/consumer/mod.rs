@@ -43,6 +43,11 @@ pub enum Command {
         /// The generation that missed.
         generation: u64,
     },
+    /// PostgreSQL came back older than it was: load the position again, whatever was read since.
+    Restored {
+        /// The partition.
+        partition: i32,
+    },
     /// Stop reading a partition for good.
     Halt {
         /// The partition.
@@ -89,5 +94,8 @@ pub fn client_config(config: &Config) -> ClientConfig {
         .set("allow.auto.create.topics", "false")
         .set("reconnect.backoff.ms", "50")
         .set("reconnect.backoff.max.ms", "1000");
+    if let Some(name) = &config.consumer.kafka_instance_id {
+        client.set("group.instance.id", name);
+    }
     client
 }

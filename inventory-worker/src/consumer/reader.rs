@@ -163,6 +163,14 @@ impl Reader {
                     partition,
                     generation,
                 } if self.is_current(partition, generation) => self.reload(partition),
+                Command::Restored { partition }
+                    if self
+                        .partitions
+                        .get(&partition)
+                        .is_some_and(Partition::is_running) =>
+                {
+                    self.reload(partition);
+                }
                 Command::Halt {
                     partition,
                     generation,

@@ -1,6 +1,22 @@
+use std::collections::HashMap;
+
 use super::{Store, WriteError, sql};
 
 impl Store {
+    /// The positions of all partitions that were ever read.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not tell.
+    pub async fn positions(&self, topic: &str) -> Result<HashMap<i32, i64>, WriteError> {
+        self.within_deadline(async |client| {
+            let rows = client.query(sql::SELECT_POSITIONS, &[&topic]).await?;
+            rows.iter()
+                .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+                .collect()
+        })
+        .await
+    }
+
     /// Where reading a partition starts: behind the last record that was written. A partition that
     /// was never read starts at 0.
     ///

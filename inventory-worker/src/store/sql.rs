@@ -18,6 +18,8 @@ pub const INSERT_POSITION: &str = "
 pub const SELECT_POSITION: &str = "
     SELECT next_offset FROM positions WHERE topic = $1 AND partition = $2";
 
+pub const SELECT_POSITIONS: &str = "SELECT partition, next_offset FROM positions WHERE topic = $1";
+
 /// Locks in partition order, whoever asks: two workers can wait for each other, but not in a circle.
 pub const LOCK_POSITIONS: &str = "
     SELECT partition, next_offset FROM positions

@@ -14,7 +14,7 @@ use crate::metrics::Metrics;
 use crate::store::{Store, WriteError, Written};
 
 /// First and longest pause between two attempts to write a batch.
-const RETRY_DELAY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+const RETRY_DELAY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
 /// Writes one batch, whatever it takes.
 ///
