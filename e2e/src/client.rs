@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use fluxgate_core::ids::OrderId;
+use fluxgate_core::ids::{OrderId, ProductId};
 use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode};
@@ -93,6 +93,19 @@ impl Client {
             sale.product
         );
         Ok(())
+    }
+
+    /// What comes of opening a sale: the status of the answer, and its JSON.
+    ///
+    /// # Errors
+    /// When there is no answer, or one that is not JSON.
+    pub async fn put(&self, product: &ProductId, quantity: u32) -> Result<(u16, Value)> {
+        let request = self.http.put(format!("{}/products/{product}", self.url));
+        let request = request.bearer_auth(ADMIN_TOKEN);
+        let answer = request.json(&json!({"quantity": quantity})).send().await?;
+        let (status, text) = (answer.status().as_u16(), answer.text().await?);
+        let body = serde_json::from_str(&text).with_context(|| format!("{status} {text}"))?;
+        Ok((status, body))
     }
 
     /// How far an order is.

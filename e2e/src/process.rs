@@ -61,6 +61,20 @@ impl Process {
         self.ready().await
     }
 
+    /// Starts it again after its end as another program, with `more` settings: same port, same log.
+    /// Does not wait. Its next restart is as before.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn restart_as(&mut self, program: Program, more: &[(&str, &str)]) -> Result<()> {
+        let more = more
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()));
+        let settings = self.settings.iter().cloned().chain(more).collect();
+        self.child = launch(program, &settings, &self.log)?;
+        Ok(())
+    }
+
     /// Where it answers HTTP, without a slash at the end.
     pub fn url(&self) -> &str {
         &self.url
@@ -159,6 +173,20 @@ impl Process {
     /// When there is no such process any more.
     pub fn resume(&mut self) -> Result<()> {
         self.signal(Signal::SIGCONT)
+    }
+
+    /// Whether it was stopped by SIGSTOP, its own or another's.
+    ///
+    /// # Errors
+    /// When there is no such process any more.
+    pub fn is_stopped(&self) -> Result<bool> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // Behind the name, which may hold anything, comes the state.
+        let state = stat
+            .rsplit(')')
+            .next()
+            .and_then(|rest| rest.trim().chars().next());
+        Ok(state == Some('T'))
     }
 
     /// All it wrote so far, on stdout and stderr.

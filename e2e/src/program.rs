@@ -14,6 +14,10 @@ pub enum Program {
     IngestApi,
     /// Writes orders to PostgreSQL.
     InventoryWorker,
+    /// The API with crash points, of builds for fault runs.
+    IngestApiCrashing,
+    /// The worker with crash points, of builds for fault runs.
+    InventoryWorkerCrashing,
     /// Compares the stores, and repairs what one of them has lost.
     Reconciler,
 }
@@ -24,6 +28,8 @@ impl Program {
         match self {
             Self::IngestApi => "ingest-api",
             Self::InventoryWorker => "inventory-worker",
+            Self::IngestApiCrashing => "ingest-api-crashing",
+            Self::InventoryWorkerCrashing => "inventory-worker-crashing",
             Self::Reconciler => "reconciler",
         }
     }

@@ -145,6 +145,51 @@ impl Stack {
         Ok(Some(self.folder.join("postgres/small")))
     }
 
+    /// Copies aside what Redis has written so far.
+    pub(crate) fn save_redis(&self) -> Result<()> {
+        self.remove_saved_redis()?;
+        let saved = self.redis_files("saved");
+        std::fs::create_dir(&saved).context("making a folder")?;
+        let written = std::fs::read_dir(self.redis_files("appendonlydir"))?;
+        for file in written {
+            let file = file.context("looking at Redis's files")?;
+            std::fs::copy(file.path(), saved.join(file.file_name())).context("copying one")?;
+        }
+        Ok(())
+    }
+
+    /// Kills Redis and starts it with what was copied aside: it has lost every write since.
+    pub(crate) fn revert_redis(&self) -> Result<()> {
+        self.blank_redis_files()?;
+        let (saved, own) = (self.redis_files("saved"), self.redis_files("appendonlydir"));
+        std::fs::rename(saved, own).context("putting Redis's files back")?;
+        self.bring_back(Store::Redis)
+    }
+
+    /// Kills Redis and starts it with an empty disk.
+    pub(crate) fn blank_redis(&self) -> Result<()> {
+        self.blank_redis_files()?;
+        self.bring_back(Store::Redis)
+    }
+
+    fn blank_redis_files(&self) -> Result<()> {
+        self.kill(Store::Redis)?;
+        // Whatever it still does, it does not write any more.
+        self.shut_down(Store::Redis)?;
+        std::fs::remove_dir_all(self.redis_files("appendonlydir")).context("removing them")
+    }
+
+    fn remove_saved_redis(&self) -> Result<()> {
+        match std::fs::remove_dir_all(self.redis_files("saved")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn redis_files(&self, folder: &str) -> PathBuf {
+        self.folder.join("redis").join(folder)
+    }
+
     /// Cuts so many bytes off the end of what a killed Redis has written, as a machine that lost its
     /// power would.
     pub(crate) fn tear_redis_file(&self, bytes: u64) -> Result<()> {

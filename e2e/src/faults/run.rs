@@ -12,9 +12,10 @@ use super::drivers::Drivers;
 use super::end::End;
 use super::history::{Ask, Asked, Recorder};
 use super::market::Market;
-use super::rows::Row;
+use super::rows::{Redis, Row};
 use super::settle::{normal_again, settle};
 use super::stage::Stage;
+use crate::fleet::Fleet;
 use crate::sandbox::Sandbox;
 use crate::stack::Stack;
 
@@ -55,8 +56,14 @@ pub struct Report {
 /// When something of the runner itself does not work, or the row cannot be run here.
 pub async fn run(row: &Row, seed: u64, stack: Stack, history: &Path) -> Result<Report> {
     let recorder = Recorder::to(history)?;
-    let sandbox = Sandbox::new(stack).await?;
-    let mut stage = Stage::set(sandbox, &row.setup, seed, recorder.clone()).await?;
+    let fleet = match row.setup.redis {
+        Redis::Single => None,
+        Redis::Sentinels => Some(Fleet::with_sentinels(&stack).await?),
+        Redis::Cluster => Some(Fleet::cluster(&stack).await?),
+    };
+    let own_redis = fleet.as_ref().map(|fleet| fleet.url.as_str());
+    let sandbox = Sandbox::on(stack, own_redis).await?;
+    let mut stage = Stage::set(sandbox, fleet, &row.setup, seed, recorder.clone()).await?;
     let outcome = perform(row, seed, &mut stage, &recorder).await;
     recorder.lines(); // they are all in the file then
     let restored = stage.restore().await;
@@ -76,6 +83,11 @@ pub async fn run(row: &Row, seed: u64, stack: Stack, history: &Path) -> Result<R
 
 async fn perform(row: &Row, seed: u64, stage: &mut Stage, recorder: &Recorder) -> Result<Report> {
     let market = Market::new()?;
+    stage.products = market
+        .sales
+        .iter()
+        .map(|sale| sale.product.clone())
+        .collect();
     let mut copies = Vec::new();
     for api in &stage.apis {
         copies.push(stage.links.to_api(api.url()).await?);
@@ -105,8 +117,9 @@ async fn perform(row: &Row, seed: u64, stage: &mut Stage, recorder: &Recorder) -
         sleep(NOTICE).await;
         stage.reported_losses().await? > 0.0
     };
-    let normal = if reported || normal_again(&caller, market.evergreen(), NORMAL_LIMIT).await {
-        (!reported).then(|| over.elapsed())
+    let stops = reported && !row.repairs;
+    let normal = if stops || normal_again(&caller, market.evergreen(), NORMAL_LIMIT).await {
+        (!stops).then(|| over.elapsed())
     } else {
         let seconds = NORMAL_LIMIT.as_secs();
         found.push(Violation::NotNormal { seconds });
@@ -119,7 +132,7 @@ async fn perform(row: &Row, seed: u64, stage: &mut Stage, recorder: &Recorder) -
 
     let calm = Instant::now();
     recorder.mark("settling");
-    let limit = if reported { NOTICE } else { SETTLE_LIMIT };
+    let limit = if stops { NOTICE } else { SETTLE_LIMIT };
     let questions = settle(&caller, recorder, limit).await;
     if questions > 0 {
         found.push(Violation::Undecided { questions });
@@ -132,6 +145,13 @@ async fn perform(row: &Row, seed: u64, stage: &mut Stage, recorder: &Recorder) -
     let drain = calm.elapsed();
     recorder.mark("checking");
 
+    if !stops {
+        let audit = stage.sandbox.reconcile(&["audit"]).await?;
+        if audit.code != 0 {
+            let said = audit.text;
+            found.push(Violation::Audit { said });
+        }
+    }
     let end = End::of(&stage.sandbox, &market).await?;
     let asked = recorder.asked();
     let dead = stage.dead().into_iter();

@@ -8,9 +8,12 @@ use futures_util::future::try_join_all;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
+use fluxgate_core::ids::ProductId;
+
 use super::history::Recorder;
 use super::links::Links;
 use super::rows::Setup;
+use crate::fleet::Fleet;
 use crate::process::{Process, Settings};
 use crate::program::Program;
 use crate::sandbox::Sandbox;
@@ -40,6 +43,10 @@ pub struct Stage {
     pub workers: Vec<Process>,
     /// The ways that can be cut.
     pub links: Links,
+    /// The Redis of this run alone, if it has one.
+    pub fleet: Option<Fleet>,
+    /// What is sold, once it is open.
+    pub products: Vec<ProductId>,
     /// Where a fault may choose, it asks this: the seed of the run decides.
     pub rng: fastrand::Rng,
     history: Recorder,
@@ -52,6 +59,7 @@ impl Stage {
     /// When one does not get ready.
     pub async fn set(
         sandbox: Sandbox,
+        fleet: Option<Fleet>,
         setup: &Setup,
         seed: u64,
         history: Recorder,
@@ -62,11 +70,13 @@ impl Stage {
             apis: Vec::new(),
             workers: Vec::new(),
             links,
+            fleet,
+            products: Vec::new(),
             rng: fastrand::Rng::with_seed(seed),
             history,
         };
         for number in 0..COPIES {
-            stage.add_worker(number, setup.settings)?;
+            stage.add_worker(number, setup)?;
             let more = profile(stage.links.of_api(), setup.settings);
             let api = stage.sandbox.spawn_with(Program::IngestApi, more)?;
             stage.apis.push(api);
@@ -82,8 +92,8 @@ impl Stage {
     ///
     /// # Errors
     /// When it does not start.
-    pub fn add_worker(&mut self, number: usize, settings: &[(&str, &str)]) -> Result<()> {
-        let more = profile(self.links.of_worker(number), settings);
+    pub fn add_worker(&mut self, number: usize, setup: &Setup) -> Result<()> {
+        let more = profile(self.links.of_worker(number), setup.settings);
         let worker = self.sandbox.spawn_with(Program::InventoryWorker, more)?;
         self.workers.push(worker);
         Ok(())
@@ -121,6 +131,9 @@ impl Stage {
     pub async fn restore(&self) -> Result<()> {
         self.links.set(super::proxy::Mode::Pass);
         self.store("restored", Stack::bring_all_back).await?;
+        if self.fleet.is_some() {
+            return Ok(());
+        }
         let gate = &self.sandbox.gate;
         gate.configure("maxmemory", "0").await?;
         gate.configure("appendfsync", "everysec").await

@@ -47,6 +47,7 @@ pub struct Sandbox {
     settings: Settings,
     folder: PathBuf,
     started: Cell<usize>,
+    has_own_redis: bool,
 }
 
 impl Sandbox {
@@ -56,16 +57,24 @@ impl Sandbox {
     /// # Errors
     /// When a store does not answer.
     pub async fn new(stack: Stack) -> Result<Self> {
+        Self::on(stack, None).await
+    }
+
+    /// The same, with a Redis of its own at this URL instead of the stack's.
+    ///
+    /// # Errors
+    /// When a store does not answer.
+    pub async fn on(stack: Stack, own_redis: Option<&str>) -> Result<Self> {
         let name = unique("e2e");
         let (topic, dlq) = (format!("{name}.orders"), format!("{name}.dlq"));
 
         // Product ids differ anyway, but the sweeper of every API sees all sales of its Redis
         // database and would publish another test's leftovers to this test's topic.
-        let shared = Gate::connect(&stack.redis_url).await?;
-        let number = 1 + shared.next_number("e2e:sandboxes").await? % REDIS_DATABASES;
-        let redis_url = redis_database(&stack.redis_url, number)?;
+        let redis_url = match own_redis {
+            Some(url) => url.to_owned(),
+            None => free_database(&stack.redis_url).await?,
+        };
         let gate = Gate::connect(&redis_url).await?;
-        gate.flush().await?;
 
         let schema = format!("CREATE SCHEMA {name}");
         Database::new(&stack.database_url).execute(&schema).await?;
@@ -94,6 +103,7 @@ impl Sandbox {
                 .map(|(name, value)| (name.into(), value.into()))
                 .into(),
             started: Cell::new(0),
+            has_own_redis: own_redis.is_some(),
             stack,
             gate,
             name,
@@ -198,7 +208,9 @@ impl Sandbox {
         let topics = [self.log.topic(), self.dead_letters.topic()];
         let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(10)));
         admin.delete_topics(&topics, &options).await?;
-        self.gate.flush().await?;
+        if !self.has_own_redis {
+            self.gate.flush().await?;
+        }
         let schema = format!("DROP SCHEMA {} CASCADE", self.name);
         self.database.execute(&schema).await
     }
@@ -239,6 +251,15 @@ impl Drop for Sandbox {
         // It is in the folder for temporary files; nothing depends on its going.
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// One of the stack's Redis databases, emptied.
+async fn free_database(redis_url: &str) -> Result<String> {
+    let shared = Gate::connect(redis_url).await?;
+    let number = 1 + shared.next_number("e2e:sandboxes").await? % REDIS_DATABASES;
+    let url = redis_database(redis_url, number)?;
+    Gate::connect(&url).await?.flush().await?;
+    Ok(url)
 }
 
 fn redis_database(url: &str, number: u64) -> Result<String> {

@@ -12,11 +12,6 @@ pub struct ConsumerSettings {
     #[arg(long, env = "KAFKA_GROUP", default_value = "inventory-group")]
     pub kafka_group: String,
 
-    /// A name that this worker keeps over restarts, and no other one has: it then gets its partitions
-    /// back at once; but one that is gone for good keeps them until its session ends
-    #[arg(long, env = "KAFKA_INSTANCE_ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    pub kafka_instance_id: Option<String>,
-
     /// Milliseconds without a heartbeat after which the group gives a worker's partitions away
     #[arg(long, env = "KAFKA_SESSION_TIMEOUT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1_000..=300_000))]
     pub kafka_session_timeout_ms: u64,

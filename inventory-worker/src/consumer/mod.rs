@@ -67,6 +67,8 @@ pub fn client_config(config: &Config) -> ClientConfig {
     client
         .set("bootstrap.servers", &config.kafka.kafka_brokers)
         .set("client.id", "inventory-worker")
+        // Without group.instance.id: librdkafka takes a name that is fenced, as happens after a broker
+        // was frozen, for an error that nothing mends but a restart.
         .set("group.id", &config.consumer.kafka_group)
         // A worker that comes or goes stops only the partitions that move.
         .set("partition.assignment.strategy", "cooperative-sticky")
@@ -94,8 +96,5 @@ pub fn client_config(config: &Config) -> ClientConfig {
         .set("allow.auto.create.topics", "false")
         .set("reconnect.backoff.ms", "50")
         .set("reconnect.backoff.max.ms", "1000");
-    if let Some(name) = &config.consumer.kafka_instance_id {
-        client.set("group.instance.id", name);
-    }
     client
 }

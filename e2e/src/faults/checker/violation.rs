@@ -73,6 +73,8 @@ pub enum Violation {
     NotNormal { seconds: u64 },
     /// The flow does not come to rest.
     NotDrained { why: String },
+    /// The reconciler's audit is not content.
+    Audit { said: String },
     /// A service ended without having been told to.
     Died { service: String },
 }
@@ -83,6 +85,8 @@ impl Violation {
         match self {
             Self::Lost { accepted, .. } => !accepted,
             Self::Rejected { .. }
+            // A key whose order was lost can be used for another quantity.
+            | Self::Altered { .. }
             | Self::Unmarked { .. }
             | Self::Contradicted { .. }
             | Self::Unexpected { .. }
@@ -167,6 +171,7 @@ impl fmt::Display for Violation {
                 write!(f, "service is not normal {seconds} s after the fault")
             }
             Self::NotDrained { why } => write!(f, "not drained: {why}"),
+            Self::Audit { said } => write!(f, "audit: {said}"),
             Self::Died { service } => write!(f, "{service}"),
         }
     }

@@ -81,7 +81,7 @@ pub fn rows() -> Vec<Row> {
 /// One more worker, with the usual settings, makes topic and tables when it starts.
 async fn late_topic(stage: &mut Stage) -> Result<()> {
     sleep(WITHOUT).await;
-    stage.add_worker(2, &[])?;
+    stage.add_worker(2, &Setup::default())?;
     for service in stage.workers.iter_mut().chain(&mut stage.apis) {
         service.ready().await?;
     }

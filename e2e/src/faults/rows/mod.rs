@@ -1,11 +1,14 @@
 //! The faults, one row of the matrix each. A new one is a file here, and its name below.
 
+mod crash;
 mod disk;
+mod failover;
 mod kafka;
 mod kill;
 mod network;
 mod pause;
 mod postgres;
+mod rebuild;
 mod redis;
 mod workers;
 
@@ -18,7 +21,7 @@ use super::links::Cut;
 use super::stage::Stage;
 
 /// Changes whenever a row, the drivers or the checker do: results of another version are run again.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Breaks something and mends it again; what is broken when it returns was meant to stay so.
 pub type Fault = Box<dyn for<'a> Fn(&'a mut Stage) -> LocalBoxFuture<'a, Result<()>>>;
@@ -33,6 +36,8 @@ pub struct Row {
     pub setup: Setup,
     /// Whether Redis may lose acknowledged writes by it: then it must be reported.
     pub may_lose: bool,
+    /// Whether the fault ends with a rebuild, so that service must be normal again all the same.
+    pub repairs: bool,
     /// What this fault does by its nature, and is no violation here.
     pub excuses: fn(&Violation) -> bool,
     /// The deed.
@@ -50,6 +55,20 @@ pub struct Setup {
     pub rates: Rates,
     /// Whether services are ready and sales open before the fault.
     pub starts_ready: bool,
+    /// Which Redis they use.
+    pub redis: Redis,
+}
+
+/// A Redis to run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Redis {
+    /// The stack's own, a single process.
+    #[default]
+    Single,
+    /// A master and two replicas, watched by three Sentinels.
+    Sentinels,
+    /// A Cluster of three masters with a replica each.
+    Cluster,
 }
 
 impl Default for Setup {
@@ -59,6 +78,7 @@ impl Default for Setup {
             settings: &[],
             rates: Rates::default(),
             starts_ready: true,
+            redis: Redis::default(),
         }
     }
 }
@@ -81,10 +101,13 @@ pub fn all() -> Vec<Row> {
     rows.extend(pause::rows());
     rows.extend(network::rows());
     rows.extend(redis::rows());
+    rows.extend(rebuild::rows());
+    rows.extend(failover::rows());
     rows.extend(kafka::rows());
     rows.extend(postgres::rows());
     rows.push(disk::row());
     rows.extend(workers::rows());
+    rows.extend(crash::rows());
     rows
 }
 
@@ -99,6 +122,7 @@ fn row(
         about,
         setup: Setup::default(),
         may_lose: false,
+        repairs: false,
         excuses: |_| false,
         fault: Box::new(fault),
     }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use futures_util::FutureExt;
 use tokio::time::sleep;
 
-use super::{Row, row};
+use super::{Row, Setup, row};
 use crate::faults::stage::Stage;
 use crate::process::Process;
 use crate::stack::Store;
@@ -36,6 +36,17 @@ pub fn rows() -> Vec<Row> {
         row("kafka-pause", "Kafka frozen for 8 s", |stage| {
             pause_store(stage, Store::Kafka).boxed_local()
         }),
+        Row {
+            setup: Setup {
+                settings: &[("KAFKA_SESSION_TIMEOUT_MS", "10000")],
+                ..Setup::default()
+            },
+            ..row(
+                "kafka-pause-in-session",
+                "the same with the usual session of 10 s, which outlasts it",
+                |stage| pause_store(stage, Store::Kafka).boxed_local(),
+            )
+        },
         row("postgres-pause", "PostgreSQL frozen for 8 s", |stage| {
             pause_store(stage, Store::Postgres).boxed_local()
         }),

@@ -45,7 +45,8 @@ pub fn rows() -> Vec<Row> {
     ]
 }
 
-async fn torn(stage: &mut Stage) -> Result<()> {
+/// Kills Redis, takes some of what it wrote last away, and starts it again.
+pub async fn torn(stage: &mut Stage) -> Result<()> {
     let bytes = stage.rng.u64(5_000..60_000);
     let what = format!("killed, {bytes} bytes lost");
     let tear = move |stack: &crate::stack::Stack| {

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use futures_util::FutureExt;
 use tokio::time::sleep;
 
-use super::{Row, row};
+use super::{Row, Setup, row};
 use crate::faults::stage::Stage;
 use crate::until::until;
 
@@ -33,7 +33,7 @@ pub fn rows() -> Vec<Row> {
 
 async fn storm(stage: &mut Stage) -> Result<()> {
     for visit in 0..VISITS {
-        stage.add_worker(2, &[])?;
+        stage.add_worker(2, &Setup::default())?;
         stage.mark("joins");
         stage.wait_ms(600..1_200).await;
         if let Some(mut guest) = stage.workers.pop() {
