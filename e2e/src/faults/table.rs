@@ -21,11 +21,12 @@ pub fn table(rows: &[Row], finished: &[Finished]) -> String {
         let sum = |pick: fn(&Finished) -> usize| runs.iter().map(|run| pick(run)).sum::<usize>();
         let drain = runs.iter().map(|run| run.drain_s).fold(0.0, f64::max);
         let normal = runs.iter().filter_map(|run| run.normal_s);
-        let normal = normal.fold(0.0, f64::max);
+        let normal = normal.reduce(f64::max);
+        let normal = normal.map_or("-".to_owned(), |it| format!("{it:.1}"));
         // Writing to a string does not fail.
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {} | {drain:.1} | {normal:.1} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {drain:.1} | {normal} | {} | {} |",
             row.name,
             row.about,
             if skipped > 0 {
