@@ -22,6 +22,8 @@ fluxgate_core::metrics! {
     orders_per_call: Histogram ([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]),
     /// Seconds that one call of Redis took.
     redis_call_seconds: HistogramVec (SECONDS) ["call"],
+    /// Times a client of Redis was thrown away and made anew because nothing had been answered for too long.
+    redis_clients_replaced_total: IntCounter,
     /// Calls of Redis that gave no usable answer.
     redis_errors_total: IntCounterVec ["kind"],
     /// Orders refused because Redis stood below the highest number this copy had been answered: it lost acknowledged writes.

@@ -127,6 +127,15 @@ impl Database {
         Ok(())
     }
 
+    /// Empties all tables.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer.
+    pub async fn forget_everything(&self) -> Result<()> {
+        let sql = "TRUNCATE orders, stock_ledger, sale_changes, dead_letters, positions";
+        self.execute(sql).await
+    }
+
     /// Values and reasons of the dead letters, by offset.
     ///
     /// # Errors

@@ -3,6 +3,7 @@ use e2e::crowd::Crowd;
 use e2e::order::{Sale, once, racing};
 use e2e::process::Process;
 use e2e::sandbox::Sandbox;
+use serde_json::json;
 
 use crate::fixture::{WRITE_LIMIT, in_a_sandbox, open_sales, orders};
 
@@ -26,6 +27,54 @@ fn reading_the_whole_topic_again_changes_nothing() {
 
         read_again(sandbox, &mut worker, &sales).await?;
         sandbox.expect_right(&sales, &history, WRITE_LIMIT).await
+    });
+}
+
+#[test]
+fn an_empty_database_is_filled_from_the_topic_alone() {
+    in_a_sandbox(async |sandbox| {
+        let api = sandbox.api().await?;
+        let mut worker = sandbox.worker().await?;
+        let (client, sales) = (api.client()?, open_sales(&api, 3, 200).await?);
+        let early = Crowd::over(16, &[&api]).send(once(orders(&sales, 0..450)))?;
+        let early = early.finish().await?;
+        let regretted = early
+            .answers()
+            .iter()
+            .filter_map(|it| it.outcome.order_id());
+        for id in regretted.take(20) {
+            let cancel = format!("/orders/{id}/cancel");
+            let (status, answer) = client.change(&cancel, "-", &json!({})).await?;
+            ensure!(status == 200, "{answer}");
+        }
+        let more = (
+            format!("/products/{}/restock", sales[0].product),
+            json!({"quantity": 30}),
+        );
+        let end = (format!("/products/{}/close", sales[1].product), json!({}));
+        for (path, body) in [more, end] {
+            let (status, answer) = client.change(&path, "key", &body).await?;
+            ensure!(status == 200, "{answer}");
+        }
+        // A fence in the middle, too, and orders behind it.
+        let rebuilt = sandbox
+            .reconcile(&["rebuild", sales[2].product.as_str()])
+            .await?;
+        ensure!(rebuilt.code == 0, "{}", rebuilt.text);
+        let late = Crowd::over(16, &[&api]).send(once(orders(&sales, 450..900)))?;
+        late.finish().await?;
+        sandbox.drained(&sales, WRITE_LIMIT).await?;
+        let before = sandbox.database.contents().await?;
+
+        worker.kill()?;
+        sandbox.database.forget_everything().await?;
+        worker.restart().await?;
+        sandbox.drained(&sales, WRITE_LIMIT).await?;
+        let after = sandbox.database.contents().await?;
+        ensure!(after == before, "{}", first_difference(&before, &after));
+        let audit = sandbox.reconcile(&["audit"]).await?;
+        ensure!(audit.code == 0, "{}", audit.text);
+        Ok(())
     });
 }
 

@@ -1,10 +1,15 @@
-use std::sync::Arc;
-use std::time::Duration;
+//! Connections that are made, and made again, in the background.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use fred::clients::{Client, Pool};
 use fred::error::Error;
 use fred::interfaces::ClientLike;
 use fred::types::Builder;
 use fred::types::config::{Config, ReconnectPolicy, TcpConfig, UnresponsiveConfig};
+use prometheus::IntCounter;
 
 use super::replicas::Replicas;
 use super::scripts::Scripts;
@@ -18,6 +23,100 @@ const RECONNECT_DELAY_MS: (u32, u32) = (50, 1_000);
 const COMMAND_BUFFER_MAX: usize = 10_000;
 /// How often fred sends a command whose connection broke before the answer came.
 const COMMAND_ATTEMPTS_MAX: u32 = 3;
+/// How long nothing may be answered before the client is thrown away and made anew, at least.
+const SILENCE_MAX: Duration = Duration::from_secs(2);
+/// How long a client that is thrown away may take to say goodbye.
+const GOODBYE_MAX: Duration = Duration::from_secs(5);
+
+/// A client that is replaced when it is silent for too long.
+///
+/// fred's does not always find back by itself: when a Cluster moves a slot under load, its commands
+/// may time out for ever after.
+pub struct Connections {
+    settings: RedisSettings,
+    pool: RwLock<Pool>,
+    born: Instant,
+    /// Milliseconds after `born` at which the first of only timeouts came; 0: the last was an answer.
+    silent_since_ms: AtomicU64,
+    replaced_total: IntCounter,
+}
+
+impl Connections {
+    fn new(settings: &RedisSettings, replaced_total: IntCounter) -> Result<Self, Error> {
+        Ok(Self {
+            settings: settings.clone(),
+            pool: RwLock::new(connect(settings)?),
+            born: Instant::now(),
+            silent_since_ms: AtomicU64::new(0),
+            replaced_total,
+        })
+    }
+
+    /// The next of the connections.
+    pub fn client(&self) -> Client {
+        let pool = self.pool.read().unwrap_or_else(PoisonError::into_inner);
+        pool.next().clone()
+    }
+
+    /// Whether slots of keys may move from one node to another.
+    pub fn is_cluster(&self) -> bool {
+        self.settings.redis_url.contains("-cluster:")
+    }
+
+    /// Redis has answered, whatever it said.
+    pub fn answered(&self) {
+        // Read first: in good times every thread only reads this line.
+        if self.silent_since_ms.load(Ordering::Relaxed) != 0 {
+            self.silent_since_ms.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// A command was not answered in time.
+    pub fn timed_out(&self) {
+        let now_ms = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let since_ms = self.silent_since_ms.load(Ordering::Relaxed);
+        if since_ms == 0 {
+            self.silent_since_ms.store(now_ms.max(1), Ordering::Relaxed);
+            return;
+        }
+        let patience = SILENCE_MAX.max(Duration::from_millis(self.settings.redis_timeout_ms) * 3);
+        if u128::from(now_ms.saturating_sub(since_ms)) < patience.as_millis() {
+            return;
+        }
+        // One of those who see it replaces the client; the new one has all its patience.
+        let began = self.silent_since_ms.compare_exchange(
+            since_ms,
+            now_ms,
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+        if began.is_ok() {
+            self.replace();
+        }
+    }
+
+    fn replace(&self) {
+        let Ok(fresh) = connect(&self.settings) else {
+            return; // the same settings were taken before
+        };
+        tracing::warn!("Redis has answered nothing for too long; connecting anew");
+        self.replaced_total.inc();
+        let mut pool = self.pool.write().unwrap_or_else(PoisonError::into_inner);
+        let silent = std::mem::replace(&mut *pool, fresh);
+        tokio::spawn(async move { tokio::time::timeout(GOODBYE_MAX, silent.quit()).await });
+    }
+
+    async fn close(&self) {
+        let pool = self
+            .pool
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let Err(error) = pool.quit().await {
+            tracing::debug!(%error, "redis did not say goodbye");
+        }
+    }
+}
 
 impl Stock {
     /// Sets up the connections; they are made, and made again, in the background.
@@ -25,39 +124,9 @@ impl Stock {
     /// # Errors
     /// When the URL is none that fred understands.
     pub fn connect(settings: &RedisSettings, metrics: Metrics) -> Result<Self, Error> {
-        let mut config = Config::from_url(&settings.redis_url)?;
-        config.fail_fast = false;
-
-        let timeout = Duration::from_millis(settings.redis_timeout_ms);
-        let pool = Builder::from_config(config)
-            .with_performance_config(|performance| {
-                performance.default_command_timeout = timeout;
-            })
-            .with_connection_config(|connection| {
-                connection.connection_timeout = timeout;
-                connection.internal_command_timeout = timeout;
-                connection.max_command_attempts = COMMAND_ATTEMPTS_MAX;
-                connection.max_command_buffer_len = COMMAND_BUFFER_MAX;
-                connection.tcp = TcpConfig {
-                    nodelay: Some(true),
-                    ..TcpConfig::default()
-                };
-                // Without this a paused server is never noticed: its connections stay open.
-                connection.unresponsive = UnresponsiveConfig {
-                    max_timeout: Some(timeout * 2),
-                    interval: timeout / 2,
-                };
-            })
-            .set_policy(ReconnectPolicy::new_exponential(
-                0,
-                RECONNECT_DELAY_MS.0,
-                RECONNECT_DELAY_MS.1,
-                2,
-            ))
-            .build_pool(settings.redis_connections)?;
-        drop(pool.connect());
+        let replaced = metrics.redis_clients_replaced_total.clone();
         Ok(Self {
-            pool,
+            connections: Arc::new(Connections::new(settings, replaced)?),
             scripts: Arc::new(Scripts::embedded()),
             replicas: Replicas::of(settings),
             metrics,
@@ -69,17 +138,50 @@ impl Stock {
     /// # Errors
     /// When Redis does not take them now.
     pub async fn load_scripts(&self) -> Result<(), StockError> {
-        let client = self.pool.next();
+        let client = self.client();
         for script in self.scripts.all() {
-            self.timed("script_load", script.load(client)).await?;
+            self.timed("script_load", script.load(&client)).await?;
         }
         Ok(())
     }
 
     /// Ends the connections after what was sent has been answered.
     pub async fn close(&self) {
-        if let Err(error) = self.pool.quit().await {
-            tracing::debug!(%error, "redis did not say goodbye");
-        }
+        self.connections.close().await;
     }
+}
+
+fn connect(settings: &RedisSettings) -> Result<Pool, Error> {
+    let mut config = Config::from_url(&settings.redis_url)?;
+    config.fail_fast = false;
+
+    let timeout = Duration::from_millis(settings.redis_timeout_ms);
+    let pool = Builder::from_config(config)
+        .with_performance_config(|performance| {
+            performance.default_command_timeout = timeout;
+        })
+        .with_connection_config(|connection| {
+            connection.connection_timeout = timeout;
+            connection.internal_command_timeout = timeout;
+            connection.max_command_attempts = COMMAND_ATTEMPTS_MAX;
+            connection.max_command_buffer_len = COMMAND_BUFFER_MAX;
+            connection.tcp = TcpConfig {
+                nodelay: Some(true),
+                ..TcpConfig::default()
+            };
+            // Without this a paused server is never noticed: its connections stay open.
+            connection.unresponsive = UnresponsiveConfig {
+                max_timeout: Some(timeout * 2),
+                interval: timeout / 2,
+            };
+        })
+        .set_policy(ReconnectPolicy::new_exponential(
+            0,
+            RECONNECT_DELAY_MS.0,
+            RECONNECT_DELAY_MS.1,
+            2,
+        ))
+        .build_pool(settings.redis_connections)?;
+    drop(pool.connect());
+    Ok(pool)
 }

@@ -33,6 +33,16 @@ impl StockError {
         Self::Unexpected { expected, got }
     }
 
+    /// Whether nothing came in time.
+    pub(super) fn is_timeout(&self) -> bool {
+        matches!(self, Self::Unavailable(error) if *error.kind() == ErrorKind::Timeout)
+    }
+
+    /// Whether a Cluster is moving the sale's keys at this very moment; nothing was done.
+    pub(super) fn is_slot_moving(&self) -> bool {
+        matches!(self, Self::Unavailable(error) if error.details().starts_with("TRYAGAIN"))
+    }
+
     /// A few words for a metric's label.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -31,9 +31,10 @@ pub use sale::{SaleFacts, SaleView};
 pub use snapshot::{Records, Snapshot, State};
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fluxgate_core::ids::{OrderId, ProductId, Quantity, Tag, UserId};
-use fred::clients::Pool;
+use fred::clients::Client;
 use fred::interfaces::ClientLike;
 use fred::interfaces::{HashesInterface, StreamsInterface};
 use fred::types::scripts::Script;
@@ -41,13 +42,24 @@ use fred::types::{ClusterHash, CustomCommand, FromValue, Key, Value};
 use jiff::Timestamp;
 
 use crate::metrics::Metrics;
+use connection::Connections;
 use replicas::Replicas;
 use scripts::Scripts;
+
+/// While a Cluster moves a slot, some keys of a sale are here and some there, and a script is told to
+/// try again. Half a second in all; a sale has four keys.
+const MOVING_SLOT_PAUSES: [Duration; 5] = [
+    Duration::from_millis(20),
+    Duration::from_millis(40),
+    Duration::from_millis(80),
+    Duration::from_millis(160),
+    Duration::from_millis(200),
+];
 
 /// The stock of all sales. Cheap to clone; all clones share their connections.
 #[derive(Clone)]
 pub struct Stock {
-    pool: Pool,
+    connections: Arc<Connections>,
     scripts: Arc<Scripts>,
     replicas: Replicas,
     metrics: Metrics,
@@ -123,10 +135,11 @@ impl Stock {
             arguments.push(i64::from(ask.quantity).into());
         }
         // One connection for both: a replica confirms what was written on the very same.
-        let client = self.pool.next();
+        let client = self.client();
         let script = &self.scripts.reserve;
-        let reply = script.evalsha_with_reload(client, sale.keys.all(), arguments);
-        let replies: Vec<Value> = self.timed("reserve", reply).await?;
+        let replies: Vec<Value> = self
+            .run_on(&client, "reserve", script, sale.keys.all(), arguments)
+            .await?;
         if replies.len() != asks.len() {
             return Err(StockError::unexpected("an answer per order", replies));
         }
@@ -138,7 +151,7 @@ impl Stock {
             )
         };
         if answers.iter().any(promises)
-            && let Err(error) = self.on_replicas(client, &sale.keys.sale).await
+            && let Err(error) = self.on_replicas(&client, &sale.keys.sale).await
         {
             // A refusal promises nothing.
             let promised = answers.iter_mut().filter(|answer| promises(answer));
@@ -176,7 +189,7 @@ impl Stock {
     pub async fn sale(&self, product: &ProductId) -> Result<Option<SaleView>, StockError> {
         let tag = Tag::of(product);
         let fields = self.timed("sale", async {
-            let client = self.pool.next();
+            let client = self.client();
             client
                 .hmget::<Vec<Value>, _, _>(keys::sale(product, tag), SaleView::FIELDS.to_vec())
                 .await
@@ -190,7 +203,7 @@ impl Stock {
     /// # Errors
     /// When Redis gave no usable answer.
     pub async fn order(&self, order_id: OrderId) -> Result<Option<KeptOrder>, StockError> {
-        let client = self.pool.next();
+        let client = self.client();
         let fields = vec![String::new(), order_id.to_string()];
         let (product, record): (Option<String>, Option<String>) = self
             .timed("order", client.hmget(keys::orders_of(order_id), fields))
@@ -216,7 +229,7 @@ impl Stock {
     }
 
     async fn is_waiting(&self, outbox: &Key, entry: Number) -> Result<bool, StockError> {
-        let client = self.pool.next();
+        let client = self.client();
         let entry = entry.to_string();
         let entries: Vec<Value> = self
             .timed("order", client.xrange(outbox, entry.clone(), entry, None))
@@ -231,10 +244,14 @@ impl Stock {
     pub async fn now(&self) -> Result<Timestamp, StockError> {
         let command = CustomCommand::new_static("TIME", ClusterHash::Random, false);
         let (seconds, micros): (i64, i32) = self
-            .timed("time", self.pool.custom(command, Vec::<Value>::new()))
+            .timed("time", self.client().custom(command, Vec::<Value>::new()))
             .await?;
         Timestamp::new(seconds, micros.saturating_mul(1_000))
             .map_err(|_| StockError::unexpected("a time", (seconds, micros)))
+    }
+
+    fn client(&self) -> Client {
+        self.connections.client()
     }
 
     async fn run<R: FromValue>(
@@ -244,9 +261,32 @@ impl Stock {
         keys: Vec<Key>,
         arguments: Vec<Value>,
     ) -> Result<R, StockError> {
-        let client = self.pool.next();
-        self.timed(call, script.evalsha_with_reload(client, keys, arguments))
-            .await
+        let client = self.client();
+        self.run_on(&client, call, script, keys, arguments).await
+    }
+
+    async fn run_on<R: FromValue>(
+        &self,
+        client: &Client,
+        call: &'static str,
+        script: &Script,
+        keys: Vec<Key>,
+        arguments: Vec<Value>,
+    ) -> Result<R, StockError> {
+        let pauses = match self.connections.is_cluster() {
+            true => &MOVING_SLOT_PAUSES[..],
+            false => &[],
+        };
+        for pause in pauses {
+            let (keys, arguments) = (keys.clone(), arguments.clone());
+            let reply = script.evalsha_with_reload(client, keys, arguments);
+            match self.timed(call, reply).await {
+                Err(error) if error.is_slot_moving() => tokio::time::sleep(*pause).await,
+                reply => return reply,
+            }
+        }
+        let reply = script.evalsha_with_reload(client, keys, arguments);
+        self.timed(call, reply).await
     }
 
     /// Every call of Redis passes here: its time and its failure are counted once.
@@ -262,6 +302,10 @@ impl Stock {
             .start_timer();
         let reply = reply.await.map_err(StockError::from);
         timer.observe_duration();
+        match &reply {
+            Err(error) if error.is_timeout() => self.connections.timed_out(),
+            _ => self.connections.answered(),
+        }
         if let Err(error) = &reply {
             self.count(error);
         }

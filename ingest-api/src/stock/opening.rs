@@ -49,7 +49,8 @@ impl Stock {
         // The index first: a claimed sale that no sweeper knows of could stay half open for good.
         self.timed(
             "index",
-            self.pool.sadd::<(), _, _>(keys::SALES, product.as_str()),
+            self.client()
+                .sadd::<(), _, _>(keys::SALES, product.as_str()),
         )
         .await?;
 

@@ -87,7 +87,7 @@ impl Stock {
         keys: &SaleKeys,
         entries: Vec<String>,
     ) -> Result<u64, StockError> {
-        let client = self.pool.next();
+        let client = self.client();
         self.timed("clear_all", client.xdel(keys.outbox.clone(), entries))
             .await
     }
@@ -144,7 +144,9 @@ impl Stock {
     /// # Errors
     /// When Redis gave no usable answer.
     pub async fn indexed(&self) -> Result<Vec<ProductId>, StockError> {
-        let products: Vec<String> = self.timed("index", self.pool.smembers(keys::SALES)).await?;
+        let products: Vec<String> = self
+            .timed("index", self.client().smembers(keys::SALES))
+            .await?;
         // Not ours, if it is no product id: it must not keep the others from being swept.
         let ids = products.iter().filter_map(|id| ProductId::parse(id).ok());
         Ok(ids.collect())
@@ -155,7 +157,7 @@ impl Stock {
     /// # Errors
     /// When Redis gave no usable answer.
     pub async fn unindex(&self, product: &ProductId) -> Result<(), StockError> {
-        self.timed("index", self.pool.srem(keys::SALES, product.as_str()))
+        self.timed("index", self.client().srem(keys::SALES, product.as_str()))
             .await
     }
 
@@ -166,7 +168,7 @@ impl Stock {
     /// When Redis gave no usable answer.
     pub async fn may_sweep(&self, copy: &str, lease: Duration) -> Result<bool, StockError> {
         let lease_ms = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
-        let client = self.pool.next();
+        let client = self.client();
         let won: Option<String> = self
             .timed(
                 "lease",

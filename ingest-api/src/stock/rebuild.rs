@@ -56,7 +56,8 @@ impl Stock {
         // The index first, as in an opening: a sale that no sweeper knows of must not sell.
         self.timed(
             "index",
-            self.pool.sadd::<(), _, _>(keys::SALES, product.as_str()),
+            self.client()
+                .sadd::<(), _, _>(keys::SALES, product.as_str()),
         )
         .await?;
         let arguments = vec![token.as_str().into()];

@@ -116,7 +116,7 @@ impl Stock {
     pub async fn records(&self, keys: &SaleKeys) -> Result<Records, StockError> {
         const PAGE: u32 = 1_000;
         let mut records = Records::default();
-        let client = self.pool.next();
+        let client = self.client();
         let pages = client.hscan(keys.orders.clone(), "*", Some(PAGE));
         let mut pages = std::pin::pin!(pages);
         while let Some(mut page) = pages.try_next().await? {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use futures_util::FutureExt;
 
 use super::{NotHere, Row, row};
@@ -11,8 +11,9 @@ use crate::process::Process;
 use crate::program::Program;
 use crate::until::until;
 
-/// Longest until a service has come to its crash point often enough.
-const REACHED: Duration = Duration::from_secs(15);
+/// Longest until a service has come to its crash point often enough; then another one is tried.
+const REACHED: Duration = Duration::from_secs(5);
+const TERM_LIMIT: Duration = Duration::from_secs(10);
 /// Longer than the session in the group, and than any transaction may take.
 const FROZEN: std::ops::Range<u64> = 7_000..8_000;
 
@@ -47,19 +48,19 @@ const POINTS: [Point; 6] = [
         name: "before_commit",
         about: "one worker dies after its INSERTs, before COMMIT",
         program: Program::InventoryWorkerCrashing,
-        passes: 5..40,
+        passes: 2..8,
     },
     Point {
         name: "after_commit",
         about: "one worker dies after COMMIT",
         program: Program::InventoryWorkerCrashing,
-        passes: 5..40,
+        passes: 2..8,
     },
     Point {
         name: "before_offsets",
         about: "one worker dies before it stores offsets in Kafka",
         program: Program::InventoryWorkerCrashing,
-        passes: 5..40,
+        passes: 2..8,
     },
 ];
 
@@ -87,52 +88,68 @@ async fn die(
     passes: std::ops::Range<u64>,
 ) -> Result<()> {
     let armed = format!("{point}:{}", stage.rng.u64(passes));
-    let victim = arm(stage, program, &armed).await?;
-    let status = victim.ended(REACHED).await.context(armed)?;
-    ensure!(
-        status.code().is_none(),
-        "it ended with {status}, not by a signal"
-    );
-    stage.mark("died");
-    stage.wait_ms(200..1_500).await;
-    victim_of(stage, program).restart().await?;
-    stage.mark("started again");
-    Ok(())
+    for victim in [0, 1, 0, 1] {
+        arm(stage, program, victim, &armed).await?;
+        let ended = at(stage, program, victim).ended(REACHED).await;
+        match ended {
+            Ok(status) => {
+                ensure!(status.code().is_none(), "it ended with {status}");
+                stage.mark("died");
+                stage.wait_ms(200..1_500).await;
+                at(stage, program, victim).restart().await?;
+                stage.mark("started again");
+                return Ok(());
+            }
+            Err(_) => disarm(stage, program, victim).await?,
+        }
+    }
+    anyhow::bail!("nobody came to {armed}")
 }
 
 async fn freeze(stage: &mut Stage) -> Result<()> {
     let program = Program::InventoryWorkerCrashing;
-    let armed = format!("before_commit:{}:stop", stage.rng.u64(5..40));
-    let victim = arm(stage, program, &armed).await?;
-    until("the worker is stopped", REACHED, async || {
-        ensure!(victim.is_stopped()?, "it runs");
-        Ok(())
-    })
-    .await?;
-    stage.mark("stopped");
-    stage.wait_ms(FROZEN).await;
-    victim_of(stage, program).resume()?;
-    stage.mark("goes on");
-    Ok(())
+    let armed = format!("before_commit:{}:stop", stage.rng.u64(2..8));
+    for victim in [0, 1, 0, 1] {
+        arm(stage, program, victim, &armed).await?;
+        let frozen = until("the worker is stopped", REACHED, async || {
+            ensure!(at(stage, program, victim).is_stopped()?, "it runs");
+            Ok(())
+        });
+        if frozen.await.is_err() {
+            disarm(stage, program, victim).await?;
+            continue;
+        }
+        stage.mark("stopped");
+        stage.wait_ms(FROZEN).await;
+        at(stage, program, victim).resume()?;
+        stage.mark("goes on");
+        return Ok(());
+    }
+    anyhow::bail!("nobody came to {armed}")
 }
 
-/// Puts a program with crash points in the place of one service.
-async fn arm<'a>(stage: &'a mut Stage, program: Program, armed: &str) -> Result<&'a mut Process> {
+/// A worker may have only partitions on which nothing happens.
+async fn disarm(stage: &mut Stage, program: Program, victim: usize) -> Result<()> {
+    let service = at(stage, program, victim);
+    service.terminate(TERM_LIMIT).await?;
+    service.restart().await
+}
+
+/// Puts a program with crash points in the place of one service. It may be gone before it is ready.
+async fn arm(stage: &mut Stage, program: Program, victim: usize, armed: &str) -> Result<()> {
     if program.path().is_err() {
         let how = "programs with crash points are not built: scripts/faults builds them";
         return Err(NotHere(how.to_owned()).into());
     }
     stage.mark(armed);
-    let victim = victim_of(stage, program);
-    victim.terminate(Duration::from_secs(10)).await?;
-    // It may be gone before it is ready.
-    victim.restart_as(program, &[("CRASH_POINT", armed)])?;
-    Ok(victim)
+    let service = at(stage, program, victim);
+    service.terminate(TERM_LIMIT).await?;
+    service.restart_as(program, &[("CRASH_POINT", armed)])
 }
 
-fn victim_of(stage: &mut Stage, program: Program) -> &mut Process {
+fn at(stage: &mut Stage, program: Program, number: usize) -> &mut Process {
     match program {
-        Program::IngestApiCrashing => &mut stage.apis[0],
-        _ => &mut stage.workers[0],
+        Program::IngestApiCrashing => &mut stage.apis[number],
+        _ => &mut stage.workers[number],
     }
 }
