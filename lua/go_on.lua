@@ -1,6 +1,6 @@
 -- Lets a sale go on in a Redis that has lost acknowledged writes (ON_REDIS_LOSS=continue): in an
--- epoch of its own, so that no number is given to a second order. What it sells beyond the stock,
--- the ledger rejects.
+-- epoch of its own, so that from now on no number is given to a second order. What it sells beyond
+-- the stock, the ledger rejects. Sent twice, it does nothing the second time.
 --
 -- KEYS  1 sale hash
 -- ARGV  1 witness epoch     \ see reserve.lua

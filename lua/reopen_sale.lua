@@ -1,15 +1,18 @@
 -- Ends a rebuild: the sale stands as given. The last write, so that a rebuild that died half way
--- left nothing that sells.
+-- left nothing that sells. Sent twice, it does nothing the second time.
 --
 -- KEYS  1 sale hash
 -- ARGV  1 token of the rebuild, then field and value, field and value ... of the sale hash
 -- Returns 1, or 0 when the sale was not stopped with this token
 assert(#KEYS == 1 and #ARGV >= 3 and #ARGV % 2 == 1, 'reopen_sale.lua takes 1 key, 1 argument and pairs')
-local sale = KEYS[1]
+local sale, token = KEYS[1], ARGV[1]
 
-if redis.call('HGET', sale, 'rebuild') ~= ARGV[1] then
+if redis.call('HGET', sale, 'rebuilt') == token then
+  return 1
+end
+if redis.call('HGET', sale, 'rebuild') ~= token then
   return 0
 end
 redis.call('DEL', sale)
-redis.call('HSET', sale, unpack(ARGV, 2))
+redis.call('HSET', sale, 'rebuilt', token, unpack(ARGV, 2))
 return 1

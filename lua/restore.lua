@@ -1,5 +1,5 @@
 -- Fills the keys of a stopped sale, a part at a time: a million orders in one call would hold up
--- everything else that Redis does.
+-- everything else that Redis does. Sent twice, it writes the same twice.
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash
 -- ARGV  1 token of the rebuild

@@ -1,20 +1,25 @@
--- A sale and all that waits in its outbox at one moment, for an audit.
+-- A sale at one moment, for an audit, with those outbox entries whose effect is not counted yet.
+-- Entries of orders are left out: there may be a hundred thousand, and pending.lua reads them by
+-- page; until then they can only have gone where the audit looks next.
+-- Writes nothing.
 --
--- KEYS  1 sale hash  2 orders hash  3 outbox stream
--- Returns {state, epoch, seq, total, remaining, entries}, nothing for a sale this Redis does not have
---   entries  as pending.lua returns them
-assert(#KEYS == 3 and #ARGV == 0, 'snapshot.lua takes 3 keys and no argument')
-local sale, orders, outbox = KEYS[1], KEYS[2], KEYS[3]
+-- KEYS  1 sale hash  2 outbox stream
+-- Returns {state, epoch, seq, total, remaining, waiting, entries}, nothing for a sale this Redis does
+-- not have
+--   waiting  how many entries the outbox holds
+--   entries  their ids
+assert(#KEYS == 2 and #ARGV == 0, 'snapshot.lua takes 2 keys and no argument')
+local sale, outbox = KEYS[1], KEYS[2]
 
 local facts = redis.call('HMGET', sale, 'state', 'epoch', 'seq', 'total', 'remaining')
 if not facts[1] then
   return {}
 end
 local entries = {}
-for i, entry in ipairs(redis.call('XRANGE', outbox, '-', '+')) do
-  local id, kind, subject = entry[1], entry[2][1], entry[2][2]
-  local field = ({ order = subject, cancel = subject, restock = 'restock:' .. subject })[kind]
-  entries[i] = { id, kind, subject, field and redis.call('HGET', orders, field) or '' }
+for _, entry in ipairs(redis.call('XRANGE', outbox, '-', '+')) do
+  if entry[2][1] ~= 'order' then
+    entries[#entries + 1] = entry[1]
+  end
 end
 return { facts[1], tonumber(facts[2] or 0), tonumber(facts[3] or 0), tonumber(facts[4] or 0),
-  tonumber(facts[5] or 0), entries }
+  tonumber(facts[5] or 0), redis.call('XLEN', outbox), entries }

@@ -83,6 +83,10 @@ impl Application {
             metrics.clone(),
         );
         tokio::spawn(sweeper.run(background.clone()));
+        tokio::spawn(probes::learn_witnesses(
+            Arc::clone(&catalog),
+            background.clone(),
+        ));
         tokio::spawn(probes::watch_redis(
             stock.clone(),
             readiness.check("redis", Need::Required),

@@ -1,16 +1,21 @@
-//! Background loops that keep the answer of `/readyz` true.
+//! Background loops that keep true what is answered: `/readyz`, and how far each sale is.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fluxgate_core::ops::Check;
 use tokio_util::sync::CancellationToken;
 
 use crate::publisher::Publisher;
+use crate::sales::Catalog;
 use crate::stock::Stock;
 
 const INTERVAL: Duration = Duration::from_millis(500);
 /// How long Redis may be gone before load balancers are told.
 const REDIS_GRACE: Duration = Duration::from_secs(2);
+
+/// How often the ledger is asked how far it is.
+const WITNESS_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Loads the scripts once Redis is there, then watches it.
 pub async fn watch_redis(stock: Stock, check: Check, shutdown: CancellationToken) {
@@ -65,5 +70,16 @@ async fn pause(shutdown: &CancellationToken) -> Option<()> {
     tokio::select! {
         () = shutdown.cancelled() => None,
         () = tokio::time::sleep(INTERVAL) => Some(()),
+    }
+}
+
+/// Keeps every sale's witness at least as high as the ledger.
+pub async fn learn_witnesses(catalog: Arc<Catalog>, shutdown: CancellationToken) {
+    loop {
+        catalog.learn_witnesses().await;
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(WITNESS_INTERVAL) => {}
+        }
     }
 }

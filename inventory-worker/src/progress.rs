@@ -83,13 +83,13 @@ impl Progress {
         self.with(partition, |p| p.written = p.written.max(Some(next)));
     }
 
-    /// Up to where each owned partition is known to be written.
+    /// Up to where each owned partition that is read is known to be written.
     pub fn positions(&self) -> HashMap<i32, i64> {
         let all = self
             .partitions
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let known = all.iter();
+        let known = all.iter().filter(|(_, partition)| !partition.halted);
         known.filter_map(|(n, p)| Some((*n, p.written?))).collect()
     }
 

@@ -14,6 +14,31 @@ use crate::{Stores, Undecided};
 const INTERVAL: Duration = Duration::from_millis(100);
 
 impl Stores {
+    /// Waits until a partition is written up to where its log ends now, at most `patience`.
+    ///
+    /// # Errors
+    /// When it is not by then, or its log ends before that.
+    pub async fn until_all_written(
+        &self,
+        partition: i32,
+        patience: Duration,
+    ) -> Result<(), Undecided> {
+        let end = self.log.end(partition).await?;
+        let position = self.truth.position(partition).await?;
+        if position > end {
+            // Unless it was written to meanwhile.
+            let end = self.log.end(partition).await?;
+            if position > end {
+                return Err(Undecided::Shorter {
+                    partition,
+                    position,
+                    end,
+                });
+            }
+        }
+        self.until_written(partition, end, patience).await
+    }
+
     /// Waits until a partition is written up to `wanted`, at most `patience`.
     ///
     /// # Errors

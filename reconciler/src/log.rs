@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fluxgate_core::events::{Event, headers};
 use fluxgate_core::settings::KafkaSettings;
+use futures_util::future::try_join_all;
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
@@ -12,6 +13,9 @@ use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 
 /// How long the brokers may take for one answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Events that are under way at once.
+const PAGE: usize = 500;
 
 /// Why Kafka gave no usable answer.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +44,9 @@ impl Log {
             .set("bootstrap.servers", &settings.kafka_brokers)
             .set("client.id", "reconciler")
             .set("acks", "all")
+            // What is sent together stays in its order, whatever is sent twice on the way.
+            .set("enable.idempotence", "true")
+            .set("linger.ms", "0")
             .set("message.timeout.ms", TIMEOUT.as_millis().to_string())
             .set("allow.auto.create.topics", "false")
             .create()?;
@@ -62,6 +69,18 @@ impl Log {
         });
         let (_, end) = watermarks.await??;
         Ok(end)
+    }
+
+    /// Puts events on a partition, in this order, a page of them at a time.
+    ///
+    /// # Errors
+    /// When Kafka has not acknowledged all of them. Some may be on the log all the same.
+    pub async fn append_all(&self, partition: i32, events: &[Event]) -> Result<(), LogError> {
+        for page in events.chunks(PAGE) {
+            let sent = page.iter().map(|event| self.append(partition, event));
+            try_join_all(sent).await?;
+        }
+        Ok(())
     }
 
     /// Puts an event on a partition, on all in-sync replicas; returns its offset.

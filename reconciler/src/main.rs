@@ -68,10 +68,18 @@ async fn rebuild_each(
     for product in products {
         match rebuild(stores, product, settings.patience()).await {
             Ok(rebuilt) => println!(
-                "{product}: epoch {}, {} events drained, {} orders restored, {} units to sell",
-                rebuilt.epoch, rebuilt.drained, rebuilt.orders, rebuilt.remaining
+                "{product}: epoch {}, {} events drained, {} damaged records, {} orders restored, {} units to sell",
+                rebuilt.epoch,
+                rebuilt.drained,
+                rebuilt.unreadable,
+                rebuilt.orders,
+                rebuilt.remaining
             ),
             Err(RebuildError::Undecided(error)) => return Err(error),
+            Err(unfinished @ (RebuildError::NotStopped | RebuildError::Overtaken)) => {
+                eprintln!("not finished: {product}: {unfinished}");
+                return Ok(UNDECIDED.into());
+            }
             Err(refusal) => {
                 eprintln!("refused: {product}: {refusal}");
                 code = WRONG.into();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fluxgate_core::events::Event;
 use fluxgate_core::ids::{OrderId, ProductId};
-use ingest_api::stock::{Number, Records, SaleView};
+use ingest_api::stock::{Number, Records};
 use jiff::Timestamp;
 
 use crate::flow::keys;
@@ -40,22 +40,18 @@ pub async fn republish(
     let partitions: BTreeSet<i32> = sales.iter().map(|sale| sale.partition).collect();
     for partition in partitions {
         let end = stores.log.end(partition).await?;
-        let position = stores.truth.position(partition).await?;
-        if position > end && !accept_shorter_log {
-            return Err(Undecided::Shorter {
-                partition,
-                position,
-                end,
-            });
-        }
-        if position > end && stores.truth.move_back(partition, end).await? {
+        if accept_shorter_log && stores.truth.move_back(partition, end).await? {
             done.moved_back += 1;
         }
-        stores.until_written(partition, end, patience).await?;
+        stores.until_all_written(partition, patience).await?;
     }
-    for sale in sales {
+    // Openings first: orders of a sale that PostgreSQL does not know would be rejected.
+    for sale in &sales {
+        done.events += republish_opening(stores, sale).await?;
+    }
+    for sale in &sales {
         done.sales += 1;
-        done.events += republish_sale(stores, &sale).await?;
+        done.events += republish_sale(stores, sale).await?;
     }
     Ok(done)
 }
@@ -93,51 +89,42 @@ async fn sales(stores: &Stores, products: &[ProductId]) -> Result<Vec<Sale>, Und
     Ok(sales)
 }
 
+async fn republish_opening(stores: &Stores, sale: &Sale) -> Result<usize, Undecided> {
+    if stores.truth.sale(&sale.product).await?.is_some() {
+        return Ok(0);
+    }
+    // A sale that is still opening has its opening in the outbox.
+    let view = stores.stock.sale(&sale.product).await?;
+    let Some(view) = view.filter(|view| !view.opening) else {
+        return Ok(0);
+    };
+    let event = Event::SaleOpened(view.opened_event());
+    stores.log.append(sale.partition, &event).await?;
+    Ok(1)
+}
+
 async fn republish_sale(stores: &mut Stores, sale: &Sale) -> Result<usize, Undecided> {
     let keys = keys(&sale.product, sale.opens_at);
     let records = stores.stock.records(&keys).await?;
-    let waiting = stores.stock.snapshot(&keys).await?;
-    let waiting: HashSet<Number> = waiting
-        .iter()
-        .flat_map(|snapshot| snapshot.entries.iter().map(|entry| entry.number))
-        .collect();
+    let snapshot = stores.stock.snapshot(&keys).await?;
     let written = stores.truth.written(&sale.product).await?;
-    let mut events = lacking(&sale.product, &records, &waiting, &written);
-    if written.sale.is_none() {
-        let view = stores.stock.sale(&sale.product).await?;
-        // A sale that is still opening has its opening in the outbox.
-        let opened = view.filter(|view| !view.opening);
-        events.splice(0..0, opened.map(|view| opening(&view, &records, &waiting)));
-    }
-    for event in &events {
-        stores.log.append(sale.partition, event).await?;
-    }
+    let waits = |number| snapshot.as_ref().is_some_and(|it| it.holds(number));
+    let events = lacking(&sale.product, &records, waits, &written);
+    stores.log.append_all(sale.partition, &events).await?;
     Ok(events.len())
-}
-
-/// The event that opened a sale: with the units it had before it was restocked.
-fn opening(view: &SaleView, records: &Records, waiting: &HashSet<Number>) -> Event {
-    let restocks = records.restocks.values();
-    let counted = restocks.filter(|restock| !waiting.contains(&restock.number));
-    let added: i64 = counted.map(|restock| i64::from(restock.units)).sum();
-    let mut opened = view.opened_event();
-    opened.total = (i64::from(view.total) - added)
-        .try_into()
-        .unwrap_or(view.total);
-    Event::SaleOpened(opened)
 }
 
 /// The events of what Redis remembers, PostgreSQL lacks and no outbox entry will send.
 pub fn lacking(
     product: &ProductId,
     records: &Records,
-    waiting: &HashSet<Number>,
+    waits: impl Fn(Number) -> bool,
     written: &Written,
 ) -> Vec<Event> {
     let rows: HashMap<OrderId, &Order> = written.orders.iter().map(|row| (row.id, row)).collect();
     let changes: HashSet<&str> = written.changes.iter().map(|row| row.id.as_str()).collect();
     let buried: HashSet<Number> = written.buried.iter().map(|letter| letter.number).collect();
-    let is_sent = |number: Number| waiting.contains(&number) || buried.contains(&number);
+    let is_sent = |number: Number| waits(number) || buried.contains(&number);
 
     let mut events: Vec<(Number, Event)> = Vec::new();
     for (&id, record) in &records.orders {

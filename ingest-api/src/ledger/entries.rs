@@ -13,8 +13,10 @@ pub struct Entry {
     pub highest: Number,
 }
 
-const SELECT: &str =
-    "SELECT closes_at, epoch, last_sequence FROM stock_ledger WHERE product_id = $1";
+const SELECT: &str = "SELECT least(closes_at, closed_at), epoch, last_sequence FROM stock_ledger WHERE product_id = $1";
+/// Of many sales at once.
+const SELECT_HIGHEST: &str =
+    "SELECT product_id, epoch, last_sequence FROM stock_ledger WHERE product_id = ANY($1)";
 
 impl Ledger {
     /// The ledger's entry of a sale; `None` where there is none.
@@ -27,15 +29,33 @@ impl Ledger {
             let Some(row) = client.query_opt(&select, &[&product.as_str()]).await? else {
                 return Ok(None);
             };
-            let (epoch, sequence): (i32, i64) = (row.try_get(1)?, row.try_get(2)?);
             Ok(Some(Entry {
                 closes_at: row.try_get(0)?,
-                highest: Number {
-                    epoch: u32::try_from(epoch).unwrap_or_default(),
-                    sequence: u32::try_from(sequence).unwrap_or(u32::MAX),
-                },
+                highest: number(row.try_get(1)?, row.try_get(2)?),
             }))
         })
         .await
+    }
+
+    /// The highest number written of each of these sales.
+    ///
+    /// # Errors
+    /// When PostgreSQL gave no usable answer.
+    pub async fn highest(&self, products: &[&str]) -> Result<Vec<(String, Number)>, Silent> {
+        self.read("highest", async |client| {
+            let select = client.prepare_cached(SELECT_HIGHEST).await?;
+            let rows = client.query(&select, &[&products]).await?;
+            rows.iter()
+                .map(|row| Ok((row.try_get(0)?, number(row.try_get(1)?, row.try_get(2)?))))
+                .collect()
+        })
+        .await
+    }
+}
+
+pub(super) fn number(epoch: i32, sequence: i64) -> Number {
+    Number {
+        epoch: u32::try_from(epoch).unwrap_or_default(),
+        sequence: u32::try_from(sequence).unwrap_or(u32::MAX),
     }
 }

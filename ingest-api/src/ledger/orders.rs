@@ -1,7 +1,9 @@
 use fluxgate_core::ids::OrderId;
 use jiff::Timestamp;
 
+use super::entries::number;
 use super::{Ledger, Silent};
+use crate::stock::Number;
 
 /// An order as PostgreSQL has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,13 +12,16 @@ pub struct WrittenOrder {
     pub product_id: String,
     pub user_id: String,
     pub quantity: i32,
+    /// Its number.
+    pub number: Number,
     /// `confirmed`, `rejected` or `cancelled`.
     pub status: String,
     pub placed_at: Timestamp,
 }
 
 const SELECT: &str =
-    "SELECT product_id, user_id, quantity, status, placed_at FROM orders WHERE order_id = $1";
+    "SELECT product_id, user_id, quantity, status, placed_at, epoch, sequence FROM orders
+    WHERE order_id = $1";
 
 impl Ledger {
     /// The row of an order; `None` where it is not written (yet).
@@ -35,6 +40,7 @@ impl Ledger {
                 quantity: row.try_get(2)?,
                 status: row.try_get(3)?,
                 placed_at: row.try_get(4)?,
+                number: number(row.try_get(5)?, row.try_get(6)?),
             }))
         })
         .await

@@ -163,7 +163,9 @@ impl Desk {
         } else if waiting {
             self.publish(sale, order_id, record).await
         } else {
-            self.statuses.at_least_accepted(order_id).await
+            self.statuses
+                .at_least_accepted(order_id, record.number)
+                .await
         };
         Ok(placed(order_id, status, true))
     }

@@ -6,7 +6,7 @@ use quick_cache::sync::Cache;
 use serde::Serialize;
 
 use crate::ledger::{Ledger, Silent, WrittenOrder};
-use crate::stock::{Record, Stock, StockError};
+use crate::stock::{KeptOrder, Number, Record, Stock, StockError};
 
 /// How far an order has come. Ranks never go back: reserved = accepted < confirmed, rejected < cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -122,22 +122,18 @@ impl Statuses {
         }
     }
 
-    /// The status of an order that is known to be on Kafka. A silent PostgreSQL leaves it at
-    /// `accepted`: a retry must be answered while only PostgreSQL is away.
-    pub async fn at_least_accepted(&self, order_id: OrderId) -> OrderStatus {
+    /// The status of an order that is known to be on Kafka, with the number that Redis has of it. A
+    /// silent PostgreSQL leaves it at `accepted`: a retry must be answered while only PostgreSQL is
+    /// away.
+    pub async fn at_least_accepted(&self, order_id: OrderId, number: Number) -> OrderStatus {
         if let Some(status) = self.written.get(&order_id) {
             return status;
         }
         match self.row(order_id).await {
+            Ok(Some((OrderStatus::Rejected, row))) if row.number < number => OrderStatus::Accepted,
             Ok(Some((status, _))) => status,
             Ok(None) | Err(Silent) => OrderStatus::Accepted,
         }
-    }
-
-    /// What PostgreSQL says of an order; `None` when it has no row (yet) or does not answer.
-    pub async fn written(&self, order_id: OrderId) -> Option<OrderView> {
-        let (status, order) = self.row(order_id).await.ok().flatten()?;
-        Some(OrderView::written(order_id, order, status))
     }
 
     /// An order with its status.
@@ -147,24 +143,31 @@ impl Statuses {
     /// then could take back what an earlier one said.
     pub async fn find(&self, order_id: OrderId) -> Result<OrderView, StatusError> {
         let (row, kept) = tokio::join!(self.row(order_id), self.stock.order(order_id));
-        if let Ok(Some((mut status, order))) = row {
-            // A cancel counts in Redis a moment before its row says so.
-            if status == OrderStatus::Confirmed && kept?.is_some_and(|kept| kept.cancelled) {
-                status = OrderStatus::Cancelled;
-            }
-            return Ok(OrderView::written(order_id, order, status));
-        }
-        let kept = kept?;
-        row?;
-        let kept = kept.ok_or(StatusError::Unknown)?;
-        let status = if kept.cancelled {
-            OrderStatus::Cancelled
-        } else if kept.waiting {
-            OrderStatus::Reserved
-        } else {
-            OrderStatus::Accepted
+        let view = |kept: &KeptOrder| {
+            OrderView::of(order_id, &kept.product, &kept.record, status_in_redis(kept))
         };
-        Ok(OrderView::of(order_id, &kept.product, &kept.record, status))
+        match (row, kept) {
+            // Its key was taken again, by a sale that was rebuilt without it.
+            (Ok(Some((OrderStatus::Rejected, row))), Ok(Some(kept)))
+                if row.number < kept.record.number && !kept.record.rejected =>
+            {
+                Ok(view(&kept))
+            }
+            // A cancel counts in Redis a moment before its row says so.
+            (Ok(Some((OrderStatus::Confirmed, row))), kept) => {
+                let status = match kept?.is_some_and(|kept| kept.cancelled) {
+                    true => OrderStatus::Cancelled,
+                    false => OrderStatus::Confirmed,
+                };
+                Ok(OrderView::written(order_id, row, status))
+            }
+            (Ok(Some((status, row))), _) => Ok(OrderView::written(order_id, row, status)),
+            (row, kept) => {
+                let kept = kept?;
+                row?;
+                kept.as_ref().map(view).ok_or(StatusError::Unknown)
+            }
+        }
     }
 
     async fn row(&self, order_id: OrderId) -> Result<Option<(OrderStatus, WrittenOrder)>, Silent> {
@@ -184,5 +187,18 @@ impl Statuses {
             self.written.insert(order_id, status);
         }
         Ok(Some((status, order)))
+    }
+}
+
+/// How far an order is by Redis alone.
+fn status_in_redis(kept: &KeptOrder) -> OrderStatus {
+    if kept.record.rejected {
+        OrderStatus::Rejected
+    } else if kept.cancelled {
+        OrderStatus::Cancelled
+    } else if kept.waiting {
+        OrderStatus::Reserved
+    } else {
+        OrderStatus::Accepted
     }
 }

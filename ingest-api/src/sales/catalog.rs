@@ -14,6 +14,9 @@ const SALES_MAX: usize = 10_000;
 /// How long the ledger's word on a product is taken without asking again.
 const LEDGER_ANSWER_KEPT: Duration = Duration::from_secs(1);
 
+/// Sales whose numbers are asked for in one query.
+const WITNESSES_AT_ONCE: usize = 500;
+
 /// Finds sales: in memory, else in Redis, else in the ledger.
 pub struct Catalog {
     stock: Stock,
@@ -88,6 +91,24 @@ impl Catalog {
             .sales
             .get_or_insert_with(product, || Ok::<_, std::convert::Infallible>(fresh));
         Ok(sale.ok())
+    }
+
+    /// Learns how far the ledger is with every sale that this copy remembers: a Redis that has lost
+    /// what other copies saw, or was stopped for a rebuild and lost that, must not sell through this
+    /// one either.
+    pub async fn learn_witnesses(&self) {
+        let Some(ledger) = &self.ledger else {
+            return;
+        };
+        let sales: Vec<Arc<Sale>> = self.sales.iter().map(|(_, sale)| sale).collect();
+        for some in sales.chunks(WITNESSES_AT_ONCE) {
+            let products: Vec<&str> = some.iter().map(|s| s.facts.product.as_str()).collect();
+            // A silent PostgreSQL does not stop a sale.
+            for (product, highest) in ledger.highest(&products).await.unwrap_or_default() {
+                let sale = some.iter().find(|s| s.facts.product.as_str() == product);
+                sale.into_iter().for_each(|sale| sale.saw(highest));
+            }
+        }
     }
 
     /// Forgets what is remembered of a sale, because Redis no longer agrees. The ledger is asked

@@ -34,9 +34,16 @@ pub enum Part {
 /// Why a sale was not filled.
 #[derive(Debug, thiserror::Error)]
 pub enum FillError {
-    /// Somebody else has stopped the sale since.
-    #[error("another rebuild has taken over")]
-    TakenOver,
+    /// The sale is not stopped by this rebuild any more.
+    #[error(
+        "the sale is no longer stopped: another rebuild took over, or Redis has lost that, too"
+    )]
+    NotStopped,
+    /// Another sale has taken the place of its records since Redis lost them.
+    #[error(
+        "another sale of the same tag and opening time was opened since: their orders cannot be told apart"
+    )]
+    Taken,
     /// Redis gave no usable answer.
     #[error(transparent)]
     Stock(#[from] StockError),
@@ -52,7 +59,7 @@ impl Stock {
         product: &ProductId,
         keys: &'a SaleKeys,
         token: String,
-    ) -> Result<Stopped<'a>, StockError> {
+    ) -> Result<Stopped<'a>, FillError> {
         // The index first, as in an opening: a sale that no sweeper knows of must not sell.
         self.timed(
             "index",
@@ -60,20 +67,29 @@ impl Stock {
                 .sadd::<(), _, _>(keys::SALES, product.as_str()),
         )
         .await?;
-        let arguments = vec![token.as_str().into()];
-        let (epoch, sequence) = self
-            .run(
-                "stop",
-                &self.scripts.stop_sale,
-                vec![keys.sale.clone()],
-                arguments,
-            )
+        let client = self.client();
+        let arguments = vec![token.as_str().into(), product.as_str().into()];
+        let both = vec![keys.sale.clone(), keys.orders.clone()];
+        let script = &self.scripts.stop_sale;
+        let reply: Vec<Value> = self
+            .run_on(&client, "stop", script, both, arguments)
             .await?;
+        let number = |i: usize| reply.get(i).and_then(Value::as_u64)?.try_into().ok();
+        let highest = match (
+            reply.first().and_then(Value::as_str).as_deref(),
+            number(1),
+            number(2),
+        ) {
+            (Some("stopped"), Some(epoch), Some(sequence)) => Number { epoch, sequence },
+            (Some("taken"), ..) => return Err(FillError::Taken),
+            _ => return Err(StockError::unexpected("what came of stopping a sale", reply).into()),
+        };
+        self.on_replicas(&client, &keys.sale).await?;
         Ok(Stopped {
             stock: self,
             keys,
             token,
-            highest: Number { epoch, sequence },
+            highest,
         })
     }
 }
@@ -117,8 +133,11 @@ impl Stopped<'_> {
         let mut arguments: Vec<Value> = vec![self.token.as_str().into()];
         arguments.extend(flat(fields));
         let keys = vec![self.keys.sale.clone()];
-        let script = &self.stock.scripts.reopen_sale;
-        done(self.stock.run("reopen", script, keys, arguments).await?)
+        let (stock, client) = (self.stock, self.stock.client());
+        let script = &stock.scripts.reopen_sale;
+        let reply = stock.run_on(&client, "reopen", script, keys, arguments);
+        done(reply.await?)?;
+        Ok(stock.on_replicas(&client, &self.keys.sale).await?)
     }
 
     async fn restore(&self, mut arguments: Vec<Value>) -> Result<(), FillError> {
@@ -138,6 +157,6 @@ fn done(reply: i64) -> Result<(), FillError> {
     if reply == 1 {
         Ok(())
     } else {
-        Err(FillError::TakenOver)
+        Err(FillError::NotStopped)
     }
 }

@@ -29,6 +29,8 @@ pub struct SaleView {
     pub facts: SaleFacts,
     /// Units for sale in all.
     pub total: Total,
+    /// Units it was opened with.
+    pub opened_total: Total,
     /// Units not yet taken.
     pub remaining: u32,
     /// Claimed, but its opening event is not known to be on Kafka: it takes no orders yet.
@@ -42,7 +44,7 @@ pub struct SaleView {
 }
 
 impl SaleView {
-    pub(super) const FIELDS: [&str; 9] = [
+    pub(super) const FIELDS: [&str; 10] = [
         "state",
         "epoch",
         "seq",
@@ -52,6 +54,7 @@ impl SaleView {
         "closes_at",
         "user_limit",
         "partition",
+        "opened_total",
     ];
 
     /// Reads the reply of `HMGET sale FIELDS`; `None` where there is no such sale, or none yet
@@ -72,9 +75,10 @@ impl SaleView {
             closes_at,
             user_limit,
             partition,
+            opened_total,
         ] = fields
         else {
-            return Err(StockError::unexpected("nine fields of a sale", fields));
+            return Err(StockError::unexpected("ten fields of a sale", fields));
         };
         let Some(state) = state.as_str().filter(|state| *state != "rebuilding") else {
             return Ok(None);
@@ -90,6 +94,7 @@ impl SaleView {
                     partition: number(partition)?,
                 },
                 total: number::<i64>(total)?.try_into().ok()?,
+                opened_total: number::<i64>(opened_total)?.try_into().ok()?,
                 remaining: number(remaining)?,
                 opening: state == "opening",
                 closed: state == "closed",
@@ -109,7 +114,7 @@ impl SaleView {
     pub fn opened_event(&self) -> SaleOpened {
         SaleOpened {
             product_id: self.facts.product.clone(),
-            total: self.total,
+            total: self.opened_total,
             opens_at: self.facts.opens_at,
             closes_at: self.facts.closes_at,
             per_user_limit: self.facts.per_user_limit,

@@ -1,6 +1,6 @@
 //! A sale as an audit sees it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use fluxgate_core::ids::{OrderId, RestockId};
 use fred::interfaces::HashesInterface;
@@ -8,9 +8,9 @@ use fred::types::scan::Scanner;
 use fred::types::{Map, Value};
 use futures_util::TryStreamExt;
 
-use super::{Closing, Number, Record, Restock, SaleKeys, Stock, StockError, Waiting};
+use super::{Closing, Content, Number, Record, Restock, SaleKeys, Stock, StockError, Waiting};
 
-/// A sale and its whole outbox at one moment.
+/// A sale at one moment.
 #[derive(Debug)]
 pub struct Snapshot {
     /// How far the sale's data is.
@@ -21,8 +21,16 @@ pub struct Snapshot {
     pub total: i64,
     /// Units not yet taken.
     pub remaining: i64,
-    /// What waits in the outbox, oldest first.
-    pub entries: Vec<Waiting>,
+    /// Entries in the outbox.
+    pub waiting: u64,
+    /// Those whose effect does not count yet, by number: cancels, restocks, and what has none.
+    pub effects: HashSet<Number>,
+    /// Orders that waited in the outbox when it was read, a moment later.
+    pub orders: HashMap<OrderId, Record>,
+    /// Their numbers.
+    pub order_numbers: HashSet<Number>,
+    /// Entries whose records are lost or damaged.
+    pub unreadable: u64,
 }
 
 /// How far a sale's data in Redis is.
@@ -73,40 +81,76 @@ impl State {
     }
 }
 
+/// Entries or fields read at once.
+const PAGE: u32 = 500;
+
+impl Snapshot {
+    fn read(reply: &[Value]) -> Option<Self> {
+        let number = |i: usize| reply.get(i).and_then(Value::as_i64);
+        let Value::Array(effects) = reply.get(6)? else {
+            return None;
+        };
+        let effects = effects.iter().map(|id| id.as_str()?.parse().ok());
+        Some(Self {
+            state: State::read(&reply.first()?.as_str()?)?,
+            number: Number {
+                epoch: u32::try_from(number(1)?).ok()?,
+                sequence: u32::try_from(number(2)?).ok()?,
+            },
+            total: number(3)?,
+            remaining: number(4)?,
+            waiting: reply.get(5)?.as_u64()?,
+            effects: effects.collect::<Option<_>>()?,
+            orders: HashMap::new(),
+            order_numbers: HashSet::new(),
+            unreadable: 0,
+        })
+    }
+
+    fn wait(&mut self, entry: Waiting) {
+        match entry.content {
+            Content::Order(id, record) => {
+                self.order_numbers.insert(entry.number);
+                self.orders.insert(id, record);
+            }
+            Content::Unreadable => self.unreadable += 1,
+            _ => {}
+        }
+    }
+
+    /// Whether something with this number waited in the outbox.
+    pub fn holds(&self, number: Number) -> bool {
+        self.effects.contains(&number) || self.order_numbers.contains(&number)
+    }
+}
+
 impl Stock {
     /// A sale at this moment; `None` where this Redis does not have it.
     ///
     /// # Errors
     /// When Redis gave no usable answer.
     pub async fn snapshot(&self, keys: &SaleKeys) -> Result<Option<Snapshot>, StockError> {
-        let keys = vec![keys.sale.clone(), keys.orders.clone(), keys.outbox.clone()];
+        let both = vec![keys.sale.clone(), keys.outbox.clone()];
         let reply: Vec<Value> = self
-            .run("snapshot", &self.scripts.snapshot, keys, Vec::new())
+            .run("snapshot", &self.scripts.snapshot, both, Vec::new())
             .await?;
         if reply.is_empty() {
             return Ok(None);
         }
-        let number = |i: usize| reply.get(i).and_then(Value::as_i64);
-        let read = || {
-            Some(Snapshot {
-                state: State::read(&reply.first()?.as_str()?)?,
-                number: Number {
-                    epoch: u32::try_from(number(1)?).ok()?,
-                    sequence: u32::try_from(number(2)?).ok()?,
-                },
-                total: number(3)?,
-                remaining: number(4)?,
-                entries: Vec::new(),
-            })
-        };
-        let Some(mut snapshot) = read() else {
+        let Some(mut snapshot) = Snapshot::read(&reply) else {
             return Err(StockError::unexpected("a snapshot of a sale", reply));
         };
-        if let Some(Value::Array(entries)) = reply.into_iter().nth(5) {
-            let entries = entries.into_iter().map(Waiting::from_reply);
-            snapshot.entries = entries.collect::<Result<_, _>>()?;
+        let (mut after, until) = (None, snapshot.number);
+        loop {
+            let page = self.pending(keys, after, until, PAGE).await?;
+            let Some(last) = page.entries.last() else {
+                return Ok(Some(snapshot));
+            };
+            after = Some(last.number);
+            for entry in page.entries {
+                snapshot.wait(entry);
+            }
         }
-        Ok(Some(snapshot))
     }
 
     /// All records of a sale. Not of one moment: what changes meanwhile may or may not be seen.
@@ -114,7 +158,6 @@ impl Stock {
     /// # Errors
     /// When Redis gave no usable answer.
     pub async fn records(&self, keys: &SaleKeys) -> Result<Records, StockError> {
-        const PAGE: u32 = 1_000;
         let mut records = Records::default();
         let client = self.client();
         let pages = client.hscan(keys.orders.clone(), "*", Some(PAGE));

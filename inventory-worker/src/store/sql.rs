@@ -9,8 +9,9 @@ pub const SENT_TOGETHER: [&str; 5] = [
     INSERT_DEAD_LETTERS,
 ];
 
-pub const PROBE: &str =
-    "SELECT 1 FROM positions, stock_ledger, orders, dead_letters, sale_changes LIMIT 1";
+/// Names what the latest migration has brought.
+pub const PROBE: &str = "SELECT fenced_epoch, closed_at
+    FROM positions, stock_ledger, orders, dead_letters, sale_changes LIMIT 1";
 
 pub const INSERT_POSITION: &str = "
     INSERT INTO positions (topic, partition, next_offset) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING";
@@ -98,7 +99,7 @@ pub const COUNT_SETTLED: &str = "
     UPDATE stock_ledger l SET
         sold = l.sold + s.units,
         total = l.total + s.added,
-        closes_at = least(l.closes_at, s.closed_at),
+        closed_at = least(l.closed_at, s.closed_at),
         fenced_epoch = greatest(l.fenced_epoch, s.fenced),
         written = l.written + s.orders,
         epoch = (greatest((l.epoch::bigint << 32) | l.last_sequence, s.highest) >> 32)::int,

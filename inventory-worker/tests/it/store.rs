@@ -101,7 +101,7 @@ async fn units_come_back_and_are_added_once_however_the_log_was_batched() {
             let cancels = "SELECT cancel_number::text FROM orders WHERE cancel_number IS NOT NULL
                            ORDER BY sequence";
             assert_eq!(schema.rows(cancels).await, ["4294967299", "4294967301"]);
-            let closed = "SELECT closes_at::text FROM stock_ledger";
+            let closed = "SELECT closed_at::text FROM stock_ledger";
             assert!(schema.rows(closed).await[0].starts_with("1970-01-01 00:00:01"));
             let dead = "SELECT reason FROM dead_letters";
             assert_eq!(

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use fluxgate_core::ids::{OrderId, ProductId};
-use ingest_api::stock::{Content, Number, Record, Snapshot, State};
+use ingest_api::stock::{Number, Snapshot, State};
 use jiff::Timestamp;
 
 use crate::truth::{Kind, Order, Status, Written};
@@ -20,7 +20,7 @@ pub struct Findings {
     /// Units not taken, by Redis.
     pub remaining: i64,
     /// Entries in the outbox.
-    pub waiting: usize,
+    pub waiting: u64,
     /// Units of confirmed orders.
     pub confirmed: i64,
     /// Orders given back.
@@ -51,14 +51,6 @@ pub enum Verdict {
     Undecided,
 }
 
-/// What waited in the outbox when the snapshot was taken.
-#[derive(Default)]
-struct Outbox<'a> {
-    numbers: HashSet<Number>,
-    orders: HashMap<OrderId, &'a Record>,
-    unreadable: usize,
-}
-
 impl Findings {
     /// Holds a sale in Redis against what PostgreSQL had of it later. `now` is the sale in Redis
     /// after that: a Redis that stands below PostgreSQL even then has lost writes.
@@ -66,14 +58,13 @@ impl Findings {
         product: ProductId,
         then: &Snapshot,
         written: &Written,
-        now: Option<&Snapshot>,
+        now: Option<Number>,
     ) -> Self {
-        let outbox = Outbox::of(then);
         let mut found = Self {
             state: then.state.as_str(),
             total: then.total,
             remaining: then.remaining,
-            waiting: then.entries.len(),
+            waiting: then.waiting,
             ..Self::written(product, written)
         };
         match then.state {
@@ -82,13 +73,13 @@ impl Findings {
                 found.object("it is being rebuilt, or a rebuild did not end: run it again".into());
             }
             State::Open | State::Closed => {
-                found.count_numbers(then.number, &outbox, written);
-                found.count_units(then, &outbox, written);
+                found.count_numbers(then, written);
+                found.count_units(then, written);
                 found.look_for_loss(now, written);
             }
         }
-        if outbox.unreadable > 0 {
-            let count = outbox.unreadable;
+        if then.unreadable > 0 {
+            let count = then.unreadable;
             found.object(format!(
                 "{count} outbox entries whose records Redis has lost"
             ));
@@ -173,30 +164,34 @@ impl Findings {
     }
 
     /// Every number up to the snapshot's stands for one thing.
-    fn count_numbers(&mut self, then: Number, outbox: &Outbox<'_>, written: &Written) {
+    fn count_numbers(&mut self, then: &Snapshot, written: &Written) {
+        let now = then.number;
         let orders = written.orders.iter();
         let numbers = orders
             .flat_map(|order| [Some(order.number), order.cancel])
             .flatten()
             .chain(written.changes.iter().map(|change| change.number));
         let mut seen = HashSet::new();
-        let doubled = numbers.filter(|number| !seen.insert(*number)).count();
+        // What was doubled before the sale was rebuilt is over.
+        let doubled = numbers
+            .filter(|number| !seen.insert(*number) && number.epoch == now.epoch)
+            .count();
         if doubled > 0 {
             self.object(format!(
                 "{doubled} numbers stand for two things: Redis has lost writes"
             ));
         }
-        seen.extend(&outbox.numbers);
+        seen.extend(then.effects.iter().chain(&then.order_numbers));
         seen.extend(written.buried.iter().map(|letter| letter.number));
 
         let mut epochs: HashMap<u32, (i64, i64)> = HashMap::new();
-        for number in seen.iter().filter(|n| **n <= then && !n.is_opening()) {
+        for number in seen.iter().filter(|n| **n <= now && !n.is_opening()) {
             let (count, highest) = epochs.entry(number.epoch).or_default();
             *count += 1;
             *highest = (*highest).max(number.sequence.into());
         }
-        let (count, _) = epochs.remove(&then.epoch).unwrap_or_default();
-        self.missing = i64::from(then.sequence) - count;
+        let (count, _) = epochs.remove(&now.epoch).unwrap_or_default();
+        self.missing = i64::from(now.sequence) - count;
         if self.missing > 0 {
             let missing = self.missing;
             self.object(format!(
@@ -208,9 +203,9 @@ impl Findings {
     }
 
     /// Every unit that is gone from Redis is held by an order, and the other way round.
-    fn count_units(&mut self, then: &Snapshot, outbox: &Outbox<'_>, written: &Written) {
+    fn count_units(&mut self, then: &Snapshot, written: &Written) {
         let was_back = |cancel: Option<Number>| {
-            cancel.is_some_and(|cancel| cancel <= then.number && !outbox.numbers.contains(&cancel))
+            cancel.is_some_and(|cancel| cancel <= then.number && !then.holds(cancel))
         };
         let holds = |order: &&Order| match order.status {
             Status::Rejected => false,
@@ -220,11 +215,21 @@ impl Findings {
         let mut held: i64 = rows.map(|order| order.quantity).sum();
 
         let rows: HashSet<OrderId> = written.orders.iter().map(|order| order.id).collect();
-        for (id, record) in &outbox.orders {
+        for (id, record) in &then.orders {
             if !rows.contains(id) && !was_back(record.cancel.map(|cancel| cancel.number)) {
                 held += i64::from(record.quantity);
             }
         }
+        // An order that could not be written has its units all the same, unless it was cancelled.
+        let cancelled = |order: Option<OrderId>| {
+            let mut letters = written.buried.iter();
+            letters.any(|other| other.quantity == 0 && other.order == order)
+        };
+        let buried = written.buried.iter().filter(|letter| {
+            let is_new = letter.order.is_some_and(|id| !rows.contains(&id));
+            is_new && letter.number <= then.number && !cancelled(letter.order)
+        });
+        held += buried.map(|letter| letter.quantity).sum::<i64>();
         let gone = then.total - then.remaining;
         if gone > held {
             let stranded = gone - held;
@@ -241,7 +246,7 @@ impl Findings {
 
         let later = written.changes.iter().filter(|change| {
             change.kind == Kind::Restock
-                && (change.number > then.number || outbox.numbers.contains(&change.number))
+                && (change.number > then.number || then.holds(change.number))
         });
         let later: i64 = later.map(|change| change.units).sum();
         let total = written.sale.as_ref().map_or(0, |sale| sale.total - later);
@@ -251,33 +256,16 @@ impl Findings {
         }
     }
 
-    fn look_for_loss(&mut self, now: Option<&Snapshot>, written: &Written) {
-        let written = written
-            .sale
-            .as_ref()
-            .map(|sale| sale.highest)
-            .unwrap_or_default();
-        let now = now.map(|now| now.number).unwrap_or_default();
-        if now < written {
-            self.object(format!(
+    fn look_for_loss(&mut self, now: Option<Number>, written: &Written) {
+        let sale = written.sale.as_ref();
+        let written = sale.map(|sale| sale.highest).unwrap_or_default();
+        match now {
+            None => self.doubt("it is being rebuilt by now".to_owned()),
+            Some(now) if now < written => self.object(format!(
                 "Redis stands at {now}, PostgreSQL at {written}: Redis has lost writes; rebuild it"
-            ));
+            )),
+            Some(_) => {}
         }
-    }
-}
-
-impl<'a> Outbox<'a> {
-    fn of(snapshot: &'a Snapshot) -> Self {
-        let mut outbox = Self::default();
-        for entry in &snapshot.entries {
-            outbox.numbers.insert(entry.number);
-            match &entry.content {
-                Content::Order(id, record) => drop(outbox.orders.insert(*id, record)),
-                Content::Unreadable => outbox.unreadable += 1,
-                _ => {}
-            }
-        }
-        outbox
     }
 }
 

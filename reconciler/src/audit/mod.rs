@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use fluxgate_core::ids::ProductId;
-use ingest_api::stock::{SaleKeys, Snapshot};
+use ingest_api::stock::Snapshot;
 use jiff::Timestamp;
 
 use crate::flow::keys;
@@ -20,7 +20,6 @@ use crate::{Stores, Undecided};
 /// A sale in Redis, before the rest of its way is looked at.
 struct Begun {
     product: ProductId,
-    keys: SaleKeys,
     partition: i32,
     snapshot: Option<Snapshot>,
 }
@@ -47,9 +46,11 @@ pub async fn audit(
     let behind = behind(stores, &begun, patience).await?;
     for sale in begun {
         let written = stores.truth.written(&sale.product).await?;
-        let now = stores.stock.snapshot(&sale.keys).await?;
+        // A sale that is being rebuilt by now is none.
+        let now = stores.stock.sale(&sale.product).await?;
+        let now = now.map(|view| view.number);
         let mut found = match &sale.snapshot {
-            Some(snapshot) => Findings::compare(sale.product, snapshot, &written, now.as_ref()),
+            Some(snapshot) => Findings::compare(sale.product, snapshot, &written, now),
             None => Findings::without_redis(sale.product, &written, Timestamp::now()),
         };
         if let Some(late) = behind.get(&sale.partition) {
@@ -68,17 +69,15 @@ async fn behind(
     patience: Duration,
 ) -> Result<HashMap<i32, Undecided>, Undecided> {
     let partitions: BTreeSet<i32> = sales.iter().map(|sale| sale.partition).collect();
-    let mut ends = Vec::new();
-    for partition in partitions {
-        ends.push((partition, stores.log.end(partition).await?));
-    }
     let began = Instant::now();
     let mut behind = HashMap::new();
-    for (partition, end) in ends {
+    for partition in partitions {
         let left = patience.saturating_sub(began.elapsed());
-        match stores.until_written(partition, end, left).await {
+        match stores.until_all_written(partition, left).await {
             Ok(()) => {}
-            Err(late @ Undecided::Behind { .. }) => drop(behind.insert(partition, late)),
+            Err(late @ (Undecided::Behind { .. } | Undecided::Shorter { .. })) => {
+                behind.insert(partition, late);
+            }
             Err(error) => return Err(error),
         }
     }
@@ -127,7 +126,6 @@ async fn begin(
     let snapshot = stores.stock.snapshot(&keys).await?;
     Ok(Some(Begun {
         product: product.clone(),
-        keys,
         partition,
         snapshot,
     }))

@@ -1,5 +1,6 @@
 use fluxgate_core::events::Event;
 use fluxgate_core::ids::ProductId;
+use futures_util::future::try_join_all;
 use ingest_api::stock::{Content, Number, SaleKeys, Waiting};
 
 use crate::{Stores, Undecided};
@@ -30,16 +31,20 @@ pub async fn drain(
             return Ok(drained);
         };
         after = Some(last.number);
-        for entry in &page.entries {
-            if let Some(event) = event(product, entry) {
-                stores.log.append(partition, &event).await?;
-                stores
-                    .stock
-                    .clear(keys, entry.number, event.makes_room())
-                    .await?;
-                drained += 1;
-            }
+        let events: Vec<(Number, Event)> = page
+            .entries
+            .iter()
+            .filter_map(|entry| Some((entry.number, event(product, entry)?)))
+            .collect();
+        let sent = events
+            .iter()
+            .map(|(_, event)| stores.log.append(partition, event));
+        try_join_all(sent).await?;
+        for (number, event) in &events {
+            let makes_room = event.makes_room();
+            stores.stock.clear(keys, *number, makes_room).await?;
         }
+        drained += events.len();
     }
 }
 

@@ -15,16 +15,19 @@ use std::time::Duration;
 
 use fluxgate_core::events::{Event, SaleFenced};
 use fluxgate_core::ids::ProductId;
-use ingest_api::stock::{FillError, Part};
+use ingest_api::stock::{FillError, Number, Part};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::flow::keys;
 use crate::republish::lacking;
-use crate::truth::TruthError;
+use crate::truth::{TruthError, Written};
 use crate::{Stores, Undecided};
 
 pub use refill::Refill;
+
+/// Fences in a row that may turn out to be in a used epoch.
+const FENCES_MAX: usize = 3;
 
 /// A sale that sells again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub struct Rebuilt {
     pub epoch: u32,
     /// Events that its old outbox still held.
     pub drained: usize,
+    /// Records that Redis had damaged: if PostgreSQL has their orders, they are restored.
+    pub unreadable: u64,
     /// Orders whose keys replay.
     pub orders: usize,
     /// Units it has to sell.
@@ -53,6 +58,19 @@ pub enum RebuildError {
         "Redis has {0} orders and changes that are not in PostgreSQL: `reconciler republish` first"
     )]
     Unwritten(usize),
+    /// The sale is not stopped any more: Redis has lost even that, or another rebuild has begun.
+    #[error(
+        "the sale is no longer stopped: another rebuild took over, or Redis has lost that, too; run it again at once"
+    )]
+    NotStopped,
+    /// Another sale lives where its records were.
+    #[error(
+        "another sale with the same tag and opening time was opened since Redis lost this one; it shares the place of its records"
+    )]
+    Taken,
+    /// Somebody sells in every epoch that is fenced.
+    #[error("copies go on in new epochs by themselves (ON_REDIS_LOSS=continue); run it again")]
+    Overtaken,
     /// Orders of the old epoch could still be taken.
     #[error("the workers know no fences: they are older than this program")]
     NotFenced,
@@ -72,7 +90,8 @@ pub enum RebuildError {
 impl From<FillError> for RebuildError {
     fn from(error: FillError) -> Self {
         match error {
-            FillError::TakenOver => Self::Locked,
+            FillError::NotStopped => Self::NotStopped,
+            FillError::Taken => Self::Taken,
             FillError::Stock(error) => Self::Undecided(error.into()),
         }
     }
@@ -87,51 +106,79 @@ pub async fn rebuild(
     product: &ProductId,
     patience: Duration,
 ) -> Result<Rebuilt, RebuildError> {
-    let sale = stores.truth.sale(product).await.map_err(Undecided::from)?;
+    let sale = read(stores.truth.sale(product).await)?;
     let sale = sale.ok_or(RebuildError::NoSale)?;
     match stores.truth.lock(product).await {
         Err(TruthError::Locked) => return Err(RebuildError::Locked),
-        locked => locked.map_err(Undecided::from)?,
+        locked => read(locked)?,
     }
     let keys = keys(product, sale.opens_at);
     // Its clone shares the connections; `stores` stays free for the other stores.
     let stock = stores.stock.clone();
-    let stopped = stock.stop(product, &keys, Uuid::new_v4().to_string()).await;
-    let stopped = stopped.map_err(Undecided::from)?;
+    let token = Uuid::new_v4().to_string();
+    let stopped = stock.stop(product, &keys, token).await?;
     let drained = drain::drain(stores, product, &keys, sale.partition).await?;
 
-    let known = [sale.highest.epoch, sale.fenced_epoch, stopped.highest.epoch];
-    let epoch = 1 + known.into_iter().max().unwrap_or_default();
-    let fence = Event::SaleFenced(SaleFenced {
-        product_id: product.clone(),
-        epoch,
-        fenced_at: to_millisecond(Timestamp::now()),
-    });
-    let fence = stores.log.append(sale.partition, &fence).await;
-    let fence = fence.map_err(Undecided::from)?;
-    stores
-        .until_written(sale.partition, fence + 1, patience)
-        .await?;
-
-    let written = stores.truth.written(product).await;
-    let written = written.map_err(Undecided::from)?;
-    let refill = Refill::of(&written, epoch)?;
-    let records = stock.records(&keys).await.map_err(Undecided::from)?;
-    let lacking = lacking(product, &records, &Default::default(), &written);
+    // Nothing of the sale moves any more; but what was sent may not be written yet.
+    stores.until_all_written(sale.partition, patience).await?;
+    let written = read(stores.truth.written(product).await)?;
+    let records = read(stock.records(&keys).await)?;
+    let lacking = lacking(product, &records, |_| false, &written);
     if !lacking.is_empty() {
         return Err(RebuildError::Unwritten(lacking.len()));
     }
 
-    stopped.empty(epoch, product).await?;
+    let written = fence(stores, product, stopped.highest, patience).await?;
+    let refill = Refill::of(&written)?;
+    stopped.empty(refill.epoch, product).await?;
     stopped.fill(Part::Orders, &refill.orders).await?;
     stopped.fill(Part::Users, &refill.users).await?;
-    stopped.reopen(&refill.sale).await?;
-    Ok(Rebuilt {
-        epoch,
+    let rebuilt = Rebuilt {
+        epoch: refill.epoch,
         drained,
+        unreadable: records.unreadable,
         orders: written.orders.len(),
         remaining: refill.remaining,
-    })
+    };
+    stopped.reopen(&refill.sale).await?;
+    Ok(rebuilt)
+}
+
+/// Puts a fence on the sale's partition, in an epoch that nobody has used; what PostgreSQL has of the
+/// sale behind it.
+async fn fence(
+    stores: &mut Stores,
+    product: &ProductId,
+    highest: Number,
+    patience: Duration,
+) -> Result<Written, RebuildError> {
+    for _ in 0..FENCES_MAX {
+        let sale = read(stores.truth.sale(product).await)?.ok_or(RebuildError::NoSale)?;
+        let known = [sale.highest.epoch, sale.fenced_epoch, highest.epoch];
+        let epoch = 1 + known.into_iter().max().unwrap_or_default();
+        let event = Event::SaleFenced(SaleFenced {
+            product_id: product.clone(),
+            epoch,
+            fenced_at: to_millisecond(Timestamp::now()),
+        });
+        let offset = read(stores.log.append(sale.partition, &event).await)?;
+        let behind = stores.until_written(sale.partition, offset + 1, patience);
+        behind.await?;
+        let written = read(stores.truth.written(product).await)?;
+        let sale = written.sale.as_ref().ok_or(RebuildError::NoSale)?;
+        if sale.fenced_epoch < epoch {
+            return Err(RebuildError::NotFenced);
+        }
+        // Else somebody has used the epoch before the fence was written: a copy that went on by itself.
+        if sale.highest == (Number { epoch, sequence: 0 }) {
+            return Ok(written);
+        }
+    }
+    Err(RebuildError::Overtaken)
+}
+
+fn read<T, E: Into<Undecided>>(answer: Result<T, E>) -> Result<T, Undecided> {
+    answer.map_err(Into::into)
 }
 
 fn to_millisecond(at: Timestamp) -> Timestamp {

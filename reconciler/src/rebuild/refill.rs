@@ -15,6 +15,8 @@ pub struct Refill {
     pub orders: Vec<Pair>,
     pub users: Vec<Pair>,
     pub sale: Vec<Pair>,
+    /// The epoch that begins.
+    pub epoch: u32,
     /// Units it has to sell.
     pub remaining: i64,
 }
@@ -24,11 +26,9 @@ impl Refill {
     ///
     /// # Errors
     /// When what is written does not tell what may be sold.
-    pub fn of(written: &Written, epoch: u32) -> Result<Self, RebuildError> {
+    pub fn of(written: &Written) -> Result<Self, RebuildError> {
         let sale = written.sale.as_ref().ok_or(RebuildError::NoSale)?;
-        if sale.fenced_epoch < epoch {
-            return Err(RebuildError::NotFenced);
-        }
+        let epoch = sale.fenced_epoch;
         let (sold, confirmed) = (sale.sold, written.confirmed());
         if sold != confirmed {
             return Err(RebuildError::Inconsistent { sold, confirmed });
@@ -38,6 +38,7 @@ impl Refill {
             orders: records(written),
             users: users(written, sale),
             sale: facts(written, sale, epoch, remaining),
+            epoch,
             remaining,
         })
     }

@@ -4,7 +4,10 @@ mod rows;
 
 pub use rows::{Buried, Change, Kind, LedgerRow, Order, Status, Written};
 
+use std::time::Duration;
+
 use fluxgate_core::ids::ProductId;
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, IsolationLevel, NoTls};
 
 /// Why PostgreSQL gave no usable answer.
@@ -13,6 +16,9 @@ pub enum TruthError {
     /// No answer, or a refusal.
     #[error("{}", text(.0))]
     Postgres(#[from] tokio_postgres::Error),
+    /// No answer in time.
+    #[error("it does not answer")]
+    Silent,
     /// A row that no version of our workers writes.
     #[error("{0} is not what a worker writes")]
     Unreadable(&'static str),
@@ -47,6 +53,19 @@ const CHANGES: &str = "
     WHERE product_id = $1";
 const BURIED: &str = "SELECT value FROM dead_letters WHERE topic = $1 AND key = $2";
 
+/// Longest that one small answer may take.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// Longest that reading all orders of a sale may take.
+const READ_LIMIT: Duration = Duration::from_secs(120);
+
+async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, TruthError> {
+    let answer = tokio::time::timeout(limit, answer).await;
+    Ok(answer.map_err(|_| TruthError::Silent)??)
+}
+
 /// One connection to the database that the workers write.
 pub struct Truth {
     client: Client,
@@ -62,11 +81,16 @@ impl Truth {
         let mut config: tokio_postgres::Config = url
             .parse()
             .unwrap_or_else(|error| fluxgate_core::settings::refuse("DATABASE_URL", error));
-        config.connect_timeout(std::time::Duration::from_secs(10));
-        config.application_name("reconciler");
+        config
+            .connect_timeout(ANSWER_LIMIT)
+            .tcp_user_timeout(ANSWER_LIMIT)
+            .keepalives_idle(ANSWER_LIMIT)
+            .application_name("reconciler");
         let (client, connection) = config.connect(NoTls).await?;
         // A broken connection shows as the error of whatever is asked next.
         tokio::spawn(connection);
+        let limit = format!("SET statement_timeout = {}", READ_LIMIT.as_millis());
+        within(ANSWER_LIMIT, client.batch_execute(&limit)).await?;
         Ok(Self {
             client,
             topic: topic.to_owned(),
@@ -78,7 +102,7 @@ impl Truth {
     /// # Errors
     /// When PostgreSQL does not tell.
     pub async fn sales(&self) -> Result<Vec<LedgerRow>, TruthError> {
-        let rows = self.client.query(SALES, &[]).await?;
+        let rows = within(READ_LIMIT, self.client.query(SALES, &[])).await?;
         rows.iter().map(LedgerRow::read).collect()
     }
 
@@ -88,7 +112,8 @@ impl Truth {
     /// When PostgreSQL does not tell.
     pub async fn sale(&self, product: &ProductId) -> Result<Option<LedgerRow>, TruthError> {
         let query = format!("{SALES} {SALE}");
-        let row = self.client.query_opt(&query, &[&product.as_str()]).await?;
+        let product = product.as_str();
+        let row = within(ANSWER_LIMIT, self.client.query_opt(&query, &[&product])).await?;
         row.as_ref().map(LedgerRow::read).transpose()
     }
 
@@ -97,10 +122,8 @@ impl Truth {
     /// # Errors
     /// When PostgreSQL does not tell.
     pub async fn position(&self, partition: i32) -> Result<i64, TruthError> {
-        let row = self
-            .client
-            .query_opt(POSITION, &[&self.topic, &partition])
-            .await?;
+        let parameters: [&(dyn ToSql + Sync); 2] = [&self.topic, &partition];
+        let row = within(ANSWER_LIMIT, self.client.query_opt(POSITION, &parameters)).await?;
         row.map_or(Ok(0), |row| Ok(row.try_get(0)?))
     }
 
@@ -109,10 +132,8 @@ impl Truth {
     /// # Errors
     /// When PostgreSQL does not take it.
     pub async fn move_back(&self, partition: i32, end: i64) -> Result<bool, TruthError> {
-        let moved = self
-            .client
-            .execute(MOVE_BACK, &[&self.topic, &partition, &end])
-            .await?;
+        let parameters: [&(dyn ToSql + Sync); 3] = [&self.topic, &partition, &end];
+        let moved = within(ANSWER_LIMIT, self.client.execute(MOVE_BACK, &parameters)).await?;
         Ok(moved > 0)
     }
 
@@ -121,21 +142,22 @@ impl Truth {
     /// # Errors
     /// When PostgreSQL does not tell.
     pub async fn written(&mut self, product: &ProductId) -> Result<Written, TruthError> {
-        let snapshot = self
-            .client
-            .build_transaction()
-            .isolation_level(IsolationLevel::RepeatableRead)
-            .read_only(true)
-            .start()
-            .await?;
+        let transaction = self.client.build_transaction();
+        let transaction = transaction.isolation_level(IsolationLevel::RepeatableRead);
         let product = product.as_str();
         let sale = format!("{SALES} {SALE}");
-        let sale = snapshot.query_opt(&sale, &[&product]).await?;
-        let orders = snapshot.query(ORDERS, &[&product]).await?;
-        let changes = snapshot.query(CHANGES, &[&product]).await?;
-        let buried = snapshot
-            .query(BURIED, &[&self.topic, &product.as_bytes()])
-            .await?;
+        let (sale, orders, changes, buried) = within(READ_LIMIT, async {
+            let snapshot = transaction.read_only(true).start().await?;
+            Ok((
+                snapshot.query_opt(&sale, &[&product]).await?,
+                snapshot.query(ORDERS, &[&product]).await?,
+                snapshot.query(CHANGES, &[&product]).await?,
+                snapshot
+                    .query(BURIED, &[&self.topic, &product.as_bytes()])
+                    .await?,
+            ))
+        })
+        .await?;
         Ok(Written {
             sale: sale.as_ref().map(LedgerRow::read).transpose()?,
             orders: orders.iter().map(Order::read).collect::<Result<_, _>>()?,
@@ -149,7 +171,8 @@ impl Truth {
     /// # Errors
     /// When somebody else does already, or PostgreSQL does not answer.
     pub async fn lock(&self, product: &ProductId) -> Result<(), TruthError> {
-        let row = self.client.query_one(LOCK, &[&product.as_str()]).await?;
+        let product = product.as_str();
+        let row = within(ANSWER_LIMIT, self.client.query_one(LOCK, &[&product])).await?;
         if row.try_get(0)? {
             Ok(())
         } else {

@@ -69,6 +69,8 @@ pub enum Kind {
 pub struct Buried {
     /// The order it speaks of, if it speaks of one.
     pub order: Option<OrderId>,
+    /// Units it asks for; none where it is no new order.
+    pub quantity: i64,
     /// Its number.
     pub number: Number,
 }
@@ -160,10 +162,15 @@ impl Buried {
             })
         };
         let order = event.get("orderId").and_then(|id| id.as_str());
+        let cancel = number("cancelEpoch", "cancelSequence");
+        let quantity = event.get("quantity").and_then(|units| units.as_i64());
         Some(Self {
-            number: number("cancelEpoch", "cancelSequence")
-                .or_else(|| number("epoch", "sequence"))?,
             order: order.and_then(|id| id.parse().ok()),
+            quantity: match (cancel, order) {
+                (None, Some(_)) => quantity.unwrap_or_default(),
+                _ => 0,
+            },
+            number: cancel.or_else(|| number("epoch", "sequence"))?,
         })
     }
 }
