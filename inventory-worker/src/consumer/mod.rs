@@ -73,7 +73,9 @@ pub fn client_config(config: &Config) -> ClientConfig {
         // A worker that comes or goes stops only the partitions that move.
         .set("partition.assignment.strategy", "cooperative-sticky")
         .set("session.timeout.ms", session_ms.to_string())
-        .set("heartbeat.interval.ms", (session_ms / 3).to_string())
+        // Ten a session, not three: a broker that was frozen for most of a session is back before the
+        // worker gives it up, and no ghost of the worker is left in the group for another session.
+        .set("heartbeat.interval.ms", (session_ms / 10).to_string())
         .set("max.poll.interval.ms", max_poll_ms.to_string())
         // Offsets in Kafka are for those who watch the lag; reading starts from PostgreSQL's.
         .set("enable.auto.commit", "true")
