@@ -7,7 +7,7 @@
 --   {'ended', entry, at_ms, n}  it is closed; n = 1 while the event waits in the outbox
 --   {'unknown'}                  no such sale in this Redis
 --   {'not_open'}                 its opening is not on Kafka yet
---   {'lost'}                     this Redis stands below the witness
+--   {'lost'}                     this Redis stands below the witness, or the sale is being rebuilt
 assert(#KEYS == 2 and #ARGV == 2, 'close.lua takes 2 keys and 2 arguments')
 local sale, outbox = KEYS[1], KEYS[2]
 local witness_epoch, witness_seq = tonumber(ARGV[1]), tonumber(ARGV[2])

@@ -8,7 +8,7 @@
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash
 -- ARGV  1 opening time the caller derived the order ids from, Unix ms
---       2 witness epoch     \ the highest number the caller was ever answered for this sale:
+--       2 witness epoch     \ the highest number the caller was answered, or read in the ledger:
 --       3 witness sequence  / a Redis that stands lower has lost acknowledged writes
 --       4 most entries the outbox may hold
 --       then for each order: order id, user id, quantity

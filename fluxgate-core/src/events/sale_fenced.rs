@@ -15,7 +15,7 @@ pub struct SaleFenced {
     pub product_id: ProductId,
     /// The first epoch that is taken from here on.
     pub epoch: u32,
-    /// When the rebuild began, by the clock of whoever rebuilds.
+    /// When the fence was put, by the clock of whoever rebuilds.
     pub fenced_at: Timestamp,
 }
 

@@ -9,7 +9,7 @@ use crate::stock::Number;
 pub struct Entry {
     /// When it closes; `None`: open-ended.
     pub closes_at: Option<Timestamp>,
-    /// The highest number among its written orders.
+    /// The highest number among what is written of it: orders, changes, fences.
     pub highest: Number,
 }
 

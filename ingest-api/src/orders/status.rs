@@ -18,7 +18,8 @@ pub enum OrderStatus {
     Accepted,
     /// A row in PostgreSQL, within the stock.
     Confirmed,
-    /// A row in PostgreSQL, past the stock or of no known sale: only after Redis lost data.
+    /// A row in PostgreSQL, past the stock, of no known sale, or behind a fence: only after Redis (or
+    /// Kafka) lost data.
     Rejected,
     /// Given back.
     Cancelled,

@@ -31,12 +31,13 @@ impl Sale {
         OrderId::derive(&self.facts.product, self.facts.tag, opened_at_ms, user, key)
     }
 
-    /// The highest number this copy was ever answered. A Redis that stands lower has lost writes.
+    /// The highest number this copy was answered by Redis, or read in the ledger. A Redis that stands
+    /// lower has lost writes.
     pub fn witness(&self) -> Number {
         Number::from_bits(self.witness.load(Ordering::Relaxed))
     }
 
-    /// Remembers a number that Redis has answered.
+    /// Remembers a number that Redis has answered, or the ledger has.
     pub fn saw(&self, number: Number) {
         self.witness.fetch_max(number.to_bits(), Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! The gate: who gets a unit is decided in Redis, in one Lua call per order.
+//! The gate: who gets a unit is decided in Redis, in one Lua call, which orders of a sale share.
 //!
 //! All of `fred` stays in this folder. Replies come out typed; what the scripts promise stands in
 //! `lua/README.md`.
@@ -83,7 +83,7 @@ pub struct KnownSale<'a> {
     pub keys: &'a SaleKeys,
     /// When it opened, as the order ids say.
     pub opened_at: Timestamp,
-    /// The highest number this copy was ever answered for it.
+    /// The highest number this copy was answered for it, or read in the ledger.
     pub witness: Number,
     /// Most entries its outbox may hold.
     pub outbox_max: u32,

@@ -91,7 +91,8 @@ impl Findings {
     pub fn without_redis(product: ProductId, written: &Written, now: Timestamp) -> Self {
         let mut found = Self::written(product, written);
         let closes_at = written.sale.as_ref().and_then(|sale| sale.closes_at);
-        if closes_at.is_none_or(|at| at > now) {
+        let by_hand = written.changes.iter().any(|it| it.kind == Kind::Close);
+        if !by_hand && closes_at.is_none_or(|at| at > now) {
             found.object("Redis has lost it: rebuild it".to_owned());
         }
         found

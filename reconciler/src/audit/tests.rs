@@ -222,6 +222,9 @@ fn a_sale_that_is_over_may_be_gone_from_redis() {
     assert_eq!(found(&written).verdict(), Verdict::Wrong);
     written.sale.as_mut().unwrap().closes_at = Some(Timestamp::UNIX_EPOCH);
     assert_eq!(found(&written).verdict(), Verdict::Right);
+    written.sale.as_mut().unwrap().closes_at = None;
+    written.changes[0].kind = Kind::Close;
+    assert_eq!(found(&written).verdict(), Verdict::Right);
 }
 
 #[test]
