@@ -26,7 +26,7 @@ fluxgate_core::metrics! {
     redis_clients_replaced_total: IntCounter,
     /// Calls of Redis that gave no usable answer.
     redis_errors_total: IntCounterVec ["kind"],
-    /// Orders refused because Redis stood below the witness (it lost acknowledged writes), or because their sale was being rebuilt.
+    /// Orders refused because Redis has lost acknowledged writes (it stands below the witness) or the whole sale, or because the sale is being rebuilt.
     redis_lost_writes_total: IntCounter,
     /// Times this copy let a sale go on in a Redis that had lost acknowledged writes (ON_REDIS_LOSS=continue).
     redis_loss_continued_total: IntCounter,

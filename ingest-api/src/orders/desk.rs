@@ -76,6 +76,9 @@ impl Desk {
     /// When it was not taken, or when nobody can tell ([`Refusal::Stock`]).
     pub async fn place(&self, order: &Order) -> Result<Placed, Refusal> {
         let placed = self.try_place(order).await;
+        if matches!(placed, Err(Refusal::Lost)) {
+            self.metrics.redis_lost_writes_total.inc();
+        }
         let outcome = match &placed {
             Ok(placed) if placed.replayed => "replayed",
             Ok(placed) => placed.status.as_str(),
@@ -198,10 +201,7 @@ impl Desk {
             | Reservation::Unknown
             | Reservation::Moved
             | Reservation::Reserved(_)
-            | Reservation::Known { .. } => {
-                self.metrics.redis_lost_writes_total.inc();
-                Refusal::Lost
-            }
+            | Reservation::Known { .. } => Refusal::Lost,
         }
     }
 }
