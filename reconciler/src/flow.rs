@@ -1,6 +1,7 @@
 //! Reading in the order in which an order travels: Redis, then Kafka, then PostgreSQL. What has
 //! left a store when it is looked at has arrived in the next one by then.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fluxgate_core::ids::{ProductId, Tag};
@@ -8,12 +9,72 @@ use ingest_api::stock::SaleKeys;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use crate::truth::LedgerRow;
 use crate::{Stores, Undecided};
 
 /// How often the position is looked at.
 const INTERVAL: Duration = Duration::from_millis(100);
 
+/// Where a sale's data is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// When it opened: part of the name of its orders hash.
+    pub opens_at: Timestamp,
+    /// Its Kafka partition.
+    pub partition: i32,
+}
+
+impl Place {
+    /// The keys of the sale in Redis.
+    pub fn keys(&self, product: &ProductId) -> SaleKeys {
+        keys(product, self.opens_at)
+    }
+}
+
 impl Stores {
+    /// These sales, or all that the ledger or Redis's index names; no place where no store knows one.
+    /// An index entry that outlived its sale is left out: it is nobody's business.
+    ///
+    /// # Errors
+    /// When a store does not answer.
+    pub async fn sales(
+        &self,
+        products: &[ProductId],
+    ) -> Result<Vec<(ProductId, Option<Place>)>, Undecided> {
+        let mut sales = Vec::new();
+        if !products.is_empty() {
+            for product in products {
+                let place = match self.truth.sale(product).await? {
+                    Some(row) => Some(row.place()),
+                    None => self.place_in_redis(product).await?,
+                };
+                sales.push((product.clone(), place));
+            }
+            return Ok(sales);
+        }
+        for row in self.truth.sales().await? {
+            let place = row.place();
+            sales.push((row.product, Some(place)));
+        }
+        let written: BTreeSet<String> = sales.iter().map(|(id, _)| id.to_string()).collect();
+        for product in self.stock.indexed().await? {
+            if !written.contains(product.as_str())
+                && let Some(place) = self.place_in_redis(&product).await?
+            {
+                sales.push((product, Some(place)));
+            }
+        }
+        Ok(sales)
+    }
+
+    async fn place_in_redis(&self, product: &ProductId) -> Result<Option<Place>, Undecided> {
+        let view = self.stock.sale(product).await?;
+        Ok(view.map(|view| Place {
+            opens_at: view.facts.opens_at,
+            partition: view.facts.partition,
+        }))
+    }
+
     /// Waits until a partition is written up to where its log ends now, at most `patience`.
     ///
     /// # Errors
@@ -70,4 +131,13 @@ impl Stores {
 /// The keys of a sale in Redis.
 pub fn keys(product: &ProductId, opens_at: Timestamp) -> SaleKeys {
     SaleKeys::new(product, Tag::of(product), opens_at.as_millisecond())
+}
+
+impl LedgerRow {
+    fn place(&self) -> Place {
+        Place {
+            opens_at: self.opens_at,
+            partition: self.partition,
+        }
+    }
 }

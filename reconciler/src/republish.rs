@@ -1,15 +1,14 @@
 //! Sending again what Redis remembers and PostgreSQL lacks. Needed after Kafka has lost the end of
 //! its log; harmless at any other time: PostgreSQL takes every order and every change once.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use fluxgate_core::events::Event;
 use fluxgate_core::ids::{OrderId, ProductId};
 use ingest_api::stock::{Number, Records};
-use jiff::Timestamp;
 
-use crate::flow::keys;
+use crate::flow::Place;
 use crate::truth::{Order, Written};
 use crate::{Stores, Undecided};
 
@@ -36,8 +35,13 @@ pub async fn republish(
     patience: Duration,
 ) -> Result<Republished, Undecided> {
     let mut done = Republished::default();
-    let sales = sales(stores, products).await?;
-    let partitions: BTreeSet<i32> = sales.iter().map(|sale| sale.partition).collect();
+    let sales = stores.sales(products).await?;
+    let known = sales.into_iter();
+    // What no store knows lacks nothing.
+    let sales: Vec<(ProductId, Place)> = known
+        .filter_map(|(product, place)| Some((product, place?)))
+        .collect();
+    let partitions: BTreeSet<i32> = sales.iter().map(|(_, place)| place.partition).collect();
     for partition in partitions {
         let end = stores.log.end(partition).await?;
         if accept_shorter_log && stores.truth.move_back(partition, end).await? {
@@ -46,71 +50,46 @@ pub async fn republish(
         stores.until_all_written(partition, patience).await?;
     }
     // Openings first: orders of a sale that PostgreSQL does not know would be rejected.
-    for sale in &sales {
-        done.events += republish_opening(stores, sale).await?;
+    for (product, place) in &sales {
+        done.events += republish_opening(stores, product, place.partition).await?;
     }
-    for sale in &sales {
+    for (product, place) in &sales {
         done.sales += 1;
-        done.events += republish_sale(stores, sale).await?;
+        done.events += republish_sale(stores, product, place).await?;
     }
     Ok(done)
 }
 
-/// A sale that may lack something.
-struct Sale {
-    product: ProductId,
-    opens_at: Timestamp,
+async fn republish_opening(
+    stores: &Stores,
+    product: &ProductId,
     partition: i32,
-}
-
-/// These sales, or all that the ledger or Redis knows.
-async fn sales(stores: &Stores, products: &[ProductId]) -> Result<Vec<Sale>, Undecided> {
-    let mut sales: BTreeMap<String, Sale> = BTreeMap::new();
-    for product in stores.stock.indexed().await? {
-        if let Some(view) = stores.stock.sale(&product).await? {
-            let sale = Sale {
-                opens_at: view.facts.opens_at,
-                partition: view.facts.partition,
-                product,
-            };
-            sales.insert(sale.product.to_string(), sale);
-        }
-    }
-    for row in stores.truth.sales().await? {
-        let sale = Sale {
-            product: row.product,
-            opens_at: row.opens_at,
-            partition: row.partition,
-        };
-        sales.insert(sale.product.to_string(), sale);
-    }
-    let mut sales: Vec<Sale> = sales.into_values().collect();
-    sales.retain(|sale| products.is_empty() || products.contains(&sale.product));
-    Ok(sales)
-}
-
-async fn republish_opening(stores: &Stores, sale: &Sale) -> Result<usize, Undecided> {
-    if stores.truth.sale(&sale.product).await?.is_some() {
+) -> Result<usize, Undecided> {
+    if stores.truth.sale(product).await?.is_some() {
         return Ok(0);
     }
     // A sale that is still opening has its opening in the outbox.
-    let view = stores.stock.sale(&sale.product).await?;
+    let view = stores.stock.sale(product).await?;
     let Some(view) = view.filter(|view| !view.opening) else {
         return Ok(0);
     };
     let event = Event::SaleOpened(view.opened_event());
-    stores.log.append(sale.partition, &event).await?;
+    stores.log.append(partition, &event).await?;
     Ok(1)
 }
 
-async fn republish_sale(stores: &mut Stores, sale: &Sale) -> Result<usize, Undecided> {
-    let keys = keys(&sale.product, sale.opens_at);
+async fn republish_sale(
+    stores: &mut Stores,
+    product: &ProductId,
+    place: &Place,
+) -> Result<usize, Undecided> {
+    let keys = place.keys(product);
     let records = stores.stock.records(&keys).await?;
     let snapshot = stores.stock.snapshot(&keys).await?;
-    let written = stores.truth.written(&sale.product).await?;
+    let written = stores.truth.written(product).await?;
     let waits = |number| snapshot.as_ref().is_some_and(|it| it.holds(number));
-    let events = lacking(&sale.product, &records, waits, &written);
-    stores.log.append_all(sale.partition, &events).await?;
+    let events = lacking(product, &records, waits, &written);
+    stores.log.append_all(place.partition, &events).await?;
     Ok(events.len())
 }
 

@@ -13,8 +13,6 @@ use fluxgate_core::ids::ProductId;
 use ingest_api::stock::Snapshot;
 use jiff::Timestamp;
 
-use crate::flow::keys;
-use crate::truth::LedgerRow;
 use crate::{Stores, Undecided};
 
 /// A sale in Redis, before the rest of its way is looked at.
@@ -35,13 +33,16 @@ pub async fn audit(
 ) -> Result<Vec<Findings>, Undecided> {
     let mut findings = Vec::new();
     let mut begun = Vec::new();
-    for (product, row) in sales(stores, products).await? {
-        match begin(stores, &product, row).await? {
-            Some(sale) => begun.push(sale),
-            // An index entry that outlived its sale is nobody's business.
-            None if products.is_empty() => {}
-            None => findings.push(Findings::unknown(product)),
-        }
+    for (product, place) in stores.sales(products).await? {
+        let Some(place) = place else {
+            findings.push(Findings::unknown(product));
+            continue;
+        };
+        begun.push(Begun {
+            snapshot: stores.stock.snapshot(&place.keys(&product)).await?,
+            partition: place.partition,
+            product,
+        });
     }
     let behind = behind(stores, &begun, patience).await?;
     for sale in begun {
@@ -82,51 +83,4 @@ async fn behind(
         }
     }
     Ok(behind)
-}
-
-/// The sales to look at, with their rows in the ledger.
-async fn sales(
-    stores: &Stores,
-    products: &[ProductId],
-) -> Result<Vec<(ProductId, Option<LedgerRow>)>, Undecided> {
-    let mut sales = Vec::new();
-    if !products.is_empty() {
-        for product in products {
-            sales.push((product.clone(), stores.truth.sale(product).await?));
-        }
-        return Ok(sales);
-    }
-    let mut known = BTreeSet::new();
-    for row in stores.truth.sales().await? {
-        known.insert(row.product.to_string());
-        sales.push((row.product.clone(), Some(row)));
-    }
-    let indexed = stores.stock.indexed().await?;
-    let only_indexed = indexed
-        .into_iter()
-        .filter(|id| !known.contains(id.as_str()));
-    sales.extend(only_indexed.map(|product| (product, None)));
-    Ok(sales)
-}
-
-/// Where the sale stands in Redis; `None` when no store knows it.
-async fn begin(
-    stores: &Stores,
-    product: &ProductId,
-    row: Option<LedgerRow>,
-) -> Result<Option<Begun>, Undecided> {
-    let (opens_at, partition) = match row {
-        Some(row) => (row.opens_at, row.partition),
-        None => match stores.stock.sale(product).await? {
-            Some(view) => (view.facts.opens_at, view.facts.partition),
-            None => return Ok(None),
-        },
-    };
-    let keys = keys(product, opens_at);
-    let snapshot = stores.stock.snapshot(&keys).await?;
-    Ok(Some(Begun {
-        product: product.clone(),
-        partition,
-        snapshot,
-    }))
 }
