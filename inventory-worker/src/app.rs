@@ -11,14 +11,13 @@ use fluxgate_core::ops::{self, Check, Need, Readiness};
 use fluxgate_core::settings::{Switch, refuse};
 use prometheus::Registry;
 use prometheus::process_collector::ProcessCollector;
-use rdkafka::consumer::Consumer as _;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::BatchBuilder;
 use crate::config::Config;
-use crate::consumer::{self, Command, Consumer, Context, Loader, Reader, ReaderParts};
+use crate::consumer::{Claims, Command, Loader, Log, Member, Reader, ReaderParts};
 use crate::metrics::Metrics;
 use crate::migrate::{MigrateError, migrate};
 use crate::progress::Progress;
@@ -170,14 +169,10 @@ async fn write_orders(config: Config, parts: Parts) {
     } = parts;
     let progress = Progress::new(metrics.clone());
     let topic = config.kafka.kafka_topic.clone();
-    let context = Context::new(topic.clone(), progress.clone(), group);
-    let consumer: Consumer = consumer::client_config(&config)
-        .create_with_context(context)
-        .unwrap_or_else(|error| refuse("KAFKA_BROKERS", error));
-    let consumer = Arc::new(consumer);
-    if let Err(error) = consumer.subscribe(&[&topic]) {
-        refuse("KAFKA_TOPIC", error);
-    }
+    let log = Log::open(&config, progress.clone());
+    let log = Arc::new(log.unwrap_or_else(|error| refuse("KAFKA_BROKERS", error)));
+    let member = Member::join(&config, group);
+    let member = Arc::new(member.unwrap_or_else(|error| refuse("KAFKA_BROKERS", error)));
     let dead_letters = DeadLetterTopic::new(
         &config.kafka.kafka_brokers,
         config.consumer.kafka_dlq_topic.clone(),
@@ -196,9 +191,11 @@ async fn write_orders(config: Config, parts: Parts) {
     };
     tokio::spawn(watch.run(shutdown.clone()));
     let reader = ReaderParts {
-        consumer: Arc::clone(&consumer),
+        member: Arc::clone(&member),
+        log: Arc::clone(&log),
+        claims: Claims::new(config.consumer.session()),
         loader: Loader {
-            consumer: Arc::clone(&consumer),
+            log,
             store: store.clone(),
             topic: topic.clone(),
             progress: progress.clone(),
@@ -215,15 +212,14 @@ async fn write_orders(config: Config, parts: Parts) {
         batches,
         flusher: Flusher {
             store,
-            topic: topic.clone(),
+            topic,
             dead_letters,
             dead_letters_max: config.batch.dead_letters_max_per_batch as usize,
             commands: to_reader,
             metrics: metrics.clone(),
             shutdown,
         },
-        consumer: Arc::clone(&consumer),
-        topic,
+        member: Arc::clone(&member),
         progress,
         metrics,
     };
@@ -234,10 +230,10 @@ async fn write_orders(config: Config, parts: Parts) {
         .expect("a process may start a thread");
     writer.run().await;
 
-    // The last reference to the consumer commits its offsets and leaves the group; that blocks.
+    // The last reference to the member commits its offsets and leaves the group; that blocks.
     let left = tokio::task::spawn_blocking(move || {
         let ended = reading.join();
-        drop(consumer);
+        drop(member);
         ended
     });
     if !matches!(left.await, Ok(Ok(()))) {

@@ -30,7 +30,9 @@ fluxgate_core::metrics! {
     end_to_end_seconds: Histogram (SECONDS),
     /// Times the partitions were paused because PostgreSQL did not keep up for a second.
     backpressure_pauses_total: IntCounter,
-    /// Partitions this worker owns.
+    /// Times the consumer group and this worker lost each other; it read on meanwhile.
+    group_losses_total: IntCounter,
+    /// Partitions this worker reads.
     partitions_assigned: IntGauge,
     /// Owned partitions that are not read until somebody mends their log or raises a limit.
     partitions_halted: IntGauge,

@@ -77,6 +77,43 @@ pub async fn settle(caller: &Caller, history: &Recorder, limit: Duration) -> usi
     }
 }
 
+/// Follows every order that was promised to its end, on one copy after the other, for at most `limit`.
+pub async fn follow(caller: &Caller, history: &Recorder, limit: Duration) {
+    let begin = Instant::now();
+    loop {
+        let open = unsettled(&history.asked());
+        if open.is_empty() || begin.elapsed() >= limit {
+            return;
+        }
+        stream::iter(open.into_iter().enumerate())
+            .for_each_concurrent(AT_ONCE, async |(copy, ask)| {
+                caller.ask(copy, ask).await;
+            })
+            .await;
+        sleep(PAUSE).await;
+    }
+}
+
+/// A look at each order that no look has shown to be settled yet.
+fn unsettled(asked: &[Asked]) -> Vec<Ask> {
+    let mut open = HashMap::new();
+    for it in asked {
+        let Reply::Order { id, .. } = it.reply else {
+            continue;
+        };
+        let product = it.ask.product().to_owned();
+        open.insert(id, Ask::Status { product, id });
+    }
+    for it in asked.iter().filter(|it| it.ask.is_a_look()) {
+        if let Reply::Order { id, status, .. } = it.reply
+            && status.rank() > 0
+        {
+            open.remove(&id);
+        }
+    }
+    open.into_values().collect()
+}
+
 /// The questions whose last answer decided nothing, each once. Looking changes nothing, and is not
 /// asked again.
 fn undecided(asked: &[Asked]) -> Vec<Ask> {

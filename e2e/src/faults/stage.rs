@@ -139,13 +139,17 @@ impl Stage {
         gate.configure("appendfsync", "everysec").await
     }
 
-    /// Orders that copies refused because Redis had lost data.
+    /// How often copies refused an order, or went on with a sale in a new epoch, because Redis had lost data.
     ///
     /// # Errors
     /// When a copy does not answer.
     pub async fn reported_losses(&self) -> Result<f64> {
-        let metric = "ingest_api_redis_lost_writes_total";
-        let counts = self.apis.iter().map(|api| api.metric(metric));
+        const METRICS: [&str; 2] = [
+            "ingest_api_redis_lost_writes_total",
+            "ingest_api_redis_loss_continued_total",
+        ];
+        let counts = self.apis.iter();
+        let counts = counts.flat_map(|api| METRICS.map(|metric| api.metric(metric)));
         Ok(try_join_all(counts).await?.into_iter().sum())
     }
 

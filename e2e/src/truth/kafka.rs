@@ -32,6 +32,8 @@ impl Log {
             .set("group.id", group)
             .set("enable.auto.commit", "false")
             .set("auto.offset.reset", "earliest")
+            // A broker that is back is looked at soon: what is measured is the services' time, not ours.
+            .set("reconnect.backoff.max.ms", "200")
             .create()
             .context("building a Kafka consumer")?;
         Ok(Self {

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use clap::Args;
 
 /// How the worker takes part in its consumer group.
@@ -19,4 +21,11 @@ pub struct ConsumerSettings {
     /// Milliseconds a worker may be busy between two polls; at least the session timeout
     #[arg(long, env = "KAFKA_MAX_POLL_INTERVAL_MS", default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1_000..=3_600_000))]
     pub kafka_max_poll_interval_ms: u64,
+}
+
+impl ConsumerSettings {
+    /// How long the group remembers a worker that it does not hear.
+    pub fn session(&self) -> Duration {
+        Duration::from_millis(self.kafka_session_timeout_ms)
+    }
 }

@@ -2,15 +2,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use rdkafka::consumer::Consumer as _;
 use tokio::sync::mpsc;
 
-use super::{Command, Consumer};
+use super::{Command, Log};
 use crate::progress::Progress;
 use crate::store::Store;
 
-/// How long the brokers may take to say where a log begins and ends.
-const WATERMARKS_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a log that does not fit its position is looked at again.
 const HALTED_RECHECK: Duration = Duration::from_secs(5);
 
@@ -18,7 +15,7 @@ const HALTED_RECHECK: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 #[allow(missing_docs)]
 pub struct Loader {
-    pub consumer: Arc<Consumer>,
+    pub log: Arc<Log>,
     pub store: Store,
     pub topic: String,
     pub progress: Progress,
@@ -81,11 +78,9 @@ impl Loader {
     /// A position outside the log means lost records: nothing may be skipped in silence.
     async fn position(&self, partition: i32) -> Result<i64, LoadError> {
         let position = self.store.position(&self.topic, partition).await?;
-        let (consumer, topic) = (Arc::clone(&self.consumer), self.topic.clone());
-        let (begin, end) = tokio::task::spawn_blocking(move || {
-            consumer.fetch_watermarks(&topic, partition, WATERMARKS_TIMEOUT)
-        })
-        .await??;
+        let log = Arc::clone(&self.log);
+        let bounds = tokio::task::spawn_blocking(move || log.bounds(partition));
+        let (begin, end) = bounds.await??;
         if (begin..=end).contains(&position) {
             Ok(position)
         } else {

@@ -1,8 +1,8 @@
-//! What the reader knows of one owned partition. Pure.
+//! Where the reading of one partition stands. Pure.
 
 use tokio::task::AbortHandle;
 
-/// One owned partition.
+/// A partition that this worker reads.
 #[derive(Debug)]
 pub struct Partition {
     /// Which loading of its position this is.
@@ -20,7 +20,7 @@ pub enum State {
     Running {
         /// The position.
         next: i64,
-        /// Whether reading has just started here: nothing was read since the seek.
+        /// Whether reading has just started here: nothing was read since.
         fresh: bool,
     },
     /// It is not read any more.
@@ -49,7 +49,7 @@ impl Drop for Loading {
 pub enum Arrival {
     /// Write it; it was read from this position.
     Due(i64),
-    /// It was fetched before the position was known, or before a seek: pass it over.
+    /// It was fetched before reading began where it is now: pass it over.
     Stale,
     /// Records between the position and this one did not arrive: read them again.
     Gap,
@@ -58,7 +58,7 @@ pub enum Arrival {
 impl Partition {
     /// Takes note of a record at `offset`.
     ///
-    /// Straight after a seek the broker itself has nothing between the position and the first
+    /// Where reading begins the broker itself has nothing between the position and the first
     /// record (compaction, a transaction's marker). At any other time a gap means that records went
     /// missing between librdkafka and us, and none may.
     pub fn arrived(&mut self, offset: i64) -> Arrival {
@@ -95,11 +95,7 @@ mod tests {
     #[test]
     fn records_are_due_one_after_the_other() {
         let mut partition = running(5);
-        assert_eq!(
-            partition.arrived(4),
-            Arrival::Stale,
-            "fetched before the seek"
-        );
+        assert_eq!(partition.arrived(4), Arrival::Stale, "fetched before");
         assert_eq!(partition.arrived(5), Arrival::Due(5));
         assert_eq!(
             partition.arrived(5),
@@ -113,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_is_believed_only_straight_after_a_seek() {
+    fn a_gap_is_believed_only_where_reading_begins() {
         let mut partition = running(5);
         assert_eq!(partition.arrived(8), Arrival::Due(5));
         assert_eq!(partition.arrived(10), Arrival::Gap);

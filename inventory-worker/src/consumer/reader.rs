@@ -3,35 +3,38 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fluxgate_core::events::{CE_TYPE, Event};
-use rdkafka::TopicPartitionList;
-use rdkafka::consumer::Consumer as _;
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::sync::CancellationToken;
 
+use super::claims::Claims;
 use super::loader::Loader;
 use super::partition::{Arrival, Loading, Partition, State};
-use super::{Command, Consumer, Rebalance};
+use super::{Command, Log, Member, Rebalance};
 use crate::batch::{Batch, BatchBuilder, Record};
 use crate::metrics::Metrics;
 use crate::progress::Progress;
 
 /// The longest that one poll waits, so that commands and rebalances are never far away.
-const POLL_MAX: Duration = Duration::from_millis(50);
+const POLL_MAX: Duration = Duration::from_millis(20);
 /// The shortest: an aged batch that waits for the writer must not make the thread spin.
 const POLL_MIN: Duration = Duration::from_millis(1);
 /// How long a full batch may wait for the writer before the partitions are paused. Pausing throws
 /// away what librdkafka has read ahead, so it is not done for a hiccup.
 const PAUSE_AFTER: Duration = Duration::from_secs(1);
-/// How long a seek may take.
-const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often the group is asked for news while records keep coming.
+const NEWS_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What a reader is made of.
 pub struct ReaderParts {
-    /// Subscribed already.
-    pub consumer: Arc<Consumer>,
+    /// Says which partitions to read.
+    pub member: Arc<Member>,
+    /// Reads them.
+    pub log: Arc<Log>,
+    /// None yet.
+    pub claims: Claims,
     /// Finds positions; it also carries the sending side of `commands`.
     pub loader: Loader,
     /// What others want.
@@ -48,12 +51,13 @@ pub struct ReaderParts {
     pub shutdown: CancellationToken,
 }
 
-/// Polls the consumer and builds batches; owns all that is known of the partitions.
+/// Reads the log and builds batches; owns all that is known of the partitions.
 pub struct Reader {
     parts: ReaderParts,
     runtime: Handle,
     partitions: HashMap<i32, Partition>,
     generation: u64,
+    news_at: Instant,
 }
 
 impl Reader {
@@ -64,17 +68,18 @@ impl Reader {
             runtime,
             partitions: HashMap::new(),
             generation: 0,
+            news_at: Instant::now(),
         }
     }
 
     /// Reads until told to stop; then hands over what it has and ends.
     pub fn run(mut self) {
-        let consumer = Arc::clone(&self.parts.consumer);
+        let log = Arc::clone(&self.parts.log);
         while !self.parts.shutdown.is_cancelled() {
-            self.follow_rebalances();
+            self.follow_group();
             self.follow_commands();
             let left = self.parts.builder.time_left(Instant::now());
-            match consumer.poll(left.unwrap_or(POLL_MAX).clamp(POLL_MIN, POLL_MAX)) {
+            match log.next(left.unwrap_or(POLL_MAX).clamp(POLL_MIN, POLL_MAX)) {
                 Some(Ok(message)) => self.take(&message),
                 Some(Err(error)) => self.note(&error),
                 None => {}
@@ -83,7 +88,7 @@ impl Reader {
             let writer_is_free = self.parts.batches.capacity() > 0;
             let builder = &self.parts.builder;
             if builder.is_full() || (writer_is_free && builder.is_due(Instant::now())) {
-                self.hand_over(&consumer);
+                self.hand_over(&log);
             }
         }
         let rest = self.parts.builder.take();
@@ -130,25 +135,44 @@ impl Reader {
         }
     }
 
-    fn follow_rebalances(&mut self) {
-        for rebalance in self.parts.consumer.context().take_rebalances() {
+    fn follow_group(&mut self) {
+        let now = Instant::now();
+        if now < self.news_at {
+            return;
+        }
+        self.news_at = now + NEWS_INTERVAL;
+        for rebalance in self.parts.member.news() {
             tracing::info!(kafka.rebalance = ?rebalance, "partitions moved");
             match rebalance {
                 Rebalance::Assigned(partitions) => {
-                    for partition in partitions {
+                    for partition in self.parts.claims.given(partitions, now) {
                         self.parts.progress.assigned(partition);
                         self.load(partition);
                     }
+                    // What was written while the group had lost us, it was not told.
+                    for (partition, next) in self.parts.progress.positions() {
+                        self.parts.member.wrote(partition, next);
+                    }
                 }
                 Rebalance::Revoked(partitions) => {
-                    for partition in partitions {
-                        self.parts.builder.forget(partition);
-                        self.partitions.remove(&partition);
-                        self.parts.progress.revoked(partition);
-                    }
+                    partitions.into_iter().for_each(|it| self.give_up(it));
+                }
+                Rebalance::Lost(partitions) => {
+                    self.parts.metrics.group_losses_total.inc();
+                    self.parts.claims.lost(&partitions);
                 }
             }
         }
+        for partition in self.parts.claims.ended(now) {
+            self.give_up(partition);
+        }
+    }
+
+    fn give_up(&mut self, number: i32) {
+        self.stop_reading(number);
+        self.partitions.remove(&number);
+        self.parts.claims.remove(number);
+        self.parts.progress.revoked(number);
     }
 
     fn follow_commands(&mut self) {
@@ -162,7 +186,7 @@ impl Reader {
                 Command::Reload {
                     partition,
                     generation,
-                } if self.is_current(partition, generation) => self.reload(partition),
+                } if self.is_current(partition, generation) => self.missed(partition),
                 Command::Restored { partition }
                     if self
                         .partitions
@@ -186,46 +210,45 @@ impl Reader {
         owned.is_some_and(|partition| partition.generation == generation)
     }
 
-    /// Begins a new generation of a (paused) partition.
-    fn load(&mut self, partition: i32) {
+    /// Begins a new generation of a partition that is not being read.
+    fn load(&mut self, number: i32) {
         self.generation += 1;
         let generation = self.generation;
-        let loading = self.parts.loader.clone().load(partition, generation);
+        let loading = self.parts.loader.clone().load(number, generation);
         let loading = Loading::by(self.runtime.spawn(loading).abort_handle());
         let state = State::Loading(loading);
         self.partitions
-            .insert(partition, Partition { generation, state });
+            .insert(number, Partition { generation, state });
     }
 
     fn start(&mut self, number: i32, offset: i64) {
-        let topic = &self.parts.loader.topic;
-        let consumer = &self.parts.consumer;
-        let at = rdkafka::Offset::Offset(offset);
-        let started = consumer
-            .seek(topic, number, at, SEEK_TIMEOUT)
-            .and_then(|()| consumer.resume(&self.list([number])));
-        match started {
-            Ok(()) => {
-                tracing::debug!(kafka.partition = number, kafka.offset = offset, "reading");
-                self.parts.progress.positioned(number, offset);
-                if let Some(partition) = self.partitions.get_mut(&number) {
-                    partition.state = State::Running {
-                        next: offset,
-                        fresh: true,
-                    };
-                }
-            }
-            // Just assigned: librdkafka is not ready for it yet.
-            Err(error) => {
-                tracing::debug!(kafka.partition = number, %error, "seeking again");
-                self.load(number);
-            }
+        if let Err(error) = self.parts.log.read(number, offset) {
+            tracing::warn!(kafka.partition = number, %error, "could not begin to read");
+            return self.reload(number);
+        }
+        tracing::debug!(kafka.partition = number, kafka.offset = offset, "reading");
+        self.parts.progress.positioned(number, offset);
+        self.parts.member.wrote(number, offset);
+        if let Some(partition) = self.partitions.get_mut(&number) {
+            partition.state = State::Running {
+                next: offset,
+                fresh: true,
+            };
         }
     }
 
-    fn reload(&mut self, partition: i32) {
-        self.stop_reading(partition);
-        self.load(partition);
+    /// Somebody else has written the partition.
+    fn missed(&mut self, number: i32) {
+        if self.parts.claims.holds(number) {
+            self.reload(number);
+        } else {
+            self.give_up(number);
+        }
+    }
+
+    fn reload(&mut self, number: i32) {
+        self.stop_reading(number);
+        self.load(number);
     }
 
     fn halt(&mut self, number: i32, reason: &str) {
@@ -237,18 +260,22 @@ impl Reader {
         }
     }
 
-    fn stop_reading(&mut self, partition: i32) {
-        if self.parts.builder.forget(partition) {
-            self.parts.progress.taken_back(partition);
+    fn stop_reading(&mut self, number: i32) {
+        if self.parts.builder.forget(number) {
+            self.parts.progress.taken_back(number);
         }
-        if let Err(error) = self.parts.consumer.pause(&self.list([partition])) {
-            tracing::warn!(kafka.partition = partition, %error, "could not be paused");
+        if self
+            .partitions
+            .get(&number)
+            .is_some_and(Partition::is_running)
+        {
+            self.parts.log.stop(number);
         }
     }
 
     /// Gives the batch to the writer. While the writer is busy the thread goes on polling, so that
     /// the worker stays in its group, but reads nothing.
-    fn hand_over(&mut self, consumer: &Consumer) {
+    fn hand_over(&mut self, log: &Log) {
         let waiting_since = Instant::now();
         let mut paused = false;
         let mut batch = self.parts.builder.take();
@@ -262,22 +289,22 @@ impl Reader {
                 return;
             }
             if paused {
-                match consumer.poll(POLL_MAX) {
+                match log.next(POLL_MAX) {
                     // Only of a partition that came meanwhile: the others are paused.
                     Some(Ok(message)) => self.take(&message),
                     Some(Err(error)) => self.note(&error),
                     None => {}
                 }
-                self.follow_rebalances();
+                self.follow_group();
                 self.follow_commands();
                 let lost = |partition: &i32| !self.partitions.contains_key(partition);
                 let owned_before: Vec<i32> = batch.slices.iter().map(|s| s.partition).collect();
                 batch.remove(&owned_before.into_iter().filter(lost).collect::<Vec<_>>());
-                self.log_failure("pause", consumer.pause(&self.running()));
+                log.pause(self.running());
             } else if waiting_since.elapsed() >= PAUSE_AFTER {
                 tracing::warn!("PostgreSQL does not keep up; partitions are paused");
                 self.parts.metrics.backpressure_pauses_total.inc();
-                self.log_failure("pause", consumer.pause(&self.running()));
+                log.pause(self.running());
                 paused = true;
             } else {
                 std::thread::sleep(Duration::from_millis(1));
@@ -285,27 +312,13 @@ impl Reader {
         }
         if paused {
             tracing::info!("partitions are resumed");
-            self.log_failure("resume", consumer.resume(&self.running()));
+            log.resume(self.running());
         }
     }
 
-    fn running(&self) -> TopicPartitionList {
-        let running = self.partitions.iter().filter(|(_, p)| p.is_running());
-        self.list(running.map(|(number, _)| *number))
-    }
-
-    fn list(&self, partitions: impl IntoIterator<Item = i32>) -> TopicPartitionList {
-        let mut list = TopicPartitionList::new();
-        for partition in partitions {
-            list.add_partition(&self.parts.loader.topic, partition);
-        }
-        list
-    }
-
-    fn log_failure(&self, what: &str, outcome: KafkaResult<()>) {
-        if let Err(error) = outcome {
-            tracing::warn!(%error, "partitions could not be {what}d");
-        }
+    fn running(&self) -> impl Iterator<Item = i32> {
+        let running = self.partitions.iter().filter(|(_, it)| it.is_running());
+        running.map(|(number, _)| *number)
     }
 
     fn note(&mut self, error: &KafkaError) {

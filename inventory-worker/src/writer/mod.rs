@@ -10,11 +10,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use fluxgate_core::crash_points::crash_point;
-use rdkafka::consumer::Consumer as _;
 use tokio::sync::mpsc;
 
 use crate::batch::Batch;
-use crate::consumer::Consumer;
+use crate::consumer::Member;
 use crate::metrics::Metrics;
 use crate::progress::Progress;
 
@@ -24,10 +23,8 @@ pub struct Writer {
     pub batches: mpsc::Receiver<Batch>,
     /// Writes one batch.
     pub flusher: Flusher,
-    /// Where offsets are stored, for those who watch the lag.
-    pub consumer: Arc<Consumer>,
-    /// The topic that is read.
-    pub topic: String,
+    /// Is told what is written.
+    pub member: Arc<Member>,
     /// Where lag is noted.
     pub progress: Progress,
     /// Where flushes are counted.
@@ -46,8 +43,7 @@ impl Writer {
             crash_point("before_offsets");
             for (partition, next) in written {
                 self.progress.written(partition, next);
-                // Refused once the partition is no longer ours: then it is no longer our business.
-                let _ = self.consumer.store_offset(&self.topic, partition, next - 1);
+                self.member.wrote(partition, next);
             }
             for partition in partitions {
                 self.progress.ended(partition);

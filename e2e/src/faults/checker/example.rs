@@ -62,6 +62,9 @@ impl Example {
         it.tell(it.close(), sale_of(6));
         it.buy(7, refused(409, "sale_closed"));
         for (buyer, sequence) in [(0, 1), (1, 2), (2, 3), (3, 4), (5, 6), (6, 8)] {
+            if buyer > 0 {
+                it.look(buyer, Status::Confirmed);
+            }
             let row = it.row_of(buyer, sequence);
             it.rows().push(row);
         }

@@ -1,6 +1,6 @@
 //! What orders were shown to be, one after the other.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use fluxgate_core::ids::OrderId;
 
@@ -15,10 +15,22 @@ pub fn violations(view: &View<'_>) -> Vec<Violation> {
             orders.entry(id).or_default().push((it, status));
         }
     }
-    let steps = orders.into_iter();
-    steps
-        .filter_map(|(id, shown)| went_back(id, &shown))
-        .collect()
+    let rows: HashSet<OrderId> = view.end.truth.rows.iter().map(|row| row.id).collect();
+    let mut found = Vec::new();
+    for (id, shown) in orders {
+        found.extend(went_back(id, &shown));
+        if rows.contains(&id) && !followed(&shown) {
+            found.push(Violation::NotFollowed { id });
+        }
+    }
+    found
+}
+
+/// Whether a buyer who was promised the order could see its end.
+fn followed(shown: &[(&Asked, Status)]) -> bool {
+    shown.iter().any(|(asked, status)| {
+        matches!(asked.ask, Ask::Status { .. } | Ask::Cancel { .. }) && status.rank() > 0
+    })
 }
 
 /// Compares what was shown only with what had been answered before it was asked for: of two

@@ -31,6 +31,8 @@ pub enum Violation {
         from: Status,
         to: Status,
     },
+    /// An order has its row, and whoever followed it never saw that.
+    NotFollowed { id: OrderId },
     /// A cancel was confirmed, and its row is not cancelled.
     CancelLost { id: OrderId },
     /// A row is cancelled, and nobody asked for that.
@@ -129,6 +131,7 @@ impl fmt::Display for Violation {
             Self::WentBack { id, from, to } => {
                 write!(f, "went back: {id} was {from:?} and then {to:?}")
             }
+            Self::NotFollowed { id } => write!(f, "not followed: the end of {id} was never shown"),
             Self::CancelLost { id } => write!(f, "cancel lost: {id} was cancelled, its row is not"),
             Self::CancelUnasked { id } => write!(f, "cancelled unasked: {id}"),
             Self::ChangeLost { what } => write!(f, "change lost: {what}"),

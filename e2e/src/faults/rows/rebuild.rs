@@ -8,7 +8,7 @@ use futures_util::future::LocalBoxFuture;
 use tokio::time::sleep;
 
 use super::redis::torn;
-use super::{Row, row};
+use super::{Row, Setup, row};
 use crate::faults::stage::Stage;
 use crate::stack::{Stack, Store};
 use crate::until::until;
@@ -27,6 +27,17 @@ pub fn rows() -> Vec<Row> {
             "Redis comes back without its last second; noticed; rebuilt",
             |stage| rolled_back(stage).boxed_local(),
         ),
+        Row {
+            setup: Setup {
+                settings: &[("ON_REDIS_LOSS", "continue")],
+                ..Setup::default()
+            },
+            ..repaired(
+                "redis-rolled-back-continued",
+                "the same with ON_REDIS_LOSS=continue: sold on behind the wall, then rebuilt",
+                |stage| rolled_back(stage).boxed_local(),
+            )
+        },
         repaired(
             "redis-rolled-back-kafka-down",
             "the same while Kafka is away, so that only the copies know better",

@@ -4,7 +4,7 @@ use super::super::Violation;
 use super::super::example::{Example, refused, sale_of, silence};
 use super::{finds, nothing_wrong, sell};
 use crate::answer::Status;
-use crate::faults::history::Reply;
+use crate::faults::history::{Ask, Asked, Reply};
 
 #[test]
 fn an_answer_outside_the_contract_is_found() {
@@ -39,6 +39,18 @@ fn a_closing_that_nobody_asked_for_yet_is_no_reason() {
         |e| {
             let early = e.order(4, 1);
             e.instead(|it| it.ask == early, &refused(409, "sale_closed"));
+        },
+    );
+}
+
+#[test]
+fn an_order_whose_end_is_never_shown_is_found() {
+    finds(
+        |e| Violation::NotFollowed { id: e.id(3) },
+        |e| {
+            let (id, accepted) = (e.id(3), e.taken(3, Status::Accepted, false));
+            let looks = |it: &Asked| matches!(it.ask, Ask::Status { id: of, .. } if of == id);
+            e.instead(looks, &accepted);
         },
     );
 }

@@ -90,6 +90,7 @@ fn whoever_comes_after_the_closing_is_sold_nothing() {
         |_| Violation::AfterClose { user: user(8) },
         |e| {
             e.buy(8, e.taken(8, Status::Accepted, false));
+            e.look(8, Status::Confirmed);
             sell(e, 8);
         },
     );

@@ -73,6 +73,7 @@ fn a_replay_that_gives_another_order_is_doubled() {
         // Both have rows, so nothing is lost.
         |e| {
             e.buy(2, e.taken(9, Status::Confirmed, true));
+            e.look(9, Status::Confirmed);
             sell(e, 9);
             e.row(9).user = user(2);
         },
