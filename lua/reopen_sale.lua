@@ -13,6 +13,11 @@ end
 if redis.call('HGET', sale, 'rebuild') ~= token then
   return 0
 end
+-- Signs may still hang (sign.lua).
+local sold_out_until = redis.call('HGET', sale, 'sold_out_until')
 redis.call('DEL', sale)
 redis.call('HSET', sale, 'rebuilt', token, unpack(ARGV, 2))
+if sold_out_until then
+  redis.call('HSET', sale, 'sold_out_until', sold_out_until)
+end
 return 1

@@ -21,7 +21,7 @@
 --   {'not_open', ms}       opens in that many ms; 0 = as soon as its opening is on Kafka
 --   {'closed'}
 --   {'user_limit'}
---   {'sold_out'}           nothing is left
+--   {'sold_out'}           nothing is left, or a sign says so for a moment longer (sign.lua)
 --   {'insufficient'}       something is left, but less than the quantity
 --   {'outbox_full'}
 assert(#KEYS == 4 and #ARGV >= 7 and (#ARGV - 4) % 3 == 0, 'reserve.lua takes 4 keys, 4 arguments, and 3 per order')
@@ -41,10 +41,13 @@ local function integer(number)
   return string.format('%d', number)
 end
 
-local facts = call('HMGET', sale, 'state', 'epoch', 'seq', 'remaining', 'opens_at', 'closes_at', 'user_limit')
+local facts = call('HMGET', sale, 'state', 'epoch', 'seq', 'remaining', 'opens_at', 'closes_at', 'user_limit', 'sold_out_until')
 local state, epoch, seq, remaining = facts[1], facts[2], tonumber(facts[3]), tonumber(facts[4])
-local user_limit = tonumber(facts[7])
+local user_limit, sold_out_until = tonumber(facts[7]), tonumber(facts[8])
 local now_ms
+
+-- The longest that a sign hangs (sign.lua); beyond it, the clock was set back.
+local SIGN_MS_MAX = 2000
 
 -- Why the sale takes no new order at all, if so.
 local function refusal()
@@ -75,6 +78,10 @@ local function refusal()
   if state == 'closed' then
     return { 'closed' }
   end
+  -- Units have come back while copies still say from memory that there are none.
+  if sold_out_until and now < sold_out_until and sold_out_until - now <= SIGN_MS_MAX then
+    return { 'sold_out' }
+  end
 end
 local refused = refusal()
 
@@ -83,14 +90,14 @@ local held, written, answers = {}, {}, {}
 
 local function reserve(id, user, quantity)
   local units = tonumber(quantity)
+  if remaining == 0 then
+    return { 'sold_out' }
+  end
   if user_limit then
     held[user] = held[user] or tonumber(call('HGET', users, user) or 0)
     if held[user] + units > user_limit then
       return { 'user_limit' }
     end
-  end
-  if remaining == 0 then
-    return { 'sold_out' }
   end
   if remaining < units then
     return { 'insufficient' }

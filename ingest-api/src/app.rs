@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use actix_web::dev::{Server, ServerHandle};
@@ -15,15 +16,15 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, LedgerSettings, RedisSettings};
+use crate::config::{Config, LedgerSettings, RedisSettings, SoldOutSettings};
 use crate::http::{self, AdminToken, CompatLimits, Observer, Services};
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
-use crate::orders::{Desk, Statuses, Turnstile};
+use crate::orders::{Desk, Doorman, Statuses, Turnstile};
 use crate::outbox::{Clearer, Sweeper};
 use crate::probes;
 use crate::publisher::Publisher;
-use crate::sales::{Catalog, Changes, Opener};
+use crate::sales::{Catalog, Changes, Opener, Views};
 use crate::stock::Stock;
 
 const DEFAULT_PORT: u16 = 8080;
@@ -102,7 +103,7 @@ impl Application {
         let services = Services {
             opener: Opener::new(stock.clone(), Arc::clone(&catalog), publisher.clone()),
             changes: Changes::new(stock.clone(), Arc::clone(&catalog), publisher.clone()),
-            stock: stock.clone(),
+            views: Views::new(stock.clone(), metrics.clone()),
             catalog: Arc::clone(&catalog),
             statuses: statuses.clone(),
             admin: AdminToken(config.admin.admin_token.clone()),
@@ -111,6 +112,8 @@ impl Application {
         };
         let desk = DeskParts {
             redis: config.redis.clone(),
+            sold_out: config.sold_out.clone(),
+            orders_kept: Arc::default(),
             outbox_max: config.outbox.outbox_max,
             catalog,
             publisher: publisher.clone(),
@@ -194,6 +197,9 @@ fn ledger(settings: &LedgerSettings, metrics: &Metrics) -> Option<Ledger> {
 #[derive(Clone)]
 struct DeskParts {
     redis: RedisSettings,
+    sold_out: SoldOutSettings,
+    /// Orders of sold-out sales that all doormen keep.
+    orders_kept: Arc<AtomicUsize>,
     outbox_max: u32,
     catalog: Arc<Catalog>,
     publisher: Publisher,
@@ -209,6 +215,13 @@ impl DeskParts {
         let stock = Stock::connect(&self.redis, self.metrics.clone())
             .expect("the same settings were taken for the other connections");
         Desk::new(
+            Doorman::new(
+                stock.clone(),
+                self.sold_out.sign(),
+                self.orders_kept,
+                self.sold_out.sold_out_orders_max as usize,
+                self.metrics.clone(),
+            ),
             Turnstile::new(stock, self.outbox_max, self.metrics.clone()),
             self.catalog,
             self.publisher.on_this_thread(),

@@ -18,6 +18,12 @@ fluxgate_core::metrics! {
     in_flight_limit_hits_total: IntCounter,
     /// Orders asked for, by what became of them: accepted, reserved, replayed, or the code of the refusal.
     orders_total: IntCounterVec ["outcome"],
+    /// Orders refused without asking Redis: the sale was known to be sold out, over, or not open yet.
+    refused_from_memory_total: IntCounter,
+    /// Times the orders of a sold-out sale were not read into memory because there would have been more than SOLD_OUT_ORDERS_MAX.
+    sign_orders_limit_hits_total: IntCounter,
+    /// Answers to GET /products/{id}, by where the sale was looked up: memory or redis.
+    sale_views_total: IntCounterVec ["source"],
     /// Orders that went to Redis in one call.
     orders_per_call: Histogram ([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]),
     /// Seconds that one call of Redis took.

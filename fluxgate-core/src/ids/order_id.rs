@@ -62,6 +62,11 @@ impl OrderId {
         i64::try_from(self.0.as_u128() >> 80).expect("48 bits fit into 63")
     }
 
+    /// The part that tells the orders of one sale apart.
+    pub fn hash_bits(self) -> u64 {
+        self.0.as_u64_pair().1 & HASH_MASK
+    }
+
     /// The plain UUID, for stores that have a type for it.
     pub fn as_uuid(self) -> Uuid {
         self.0

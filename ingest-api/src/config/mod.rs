@@ -10,6 +10,7 @@ mod limits;
 mod outbox;
 mod publisher;
 mod redis;
+mod sold_out;
 
 pub use admin::AdminSettings;
 pub use compat::CompatSettings;
@@ -18,6 +19,7 @@ pub use limits::LimitSettings;
 pub use outbox::OutboxSettings;
 pub use publisher::PublisherSettings;
 pub use redis::{OnRedisLoss, RedisSettings};
+pub use sold_out::SoldOutSettings;
 
 use clap::Parser;
 use fluxgate_core::settings::{HttpSettings, KafkaSettings, LogSettings, ShutdownSettings};
@@ -35,6 +37,8 @@ pub struct Config {
     pub admin: AdminSettings,
     #[command(flatten)]
     pub redis: RedisSettings,
+    #[command(flatten)]
+    pub sold_out: SoldOutSettings,
     #[command(flatten)]
     pub kafka: KafkaSettings,
     #[command(flatten)]

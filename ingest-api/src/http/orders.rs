@@ -86,12 +86,18 @@ pub async fn cancel(
             return Err(Problem::new(Kind::OrderRejected, detail));
         }
         Some(order) if order.status == OrderStatus::Cancelled => {
+            if let Ok(product) = ProductId::parse(&order.product_id) {
+                // A sale that is over and forgotten sells nothing.
+                let _ = services.changes.sellable(&product).await;
+                services.views.forget(&product);
+            }
             return Ok(HttpResponse::Ok().json(order));
         }
         other => other.and_then(|order| ProductId::parse(&order.product_id).ok()),
     };
     let cancelled = services.changes.cancel(order_id, written.as_ref());
     let (product, record) = cancelled.await?;
+    services.views.forget(&product);
     let cancelled = OrderView::of(order_id, &product, &record, OrderStatus::Cancelled);
     Ok(HttpResponse::Ok().json(cancelled))
 }

@@ -1,4 +1,4 @@
-use actix_web::http::header::CACHE_CONTROL;
+use actix_web::http::header::{CACHE_CONTROL, ETAG, EntityTag, Header, IfNoneMatch};
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use fluxgate_core::ids::{ProductId, Total};
@@ -49,6 +49,7 @@ pub async fn open(
     let product = ProductId::parse(&product).map_err(Problem::invalid)?;
 
     let opened = services.opener.open(&product, &terms).await?;
+    services.views.forget(&product);
     let mut answer = if opened.newly {
         HttpResponse::Created()
     } else {
@@ -59,17 +60,33 @@ pub async fn open(
 
 /// `GET /products/{id}`
 pub async fn find(
+    request: HttpRequest,
     product: Path<String>,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
     let product = ProductId::parse(&product).map_err(Problem::invalid)?;
-    let view = services.stock.sale(&product).await;
+    let view = services.views.find(&product).await;
     let Some(view) = view.map_err(crate::orders::Refusal::from)? else {
         return Err(services.catalog.absence(&product).await.into());
     };
-    Ok(HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .json(SaleAnswer::from(view)))
+    // All that can change in the answer.
+    let tag = format!("{}.{}.{}", view.total.get(), view.remaining, status(&view));
+    let tag = EntityTag::new_strong(tag);
+    let has_it = match IfNoneMatch::parse(&request) {
+        Ok(IfNoneMatch::Any) => true,
+        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|it| it.weak_eq(&tag)),
+        Err(_) => false,
+    };
+    let mut answer = match has_it {
+        true => HttpResponse::NotModified(),
+        false => HttpResponse::Ok(),
+    };
+    answer.insert_header((CACHE_CONTROL, "no-cache"));
+    answer.insert_header((ETAG, tag.to_string()));
+    Ok(match has_it {
+        true => answer.finish(),
+        false => answer.json(SaleAnswer::from(view)),
+    })
 }
 
 #[derive(Debug, Deserialize)]
@@ -91,7 +108,9 @@ pub async fn restock(
     let key = idempotency::key(&request)?;
     let product = ProductId::parse(&product).map_err(Problem::invalid)?;
     let changed = services.changes.restock(&product, asked.quantity, &key);
-    Ok(HttpResponse::Ok().json(SaleAnswer::from(changed.await?)))
+    let changed = changed.await?;
+    services.views.forget(&product);
+    Ok(HttpResponse::Ok().json(SaleAnswer::from(changed)))
 }
 
 /// `POST /products/{id}/close`
@@ -105,6 +124,7 @@ pub async fn close(
     services.admin.check(&request)?;
     let product = ProductId::parse(&product).map_err(Problem::invalid)?;
     let closed = services.changes.close(&product).await?;
+    services.views.forget(&product);
     Ok(HttpResponse::Ok().json(SaleAnswer::from(closed)))
 }
 

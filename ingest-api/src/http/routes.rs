@@ -10,13 +10,12 @@ use super::observe::{Observer, observe};
 use super::problem::{Kind, Problem};
 use super::{AdminToken, CompatLimits, compat, orders, products};
 use crate::orders::{Desk, Statuses};
-use crate::sales::{Catalog, Changes, Opener};
-use crate::stock::Stock;
+use crate::sales::{Catalog, Changes, Opener, Views};
 
 /// What the handlers work with; one for all threads.
 #[allow(missing_docs)]
 pub struct Services {
-    pub stock: Stock,
+    pub views: Views,
     pub catalog: Arc<Catalog>,
     pub opener: Opener,
     pub changes: Changes,

@@ -5,7 +5,8 @@ use fluxgate_core::crash_points::crash_point;
 use fluxgate_core::events::Event;
 use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, Quantity, UserId};
 
-use super::{OrderStatus, Refusal, Statuses, Turnstile};
+use super::{Doorman, OrderStatus, Refusal, Statuses, Turnstile};
+use crate::clock::Moment;
 use crate::config::OnRedisLoss;
 use crate::metrics::Metrics;
 use crate::publisher::{Outgoing, Publication, Publisher};
@@ -35,6 +36,7 @@ pub struct Placed {
 
 /// Takes orders: reserve in Redis, publish to Kafka, answer. Each HTTP thread has its own.
 pub struct Desk {
+    doorman: Doorman,
     turnstile: Turnstile,
     catalog: Arc<Catalog>,
     publisher: Publisher,
@@ -49,8 +51,10 @@ pub struct Desk {
 const LOOKUPS_MAX: usize = 2;
 
 impl Desk {
-    /// A desk whose orders pass through `turnstile`.
+    /// A desk whose orders pass through `turnstile`, unless the `doorman` turns them away.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of its own")]
     pub fn new(
+        doorman: Doorman,
         turnstile: Turnstile,
         catalog: Arc<Catalog>,
         publisher: Publisher,
@@ -60,6 +64,7 @@ impl Desk {
         metrics: Metrics,
     ) -> Self {
         Self {
+            doorman,
             turnstile,
             catalog,
             publisher,
@@ -95,6 +100,10 @@ impl Desk {
         for _ in 0..LOOKUPS_MAX {
             let sale = self.catalog.find(&order.product).await?;
             let order_id = sale.order_id(&order.user, &order.key);
+            if let Some(refusal) = self.doorman.turn_away(&sale, order_id) {
+                return Err(refusal);
+            }
+            let asked = Moment::now();
             let ask = Ask {
                 order_id,
                 user: order.user.clone(),
@@ -116,7 +125,11 @@ impl Desk {
                     continue;
                 }
                 Reservation::Lost if self.goes_on(&sale).await? => continue,
-                refused => Err(self.refusal(&refused)),
+                refused => {
+                    let refusal = self.refusal(&refused);
+                    self.doorman.hear(&sale, &refusal, asked);
+                    Err(refusal)
+                }
             };
         }
         match self.catalog.absence(&order.product).await {

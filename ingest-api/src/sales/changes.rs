@@ -10,6 +10,9 @@ use crate::stock::{Change, Number, Record, SaleView, Stock, StockError};
 
 /// How long a change that makes room waits for Kafka.
 const PUBLISH_WAIT: Duration = Duration::from_secs(8);
+/// The longest that units which have come back are not sold because a copy may say from memory that
+/// there are none; longer, and Redis's clock was set back.
+const SIGN_MAX: Duration = Duration::from_secs(2);
 /// How long a change that takes room does: it counts already.
 const NOTICE_WAIT: Duration = Duration::from_millis(500);
 
@@ -95,6 +98,7 @@ impl Changes {
                 tracing::info!(order.id = %order_id, "order cancelled");
             }
         }
+        self.sellable(&product).await?;
         Ok((product, record))
     }
 
@@ -121,7 +125,20 @@ impl Changes {
             self.make_room(&sale, event, restock.number).await?;
             tracing::info!(sale.product = %product, sale.units = units.get(), "sale restocked");
         }
-        self.view(product).await
+        self.sellable(product).await
+    }
+
+    /// Waits until what has come back is sold on every copy.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer, or has no such sale.
+    pub async fn sellable(&self, product: &ProductId) -> Result<SaleView, ChangeError> {
+        let view = self.view(product).await?;
+        let hidden = view.sold_out_for();
+        if !hidden.is_zero() && hidden <= SIGN_MAX {
+            tokio::time::sleep(hidden).await;
+        }
+        Ok(view)
     }
 
     /// Ends a sale at once.

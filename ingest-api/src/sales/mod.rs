@@ -2,10 +2,14 @@
 
 mod catalog;
 mod changes;
+mod door;
 mod open;
 mod sale;
+mod views;
 
 pub use catalog::{Absence, Catalog};
 pub use changes::{ChangeError, Changes};
+pub use door::{Closure, Door, Orders, Sign as DoorSign};
 pub use open::{OpenError, Opened, Opener};
 pub use sale::Sale;
+pub use views::Views;

@@ -2,15 +2,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use fluxgate_core::ids::{IdempotencyKey, OrderId, UserId};
 
+use super::Door;
 use crate::stock::{Number, SaleFacts, SaleKeys};
 
-/// A sale as one copy remembers it: facts that never change, and the witness.
+/// A sale as one copy remembers it: facts that never change, the witness, and the door.
 #[derive(Debug)]
 pub struct Sale {
     /// What never changes.
     pub facts: SaleFacts,
     /// Its keys in Redis.
     pub keys: SaleKeys,
+    /// Where a sign may hang that nothing is taken.
+    pub door: Door,
     witness: AtomicU64,
 }
 
@@ -21,6 +24,7 @@ impl Sale {
         Self {
             keys: SaleKeys::new(&facts.product, facts.tag, opens_at_ms),
             facts,
+            door: Door::default(),
             witness: AtomicU64::new(witness.to_bits()),
         }
     }

@@ -16,6 +16,7 @@ mod replicas;
 mod reservation;
 mod sale;
 mod scripts;
+mod sign;
 mod snapshot;
 
 pub use changes::{Change, Closing, Restock};
@@ -28,6 +29,7 @@ pub use rebuild::{FillError, Pair, Part, Stopped};
 pub use record::{Cancel, Record};
 pub use reservation::Reservation;
 pub use sale::{SaleFacts, SaleView};
+pub use sign::Sign;
 pub use snapshot::{Records, Snapshot, State};
 
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use fluxgate_core::events::SaleOpened;
 use fluxgate_core::ids::{ProductId, Tag, Total};
 use fred::types::Value;
@@ -39,12 +41,14 @@ pub struct SaleView {
     pub closed: bool,
     /// The highest number given out.
     pub number: Number,
+    /// Until when units that have come back are not sold, because signs may still hang (`sign.lua`).
+    pub sold_out_until: Option<Timestamp>,
     /// The moment, by Redis's clock.
     pub seen_at: Timestamp,
 }
 
 impl SaleView {
-    pub(super) const FIELDS: [&str; 10] = [
+    pub(super) const FIELDS: [&str; 11] = [
         "state",
         "epoch",
         "seq",
@@ -55,6 +59,7 @@ impl SaleView {
         "user_limit",
         "partition",
         "opened_total",
+        "sold_out_until",
     ];
 
     /// Reads the reply of `HMGET sale FIELDS`; `None` where there is no such sale, or none yet
@@ -76,9 +81,10 @@ impl SaleView {
             user_limit,
             partition,
             opened_total,
+            sold_out_until,
         ] = fields
         else {
-            return Err(StockError::unexpected("ten fields of a sale", fields));
+            return Err(StockError::unexpected("eleven fields of a sale", fields));
         };
         let Some(state) = state.as_str().filter(|state| *state != "rebuilding") else {
             return Ok(None);
@@ -102,12 +108,22 @@ impl SaleView {
                     epoch: number(epoch)?,
                     sequence: number(seq)?,
                 },
+                sold_out_until: match sold_out_until {
+                    Value::Null => None,
+                    until => Some(timestamp(until)?),
+                },
                 seen_at,
             })
         };
         read()
             .map(Some)
             .ok_or_else(|| StockError::unexpected("the fields of a sale", fields))
+    }
+
+    /// How long units that have come back are not sold yet.
+    pub fn sold_out_for(&self) -> Duration {
+        let until = self.sold_out_until.unwrap_or(self.seen_at);
+        Duration::try_from(until.duration_since(self.seen_at)).unwrap_or_default()
     }
 
     /// The event that opens the sale everywhere else.

@@ -34,5 +34,6 @@ scripts!(
     restore,
     reopen_sale,
     go_on,
+    sign,
     snapshot
 );

@@ -21,7 +21,7 @@ impl App {
         (status.as_u16(), body)
     }
 
-    async fn restock(&self, product: &str, key: &str, units: u32) -> (u16, Value) {
+    pub async fn restock(&self, product: &str, key: &str, units: u32) -> (u16, Value) {
         let path = format!("/products/{product}/restock");
         let answer = self.change(&path, Some(key), json!({"quantity": units}));
         let (status, body) = read(answer.await).await;

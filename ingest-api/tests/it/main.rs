@@ -9,4 +9,5 @@ mod losses;
 mod orders;
 mod outbox;
 mod program;
+mod signs;
 mod stock_model;

@@ -110,10 +110,10 @@ impl Model {
             "NotOpen { opens_in_ms: 0 }".into()
         } else if self.state == State::Closed {
             "Closed".into()
-        } else if held + quantity > LIMIT {
-            "UserLimit".into()
         } else if self.remaining == 0 {
             "SoldOut".into()
+        } else if held + quantity > LIMIT {
+            "UserLimit".into()
         } else if self.remaining < quantity {
             "Insufficient".into()
         } else {
