@@ -1,10 +1,42 @@
 //! All metrics of the service, each with its help text.
 
+use std::cell::RefCell;
+
+use prometheus::IntCounter;
+
 /// Seconds: from a tenth of a millisecond, what one Redis call takes, to ten seconds.
 const SECONDS: [f64; 16] = [
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
     5.0, 10.0,
 ];
+
+/// Counters that differ in one label, each looked up once: finding one by its labels costs more than
+/// counting. For one thread.
+pub struct Counters<L> {
+    find: Box<dyn Fn(L) -> IntCounter>,
+    found: RefCell<Vec<(L, IntCounter)>>,
+}
+
+impl<L: Copy + PartialEq> Counters<L> {
+    /// Counters that `find` finds.
+    pub fn new(find: impl Fn(L) -> IntCounter + 'static) -> Self {
+        Self {
+            find: Box::new(find),
+            found: RefCell::default(),
+        }
+    }
+
+    /// Counts one.
+    pub fn inc(&self, label: L) {
+        let mut found = self.found.borrow_mut();
+        if let Some((_, counter)) = found.iter().find(|(known, _)| *known == label) {
+            return counter.inc();
+        }
+        let counter = (self.find)(label);
+        counter.inc();
+        found.push((label, counter));
+    }
+}
 
 fluxgate_core::metrics! {
     "ingest_api";

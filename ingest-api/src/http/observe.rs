@@ -3,14 +3,16 @@ use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, ResponseError};
+use prometheus::Histogram;
 use uuid::Uuid;
 
 use super::problem::{Kind, Problem};
-use crate::metrics::Metrics;
+use crate::metrics::{Counters, Metrics};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Most bytes of a request id that a client may choose.
@@ -36,6 +38,19 @@ impl Observer {
         }
     }
 
+    /// A route to be watched.
+    pub fn route(&self, path: &str) -> Route {
+        let (requests, owned) = (self.metrics.http_requests_total.clone(), path.to_owned());
+        let seconds = &self.metrics.http_request_seconds;
+        Route {
+            path: path.to_owned(),
+            answers: Counters::new(move |status: StatusCode| {
+                requests.with_label_values(&[owned.as_str(), status.as_str()])
+            }),
+            seconds: seconds.with_label_values(&[path]),
+        }
+    }
+
     fn request_id(&self, request: &ServiceRequest) -> HeaderValue {
         let given = request.headers().get(&REQUEST_ID).filter(|id| {
             let bytes = id.as_bytes();
@@ -50,6 +65,13 @@ impl Observer {
             }
         }
     }
+}
+
+/// A route with its metrics at hand: part of the app data of its resource, on one thread.
+pub struct Route {
+    path: String,
+    answers: Counters<StatusCode>,
+    seconds: Histogram,
 }
 
 /// One request under way; counted until dropped, also when its client goes away.
@@ -88,29 +110,30 @@ pub async fn observe(
         }
     };
 
-    let route = response.request().match_pattern();
     let status = response.status();
+    response
+        .headers_mut()
+        .insert(REQUEST_ID, request_id.clone());
+    let route = response.request().app_data::<Route>();
+    let unmatched;
+    let route = match route {
+        Some(route) => route,
+        None => {
+            unmatched = observer.route("unmatched");
+            &unmatched
+        }
+    };
     if status.is_server_error() {
         let error = response.response().error().map(ToString::to_string);
         tracing::warn!(
             request.id = request_id.to_str().unwrap_or_default(),
-            http.route = route.as_deref().unwrap_or("unmatched"),
+            http.route = route.path,
             http.status = status.as_u16(),
             error = error.as_deref().unwrap_or_default(),
             "request failed"
         );
     }
-    response.headers_mut().insert(REQUEST_ID, request_id);
-
-    let route = route.as_deref().unwrap_or("unmatched");
-    let metrics = &observer.metrics;
-    metrics
-        .http_requests_total
-        .with_label_values(&[route, status.as_str()])
-        .inc();
-    metrics
-        .http_request_seconds
-        .with_label_values(&[route])
-        .observe(started.elapsed().as_secs_f64());
+    route.answers.inc(status);
+    route.seconds.observe(started.elapsed().as_secs_f64());
     Ok(response)
 }

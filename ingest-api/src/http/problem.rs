@@ -3,7 +3,7 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
-use serde_json::json;
+use serde::Serialize;
 
 use crate::orders::{Refusal, StatusError};
 use crate::sales::{Absence, ChangeError, OpenError};
@@ -63,6 +63,9 @@ kinds! {
     Overloaded = SERVICE_UNAVAILABLE, "overloaded", "Too much is under way";
 }
 
+/// Most bytes of a detail: a parser's message may repeat what it was sent.
+const DETAIL_MAX_BYTES: usize = 300;
+
 /// What a client should wait before it tries the same again, where nothing better is known.
 const RETRY_AFTER_SECONDS: u64 = 1;
 
@@ -70,10 +73,11 @@ impl Problem {
     /// A problem with the words that help its reader.
     pub fn new(kind: Kind, detail: impl fmt::Display) -> Self {
         let passing = matches!(kind, Kind::Unavailable | Kind::Overloaded);
+        let mut detail = detail.to_string();
+        detail.truncate(detail.floor_char_boundary(DETAIL_MAX_BYTES));
         Self {
             kind,
-            // A parser's message may repeat what it was sent.
-            detail: detail.to_string().chars().take(300).collect(),
+            detail,
             retry_after_seconds: passing.then_some(RETRY_AFTER_SECONDS),
         }
     }
@@ -115,15 +119,25 @@ impl ResponseError for Problem {
         if self.kind == Kind::Unauthorized {
             answer.insert_header((WWW_AUTHENTICATE, "Bearer"));
         }
-        let body = json!({
-            "type": "about:blank",
-            "title": self.kind.title(),
-            "status": self.kind.status().as_u16(),
-            "detail": self.detail,
-            "code": self.kind.code(),
-        });
-        answer.body(body.to_string())
+        let body = Body {
+            kind: "about:blank",
+            title: self.kind.title(),
+            status: self.kind.status().as_u16(),
+            detail: &self.detail,
+            code: self.kind.code(),
+        };
+        answer.body(serde_json::to_string(&body).expect("texts and a number are JSON"))
     }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    code: &'static str,
 }
 
 impl From<Refusal> for Problem {

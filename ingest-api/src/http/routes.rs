@@ -33,6 +33,7 @@ pub fn routes(
     with_compat: bool,
 ) -> impl FnOnce(&mut ServiceConfig) {
     move |config| {
+        let resource = |path, allowed| resource(path, allowed).app_data(observer.route(path));
         let mut api = web::scope("")
             .wrap(from_fn(observe))
             .service(resource("/orders", "POST").route(web::post().to(orders::place)))

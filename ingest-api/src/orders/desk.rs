@@ -8,7 +8,7 @@ use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, Quantity, UserId};
 use super::{Doorman, OrderStatus, Refusal, Statuses, Turnstile};
 use crate::clock::Moment;
 use crate::config::OnRedisLoss;
-use crate::metrics::Metrics;
+use crate::metrics::{Counters, Metrics};
 use crate::publisher::{Outgoing, Publication, Publisher};
 use crate::sales::{Absence, Catalog, Sale};
 use crate::stock::{Ask, GoneOn, Record, Reservation};
@@ -44,6 +44,7 @@ pub struct Desk {
     /// How long an answer waits for Kafka.
     publish_wait: Duration,
     on_redis_loss: OnRedisLoss,
+    outcomes: Counters<&'static str>,
     metrics: Metrics,
 }
 
@@ -71,6 +72,10 @@ impl Desk {
             statuses,
             publish_wait,
             on_redis_loss,
+            outcomes: Counters::new({
+                let orders = metrics.orders_total.clone();
+                move |outcome| orders.with_label_values(&[outcome])
+            }),
             metrics,
         }
     }
@@ -89,10 +94,7 @@ impl Desk {
             Ok(placed) => placed.status.as_str(),
             Err(refusal) => refusal.code(),
         };
-        self.metrics
-            .orders_total
-            .with_label_values(&[outcome])
-            .inc();
+        self.outcomes.inc(outcome);
         placed
     }
 
