@@ -19,8 +19,7 @@ use crate::program::Program;
 use crate::sandbox::Sandbox;
 use crate::stack::Stack;
 
-/// Copies of each service.
-const COPIES: usize = 2;
+const WORKERS: usize = 2;
 
 /// Short times, so that a run of half a minute sees every timeout pass.
 const PROFILE: [(&str, &str); 6] = [
@@ -75,8 +74,10 @@ impl Stage {
             rng: fastrand::Rng::with_seed(seed),
             history,
         };
-        for number in 0..COPIES {
+        for number in 0..WORKERS {
             stage.add_worker(number, setup)?;
+        }
+        for _ in 0..setup.apis {
             let more = profile(stage.links.of_api(), setup.settings);
             let api = stage.sandbox.spawn_with(Program::IngestApi, more)?;
             stage.apis.push(api);

@@ -57,6 +57,8 @@ pub struct Setup {
     pub starts_ready: bool,
     /// Which Redis they use.
     pub redis: Redis,
+    /// Copies of the API.
+    pub apis: usize,
 }
 
 /// A Redis to run on.
@@ -79,6 +81,7 @@ impl Default for Setup {
             rates: Rates::default(),
             starts_ready: true,
             redis: Redis::default(),
+            apis: 2,
         }
     }
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use futures_util::FutureExt;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use super::{Row, Setup, row};
+use super::{Rates, Row, Setup, row};
 use crate::faults::stage::Stage;
 use crate::process::Process;
 use crate::stack::Store;
@@ -30,6 +30,23 @@ pub fn rows() -> Vec<Row> {
             }
             .boxed_local()
         }),
+        Row {
+            setup: Setup {
+                apis: 4,
+                rates: Rates {
+                    retries: 200,
+                    cancels: 40,
+                    restocks: 10,
+                    ..Rates::default()
+                },
+                ..Setup::default()
+            },
+            ..row(
+                "copies-stutter",
+                "four copies, one frozen for up to 600 ms after the other, while units come back",
+                |stage| stutter(stage).boxed_local(),
+            )
+        },
         row("redis-pause", "Redis frozen for 8 s", |stage| {
             pause_store(stage, Store::Redis).boxed_local()
         }),
@@ -63,6 +80,21 @@ async fn pause(
     sleep(PAUSE).await;
     of(stage)[victim].resume()?;
     stage.mark("goes on");
+    Ok(())
+}
+
+/// A copy that says no from memory must not do so with what it knew before it slept.
+async fn stutter(stage: &mut Stage) -> Result<()> {
+    let end = Instant::now() + PAUSE;
+    while Instant::now() < end {
+        let copy = stage.rng.usize(..stage.apis.len());
+        let time = stage.some_ms(50..600);
+        stage.apis[copy].pause()?;
+        sleep(time).await;
+        stage.apis[copy].resume()?;
+        stage.mark("a copy goes on");
+        sleep(stage.some_ms(0..100)).await;
+    }
     Ok(())
 }
 
