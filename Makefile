@@ -4,10 +4,10 @@ export CARGO
 # Where rustup puts cargo, for shells that have not read its settings.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test faults up down build fmt lint bench tools
+.PHONY: help demo test faults up down build fmt lint bench bench-check tools
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf 'make %-6s %s\n' "$$target" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf 'make %-11s %s\n' "$$target" "$$text"; done
 
 demo: ## sell out a flash sale through the real pipeline and check the result
 	@scripts/demo
@@ -36,6 +36,9 @@ lint: tools ## check format and lints
 
 bench: build ## measure throughput and latency
 	@bench/run
+
+bench-check: build ## count instructions, and compare them with the last known good
+	@bench/check
 
 tools:
 	@scripts/stack install

@@ -1,3 +1,5 @@
+//! A clock for what others have granted for a while.
+
 use std::ops::Add;
 use std::time::Duration;
 

@@ -14,7 +14,7 @@
 //! `tokio_postgres` in [`ledger`]. Only [`http`] knows status codes, only [`app`] the whole config.
 
 pub mod app;
-mod clock;
+pub mod clock;
 pub mod config;
 pub mod http;
 pub mod ledger;

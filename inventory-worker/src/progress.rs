@@ -18,8 +18,9 @@ pub struct Progress {
 struct Partition {
     /// The next offset that is not written; unknown until the position was read.
     written: Option<i64>,
-    /// Timestamps of the first records of the slices that are read but not written, Unix ms.
-    pending_since: VecDeque<i64>,
+    /// Generations of the slices that are read but not written, and the timestamps of their first
+    /// records, Unix ms.
+    pending: VecDeque<(u64, i64)>,
     halted: bool,
 }
 
@@ -60,21 +61,26 @@ impl Progress {
     }
 
     /// A slice begins with a record of this time.
-    pub fn begun(&self, partition: i32, timestamp_ms: i64) {
-        self.with(partition, |p| p.pending_since.push_back(timestamp_ms));
+    pub fn begun(&self, partition: i32, generation: u64, timestamp_ms: i64) {
+        self.with(partition, |p| {
+            p.pending.push_back((generation, timestamp_ms))
+        });
     }
 
-    /// The oldest slice is done with, written or thrown away.
-    pub fn ended(&self, partition: i32) {
+    /// A slice of this generation is done with, written or thrown away. It is the oldest, or of a time
+    /// when the partition was somebody else's in between.
+    pub fn ended(&self, partition: i32, generation: u64) {
         self.with(partition, |p| {
-            p.pending_since.pop_front();
+            if p.pending.front().is_some_and(|(of, _)| *of == generation) {
+                p.pending.pop_front();
+            }
         });
     }
 
     /// The newest slice was thrown away before it was handed over.
     pub fn taken_back(&self, partition: i32) {
         self.with(partition, |p| {
-            p.pending_since.pop_back();
+            p.pending.pop_back();
         });
     }
 
@@ -110,8 +116,10 @@ impl Progress {
                 let lag = self.metrics.lag_records.with_label_values(&label);
                 lag.set((end - written).max(0));
             }
-            let since = partition.pending_since.front();
-            let age = since.map_or(0.0, |since_ms| (now_ms - since_ms).max(0) as f64 / 1_000.0);
+            let since = partition.pending.front();
+            let age = since.map_or(0.0, |(_, since_ms)| {
+                (now_ms - since_ms).max(0) as f64 / 1_000.0
+            });
             self.metrics.lag_seconds.with_label_values(&label).set(age);
             oldest = oldest.max(age);
         }

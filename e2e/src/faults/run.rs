@@ -158,7 +158,8 @@ async fn perform(row: &Row, seed: u64, stage: &mut Stage, recorder: &Recorder) -
     found.extend(broken.filter(|violation| !(row.excuses)(violation)));
     let loss = Loss {
         possible: row.may_lose,
-        reported: stage.reported_losses().await? > 0.0,
+        // Whoever rebuilds knows of the loss, even if no order came between to be refused.
+        reported: row.repairs || stage.reported_losses().await? > 0.0,
     };
     Ok(Report {
         orders: count_orders(&asked),

@@ -48,7 +48,9 @@ impl Log {
     pub fn read(&self, partition: i32, offset: i64) -> KafkaResult<()> {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(&self.topic, partition, Offset::Offset(offset))?;
-        self.client.incremental_assign(&list)
+        self.client.incremental_assign(&list)?;
+        // librdkafka remembers a pause even of a partition that was stopped since.
+        self.client.resume(&list)
     }
 
     /// Stops reading a partition; nothing that was fetched of it arrives any more.

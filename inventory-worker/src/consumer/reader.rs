@@ -131,7 +131,7 @@ impl Reader {
         let generation = partition.generation;
         let builder = &mut self.parts.builder;
         if builder.push(number, generation, from, record, Instant::now()) {
-            self.parts.progress.begun(number, timestamp_ms);
+            self.parts.progress.begun(number, generation, timestamp_ms);
         }
     }
 
@@ -255,7 +255,10 @@ impl Reader {
         tracing::error!(kafka.partition = number, reason, "partition halted");
         self.stop_reading(number);
         self.parts.progress.halted(number);
+        // A new generation, so that what is still on its way to be written cannot set it going again.
+        self.generation += 1;
         if let Some(partition) = self.partitions.get_mut(&number) {
+            partition.generation = self.generation;
             partition.state = State::Halted;
         }
     }
@@ -329,7 +332,7 @@ impl Reader {
         if out_of_log {
             // The error does not say which partition: look at all of them.
             tracing::error!(%error, "a position is outside its log");
-            let running: Vec<i32> = self.partitions.keys().copied().collect();
+            let running: Vec<i32> = self.running().collect();
             running
                 .into_iter()
                 .for_each(|partition| self.reload(partition));

@@ -37,7 +37,8 @@ impl Writer {
         while let Some(batch) = self.batches.recv().await {
             let started = Instant::now();
             let rows = batch.len();
-            let partitions: Vec<i32> = batch.slices.iter().map(|slice| slice.partition).collect();
+            let slices = batch.slices.iter();
+            let slices: Vec<_> = slices.map(|it| (it.partition, it.generation)).collect();
 
             let written = self.flusher.flush(batch).await;
             crash_point("before_offsets");
@@ -45,8 +46,8 @@ impl Writer {
                 self.progress.written(partition, next);
                 self.member.wrote(partition, next);
             }
-            for partition in partitions {
-                self.progress.ended(partition);
+            for (partition, generation) in slices {
+                self.progress.ended(partition, generation);
             }
             let seconds = started.elapsed().as_secs_f64();
             self.metrics.batch_rows.observe(rows as f64);

@@ -132,6 +132,29 @@ async fn a_database_that_comes_back_older_is_written_again() {
 }
 
 #[tokio::test]
+async fn what_is_read_again_while_partitions_are_paused_is_written() {
+    let line = Line::new().await;
+    let worker = line.worker(&["--batch-max-rows=10"]).await;
+    line.send(0, &sale("a", 20)).await;
+    line.until_count("orders", 20).await;
+    let sql = &line.schema.sql;
+    let hold = "BEGIN; LOCK TABLE positions, orders, stock_ledger IN ACCESS EXCLUSIVE MODE";
+    sql.batch_execute(hold).await.unwrap();
+    let more: Vec<_> = (21..=120)
+        .map(|n| order(0, "a", &format!("u{n}"), 1, n))
+        .collect();
+    line.send(0, &more).await;
+    until("partitions are paused", async || {
+        worker.metric("backpressure_pauses_total").await >= 1.0
+    })
+    .await;
+    let restore = "TRUNCATE orders, stock_ledger; UPDATE positions SET next_offset = 0; COMMIT";
+    sql.batch_execute(restore).await.unwrap();
+    line.until_count("orders", 120).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn connections_that_postgresql_ends_are_made_again() {
     let line = Line::new().await;
     let worker = line.worker(&[]).await;
