@@ -18,6 +18,8 @@
 --   {'read', number, n}       it would, once the caller has read the n fields of the orders hash
 --   {'no'}                    orders can be taken here, or nobody can tell
 assert(#KEYS == 2 and #ARGV == 5, 'sign.lua takes 2 keys and 5 arguments')
+-- The longest that a sign hangs; the same in reserve.lua.
+local SIGN_MS_MAX = 2000
 local sale, orders = KEYS[1], KEYS[2]
 local witness_epoch, witness_seq = tonumber(ARGV[2]), tonumber(ARGV[3])
 
@@ -47,7 +49,9 @@ if closed then
 end
 -- This clock's milliseconds are cut off; the caller's, from before it asked, are not.
 local hangs_until = now + tonumber(ARGV[4]) + 1
-if hangs_until > tonumber(facts[7] or 0) then
+local latest = tonumber(facts[7] or 0)
+-- What lies further ahead is from before the clock was set back; reserve.lua does not believe it.
+if hangs_until > latest or latest - now > SIGN_MS_MAX then
   redis.call('HSET', sale, 'sold_out_until', string.format('%d', hangs_until))
 end
 return { 'sold_out' }

@@ -84,10 +84,7 @@ impl Application {
             metrics.clone(),
         );
         tokio::spawn(sweeper.run(background.clone()));
-        tokio::spawn(probes::learn_witnesses(
-            Arc::clone(&catalog),
-            background.clone(),
-        ));
+        tokio::spawn(probes::tend_sales(Arc::clone(&catalog), background.clone()));
         tokio::spawn(probes::watch_redis(
             stock.clone(),
             readiness.check("redis", Need::Required),

@@ -18,6 +18,11 @@ impl Moment {
         Self(now.into())
     }
 
+    /// Nanoseconds since the machine started.
+    pub fn as_nanos(self) -> u64 {
+        u64::try_from(self.0.as_nanos()).unwrap_or(u64::MAX)
+    }
+
     /// How long it is from `earlier` until this; zero where it is not earlier.
     pub fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)

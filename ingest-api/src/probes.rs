@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use fluxgate_core::ops::Check;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Moment;
 use crate::publisher::Publisher;
 use crate::sales::Catalog;
 use crate::stock::Stock;
@@ -73,10 +74,15 @@ async fn pause(shutdown: &CancellationToken) -> Option<()> {
     }
 }
 
-/// Keeps every sale's witness at least as high as the ledger.
-pub async fn learn_witnesses(catalog: Arc<Catalog>, shutdown: CancellationToken) {
+/// Keeps every sale's witness at least as high as the ledger, and no orders in memory that nobody
+/// asks for.
+pub async fn tend_sales(catalog: Arc<Catalog>, shutdown: CancellationToken) {
+    let mut before = Moment::now();
     loop {
         catalog.learn_witnesses().await;
+        let now = Moment::now();
+        catalog.clear_idle_doors(before);
+        before = now;
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(WITNESS_INTERVAL) => {}

@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use fluxgate_core::events::{CE_TYPE, Event, headers};
 use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, UserId};
-use ingest_api::clock::Moment;
-use ingest_api::sales::Orders;
+use ingest_api::sales::{Orders, Room};
 use ingest_api::stock::{Number, Record};
 use inventory_worker::batch::{self, BatchBuilder};
 use serde::Deserialize;
@@ -76,7 +75,8 @@ fn main() -> Result<()> {
                 Ok(OrderId::derive(&product, tag, 1, &user, &key))
             });
             let ids = ids.collect::<Result<Vec<_>>>()?;
-            let orders = Orders::new(&ids, Number::default(), Moment::now(), Arc::default());
+            let room = Room::take(&Arc::default(), ids.len(), ids.len()).context("no room")?;
+            let orders = Orders::new(&ids, Number::default(), room);
             repeat(times, || Ok(orders.may_have(black_box(order_id))))
         }
         _ => bail!("there is no part {part:?}: parse, id, record, encode, batch, known"),

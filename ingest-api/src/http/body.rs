@@ -1,6 +1,6 @@
 use actix_web::HttpRequest;
 use actix_web::http::header::CONTENT_TYPE;
-use actix_web::web::{Bytes, Payload};
+use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 
@@ -36,17 +36,18 @@ pub async fn none(payload: Payload, limit: usize) -> Result<(), Problem> {
 }
 
 async fn bytes(mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
-    let mut body = Bytes::new();
+    // Nearly always there is one chunk, and it is the body.
+    let mut first = Bytes::new();
+    let mut more = BytesMut::new();
     let mut received = 0;
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| Problem::invalid(format!("body: {error}")))?;
         received += chunk.len();
         if received <= limit {
-            // Nearly always there is one chunk, and it is the body.
-            body = match body.is_empty() {
-                true => chunk,
-                false => [body, chunk].concat().into(),
-            };
+            match first.is_empty() {
+                true => first = chunk,
+                false => more.extend_from_slice(&chunk),
+            }
         } else if received > DRAIN_MAX_BYTES {
             break;
         }
@@ -55,7 +56,10 @@ async fn bytes(mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
         let detail = format!("a body may have {limit} bytes here");
         return Err(Problem::new(Kind::BodyTooLarge, detail));
     }
-    Ok(body)
+    if more.is_empty() {
+        return Ok(first);
+    }
+    Ok([first, more.freeze()].concat().into())
 }
 
 fn is_json(request: &HttpRequest) -> bool {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::problem::{Kind, Problem};
 use super::{Services, body, idempotency};
 use crate::orders::{Desk, Order, OrderStatus, OrderView};
+use crate::sales::{Absence, ChangeError};
 
 /// The header that marks the answer to a retry.
 const REPLAYED: &str = "Idempotency-Replayed";
@@ -85,18 +86,20 @@ pub async fn cancel(
             let detail = "it holds no units that could be given back";
             return Err(Problem::new(Kind::OrderRejected, detail));
         }
-        Some(order) if order.status == OrderStatus::Cancelled => {
-            if let Ok(product) = ProductId::parse(&order.product_id) {
-                // A sale that is over and forgotten sells nothing.
-                let _ = services.changes.sellable(&product).await;
-                services.views.forget(&product);
-            }
+        written => written,
+    };
+    let product = written.as_ref();
+    let product = product.and_then(|order| ProductId::parse(&order.product_id).ok());
+    let cancelled = services.changes.cancel(order_id, product.as_ref()).await;
+    let (product, record) = match (cancelled, written) {
+        // Redis has forgotten the sale, and the order with it.
+        (Err(ChangeError::Absent(Absence::Closed)), Some(order))
+            if order.status == OrderStatus::Cancelled =>
+        {
             return Ok(HttpResponse::Ok().json(order));
         }
-        other => other.and_then(|order| ProductId::parse(&order.product_id).ok()),
+        (cancelled, _) => cancelled?,
     };
-    let cancelled = services.changes.cancel(order_id, written.as_ref());
-    let (product, record) = cancelled.await?;
     services.views.forget(&product);
     let cancelled = OrderView::of(order_id, &product, &record, OrderStatus::Cancelled);
     Ok(HttpResponse::Ok().json(cancelled))

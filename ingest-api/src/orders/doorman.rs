@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use fluxgate_core::ids::OrderId;
@@ -7,11 +7,17 @@ use fluxgate_core::ids::OrderId;
 use super::Refusal;
 use crate::clock::Moment;
 use crate::metrics::Metrics;
-use crate::sales::{Closure, DoorSign, Orders, Sale};
-use crate::stock::{KnownSale, Sign, Stock, StockError};
+use crate::sales::{Closure, DoorSign, Orders, Room, Sale};
+use crate::stock::{KnownSale, Number, Sign, Stock, StockError};
 
 /// Times that a sign is asked for before the doorman lets it be: to hang it, and to read first.
 const ATTEMPTS: usize = 2;
+/// The longest that hanging a sign may take, reading all orders included.
+const VISIT_MAX: Duration = Duration::from_secs(5);
+/// How long it is not worth to read orders again, which takes Redis's time, for each of them.
+const REST_EACH: Duration = Duration::from_micros(20);
+/// How long no sign is asked for where it could not hang.
+const QUIET: Duration = Duration::from_millis(500);
 
 /// Turns buyers away without asking Redis, as long as a sign says that nothing is taken.
 ///
@@ -21,7 +27,7 @@ const ATTEMPTS: usize = 2;
 #[derive(Clone)]
 pub struct Doorman {
     stock: Stock,
-    /// How long a sign hangs; zero: there are none.
+    /// How long a sign hangs, by Redis's clock; zero: there are none.
     hangs: Duration,
     /// Orders kept in memory, by all doormen of this copy, and the most that may be.
     kept: Arc<AtomicUsize>,
@@ -53,9 +59,8 @@ impl Doorman {
         let now = Moment::now();
         let sign = sale.door.sign(now)?;
         let sign = sign.as_ref()?;
-        let left = sign.until.since(now);
-        if sign.why != Closure::NotOpen && left < self.hangs / 2 {
-            self.look_after(sale);
+        if sign.orders.is_some() && sign.until.since(now) < self.hangs_here() / 2 {
+            self.look_after(sale, now);
         }
         if !sign.concerns(order) {
             return None;
@@ -64,8 +69,8 @@ impl Doorman {
         Some(match sign.why {
             Closure::SoldOut => Refusal::SoldOut,
             Closure::Closed => Refusal::Closed,
-            Closure::NotOpen => Refusal::NotOpen {
-                opens_in_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
+            Closure::NotOpen { opens_at } => Refusal::NotOpen {
+                opens_in_ms: u64::try_from(opens_at.since(now).as_millis()).unwrap_or(u64::MAX),
             },
         })
     }
@@ -73,12 +78,15 @@ impl Doorman {
     /// Hears why Redis, asked at `asked`, did not take an order.
     pub fn hear(&self, sale: &Arc<Sale>, refusal: &Refusal, asked: Moment) {
         match *refusal {
-            Refusal::SoldOut | Refusal::Closed => self.look_after(sale),
-            // When it opens never changes, and nobody has an order before.
-            Refusal::NotOpen { opens_in_ms } if opens_in_ms > 0 && !self.hangs.is_zero() => {
+            Refusal::SoldOut | Refusal::Closed => self.look_after(sale, Moment::now()),
+            // Nobody has an order before it opens.
+            Refusal::NotOpen { opens_in_ms } if opens_in_ms > 0 => {
+                let opens_in = Duration::from_millis(opens_in_ms);
                 sale.door.hang(DoorSign {
-                    why: Closure::NotOpen,
-                    until: asked + Duration::from_millis(opens_in_ms),
+                    why: Closure::NotOpen {
+                        opens_at: asked + opens_in,
+                    },
+                    until: asked + opens_in.min(self.hangs_here()),
                     orders: None,
                 });
             }
@@ -86,15 +94,22 @@ impl Doorman {
         }
     }
 
-    fn look_after(&self, sale: &Arc<Sale>) {
-        if !self.hangs.is_zero() && sale.door.enter() {
-            let (doorman, sale) = (self.clone(), Arc::clone(sale));
+    /// A sign ends here a fifth earlier than Redis believes: clocks that are being set right go slower
+    /// or faster for a while.
+    fn hangs_here(&self) -> Duration {
+        self.hangs * 4 / 5
+    }
+
+    fn look_after(&self, sale: &Arc<Sale>, now: Moment) {
+        if !self.hangs.is_zero() && sale.door.enter(now) {
+            let visit = Visit(Arc::clone(sale));
+            let doorman = self.clone();
             tokio::spawn(async move {
+                let hung = tokio::time::timeout(VISIT_MAX, doorman.hang_sign(&visit.0)).await;
                 // What hangs runs out by itself.
-                if let Err(error) = doorman.hang_sign(&sale).await {
-                    tracing::debug!(%error, sale.product = %sale.facts.product, "no sign");
+                if !matches!(hung, Ok(Ok(()))) {
+                    tracing::debug!(?hung, sale.product = %visit.0.facts.product, "no sign");
                 }
-                sale.door.leave();
             });
         }
     }
@@ -104,7 +119,7 @@ impl Doorman {
         let mut orders = last.and_then(|sign| sign.orders.clone());
         for _ in 0..ATTEMPTS {
             // Before Redis is asked: so it ends here before it ends there.
-            let until = Moment::now() + self.hangs;
+            let until = Moment::now() + self.hangs_here();
             let known = KnownSale {
                 keys: &sale.keys,
                 opened_at: sale.facts.opens_at,
@@ -112,22 +127,22 @@ impl Doorman {
                 outbox_max: 0,
             };
             let read = orders.as_ref().map(|orders| orders.number);
-            let sign = self.stock.hang_sign(&known, self.hangs, read).await?;
-            let why = match sign {
+            let why = match self.stock.hang_sign(&known, self.hangs, read).await? {
                 Sign::SoldOut => Closure::SoldOut,
                 Sign::Closed => Closure::Closed,
                 Sign::No => {
                     sale.door.clear();
                     return Ok(());
                 }
-                Sign::Read { number, orders: n } => {
-                    let rests = |it: &Arc<Orders>| Moment::now().since(it.read_at) < it.rest();
-                    if orders.as_ref().is_some_and(rests) || !self.has_room_for(n) {
+                Sign::Read { number, fields } => {
+                    // What was read before is of no more use.
+                    drop(orders.take());
+                    sale.door.clear();
+                    sale.saw(number);
+                    orders = self.read(sale, number, fields).await?;
+                    if orders.is_none() {
                         return Ok(());
                     }
-                    let ids = self.stock.order_ids(&sale.keys).await?;
-                    let kept = Arc::clone(&self.kept);
-                    orders = Some(Arc::new(Orders::new(&ids, number, Moment::now(), kept)));
                     continue;
                 }
             };
@@ -137,12 +152,37 @@ impl Doorman {
         Ok(())
     }
 
-    fn has_room_for(&self, orders: u64) -> bool {
-        let kept = self.kept.load(Ordering::Relaxed);
-        let fits = usize::try_from(orders).is_ok_and(|n| kept.saturating_add(n) <= self.kept_max);
-        if !fits {
-            self.metrics.sign_orders_limit_hits_total.inc();
+    /// Reads the orders of a sale, of which there are so many `fields`; none where that must not be
+    /// done now, or where it brought less.
+    async fn read(
+        &self,
+        sale: &Sale,
+        number: Number,
+        fields: u32,
+    ) -> Result<Option<Arc<Orders>>, StockError> {
+        let now = Moment::now();
+        if !sale.door.may_read(now, now + REST_EACH * fields) {
+            return Ok(None);
         }
-        fits
+        let Some(room) = Room::take(&self.kept, fields as usize, self.kept_max) else {
+            self.metrics.sign_orders_limit_hits_total.inc();
+            sale.door.be_quiet(now + QUIET);
+            return Ok(None);
+        };
+        let read = self.stock.order_ids(&sale.keys).await?;
+        if read.fields != fields as usize {
+            sale.door.be_quiet(now + QUIET);
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(Orders::new(&read.orders, number, room))))
+    }
+}
+
+/// Somebody looks after a sale's sign, until this is dropped.
+struct Visit(Arc<Sale>);
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.0.door.leave();
     }
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use quick_cache::sync::Cache;
 
 use super::Sale;
+use crate::clock::Moment;
 use crate::ledger::{Entry, Ledger, Silent};
 use crate::stock::{Number, Stock, StockError};
 
@@ -108,6 +109,13 @@ impl Catalog {
                 let sale = some.iter().find(|s| s.facts.product.as_str() == product);
                 sale.into_iter().for_each(|sale| sale.saw(highest));
             }
+        }
+    }
+
+    /// Takes down signs that ran out a while ago, and with them the orders they kept in memory.
+    pub fn clear_idle_doors(&self, then: Moment) {
+        for (_, sale) in self.sales.iter() {
+            sale.door.clear_idle(then);
         }
     }
 

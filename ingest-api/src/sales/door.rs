@@ -1,6 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwapOption;
 use fluxgate_core::ids::OrderId;
@@ -14,6 +13,10 @@ pub struct Door {
     sign: ArcSwapOption<Sign>,
     /// Whether somebody is about to hang a new sign.
     busy: AtomicBool,
+    /// Before this moment nobody asks for a new sign.
+    quiet_until: AtomicU64,
+    /// Before this moment nobody reads the orders again.
+    unread_until: AtomicU64,
 }
 
 /// A sign, and whom it does not concern.
@@ -28,21 +31,14 @@ pub struct Sign {
     pub orders: Option<Arc<Orders>>,
 }
 
-impl Sign {
-    /// Whether it turns away whoever asks for this order.
-    pub fn concerns(&self, order: OrderId) -> bool {
-        !self
-            .orders
-            .as_ref()
-            .is_some_and(|orders| orders.may_have(order))
-    }
-}
-
 /// Why nothing is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Closure {
-    /// The sale opens when the sign ends.
-    NotOpen,
+    /// The sale opens after the sign ends.
+    NotOpen {
+        /// When, at the earliest.
+        opens_at: Moment,
+    },
     /// Everything is sold.
     SoldOut,
     /// The sale is over.
@@ -56,10 +52,14 @@ pub struct Orders {
     hashes: Box<[u64]>,
     /// The number at which they were read.
     pub number: Number,
-    /// When they were.
-    pub read_at: Moment,
-    /// Counts them as long as they are kept.
-    kept: Arc<AtomicUsize>,
+    _room: Room,
+}
+
+/// Room for orders in memory, given back when it is dropped.
+#[derive(Debug)]
+pub struct Room {
+    taken: Arc<AtomicUsize>,
+    orders: usize,
 }
 
 impl Door {
@@ -80,33 +80,64 @@ impl Door {
         self.sign.store(Some(Arc::new(sign)));
     }
 
-    /// Takes the sign down, if there is one.
+    /// Takes the sign down, if there is one, and forgets its orders.
     pub fn clear(&self) {
         self.sign.store(None);
     }
 
+    /// Takes a sign down that ran out before `then`: nobody has come since.
+    pub fn clear_idle(&self, then: Moment) {
+        if self.last_sign().is_some_and(|sign| sign.until < then) {
+            self.clear();
+        }
+    }
+
     /// Whether the caller is the one to look after the sign now; then it must call [`Self::leave`].
-    pub fn enter(&self) -> bool {
-        !self.busy.swap(true, Ordering::Acquire)
+    pub fn enter(&self, now: Moment) -> bool {
+        now.as_nanos() >= self.quiet_until.load(Ordering::Relaxed)
+            && !self.busy.swap(true, Ordering::Acquire)
     }
 
     /// Lets the next one look after the sign.
     pub fn leave(&self) {
         self.busy.store(false, Ordering::Release);
     }
+
+    /// Lets nobody look after the sign for a while.
+    pub fn be_quiet(&self, until: Moment) {
+        self.quiet_until.store(until.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// Whether the orders may be read at `now`; if so, not again before `again`. If not, nobody asks
+    /// before they may.
+    pub fn may_read(&self, now: Moment, again: Moment) -> bool {
+        let unread_until = self.unread_until.load(Ordering::Relaxed);
+        if now.as_nanos() < unread_until {
+            self.quiet_until.store(unread_until, Ordering::Relaxed);
+            return false;
+        }
+        self.unread_until.store(again.as_nanos(), Ordering::Relaxed);
+        true
+    }
+}
+
+impl Sign {
+    /// Whether it turns away whoever asks for this order.
+    pub fn concerns(&self, order: OrderId) -> bool {
+        let orders = self.orders.as_ref();
+        !orders.is_some_and(|orders| orders.may_have(order))
+    }
 }
 
 impl Orders {
-    /// Orders that were read from `number` on, counted in `kept` as long as they are kept.
-    pub fn new(ids: &[OrderId], number: Number, read_at: Moment, kept: Arc<AtomicUsize>) -> Self {
+    /// Orders that were read from `number` on.
+    pub fn new(ids: &[OrderId], number: Number, room: Room) -> Self {
         let mut hashes: Box<[u64]> = ids.iter().map(|id| id.hash_bits()).collect();
         hashes.sort_unstable();
-        kept.fetch_add(hashes.len(), Ordering::Relaxed);
         Self {
             hashes,
             number,
-            read_at,
-            kept,
+            _room: room,
         }
     }
 
@@ -114,22 +145,30 @@ impl Orders {
     pub fn may_have(&self, id: OrderId) -> bool {
         self.hashes.binary_search(&id.hash_bits()).is_ok()
     }
+}
 
-    /// How long it is not worth to read them again, which takes some of Redis's time.
-    pub fn rest(&self) -> Duration {
-        const REST_EACH: Duration = Duration::from_micros(20);
-        REST_EACH * u32::try_from(self.hashes.len()).unwrap_or(u32::MAX)
+impl Room {
+    /// Room for so many orders, unless more than `max` were kept then, with those in `taken`.
+    pub fn take(taken: &Arc<AtomicUsize>, orders: usize, max: usize) -> Option<Self> {
+        let before = taken.fetch_add(orders, Ordering::Relaxed);
+        let room = Self {
+            taken: Arc::clone(taken),
+            orders,
+        };
+        (before.saturating_add(orders) <= max).then_some(room)
     }
 }
 
-impl Drop for Orders {
+impl Drop for Room {
     fn drop(&mut self) {
-        self.kept.fetch_sub(self.hashes.len(), Ordering::Relaxed);
+        self.taken.fetch_sub(self.orders, Ordering::Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use fluxgate_core::ids::{IdempotencyKey, ProductId, Tag, UserId};
 
@@ -141,24 +180,27 @@ mod tests {
     }
 
     #[test]
-    fn orders_know_themselves_and_are_counted_while_they_are_kept() {
-        let kept = Arc::new(AtomicUsize::new(0));
-        let ids: Vec<_> = (0..100).map(id).collect();
-        let orders = Orders::new(&ids, Number::default(), Moment::now(), Arc::clone(&kept));
+    fn orders_know_themselves_and_take_room_while_they_are_kept() {
+        let taken = Arc::default();
+        let room = |n| Room::take(&taken, n, 100);
+        let ids: Vec<_> = (0..60).map(id).collect();
+        let orders = Orders::new(&ids, Number::default(), room(60).unwrap());
         assert!(ids.iter().all(|id| orders.may_have(*id)));
         assert!(!orders.may_have(id(100)));
-        assert_eq!(kept.load(Ordering::Relaxed), 100);
+        assert!(room(41).is_none());
+        assert!(room(40).is_some());
         drop(orders);
-        assert_eq!(kept.load(Ordering::Relaxed), 0);
+        assert_eq!(taken.load(Ordering::Relaxed), 0);
     }
 
     #[test]
-    fn a_sign_hangs_until_its_time() {
+    fn a_sign_hangs_until_its_time_for_all_but_those_who_have_an_order() {
         let door = Door::default();
-        let (now, kept) = (Moment::now(), Arc::default());
+        let now = Moment::now();
         assert!(door.sign(now).is_none());
         let until = now + Duration::from_millis(10);
-        let orders = Arc::new(Orders::new(&[id(1)], Number::default(), now, kept));
+        let room = Room::take(&Arc::default(), 1, 1).unwrap();
+        let orders = Arc::new(Orders::new(&[id(1)], Number::default(), room));
         door.hang(Sign {
             why: Closure::SoldOut,
             until,
@@ -168,5 +210,23 @@ mod tests {
         assert!(sign.concerns(id(2)) && !sign.concerns(id(1)));
         assert!(door.sign(now).is_some());
         assert!(door.sign(until).is_none());
+        door.clear_idle(until);
+        assert!(door.last_sign().is_some());
+        door.clear_idle(until + Duration::from_nanos(1));
+        assert!(door.last_sign().is_none());
+    }
+
+    #[test]
+    fn one_looks_after_the_sign_and_nobody_in_times_of_quiet() {
+        let door = Door::default();
+        let now = Moment::now();
+        let later = now + Duration::from_secs(1);
+        assert!(door.enter(now));
+        assert!(!door.enter(now), "somebody does");
+        door.leave();
+        assert!(door.may_read(now, later));
+        assert!(!door.may_read(now, later), "they were read just now");
+        assert!(!door.enter(now), "asking would be in vain");
+        assert!(door.enter(later));
     }
 }

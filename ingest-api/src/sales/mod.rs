@@ -9,7 +9,7 @@ mod views;
 
 pub use catalog::{Absence, Catalog};
 pub use changes::{ChangeError, Changes};
-pub use door::{Closure, Door, Orders, Sign as DoorSign};
+pub use door::{Closure, Door, Orders, Room, Sign as DoorSign};
 pub use open::{OpenError, Opened, Opener};
 pub use sale::Sale;
 pub use views::Views;

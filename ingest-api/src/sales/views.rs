@@ -56,6 +56,10 @@ impl Views {
             Ok(look) => look,
             Err(never) => match never {},
         };
+        if matches!(look.view, Ok(None)) {
+            // It may be opened at any moment, and then it is there for all.
+            self.views.remove(product);
+        }
         let views = &self.metrics.sale_views_total;
         views.with_label_values(&[source]).inc();
         look.view

@@ -29,7 +29,7 @@ pub use rebuild::{FillError, Pair, Part, Stopped};
 pub use record::{Cancel, Record};
 pub use reservation::Reservation;
 pub use sale::{SaleFacts, SaleView};
-pub use sign::Sign;
+pub use sign::{OrderIds, Sign};
 pub use snapshot::{Records, Snapshot, State};
 
 use std::sync::Arc;
@@ -41,6 +41,7 @@ use fred::interfaces::ClientLike;
 use fred::interfaces::{HashesInterface, StreamsInterface};
 use fred::types::scripts::Script;
 use fred::types::{ClusterHash, CustomCommand, FromValue, Key, Value};
+use fred::util::redis_keyslot;
 use jiff::Timestamp;
 
 use crate::metrics::Metrics;
@@ -190,13 +191,16 @@ impl Stock {
     /// When Redis gave no usable answer.
     pub async fn sale(&self, product: &ProductId) -> Result<Option<SaleView>, StockError> {
         let tag = Tag::of(product);
+        let key = keys::sale(product, tag);
+        // Of the node that has the sale: it is its clock that counts.
+        let node = ClusterHash::Custom(redis_keyslot(key.as_bytes()));
         let fields = self.timed("sale", async {
             let client = self.client();
             client
-                .hmget::<Vec<Value>, _, _>(keys::sale(product, tag), SaleView::FIELDS.to_vec())
+                .hmget::<Vec<Value>, _, _>(key, SaleView::FIELDS.to_vec())
                 .await
         });
-        let (fields, now) = futures_util::try_join!(fields, self.now())?;
+        let (fields, now) = futures_util::try_join!(fields, self.now_at(node))?;
         SaleView::from_reply(product, tag, &fields, now)
     }
 
@@ -244,7 +248,11 @@ impl Stock {
     /// # Errors
     /// When Redis gave no usable answer.
     pub async fn now(&self) -> Result<Timestamp, StockError> {
-        let command = CustomCommand::new_static("TIME", ClusterHash::Random, false);
+        self.now_at(ClusterHash::Random).await
+    }
+
+    async fn now_at(&self, node: ClusterHash) -> Result<Timestamp, StockError> {
+        let command = CustomCommand::new_static("TIME", node, false);
         let (seconds, micros): (i64, i32) = self
             .timed("time", self.client().custom(command, Vec::<Value>::new()))
             .await?;

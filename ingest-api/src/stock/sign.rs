@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::time::Duration;
 
 use fluxgate_core::ids::OrderId;
@@ -21,8 +22,8 @@ pub enum Sign {
     Read {
         /// The number that this reading is of.
         number: Number,
-        /// About how many there are.
-        orders: u64,
+        /// How many fields there are to be read, orders and others.
+        fields: u32,
     },
     /// Orders can be taken here, or nobody can tell.
     No,
@@ -61,8 +62,10 @@ impl Stock {
             Some("closed") => return Ok(Sign::Closed),
             Some("no") => return Ok(Sign::No),
             Some("read") => {
-                if let Some((number, orders)) = number().zip(reply.get(2).and_then(Value::as_u64)) {
-                    return Ok(Sign::Read { number, orders });
+                let fields = reply.get(2).and_then(Value::as_u64);
+                let fields = fields.and_then(|fields| u32::try_from(fields).ok());
+                if let Some((number, fields)) = number().zip(fields) {
+                    return Ok(Sign::Read { number, fields });
                 }
             }
             _ => {}
@@ -72,22 +75,38 @@ impl Stock {
 
     /// The ids of all orders of a sale; of one moment only if no order was taken meanwhile.
     ///
+    /// Only whoever compares `fields` knows that it is all: a scan that goes on in another process of
+    /// Redis (after a restart, a failover) passes fields over, and one whose client is thrown away just
+    /// ends.
+    ///
     /// # Errors
     /// When Redis gave no usable answer.
-    pub async fn order_ids(&self, keys: &SaleKeys) -> Result<Vec<OrderId>, StockError> {
+    pub async fn order_ids(&self, keys: &SaleKeys) -> Result<OrderIds, StockError> {
         let read = async {
-            let mut ids = Vec::new();
+            let mut seen = HashSet::new();
             let client = self.client();
             let pages = client.hscan(keys.orders.clone(), "*", Some(PAGE));
             let mut pages = std::pin::pin!(pages);
             while let Some(mut page) = pages.try_next().await? {
                 let fields = page.take_results().map(Map::inner).unwrap_or_default();
-                let fields = fields.into_keys().filter_map(Key::into_string);
-                ids.extend(fields.filter_map(|field| field.parse::<OrderId>().ok()));
+                seen.extend(fields.into_keys().filter_map(Key::into_string));
                 page.next();
             }
-            Ok(ids)
+            Ok(seen)
         };
-        self.timed("order_ids", read).await
+        let seen = self.timed("order_ids", read).await?;
+        Ok(OrderIds {
+            fields: seen.len(),
+            orders: seen.iter().filter_map(|field| field.parse().ok()).collect(),
+        })
     }
+}
+
+/// What reading the orders of a sale brought.
+#[derive(Debug)]
+pub struct OrderIds {
+    /// The orders.
+    pub orders: Vec<OrderId>,
+    /// Different fields that were read, orders and others.
+    pub fields: usize,
 }
