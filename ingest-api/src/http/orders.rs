@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::problem::{Kind, Problem};
 use super::{Services, body, idempotency};
 use crate::orders::{Desk, Order, OrderStatus, OrderView};
-use crate::sales::{Absence, ChangeError};
 
 /// The header that marks the answer to a retry.
 const REPLAYED: &str = "Idempotency-Replayed";
@@ -92,9 +91,9 @@ pub async fn cancel(
     let product = product.and_then(|order| ProductId::parse(&order.product_id).ok());
     let cancelled = services.changes.cancel(order_id, product.as_ref()).await;
     let (product, record) = match (cancelled, written) {
-        // Redis has forgotten the sale, and the order with it.
-        (Err(ChangeError::Absent(Absence::Closed)), Some(order))
-            if order.status == OrderStatus::Cancelled =>
+        // Redis has forgotten the order, or lost it: there is nothing left to wait for.
+        (Err(error), Some(order))
+            if order.status == OrderStatus::Cancelled && error.is_about_what_redis_has() =>
         {
             return Ok(HttpResponse::Ok().json(order));
         }

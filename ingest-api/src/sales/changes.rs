@@ -59,6 +59,17 @@ pub enum ChangeError {
     Stock(#[from] StockError),
 }
 
+impl ChangeError {
+    /// Whether Redis answered, and does not have what was to be changed.
+    pub fn is_about_what_redis_has(&self) -> bool {
+        match self {
+            Self::UnknownOrder | Self::Lost => true,
+            Self::Absent(absence) => !matches!(absence, Absence::Stock(_)),
+            _ => false,
+        }
+    }
+}
+
 impl Changes {
     /// Changes what is in `stock`, and announces it through `publisher`.
     pub fn new(stock: Stock, catalog: Arc<Catalog>, publisher: Publisher) -> Self {
