@@ -35,6 +35,8 @@ pub const SOLD_OUT: &str = "sold-out";
 
 /// The worker has written all that there is by then.
 const DRAIN_LIMIT: Duration = Duration::from_secs(180);
+const SETTLE_PAUSE: Duration = Duration::from_millis(100);
+const SETTLE_LIMIT: Duration = Duration::from_secs(10);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 const MIGRATE_LIMIT: Duration = Duration::from_secs(60);
 
@@ -152,8 +154,17 @@ impl Lab {
         address(self.api.url())
     }
 
-    pub async fn outcomes(&self) -> Result<Outcomes> {
-        Outcomes::read(&self.client.metrics().await?)
+    /// Once no order is under way any more: when wrk ends, some still are.
+    pub async fn settled_outcomes(&self) -> Result<Outcomes> {
+        let mut before = Outcomes::read(&self.client.metrics().await?)?;
+        until("no order is under way", SETTLE_LIMIT, async || {
+            tokio::time::sleep(SETTLE_PAUSE).await;
+            let now = Outcomes::read(&self.client.metrics().await?)?;
+            let is_settled = std::mem::replace(&mut before, now.clone()) == now;
+            ensure!(is_settled, "outcomes still change");
+            Ok(now)
+        })
+        .await
     }
 
     pub fn watched(&self) -> Result<Watched> {
@@ -210,6 +221,7 @@ impl Lab {
         self.set_worker(false).await?;
         self.memory.api_peak_kib = memory::peak_kib(self.api.pid())?;
         self.api.terminate(STOP_LIMIT).await?;
+        fs::remove_file(&self.known.ids)?;
         Ok(self.memory)
     }
 }

@@ -46,10 +46,10 @@ impl ClosedLoop {
             arguments: self.arguments(lab, unique),
         };
         let watched = lab.watched()?;
-        let (outcomes, before) = (lab.outcomes().await?, watched.sample()?);
+        let (outcomes, before) = (lab.settled_outcomes().await?, watched.sample()?);
         let report = load.run().await?;
         let after = watched.sample()?;
-        let outcomes = lab.outcomes().await?.since(&outcomes);
+        let outcomes = lab.settled_outcomes().await?.since(&outcomes);
 
         let wrong = match self.expected_outcomes() {
             Some(expected) => outcomes.other_than(expected),

@@ -6,9 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use fluxgate_core::events::{Event, headers};
 use jiff::Timestamp;
-use tokio::process::Command;
 
-use super::{Bench, Scenario};
+use super::{Bench, Scenario, kafka_tool};
 use crate::cpu;
 use crate::load::run_tool;
 use crate::measurement::{Latency, Measurement};
@@ -26,11 +25,8 @@ pub async fn measure(scenario: &Scenario, bench: Bench<'_>) -> Result<Measuremen
     let topic = format!("perf_{}", Timestamp::now().as_millisecond());
     topic::create(brokers, &topic, PARTITIONS).await?;
     let (messages, bytes) = (MESSAGES_PER_SECOND * bench.seconds, message_bytes()?);
-    let (java, jars) = java_of(lab.stack.pid("kafka")?)?;
-    let mut tool = Command::new(java);
-    tool.args(["-Xmx256m", "-XX:-UsePerfData", "-cp", &jars])
-        .arg("org.apache.kafka.tools.ProducerPerformance")
-        .args(["--topic", &topic, "--throughput", "-1"])
+    let mut tool = kafka_tool::command(&lab.stack).await?;
+    tool.args(["--topic", &topic, "--throughput", "-1"])
         .args(["--num-records", &messages.to_string()])
         .args(["--record-size", &bytes.to_string()])
         .args(["--producer-props", "acks=all"])
@@ -58,19 +54,6 @@ fn message_bytes() -> Result<usize> {
     let headers = headers(&event);
     let headers = headers.iter().map(|(key, value)| key.len() + value.len());
     Ok(event.product_id().as_str().len() + event.encode().len() + headers.sum::<usize>())
-}
-
-/// The Java and the jars that the broker runs with.
-fn java_of(broker: u32) -> Result<(String, String)> {
-    let line = std::fs::read_to_string(format!("/proc/{broker}/cmdline"))?;
-    parse_command(&line).context("the broker's command has no class path")
-}
-
-fn parse_command(line: &str) -> Option<(String, String)> {
-    let mut arguments = line.split('\0');
-    let java = arguments.next()?.to_owned();
-    let jars = arguments.skip_while(|argument| *argument != "-cp").nth(1)?;
-    Some((java, jars.to_owned()))
 }
 
 /// `… sent, 98231.8 records/sec (…), 12.3 ms avg latency, 300.0 ms max latency, 10 ms 50th, 20 ms
@@ -106,14 +89,6 @@ mod tests {
             (latency.p50, latency.p99, latency.max),
             (110.0, 280.0, 301.0)
         );
-    }
-
-    #[test]
-    fn java_and_jars_are_the_brokers() {
-        let line = "/usr/bin/java\0-Xmx1g\0-cp\0/k/*\0kafka.Kafka\0";
-        let found = parse_command(line).unwrap();
-        assert_eq!(found, ("/usr/bin/java".to_owned(), "/k/*".to_owned()));
-        assert_eq!(parse_command("java\0-jar\0x"), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod copy;
 mod drain;
 mod end_to_end;
 mod kafka;
+mod kafka_tool;
 mod rate;
 mod redis;
 mod sql;
