@@ -70,13 +70,14 @@ fn stacked(bars: &[Bar], legend: &[(&str, RGBColor)], unit: &str) -> Result<Stri
             .margin(MARGIN)
             .x_label_area_size(AXIS_HEIGHT)
             .y_label_area_size(LABELS_WIDTH)
-            .build_cartesian_2d(0.0..longest * 1.15, (0..count).into_segmented())
+            .build_cartesian_2d(0.0..longest * 1.15, (0..count - 1).into_segmented())
             .map_err(drawing)?;
         chart
             .configure_mesh()
             .disable_y_mesh()
             .light_line_style(WHITE)
             .x_desc(unit)
+            .x_label_formatter(&|x| format!("{x:.0}"))
             .y_labels(bars.len())
             .y_label_formatter(&|y| match y {
                 SegmentValue::CenterOf(n) => title_at(bars, count - 1 - n),
@@ -86,10 +87,11 @@ fn stacked(bars: &[Bar], legend: &[(&str, RGBColor)], unit: &str) -> Result<Stri
             .draw()
             .map_err(drawing)?;
         for (n, bar) in (0..count).zip(bars) {
-            let (lower, upper) = (
-                SegmentValue::Exact(count - 1 - n),
-                SegmentValue::Exact(count - n),
-            );
+            let lower = SegmentValue::Exact(count - 1 - n);
+            let upper = match n {
+                0 => SegmentValue::Last,
+                _ => SegmentValue::Exact(count - n),
+            };
             let mut start = 0.0;
             for (length, color) in &bar.pieces {
                 let corners = [(start, lower.clone()), (start + length, upper.clone())];

@@ -35,7 +35,7 @@ pub fn latency(rows: &[Row<'_>]) -> Result<String> {
             .y_label_area_size(LABELS_WIDTH)
             .build_cartesian_2d(
                 (0.05..longest * 1.5).log_scale(),
-                (0..count).into_segmented(),
+                (0..count - 1).into_segmented(),
             )
             .map_err(drawing)?;
         chart
