@@ -34,8 +34,8 @@ lint: tools ## check format and lints
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
 
-bench: build ## measure throughput and latency
-	@bench/run
+bench: build ## measure throughput, latency and CPU against the ceilings; ARGS="--rounds 1" and such
+	@"$${CARGO_TARGET_DIR:-target}/release/bench" $(ARGS)
 
 bench-check: build ## count instructions, and compare them with the last known good
 	@bench/check

@@ -80,6 +80,11 @@ impl Process {
         &self.url
     }
 
+    /// By which the operating system knows it.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// A connection to it.
     ///
     /// # Errors
@@ -229,7 +234,7 @@ fn launch(program: Program, settings: &Settings, log: &Path) -> Result<Child> {
 
 /// A port on which nothing listens. Below the kernel's range for outgoing connections: one of the
 /// buyers' could otherwise take the port while its service is down.
-pub(crate) fn free_port() -> Result<u16> {
+pub fn free_port() -> Result<u16> {
     const FIRST: u16 = 30_000;
     const COUNT: u16 = 2_700;
     static NEXT: AtomicU16 = AtomicU16::new(0);

@@ -1,0 +1,33 @@
+//! Measures the pipeline against its ceilings, on a stack of its own.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`arguments`](Arguments), [`run`] | what is asked, and one run from the stack's start to the result |
+//! | `lab` | everything that runs: the stack, the services, the bare handler, and sales with known orders |
+//! | `cpu`, `memory` | what each process has used so far |
+//! | `load` | wrk, and a generator of requests at a constant rate |
+//! | `scenario` | what is measured, one file each |
+//! | [`drain`] | one worker, from a full topic to committed rows |
+//! | `measurement`, `statistics` | one figure with all that belongs to it, and medians |
+//! | `result` | the JSON, the tables and the page |
+
+mod arguments;
+mod cpu;
+pub mod drain;
+mod lab;
+mod load;
+mod machine;
+mod measurement;
+mod memory;
+mod orders;
+mod result;
+mod run;
+mod scenario;
+mod schema;
+mod signals;
+mod stack;
+mod statistics;
+mod topic;
+
+pub use arguments::Arguments;
+pub use run::run;

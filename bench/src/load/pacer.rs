@@ -1,0 +1,107 @@
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+
+/// When each request of a constant rate is due.
+#[derive(Debug, Clone, Copy)]
+pub struct Schedule {
+    pub start: Instant,
+    pub per_second: u32,
+    pub count: u64,
+}
+
+impl Schedule {
+    pub fn due(&self, number: u64) -> Instant {
+        self.start + self.due_after(number)
+    }
+
+    /// From the start on.
+    pub fn due_after(&self, number: u64) -> Duration {
+        Duration::from_secs_f64(number as f64 / f64::from(self.per_second))
+    }
+
+    /// How many are due at this moment.
+    pub fn due_by(&self, now: Instant) -> u64 {
+        let Some(elapsed) = now.checked_duration_since(self.start) else {
+            return 0;
+        };
+        let due = (elapsed.as_secs_f64() * f64::from(self.per_second)) as u64 + 1;
+        due.min(self.count)
+    }
+}
+
+/// Lets requests go when they are due. A thread of its own: an async timer has a whole millisecond's
+/// grain, in which ten requests are due at 10,000 a second. Dropping this ends it.
+pub struct Pacer {
+    permits: Arc<Semaphore>,
+}
+
+impl Pacer {
+    /// At the end, `takers` permits more are given, one for each that waits for another request.
+    pub fn start(schedule: Schedule, takers: usize) -> Self {
+        let permits = Arc::new(Semaphore::new(0));
+        let given = permits.clone();
+        thread::spawn(move || {
+            let mut released = 0;
+            while released < schedule.count && !given.is_closed() {
+                let due = schedule.due_by(Instant::now());
+                let more = due.saturating_sub(released);
+                given.add_permits(usize::try_from(more).unwrap_or_default());
+                released = released.max(due);
+                thread::sleep(
+                    schedule
+                        .due(released)
+                        .saturating_duration_since(Instant::now()),
+                );
+            }
+            given.add_permits(takers);
+        });
+        Self { permits }
+    }
+
+    pub fn permits(&self) -> Arc<Semaphore> {
+        self.permits.clone()
+    }
+}
+
+impl Drop for Pacer {
+    fn drop(&mut self) {
+        self.permits.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schedule(count: u64) -> Schedule {
+        let start = Instant::now();
+        Schedule {
+            start,
+            per_second: 2_000,
+            count,
+        }
+    }
+
+    #[test]
+    fn as_many_are_due_as_the_rate_says_and_never_more_than_there_are() {
+        let schedule = schedule(10);
+        let after = |us| schedule.due_by(schedule.start + Duration::from_micros(us));
+        assert_eq!(
+            [after(0), after(499), after(501), after(2_400)],
+            [1, 1, 2, 5]
+        );
+        assert_eq!(after(60_000_000), 10);
+        assert_eq!(schedule.due_after(5), Duration::from_micros(2_500));
+    }
+
+    #[tokio::test]
+    async fn every_request_and_every_taker_gets_a_permit() {
+        let pacer = Pacer::start(schedule(20), 3);
+        let permits = pacer.permits();
+        permits.acquire_many(23).await.unwrap().forget();
+        assert_eq!(permits.available_permits(), 0);
+    }
+}

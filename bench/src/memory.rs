@@ -1,0 +1,37 @@
+//! How much memory a process holds.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+
+/// Now, in KiB.
+pub fn resident_kib(pid: u32) -> Result<u64> {
+    field(pid, "VmRSS:")
+}
+
+/// The most it ever held, in KiB.
+pub fn peak_kib(pid: u32) -> Result<u64> {
+    field(pid, "VmHWM:")
+}
+
+fn field(pid: u32, name: &str) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    find(&status, name).with_context(|| format!("no {name} of process {pid}"))
+}
+
+fn find(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_found_by_its_name() {
+        let status = "Name:\tx\nVmHWM:\t   55432 kB\nVmRSS:\t   1024 kB\n";
+        assert_eq!(find(status, "VmHWM:"), Some(55_432));
+        assert_eq!(find(status, "VmSwap:"), None);
+    }
+}

@@ -1,0 +1,136 @@
+//! What PostgreSQL takes from the worker's own statements: batches that lie in memory, written one
+//! after the other through the worker's store, no Kafka and no decoding in between.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use fluxgate_core::events::Event;
+use inventory_worker::batch::{Batch, Content, Record, Slice};
+use inventory_worker::config::DatabaseSettings;
+use inventory_worker::store::Store;
+
+use super::{Bench, Scenario};
+use crate::cpu;
+use crate::measurement::Measurement;
+use crate::orders::Orders;
+use crate::scenario::drain::{ORDERS_PER_SECOND, PARTITIONS};
+use crate::schema::Schema;
+
+/// As the worker's own BATCH_MAX_ROWS.
+pub const BATCH_ROWS: u32 = 5_000;
+const FLUSH_TIMEOUT_MS: u64 = 10_000;
+
+pub async fn measure(scenario: &Scenario, bench: Bench<'_>) -> Result<Measurement> {
+    let lab = bench.lab;
+    let orders = Orders::new(ORDERS_PER_SECOND * bench.seconds, PARTITIONS)?;
+    let schema = Schema::create(lab.stack.database_url()?, "sql").await?;
+    let (store, topic) = (migrated(&schema).await?, "orders");
+    for partition in orders.partitions() {
+        store.position(topic, partition).await?;
+    }
+    let (openings, batches) = (openings(&orders)?, batches(&orders)?);
+    store.write(topic, &openings).await?;
+
+    let watched = lab.watched()?;
+    let (before, started) = (watched.sample()?, Instant::now());
+    let mut confirmed = 0;
+    for batch in &batches {
+        confirmed += store.write(topic, batch).await?.confirmed;
+    }
+    let (elapsed, after) = (started.elapsed(), watched.sample()?);
+    ensure!(
+        confirmed == u64::from(orders.count),
+        "only {confirmed} rows"
+    );
+    drop(store);
+    schema.discard().await?;
+    Ok(Measurement {
+        count: confirmed,
+        seconds: elapsed.as_secs_f64(),
+        cpu_us: cpu::between(&before, &after),
+        ..scenario.measurement(bench.round)
+    })
+}
+
+/// A store with the worker's tables in this schema.
+pub async fn migrated(schema: &Schema) -> Result<Store> {
+    let store = Store::connect(&DatabaseSettings {
+        database_url: schema.url.clone(),
+        flush_timeout_ms: FLUSH_TIMEOUT_MS,
+    })?;
+    store.migrate().await?;
+    Ok(store)
+}
+
+fn openings(orders: &Orders) -> Result<Batch> {
+    let slices = orders
+        .partitions()
+        .map(|partition| Ok(slice(partition, 0, vec![orders.opening(partition)?])));
+    Ok(Batch {
+        slices: slices.collect::<Result<_>>()?,
+    })
+}
+
+/// All partitions in every batch, as when one worker reads them all.
+fn batches(orders: &Orders) -> Result<Vec<Batch>> {
+    // Behind the openings.
+    let mut positions: Vec<i64> = orders.partitions().map(|_| 1).collect();
+    let mut batches = Vec::new();
+    for first in (0..orders.count).step_by(BATCH_ROWS as usize) {
+        let mut events: Vec<Vec<Event>> = vec![Vec::new(); positions.len()];
+        for n in first..orders.count.min(first + BATCH_ROWS) {
+            let partition = usize::try_from(orders.partition_of(n)?)?;
+            events[partition].push(Event::OrderReserved(orders.order(n)?));
+        }
+        let mut slices = Vec::new();
+        for (partition, events) in orders.partitions().zip(events) {
+            let position = positions
+                .get_mut(usize::try_from(partition)?)
+                .context("every partition has a position")?;
+            let slice = slice(partition, *position, events);
+            *position = slice.next;
+            slices.push(slice);
+        }
+        slices.retain(|slice| !slice.records.is_empty());
+        batches.push(Batch { slices });
+    }
+    Ok(batches)
+}
+
+fn slice(partition: i32, from: i64, events: Vec<Event>) -> Slice {
+    let records: Vec<Record> = (from..)
+        .zip(events)
+        .map(|(offset, event)| Record {
+            offset,
+            timestamp_ms: 0,
+            key: None,
+            value: None,
+            content: Content::Event(event),
+        })
+        .collect();
+    Slice {
+        partition,
+        generation: 1,
+        expected: from,
+        next: from + records.len() as i64,
+        records,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_follow_each_other_on_every_partition() {
+        let orders = Orders::new(BATCH_ROWS + 3, 4).unwrap();
+        let batches = batches(&orders).unwrap();
+        let rows: Vec<_> = batches.iter().map(Batch::len).collect();
+        assert_eq!(rows, [BATCH_ROWS as usize, 3]);
+        for (first, second) in batches[0].slices.iter().zip(&batches[1].slices) {
+            assert_eq!(first.partition, second.partition);
+            assert_eq!(first.next, second.expected);
+        }
+        assert_eq!(batches[0].slices[0].expected, 1);
+    }
+}
