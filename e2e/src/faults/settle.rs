@@ -62,28 +62,27 @@ async fn probe(caller: &Caller, sale: &Sale, copy: usize, number: u32) -> bool {
 /// Asks again whatever was left undecided, until it is decided; how many questions were still
 /// undecided after `limit`.
 pub async fn settle(caller: &Caller, history: &Recorder, limit: Duration) -> usize {
-    let begin = Instant::now();
-    loop {
-        let open = undecided(&history.asked());
-        if open.is_empty() || begin.elapsed() >= limit {
-            return open.len();
-        }
-        stream::iter(open.into_iter().enumerate())
-            .for_each_concurrent(AT_ONCE, async |(copy, ask)| {
-                caller.ask(copy, ask).await;
-            })
-            .await;
-        sleep(PAUSE).await;
-    }
+    ask_until_none(caller, history, limit, undecided).await
 }
 
 /// Follows every order that was promised to its end, on one copy after the other, for at most `limit`.
 pub async fn follow(caller: &Caller, history: &Recorder, limit: Duration) {
+    ask_until_none(caller, history, limit, unsettled).await;
+}
+
+/// Asks what is `open` by the history so far, again and again until nothing is; how much still was
+/// after `limit`.
+async fn ask_until_none(
+    caller: &Caller,
+    history: &Recorder,
+    limit: Duration,
+    open: impl Fn(&[Asked]) -> Vec<Ask>,
+) -> usize {
     let begin = Instant::now();
     loop {
-        let open = unsettled(&history.asked());
+        let open = open(&history.asked());
         if open.is_empty() || begin.elapsed() >= limit {
-            return;
+            return open.len();
         }
         stream::iter(open.into_iter().enumerate())
             .for_each_concurrent(AT_ONCE, async |(copy, ask)| {
