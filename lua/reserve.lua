@@ -12,8 +12,10 @@
 --       3 witness sequence  / a Redis that stands lower has lost acknowledged writes
 --       4 most entries the outbox may hold
 --       then for each order: order id, user id, quantity
--- Returns one answer per order, each one of
---   {'reserved', record}   units were taken; the record is as lua/README.md says
+-- Returns {epoch, now_ms, answers}: the sale's epoch (nil where there is no sale), Redis's clock (nil
+-- where it was not asked), and one answer per order, each one of
+--   seq                    units were taken now, under this number; the record is the caller's own
+--                          order at now_ms, so it is not sent back
 --   {'known', record, n}   the order exists; n = 1 while it still waits in the outbox
 --   {'unknown'}            no such sale in this Redis
 --   {'moved'}              the sale opened at another time than ARGV[1]
@@ -115,7 +117,7 @@ local function reserve(id, user, quantity)
     call('HINCRBY', users, user, quantity)
   end
   written[id] = record
-  return { 'reserved', record }
+  return seq
 end
 
 for n, id in ipairs(ids) do
@@ -138,4 +140,4 @@ if next(written) then
   call('HSET', orders, unpack(fields))
   call('HSET', sale, 'remaining', integer(remaining), 'seq', integer(seq))
 end
-return answers
+return { epoch, now_ms or false, answers }

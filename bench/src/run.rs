@@ -41,7 +41,7 @@ async fn measure_all(arguments: &Arguments) -> Result<bool> {
     fs::create_dir_all(&folder)?;
     let mut run = Run::new(Machine::look(&arguments.repository), arguments);
     let mut lab = Lab::open(&arguments.repository, folder.clone()).await?;
-    lab.warm_up(arguments.seconds).await?;
+    lab.warm_up().await?;
 
     let scenarios: Vec<Scenario> = scenario::all()
         .into_iter()

@@ -16,6 +16,8 @@ appendonly yes
 appendfsync everysec
 save ""
 maxmemory-policy noeviction
+# an entry is taken out of the outbox by walking through its node: short nodes, short walks
+stream-node-max-entries 10
 # one per test that runs a sweeper: it publishes whatever waits in its database
 databases 64
 # the path of this file, by which the process is known

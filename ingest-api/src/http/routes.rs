@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
+use actix_web::dev::HttpServiceFactory;
 use actix_web::http::header::ALLOW;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError};
+use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError, Route};
 use fluxgate_core::ops::get_or_head;
 
 use super::observe::{Observer, observe};
@@ -33,45 +34,67 @@ pub fn routes(
     with_compat: bool,
 ) -> impl FnOnce(&mut ServiceConfig) {
     move |config| {
-        let resource = |path, allowed| resource(path, allowed).app_data(observer.route(path));
-        let mut api = web::scope("")
-            .wrap(from_fn(observe))
-            .service(resource("/orders", "POST").route(web::post().to(orders::place)))
-            .service(resource("/orders/{id}", "GET").route(get_or_head().to(orders::find)))
-            .service(resource("/orders/{id}/cancel", "POST").route(web::post().to(orders::cancel)))
-            .service(
-                resource("/products/{id}/restock", "POST").route(web::post().to(products::restock)),
-            )
-            .service(
-                resource("/products/{id}/close", "POST").route(web::post().to(products::close)),
-            )
-            .service(
-                resource("/products/{id}", "GET, PUT")
-                    .route(get_or_head().to(products::find))
-                    .route(web::put().to(products::open)),
-            );
-        if with_compat {
-            api = api
-                .service(resource("/init", "POST").route(web::post().to(compat::init)))
-                .service(resource("/order", "POST").route(web::post().to(compat::order)));
-        }
         config
             .app_data(services)
             .app_data(desk)
-            .app_data(observer)
-            .service(api.default_service(web::to(not_found)));
+            .app_data(observer.clone())
+            .default_service(web::to(not_found).wrap(from_fn(observe)));
+        let mut resource = |path: &str, allowed, routes: Vec<Route>| {
+            config.service(resource(path, allowed, routes, &observer));
+        };
+        resource("/orders", "POST", vec![web::post().to(orders::place)]);
+        resource("/orders/{id}", "GET", vec![get_or_head().to(orders::find)]);
+        resource(
+            "/orders/{id}/cancel",
+            "POST",
+            vec![web::post().to(orders::cancel)],
+        );
+        resource(
+            "/products/{id}",
+            "GET, PUT",
+            vec![
+                get_or_head().to(products::find),
+                web::put().to(products::open),
+            ],
+        );
+        resource(
+            "/products/{id}/restock",
+            "POST",
+            vec![web::post().to(products::restock)],
+        );
+        resource(
+            "/products/{id}/close",
+            "POST",
+            vec![web::post().to(products::close)],
+        );
+        if with_compat {
+            resource("/init", "POST", vec![web::post().to(compat::init)]);
+            resource("/order", "POST", vec![web::post().to(compat::order)]);
+        }
     }
 }
 
 /// A path that answers 405, with what it does allow, for every other method.
-fn resource(path: &str, allowed: &'static str) -> Resource {
-    web::resource(path).default_service(web::to(move |request: HttpRequest| async move {
-        let detail = format!("{} is not allowed here; {allowed} is", request.method());
-        let mut answer = Problem::new(Kind::MethodNotAllowed, detail).error_response();
-        let allowed = actix_web::http::header::HeaderValue::from_static(allowed);
-        answer.headers_mut().insert(ALLOW, allowed);
-        answer
-    }))
+///
+/// Each path is watched by itself: a scope around all of them would cost every request a second
+/// match and two boxes.
+fn resource(
+    path: &str,
+    allowed: &'static str,
+    routes: Vec<Route>,
+    observer: &Observer,
+) -> impl HttpServiceFactory + 'static {
+    let resource = web::resource(path)
+        .app_data(observer.route(path))
+        .wrap(from_fn(observe))
+        .default_service(web::to(move |request: HttpRequest| async move {
+            let detail = format!("{} is not allowed here; {allowed} is", request.method());
+            let mut answer = Problem::new(Kind::MethodNotAllowed, detail).error_response();
+            let allowed = actix_web::http::header::HeaderValue::from_static(allowed);
+            answer.headers_mut().insert(ALLOW, allowed);
+            answer
+        }));
+    routes.into_iter().fold(resource, Resource::route)
 }
 
 async fn not_found(request: HttpRequest) -> HttpResponse {

@@ -115,7 +115,7 @@ impl Turnstile {
             outbox_max: self.outbox_max,
         };
         // Who has hung up gets no answer: the same key will tell.
-        match self.stock.reserve(&known, &asks).await {
+        match self.stock.reserve(&known, asks).await {
             Ok(reservations) => {
                 for (answer, reservation) in answers.into_iter().zip(reservations) {
                     answer.send(reservation).ok();

@@ -47,6 +47,7 @@ use jiff::Timestamp;
 use crate::metrics::Metrics;
 use connection::Connections;
 use replicas::Replicas;
+use reservation::Reply;
 use scripts::Scripts;
 
 /// While a Cluster moves a slot, some keys of a sale are here and some there, and a script is told to
@@ -125,14 +126,14 @@ impl Stock {
     pub async fn reserve(
         &self,
         sale: &KnownSale<'_>,
-        asks: &[Ask],
+        asks: Vec<Ask>,
     ) -> Result<Vec<Result<Reservation, StockError>>, StockError> {
         let mut arguments: Vec<Value> = Vec::with_capacity(4 + 3 * asks.len());
         arguments.push(sale.opened_at.as_millisecond().into());
         arguments.push(i64::from(sale.witness.epoch).into());
         arguments.push(i64::from(sale.witness.sequence).into());
         arguments.push(i64::from(sale.outbox_max).into());
-        for ask in asks {
+        for ask in &asks {
             arguments.push(ask.order_id.to_string().into());
             arguments.push(ask.user.as_str().into());
             arguments.push(i64::from(ask.quantity).into());
@@ -140,13 +141,11 @@ impl Stock {
         // One connection for both: a replica confirms what was written on the very same.
         let client = self.client();
         let script = &self.scripts.reserve;
-        let replies: Vec<Value> = self
+        let reply: Value = self
             .run_on(&client, "reserve", script, sale.keys.all(), arguments)
             .await?;
-        if replies.len() != asks.len() {
-            return Err(StockError::unexpected("an answer per order", replies));
-        }
-        let mut answers: Vec<_> = replies.into_iter().map(Reservation::from_reply).collect();
+        let reply = Reply::read(reply, asks.len())?;
+        let mut answers: Vec<_> = reply.reservations(asks).collect();
         let promises = |answer: &Result<_, _>| {
             matches!(
                 answer,

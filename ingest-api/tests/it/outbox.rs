@@ -58,7 +58,7 @@ async fn what_a_dead_copy_left_is_published_by_another() {
         witness: Number::default(),
         outbox_max: 10,
     };
-    let reserved = stock.reserve(&sale, &[ask]).await.unwrap();
+    let reserved = stock.reserve(&sale, vec![ask]).await.unwrap();
     assert!(
         matches!(reserved[..], [Ok(Reservation::Reserved(_))]),
         "{reserved:?}"

@@ -246,7 +246,7 @@ impl Real {
             }
         };
         let asks: Vec<_> = wishes.iter().map(ask).collect();
-        let reservations = self.stock.reserve(&sale, &asks).await.unwrap();
+        let reservations = self.stock.reserve(&sale, asks).await.unwrap();
         let told = reservations
             .into_iter()
             .map(|reservation| match reservation.unwrap() {

@@ -11,7 +11,7 @@ pub struct BatchSettings {
     pub batch_max_rows: u32,
 
     /// Milliseconds after its first record at which a batch is written, however small
-    #[arg(long, env = "BATCH_MAX_AGE_MS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    #[arg(long, env = "BATCH_MAX_AGE_MS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub batch_max_age_ms: u64,
 
     /// Dead letters of one partition in one batch; above it that partition is halted, because
