@@ -69,18 +69,24 @@ pub struct Memory {
 
 impl Lab {
     /// Starts all but the worker, opens the sales that every round uses, and sells what has to be
-    /// sold before.
-    pub async fn open(repository: &std::path::Path, folder: PathBuf) -> Result<Self> {
+    /// sold before. The services get some settings `more`.
+    pub async fn open(
+        repository: &std::path::Path,
+        folder: PathBuf,
+        more: &[(&str, &str)],
+    ) -> Result<Self> {
         let stack = Stack::up(repository).await?;
-        let settings: Settings = [
+        let usual = [
             ("REDIS_URL", stack.redis_url()?),
             ("KAFKA_BROKERS", stack.kafka_brokers()?),
             ("DATABASE_URL", stack.database_url()?),
             ("ADMIN_TOKEN", ADMIN_TOKEN),
             ("RUST_LOG", "warn"),
-        ]
-        .map(|(name, value)| (name.into(), value.into()))
-        .into();
+        ];
+        let all = usual.iter().chain(more);
+        let settings: Settings = all
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect();
         let mut migrate = Command::new(Program::InventoryWorker.path()?);
         migrate.arg("migrate").env_clear().envs(settings.clone());
         run_tool(&mut migrate, MIGRATE_LIMIT).await?;
@@ -133,6 +139,14 @@ impl Lab {
         Ok(())
     }
 
+    /// One more copy of the API, with the first one's settings.
+    pub async fn start_copy(&self, number: usize) -> Result<Process> {
+        let log = new_log(&self.folder, &format!("ingest-api-{number}"))?;
+        let mut copy = Process::spawn(Program::IngestApi, self.settings.clone(), log)?;
+        copy.ready().await?;
+        Ok(copy)
+    }
+
     /// Opens a sale of more than can be sold; when it opened.
     pub async fn open_sale(&self, product: &str) -> Result<Timestamp> {
         self.open_sale_of(product, PLENTY).await
@@ -151,7 +165,7 @@ impl Lab {
     }
 
     pub fn api_address(&self) -> Result<SocketAddr> {
-        address(self.api.url())
+        address_of(&self.api)
     }
 
     /// Once no order is under way any more: when wrk ends, some still are.
@@ -171,6 +185,12 @@ impl Lab {
         let mut watched = Watched::default();
         watched.add(Part::Api, self.api.pid());
         watched.add(Part::Bare, self.bare.pid());
+        self.watch_others(&mut watched)?;
+        Ok(watched)
+    }
+
+    /// All but the API, and the bare handler.
+    pub fn watch_others(&self, watched: &mut Watched) -> Result<()> {
         watched.add(Part::Redis, self.stack.pid("redis")?);
         watched.add(Part::Kafka, self.stack.pid("kafka")?);
         watched.add(Part::Postgres, self.stack.pid("postgres")?);
@@ -178,7 +198,7 @@ impl Lab {
             watched.add(Part::Worker, worker.pid());
         }
         watched.add(Part::Load, std::process::id());
-        Ok(watched)
+        Ok(())
     }
 
     pub fn worker(&self) -> Result<&Process> {
@@ -232,8 +252,9 @@ impl Memory {
     }
 }
 
-fn address(url: &str) -> Result<SocketAddr> {
-    let address = url.strip_prefix("http://").context("no HTTP")?;
+/// Where a service listens.
+pub fn address_of(service: &Process) -> Result<SocketAddr> {
+    let address = service.url().strip_prefix("http://").context("no HTTP")?;
     Ok(address.parse()?)
 }
 

@@ -7,11 +7,13 @@
 //! | `cpu`, `memory` | what each process has used so far |
 //! | `load` | wrk, and a generator of requests at a constant rate |
 //! | `scenario` | what is measured, one file each |
+//! | [`connections`] | many open connections |
 //! | [`drain`] | one worker, from a full topic to committed rows |
 //! | `measurement`, `statistics` | one figure with all that belongs to it, and medians |
 //! | `result` | the JSON, the tables and the page |
 
 mod arguments;
+pub mod connections;
 mod cpu;
 pub mod drain;
 mod lab;
@@ -20,6 +22,7 @@ mod machine;
 mod measurement;
 mod memory;
 mod orders;
+mod program;
 mod result;
 mod run;
 mod scenario;
@@ -30,4 +33,9 @@ mod statistics;
 mod topic;
 
 pub use arguments::Arguments;
+/// One client process of a crowd.
+pub mod crowd {
+    pub use crate::load::crowd::{Arguments, run};
+}
+pub use program::main;
 pub use run::run;

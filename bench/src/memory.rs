@@ -14,6 +14,12 @@ pub fn peak_kib(pid: u32) -> Result<u64> {
     field(pid, "VmHWM:")
 }
 
+/// What the kernel holds for itself, in KiB: sockets and files among all else.
+pub fn kernel_kib() -> Result<u64> {
+    let all = fs::read_to_string("/proc/meminfo")?;
+    find(&all, "Slab:").context("no Slab in /proc/meminfo")
+}
+
 fn field(pid: u32, name: &str) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     find(&status, name).with_context(|| format!("no {name} of process {pid}"))
