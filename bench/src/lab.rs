@@ -17,6 +17,7 @@ use e2e::until::until;
 use fluxgate_core::ids::ProductId;
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::cpu::{Part, Watched};
@@ -153,8 +154,14 @@ impl Lab {
     }
 
     pub async fn open_sale_of(&self, product: &str, units: u32) -> Result<Timestamp> {
+        self.open_sale_on(product, &json!({"quantity": units}))
+            .await
+    }
+
+    /// Opens a sale on these terms.
+    pub async fn open_sale_on(&self, product: &str, terms: &Value) -> Result<Timestamp> {
         let id = ProductId::parse(product)?;
-        let (status, sale) = self.client.put(&id, units).await?;
+        let (status, sale) = self.client.put_terms(&id, terms).await?;
         ensure!(
             status == 201 || status == 200,
             "opening {product}: {status} {sale}"
@@ -220,7 +227,12 @@ impl Lab {
         let worker = Process::spawn(Program::InventoryWorker, settings, log)?;
         let worker = self.worker.insert(worker);
         worker.ready().await?;
-        let client = worker.client()?;
+        self.worker_has_written().await
+    }
+
+    /// Waits until the worker has nothing left to do.
+    pub async fn worker_has_written(&self) -> Result<()> {
+        let client = self.worker()?.client()?;
         until("the worker writes all there is", DRAIN_LIMIT, async || {
             metrics::expect_no_lag(&client.metrics().await?)
         })

@@ -64,16 +64,19 @@ pub async fn run(arguments: &Arguments) -> Result<bool> {
         seconds: arguments.seconds,
         stages: Vec::new(),
     };
-    for (connections, copies) in [(FEW, 1), (arguments.connections, 1)].into_iter().chain(
-        (arguments.copies > 1)
-            .then_some((arguments.connections * arguments.copies, arguments.copies)),
-    ) {
+    let many = arguments.connections;
+    let mut sizes = vec![(FEW, 1), (many, 1)];
+    if arguments.copies > 1 {
+        sizes.push((many * arguments.copies, arguments.copies));
+    }
+    for (number, (connections, copies)) in (0..).zip(sizes) {
         eprintln!("bench: {connections} connections to {copies} copies");
         let plan = Plan {
             connections,
             copies,
             per_second: arguments.per_second,
             seconds: arguments.seconds,
+            number,
         };
         outcome.stages.push(measure(&lab, plan).await?);
     }

@@ -1,6 +1,5 @@
 //! So many connections to so many copies, first idle, then with orders coming over them.
 
-use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -8,6 +7,7 @@ use e2e::process::Process;
 use serde::Serialize;
 use tokio::time::sleep;
 
+use crate::beside::beside;
 use crate::cpu::{self, Cpu, Part, Watched};
 use crate::lab::{Lab, address_of};
 use crate::load::constant;
@@ -30,6 +30,7 @@ pub struct Plan {
     pub copies: u32,
     pub per_second: u32,
     pub seconds: u32,
+    pub number: u8,
 }
 
 /// What came of it. Memory is that of all copies together.
@@ -71,6 +72,7 @@ pub async fn measure(lab: &Lab, plan: Plan) -> Result<Stage> {
         mixed,
         per_second: plan.per_second,
         seconds: plan.seconds,
+        number: plan.number,
     };
     let stage = with_crowd(lab, &copies, plan, &load).await;
     for mut copy in copies {
@@ -147,15 +149,12 @@ async fn with_crowd(lab: &Lab, copies: &[Process], plan: Plan, load: &Load) -> R
 
 /// The load, and the most memory meanwhile.
 async fn go(crowd: &mut Crowd, copies: &[Process]) -> Result<(Report, u64)> {
-    let mut going = pin!(crowd.go());
     let mut peak = 0;
-    loop {
+    let report = beside(crowd.go(), PAUSE_BETWEEN_LOOKS, async || {
         peak = peak.max(resident(copies)?);
-        tokio::select! {
-            report = &mut going => return Ok((report?, peak)),
-            () = sleep(PAUSE_BETWEEN_LOOKS) => {}
-        }
-    }
+        Ok(())
+    });
+    Ok((report.await?, peak))
 }
 
 /// Of all copies, KiB.

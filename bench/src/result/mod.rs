@@ -1,8 +1,8 @@
 //! What came out, in three forms.
 
 mod markdown;
-mod page;
-mod plots;
+pub mod page;
+pub mod plots;
 mod summary;
 
 use std::path::Path;

@@ -47,6 +47,8 @@ pub struct Load {
     /// Of all clients.
     pub per_second: u32,
     pub seconds: u32,
+    /// Of this crowd: no other one in a run has it.
+    pub number: u8,
 }
 
 /// Clients that are connected. Dropping it ends them.
@@ -60,7 +62,7 @@ pub struct Crowd {
 impl Crowd {
     /// Starts the clients, and returns once all are connected and each connection was answered once.
     pub async fn gather(servers: &[SocketAddr], connections: u32, load: &Load) -> Result<Self> {
-        let shares = split(servers, connections, load.per_second);
+        let shares = split(servers, connections, load.per_second, load.number);
         let started = Instant::now();
         let clients: Result<Vec<_>> = shares.iter().map(|it| Client::start(it, load)).collect();
         let mut clients = clients?;

@@ -15,8 +15,10 @@ pub struct Share {
     pub per_second: u32,
 }
 
-/// Spreads connections and rate evenly over as many clients as they take: as many for each server.
-pub fn split(servers: &[SocketAddr], connections: u32, per_second: u32) -> Vec<Share> {
+/// Spreads connections and rate evenly over as many clients as they take: as many for each server. Crowds of
+/// different numbers have no source address in common: for a minute after one has gone, its ports are
+/// taken, and the kernel looks long for a free one among them.
+pub fn split(servers: &[SocketAddr], connections: u32, per_second: u32, crowd: u8) -> Vec<Share> {
     let servers_count = u32::try_from(servers.len()).unwrap_or(u32::MAX).max(1);
     let per_server = connections.div_ceil(servers_count);
     let clients = per_server.div_ceil(PER_CLIENT_MAX).max(1) * servers_count;
@@ -24,7 +26,7 @@ pub fn split(servers: &[SocketAddr], connections: u32, per_second: u32) -> Vec<S
         .zip(servers.iter().cycle())
         .map(|(n, server)| Share {
             server: *server,
-            source: source(n),
+            source: source(crowd, n),
             connections: part(connections, clients, n),
             per_second: part(per_second, clients, n),
         })
@@ -37,8 +39,8 @@ fn part(whole: u32, parts: u32, n: u32) -> u32 {
 }
 
 /// Loopback is a whole network; the first address is everybody's.
-fn source(n: u32) -> IpAddr {
-    let first = u32::from(Ipv4Addr::new(127, 0, 1, 1));
+fn source(crowd: u8, n: u32) -> IpAddr {
+    let first = u32::from(Ipv4Addr::new(127, 1, crowd, 1));
     Ipv4Addr::from(first + n).into()
 }
 
@@ -55,7 +57,7 @@ mod tests {
     #[test]
     fn nothing_is_lost_and_no_client_has_more_than_it_may_open() {
         for (count, connections) in [(1, 256), (1, 18_000), (3, 54_000), (3, 50_001), (2, 1)] {
-            let shares = split(&servers(count), connections, 2_000);
+            let shares = split(&servers(count), connections, 2_000, 0);
             let sum: u32 = shares.iter().map(|share| share.connections).sum();
             let rate: u32 = shares.iter().map(|share| share.per_second).sum();
             assert_eq!((sum, rate), (connections, 2_000));
@@ -65,7 +67,7 @@ mod tests {
 
     #[test]
     fn every_server_gets_as_many_and_every_client_an_address_of_its_own() {
-        let shares = split(&servers(3), 54_000, 2_000);
+        let shares = split(&servers(3), 54_000, 2_000, 0);
         assert_eq!(shares.len(), 6);
         for server in servers(3) {
             let its = shares.iter().filter(|share| share.server == server);
@@ -78,6 +80,6 @@ mod tests {
 
     #[test]
     fn few_connections_take_one_client() {
-        assert_eq!(split(&servers(1), 256, 2_000).len(), 1);
+        assert_eq!(split(&servers(1), 256, 2_000, 0).len(), 1);
     }
 }
