@@ -45,14 +45,23 @@ impl Redis {
 
     /// Bytes that its data and buffers take.
     pub async fn used_bytes(&self) -> Result<u64> {
+        self.of_memory("used_memory:").await
+    }
+
+    /// Values that have gone and that are still to be freed, in the background.
+    pub async fn to_be_freed(&self) -> Result<u64> {
+        self.of_memory("lazyfree_pending_objects:").await
+    }
+
+    async fn of_memory(&self, field: &str) -> Result<u64> {
         let info = self.command(&["INFO", "memory"]).await?;
-        used(&info).context("no used_memory in INFO")
+        find(&info, field).with_context(|| format!("no {field} in INFO"))
     }
 }
 
-fn used(info: &str) -> Option<u64> {
-    let used = |line: &str| line.strip_prefix("used_memory:")?.trim().parse().ok();
-    info.lines().find_map(used)
+fn find(info: &str, field: &str) -> Option<u64> {
+    let value = |line: &str| line.strip_prefix(field)?.trim().parse().ok();
+    info.lines().find_map(value)
 }
 
 /// Of a sale, in the order that the scripts take them: sale, orders, outbox, users. See lua/README.md.
@@ -80,7 +89,7 @@ mod tests {
     #[test]
     fn used_memory_is_found_among_its_likes() {
         let info = "# Memory\r\nused_memory:1048576\r\nused_memory_human:1.00M\r\n";
-        assert_eq!(used(info), Some(1_048_576));
-        assert_eq!(used("used_memory_rss:5\r\n"), None);
+        assert_eq!(find(info, "used_memory:"), Some(1_048_576));
+        assert_eq!(find("used_memory_rss:5\r\n", "used_memory:"), None);
     }
 }

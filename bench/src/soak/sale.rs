@@ -100,7 +100,11 @@ impl Sale {
             let left = redis
                 .number(&["EXISTS", sale, orders, outbox, users])
                 .await?;
-            ensure!(left == 0, "{left} are there");
+            let unfreed = redis.to_be_freed().await?;
+            ensure!(
+                left + unfreed == 0,
+                "{left} are there, {unfreed} to be freed"
+            );
             Ok(())
         })
         .await?;
