@@ -4,10 +4,10 @@ export CARGO
 # Where rustup puts cargo, for shells that have not read its settings.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test faults up down build fmt lint bench bench-check tools
+.PHONY: help demo test faults up down build fmt lint bench bench-connections bench-soak bench-growth bench-check tools
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf 'make %-11s %s\n' "$$target" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf 'make %-17s %s\n' "$$target" "$$text"; done
 
 demo: ## sell out a flash sale through the real pipeline and check the result
 	@scripts/demo
@@ -36,6 +36,15 @@ lint: tools ## check format and lints
 
 bench: build ## measure throughput, latency and CPU against the ceilings; ARGS="--rounds 1" and such
 	@"$${CARGO_TARGET_DIR:-target}/release/bench" $(ARGS)
+
+bench-connections: build ## hold many connections while orders come; ARGS="--connections 9000" and such
+	@"$${CARGO_TARGET_DIR:-target}/release/connections" $(ARGS)
+
+bench-soak: build ## let orders come for ten minutes, watch everybody's memory; ARGS="--seconds 60" and such
+	@"$${CARGO_TARGET_DIR:-target}/release/soak" $(ARGS)
+
+bench-growth: build ## cost with more products, rows and partitions; ARGS="--only rows" and such
+	@"$${CARGO_TARGET_DIR:-target}/release/growth" $(ARGS)
 
 bench-check: build ## count instructions, and compare them with the last known good
 	@bench/check

@@ -117,18 +117,26 @@ fn of(pid: u32) -> Result<Usage> {
 /// PostgreSQL has a process per connection. One that ends meanwhile is in its parent's account.
 fn of_tree(root: u32) -> Result<u64> {
     let mut sum = of(root)?.with_reaped();
+    for child in children(root)? {
+        // It may have ended since.
+        sum += of(child).map_or(0, |usage| usage.with_reaped());
+    }
+    Ok(sum)
+}
+
+/// The processes that this one has started and that still run.
+pub fn children(parent: u32) -> Result<Vec<u32>> {
+    let mut children = Vec::new();
     for entry in fs::read_dir("/proc").context("looking at processes")? {
         let name = entry?.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
-        if let Ok(usage) = of(pid)
-            && usage.parent == root
-        {
-            sum += usage.with_reaped();
+        if of(pid).is_ok_and(|usage| usage.parent == parent) {
+            children.push(pid);
         }
     }
-    Ok(sum)
+    Ok(children)
 }
 
 /// proc(5): behind the name, which may hold anything, come state, parent, and further on the times.

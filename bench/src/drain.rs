@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use e2e::process::{Process, Settings};
 use e2e::program::Program;
 use fluxgate_core::events::{Event, headers};
+use jiff::Timestamp;
 use rdkafka::ClientConfig;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{Header, OwnedHeaders};
@@ -15,7 +16,7 @@ use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedPr
 
 use crate::cpu::{self, Cpu, Part, Watched};
 use crate::memory;
-use crate::orders::Orders;
+use crate::orders::{Orders, Sales};
 use crate::schema::Schema;
 use crate::topic;
 
@@ -24,7 +25,9 @@ use crate::topic;
 pub struct Drain<'a> {
     /// Orders on the topic.
     pub orders: u32,
-    /// Partitions, with one sale on each.
+    /// Sales that they are of, in turn.
+    pub sales: u32,
+    /// Partitions, on which the sales are in turn.
     pub partitions: i32,
     /// Bootstrap brokers.
     pub kafka_brokers: &'a str,
@@ -60,15 +63,34 @@ pub async fn drain(drain: Drain<'_>) -> Result<Drained> {
 
 pub(crate) async fn measure(drain: Drain<'_>, watched: &Watched) -> Result<Drained> {
     let schema = Schema::create(drain.database_url, "drain").await?;
-    topic::create(drain.kafka_brokers, &schema.name, drain.partitions).await?;
-    let (brokers, name) = (drain.kafka_brokers.to_owned(), schema.name.clone());
-    let orders = Orders::new(drain.orders, drain.partitions)?;
+    let drained = measure_into(drain, &schema, &schema.name, watched).await?;
+    schema.discard().await?;
+    Ok(drained)
+}
+
+/// The same into tables that may hold something already. Topic, group and sales get this name, which
+/// nothing had before.
+pub(crate) async fn measure_into(
+    drain: Drain<'_>,
+    schema: &Schema,
+    name: &str,
+    watched: &Watched,
+) -> Result<Drained> {
+    topic::create(drain.kafka_brokers, name, drain.partitions).await?;
+    let sales = Sales {
+        name,
+        count: drain.sales,
+        partitions: drain.partitions,
+        opened_at: Timestamp::now(),
+    };
+    let orders = Orders::of(sales, drain.orders)?;
+    let (brokers, topic) = (drain.kafka_brokers.to_owned(), name.to_owned());
     // On a thread that may block: its queue fills up again and again.
-    tokio::task::spawn_blocking(move || fill(&orders, &brokers, &name)).await??;
+    tokio::task::spawn_blocking(move || fill(&orders, &brokers, &topic)).await??;
 
     let before = watched.sample()?;
-    let mut worker = start_worker(drain, &schema)?;
-    let elapsed = watch(drain, &mut worker, &schema).await?;
+    let mut worker = start_worker(drain, schema, name)?;
+    let elapsed = watch(drain, &mut worker, schema, name).await?;
     let mut watched = watched.clone();
     watched.add(Part::Worker, worker.pid());
     let drained = Drained {
@@ -77,9 +99,8 @@ pub(crate) async fn measure(drain: Drain<'_>, watched: &Watched) -> Result<Drain
         cpu_us: cpu::between(&before, &watched.sample()?),
     };
     worker.kill()?;
-    let dead_letters = format!("{}.dlq", schema.name);
-    topic::delete(drain.kafka_brokers, &[&schema.name, &dead_letters]).await?;
-    schema.discard().await?;
+    let dead_letters = format!("{name}.dlq");
+    topic::delete(drain.kafka_brokers, &[name, &dead_letters]).await?;
     Ok(drained)
 }
 
@@ -88,8 +109,9 @@ fn fill(orders: &Orders, brokers: &str, topic: &str) -> Result<()> {
     config.set("bootstrap.servers", brokers);
     let producer: ThreadedProducer<DefaultProducerContext> =
         config.set("linger.ms", "20").create()?;
-    for partition in orders.partitions() {
-        send(&producer, topic, partition, &orders.opening(partition)?)?;
+    for opening in orders.openings() {
+        let (partition, event) = opening?;
+        send(&producer, topic, partition, &event)?;
     }
     // As the API does it: an order comes after its sale's opening is acknowledged. A topic this
     // young may refuse its first messages, and a repeated one comes behind those after it.
@@ -138,8 +160,7 @@ fn send(
     }
 }
 
-fn start_worker(drain: Drain<'_>, schema: &Schema) -> Result<Process> {
-    let name = &schema.name;
+fn start_worker(drain: Drain<'_>, schema: &Schema, name: &str) -> Result<Process> {
     let dead_letters = format!("{name}.dlq");
     let settings: Settings = [
         ("DATABASE_URL", schema.url.as_str()),
@@ -155,14 +176,19 @@ fn start_worker(drain: Drain<'_>, schema: &Schema) -> Result<Process> {
 }
 
 /// From the moment the positions begin to move until they have passed everything.
-async fn watch(drain: Drain<'_>, worker: &mut Process, schema: &Schema) -> Result<Duration> {
-    let expected = i64::from(drain.orders) + i64::from(drain.partitions);
+async fn watch(
+    drain: Drain<'_>,
+    worker: &mut Process,
+    schema: &Schema,
+    name: &str,
+) -> Result<Duration> {
+    let expected = i64::from(drain.orders) + i64::from(drain.sales);
     let started = Instant::now();
     let mut moving_since = None;
     while started.elapsed() < PATIENCE {
         // The worker makes the table; until then the question is an error.
-        let sum = "SELECT coalesce(sum(next_offset), 0)::bigint FROM positions";
-        let read: i64 = match schema.client.query_one(sum, &[]).await {
+        let sum = "SELECT coalesce(sum(next_offset), 0)::bigint FROM positions WHERE topic = $1";
+        let read: i64 = match schema.client.query_one(sum, &[&name]).await {
             Ok(row) => row.try_get(0)?,
             Err(_) => 0,
         };
@@ -171,8 +197,9 @@ async fn watch(drain: Drain<'_>, worker: &mut Process, schema: &Schema) -> Resul
         }
         if read >= expected {
             let elapsed = moving_since.unwrap_or(started).elapsed();
-            let count = "SELECT count(*) FROM orders WHERE status = 'confirmed'";
-            let rows: i64 = schema.client.query_one(count, &[]).await?.try_get(0)?;
+            let count = "SELECT count(*) FROM orders
+                WHERE status = 'confirmed' AND starts_with(product_id, $1)";
+            let rows: i64 = schema.client.query_one(count, &[&name]).await?.try_get(0)?;
             ensure!(rows == i64::from(drain.orders), "only {rows} rows");
             return Ok(elapsed);
         }

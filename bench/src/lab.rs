@@ -17,6 +17,7 @@ use e2e::until::until;
 use fluxgate_core::ids::ProductId;
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::cpu::{Part, Watched};
@@ -71,18 +72,24 @@ pub struct Memory {
 
 impl Lab {
     /// Starts all but the worker, opens the sales that every round uses, and sells what has to be
-    /// sold before.
-    pub async fn open(repository: &std::path::Path, folder: PathBuf) -> Result<Self> {
+    /// sold before. The services get some settings `more`.
+    pub async fn open(
+        repository: &std::path::Path,
+        folder: PathBuf,
+        more: &[(&str, &str)],
+    ) -> Result<Self> {
         let stack = Stack::up(repository).await?;
-        let settings: Settings = [
+        let usual = [
             ("REDIS_URL", stack.redis_url()?),
             ("KAFKA_BROKERS", stack.kafka_brokers()?),
             ("DATABASE_URL", stack.database_url()?),
             ("ADMIN_TOKEN", ADMIN_TOKEN),
             ("RUST_LOG", "warn"),
-        ]
-        .map(|(name, value)| (name.into(), value.into()))
-        .into();
+        ];
+        let all = usual.iter().chain(more);
+        let settings: Settings = all
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect();
         let mut migrate = Command::new(Program::InventoryWorker.path()?);
         migrate.arg("migrate").env_clear().envs(settings.clone());
         run_tool(&mut migrate, MIGRATE_LIMIT).await?;
@@ -135,14 +142,28 @@ impl Lab {
         Ok(())
     }
 
+    /// One more copy of the API, with the first one's settings.
+    pub async fn start_copy(&self, number: usize) -> Result<Process> {
+        let log = new_log(&self.folder, &format!("ingest-api-{number}"))?;
+        let mut copy = Process::spawn(Program::IngestApi, self.settings.clone(), log)?;
+        copy.ready().await?;
+        Ok(copy)
+    }
+
     /// Opens a sale of more than can be sold; when it opened.
     pub async fn open_sale(&self, product: &str) -> Result<Timestamp> {
         self.open_sale_of(product, PLENTY).await
     }
 
     pub async fn open_sale_of(&self, product: &str, units: u32) -> Result<Timestamp> {
+        self.open_sale_on(product, &json!({"quantity": units}))
+            .await
+    }
+
+    /// Opens a sale on these terms.
+    pub async fn open_sale_on(&self, product: &str, terms: &Value) -> Result<Timestamp> {
         let id = ProductId::parse(product)?;
-        let (status, sale) = self.client.put(&id, units).await?;
+        let (status, sale) = self.client.put_terms(&id, terms).await?;
         ensure!(
             status == 201 || status == 200,
             "opening {product}: {status} {sale}"
@@ -153,7 +174,7 @@ impl Lab {
     }
 
     pub fn api_address(&self) -> Result<SocketAddr> {
-        address(self.api.url())
+        address_of(&self.api)
     }
 
     /// Once no order is under way any more: when wrk ends, some still are.
@@ -173,6 +194,12 @@ impl Lab {
         let mut watched = Watched::default();
         watched.add(Part::Api, self.api.pid());
         watched.add(Part::Bare, self.bare.pid());
+        self.watch_others(&mut watched)?;
+        Ok(watched)
+    }
+
+    /// All but the API, and the bare handler.
+    pub fn watch_others(&self, watched: &mut Watched) -> Result<()> {
         watched.add(Part::Redis, self.stack.pid("redis")?);
         watched.add(Part::Kafka, self.stack.pid("kafka")?);
         watched.add(Part::Postgres, self.stack.pid("postgres")?);
@@ -180,7 +207,7 @@ impl Lab {
             watched.add(Part::Worker, worker.pid());
         }
         watched.add(Part::Load, std::process::id());
-        Ok(watched)
+        Ok(())
     }
 
     pub fn worker(&self) -> Result<&Process> {
@@ -202,7 +229,12 @@ impl Lab {
         let worker = Process::spawn(Program::InventoryWorker, settings, log)?;
         let worker = self.worker.insert(worker);
         worker.ready().await?;
-        let client = worker.client()?;
+        self.worker_has_written().await
+    }
+
+    /// Waits until the worker has nothing left to do.
+    pub async fn worker_has_written(&self) -> Result<()> {
+        let client = self.worker()?.client()?;
         until("the worker writes all there is", DRAIN_LIMIT, async || {
             metrics::expect_no_lag(&client.metrics().await?)
         })
@@ -234,8 +266,9 @@ impl Memory {
     }
 }
 
-fn address(url: &str) -> Result<SocketAddr> {
-    let address = url.strip_prefix("http://").context("no HTTP")?;
+/// Where a service listens.
+pub fn address_of(service: &Process) -> Result<SocketAddr> {
+    let address = service.url().strip_prefix("http://").context("no HTTP")?;
     Ok(address.parse()?)
 }
 

@@ -33,6 +33,14 @@ impl Machine {
             commit: commit(repository).unwrap_or_else(|| "unknown".into()),
         }
     }
+
+    /// In one sentence, for the head of a result.
+    pub fn sentence(&self) -> String {
+        format!(
+            "{}, commit {}: {} cores ({}), {} MiB, Linux {}.",
+            self.date, self.commit, self.cores, self.processor, self.memory_mib, self.kernel
+        )
+    }
 }
 
 fn value_of(text: &str, name: &str) -> Option<String> {

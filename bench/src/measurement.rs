@@ -46,6 +46,21 @@ pub struct Moment {
 }
 
 impl Measurement {
+    pub fn empty(scenario: &'static str, connections: Option<u32>, round: u32) -> Self {
+        Self {
+            scenario,
+            connections,
+            round,
+            count: 0,
+            seconds: 0.0,
+            errors: 0,
+            latency_ms: None,
+            cpu_us: Cpu::default(),
+            more: BTreeMap::new(),
+            over_time: Vec::new(),
+        }
+    }
+
     pub fn per_second(&self) -> f64 {
         self.count as f64 / self.seconds
     }

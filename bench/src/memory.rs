@@ -4,6 +4,8 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
+use crate::cpu::children;
+
 /// Now, in KiB.
 pub fn resident_kib(pid: u32) -> Result<u64> {
     field(pid, "VmRSS:")
@@ -12,6 +14,27 @@ pub fn resident_kib(pid: u32) -> Result<u64> {
 /// The most it ever held, in KiB.
 pub fn peak_kib(pid: u32) -> Result<u64> {
     field(pid, "VmHWM:")
+}
+
+/// Of a process with its children, in KiB. A page that several of them share counts once.
+pub fn tree_kib(root: u32) -> Result<u64> {
+    let mut sum = shared_kib(root)?;
+    for child in children(root)? {
+        // It may have ended since.
+        sum += shared_kib(child).unwrap_or_default();
+    }
+    Ok(sum)
+}
+
+fn shared_kib(pid: u32) -> Result<u64> {
+    let sums = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    find(&sums, "Pss:").with_context(|| format!("no Pss of process {pid}"))
+}
+
+/// What the kernel holds for itself, in KiB: sockets and files among all else.
+pub fn kernel_kib() -> Result<u64> {
+    let all = fs::read_to_string("/proc/meminfo")?;
+    find(&all, "Slab:").context("no Slab in /proc/meminfo")
 }
 
 fn field(pid: u32, name: &str) -> Result<u64> {

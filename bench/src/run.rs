@@ -2,16 +2,16 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use tokio::time::timeout;
 
 use crate::Arguments;
 use crate::lab::Lab;
 use crate::machine::Machine;
 use crate::measurement::Measurement;
+use crate::program::results_folder;
 use crate::result::Run;
 use crate::scenario::{self, Bench, Scenario};
-use crate::signals::signalled;
 
 /// Longest that one measurement may take beyond its seconds.
 const SCENARIO_GRACE: Duration = Duration::from_secs(240);
@@ -25,23 +25,20 @@ const ONE_ERROR_IN: u64 = 1_000;
 /// Measures everything and writes the result into `.local/bench`. False when something failed.
 ///
 /// # Errors
-/// When nothing could be measured at all, or a signal has ended it.
+/// When nothing could be measured at all.
 pub async fn run(arguments: &Arguments) -> Result<bool> {
-    tokio::select! {
-        outcome = measure_all(arguments) => outcome,
-        signal = signalled() => bail!("ended by {}", signal?),
-    }
-}
-
-async fn measure_all(arguments: &Arguments) -> Result<bool> {
     for (program, package) in [("wrk", "wrk"), ("redis-benchmark", "redis-tools")] {
         expect_program(program, package)?;
     }
-    let folder = fs::canonicalize(&arguments.repository)?.join(".local/bench");
-    fs::create_dir_all(&folder)?;
+    let folder = results_folder(&arguments.repository)?;
     let mut run = Run::new(Machine::look(&arguments.repository), arguments);
+<<<<<<< HEAD
     let mut lab = Lab::open(&arguments.repository, folder.clone()).await?;
     lab.warm_up().await?;
+=======
+    let mut lab = Lab::open(&arguments.repository, folder.clone(), &[]).await?;
+    lab.warm_up(arguments.seconds).await?;
+>>>>>>> steady
 
     let scenarios: Vec<Scenario> = scenario::all()
         .into_iter()

@@ -73,6 +73,16 @@ impl Stack {
         Ok(address.with_context(|| format!("the stack has no {name}"))?)
     }
 
+    /// Stops one of the stores; what it holds stays.
+    pub fn stop(&self, store: &str) -> Result<()> {
+        self.script(&format!("stop {store}"))
+    }
+
+    /// Starts it again, where it was.
+    pub fn start(&self, store: &str) -> Result<()> {
+        self.script(&format!("start {store}"))
+    }
+
     fn script(&self, command: &str) -> Result<()> {
         let status = self.command(command).status();
         let status = status.with_context(|| format!("running scripts/stack {command}"))?;
@@ -84,7 +94,7 @@ impl Stack {
     fn command(&self, command: &str) -> Command {
         let mut script = Command::new(self.repository.join("scripts/stack"));
         script
-            .arg(command)
+            .args(command.split(' '))
             .env("STACK_DIR", &self.folder)
             .current_dir(&self.repository)
             .stdin(Stdio::null())

@@ -1,4 +1,5 @@
--- wrk: every request is a new order. Arguments: product, a name for this run (part of every key).
+-- wrk: every request is a new order. Arguments: product, a name for this run (part of every key), and if there are
+-- several products, how many: the product's name with -0, -1 and so on.
 --
 local threads = 0
 
@@ -10,11 +11,12 @@ end
 local sent = 0
 
 function init(arguments)
-  product, run = arguments[1], arguments[2]
+  product, run, products = arguments[1], arguments[2], tonumber(arguments[3])
 end
 
 function request()
   sent = sent + 1
+  local product = products and product .. '-' .. sent % products or product
   local key = run .. '-' .. number .. '-' .. sent
   local headers = { ['Content-Type'] = 'application/json', ['Idempotency-Key'] = key }
   local body = '{"productId":"' .. product .. '","userId":"user-' .. number .. '-' .. sent % 1000 .. '","quantity":1}'

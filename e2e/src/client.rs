@@ -100,9 +100,18 @@ impl Client {
     /// # Errors
     /// When there is no answer, or one that is not JSON.
     pub async fn put(&self, product: &ProductId, quantity: u32) -> Result<(u16, Value)> {
+        self.put_terms(product, &json!({"quantity": quantity}))
+            .await
+    }
+
+    /// The same with more terms than the quantity.
+    ///
+    /// # Errors
+    /// When there is no answer, or one that is not JSON.
+    pub async fn put_terms(&self, product: &ProductId, terms: &Value) -> Result<(u16, Value)> {
         let request = self.http.put(format!("{}/products/{product}", self.url));
         let request = request.bearer_auth(ADMIN_TOKEN);
-        let answer = request.json(&json!({"quantity": quantity})).send().await?;
+        let answer = request.json(terms).send().await?;
         let (status, text) = (answer.status().as_u16(), answer.text().await?);
         let body = serde_json::from_str(&text).with_context(|| format!("{status} {text}"))?;
         Ok((status, body))

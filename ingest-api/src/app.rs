@@ -17,9 +17,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, LedgerSettings, RedisSettings, SoldOutSettings};
-use crate::http::{self, AdminToken, CompatLimits, Observer, Services};
+use crate::http::{self, AdminToken, CompatLimits, Connections, Observer, Services};
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
+use crate::open_files;
 use crate::orders::{Desk, Doorman, Statuses, Turnstile};
 use crate::outbox::{Clearer, Sweeper};
 use crate::probes;
@@ -28,10 +29,6 @@ use crate::sales::{Catalog, Changes, Opener, Views};
 use crate::stock::Stock;
 
 const DEFAULT_PORT: u16 = 8080;
-/// Connections that may wait to be accepted: a whole crowd arrives in one second.
-const BACKLOG: u32 = 4_096;
-/// Longer than the usual load balancer's, so that it is never we who close first.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a client may take to send a request's head.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -243,9 +240,12 @@ fn serve(
     }
     let services = Data::new(services);
     let metrics = desk.metrics.clone();
+    let connections_max = connections_max(config);
+    let connections = Connections::new(metrics.clone(), connections_max);
     let observer = Data::new(Observer::new(metrics, config.limits.in_flight_max));
     let readiness = readiness.clone();
-    let mut server = HttpServer::new(move || {
+    let threads = http_threads(config);
+    let server = HttpServer::new(move || {
         App::new()
             .configure(ops::routes(readiness.clone(), registry.clone()))
             .configure(http::routes(
@@ -255,18 +255,33 @@ fn serve(
                 with_compat,
             ))
     })
-    .backlog(BACKLOG)
-    .keep_alive(KEEP_ALIVE)
+    .on_connect(move |_, data| {
+        data.insert(connections.accepted());
+    })
+    .workers(threads)
+    // Of each thread.
+    .max_connections((connections_max as usize).div_ceil(threads))
+    .backlog(config.connections.connections_backlog)
+    .keep_alive(config.connections.keep_alive())
     .client_request_timeout(REQUEST_HEAD_TIMEOUT)
     // A third of the time is left for what follows the last answer.
     .shutdown_timeout(config.shutdown.timeout().as_secs().div_ceil(3) * 2)
     .disable_signals();
-    if let Some(threads) = config.limits.http_threads {
-        server = server.workers(threads.into());
-    }
     let address = config.http.address_or(DEFAULT_PORT);
     let server = server
         .bind(address)
         .unwrap_or_else(|error| refuse("HTTP_ADDR", format_args!("{address}: {error}")));
     (server.addrs(), server.run())
+}
+
+fn connections_max(config: &Config) -> u32 {
+    let wanted = config.connections.connections_max;
+    open_files::connections_max(wanted, open_files::raise_limit())
+        .unwrap_or_else(|reason| refuse("CONNECTIONS_MAX", reason))
+}
+
+fn http_threads(config: &Config) -> usize {
+    let one_per_core = || std::thread::available_parallelism().map_or(2, usize::from);
+    let threads = config.limits.http_threads.map(usize::from);
+    threads.unwrap_or_else(one_per_core)
 }

@@ -19,6 +19,7 @@ pub mod config;
 pub mod http;
 pub mod ledger;
 pub mod metrics;
+pub mod open_files;
 pub mod orders;
 pub mod outbox;
 mod probes;

@@ -48,6 +48,10 @@ fluxgate_core::metrics! {
     in_flight_requests: IntGauge,
     /// Requests refused because IN_FLIGHT_MAX others were under way.
     in_flight_limit_hits_total: IntCounter,
+    /// Connections that clients hold to this copy.
+    connections: IntGauge,
+    /// Connections that took the last place of CONNECTIONS_MAX: until one closes, others wait in the backlog.
+    connections_limit_hits_total: IntCounter,
     /// Orders asked for, by what became of them: accepted, reserved, replayed, or the code of the refusal.
     orders_total: IntCounterVec ["outcome"],
     /// Orders refused without asking Redis: the sale was known to be sold out, over, or not open yet.

@@ -1,4 +1,5 @@
-# Redis as in production: every write in the append-only file within a second, nothing evicted, no snapshots.
+# Redis as in production: every write in the append-only file within a second, nothing evicted, no snapshots, what
+# expires freed in the background.
 # shellcheck shell=bash
 
 redis_marker() {
@@ -18,6 +19,8 @@ save ""
 maxmemory-policy noeviction
 # an entry is taken out of the outbox by walking through its node: short nodes, short walks
 stream-node-max-entries 10
+# a closed sale's records expire as one key: freeing a million of them at once would stop all else for a second
+lazyfree-lazy-expire yes
 # one per test that runs a sweeper: it publishes whatever waits in its database
 databases 64
 # the path of this file, by which the process is known

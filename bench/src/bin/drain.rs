@@ -10,7 +10,10 @@ struct Arguments {
     /// Orders on the topic
     #[arg(long, default_value_t = 600_000)]
     orders: u32,
-    /// Partitions, with one sale on each
+    /// Sales that they are of, in turn
+    #[arg(long, default_value_t = 12)]
+    sales: u32,
+    /// Partitions, on which the sales are in turn
     #[arg(long, default_value_t = 12)]
     partitions: i32,
     /// Bootstrap brokers
@@ -27,6 +30,7 @@ async fn main() -> Result<()> {
     let log = std::env::temp_dir().join(format!("drain-{}.log", std::process::id()));
     let drained = drain(Drain {
         orders: arguments.orders,
+        sales: arguments.sales,
         partitions: arguments.partitions,
         kafka_brokers: &arguments.kafka_brokers,
         database_url: &arguments.database_url,

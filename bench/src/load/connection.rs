@@ -1,4 +1,4 @@
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -6,7 +6,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use super::request::Prepared;
@@ -17,13 +17,31 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// One keep-alive connection, made anew when it breaks.
 pub struct Connection {
     address: SocketAddr,
+    source: Option<IpAddr>,
     sender: Option<SendRequest<Full<Bytes>>>,
+    made: u32,
 }
 
 impl Connection {
     pub fn new(address: SocketAddr) -> Self {
-        let sender = None;
-        Self { address, sender }
+        Self {
+            address,
+            source: None,
+            sender: None,
+            made: 0,
+        }
+    }
+
+    /// One that comes from this address: each has ports of its own.
+    pub fn from(source: IpAddr, address: SocketAddr) -> Self {
+        let source = Some(source);
+        let new = Self::new(address);
+        Self { source, ..new }
+    }
+
+    /// How often it was made.
+    pub fn made(&self) -> u32 {
+        self.made
     }
 
     /// The status of the answer, once all of it has come.
@@ -43,13 +61,22 @@ impl Connection {
             None => false,
         };
         if !usable {
-            let stream = TcpStream::connect(self.address).await?;
+            let stream = self.connect().await?;
             stream.set_nodelay(true)?;
             let (sender, connection) = handshake(TokioIo::new(stream)).await?;
             tokio::spawn(connection);
             self.sender = Some(sender);
+            self.made += 1;
         }
         self.sender.as_mut().context("just connected")
+    }
+
+    async fn connect(&self) -> Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        if let Some(source) = self.source {
+            socket.bind((source, 0).into())?;
+        }
+        Ok(socket.connect(self.address).await?)
     }
 
     async fn try_ask(&mut self, request: Prepared) -> Result<u16> {

@@ -33,6 +33,8 @@ pub struct Sent {
     pub latency: Duration,
     /// Of the answer, if there was one.
     pub status: Option<u16>,
+    /// Its connection had to be made anew.
+    pub reconnected: bool,
 }
 
 impl Sent {
@@ -55,14 +57,26 @@ pub async fn send<F>(address: SocketAddr, schedule: Schedule, request: F) -> Res
 where
     F: Fn(u64) -> Result<Prepared> + Send + Sync + 'static,
 {
-    let (request, next) = (Arc::new(request), Arc::new(AtomicU64::new(0)));
     let mut connections = Vec::new();
     for _ in 0..CONNECTIONS {
         let mut connection = Connection::new(address);
         connection.ready().await.context("connecting")?;
         connections.push(connection);
     }
-    let pacer = Pacer::start(schedule, CONNECTIONS);
+    send_over(connections, schedule, request).await
+}
+
+/// The same over connections that are there. They take turns: whichever has waited longest is next.
+pub async fn send_over<F>(
+    connections: Vec<Connection>,
+    schedule: Schedule,
+    request: F,
+) -> Result<Vec<Sent>>
+where
+    F: Fn(u64) -> Result<Prepared> + Send + Sync + 'static,
+{
+    let (request, next) = (Arc::new(request), Arc::new(AtomicU64::new(0)));
+    let pacer = Pacer::start(schedule, connections.len());
     let mut senders = JoinSet::new();
     for connection in connections {
         let line = Line {
@@ -107,11 +121,13 @@ impl Line {
             if number >= self.schedule.count {
                 return Ok(sent);
             }
+            let made = self.connection.made();
             let status = self.connection.ask(request(number)?).await.ok();
             sent.push(Sent {
                 number,
                 latency: self.schedule.due(number).elapsed(),
                 status,
+                reconnected: self.connection.made() != made,
             });
         }
     }

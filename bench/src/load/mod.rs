@@ -2,6 +2,8 @@
 
 pub mod connection;
 pub mod constant;
+pub mod crowd;
+pub mod mixed;
 mod pacer;
 pub mod request;
 mod tool;

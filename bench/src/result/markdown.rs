@@ -23,15 +23,9 @@ enum Section {
 }
 
 pub fn of(run: &Run) -> String {
-    let machine = &run.machine;
     let mut text = format!(
-        "{}, commit {}: {} cores ({}), {} MiB, Linux {}. Medians of {} rounds of {} s.\n\n",
-        machine.date,
-        machine.commit,
-        machine.cores,
-        machine.processor,
-        machine.memory_mib,
-        machine.kernel,
+        "{} Medians of {} rounds of {} s.\n\n",
+        run.machine.sentence(),
         run.rounds,
         run.seconds_each,
     );
@@ -56,12 +50,20 @@ pub fn of(run: &Run) -> String {
             .map(|row| line(&section, row))
             .collect();
         if !lines.is_empty() {
-            let columns = head.matches('|').count() - 1;
-            let _ = writeln!(text, "{head}\n|{}", "---|".repeat(columns));
-            let _ = writeln!(text, "{}\n", lines.join("\n"));
+            let _ = writeln!(text, "{}", table(head, &lines));
         }
     }
     text + &memory(run) + &failures(run)
+}
+
+/// Lines below their head.
+pub fn table(head: &str, lines: &[String]) -> String {
+    let columns = head.matches('|').count() - 1;
+    format!(
+        "{head}\n|{}\n{}\n",
+        "---|".repeat(columns),
+        lines.join("\n")
+    )
 }
 
 fn section_of(row: &Row<'_>) -> Section {
@@ -127,7 +129,8 @@ fn cpu(row: &Row<'_>) -> impl Iterator<Item = String> {
         .into_iter()
 }
 
-fn ms(value: f64) -> String {
+/// With as many digits as it deserves.
+pub fn ms(value: f64) -> String {
     if value < 10.0 {
         format!("{value:.2}")
     } else {

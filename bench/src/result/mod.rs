@@ -1,20 +1,21 @@
 //! What came out, in three forms.
 
 mod markdown;
-mod page;
-mod plots;
+pub mod page;
+pub mod plots;
 mod summary;
 
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Serialize;
 
 use crate::Arguments;
 use crate::lab::Memory;
 use crate::machine::Machine;
 use crate::measurement::Measurement;
+use crate::program;
+pub use markdown::{ms, table};
 use summary::ratio;
 pub use summary::{Row, rows};
 
@@ -57,8 +58,7 @@ impl Run {
             ("index.html", page::of(self)?),
         ];
         for (name, text) in files {
-            let path = folder.join(name);
-            fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+            program::write(folder, name, &text)?;
         }
         Ok(())
     }

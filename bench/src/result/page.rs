@@ -14,21 +14,27 @@ svg { max-width: 100%; height: auto }
 
 pub fn of(run: &Run) -> Result<String> {
     let rows = rows(&run.measurements);
-    let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Fluxgate bench</title>\
-         <style>{STYLE}</style></head><body>\n<h1>Fluxgate bench</h1>\n"
-    );
-    for (title, picture) in [
+    let pictures = [
         ("Throughput", plots::throughput(&rows)?),
         ("Latency: p50, p99 and longest", plots::latency(&rows)?),
         ("CPU per request, order, row or message", plots::cpu(&rows)?),
         ("End to end, over time", plots::over_time(&rows)?),
-    ] {
+    ];
+    Ok(html("Fluxgate bench", &pictures, &run.markdown()))
+}
+
+/// A page of titled pictures and, below them, text with tables.
+pub fn html(title: &str, pictures: &[(&str, String)], markdown: &str) -> String {
+    let mut page = format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
+         <style>{STYLE}</style></head><body>\n<h1>{title}</h1>\n"
+    );
+    for (title, picture) in pictures {
         page += &format!("<h2>{title}</h2>\n{picture}\n");
     }
     page += "<h2>Figures</h2>\n";
-    page += &tables(&run.markdown());
-    Ok(page + "</body></html>\n")
+    page += &tables(markdown);
+    page + "</body></html>\n"
 }
 
 /// Our own Markdown: tables, and paragraphs of single lines.

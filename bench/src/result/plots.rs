@@ -3,11 +3,13 @@
 mod bars;
 mod frame;
 mod latency;
+mod lines;
 mod over_time;
 
 pub use bars::{cpu, throughput};
 pub use latency::latency;
-pub use over_time::over_time;
+pub use lines::{Line, lines};
+pub use over_time::{latencies, over_time};
 
 #[cfg(test)]
 mod tests {

@@ -45,28 +45,8 @@ impl ClosedLoop {
             },
             arguments: self.arguments(lab, unique),
         };
-        let watched = lab.watched()?;
-        let (outcomes, before) = (lab.settled_outcomes().await?, watched.sample()?);
-        let report = load.run().await?;
-        let after = watched.sample()?;
-        let outcomes = lab.settled_outcomes().await?.since(&outcomes);
-
-        let wrong = match self.expected_outcomes() {
-            Some(expected) => outcomes.other_than(expected),
-            None => report.refused,
-        };
-        Ok(Measurement {
-            count: report.requests,
-            seconds: report.seconds,
-            errors: report.socket_errors + wrong,
-            latency_ms: Some(report.latency),
-            cpu_us: cpu::between(&before, &after),
-            more: outcomes
-                .iter()
-                .map(|(outcome, count)| (outcome.to_owned(), count as f64))
-                .collect(),
-            ..scenario.measurement(bench.round)
-        })
+        let measurement = scenario.measurement(bench.round);
+        run(lab, &load, self.expected_outcomes(), measurement).await
     }
 
     fn script(self) -> &'static str {
@@ -93,12 +73,47 @@ impl ClosedLoop {
     /// What the API must have answered, by its own count; nothing where no orders are placed with it.
     fn expected_outcomes(self) -> Option<&'static [&'static str]> {
         match self {
-            // `reserved` is a 202 too: Kafka took longer than the answer waits.
-            Self::Accept => Some(&["accepted", "reserved"]),
+            Self::Accept => Some(TAKEN),
             Self::SoldOut => Some(&["sold_out"]),
             Self::Replay => Some(&["replayed"]),
             Self::Mixed => Some(&["accepted", "reserved", "sold_out"]),
             Self::Bare | Self::Status | Self::Product => None,
         }
     }
+}
+
+/// What the API must have answered to orders that are all taken. `reserved` is a 202 too: Kafka took
+/// longer than the answer waits.
+pub const TAKEN: &[&str] = &["accepted", "reserved"];
+
+/// Runs the load and fills the measurement. Wrong is any outcome but the expected ones, by the API's own
+/// count, or where no orders are placed with it any status but 2xx and 3xx.
+pub async fn run(
+    lab: &Lab,
+    load: &Wrk<'_>,
+    expected: Option<&[&str]>,
+    empty: Measurement,
+) -> Result<Measurement> {
+    let watched = lab.watched()?;
+    let (outcomes, before) = (lab.settled_outcomes().await?, watched.sample()?);
+    let report = load.run().await?;
+    let after = watched.sample()?;
+    let outcomes = lab.settled_outcomes().await?.since(&outcomes);
+
+    let wrong = match expected {
+        Some(expected) => outcomes.other_than(expected),
+        None => report.refused,
+    };
+    let counts = outcomes
+        .iter()
+        .map(|(it, count)| (it.to_owned(), count as f64));
+    Ok(Measurement {
+        count: report.requests,
+        seconds: report.seconds,
+        errors: report.socket_errors + wrong,
+        latency_ms: Some(report.latency),
+        cpu_us: cpu::between(&before, &after),
+        more: counts.collect(),
+        ..empty
+    })
 }

@@ -58,7 +58,7 @@ pub async fn measure(scenario: &Scenario, bench: Bench<'_>) -> Result<Measuremen
 }
 
 /// One batch, committed.
-async fn copy(client: &Client, batch: &[OrderReserved]) -> Result<u64> {
+pub async fn copy(client: &Client, batch: &[OrderReserved]) -> Result<u64> {
     let sink = client.copy_in(COPY).await?;
     let mut writer = pin!(BinaryCopyInWriter::new(sink, &TYPES));
     for order in batch {

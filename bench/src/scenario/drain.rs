@@ -14,6 +14,7 @@ pub async fn measure(scenario: &Scenario, bench: Bench<'_>) -> Result<Measuremen
     let log = lab.folder.join("drain.log");
     let drain = Drain {
         orders,
+        sales: PARTITIONS.cast_unsigned(),
         partitions: PARTITIONS,
         kafka_brokers: lab.stack.kafka_brokers()?,
         database_url: lab.stack.database_url()?,

@@ -1,14 +1,14 @@
 //! What is measured.
 
-mod closed_loop;
-mod copy;
+pub mod closed_loop;
+pub mod copy;
 mod drain;
 mod end_to_end;
 mod kafka;
 mod kafka_tool;
 mod rate;
 mod redis;
-mod sql;
+pub mod sql;
 
 use anyhow::Result;
 
@@ -129,18 +129,7 @@ impl Scenario {
 
     /// A measurement of this that holds nothing yet.
     fn measurement(&self, round: u32) -> Measurement {
-        Measurement {
-            scenario: self.name,
-            connections: self.connections,
-            round,
-            count: 0,
-            seconds: 0.0,
-            errors: 0,
-            latency_ms: None,
-            cpu_us: Default::default(),
-            more: Default::default(),
-            over_time: Vec::new(),
-        }
+        Measurement::empty(self.name, self.connections, round)
     }
 }
 

@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use fluxgate_core::ids::{ProductId, Tag};
+use fluxgate_core::ids::ProductId;
 use tokio::process::Command;
 
 use super::{Bench, Scenario};
 use crate::cpu;
 use crate::load::run_tool;
 use crate::measurement::{Latency, Measurement};
+use crate::redis::{Redis, keys};
 
 const SCRIPT: &str = include_str!("../../../lua/reserve.lua");
 
@@ -34,17 +35,17 @@ pub async fn measure(
     let sha = redis.command(&["SCRIPT", "LOAD", SCRIPT]).await?;
 
     let calls = ORDERS_PER_SECOND * bench.seconds / orders_per_call;
-    let mut benchmark = redis.benchmark(pipeline, calls);
-    benchmark.args(["EVALSHA", &sha, "4"]).args(&keys);
+    let mut tool = benchmark(&redis, pipeline, calls);
+    tool.args(["EVALSHA", &sha, "4"]).args(&keys);
     let opened_at = opened_at_ms.to_string();
-    benchmark.args([opened_at.as_str(), "1", "0", "1000000000"]);
+    tool.args([opened_at.as_str(), "1", "0", "1000000000"]);
     for _ in 0..orders_per_call {
         // As long as a UUID; each time another number is put in.
-        benchmark.args(["01a2b3c4-d5e6-8abc-8000-__rand_int__", "user-1", "1"]);
+        tool.args(["01a2b3c4-d5e6-8abc-8000-__rand_int__", "user-1", "1"]);
     }
     let watched = lab.watched()?;
     let before = watched.sample()?;
-    let printed = run_tool(&mut benchmark, LIMIT).await?;
+    let printed = run_tool(&mut tool, LIMIT).await?;
     let after = watched.sample()?;
     let report = parse(&printed).with_context(|| format!("redis-benchmark printed {printed}"))?;
 
@@ -71,44 +72,13 @@ pub async fn measure(
     })
 }
 
-/// In the order that the script takes them; see lua/README.md.
-fn keys(product: &ProductId, opened_at_ms: i64) -> [String; 4] {
-    let tag = Tag::of(product);
-    [
-        format!("fg:{{{tag}}}:sale:{product}"),
-        format!("fg:{{{tag}}}:orders:{opened_at_ms}"),
-        format!("fg:{{{tag}}}:outbox:{product}"),
-        format!("fg:{{{tag}}}:users:{product}"),
-    ]
-}
-
-struct Redis {
-    port: String,
-}
-
-impl Redis {
-    fn at(url: &str) -> Result<Self> {
-        let port = url.rsplit(':').next().context("a URL ends with a port")?;
-        Ok(Self {
-            port: port.to_owned(),
-        })
-    }
-
-    async fn command(&self, command: &[&str]) -> Result<String> {
-        let mut cli = Command::new("redis-cli");
-        cli.args(["-h", "127.0.0.1", "-p", &self.port, "-e"])
-            .args(command);
-        Ok(run_tool(&mut cli, LIMIT).await?.trim().to_owned())
-    }
-
-    fn benchmark(&self, pipeline: u32, calls: u32) -> Command {
-        let mut benchmark = Command::new("redis-benchmark");
-        benchmark
-            .args(["-h", "127.0.0.1", "-p", &self.port, "--csv"])
-            .args(["-c", "50", "-r", "1000000000"])
-            .args(["-P", &pipeline.to_string(), "-n", &calls.to_string()]);
-        benchmark
-    }
+fn benchmark(redis: &Redis, pipeline: u32, calls: u32) -> Command {
+    let mut benchmark = Command::new("redis-benchmark");
+    benchmark
+        .args(["-h", "127.0.0.1", "-p", redis.port(), "--csv"])
+        .args(["-c", "50", "-r", "1000000000"])
+        .args(["-P", &pipeline.to_string(), "-n", &calls.to_string()]);
+    benchmark
 }
 
 struct Report {
@@ -151,12 +121,5 @@ mod tests {
         assert_eq!((report.latency.p50, report.latency.max), (1.0, 9.0));
         assert_eq!(report.latency.p95, Some(1.5));
         assert!(parse("ERR unknown command").is_none());
-    }
-
-    #[test]
-    fn keys_of_one_sale_share_their_hash_tag() {
-        let product = ProductId::parse("p").unwrap();
-        let tag = format!("fg:{{{}}}:", Tag::of(&product));
-        assert!(keys(&product, 5).iter().all(|key| key.starts_with(&tag)));
     }
 }

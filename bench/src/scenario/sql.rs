@@ -64,8 +64,8 @@ pub async fn migrated(schema: &Schema) -> Result<Store> {
 
 fn openings(orders: &Orders) -> Result<Batch> {
     let slices = orders
-        .partitions()
-        .map(|partition| Ok(slice(partition, 0, vec![orders.opening(partition)?])));
+        .openings()
+        .map(|opening| opening.map(|(partition, event)| slice(partition, 0, vec![event])));
     Ok(Batch {
         slices: slices.collect::<Result<_>>()?,
     })

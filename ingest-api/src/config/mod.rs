@@ -5,6 +5,7 @@
 
 mod admin;
 mod compat;
+mod connections;
 mod ledger;
 mod limits;
 mod outbox;
@@ -14,6 +15,7 @@ mod sold_out;
 
 pub use admin::AdminSettings;
 pub use compat::CompatSettings;
+pub use connections::ConnectionSettings;
 pub use ledger::LedgerSettings;
 pub use limits::LimitSettings;
 pub use outbox::OutboxSettings;
@@ -31,6 +33,8 @@ use fluxgate_core::settings::{HttpSettings, KafkaSettings, LogSettings, Shutdown
 pub struct Config {
     #[command(flatten)]
     pub http: HttpSettings,
+    #[command(flatten)]
+    pub connections: ConnectionSettings,
     #[command(flatten)]
     pub limits: LimitSettings,
     #[command(flatten)]

@@ -3,6 +3,7 @@
 mod admin;
 mod body;
 mod compat;
+mod connections;
 mod idempotency;
 mod observe;
 mod orders;
@@ -12,6 +13,7 @@ mod routes;
 
 pub use admin::AdminToken;
 pub use compat::CompatLimits;
+pub use connections::Connections;
 pub use observe::Observer;
 pub use problem::Problem;
 pub use routes::{Services, routes};

@@ -212,6 +212,10 @@ impl App {
         this
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client
             .request(method, format!("http://{}{path}", self.address))

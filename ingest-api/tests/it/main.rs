@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod changes;
+mod connections;
 mod errors;
 mod fixture;
 mod losses;

@@ -21,6 +21,7 @@ fn a_bad_or_missing_setting_ends_the_program_with_its_name() {
         ("KAFKA_BROKERS", None),
         ("REDIS_URL", Some("nonsense")),
         ("IN_FLIGHT_MAX", Some("many")),
+        ("CONNECTIONS_MAX", Some("0")),
         ("HTTP_ADDR", Some("here")),
         ("LOG_FORMAT", Some("xml")),
         ("READ_DATABASE_URL", Some("postgres://u:secret@[")),

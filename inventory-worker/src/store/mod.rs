@@ -11,6 +11,7 @@ mod transaction;
 
 pub use error::WriteError;
 pub use migrations::SchemaError;
+pub use sql::PROBE;
 pub use transaction::Written;
 
 use std::time::Duration;

@@ -1,6 +1,7 @@
 use fluxgate_core::events::Undecodable;
 use inventory_worker::batch::Record;
-use inventory_worker::store::WriteError;
+use inventory_worker::store::{PROBE, WriteError};
+use tokio_postgres::SimpleQueryMessage;
 
 use crate::fixture::{Schema, TOPIC, again, batch, cancel, close, fence, opening, order, restock};
 
@@ -249,4 +250,24 @@ async fn migrating_again_or_at_the_same_time_does_no_harm() {
     first.unwrap();
     second.unwrap();
     schema.store.probe().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_probe_reads_no_row() {
+    let schema = Schema::new().await;
+    schema.store.probe().await.unwrap();
+    let plan = format!("EXPLAIN (ANALYZE, COSTS off, TIMING off) {PROBE}");
+    let plan = schema.sql.simple_query(&plan).await.unwrap();
+    let steps: Vec<&str> = plan.iter().filter_map(scan).collect();
+    assert_eq!(steps.len(), 5, "{plan:?}");
+    let read = steps.iter().filter(|it| !it.contains("never executed"));
+    assert_eq!(read.count(), 0, "{steps:?}");
+}
+
+/// The line of a plan that reads a table, if it is one.
+fn scan(message: &SimpleQueryMessage) -> Option<&str> {
+    let SimpleQueryMessage::Row(row) = message else {
+        return None;
+    };
+    row.get(0).filter(|line| line.contains("Scan"))
 }

@@ -1,0 +1,11 @@
+//! `make bench-connections`: what many open connections cost.
+
+use std::process::ExitCode;
+
+use bench::connections::{Arguments, run};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    bench::main(run(&arguments))
+}

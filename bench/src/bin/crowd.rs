@@ -1,0 +1,10 @@
+//! One client process of `connections`: see `bench/src/load/crowd/`.
+
+use anyhow::Result;
+use bench::crowd::{Arguments, run};
+use clap::Parser;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    run(Arguments::parse()).await
+}

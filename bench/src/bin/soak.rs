@@ -1,0 +1,11 @@
+//! `make bench-soak`: whether memory stays where it is.
+
+use std::process::ExitCode;
+
+use bench::soak::{Arguments, run};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    bench::main(run(&arguments))
+}
