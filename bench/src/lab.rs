@@ -34,8 +34,6 @@ pub const PLENTY: u32 = 1_000_000_000;
 /// Nothing is left of it.
 pub const SOLD_OUT: &str = "sold-out";
 
-/// So long a broker that has just been started takes several times as much CPU for an order.
-const WARM_UP_SECONDS: u32 = 30;
 /// The worker has written all that there is by then.
 const DRAIN_LIMIT: Duration = Duration::from_secs(180);
 const SETTLE_PAUSE: Duration = Duration::from_millis(100);
@@ -127,14 +125,14 @@ impl Lab {
     }
 
     /// The first seconds are slow everywhere: Kafka's machine compiles its hot paths, for one.
-    pub async fn warm_up(&self) -> Result<()> {
+    pub async fn warm_up(&self, seconds: u32) -> Result<()> {
         self.open_sale("warm-up").await?;
         let arguments = vec!["warm-up".into(), "warm-up".into()];
         let load = Wrk {
             scripts: &self.scripts,
             script: "order.lua",
             connections: 64,
-            seconds: WARM_UP_SECONDS,
+            seconds,
             url: self.api.url(),
             arguments,
         };

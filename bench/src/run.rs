@@ -22,6 +22,9 @@ const LONGEST_TIMES: u32 = 12;
 /// More errors than one in so many requests make a measurement a failure.
 const ONE_ERROR_IN: u64 = 1_000;
 
+/// A broker that has just been started takes several times as much CPU for an order for so long.
+const WARM_UP_SECONDS: u32 = 30;
+
 /// Measures everything and writes the result into `.local/bench`. False when something failed.
 ///
 /// # Errors
@@ -32,13 +35,8 @@ pub async fn run(arguments: &Arguments) -> Result<bool> {
     }
     let folder = results_folder(&arguments.repository)?;
     let mut run = Run::new(Machine::look(&arguments.repository), arguments);
-<<<<<<< HEAD
-    let mut lab = Lab::open(&arguments.repository, folder.clone()).await?;
-    lab.warm_up().await?;
-=======
     let mut lab = Lab::open(&arguments.repository, folder.clone(), &[]).await?;
-    lab.warm_up(arguments.seconds).await?;
->>>>>>> steady
+    lab.warm_up(WARM_UP_SECONDS).await?;
 
     let scenarios: Vec<Scenario> = scenario::all()
         .into_iter()
