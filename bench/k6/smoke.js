@@ -1,7 +1,7 @@
 // One answer of every kind, each as docs/API.md has it.
 import { check, sleep } from 'k6';
 import http from 'k6/http';
-import { getOrder, getProduct, postOrder, putProduct } from './lib/api.js';
+import { fieldOf, getOrder, getProduct, postOrder, putProduct } from './lib/api.js';
 import { common } from './lib/options.js';
 import { closeSale, openSale } from './lib/sale.js';
 import { summaryOf } from './lib/summary.js';
@@ -19,11 +19,11 @@ export default function ({ product }) {
   const ada = { productId: product, userId: 'ada' };
 
   const accepted = postOrder(ada, 'one');
-  const orderId = accepted.json('orderId');
-  check(accepted, {
+  const orderId = fieldOf(accepted, 'orderId');
+  expect(accepted, {
     '202: an order is taken': ({ status }) => status === 202,
     'it has a Location': ({ headers }) => headers.Location === `/orders/${orderId}`,
-    'it is accepted': (answer) => ['accepted', 'reserved'].includes(answer.json('status')),
+    'it is accepted': (answer) => ['accepted', 'reserved'].includes(fieldOf(answer, 'status')),
   });
   isReplay('a retry is the same order', postOrder(ada, 'one'), orderId);
   isRefused(postOrder({ ...ada, quantity: 2 }, 'one'), 422, 'idempotency_key_reused');
@@ -35,42 +35,47 @@ export default function ({ product }) {
   isRefused(getOrder('00000000-0000-8000-8000-000000000000'), 404, 'unknown_order');
   isRefused(putProduct(product, { quantity: stock }, {}), 401, 'unauthorized');
 
-  check(postOrder({ ...ada, userId: 'bob' }, 'one'), {
+  expect(postOrder({ ...ada, userId: 'bob' }, 'one'), {
     '202: the last unit is sold': ({ status }) => status === 202,
   });
   isRefused(postOrder({ ...ada, userId: 'eve' }, 'one'), 409, 'sold_out');
   isReplay('a retry is the same order, also while sold out', postOrder(ada, 'one'), orderId);
 
-  check(orderOnceConfirmed(orderId), {
+  expect(orderOnceConfirmed(orderId), {
     '200: an order is found': ({ status }) => status === 200,
-    'it is the buyer\'s own': (answer) => answer.json('userId') === 'ada',
-    'it is confirmed': (answer) => answer.json('status') === 'confirmed',
+    'it is the buyer\'s own': (answer) => fieldOf(answer, 'userId') === 'ada',
+    'it is confirmed': (answer) => fieldOf(answer, 'status') === 'confirmed',
   });
-  check(getProduct(product), {
+  expect(getProduct(product), {
     '200: a product is found': ({ status }) => status === 200,
-    'nothing is left': (answer) => answer.json('remaining') === 0 && answer.json('total') === stock,
-    'it is sold out': (answer) => answer.json('status') === 'sold_out',
+    'nothing is left': (answer) => fieldOf(answer, 'remaining') === 0 && fieldOf(answer, 'total') === stock,
+    'it is sold out': (answer) => fieldOf(answer, 'status') === 'sold_out',
   });
 }
 
+function expect(answer, conditions) {
+  if (!check(answer, conditions)) console.error(`${Object.keys(conditions)[0]}: the answer was ${answer.status} ${answer.body}`);
+}
+
 function isReplay(what, answer, orderId) {
-  check(answer, {
+  expect(answer, {
     [`202: ${what}`]: ({ status, headers }) => status === 202 && headers['Idempotency-Replayed'] === 'true'
-      && answer.json('orderId') === orderId,
+      && fieldOf(answer, 'orderId') === orderId,
   });
 }
 
 function isRefused(answer, status, code) {
-  check(answer, {
-    [`${status}: ${code}`]: () => answer.status === status && answer.json('code') === code
+  expect(answer, {
+    [`${status}: ${code}`]: () => answer.status === status && fieldOf(answer, 'code') === code
       && answer.headers['Content-Type'] === 'application/problem+json',
   });
 }
 
+// Written by a worker, somewhat later.
 function orderOnceConfirmed(orderId) {
   for (let tries = 1; ; tries += 1) {
     const answer = getOrder(orderId);
-    if (answer.json('status') === 'confirmed' || tries === confirmTries) return answer;
+    if (fieldOf(answer, 'status') === 'confirmed' || tries === confirmTries) return answer;
     sleep(0.1);
   }
 }

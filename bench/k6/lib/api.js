@@ -10,6 +10,15 @@ function request(method, name, path, body, headers) {
   return http.request(method, anyCopy() + path, body, { headers, timeout, tags: { name } });
 }
 
+// Of a body that may be no JSON: whatever stands in front of the API has pages of its own.
+export function fieldOf(answer, name) {
+  try {
+    return answer.json(name);
+  } catch {
+    return undefined;
+  }
+}
+
 export function postOrder(order, key) {
   const headers = key === undefined ? asJson : { ...asJson, 'Idempotency-Key': `"${key}"` };
   return request('POST', 'POST /orders', '/orders', JSON.stringify(order), headers);

@@ -12,14 +12,19 @@ export function climbing(fromPerSecond, toPerSecond, duration) {
   return { executor: 'ramping-arrival-rate', startRate: fromPerSecond, stages, ...room(toPerSecond) };
 }
 
-// Virtual users for answers that take 100 ms, and more when needed, for a stall of a second. Beyond that, and beyond what
-// the memory of a small machine holds, k6 drops orders, and the run fails for it (lib/options.js).
-const virtualUsersMost = 3000;
+// Virtual users for a stall of half a second from the beginning, because k6 drops orders while it makes new ones, and for
+// two seconds at most. What is beyond that, or beyond the memory of a small machine, is dropped, and the run fails for it.
+const fromTheBeginning = { least: 50, most: 2000 };
+const atMost = { least: 200, most: 4000 };
 
 function room(ratePerSecond) {
-  const preAllocatedVUs = wholeNumber('VUS', Math.max(20, Math.ceil(ratePerSecond / 10)));
-  const maxVUs = Math.max(preAllocatedVUs, wholeNumber('MAX_VUS', Math.min(virtualUsersMost, Math.max(200, ratePerSecond))));
+  const preAllocatedVUs = wholeNumber('VUS', within(fromTheBeginning, ratePerSecond / 2));
+  const maxVUs = Math.max(preAllocatedVUs, wholeNumber('MAX_VUS', within(atMost, ratePerSecond * 2)));
   return { preAllocatedVUs, maxVUs, gracefulStop: timeout };
+}
+
+function within({ least, most }, virtualUsers) {
+  return Math.ceil(Math.min(most, Math.max(least, virtualUsers)));
 }
 
 // One order in twenty is a retry of the order ten before.

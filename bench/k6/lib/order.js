@@ -2,7 +2,7 @@
 import { check } from 'k6';
 import exec from 'k6/execution';
 import { Trend } from 'k6/metrics';
-import { postOrder } from './api.js';
+import { fieldOf, postOrder } from './api.js';
 
 export const outcomes = ['accepted', 'replayed', 'sold_out', 'unavailable', 'no_answer', 'unexpected'];
 const answered = ['accepted', 'replayed', 'sold_out'];
@@ -21,11 +21,12 @@ export function placeOrder(product, buyer) {
     tellOnce('was not answered', error.message || error);
     return { outcome: 'no_answer' };
   }
-  const outcome = outcomeOf(answer);
+  const orderId = fieldOf(answer, 'orderId');
+  const outcome = outcomeOf(answer, orderId);
   count(outcome, answer.timings.blocked + answer.timings.duration);
   check(outcome, { 'an answer of the contract': () => outcome !== 'unexpected' });
   if (!answered.includes(outcome)) tellOnce(`was answered ${answer.status}`, answer.body);
-  return { outcome, orderId: answer.status === 202 ? answer.json('orderId') : undefined };
+  return { outcome, orderId };
 }
 
 export function wasAnswered({ outcome }) {
@@ -37,9 +38,9 @@ function count(outcome, milliseconds) {
   durations[outcome].add(milliseconds);
 }
 
-function outcomeOf(answer) {
-  if (answer.status === 202) return answer.headers['Idempotency-Replayed'] === 'true' ? 'replayed' : 'accepted';
-  if (answer.status === 409 && answer.json('code') === 'sold_out') return 'sold_out';
+function outcomeOf(answer, orderId) {
+  if (answer.status === 202 && orderId) return answer.headers['Idempotency-Replayed'] === 'true' ? 'replayed' : 'accepted';
+  if (answer.status === 409 && fieldOf(answer, 'code') === 'sold_out') return 'sold_out';
   if (answer.status === 503) return 'unavailable';
   return 'unexpected';
 }

@@ -43,7 +43,7 @@ function totals(metrics) {
   const requests = grouped(valueOf(metrics, 'http_reqs', 'count'));
   const lines = [`${requests} requests, ${percent(valueOf(metrics, 'http_req_failed', 'rate'))} failed`];
   if (dropped) {
-    lines.push(`${grouped(dropped)} orders were due and never sent: all virtual users waited for answers (VUS, MAX_VUS)`);
+    lines.push(`${grouped(dropped)} orders were due and never sent: no virtual user was free (VUS, MAX_VUS)`);
   }
   return lines;
 }
