@@ -1,6 +1,6 @@
 // A crowd that comes from nowhere and leaves: calm, rush, peak, and calm again, which must be as fast as before.
 import { common, fast, right, sent } from './lib/options.js';
-import { arrive, steady } from './lib/crowd.js';
+import { crowdOf, steady } from './lib/crowd.js';
 import { closeSale, openSale } from './lib/sale.js';
 import { grouped, summaryOf, valueOf } from './lib/summary.js';
 import { wholeNumber } from './lib/settings.js';
@@ -11,15 +11,16 @@ const peak = wholeNumber('PEAK', 5000);
 const phaseSeconds = wholeNumber('PHASE_SECONDS', 15);
 const stock = wholeNumber('STOCK', 10000);
 
-const phases = { calm: rate, rush, peak, after: rate };
-const scenarios = Object.entries(phases).map(([phase, perSecond], number) => (
+const rates = { calm: rate, rush, peak, after: rate };
+const phases = Object.entries(rates).map(([phase, perSecond], number) => (
   [phase, steady(perSecond, `${phaseSeconds}s`, `${number * phaseSeconds}s`)]
 ));
+const crowd = crowdOf(Object.fromEntries(phases));
 const meanRate = (rate + rush + peak + rate) / 4;
 
 export const options = {
   ...common,
-  scenarios: Object.fromEntries(scenarios),
+  scenarios: crowd.scenarios,
   thresholds: {
     ...right,
     ...fast(100, 250, 'calm'),
@@ -31,8 +32,8 @@ export const options = {
 };
 
 export const setup = () => ({ product: openSale('spike', stock) });
-export default arrive;
+export default crowd.arrive;
 export const teardown = ({ product }) => closeSale(product);
 
-const rates = Object.values(phases).map(grouped).join(', ');
-export const handleSummary = summaryOf('spike', `${rates} orders a second, ${phaseSeconds} s each; ${grouped(stock)} units`);
+const title = `${Object.values(rates).map(grouped).join(', ')} orders a second, ${phaseSeconds} s each; ${grouped(stock)} units`;
+export const handleSummary = summaryOf('spike', title);

@@ -2,21 +2,23 @@
 import exec from 'k6/execution';
 import { Gauge } from 'k6/metrics';
 import { common, endTheRun, fast, right, sent } from './lib/options.js';
-import { arrive, climbing } from './lib/crowd.js';
+import { climbing, crowdOf } from './lib/crowd.js';
 import { closeSale, openSale } from './lib/sale.js';
 import { grouped, summaryOf, valueOf } from './lib/summary.js';
-import { text, wholeNumber } from './lib/settings.js';
+import { wholeNumber } from './lib/settings.js';
 
 const rate = wholeNumber('RATE', 500);
 const peak = wholeNumber('PEAK', 20000);
-const duration = text('DURATION', '5m');
+const seconds = wholeNumber('CLIMB_SECONDS', 300);
 const stock = wholeNumber('STOCK', 1000000000);
+if (peak <= rate) throw new Error(`PEAK (${peak}) must be above RATE (${rate})`);
 
+const crowd = crowdOf({ stress: climbing(rate, peak, seconds) });
 const rateAsked = new Gauge('rate_asked');
 
 export const options = {
   ...common,
-  scenarios: { stress: climbing(rate, peak, duration) },
+  scenarios: crowd.scenarios,
   thresholds: endTheRun({ ...right, ...fast(250, 500), ...sent(rate) }),
 };
 
@@ -24,12 +26,12 @@ export const setup = () => ({ product: openSale('stress', stock) });
 
 export default function (sale) {
   rateAsked.add(rate + (peak - rate) * exec.scenario.progress);
-  arrive(sale);
+  crowd.arrive(sale);
 }
 
 export const teardown = ({ product }) => closeSale(product);
 
-const title = `from ${grouped(rate)} to ${grouped(peak)} orders a second in ${duration}`;
+const title = `from ${grouped(rate)} to ${grouped(peak)} orders a second in ${seconds} s`;
 export const handleSummary = summaryOf('stress', title, (metrics) => [
   `highest rate asked for: ${grouped(valueOf(metrics, 'rate_asked', 'max'))} orders a second`,
 ]);

@@ -45,6 +45,10 @@ function totals(metrics) {
   if (dropped) {
     lines.push(`${grouped(dropped)} orders were due and never sent: no virtual user was free (VUS, MAX_VUS)`);
   }
+  if (metrics.order_sent_late) {
+    const late = (stat) => grouped(valueOf(metrics, 'order_sent_late', stat));
+    lines.push(`sent after they were due: ${late('p(95)')} ms (p95), at most ${late('max')} ms`);
+  }
   return lines;
 }
 
