@@ -4,7 +4,7 @@ export CARGO
 # Where rustup puts cargo, for shells that have not read its settings.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test faults up down build fmt lint bench bench-connections bench-soak bench-growth bench-check tools
+.PHONY: help demo test faults up down build fmt lint bench bench-connections bench-soak bench-growth bench-check load tools
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf 'make %-17s %s\n' "$$target" "$$text"; done
@@ -48,6 +48,9 @@ bench-growth: build ## cost with more products, rows and partitions; ARGS="--onl
 
 bench-check: build ## count instructions, and compare them with the last known good
 	@bench/check
+
+load: ## k6 against a running API: SCENARIO=smoke, load, stress, soak, spike, flash-sale, check; RATE=2000 and such
+	@scripts/load $(SCENARIO)
 
 tools:
 	@scripts/stack install

@@ -1,0 +1,56 @@
+// Places orders and sorts the answers. Each outcome has a trend of its own: its count and its latency.
+import { check } from 'k6';
+import exec from 'k6/execution';
+import { Trend } from 'k6/metrics';
+import { fieldOf, postOrder } from './api.js';
+
+export const outcomes = ['accepted', 'replayed', 'sold_out', 'unavailable', 'no_answer', 'unexpected'];
+const answered = ['accepted', 'replayed', 'sold_out'];
+// From the wish to order to the answer, a connection that has to be made first included, which http_req_duration leaves out.
+const duration = new Trend('order_duration', true);
+const durations = Object.fromEntries(outcomes.map((outcome) => [outcome, new Trend(`orders_${outcome}`, true)]));
+
+// placeOrder: its outcome, and the order's id where there is one. The key is the buyer's own, so a second call is a retry.
+export function placeOrder(product, buyer) {
+  const started = Date.now();
+  let answer;
+  try {
+    answer = postOrder({ productId: product, userId: buyer }, `key-of-${buyer}`);
+  } catch (error) {
+    count('no_answer', Date.now() - started);
+    tellOnce('was not answered', error.message || error);
+    return { outcome: 'no_answer' };
+  }
+  const orderId = fieldOf(answer, 'orderId');
+  const outcome = outcomeOf(answer, orderId);
+  count(outcome, answer.timings.blocked + answer.timings.duration);
+  check(outcome, { 'an answer of the contract': () => outcome !== 'unexpected' });
+  if (!answered.includes(outcome)) tellOnce(`was answered ${answer.status}`, answer.body);
+  return { outcome, orderId };
+}
+
+export function wasAnswered({ outcome }) {
+  return answered.includes(outcome);
+}
+
+function count(outcome, milliseconds) {
+  duration.add(milliseconds);
+  durations[outcome].add(milliseconds);
+}
+
+function outcomeOf(answer, orderId) {
+  if (answer.status === 202 && orderId) return answer.headers['Idempotency-Replayed'] === 'true' ? 'replayed' : 'accepted';
+  if (answer.status === 409 && fieldOf(answer, 'code') === 'sold_out') return 'sold_out';
+  if (answer.status === 503) return 'unavailable';
+  return 'unexpected';
+}
+
+// A broken API would otherwise fill the terminal: the trends have the numbers, this has the words.
+const virtualUsersThatTell = 3;
+const told = new Set();
+
+function tellOnce(what, detail) {
+  if (exec.vu.idInTest > virtualUsersThatTell || told.has(what)) return;
+  told.add(what);
+  console.error(`an order ${what}: ${detail}`);
+}
