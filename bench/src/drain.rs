@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use e2e::process::{Process, Settings};
 use e2e::program::Program;
-use fluxgate_core::events::{Event, headers};
+use fluxgate_core::events::Event;
+use fluxgate_kafka::headers;
 use jiff::Timestamp;
 use rdkafka::ClientConfig;
 use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 
 use crate::cpu::{self, Cpu, Part, Watched};
@@ -136,18 +136,11 @@ fn send(
     let (key, value) = (event.product_id().as_str(), event.encode());
     let deadline = Instant::now() + FLUSH_TIMEOUT;
     loop {
-        let attributes = headers(event);
-        let headers = attributes
-            .iter()
-            .fold(OwnedHeaders::new(), |all, (key, value)| {
-                let value = Some(value.as_bytes());
-                all.insert(Header { key, value })
-            });
         let record = BaseRecord::to(topic)
             .partition(partition)
             .key(key)
             .payload(&value);
-        match producer.send(record.headers(headers)) {
+        match producer.send(record.headers(headers(event))) {
             Ok(()) => return Ok(()),
             Err((error, _))
                 if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull)

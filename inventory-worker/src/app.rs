@@ -174,7 +174,7 @@ async fn write_orders(config: Config, parts: Parts) {
     let member = Member::join(&config, group);
     let member = Arc::new(member.unwrap_or_else(|error| refuse("KAFKA_BROKERS", error)));
     let dead_letters = DeadLetterTopic::new(
-        &config.kafka.kafka_brokers,
+        &config.kafka,
         config.consumer.kafka_dlq_topic.clone(),
         metrics.clone(),
     )

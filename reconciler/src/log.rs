@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fluxgate_core::events::{Event, headers};
+use fluxgate_core::events::Event;
 use fluxgate_core::settings::KafkaSettings;
+use fluxgate_kafka::{Lifeline, client_config, headers};
 use futures_util::future::try_join_all;
-use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 
 /// How long the brokers may take for one answer.
@@ -30,7 +29,8 @@ pub enum LogError {
 
 /// The topic that carries the sales.
 pub struct Log {
-    producer: Arc<FutureProducer>,
+    producer: Arc<FutureProducer<Lifeline>>,
+    lifeline: Lifeline,
     topic: String,
 }
 
@@ -40,18 +40,17 @@ impl Log {
     /// # Errors
     /// When librdkafka refuses a setting.
     pub fn new(settings: &KafkaSettings) -> Result<Self, LogError> {
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", &settings.kafka_brokers)
-            .set("client.id", "reconciler")
+        let lifeline = Lifeline::new(&settings.kafka_brokers);
+        let producer = client_config(settings, "reconciler")
             .set("acks", "all")
             // What is sent together stays in its order, whatever is sent twice on the way.
             .set("enable.idempotence", "true")
             .set("linger.ms", "0")
             .set("message.timeout.ms", TIMEOUT.as_millis().to_string())
-            .set("allow.auto.create.topics", "false")
-            .create()?;
+            .create_with_context(lifeline.clone())?;
         Ok(Self {
             producer: Arc::new(producer),
+            lifeline,
             topic: settings.kafka_topic.clone(),
         })
     }
@@ -89,18 +88,12 @@ impl Log {
     /// When Kafka has not acknowledged it. It may be on the log all the same.
     pub async fn append(&self, partition: i32, event: &Event) -> Result<i64, LogError> {
         let (key, value) = (event.product_id().as_str(), event.encode());
-        let attributes = headers(event);
-        let headers = attributes
-            .iter()
-            .fold(OwnedHeaders::new(), |headers, (key, value)| {
-                let value = Some(value.as_bytes());
-                headers.insert(Header { key, value })
-            });
         let record = FutureRecord::to(&self.topic)
             .partition(partition)
             .key(key)
             .payload(&value)
-            .headers(headers);
+            .headers(headers(event));
+        self.lifeline.mend(self.producer.client());
         match self.producer.send(record, TIMEOUT).await {
             Ok(delivery) => Ok(delivery.offset),
             Err((error, _)) => Err(error.into()),

@@ -1,10 +1,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use fluxgate_kafka::Lifeline;
 use prometheus::IntCounter;
 use rdkafka::client::ClientContext;
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
+use rdkafka::statistics::Statistics;
 use tokio::sync::mpsc;
 
 use super::{Acknowledged, Breaker, Receipt};
@@ -21,8 +23,9 @@ pub struct InFlight {
 }
 
 /// Takes note of every delivery, on librdkafka's own thread.
-#[derive(Clone)]
 pub struct Deliveries {
+    /// The producer's.
+    pub lifeline: Lifeline,
     breaker: Arc<Breaker>,
     acknowledged: mpsc::Sender<Acknowledged>,
     /// Found once: this is called for every message.
@@ -32,11 +35,13 @@ pub struct Deliveries {
 
 impl Deliveries {
     pub fn new(
+        lifeline: Lifeline,
         breaker: Arc<Breaker>,
         acknowledged: mpsc::Sender<Acknowledged>,
         metrics: Metrics,
     ) -> Self {
         Self {
+            lifeline,
             breaker,
             acknowledged,
             acknowledged_total: metrics.publishes_total.with_label_values(&["acknowledged"]),
@@ -45,7 +50,11 @@ impl Deliveries {
     }
 }
 
-impl ClientContext for Deliveries {}
+impl ClientContext for Deliveries {
+    fn stats(&self, statistics: Statistics) {
+        self.lifeline.look(&statistics);
+    }
+}
 
 impl ProducerContext for Deliveries {
     type DeliveryOpaque = Box<InFlight>;

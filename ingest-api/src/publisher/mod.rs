@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use fluxgate_core::crash_points::crash_point;
 use fluxgate_core::events::Event;
+use fluxgate_kafka::Lifeline;
 use rdkafka::error::KafkaError;
 use tokio::sync::mpsc;
 
@@ -78,10 +79,11 @@ impl Publisher {
         acknowledged: mpsc::Sender<Acknowledged>,
     ) -> Result<Self, KafkaError> {
         let breaker = Arc::new(Breaker::new(metrics.publisher_circuit_open.clone()));
-        let delivery =
-            delivery::Deliveries::new(Arc::clone(&breaker), acknowledged, metrics.clone());
+        let lifeline = Lifeline::new(&kafka.kafka_brokers);
+        let (told, counted) = (Arc::clone(&breaker), metrics.clone());
+        let deliveries = delivery::Deliveries::new(lifeline, told, acknowledged, counted);
         Ok(Self {
-            producer: Arc::new(Producer::new(kafka, settings, delivery, metrics.clone())?),
+            producer: Arc::new(Producer::new(kafka, settings, deliveries, metrics.clone())?),
             receipts: Receipts::here(),
             breaker,
             metrics,

@@ -4,11 +4,10 @@ use super::delivery::{Deliveries, InFlight};
 use super::{Acknowledged, Outgoing, Receipt};
 use crate::config::PublisherSettings;
 use crate::metrics::Metrics;
-use fluxgate_core::events::headers;
 use fluxgate_core::settings::KafkaSettings;
+use fluxgate_kafka::{Lifeline, client_config, headers};
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
 
 /// How long the brokers may take to say how many partitions there are.
@@ -19,6 +18,7 @@ const QUEUE_MAX: (&str, &str) = ("100000", "65536");
 /// librdkafka's producer and its thread.
 pub struct Producer {
     inner: ThreadedProducer<Deliveries>,
+    lifeline: Lifeline,
     topic: String,
     metrics: Metrics,
 }
@@ -31,7 +31,8 @@ impl Producer {
         metrics: Metrics,
     ) -> Result<Self, KafkaError> {
         Ok(Self {
-            inner: client_config(kafka, settings).create_with_context(deliveries)?,
+            lifeline: deliveries.lifeline.clone(),
+            inner: options(kafka, settings).create_with_context(deliveries)?,
             topic: kafka.kafka_topic.clone(),
             metrics,
         })
@@ -40,17 +41,11 @@ impl Producer {
     /// Hands a message to librdkafka; false when it does not take it. `receipt` is handed in
     /// once Kafka has acknowledged it.
     pub fn send(&self, outgoing: Outgoing, receipt: Receipt) -> bool {
+        self.lifeline.mend(self.inner.client());
         let partition = outgoing.sale.facts.partition;
         let key = outgoing.event.product_id().as_str().to_owned();
         let value = outgoing.event.encode();
-        let attributes = headers(&outgoing.event);
-        let headers = attributes.iter().fold(
-            OwnedHeaders::new_with_capacity(attributes.len()),
-            |headers, (key, value)| {
-                let value = Some(value.as_bytes());
-                headers.insert(Header { key, value })
-            },
-        );
+        let headers = headers(&outgoing.event);
         let in_flight = Box::new(InFlight {
             entry: Acknowledged {
                 sale: outgoing.sale,
@@ -78,6 +73,7 @@ impl Producer {
 
     /// How many partitions the topic has, asked of the brokers. Blocks.
     pub fn partitions(&self) -> Option<i32> {
+        self.lifeline.mend(self.inner.client());
         let metadata = self
             .inner
             .client()
@@ -95,12 +91,10 @@ impl Producer {
 }
 
 /// Every option whose default would break a promise is given here, with the reason.
-fn client_config(kafka: &KafkaSettings, settings: &PublisherSettings) -> ClientConfig {
+fn options(kafka: &KafkaSettings, settings: &PublisherSettings) -> ClientConfig {
     let message_timeout = settings.kafka_message_timeout_ms.to_string();
-    let mut config = ClientConfig::new();
+    let mut config = client_config(kafka, "ingest-api");
     config
-        .set("bootstrap.servers", &kafka.kafka_brokers)
-        .set("client.id", "ingest-api")
         // A 202 `accepted` means that all in-sync replicas have the order.
         .set("acks", "all")
         // Duplicates are harmless (the order id is the primary key), and only an idempotent producer
@@ -113,11 +107,6 @@ fn client_config(kafka: &KafkaSettings, settings: &PublisherSettings) -> ClientC
         .set("linger.ms", settings.kafka_linger_ms.to_string())
         .set("queue.buffering.max.messages", QUEUE_MAX.0)
         .set("queue.buffering.max.kbytes", QUEUE_MAX.1)
-        .set("socket.nagle.disable", "true")
-        // A topic that is made after us should be seen in seconds.
-        .set("topic.metadata.refresh.interval.ms", "5000")
-        .set("allow.auto.create.topics", "false")
-        .set("reconnect.backoff.ms", "50")
-        .set("reconnect.backoff.max.ms", "1000");
+        .set("socket.nagle.disable", "true");
     config
 }

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use fluxgate_kafka::Lifeline;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
@@ -18,6 +19,7 @@ const WATERMARKS_TIMEOUT: Duration = Duration::from_secs(5);
 /// The topic: reads the partitions it is told to, from where it is told to.
 pub struct Log {
     client: BaseConsumer<Context>,
+    lifeline: Lifeline,
     topic: String,
 }
 
@@ -28,16 +30,23 @@ impl Log {
     /// When librdkafka refuses a setting.
     pub fn open(config: &Config, progress: Progress) -> KafkaResult<Self> {
         let topic = config.kafka.kafka_topic.clone();
+        let lifeline = Lifeline::new(&config.kafka.kafka_brokers);
         let context = Context {
+            lifeline: lifeline.clone(),
             topic: topic.clone(),
             progress,
         };
         let client = settings(config).create_with_context(context)?;
-        Ok(Self { client, topic })
+        Ok(Self {
+            client,
+            lifeline,
+            topic,
+        })
     }
 
     /// The next record of any partition that is read, or what went wrong; nothing after `wait`.
     pub fn next(&self, wait: Duration) -> Option<KafkaResult<BorrowedMessage<'_>>> {
+        self.lifeline.mend(self.client.client());
         self.client.poll(wait)
     }
 
@@ -120,6 +129,7 @@ fn settings(config: &Config) -> ClientConfig {
 
 /// What librdkafka calls back, from within `poll`.
 struct Context {
+    lifeline: Lifeline,
     topic: String,
     progress: Progress,
 }
@@ -131,6 +141,7 @@ impl ClientContext for Context {
     fn error(&self, _: KafkaError, _: &str) {}
 
     fn stats(&self, statistics: Statistics) {
+        self.lifeline.look(&statistics);
         if let Some(topic) = statistics.topics.get(&self.topic) {
             let partitions = topic.partitions.values();
             self.progress

@@ -3,6 +3,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use fluxgate_core::ops::Check;
+use fluxgate_kafka::Lifeline;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
@@ -29,6 +30,7 @@ pub enum Rebalance {
 /// written. It reads nothing.
 pub struct Member {
     client: BaseConsumer<Context>,
+    lifeline: Lifeline,
     topic: String,
 }
 
@@ -39,18 +41,25 @@ impl Member {
     /// When librdkafka refuses a setting.
     pub fn join(config: &Config, group: Check) -> KafkaResult<Self> {
         let topic = config.kafka.kafka_topic.clone();
+        let lifeline = Lifeline::new(&config.kafka.kafka_brokers);
         let context = Context {
+            lifeline: lifeline.clone(),
             rebalances: Mutex::default(),
             group,
         };
         let client: BaseConsumer<Context> = settings(config).create_with_context(context)?;
         client.subscribe(&[&topic])?;
-        Ok(Self { client, topic })
+        Ok(Self {
+            client,
+            lifeline,
+            topic,
+        })
     }
 
     /// What changed since it was last asked, oldest first. To be asked at least every
     /// `max.poll.interval.ms`: the group takes a worker that is silent for longer for stuck.
     pub fn news(&self) -> VecDeque<Rebalance> {
+        self.lifeline.mend(self.client.client());
         if let Some(Err(error)) = self.client.poll(Duration::ZERO) {
             tracing::warn!(%error, "the group is out of reach; librdkafka tries again");
         }
@@ -88,6 +97,7 @@ fn settings(config: &Config) -> ClientConfig {
 
 /// What librdkafka calls back, from within `poll`.
 struct Context {
+    lifeline: Lifeline,
     rebalances: Mutex<VecDeque<Rebalance>>,
     group: Check,
 }
@@ -142,6 +152,7 @@ impl ClientContext for Context {
     fn error(&self, _: KafkaError, _: &str) {}
 
     fn stats(&self, statistics: Statistics) {
+        self.lifeline.look(&statistics);
         match &statistics.cgrp {
             Some(group) if group.join_state == "steady" => self.group.pass(),
             Some(group) if group.state != "up" => {

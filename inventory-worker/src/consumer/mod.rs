@@ -66,15 +66,7 @@ pub enum Command {
 
 /// What both clients have in common.
 fn client_config(config: &Config) -> ClientConfig {
-    let mut client = ClientConfig::new();
-    client
-        .set("bootstrap.servers", &config.kafka.kafka_brokers)
-        .set("client.id", "inventory-worker")
-        .set("group.id", &config.consumer.kafka_group)
-        .set("statistics.interval.ms", "1000")
-        .set("topic.metadata.refresh.interval.ms", "5000")
-        .set("allow.auto.create.topics", "false")
-        .set("reconnect.backoff.ms", "50")
-        .set("reconnect.backoff.max.ms", "1000");
+    let mut client = fluxgate_kafka::client_config(&config.kafka, "inventory-worker");
+    client.set("group.id", &config.consumer.kafka_group);
     client
 }

@@ -1,10 +1,11 @@
 use std::time::Duration;
 
+use fluxgate_core::settings::KafkaSettings;
+use fluxgate_kafka::{Lifeline, client_config};
 use futures_util::future::join_all;
-use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 
 use crate::batch::{Batch, Record};
 use crate::metrics::Metrics;
@@ -17,7 +18,8 @@ const COPY_TIMEOUT: Duration = Duration::from_secs(2);
 /// A copy is made before the row, at least once; where it cannot be made the row in
 /// `dead_letters` is still written: the table is the truth.
 pub struct DeadLetterTopic {
-    producer: FutureProducer,
+    producer: FutureProducer<Lifeline>,
+    lifeline: Lifeline,
     topic: String,
     metrics: Metrics,
 }
@@ -27,16 +29,16 @@ impl DeadLetterTopic {
     ///
     /// # Errors
     /// When librdkafka refuses a setting.
-    pub fn new(brokers: &str, topic: String, metrics: Metrics) -> Result<Self, KafkaError> {
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", brokers)
-            .set("client.id", "inventory-worker-dead-letters")
+    pub fn new(kafka: &KafkaSettings, topic: String, metrics: Metrics) -> Result<Self, KafkaError> {
+        let lifeline = Lifeline::new(&kafka.kafka_brokers);
+        let producer = client_config(kafka, "inventory-worker-dead-letters")
             .set("acks", "all")
             .set("message.timeout.ms", COPY_TIMEOUT.as_millis().to_string())
             .set("queue.buffering.max.kbytes", "65536")
-            .create()?;
+            .create_with_context(lifeline.clone())?;
         Ok(Self {
             producer,
+            lifeline,
             topic,
             metrics,
         })
@@ -44,6 +46,7 @@ impl DeadLetterTopic {
 
     /// Copies the dead letters of a batch that was read from `source`.
     pub async fn copy(&self, source: &str, batch: &Batch) {
+        self.lifeline.mend(self.producer.client());
         let dead = batch
             .records()
             .filter_map(|(partition, record)| Some((partition, record, record.reason()?)));

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::Parser;
-use fluxgate_core::events::headers;
+use fluxgate_kafka::headers;
 use inventory_worker::app::Worker;
 use inventory_worker::batch::{Content, Record};
 use inventory_worker::config::Cli;
@@ -80,16 +80,10 @@ impl Line {
     /// Puts records on a partition; their offsets are up to Kafka.
     pub async fn send(&self, partition: i32, records: &[Record]) {
         for record in records {
-            let attributes = match &record.content {
-                Content::Event(event) => headers(event).to_vec(),
-                Content::Dead(_) => Vec::new(),
+            let headers = match &record.content {
+                Content::Event(event) => headers(event),
+                Content::Dead(_) => OwnedHeaders::new(),
             };
-            let headers = attributes
-                .iter()
-                .fold(OwnedHeaders::new(), |all, (key, value)| {
-                    let value = Some(value.as_bytes());
-                    all.insert(Header { key, value })
-                });
             let key = record.key.clone().unwrap_or_default();
             let value = record.value.clone().unwrap_or_default();
             let record = FutureRecord::to(&self.topic)

@@ -6,7 +6,7 @@ use anyhow::Result;
 use futures_util::FutureExt;
 use tokio::time::sleep;
 
-use super::pause::pause_store;
+use super::pause::{PAUSE, pause_store};
 use super::{Row, Setup, row};
 use crate::faults::drivers::Rates;
 use crate::faults::stage::Stage;
@@ -72,7 +72,7 @@ pub fn rows() -> Vec<Row> {
             ..row(
                 "late-changes",
                 "many cancels and restocks while Kafka is frozen for 8 s",
-                |stage| pause_store(stage, Store::Kafka).boxed_local(),
+                |stage| pause_store(stage, Store::Kafka, PAUSE).boxed_local(),
             )
         },
     ]

@@ -12,7 +12,9 @@ use crate::process::Process;
 use crate::stack::Store;
 
 /// Longer than sessions, transactions, messages and callers last.
-const PAUSE: Duration = Duration::from_secs(8);
+pub const PAUSE: Duration = Duration::from_secs(8);
+/// Longer than Kafka's controller remembers a broker that is silent (`broker.session.timeout.ms`).
+const BROKER_PAUSE: Duration = Duration::from_secs(12);
 
 pub fn rows() -> Vec<Row> {
     vec![
@@ -48,11 +50,16 @@ pub fn rows() -> Vec<Row> {
             )
         },
         row("redis-pause", "Redis frozen for 8 s", |stage| {
-            pause_store(stage, Store::Redis).boxed_local()
+            pause_store(stage, Store::Redis, PAUSE).boxed_local()
         }),
         row("kafka-pause", "Kafka frozen for 8 s", |stage| {
-            pause_store(stage, Store::Kafka).boxed_local()
+            pause_store(stage, Store::Kafka, PAUSE).boxed_local()
         }),
+        row(
+            "kafka-fenced",
+            "Kafka frozen for 12 s, twice; its controller takes the broker for dead",
+            |stage| fenced_twice(stage).boxed_local(),
+        ),
         Row {
             setup: Setup {
                 settings: &[("KAFKA_SESSION_TIMEOUT_MS", "10000")],
@@ -61,11 +68,11 @@ pub fn rows() -> Vec<Row> {
             ..row(
                 "kafka-pause-in-session",
                 "the same with the usual session of 10 s, which outlasts it",
-                |stage| pause_store(stage, Store::Kafka).boxed_local(),
+                |stage| pause_store(stage, Store::Kafka, PAUSE).boxed_local(),
             )
         },
         row("postgres-pause", "PostgreSQL frozen for 8 s", |stage| {
-            pause_store(stage, Store::Postgres).boxed_local()
+            pause_store(stage, Store::Postgres, PAUSE).boxed_local()
         }),
     ]
 }
@@ -98,11 +105,18 @@ async fn stutter(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
+/// A broker that comes back fenced names no brokers for a moment, not even itself.
+async fn fenced_twice(stage: &mut Stage) -> Result<()> {
+    pause_store(stage, Store::Kafka, BROKER_PAUSE).await?;
+    sleep(stage.some_ms(2_000..4_000)).await;
+    pause_store(stage, Store::Kafka, BROKER_PAUSE).await
+}
+
 /// Freezes a store for a while.
-pub async fn pause_store(stage: &mut Stage, store: Store) -> Result<()> {
+pub async fn pause_store(stage: &mut Stage, store: Store, time: Duration) -> Result<()> {
     stage
         .store("frozen", move |stack| stack.freeze(store))
         .await?;
-    sleep(PAUSE).await;
+    sleep(time).await;
     stage.store("goes on", move |stack| stack.thaw(store)).await
 }

@@ -1,0 +1,10 @@
+//! What all Kafka clients of Fluxgate have in common: how they connect, how they get back to
+//! brokers they have lost, and how an event's headers are written.
+
+mod client_config;
+mod headers;
+mod lifeline;
+
+pub use client_config::{STATISTICS_INTERVAL, client_config};
+pub use headers::headers;
+pub use lifeline::Lifeline;
