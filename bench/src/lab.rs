@@ -124,20 +124,27 @@ impl Lab {
         self.stop_worker().await
     }
 
-    /// The first seconds are slow everywhere: Kafka's machine compiles its hot paths, for one.
+    /// The first seconds are slow everywhere.
     pub async fn warm_up(&self, seconds: u32) -> Result<()> {
         self.open_sale("warm-up").await?;
-        let arguments = vec!["warm-up".into(), "warm-up".into()];
+        self.orders("warm-up", 0, seconds).await?;
+        Ok(())
+    }
+
+    /// Orders as many as 64 connections can; how many. `run` tells their keys from those of others.
+    pub async fn orders(&self, product: &str, run: u32, seconds: u32) -> Result<u64> {
         let load = Wrk {
             scripts: &self.scripts,
             script: "order.lua",
             connections: 64,
             seconds,
             url: self.api.url(),
-            arguments,
+            arguments: vec![product.into(), format!("{product}-{run}")],
         };
-        load.run().await?;
-        Ok(())
+        let report = load.run().await?;
+        let errors = report.socket_errors + report.refused;
+        ensure!(report.requests > errors, "no order was taken: {report:?}");
+        Ok(report.requests)
     }
 
     /// One more copy of the API, with the first one's settings.

@@ -35,6 +35,7 @@ pub mod soak;
 mod stack;
 mod statistics;
 mod topic;
+mod warm_up;
 
 pub use arguments::Arguments;
 /// One client process of a crowd.

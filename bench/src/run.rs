@@ -12,6 +12,7 @@ use crate::measurement::Measurement;
 use crate::program::results_folder;
 use crate::result::Run;
 use crate::scenario::{self, Bench, Scenario};
+use crate::warm_up;
 
 /// Longest that one measurement may take beyond its seconds.
 const SCENARIO_GRACE: Duration = Duration::from_secs(240);
@@ -21,9 +22,6 @@ const LONGEST_TIMES: u32 = 12;
 
 /// More errors than one in so many requests make a measurement a failure.
 const ONE_ERROR_IN: u64 = 1_000;
-
-/// A broker that has just been started takes several times as much CPU for an order for so long.
-const WARM_UP_SECONDS: u32 = 30;
 
 /// Measures everything and writes the result into `.local/bench`. False when something failed.
 ///
@@ -36,7 +34,7 @@ pub async fn run(arguments: &Arguments) -> Result<bool> {
     let folder = results_folder(&arguments.repository)?;
     let mut run = Run::new(Machine::look(&arguments.repository), arguments);
     let mut lab = Lab::open(&arguments.repository, folder.clone(), &[]).await?;
-    lab.warm_up(WARM_UP_SECONDS).await?;
+    warm_up::until_kafka_is_warm(&lab).await?;
 
     let scenarios: Vec<Scenario> = scenario::all()
         .into_iter()
