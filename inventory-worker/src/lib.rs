@@ -2,20 +2,22 @@
 //!
 //! ```text
 //! consumer/   one thread polls the topic; PostgreSQL says where each partition starts
-//! batch/      records are gathered by number or age
+//! batch/      records are gathered by number or age, the ones of a partition always for one writer
 //! writer/     a batch is written again until it is: missed positions, refused records, outages
 //! store/      one transaction: positions first, then sales, orders, ledger, dead letters
 //! ```
 //!
-//! The next batch is read while one is written. `rdkafka` stays in [`consumer`], [`writer`]'s topic
+//! The next batches are read while some are written. `rdkafka` stays in [`consumer`], [`writer`]'s topic
 //! of dead letters and [`topics`]; `tokio_postgres` in [`store`]. Only [`app`] sees the whole config.
 
 pub mod app;
 pub mod batch;
 pub mod config;
 pub mod consumer;
+mod database_watch;
 pub mod metrics;
 pub mod migrate;
+mod pipeline;
 pub mod progress;
 pub mod store;
 pub mod topics;
@@ -36,7 +38,7 @@ pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
     telemetry::init(&config.log);
     match command.unwrap_or(Command::Run) {
         Command::Migrate => {
-            let store = store::Store::connect(&config.database)
+            let store = store::Store::connect(&config.database, config.batch.batch_writers)
                 .unwrap_or_else(|error| refuse("DATABASE_URL", error));
             migrate::migrate(&config, &store).await?;
         }

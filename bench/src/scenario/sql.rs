@@ -54,10 +54,11 @@ pub async fn measure(scenario: &Scenario, bench: Bench<'_>) -> Result<Measuremen
 
 /// A store with the worker's tables in this schema.
 pub async fn migrated(schema: &Schema) -> Result<Store> {
-    let store = Store::connect(&DatabaseSettings {
+    let settings = DatabaseSettings {
         database_url: schema.url.clone(),
         flush_timeout_ms: FLUSH_TIMEOUT_MS,
-    })?;
+    };
+    let store = Store::connect(&settings, 1)?;
     store.migrate().await?;
     Ok(store)
 }

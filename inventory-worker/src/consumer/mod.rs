@@ -13,6 +13,7 @@
 //! again, or until PostgreSQL shows that somebody else writes the partition.
 
 mod claims;
+mod lanes;
 mod loader;
 mod log;
 mod member;
@@ -20,6 +21,7 @@ mod partition;
 mod reader;
 
 pub use claims::Claims;
+pub use lanes::{Lane, Lanes};
 pub use loader::Loader;
 pub use log::Log;
 pub use member::{Member, Rebalance};

@@ -10,10 +10,11 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::sync::CancellationToken;
 
 use super::claims::Claims;
+use super::lanes::Lanes;
 use super::loader::Loader;
 use super::partition::{Arrival, Loading, Partition, State};
 use super::{Command, Log, Member, Rebalance};
-use crate::batch::{Batch, BatchBuilder, Record};
+use crate::batch::{Batch, Record};
 use crate::metrics::Metrics;
 use crate::progress::Progress;
 
@@ -39,10 +40,8 @@ pub struct ReaderParts {
     pub loader: Loader,
     /// What others want.
     pub commands: mpsc::Receiver<Command>,
-    /// Where batches go; closed when the reader ends.
-    pub batches: mpsc::Sender<Batch>,
-    /// An empty batch.
-    pub builder: BatchBuilder,
+    /// Where batches are built and go; closed when the reader ends.
+    pub lanes: Lanes,
     /// Where lag is noted.
     pub progress: Progress,
     /// Where pauses are counted.
@@ -78,23 +77,19 @@ impl Reader {
         while !self.parts.shutdown.is_cancelled() {
             self.follow_group();
             self.follow_commands();
-            let left = self.parts.builder.time_left(Instant::now());
+            let left = self.parts.lanes.time_left(Instant::now());
             match log.next(left.unwrap_or(POLL_MAX).clamp(POLL_MIN, POLL_MAX)) {
                 Some(Ok(message)) => self.take(&message),
                 Some(Err(error)) => self.note(&error),
                 None => {}
             }
-            // While the writer is busy an aged batch may as well grow.
-            let writer_is_free = self.parts.batches.capacity() > 0;
-            let builder = &self.parts.builder;
-            if builder.is_full() || (writer_is_free && builder.is_due(Instant::now())) {
-                self.hand_over(&log);
+            while let Some((batch, way)) = self.parts.lanes.next_due(Instant::now()) {
+                self.hand_over(batch, &way, &log);
             }
         }
-        let rest = self.parts.builder.take();
-        if !rest.is_empty() {
+        for (rest, way) in self.parts.lanes.into_rest() {
             // The writer may be busy with a last batch, and be cut off by the shutdown's timeout.
-            let _ = self.parts.batches.blocking_send(rest);
+            let _ = way.blocking_send(rest);
         }
     }
 
@@ -129,7 +124,7 @@ impl Reader {
             event,
         );
         let generation = partition.generation;
-        let builder = &mut self.parts.builder;
+        let builder = self.parts.lanes.builder_of(number);
         if builder.push(number, generation, from, record, Instant::now()) {
             self.parts.progress.begun(number, generation, timestamp_ms);
         }
@@ -264,7 +259,7 @@ impl Reader {
     }
 
     fn stop_reading(&mut self, number: i32) {
-        if self.parts.builder.forget(number) {
+        if self.parts.lanes.builder_of(number).forget(number) {
             self.parts.progress.taken_back(number);
         }
         if self
@@ -276,19 +271,18 @@ impl Reader {
         }
     }
 
-    /// Gives the batch to the writer. While the writer is busy the thread goes on polling, so that
+    /// Gives a batch to its writer. While the writer is busy the thread goes on polling, so that
     /// the worker stays in its group, but reads nothing.
-    fn hand_over(&mut self, log: &Log) {
+    fn hand_over(&mut self, mut batch: Batch, way: &mpsc::Sender<Batch>, log: &Log) {
         let waiting_since = Instant::now();
         let mut paused = false;
-        let mut batch = self.parts.builder.take();
         loop {
-            match self.parts.batches.try_send(batch) {
+            match way.try_send(batch) {
                 Ok(()) | Err(TrySendError::Closed(_)) => break,
                 Err(TrySendError::Full(back)) => batch = back,
             }
             if self.parts.shutdown.is_cancelled() {
-                let _ = self.parts.batches.blocking_send(batch);
+                let _ = way.blocking_send(batch);
                 return;
             }
             if paused {

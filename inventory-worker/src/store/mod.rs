@@ -23,8 +23,8 @@ use tokio_postgres::{Config, NoTls};
 
 use crate::config::DatabaseSettings;
 
-/// Connections of one worker: the writer's, the loader's of positions, the probe's, one to spare.
-const CONNECTIONS: usize = 4;
+/// Connections besides the writers': the loader's of positions, the probe's, one to spare.
+const MORE_CONNECTIONS: u32 = 3;
 
 /// The database. Cheap to clone; all clones share their connections.
 #[derive(Clone)]
@@ -34,11 +34,14 @@ pub struct Store {
 }
 
 impl Store {
-    /// Sets up the connections; they are made when first needed.
+    /// Sets up connections for so many writers and all else; they are made when first needed.
     ///
     /// # Errors
     /// When the URL is no connection string.
-    pub fn connect(settings: &DatabaseSettings) -> Result<Self, tokio_postgres::Error> {
+    pub fn connect(
+        settings: &DatabaseSettings,
+        writers: u32,
+    ) -> Result<Self, tokio_postgres::Error> {
         let timeout = settings.timeout();
         let mut config: Config = settings.database_url.parse()?;
         config
@@ -57,7 +60,7 @@ impl Store {
         );
         let limits = server_side_limits(timeout);
         let pool = Pool::builder(manager)
-            .max_size(CONNECTIONS)
+            .max_size((writers + MORE_CONNECTIONS) as usize)
             .timeouts(Timeouts {
                 wait: Some(timeout),
                 create: Some(timeout),

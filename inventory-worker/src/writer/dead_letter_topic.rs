@@ -17,6 +17,7 @@ const COPY_TIMEOUT: Duration = Duration::from_secs(2);
 ///
 /// A copy is made before the row, at least once; where it cannot be made the row in
 /// `dead_letters` is still written: the table is the truth.
+#[derive(Clone)]
 pub struct DeadLetterTopic {
     producer: FutureProducer<Lifeline>,
     lifeline: Lifeline,

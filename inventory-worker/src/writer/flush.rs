@@ -25,6 +25,7 @@ const RETRY_DELAY: (Duration, Duration) = (Duration::from_millis(100), Duration:
 /// | a record is refused | the batch is halved until the record is alone; it becomes a dead letter |
 /// | too many dead letters | that partition is halted, the rest is written |
 /// | anything else | the same again, after a pause |
+#[derive(Clone)]
 pub struct Flusher {
     /// The truth.
     pub store: Store,

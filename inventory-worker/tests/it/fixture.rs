@@ -37,7 +37,7 @@ impl Schema {
             database_url: database_url.clone(),
             flush_timeout_ms: 5_000,
         };
-        let store = Store::connect(&settings).unwrap();
+        let store = Store::connect(&settings, 1).unwrap();
         store.migrate().await.unwrap();
         assert_eq!(store.position(TOPIC, 0).await.unwrap(), 0);
         Self {
