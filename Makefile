@@ -46,8 +46,9 @@ bench-soak: build ## let orders come for ten minutes, watch everybody's memory; 
 bench-growth: build ## cost with more products, rows and partitions; ARGS="--only rows" and such
 	@"$${CARGO_TARGET_DIR:-target}/release/growth" $(ARGS)
 
-bench-check: build ## count instructions, and compare them with the last known good
+bench-check: build ## instructions against the last known good, and ratios to the ceilings against bench/floors
 	@bench/check
+	@"$${CARGO_TARGET_DIR:-target}/release/bench" --rounds 3 --seconds 3 --only bare,accept,sold-out,replay,drain,sql --floors bench/floors
 
 load: ## k6 against a running API: SCENARIO=smoke, load, stress, soak, spike, flash-sale, check; RATE=2000 and such
 	@scripts/load $(SCENARIO)

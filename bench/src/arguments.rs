@@ -18,6 +18,10 @@ pub struct Arguments {
     #[arg(long, env = "ONLY", value_delimiter = ',', value_parser = known_scenario)]
     pub only: Vec<String>,
 
+    /// Fail when a path reaches less of its ceiling than this file says, such as bench/floors
+    #[arg(long)]
+    pub floors: Option<PathBuf>,
+
     /// The folder of the repository
     #[arg(long, default_value = ".")]
     pub repository: PathBuf,

@@ -10,7 +10,7 @@ use crate::lab::Lab;
 use crate::machine::Machine;
 use crate::measurement::Measurement;
 use crate::program::results_folder;
-use crate::result::Run;
+use crate::result::{Floors, Run, rows};
 use crate::scenario::{self, Bench, Scenario};
 use crate::warm_up;
 
@@ -31,6 +31,7 @@ pub async fn run(arguments: &Arguments) -> Result<bool> {
     for (program, package) in [("wrk", "wrk"), ("redis-benchmark", "redis-tools")] {
         expect_program(program, package)?;
     }
+    let floors = arguments.floors.as_ref().map(Floors::read).transpose()?;
     let folder = results_folder(&arguments.repository)?;
     let mut run = Run::new(Machine::look(&arguments.repository), arguments);
     let mut lab = Lab::open(&arguments.repository, folder.clone(), &[]).await?;
@@ -60,6 +61,10 @@ pub async fn run(arguments: &Arguments) -> Result<bool> {
     match lab.close().await {
         Ok(memory) => run.memory_kib = memory,
         Err(error) => run.failed(format!("stopping the services: {error:#}")),
+    }
+    if let Some(floors) = floors {
+        let broken = floors.broken(&rows(&run.measurements));
+        broken.into_iter().for_each(|why| run.failed(why));
     }
     run.write(&folder)?;
     println!("{}", run.markdown());

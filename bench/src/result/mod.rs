@@ -1,5 +1,6 @@
 //! What came out, in three forms.
 
+mod floors;
 mod markdown;
 pub mod page;
 pub mod plots;
@@ -15,6 +16,7 @@ use crate::lab::Memory;
 use crate::machine::Machine;
 use crate::measurement::Measurement;
 use crate::program;
+pub use floors::Floors;
 pub use markdown::{ms, table};
 use summary::ratio;
 pub use summary::{Row, rows};
