@@ -144,7 +144,7 @@ impl Lab {
         let report = load.run().await?;
         let errors = report.socket_errors + report.refused;
         ensure!(report.requests > errors, "no order was taken: {report:?}");
-        Ok(report.requests)
+        Ok(report.requests - errors)
     }
 
     /// One more copy of the API, with the first one's settings.

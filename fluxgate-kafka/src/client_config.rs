@@ -3,8 +3,9 @@ use std::time::Duration;
 use fluxgate_core::settings::KafkaSettings;
 use rdkafka::ClientConfig;
 
-/// How often a client tells of itself. A [`crate::Lifeline`] and the worker's lag live on it.
-pub const STATISTICS_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a client tells of itself. A [`crate::Lifeline`] lives on it, and the worker's lag and
+/// its readiness.
+const STATISTICS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The settings of a client that runs as long as its program. `client_id` is its name in the
 /// brokers' logs.

@@ -5,6 +5,6 @@ mod client_config;
 mod headers;
 mod lifeline;
 
-pub use client_config::{STATISTICS_INTERVAL, client_config};
+pub use client_config::client_config;
 pub use headers::headers;
 pub use lifeline::Lifeline;

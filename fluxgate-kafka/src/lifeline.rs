@@ -40,13 +40,13 @@ impl Lifeline {
             .brokers
             .values()
             .map(|broker| broker.source.as_str());
-        // The others are librdkafka's own: its inner queue, and stand-ins such as the group's coordinator.
+        // Others are stand-ins, such as the group's coordinator.
         let knows_one = sources.any(|source| matches!(source, "configured" | "learned"));
         self.is_lost.store(!knows_one, Ordering::Relaxed);
     }
 
-    /// Names the bootstrap brokers to the client again if it was last seen without any. Costs
-    /// nothing otherwise, and never waits.
+    /// Names the bootstrap brokers to the client again if it was last seen without any; the client
+    /// connects in the background. Costs nothing otherwise.
     #[allow(unsafe_code)]
     pub fn mend<C: ClientContext>(&self, client: &Client<C>) {
         let is_lost = self.is_lost.load(Ordering::Relaxed);
@@ -59,7 +59,7 @@ impl Lifeline {
         let added = unsafe { rd_kafka_brokers_add(client.native_ptr(), self.brokers.as_ptr()) };
         tracing::warn!(
             brokers = added,
-            "the Kafka client had lost all its brokers; it begins anew with the bootstrap brokers"
+            "the Kafka client had lost all its brokers; the bootstrap brokers were named to it again"
         );
     }
 }
@@ -68,5 +68,37 @@ impl Lifeline {
 impl ClientContext for Lifeline {
     fn stats(&self, statistics: Statistics) {
         self.look(&statistics);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::statistics::Broker;
+
+    use super::*;
+
+    fn is_lost_among(sources: &[&str]) -> bool {
+        let brokers = sources.iter().map(|source| {
+            let broker = Broker {
+                source: (*source).to_owned(),
+                ..Broker::default()
+            };
+            ((*source).to_owned(), broker)
+        });
+        let statistics = Statistics {
+            brokers: brokers.collect(),
+            ..Statistics::default()
+        };
+        let lifeline = Lifeline::new("127.0.0.1:9092");
+        lifeline.look(&statistics);
+        lifeline.is_lost.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn a_client_is_lost_when_only_stand_ins_are_left() {
+        assert!(is_lost_among(&[]));
+        assert!(is_lost_among(&["logical"]));
+        assert!(!is_lost_among(&["logical", "learned"]));
+        assert!(!is_lost_among(&["configured"]));
     }
 }

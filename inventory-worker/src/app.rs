@@ -79,7 +79,7 @@ impl Worker {
     /// Writes orders until `shutdown`; then writes what was read, and leaves the group.
     ///
     /// # Errors
-    /// When the HTTP server fails.
+    /// When the HTTP server fails, or the reader or a writer ended badly.
     pub async fn run_until_stopped(self, shutdown: CancellationToken) -> std::io::Result<()> {
         for address in &self.addresses {
             tracing::info!(http.address = %address, "listening");
@@ -94,7 +94,7 @@ impl Worker {
         });
 
         let prepared = prepare(&self.config, &self.store, &self.database);
-        tokio::select! {
+        let written = tokio::select! {
             () = prepared => {
                 let pipeline = Pipeline {
                     config: self.config,
@@ -104,12 +104,13 @@ impl Worker {
                     group: self.group,
                     shutdown,
                 };
-                pipeline.run().await;
+                pipeline.run().await.map_err(std::io::Error::other)
             }
-            () = shutdown.cancelled() => {}
-        }
+            () = shutdown.cancelled() => Ok(()),
+        };
         server.stop(true).await;
         tracing::info!("stopped");
+        written?;
         serving.await.map_err(std::io::Error::other)?
     }
 }

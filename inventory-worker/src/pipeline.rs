@@ -6,12 +6,12 @@ use fluxgate_core::ops::Check;
 use fluxgate_core::settings::refuse;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::{Batch, BatchBuilder};
 use crate::config::{BatchSettings, Config};
-use crate::consumer::{Claims, Lane, Lanes, Loader, Log, Member, Reader, ReaderParts};
+use crate::consumer::{Claims, Lanes, Loader, Log, Member, Reader, ReaderParts};
 use crate::database_watch::DatabaseWatch;
 use crate::metrics::Metrics;
 use crate::progress::Progress;
@@ -39,7 +39,10 @@ pub struct Pipeline {
 
 impl Pipeline {
     /// Runs until `shutdown`, and until what was read is written.
-    pub async fn run(self) {
+    ///
+    /// # Errors
+    /// When the reader or a writer ended badly: then not all that was read is written.
+    pub async fn run(self) -> Result<(), JoinError> {
         let config = &self.config;
         let topic = config.kafka.kafka_topic.clone();
         let progress = Progress::new(self.metrics.clone());
@@ -104,22 +107,22 @@ impl Pipeline {
             .spawn(move || reader.run())
             .expect("a process may start a thread");
 
+        let mut outcome = Ok(());
         while let Some(ended) = writers.join_next().await {
             if ended.is_err() {
                 // What it was given is not written, and nothing more of its partitions can be.
                 tracing::error!("a writer ended badly");
                 self.shutdown.cancel();
+                outcome = ended;
             }
         }
         // The last reference to the member commits its offsets and leaves the group; that blocks.
         let left = tokio::task::spawn_blocking(move || {
             let ended = reading.join();
             drop(member);
-            ended
+            ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         });
-        if !matches!(left.await, Ok(Ok(()))) {
-            tracing::error!("the reader ended badly");
-        }
+        outcome.and(left.await)
     }
 }
 
@@ -130,14 +133,11 @@ fn lanes(
     writer: impl Fn(mpsc::Receiver<Batch>) -> Writer,
 ) -> (Lanes, JoinSet<()>) {
     let mut writers = JoinSet::new();
-    let lanes = (0..settings.batch_writers).map(|_| {
+    let lanes = Lanes::new((0..settings.batch_writers).map(|_| {
         let (batches, waiting) = mpsc::channel(BATCHES_WAITING);
         writers.spawn(writer(waiting).run());
-        Lane {
-            builder: BatchBuilder::new(settings.batch_max_rows as usize, settings.max_age()),
-            batches,
-        }
-    });
-    let lanes = Lanes::new(lanes.collect());
+        let builder = BatchBuilder::new(settings.batch_max_rows as usize, settings.max_age());
+        (builder, batches)
+    }));
     (lanes, writers)
 }

@@ -60,6 +60,7 @@ impl Log {
     /// # Errors
     /// When Kafka does not tell.
     pub async fn end(&self, partition: i32) -> Result<i64, LogError> {
+        self.lifeline.mend(self.producer.client());
         let (producer, topic) = (Arc::clone(&self.producer), self.topic.clone());
         let watermarks = tokio::task::spawn_blocking(move || {
             producer

@@ -1,5 +1,5 @@
-//! What PostgreSQL takes from the worker's own statements: batches that lie in memory, written one
-//! after the other through the worker's store, no Kafka and no decoding in between.
+//! What PostgreSQL takes from the worker's own statements: batches that lie in memory, written through
+//! the worker's store over as many connections as the worker has, no Kafka and no decoding in between.
 
 use std::time::Instant;
 
@@ -7,7 +7,8 @@ use anyhow::{Context, Result, ensure};
 use fluxgate_core::events::Event;
 use inventory_worker::batch::{Batch, Content, Record, Slice};
 use inventory_worker::config::DatabaseSettings;
-use inventory_worker::store::Store;
+use inventory_worker::store::{Store, WriteError};
+use tokio::task::JoinSet;
 
 use super::{Bench, Scenario};
 use crate::cpu;
@@ -18,6 +19,8 @@ use crate::schema::Schema;
 
 /// As the worker's own BATCH_MAX_ROWS.
 pub const BATCH_ROWS: u32 = 5_000;
+/// As the worker's own BATCH_WRITERS.
+pub const WRITERS: u32 = 2;
 const FLUSH_TIMEOUT_MS: u64 = 10_000;
 
 pub async fn measure(scenario: &Scenario, bench: Bench<'_>) -> Result<Measurement> {
@@ -33,9 +36,20 @@ pub async fn measure(scenario: &Scenario, bench: Bench<'_>) -> Result<Measuremen
 
     let watched = lab.watched()?;
     let (before, started) = (watched.sample()?, Instant::now());
+    let mut writers = JoinSet::new();
+    for batches in batches {
+        let store = store.clone();
+        writers.spawn(async move {
+            let mut confirmed = 0;
+            for batch in &batches {
+                confirmed += store.write(topic, batch).await?.confirmed;
+            }
+            Ok::<_, WriteError>(confirmed)
+        });
+    }
     let mut confirmed = 0;
-    for batch in &batches {
-        confirmed += store.write(topic, batch).await?.confirmed;
+    while let Some(written) = writers.join_next().await {
+        confirmed += written??;
     }
     let (elapsed, after) = (started.elapsed(), watched.sample()?);
     ensure!(
@@ -58,7 +72,7 @@ pub async fn migrated(schema: &Schema) -> Result<Store> {
         database_url: schema.url.clone(),
         flush_timeout_ms: FLUSH_TIMEOUT_MS,
     };
-    let store = Store::connect(&settings, 1)?;
+    let store = Store::connect(&settings, WRITERS)?;
     store.migrate().await?;
     Ok(store)
 }
@@ -72,14 +86,26 @@ fn openings(orders: &Orders) -> Result<Batch> {
     })
 }
 
-/// All partitions in every batch, as when one worker reads them all.
-fn batches(orders: &Orders) -> Result<Vec<Batch>> {
+/// Each writer's batches. All its partitions are in every one, as when one worker reads them all.
+fn batches(orders: &Orders) -> Result<Vec<Vec<Batch>>> {
+    (0..WRITERS)
+        .map(|writer| batches_of(writer, orders))
+        .collect()
+}
+
+fn batches_of(writer: u32, orders: &Orders) -> Result<Vec<Batch>> {
     // Behind the openings.
     let mut positions: Vec<i64> = orders.partitions().map(|_| 1).collect();
     let mut batches = Vec::new();
-    for first in (0..orders.count).step_by(BATCH_ROWS as usize) {
+    let mut ours = Vec::new();
+    for n in 0..orders.count {
+        if orders.partition_of(n)?.unsigned_abs() % WRITERS == writer {
+            ours.push(n);
+        }
+    }
+    for some in ours.chunks(BATCH_ROWS as usize) {
         let mut events: Vec<Vec<Event>> = vec![Vec::new(); positions.len()];
-        for n in first..orders.count.min(first + BATCH_ROWS) {
+        for &n in some {
             let partition = usize::try_from(orders.partition_of(n)?)?;
             events[partition].push(Event::OrderReserved(orders.order(n)?));
         }
@@ -124,10 +150,11 @@ mod tests {
 
     #[test]
     fn batches_follow_each_other_on_every_partition() {
-        let orders = Orders::new(BATCH_ROWS + 3, 4).unwrap();
-        let batches = batches(&orders).unwrap();
+        let orders = Orders::new(2 * BATCH_ROWS + 6, 4).unwrap();
+        let [batches, others] = batches(&orders).unwrap().try_into().unwrap();
         let rows: Vec<_> = batches.iter().map(Batch::len).collect();
         assert_eq!(rows, [BATCH_ROWS as usize, 3]);
+        assert_eq!(others[1].len(), 3);
         for (first, second) in batches[0].slices.iter().zip(&batches[1].slices) {
             assert_eq!(first.partition, second.partition);
             assert_eq!(first.next, second.expected);

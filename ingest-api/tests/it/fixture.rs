@@ -72,7 +72,11 @@ impl World {
             database_url: database_url.clone(),
             flush_timeout_ms: 5_000,
         };
-        Store::connect(&settings).unwrap().migrate().await.unwrap();
+        Store::connect(&settings, 1)
+            .unwrap()
+            .migrate()
+            .await
+            .unwrap();
         let world = Self {
             redis_url,
             kafka,

@@ -1,61 +1,165 @@
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 use crate::batch::{Batch, BatchBuilder};
 
-/// The ways to the writers. All records of a partition go the same way, so they keep their order.
-#[derive(Debug)]
-pub struct Lanes(Vec<Lane>);
+/// How long a full batch may wait for its writer before the partitions are paused. Pausing throws
+/// away what librdkafka has read ahead, so it is not done for a hiccup.
+const PAUSE_AFTER: Duration = Duration::from_secs(1);
 
-/// The way to one writer.
+/// The ways to the writers. All records of a partition go the same way, so they keep their order,
+/// and a writer that is stuck holds up only its own partitions.
 #[derive(Debug)]
-pub struct Lane {
-    /// The batch that it gets next.
-    pub builder: BatchBuilder,
-    /// Where its batches go.
-    pub batches: mpsc::Sender<Batch>,
+pub struct Lanes {
+    lanes: Vec<Lane>,
+    /// The lane of each partition that is ours.
+    ways: HashMap<i32, usize>,
+}
+
+#[derive(Debug)]
+struct Lane {
+    builder: BatchBuilder,
+    batches: mpsc::Sender<Batch>,
+    /// Since when a full batch waits for the writer.
+    full_since: Option<Instant>,
+    paused: BTreeSet<i32>,
+}
+
+/// What is to be done about partitions whose writer is, or is no longer, too slow for them.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Pressure {
+    /// Read no more of these. `begins` when none of the lane was paused before.
+    Pause { partitions: Vec<i32>, begins: bool },
+    /// Read on.
+    Resume { partitions: Vec<i32> },
 }
 
 impl Lanes {
+    /// A lane to each writer, with an empty batch.
+    ///
     /// # Panics
     /// When there is none.
-    pub fn new(lanes: Vec<Lane>) -> Self {
+    pub fn new(writers: impl IntoIterator<Item = (BatchBuilder, mpsc::Sender<Batch>)>) -> Self {
+        let lanes = writers.into_iter().map(|(builder, batches)| Lane {
+            builder,
+            batches,
+            full_since: None,
+            paused: BTreeSet::new(),
+        });
+        let lanes: Vec<_> = lanes.collect();
         assert!(!lanes.is_empty(), "there is a writer");
-        Self(lanes)
+        let ways = HashMap::new();
+        Self { lanes, ways }
     }
 
-    /// The batch that a partition's records belong to.
+    /// The batch that a partition's records belong to. A new partition goes where there are fewest.
     pub fn builder_of(&mut self, partition: i32) -> &mut BatchBuilder {
-        let lane = partition.unsigned_abs() as usize % self.0.len();
-        &mut self.0[lane].builder
+        let way = match self.ways.get(&partition) {
+            Some(way) => *way,
+            None => {
+                let taken = |way| self.ways.values().filter(|it| **it == way).count();
+                let emptiest = (0..self.lanes.len()).min_by_key(|way| taken(*way));
+                let way = emptiest.expect("there is a lane, see new()");
+                self.ways.insert(partition, way);
+                way
+            }
+        };
+        &mut self.lanes[way].builder
+    }
+
+    /// Forgets what was read of a partition that is read no more; true when there was something.
+    pub fn stop(&mut self, partition: i32) -> bool {
+        let had_records = self.builder_of(partition).forget(partition);
+        for lane in &mut self.lanes {
+            lane.paused.remove(&partition);
+        }
+        had_records
+    }
+
+    /// A partition that is somebody else's.
+    pub fn give_up(&mut self, partition: i32) {
+        self.ways.remove(&partition);
+    }
+
+    /// Hands over what is due to writers that are free. While its writer is busy an aged batch may as
+    /// well grow.
+    pub fn hand_over(&mut self, now: Instant) {
+        for lane in &mut self.lanes {
+            if !lane.builder.is_due(now) {
+                lane.full_since = None;
+                continue;
+            }
+            match lane.batches.try_reserve() {
+                Ok(permit) => {
+                    permit.send(lane.builder.take());
+                    lane.full_since = None;
+                }
+                Err(TrySendError::Full(())) if lane.builder.is_full() => {
+                    lane.full_since.get_or_insert(now);
+                }
+                Err(TrySendError::Full(())) => lane.full_since = None,
+                // The writer has ended badly, and the worker is about to.
+                Err(TrySendError::Closed(())) => drop(lane.builder.take()),
+            }
+        }
+    }
+
+    /// Whether a full batch waits that should not wait for long.
+    pub fn is_waiting(&self, now: Instant) -> bool {
+        let mut full_since = self.lanes.iter().filter_map(|lane| lane.full_since);
+        full_since.any(|since| now < since + PAUSE_AFTER)
+    }
+
+    /// What is to be paused or resumed now, of the partitions that are being `read`. It counts as done.
+    pub fn pressure(&mut self, now: Instant, read: impl Fn(i32) -> bool) -> Vec<Pressure> {
+        let mut all = Vec::new();
+        for (number, lane) in self.lanes.iter_mut().enumerate() {
+            if let Some(since) = lane.full_since {
+                if now < since + PAUSE_AFTER {
+                    continue;
+                }
+                let ways = self.ways.iter().filter(|(_, way)| **way == number);
+                let begins = lane.paused.is_empty();
+                let partitions: Vec<i32> = ways
+                    .map(|(partition, _)| *partition)
+                    .filter(|it| read(*it) && lane.paused.insert(*it))
+                    .collect();
+                if !partitions.is_empty() {
+                    all.push(Pressure::Pause { partitions, begins });
+                }
+            } else if !lane.paused.is_empty() {
+                let partitions = std::mem::take(&mut lane.paused).into_iter().collect();
+                all.push(Pressure::Resume { partitions });
+            }
+        }
+        all
     }
 
     /// How long the first of the batches may still wait, if any holds anything.
     pub fn time_left(&self, now: Instant) -> Option<Duration> {
-        let lanes = self.0.iter();
-        lanes.filter_map(|it| it.builder.time_left(now)).min()
+        let moving = self.lanes.iter().filter(|lane| lane.full_since.is_none());
+        moving.filter_map(|it| it.builder.time_left(now)).min()
     }
 
-    /// A batch that should go now, and where it goes.
-    pub fn next_due(&mut self, now: Instant) -> Option<(Batch, mpsc::Sender<Batch>)> {
-        let lane = self.0.iter_mut().find(|lane| lane.is_due(now))?;
-        Some((lane.builder.take(), lane.batches.clone()))
-    }
-
-    /// What is left in the end.
-    pub fn into_rest(self) -> impl Iterator<Item = (Batch, mpsc::Sender<Batch>)> {
-        let rest = self.0.into_iter();
-        rest.map(|mut lane| (lane.builder.take(), lane.batches))
-            .filter(|(batch, _)| !batch.is_empty())
-    }
-}
-
-impl Lane {
-    /// While its writer is busy an aged batch may as well grow.
-    fn is_due(&self, now: Instant) -> bool {
-        let writer_is_free = self.batches.capacity() > 0;
-        self.builder.is_full() || (writer_is_free && self.builder.is_due(now))
+    /// Hands over all that is left. Blocks while writers are busy.
+    pub fn finish(self) {
+        let mut waiting = Vec::new();
+        for mut lane in self.lanes {
+            let rest = lane.builder.take();
+            if rest.is_empty() {
+                continue;
+            }
+            if let Err(TrySendError::Full(rest)) = lane.batches.try_send(rest) {
+                waiting.push((rest, lane.batches));
+            }
+        }
+        for (rest, batches) in waiting {
+            // The writer may be cut off by the shutdown's timeout.
+            let _ = batches.blocking_send(rest);
+        }
     }
 }
 
@@ -64,14 +168,14 @@ mod tests {
     use super::*;
     use crate::batch::Record;
 
-    fn two_lanes() -> (Lanes, [mpsc::Receiver<Batch>; 2]) {
-        let (to_even, even) = mpsc::channel(1);
-        let (to_odd, odd) = mpsc::channel(1);
-        let lane = |batches| Lane {
-            builder: BatchBuilder::new(2, Duration::from_millis(10)),
-            batches,
-        };
-        (Lanes::new(vec![lane(to_even), lane(to_odd)]), [even, odd])
+    const AGE: Duration = Duration::from_millis(10);
+
+    fn lanes(count: usize) -> (Lanes, Vec<mpsc::Receiver<Batch>>) {
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::channel(1)).unzip();
+        let builders = senders
+            .into_iter()
+            .map(|batches| (BatchBuilder::new(2, AGE), batches));
+        (Lanes::new(builders), receivers)
     }
 
     fn push(lanes: &mut Lanes, partition: i32, offset: i64, now: Instant) {
@@ -79,44 +183,95 @@ mod tests {
         builder.push(partition, 1, offset, Record::dead(offset), now);
     }
 
-    fn partitions(batch: &Batch) -> Vec<i32> {
-        batch.slices.iter().map(|slice| slice.partition).collect()
+    /// The partitions of the batch that a writer finds.
+    fn found(writer: &mut mpsc::Receiver<Batch>) -> Vec<i32> {
+        let batch = writer.try_recv();
+        let slices = batch.map(|batch| batch.slices).unwrap_or_default();
+        slices.iter().map(|slice| slice.partition).collect()
     }
 
     #[test]
-    fn a_partition_always_goes_the_same_way() {
-        let (mut lanes, [mut even, mut odd]) = two_lanes();
+    fn partitions_are_shared_evenly_whichever_they_are_and_keep_their_way() {
+        let (mut lanes, mut writers) = lanes(2);
         let now = Instant::now();
-        for (partition, offset) in [(0, 0), (1, 0), (2, 0), (3, 0)] {
-            push(&mut lanes, partition, offset, now);
+        for partition in [0, 2, 4, 6] {
+            push(&mut lanes, partition, 0, now);
         }
-        while let Some((batch, way)) = lanes.next_due(now) {
-            way.try_send(batch).unwrap();
+        lanes.hand_over(now);
+        assert_eq!(found(&mut writers[0]), [0, 4]);
+        assert_eq!(found(&mut writers[1]), [2, 6]);
+        for partition in [6, 4] {
+            push(&mut lanes, partition, 1, now);
         }
-        assert_eq!(partitions(&even.try_recv().unwrap()), [0, 2]);
-        assert_eq!(partitions(&odd.try_recv().unwrap()), [1, 3]);
+        lanes.hand_over(now + AGE);
+        assert_eq!(found(&mut writers[0]), [4]);
+        assert_eq!(found(&mut writers[1]), [6]);
     }
 
     #[test]
-    fn an_aged_batch_waits_for_its_own_writer_only() {
-        let (mut lanes, [_even, mut odd]) = two_lanes();
+    fn what_is_given_up_makes_room_for_another() {
+        let (mut lanes, mut writers) = lanes(2);
+        let now = Instant::now();
+        for partition in [0, 1] {
+            push(&mut lanes, partition, 0, now);
+        }
+        assert!(lanes.stop(0));
+        assert!(!lanes.stop(0));
+        lanes.give_up(0);
+        push(&mut lanes, 9, 0, now);
+        lanes.hand_over(now + AGE);
+        assert_eq!(found(&mut writers[0]), [9]);
+        assert_eq!(found(&mut writers[1]), [1]);
+    }
+
+    #[test]
+    fn a_stuck_writer_holds_up_its_own_partitions_only() {
+        let (mut lanes, mut writers) = lanes(2);
         let start = Instant::now();
-        let later = start + Duration::from_millis(10);
-        push(&mut lanes, 0, 0, start);
-        let (batch, to_even) = lanes.next_due(later).unwrap();
-        to_even.try_send(batch).unwrap();
-
-        push(&mut lanes, 0, 1, start);
+        // One batch on its way, one full: partition 0 is stuck.
+        for offset in 0..4 {
+            push(&mut lanes, 0, offset, start);
+            lanes.hand_over(start);
+        }
+        assert!(lanes.is_waiting(start));
+        assert_eq!(lanes.time_left(start), None);
         push(&mut lanes, 1, 0, start);
-        assert_eq!(lanes.time_left(start), Some(Duration::from_millis(10)));
-        let (batch, to_odd) = lanes.next_due(later).unwrap();
-        to_odd.try_send(batch).unwrap();
-        assert_eq!(partitions(&odd.try_recv().unwrap()), [1]);
-        assert!(lanes.next_due(later).is_none(), "the even writer is busy");
+        lanes.hand_over(start + AGE);
+        assert_eq!(found(&mut writers[1]), [1]);
+        assert!(lanes.pressure(start + AGE, |_| true).is_empty());
 
-        push(&mut lanes, 2, 0, start);
-        let (full, _) = lanes.next_due(later).unwrap();
-        assert_eq!(partitions(&full), [0, 2], "a full batch goes all the same");
-        assert_eq!(lanes.into_rest().count(), 0);
+        let later = start + PAUSE_AFTER;
+        assert!(!lanes.is_waiting(later));
+        let pause = |partition, begins| Pressure::Pause {
+            partitions: vec![partition],
+            begins,
+        };
+        assert_eq!(lanes.pressure(later, |_| true), [pause(0, true)]);
+        assert!(lanes.pressure(later, |_| true).is_empty(), "it is done");
+        push(&mut lanes, 2, 0, later); // the lane of 1 has as many, and 0 comes first
+        assert_eq!(lanes.pressure(later, |_| true), [pause(2, false)]);
+
+        assert_eq!(found(&mut writers[0]), [0]);
+        lanes.hand_over(later);
+        let resume = Pressure::Resume {
+            partitions: vec![0, 2],
+        };
+        assert_eq!(lanes.pressure(later, |_| true), [resume]);
+        assert_eq!(found(&mut writers[0]), [0, 2]);
+    }
+
+    #[test]
+    fn an_aged_batch_grows_while_its_writer_is_busy() {
+        let (mut lanes, mut writers) = lanes(1);
+        let start = Instant::now();
+        push(&mut lanes, 0, 0, start);
+        lanes.hand_over(start + AGE);
+        push(&mut lanes, 0, 1, start);
+        lanes.hand_over(start + AGE);
+        assert!(!lanes.is_waiting(start + AGE));
+        push(&mut lanes, 1, 0, start);
+        assert_eq!(found(&mut writers[0]), [0]);
+        lanes.finish();
+        assert_eq!(found(&mut writers[0]), [0, 1]);
     }
 }

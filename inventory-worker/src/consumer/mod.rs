@@ -21,7 +21,7 @@ mod partition;
 mod reader;
 
 pub use claims::Claims;
-pub use lanes::{Lane, Lanes};
+pub use lanes::Lanes;
 pub use loader::Loader;
 pub use log::Log;
 pub use member::{Member, Rebalance};

@@ -6,15 +6,15 @@ use fluxgate_core::events::{CE_TYPE, Event};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::claims::Claims;
-use super::lanes::Lanes;
+use super::lanes::{Lanes, Pressure};
 use super::loader::Loader;
 use super::partition::{Arrival, Loading, Partition, State};
 use super::{Command, Log, Member, Rebalance};
-use crate::batch::{Batch, Record};
+use crate::batch::Record;
 use crate::metrics::Metrics;
 use crate::progress::Progress;
 
@@ -22,9 +22,8 @@ use crate::progress::Progress;
 const POLL_MAX: Duration = Duration::from_millis(20);
 /// The shortest: an aged batch that waits for the writer must not make the thread spin.
 const POLL_MIN: Duration = Duration::from_millis(1);
-/// How long a full batch may wait for the writer before the partitions are paused. Pausing throws
-/// away what librdkafka has read ahead, so it is not done for a hiccup.
-const PAUSE_AFTER: Duration = Duration::from_secs(1);
+/// How long a full batch is left alone before its writer is asked again whether it is free.
+const WRITER_PAUSE: Duration = Duration::from_millis(1);
 /// How often the group is asked for news while records keep coming.
 const NEWS_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -77,19 +76,42 @@ impl Reader {
         while !self.parts.shutdown.is_cancelled() {
             self.follow_group();
             self.follow_commands();
-            let left = self.parts.lanes.time_left(Instant::now());
+            let now = Instant::now();
+            self.parts.lanes.hand_over(now);
+            if self.parts.lanes.is_waiting(now) {
+                std::thread::sleep(WRITER_PAUSE);
+                continue;
+            }
+            self.relieve(now);
+            let left = self.parts.lanes.time_left(now);
             match log.next(left.unwrap_or(POLL_MAX).clamp(POLL_MIN, POLL_MAX)) {
                 Some(Ok(message)) => self.take(&message),
                 Some(Err(error)) => self.note(&error),
                 None => {}
             }
-            while let Some((batch, way)) = self.parts.lanes.next_due(Instant::now()) {
-                self.hand_over(batch, &way, &log);
-            }
         }
-        for (rest, way) in self.parts.lanes.into_rest() {
-            // The writer may be busy with a last batch, and be cut off by the shutdown's timeout.
-            let _ = way.blocking_send(rest);
+        self.parts.lanes.finish();
+    }
+
+    /// Stops reading for writers that do not keep up. The thread goes on polling, for the others, and
+    /// so that the worker stays in its group.
+    fn relieve(&mut self, now: Instant) {
+        let partitions = &self.partitions;
+        let is_read = |it: i32| partitions.get(&it).is_some_and(Partition::is_running);
+        for pressure in self.parts.lanes.pressure(now, is_read) {
+            match pressure {
+                Pressure::Pause { partitions, begins } => {
+                    if begins {
+                        tracing::warn!("PostgreSQL does not keep up; partitions are paused");
+                        self.parts.metrics.backpressure_pauses_total.inc();
+                    }
+                    self.parts.log.pause(partitions);
+                }
+                Pressure::Resume { partitions } => {
+                    tracing::info!("partitions are resumed");
+                    self.parts.log.resume(partitions);
+                }
+            }
         }
     }
 
@@ -166,6 +188,7 @@ impl Reader {
     fn give_up(&mut self, number: i32) {
         self.stop_reading(number);
         self.partitions.remove(&number);
+        self.parts.lanes.give_up(number);
         self.parts.claims.remove(number);
         self.parts.progress.revoked(number);
     }
@@ -259,7 +282,7 @@ impl Reader {
     }
 
     fn stop_reading(&mut self, number: i32) {
-        if self.parts.lanes.builder_of(number).forget(number) {
+        if self.parts.lanes.stop(number) {
             self.parts.progress.taken_back(number);
         }
         if self
@@ -268,48 +291,6 @@ impl Reader {
             .is_some_and(Partition::is_running)
         {
             self.parts.log.stop(number);
-        }
-    }
-
-    /// Gives a batch to its writer. While the writer is busy the thread goes on polling, so that
-    /// the worker stays in its group, but reads nothing.
-    fn hand_over(&mut self, mut batch: Batch, way: &mpsc::Sender<Batch>, log: &Log) {
-        let waiting_since = Instant::now();
-        let mut paused = false;
-        loop {
-            match way.try_send(batch) {
-                Ok(()) | Err(TrySendError::Closed(_)) => break,
-                Err(TrySendError::Full(back)) => batch = back,
-            }
-            if self.parts.shutdown.is_cancelled() {
-                let _ = way.blocking_send(batch);
-                return;
-            }
-            if paused {
-                match log.next(POLL_MAX) {
-                    // Only of a partition that came meanwhile: the others are paused.
-                    Some(Ok(message)) => self.take(&message),
-                    Some(Err(error)) => self.note(&error),
-                    None => {}
-                }
-                self.follow_group();
-                self.follow_commands();
-                let lost = |partition: &i32| !self.partitions.contains_key(partition);
-                let owned_before: Vec<i32> = batch.slices.iter().map(|s| s.partition).collect();
-                batch.remove(&owned_before.into_iter().filter(lost).collect::<Vec<_>>());
-                log.pause(self.running());
-            } else if waiting_since.elapsed() >= PAUSE_AFTER {
-                tracing::warn!("PostgreSQL does not keep up; partitions are paused");
-                self.parts.metrics.backpressure_pauses_total.inc();
-                log.pause(self.running());
-                paused = true;
-            } else {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-        }
-        if paused {
-            tracing::info!("partitions are resumed");
-            log.resume(self.running());
         }
     }
 

@@ -155,6 +155,36 @@ async fn what_is_read_again_while_partitions_are_paused_is_written() {
 }
 
 #[tokio::test]
+async fn a_partition_that_cannot_be_written_holds_up_no_other_lane() {
+    let line = Line::new().await;
+    let worker = line
+        .worker(&["--batch-max-rows=10", "--batch-writers=3"])
+        .await;
+    for (partition, product) in [(0, "a"), (1, "b"), (2, "c")] {
+        line.send(partition, &sale(product, 20)).await;
+    }
+    line.until_count("orders", 60).await;
+    let hold = "BEGIN; SELECT FROM positions WHERE partition = 1 FOR UPDATE";
+    line.schema.sql.batch_execute(hold).await.unwrap();
+    let more = |partition, product| {
+        let orders = (21..=120).map(move |n| order(partition, product, &format!("u{n}"), 1, n));
+        orders.collect::<Vec<_>>()
+    };
+    line.send(1, &more(1, "b")).await;
+    until("its partition is paused", async || {
+        worker.metric("backpressure_pauses_total").await >= 1.0
+    })
+    .await;
+    line.send(0, &more(0, "a")).await;
+    line.send(2, &more(2, "c")).await;
+    line.until_count("orders", 260).await;
+
+    line.schema.sql.batch_execute("COMMIT").await.unwrap();
+    line.until_count("orders", 360).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn connections_that_postgresql_ends_are_made_again() {
     let line = Line::new().await;
     let worker = line.worker(&[]).await;
