@@ -1,3 +1,5 @@
+use std::ops::RangeInclusive;
+
 use fluxgate_core::events::Undecodable;
 use inventory_worker::batch::Record;
 
@@ -6,11 +8,15 @@ use crate::line::{Line, PARTITIONS};
 
 /// The opening of a sale and so many orders of it.
 fn sale(product: &str, orders: u32) -> Vec<Record> {
-    let order = |n: u32| order(0, product, &format!("u{n}"), 1, n);
-    let opening = opening(0, product, 1_000);
-    std::iter::once(opening)
-        .chain((1..=orders).map(order))
-        .collect()
+    let mut sale = vec![opening(0, product, 1_000)];
+    sale.extend(orders_of(product, 1..=orders));
+    sale
+}
+
+/// Orders of a sale with these numbers, each of another user.
+fn orders_of(product: &str, numbers: RangeInclusive<u32>) -> Vec<Record> {
+    let order = |n| order(0, product, &format!("u{n}"), 1, n);
+    numbers.map(order).collect()
 }
 
 fn garbage() -> Record {
@@ -140,10 +146,7 @@ async fn what_is_read_again_while_partitions_are_paused_is_written() {
     let sql = &line.schema.sql;
     let hold = "BEGIN; LOCK TABLE positions, orders, stock_ledger IN ACCESS EXCLUSIVE MODE";
     sql.batch_execute(hold).await.unwrap();
-    let more: Vec<_> = (21..=120)
-        .map(|n| order(0, "a", &format!("u{n}"), 1, n))
-        .collect();
-    line.send(0, &more).await;
+    line.send(0, &orders_of("a", 21..=120)).await;
     until("partitions are paused", async || {
         worker.metric("backpressure_pauses_total").await >= 1.0
     })
@@ -166,17 +169,13 @@ async fn a_partition_that_cannot_be_written_holds_up_no_other_lane() {
     line.until_count("orders", 60).await;
     let hold = "BEGIN; SELECT FROM positions WHERE partition = 1 FOR UPDATE";
     line.schema.sql.batch_execute(hold).await.unwrap();
-    let more = |partition, product| {
-        let orders = (21..=120).map(move |n| order(partition, product, &format!("u{n}"), 1, n));
-        orders.collect::<Vec<_>>()
-    };
-    line.send(1, &more(1, "b")).await;
+    line.send(1, &orders_of("b", 21..=120)).await;
     until("its partition is paused", async || {
         worker.metric("backpressure_pauses_total").await >= 1.0
     })
     .await;
-    line.send(0, &more(0, "a")).await;
-    line.send(2, &more(2, "c")).await;
+    line.send(0, &orders_of("a", 21..=120)).await;
+    line.send(2, &orders_of("c", 21..=120)).await;
     line.until_count("orders", 260).await;
 
     line.schema.sql.batch_execute("COMMIT").await.unwrap();
