@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`stack`], [`outage`] | the three stores, and how to take one away for a while |
+//! | [`doors`] | their encrypted doors, each with a password |
 //! | [`fleet`] | Redis with replicas: under Sentinels, or as a Cluster |
 //! | [`sandbox`] | names of one's own on shared stores: topics, group, schema, Redis database |
 //! | [`process`], [`program`] | a service as a process: start, kill, freeze, ask |
@@ -11,6 +12,7 @@
 //! | [`truth`] | what PostgreSQL, Redis and Kafka say about a sale |
 //! | [`record`] | a single record of Kafka, for tests that put one there |
 //! | [`verdict`] | history against truth: what is lost, doubled, oversold, stranded |
+//! | [`otlp`] | a receiver of traces, and a picture of one |
 //! | [`until`] | waiting for a condition, never for a time |
 //! | [`faults`] | runs in which something breaks, each checked against everything that was answered |
 //! | [`demo`] | the demonstration that `make demo` runs |
@@ -20,10 +22,12 @@ pub mod client;
 mod contract;
 pub mod crowd;
 pub mod demo;
+pub mod doors;
 pub mod faults;
 pub mod fleet;
 pub mod history;
 pub mod order;
+pub mod otlp;
 pub mod outage;
 pub mod process;
 pub mod program;

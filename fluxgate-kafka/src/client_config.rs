@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use clap::ValueEnum;
 use fluxgate_core::settings::KafkaSettings;
 use rdkafka::ClientConfig;
 
@@ -7,8 +8,7 @@ use rdkafka::ClientConfig;
 /// its readiness.
 const STATISTICS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The settings of a client that runs as long as its program. `client_id` is its name in the
-/// brokers' logs.
+/// The settings of any client. `client_id` is its name in the brokers' logs.
 #[must_use]
 pub fn client_config(settings: &KafkaSettings, client_id: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
@@ -24,5 +24,31 @@ pub fn client_config(settings: &KafkaSettings, client_id: &str) -> ClientConfig 
             "statistics.interval.ms",
             STATISTICS_INTERVAL.as_millis().to_string(),
         );
+    secure(&mut config, settings);
     config
+}
+
+fn secure(config: &mut ClientConfig, settings: &KafkaSettings) {
+    let protocol = settings.kafka_security_protocol;
+    config.set("security.protocol", name(protocol));
+    if let (true, Some(authorities)) = (protocol.has_tls(), &settings.kafka_ca_file) {
+        config.set("ssl.ca.location", authorities.file().to_string_lossy());
+    }
+    if let (true, Some(username), Some(password)) = (
+        protocol.has_sasl(),
+        &settings.kafka_username,
+        &settings.kafka_password,
+    ) {
+        config
+            .set("sasl.mechanism", name(settings.kafka_sasl_mechanism))
+            .set("sasl.username", username)
+            .set("sasl.password", password);
+    }
+}
+
+/// A setting's value, which is librdkafka's as well.
+fn name(value: impl ValueEnum) -> String {
+    let value = value.to_possible_value();
+    let value = value.expect("no value of these settings is hidden");
+    value.get_name().to_owned()
 }

@@ -2,6 +2,7 @@ use std::ffi::CString;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use prometheus::IntCounter;
 use rdkafka::bindings::rd_kafka_brokers_add;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::statistics::Statistics;
@@ -19,6 +20,7 @@ use rdkafka::statistics::Statistics;
 pub struct Lifeline {
     brokers: CString,
     is_lost: Arc<AtomicBool>,
+    mended_total: Option<IntCounter>,
 }
 
 impl Lifeline {
@@ -31,7 +33,15 @@ impl Lifeline {
         Self {
             brokers: CString::new(brokers).expect("no setting holds a NUL"),
             is_lost: Arc::default(),
+            mended_total: None,
         }
+    }
+
+    /// The same, which counts how often it was needed.
+    #[must_use]
+    pub fn counting(mut self, mended_total: &IntCounter) -> Self {
+        self.mended_total = Some(mended_total.clone());
+        self
     }
 
     /// Takes note of whether the client knows a broker.
@@ -57,6 +67,9 @@ impl Lifeline {
         // NUL-terminated string that outlives the call, which copies it. librdkafka's instances, and
         // this function by name, may be used from any thread.
         let added = unsafe { rd_kafka_brokers_add(client.native_ptr(), self.brokers.as_ptr()) };
+        if let Some(total) = &self.mended_total {
+            total.inc();
+        }
         tracing::warn!(
             brokers = added,
             "the Kafka client had lost all its brokers; the bootstrap brokers were named to it again"

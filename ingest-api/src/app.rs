@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
+use fluxgate_core::metrics::registry;
 use fluxgate_core::ops::{self, Need, Readiness};
 use fluxgate_core::settings::{Switch, refuse};
+use fluxgate_traces::Traces;
 use prometheus::Registry;
-use prometheus::process_collector::ProcessCollector;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -21,14 +22,15 @@ use crate::http::{self, AdminToken, CompatLimits, Connections, Observer, Service
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::open_files;
-use crate::orders::{Desk, Doorman, Statuses, Turnstile};
+use crate::orders::{Buyers, Desk, Doorman, Statuses, Turnstile};
 use crate::outbox::{Clearer, Sweeper};
 use crate::probes;
 use crate::publisher::Publisher;
 use crate::sales::{Catalog, Changes, Opener, Views};
 use crate::stock::Stock;
 
-const DEFAULT_PORT: u16 = 8080;
+/// Where it listens unless told otherwise.
+pub const DEFAULT_PORT: u16 = 8080;
 /// How long a client may take to send a request's head.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -42,6 +44,7 @@ pub struct Application {
     clearer: JoinHandle<()>,
     /// Ends the background loops.
     background: CancellationToken,
+    traces: Traces,
     shutdown_timeout: Duration,
 }
 
@@ -50,17 +53,16 @@ impl Application {
     ///
     /// A setting that cannot work ends the program: a URL that a driver refuses, a port that is taken.
     pub fn build(config: Config) -> Self {
-        let registry = Registry::new();
-        registry
-            .register(Box::new(ProcessCollector::for_self()))
-            .expect("the registry is new");
+        let registry = registry();
         let metrics = Metrics::register(&registry);
+        let traces = Traces::begin_sending(&config.traces, "ingest-api", &registry)
+            .unwrap_or_else(|error| refuse("OTEL_EXPORTER_OTLP_ENDPOINT", error));
         let readiness = Readiness::default();
         let background = CancellationToken::new();
 
         let stock = Stock::connect(&config.redis, metrics.clone())
             .unwrap_or_else(|error| refuse("REDIS_URL", error.details()));
-        let ledger = ledger(&config.ledger, &metrics);
+        let ledger = ledger(&config.ledger, &metrics, &registry);
         let (acknowledged, to_clear) = mpsc::channel(Clearer::QUEUE_MAX);
         let publisher = Publisher::new(
             &config.kafka,
@@ -93,6 +95,8 @@ impl Application {
             background.clone(),
         ));
 
+        let buyers = Buyers::new(metrics.active_buyers.clone());
+        tokio::spawn(probes::count_buyers(buyers.clone(), background.clone()));
         let statuses = Statuses::new(stock.clone(), ledger);
         let services = Services {
             opener: Opener::new(stock.clone(), Arc::clone(&catalog), publisher.clone()),
@@ -113,9 +117,17 @@ impl Application {
             publisher: publisher.clone(),
             publish_wait: Duration::from_millis(config.publisher.publish_wait_ms),
             statuses,
+            buyers,
             metrics,
         };
-        let (addresses, server) = serve(&config, services, desk, &readiness, registry);
+        let (addresses, server) = serve(
+            &config,
+            services,
+            desk,
+            traces.clone(),
+            &readiness,
+            registry,
+        );
         Self {
             addresses,
             server,
@@ -124,6 +136,7 @@ impl Application {
             publisher,
             clearer,
             background,
+            traces,
             shutdown_timeout: config.shutdown.timeout(),
         }
     }
@@ -160,6 +173,7 @@ impl Application {
         }
         let left = deadline.saturating_duration_since(Instant::now());
         let _ = tokio::time::timeout(left, self.stock.close()).await;
+        let _ = tokio::task::spawn_blocking(move || self.traces.end_sending()).await;
         tracing::info!("stopped");
         Ok(())
     }
@@ -174,7 +188,7 @@ async fn drain(shutdown: CancellationToken, readiness: Readiness, server: Server
     began
 }
 
-fn ledger(settings: &LedgerSettings, metrics: &Metrics) -> Option<Ledger> {
+fn ledger(settings: &LedgerSettings, metrics: &Metrics, registry: &Registry) -> Option<Ledger> {
     let (variable, url) = match (&settings.read_database_url, &settings.database_url) {
         (Some(url), _) => ("READ_DATABASE_URL", url),
         (None, Some(url)) => ("DATABASE_URL", url),
@@ -183,7 +197,7 @@ fn ledger(settings: &LedgerSettings, metrics: &Metrics) -> Option<Ledger> {
             return None;
         }
     };
-    let ledger = Ledger::connect(url, settings, metrics.clone());
+    let ledger = Ledger::connect(url, settings, metrics.clone(), registry);
     Some(ledger.unwrap_or_else(|error| refuse(variable, error)))
 }
 
@@ -199,6 +213,7 @@ struct DeskParts {
     publisher: Publisher,
     publish_wait: Duration,
     statuses: Statuses,
+    buyers: Buyers,
     metrics: Metrics,
 }
 
@@ -222,6 +237,7 @@ impl DeskParts {
             self.statuses,
             self.publish_wait,
             self.redis.on_redis_loss,
+            self.buyers,
             self.metrics,
         )
     }
@@ -231,6 +247,7 @@ fn serve(
     config: &Config,
     services: Services,
     desk: DeskParts,
+    traces: Traces,
     readiness: &Readiness,
     registry: Registry,
 ) -> (Vec<SocketAddr>, Server) {
@@ -242,7 +259,7 @@ fn serve(
     let metrics = desk.metrics.clone();
     let connections_max = connections_max(config);
     let connections = Connections::new(metrics.clone(), connections_max);
-    let observer = Data::new(Observer::new(metrics, config.limits.in_flight_max));
+    let observer = Data::new(Observer::new(metrics, traces, config.limits.in_flight_max));
     let readiness = readiness.clone();
     let threads = http_threads(config);
     let server = HttpServer::new(move || {

@@ -28,14 +28,20 @@ pub mod sales;
 pub mod stock;
 
 use clap::Parser;
+use fluxgate_core::ops::ask_own_health;
 use fluxgate_core::{shutdown, telemetry};
+
+use config::{Cli, Command};
 
 /// The whole program: settings from the environment, until SIGTERM.
 ///
 /// # Errors
-/// When the server itself fails.
+/// When the server itself fails, or, for `health`, when it is not ready.
 pub async fn main() -> std::io::Result<()> {
-    let config = config::Config::parse();
+    let Cli { command, config } = Cli::parse();
+    if command == Some(Command::Health) {
+        return ask_own_health(config.http.address_or(app::DEFAULT_PORT));
+    }
     telemetry::init(&config.log);
     let shutdown = shutdown::on_signal(config.shutdown.timeout())?;
     let application = app::Application::build(config);

@@ -42,8 +42,8 @@ fluxgate_core::metrics! {
     "ingest_api";
     /// Requests answered.
     http_requests_total: IntCounterVec ["route", "status"],
-    /// Seconds from a request's head to its answer's head.
-    http_request_seconds: HistogramVec (SECONDS) ["route"],
+    /// Seconds from a request's head to its answer's head, by outcome: ok (2xx, 3xx), refused (4xx), failed (5xx).
+    http_request_seconds: HistogramVec (SECONDS) ["route", "outcome"],
     /// Requests under way, without those to the ops endpoints.
     in_flight_requests: IntGauge,
     /// Requests refused because IN_FLIGHT_MAX others were under way.
@@ -54,6 +54,14 @@ fluxgate_core::metrics! {
     connections_limit_hits_total: IntCounter,
     /// Orders asked for, by what became of them: accepted, reserved, replayed, or the code of the refusal.
     orders_total: IntCounterVec ["outcome"],
+    /// Different buyers who ordered from this copy in the last full minute, estimated; one who orders from several copies is counted by each.
+    active_buyers: IntGauge,
+    /// Sales that take orders now, as the copy that sweeps saw them last; 0 on the others.
+    open_sales: IntGauge,
+    /// Units of those sales in all.
+    open_sales_units: IntGauge,
+    /// Units of those sales that are not taken.
+    open_sales_units_remaining: IntGauge,
     /// Orders refused without asking Redis: the sale was known to be sold out, over, or not open yet.
     refused_from_memory_total: IntCounter,
     /// Times the orders of a sold-out sale were not read into memory because there would have been more than SOLD_OUT_ORDERS_MAX.
@@ -82,6 +90,8 @@ fluxgate_core::metrics! {
     publisher_circuit_open: IntGauge,
     /// Outbox entries of all sales, as the copy that sweeps saw them last; 0 on the others.
     outbox_entries: IntGauge,
+    /// Seconds since what waits longest in any outbox was asked for, as the copy that sweeps saw it last; 0 where nothing waits, and on the others.
+    outbox_oldest_seconds: Gauge,
     /// Outbox entries cleared after Kafka had acknowledged them.
     outbox_cleared_total: IntCounter,
     /// Acknowledged entries left to the sweeper because the queue of the clearer was full.
@@ -92,6 +102,10 @@ fluxgate_core::metrics! {
     outbox_unreadable_total: IntCounter,
     /// Orders refused because the outbox of their sale was at OUTBOX_MAX.
     outbox_full_total: IntCounter,
+    /// Times a Kafka client that had lost all its brokers was told of them again.
+    kafka_clients_mended_total: IntCounter,
+    /// Seconds that one read of PostgreSQL took, waiting for a connection included.
+    ledger_read_seconds: HistogramVec (SECONDS) ["read"],
     /// Reads of PostgreSQL, by how they ended: ok, or silent (no usable answer in time).
     ledger_reads_total: IntCounterVec ["outcome"],
 }

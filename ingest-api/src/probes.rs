@@ -1,4 +1,4 @@
-//! Background loops that keep true what is answered: `/readyz`, and how far each sale is.
+//! Background loops that keep true what is answered: `/readyz`, how far each sale is, how many buy.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,6 +7,7 @@ use fluxgate_core::ops::Check;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Moment;
+use crate::orders::Buyers;
 use crate::publisher::Publisher;
 use crate::sales::Catalog;
 use crate::stock::Stock;
@@ -86,6 +87,16 @@ pub async fn tend_sales(catalog: Arc<Catalog>, shutdown: CancellationToken) {
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(WITNESS_INTERVAL) => {}
+        }
+    }
+}
+
+/// Turns the minutes by which buyers are counted.
+pub async fn count_buyers(buyers: Buyers, shutdown: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_secs(60)) => buyers.begin_minute(),
         }
     }
 }

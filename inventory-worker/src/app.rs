@@ -6,10 +6,10 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer};
 use backon::{ExponentialBuilder, Retryable};
+use fluxgate_core::metrics::registry;
 use fluxgate_core::ops::{self, Check, Need, Readiness};
 use fluxgate_core::settings::{Switch, refuse};
-use prometheus::Registry;
-use prometheus::process_collector::ProcessCollector;
+use fluxgate_traces::Traces;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -18,7 +18,8 @@ use crate::migrate::{MigrateError, migrate};
 use crate::pipeline::Pipeline;
 use crate::store::Store;
 
-const DEFAULT_PORT: u16 = 8081;
+/// Where it answers HTTP unless told otherwise.
+pub const DEFAULT_PORT: u16 = 8081;
 
 /// The worker, its port open, not yet reading.
 pub struct Worker {
@@ -27,6 +28,7 @@ pub struct Worker {
     config: Config,
     store: Store,
     metrics: Metrics,
+    traces: Traces,
     readiness: Readiness,
     database: Check,
     group: Check,
@@ -37,16 +39,16 @@ impl Worker {
     ///
     /// A setting that cannot work ends the program: a URL that a driver refuses, a port that is taken.
     pub fn build(config: Config) -> Self {
-        let registry = Registry::new();
-        registry
-            .register(Box::new(ProcessCollector::for_self()))
-            .expect("the registry is new");
+        let registry = registry();
         let metrics = Metrics::register(&registry);
+        let traces = Traces::begin_sending(&config.traces, "inventory-worker", &registry)
+            .unwrap_or_else(|error| refuse("OTEL_EXPORTER_OTLP_ENDPOINT", error));
         let readiness = Readiness::default();
         let database = readiness.check("database", Need::Required);
         let group = readiness.check("kafka", Need::Required);
         let store = Store::connect(&config.database, config.batch.batch_writers)
             .unwrap_or_else(|error| refuse("DATABASE_URL", error));
+        store.show(&registry);
 
         let routes = (readiness.clone(), registry);
         let address = config.http.address_or(DEFAULT_PORT);
@@ -65,6 +67,7 @@ impl Worker {
             config,
             store,
             metrics,
+            traces,
             readiness,
             database,
             group,
@@ -109,6 +112,7 @@ impl Worker {
             () = shutdown.cancelled() => Ok(()),
         };
         server.stop(true).await;
+        let _ = tokio::task::spawn_blocking(move || self.traces.end_sending()).await;
         tracing::info!("stopped");
         written?;
         serving.await.map_err(std::io::Error::other)?

@@ -15,6 +15,7 @@ pub mod batch;
 pub mod config;
 pub mod consumer;
 mod database_watch;
+mod gap_watch;
 pub mod metrics;
 pub mod migrate;
 mod pipeline;
@@ -24,6 +25,7 @@ pub mod topics;
 pub mod writer;
 
 use clap::Parser;
+use fluxgate_core::ops::ask_own_health;
 use fluxgate_core::settings::refuse;
 use fluxgate_core::{shutdown, telemetry};
 
@@ -35,8 +37,12 @@ use config::{Cli, Command};
 /// When migrating or the HTTP server fails.
 pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let Cli { command, config } = Cli::parse();
-    telemetry::init(&config.log);
-    match command.unwrap_or(Command::Run) {
+    let command = command.unwrap_or(Command::Run);
+    if command != Command::Health {
+        telemetry::init(&config.log);
+    }
+    match command {
+        Command::Health => ask_own_health(config.http.address_or(app::DEFAULT_PORT))?,
         Command::Migrate => {
             let store = store::Store::connect(&config.database, config.batch.batch_writers)
                 .unwrap_or_else(|error| refuse("DATABASE_URL", error));

@@ -20,6 +20,10 @@ fluxgate_core::metrics! {
     dead_letter_copy_failures_total: IntCounter,
     /// Records in a batch.
     batch_rows: Histogram (ROWS),
+    /// Seconds from the moment an event was handed to Kafka until a writer took it up.
+    queue_seconds: Histogram (SECONDS),
+    /// Seconds that one transaction took, by outcome: committed, missed (PostgreSQL held another position), refused (a record cannot be written), failed.
+    transaction_seconds: HistogramVec (SECONDS) ["outcome"],
     /// Seconds from taking up a batch until it was committed, retries included.
     flush_seconds: Histogram (SECONDS),
     /// Attempts to write a batch that failed and were repeated.
@@ -32,6 +36,10 @@ fluxgate_core::metrics! {
     backpressure_pauses_total: IntCounter,
     /// Times the consumer group and this worker lost each other; it read on meanwhile.
     group_losses_total: IntCounter,
+    /// Times a Kafka client that had lost all its brokers was told of them again.
+    kafka_clients_mended_total: IntCounter,
+    /// Numbers below the highest one written that are not written yet, of the sales whose partitions this worker reads; what stays here was lost on the way.
+    sequence_gaps: IntGauge,
     /// Partitions this worker reads.
     partitions_assigned: IntGauge,
     /// Owned partitions that are not read until somebody mends their log or raises a limit.

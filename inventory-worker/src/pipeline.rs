@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use fluxgate_core::ops::Check;
 use fluxgate_core::settings::refuse;
+use rdkafka::error::KafkaError;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
@@ -13,6 +14,7 @@ use crate::batch::{Batch, BatchBuilder};
 use crate::config::{BatchSettings, Config};
 use crate::consumer::{Claims, Lanes, Loader, Log, Member, Reader, ReaderParts};
 use crate::database_watch::DatabaseWatch;
+use crate::gap_watch::GapWatch;
 use crate::metrics::Metrics;
 use crate::progress::Progress;
 use crate::store::Store;
@@ -41,14 +43,15 @@ impl Pipeline {
     /// Runs until `shutdown`, and until what was read is written.
     ///
     /// # Errors
-    /// When the reader or a writer ended badly: then not all that was read is written.
-    pub async fn run(self) -> Result<(), JoinError> {
+    /// When the reader or a writer ended badly: then not all that was read is written. Or when the
+    /// group will not have this worker any more.
+    pub async fn run(self) -> Result<(), PipelineError> {
         let config = &self.config;
         let topic = config.kafka.kafka_topic.clone();
         let progress = Progress::new(self.metrics.clone());
-        let log = Log::open(config, progress.clone());
+        let log = Log::open(config, progress.clone(), &self.metrics);
         let log = Arc::new(log.unwrap_or_else(|error| refuse("KAFKA_BROKERS", error)));
-        let member = Member::join(config, self.group);
+        let member = Member::join(config, self.group, &self.metrics);
         let member = Arc::new(member.unwrap_or_else(|error| refuse("KAFKA_BROKERS", error)));
         let dead_letters = DeadLetterTopic::new(
             &config.kafka,
@@ -66,6 +69,13 @@ impl Pipeline {
             commands: to_reader.clone(),
         };
         tokio::spawn(watch.run(self.shutdown.clone()));
+        let gaps = GapWatch {
+            store: self.store.clone(),
+            topic: topic.clone(),
+            progress: progress.clone(),
+            metrics: self.metrics.clone(),
+        };
+        tokio::spawn(gaps.run(self.shutdown.clone()));
 
         let flusher = Flusher {
             store: self.store.clone(),
@@ -107,23 +117,35 @@ impl Pipeline {
             .spawn(move || reader.run())
             .expect("a process may start a thread");
 
-        let mut outcome = Ok(());
+        let mut outcome: Result<(), PipelineError> = Ok(());
         while let Some(ended) = writers.join_next().await {
-            if ended.is_err() {
+            if let Err(panic) = ended {
                 // What it was given is not written, and nothing more of its partitions can be.
                 tracing::error!("a writer ended badly");
                 self.shutdown.cancel();
-                outcome = ended;
+                outcome = Err(panic.into());
             }
         }
         // The last reference to the member commits its offsets and leaves the group; that blocks.
         let left = tokio::task::spawn_blocking(move || {
             let ended = reading.join();
             drop(member);
-            ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         });
-        outcome.and(left.await)
+        outcome?;
+        Ok(left.await??)
     }
+}
+
+/// Why not all is written that could be.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// A part of the pipeline ended badly.
+    #[error(transparent)]
+    Ended(#[from] JoinError),
+    /// The group will not have this worker any more.
+    #[error("the consumer group is closed to this process: {0}")]
+    Expelled(#[from] KafkaError),
 }
 
 /// The ways out of the reader, with a running writer at the end of each. A writer ends when the

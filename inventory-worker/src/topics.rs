@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
+use fluxgate_kafka::{Lifeline, client_config};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::config::Config;
@@ -38,10 +37,9 @@ pub async fn create_missing(config: &Config) -> Result<(), TopicError> {
     .set("retention.ms", &retention);
     let dead_letters = NewTopic::new(&config.consumer.kafka_dlq_topic, 1, replication());
 
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-        .set("bootstrap.servers", &config.kafka.kafka_brokers)
-        .set("client.id", "inventory-worker-migrate")
-        .create()?;
+    let kafka = &config.kafka;
+    let admin: AdminClient<Lifeline> = client_config(kafka, "inventory-worker-migrate")
+        .create_with_context(Lifeline::new(&kafka.kafka_brokers))?;
     let options = AdminOptions::new()
         .request_timeout(Some(TIMEOUT))
         .operation_timeout(Some(TIMEOUT));

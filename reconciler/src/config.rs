@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use fluxgate_core::ids::ProductId;
-use fluxgate_core::settings::{KafkaSettings, LogSettings};
+use fluxgate_core::settings::{Authorities, KafkaSettings, LogSettings};
 use ingest_api::config::RedisSettings;
 
 /// Compares what Redis, Kafka and PostgreSQL say about the sales, and repairs what was lost
@@ -68,6 +68,10 @@ pub struct Settings {
     /// PostgreSQL, as the worker knows it
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: String,
+
+    /// PEM file of the authorities that vouch for it [default: those of the system]
+    #[arg(long, env = "DATABASE_CA_FILE")]
+    pub database_ca_file: Option<Authorities>,
 
     /// Seconds to wait for the workers to write what is on Kafka
     #[arg(long, env = "RECONCILE_WAIT_SECONDS", default_value_t = 30, global = true, value_parser = clap::value_parser!(u64).range(1..=3_600))]

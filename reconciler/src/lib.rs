@@ -86,7 +86,7 @@ impl Stores {
         Ok(Self {
             stock,
             log: Log::new(&settings.kafka)?,
-            truth: Truth::connect(&settings.database_url, &settings.kafka.kafka_topic).await?,
+            truth: Truth::connect(settings).await?,
         })
     }
 }

@@ -36,13 +36,20 @@ kafka_prepare() {
   cat >"$folder/server.properties" <<CONF
 process.roles=broker,controller
 node.id=1
-listeners=BROKER://127.0.0.1:$KAFKA_PORT,CUT://127.0.0.1:$KAFKA_CUT_TARGET_PORT,CONTROLLER://127.0.0.1:$KAFKA_CONTROLLER_PORT
+listeners=BROKER://$STACK_ADDRESS:$KAFKA_PORT,SECURE://$STACK_ADDRESS:$KAFKA_TLS_PORT,CUT://127.0.0.1:$KAFKA_CUT_TARGET_PORT,CONTROLLER://127.0.0.1:$KAFKA_CONTROLLER_PORT
 # Clients go on with what is advertised: those of CUT meet a proxy there, which fault runs put in their way.
-advertised.listeners=BROKER://127.0.0.1:$KAFKA_PORT,CUT://127.0.0.1:$KAFKA_CUT_PORT,CONTROLLER://127.0.0.1:$KAFKA_CONTROLLER_PORT
-listener.security.protocol.map=BROKER:PLAINTEXT,CUT:PLAINTEXT,CONTROLLER:PLAINTEXT
+advertised.listeners=BROKER://$STACK_ADDRESS:$KAFKA_PORT,SECURE://$STACK_ADDRESS:$KAFKA_TLS_PORT,CUT://127.0.0.1:$KAFKA_CUT_PORT,CONTROLLER://127.0.0.1:$KAFKA_CONTROLLER_PORT
+listener.security.protocol.map=BROKER:PLAINTEXT,SECURE:SASL_SSL,CUT:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=BROKER
 controller.listener.names=CONTROLLER
 controller.quorum.bootstrap.servers=127.0.0.1:$KAFKA_CONTROLLER_PORT
+
+listener.name.secure.ssl.keystore.type=PEM
+listener.name.secure.ssl.keystore.location=$tls_folder/server.pem
+listener.name.secure.sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN
+listener.name.secure.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.secure.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_$tls_user="$(tls_password)";
+
 log.dirs=data
 
 # Topics are made by \`inventory-worker migrate\`, never by a typing error.
@@ -71,7 +78,8 @@ kafka_format() {
   cd "$STACK_DIR/kafka"
   rm -rf data
   # With "=", because one id in 64 begins with a hyphen.
-  kafka_command kafka.tools.StorageTool format --standalone --cluster-id="${cluster_id%==}" -c "$(kafka_marker)"
+  kafka_command kafka.tools.StorageTool format --standalone --cluster-id="${cluster_id%==}" -c "$(kafka_marker)" \
+    --add-scram "SCRAM-SHA-512=[name=$tls_user,password=$(tls_password)]"
   "${command[@]}" </dev/null
   touch formatted
 }
@@ -94,7 +102,7 @@ kafka_command() {
 # Its own protocol: an open port alone comes before it can serve. Bounded from outside, because a paused broker
 # accepts connections and never answers.
 kafka_answers() {
-  timeout 2 bash "$here/stack.d/kafka/ping" "$KAFKA_PORT"
+  timeout 2 bash "$here/stack.d/kafka/ping" "$KAFKA_PORT" "$STACK_ADDRESS"
 }
 
 kafka_stopped() { :; }

@@ -1,7 +1,8 @@
 # Installing what is missing: Debian packages, and Kafka's jars from Maven Central.
 # shellcheck shell=bash
 
-# One Debian package per line. The compilers are for librdkafka, which `cargo build` compiles.
+# One Debian package per line. The compilers and OpenSSL's headers are for librdkafka, which `cargo build`
+# compiles; `openssl` makes the certificates of the stores' encrypted doors.
 missing_packages() {
   redis_program >/dev/null || echo redis-tools
   postgres_programs >/dev/null || echo postgresql
@@ -10,6 +11,9 @@ missing_packages() {
   command -v make >/dev/null || echo make
   command -v cc >/dev/null || printf '%s\n' gcc libc6-dev
   command -v c++ >/dev/null || echo g++
+  command -v pkg-config >/dev/null || echo pkg-config
+  pkg-config --exists openssl 2>/dev/null || echo libssl-dev
+  command -v openssl >/dev/null || echo openssl
 }
 
 install_missing() {
@@ -27,7 +31,7 @@ install_packages() {
   local installer=$here/stack.d/apt-install
   if ! command -v apt-get >/dev/null; then
     fail "this system has no apt-get; please install what Debian calls: $*" \
-      "(Redis 7, PostgreSQL 15, Java 17, Maven, a C and C++ compiler with make)"
+      "(Redis 7, PostgreSQL 15, Java 17, Maven, a C and C++ compiler with make, OpenSSL with its headers, pkg-config)"
   fi
   say "installing Debian packages: $*"
   if ((EUID == 0)); then

@@ -21,7 +21,8 @@ free_ports() {
 
 # KAFKA_CUT_TARGET_PORT is Kafka's too; it tells clients that come that way to go on with KAFKA_CUT_PORT, where only a
 # proxy of theirs listens, if anything.
-readonly port_names=(REDIS_PORT POSTGRES_PORT KAFKA_PORT KAFKA_CONTROLLER_PORT KAFKA_CUT_PORT KAFKA_CUT_TARGET_PORT)
+readonly port_names=(REDIS_PORT REDIS_TLS_PORT POSTGRES_PORT
+  KAFKA_PORT KAFKA_TLS_PORT KAFKA_CONTROLLER_PORT KAFKA_CUT_PORT KAFKA_CUT_TARGET_PORT)
 
 # Sets all of port_names. A stack that was made when there were fewer gets the others now.
 choose_ports() {
@@ -31,6 +32,7 @@ choose_ports() {
   for name in "${!port_names[@]}"; do
     grep -q "^${port_names[$name]}=" "$STACK_DIR/ports" || echo "${port_names[$name]}=${ports[$name]}"
   done >"$STACK_DIR/ports.new"
+  grep -q ^STACK_ADDRESS= "$STACK_DIR/ports" || echo "STACK_ADDRESS=${STACK_ADDRESS:-127.0.0.1}" >>"$STACK_DIR/ports.new"
   cat "$STACK_DIR/ports" "$STACK_DIR/ports.new" >"$STACK_DIR/ports.all"
   mv "$STACK_DIR/ports.all" "$STACK_DIR/ports"
   rm "$STACK_DIR/ports.new"

@@ -50,18 +50,31 @@ postgres_create() {
   rm -rf "$new"
   "${as_postgres[@]}" "$programs/initdb" -D "$new" -U postgres --encoding=UTF8 --no-locale --auth=reject
   cat >>"$new/postgresql.conf" <<CONF
-listen_addresses = '127.0.0.1'
+listen_addresses = '$STACK_ADDRESS'
 port = $POSTGRES_PORT
 unix_socket_directories = ''
 max_connections = 200
 dynamic_shared_memory_type = mmap
+ssl = on
 CONF
-  echo 'host all fluxgate 127.0.0.1/32 trust' >"$new/pg_hba.conf"
+  install_certificate "$new"
+  # Whoever comes encrypted is asked for a password.
+  cat >"$new/pg_hba.conf" <<CONF
+hostnossl all $tls_user samenet trust
+hostssl all $tls_user samenet scram-sha-256
+CONF
   "${as_postgres[@]}" "$programs/postgres" --single -D "$new" postgres <<SQL
-CREATE ROLE fluxgate LOGIN CREATEDB IN ROLE pg_monitor;
-CREATE DATABASE fluxgate OWNER fluxgate;
+CREATE ROLE $tls_user LOGIN CREATEDB IN ROLE pg_monitor PASSWORD '$(tls_password)';
+CREATE DATABASE fluxgate OWNER $tls_user;
 SQL
   mv -T "$new" "$(postgres_data)"
+}
+
+# PostgreSQL takes a key that is its own and nobody else's.
+install_certificate() {
+  cp "$tls_folder/server.crt" "$tls_folder/server.key" "$1"
+  chmod 600 "$1/server.key"
+  ((EUID != 0)) || chown postgres:postgres "$1"/server.{crt,key}
 }
 
 # The shared memory segment that a postmaster noted in postmaster.pid, if it still exists.
@@ -94,7 +107,7 @@ postgres_answers() {
 }
 
 postgres_url() {
-  echo "postgres://fluxgate@127.0.0.1:$POSTGRES_PORT/fluxgate"
+  echo "postgres://$tls_user@$STACK_ADDRESS:$POSTGRES_PORT/fluxgate?sslmode=disable"
 }
 
 postgres_stopped() {

@@ -11,8 +11,16 @@ redis_prepare() {
   mkdir -p "$folder"
   ln -sfn "$(redis_program)" "$folder/redis-server"
   cat >"$folder/redis.conf" <<CONF
-bind 127.0.0.1
+bind $STACK_ADDRESS
+# it has no password, so it would answer nobody from elsewhere
+protected-mode no
 port $REDIS_PORT
+tls-port $REDIS_TLS_PORT
+tls-cert-file $tls_folder/server.crt
+tls-key-file $tls_folder/server.key
+tls-auth-clients no
+# beside the default user, who needs no password
+user $tls_user on >$(tls_password) ~* &* +@all
 appendonly yes
 appendfsync everysec
 save ""
@@ -35,7 +43,7 @@ redis_launch() (
 )
 
 redis_answers() {
-  [[ $(timeout 2 redis-cli -h 127.0.0.1 -p "$REDIS_PORT" ping 2>/dev/null) == PONG ]]
+  [[ $(timeout 2 redis-cli -h "$STACK_ADDRESS" -p "$REDIS_PORT" ping 2>/dev/null) == PONG ]]
 }
 
 redis_stopped() { :; }

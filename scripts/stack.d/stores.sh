@@ -17,6 +17,7 @@ stack_up() {
   lock_folder "$STACK_DIR"
   install_missing
   choose_ports
+  tls_prepare
   for_each_store start_store
   stack_addresses >"$STACK_DIR/env.new"
   mv "$STACK_DIR/env.new" "$STACK_DIR/env"
@@ -29,6 +30,7 @@ stack_down() {
   lock_folder "$STACK_DIR"
   for_each_store stop_store
   for_each_store remove_store
+  tls_remove
   rm -f "$STACK_DIR"/{ports,env}{,.new} "$STACK_DIR/ports.all" "$STACK_DIR/lock"
   rmdir "$STACK_DIR" 2>/dev/null || say "kept $STACK_DIR: there are other files in it"
 }
@@ -37,6 +39,7 @@ stack_start() {
   lock_folder "$STACK_DIR"
   install_missing
   choose_ports
+  tls_prepare
   start_store "$1"
 }
 
@@ -89,11 +92,17 @@ stack_env() {
 
 stack_addresses() {
   printf '%s=%q\n' \
-    REDIS_URL "redis://127.0.0.1:$REDIS_PORT" \
-    KAFKA_BROKERS "127.0.0.1:$KAFKA_PORT" \
+    REDIS_URL "redis://$STACK_ADDRESS:$REDIS_PORT" \
+    KAFKA_BROKERS "$STACK_ADDRESS:$KAFKA_PORT" \
     KAFKA_CUT_BROKERS "127.0.0.1:$KAFKA_CUT_PORT" \
     KAFKA_CUT_TARGET "127.0.0.1:$KAFKA_CUT_TARGET_PORT" \
     DATABASE_URL "$(postgres_url)" \
+    SECURE_REDIS_URL "rediss://$tls_user:$(tls_password)@$STACK_ADDRESS:$REDIS_TLS_PORT" \
+    SECURE_KAFKA_BROKERS "$STACK_ADDRESS:$KAFKA_TLS_PORT" \
+    SECURE_DATABASE_URL "postgres://$tls_user:$(tls_password)@$STACK_ADDRESS:$POSTGRES_PORT/fluxgate?sslmode=verify-full" \
+    SECURE_CA_FILE "$tls_folder/authority.pem" \
+    SECURE_USERNAME "$tls_user" \
+    SECURE_PASSWORD "$(tls_password)" \
     STACK_DIR "$STACK_DIR"
 }
 
@@ -115,7 +124,7 @@ stack_status() {
         state="runs as pid $(<"$STACK_DIR/$store.pid")"
       fi
     fi
-    printf '%-9s 127.0.0.1:%s  %s\n' "$store" "${!port}" "$state"
+    printf '%-9s %s:%s  %s\n' "$store" "$STACK_ADDRESS" "${!port}" "$state"
   done
   ((running > 0)) || return 2
   ((answering == ${#stores[@]}))

@@ -70,6 +70,7 @@ pub async fn measure(scenario: &Scenario, bench: Bench<'_>) -> Result<Measuremen
 pub async fn migrated(schema: &Schema) -> Result<Store> {
     let settings = DatabaseSettings {
         database_url: schema.url.clone(),
+        database_ca_file: None,
         flush_timeout_ms: FLUSH_TIMEOUT_MS,
     };
     let store = Store::connect(&settings, WRITERS)?;
@@ -133,6 +134,7 @@ fn slice(partition: i32, from: i64, events: Vec<Event>) -> Slice {
             key: None,
             value: None,
             content: Content::Event(event),
+            origin: None,
         })
         .collect();
     Slice {

@@ -55,8 +55,8 @@ pub async fn run(row: &Row, seed: u64, stack: Stack, history: &Path) -> Result<R
     let recorder = Recorder::to(history)?;
     let fleet = match row.setup.redis {
         Redis::Single => None,
-        Redis::Sentinels => Some(Fleet::with_sentinels(&stack).await?),
-        Redis::Cluster => Some(Fleet::cluster(&stack).await?),
+        Redis::Sentinels => Some(Fleet::with_sentinels(&stack, None).await?),
+        Redis::Cluster => Some(Fleet::cluster(&stack, None).await?),
     };
     let own_redis = fleet.as_ref().map(|fleet| fleet.url.as_str());
     let sandbox = Sandbox::on(stack, own_redis).await?;

@@ -6,6 +6,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::Sandbox;
+use crate::process::Settings;
 use crate::program::Program;
 
 /// Longest the reconciler may take; it has deadlines of its own.
@@ -26,10 +27,18 @@ impl Sandbox {
     /// # Errors
     /// When it is not built, is killed, or takes too long.
     pub async fn reconcile(&self, arguments: &[&str]) -> Result<Report> {
+        self.reconcile_with(self.settings(), arguments).await
+    }
+
+    /// The same with other settings.
+    ///
+    /// # Errors
+    /// When it is not built, is killed, or takes too long.
+    pub async fn reconcile_with(&self, settings: Settings, arguments: &[&str]) -> Result<Report> {
         let run = Command::new(Program::Reconciler.path()?)
             .args(arguments)
             .env_clear()
-            .envs(self.settings())
+            .envs(settings)
             .env("RUST_LOG", "warn")
             .stdin(Stdio::null())
             .kill_on_drop(true)

@@ -2,8 +2,10 @@
 //!
 //! Probes read what the service's own loops last noted; a probe never calls a store itself.
 
+mod health;
 mod readiness;
 mod routes;
 
+pub use health::ask_own_health;
 pub use readiness::{Check, Need, Readiness};
 pub use routes::{get_or_head, routes};

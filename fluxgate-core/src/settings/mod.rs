@@ -4,14 +4,16 @@
 //! names the variable when it is bad or missing and exits with code 2, and prints the table of all
 //! of them for `--help`. Each service flattens the groups it needs into its own `Config`.
 
+mod authorities;
 mod http;
 mod kafka;
 mod log;
 mod shutdown;
 mod switch;
 
+pub use authorities::Authorities;
 pub use http::HttpSettings;
-pub use kafka::KafkaSettings;
+pub use kafka::{KafkaSettings, SaslMechanism, SecurityProtocol};
 pub use log::{LogFormat, LogSettings};
 pub use shutdown::ShutdownSettings;
 pub use switch::Switch;

@@ -1,4 +1,5 @@
 use clap::Args;
+use fluxgate_core::settings::Authorities;
 
 /// Where the truth is read: order status, and products that Redis does not know.
 #[derive(Debug, Clone, Args)]
@@ -12,6 +13,10 @@ pub struct LedgerSettings {
     /// PostgreSQL, as the worker knows it; only read from, and only without READ_DATABASE_URL
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
+
+    /// PEM file of the authorities that vouch for it [default: those of the system]
+    #[arg(long, env = "DATABASE_CA_FILE")]
+    pub database_ca_file: Option<Authorities>,
 
     /// Connections to it
     #[arg(long, env = "READ_DATABASE_CONNECTIONS", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=100))]

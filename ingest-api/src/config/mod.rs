@@ -23,12 +23,32 @@ pub use publisher::PublisherSettings;
 pub use redis::{OnRedisLoss, RedisSettings};
 pub use sold_out::SoldOutSettings;
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 use fluxgate_core::settings::{HttpSettings, KafkaSettings, LogSettings, ShutdownSettings};
+use fluxgate_traces::TraceSettings;
 
 /// Takes a flash sale's orders over HTTP and sells exactly the stock there is
 #[derive(Debug, Clone, Parser)]
 #[command(name = "ingest-api", version)]
+#[allow(missing_docs)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub config: Config,
+}
+
+/// What the program is asked to do; `run` when nothing is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Take orders until told to stop
+    Run,
+    /// Ask the copy that runs on HTTP_ADDR whether it is ready: exit code 0, or 1
+    Health,
+}
+
+/// All settings.
+#[derive(Debug, Clone, Args)]
 #[allow(missing_docs)]
 pub struct Config {
     #[command(flatten)]
@@ -57,4 +77,6 @@ pub struct Config {
     pub shutdown: ShutdownSettings,
     #[command(flatten)]
     pub log: LogSettings,
+    #[command(flatten)]
+    pub traces: TraceSettings,
 }

@@ -1,12 +1,18 @@
 use clap::{Args, ValueEnum};
+use fluxgate_core::settings::Authorities;
 
 /// Where the gate is.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Redis")]
 pub struct RedisSettings {
-    /// Redis: redis://, redis-sentinel:// or redis-cluster://, in the forms of the crate fred
+    /// Redis: redis://, redis-sentinel:// or redis-cluster://, in the forms of the crate fred; with
+    /// rediss instead of redis encrypted
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: String,
+
+    /// PEM file of the authorities that vouch for it, with rediss [default: those of the system]
+    #[arg(long, env = "REDIS_CA_FILE")]
+    pub redis_ca_file: Option<Authorities>,
 
     /// Milliseconds that one command may take
     #[arg(long, env = "REDIS_TIMEOUT_MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(50..=60_000))]

@@ -8,6 +8,7 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, ResponseError};
+use fluxgate_traces::{TRACEPARENT, Trace, Traces};
 use prometheus::Histogram;
 use uuid::Uuid;
 
@@ -18,9 +19,10 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Most bytes of a request id that a client may choose.
 const REQUEST_ID_MAX_BYTES: usize = 128;
 
-/// Watches every request: gives it an id, bounds how many are under way, counts and times it.
+/// Watches every request: gives it an id, bounds how many are under way, counts, times and perhaps traces it.
 pub struct Observer {
     metrics: Metrics,
+    traces: Traces,
     in_flight_max: i64,
     /// Ids are a random prefix per process and a counter: unique, and cheap at any rate.
     id_prefix: String,
@@ -29,9 +31,10 @@ pub struct Observer {
 
 impl Observer {
     /// An observer that lets `in_flight_max` requests be under way at once.
-    pub fn new(metrics: Metrics, in_flight_max: u32) -> Self {
+    pub fn new(metrics: Metrics, traces: Traces, in_flight_max: u32) -> Self {
         Self {
             metrics,
+            traces,
             in_flight_max: in_flight_max.into(),
             id_prefix: Uuid::new_v4().simple().to_string()[..12].to_owned(),
             next_id: AtomicU64::new(1),
@@ -47,7 +50,7 @@ impl Observer {
             answers: Counters::new(move |status: StatusCode| {
                 requests.with_label_values(&[owned.as_str(), status.as_str()])
             }),
-            seconds: seconds.with_label_values(&[path]),
+            seconds: ["ok", "refused", "failed"].map(|it| seconds.with_label_values(&[path, it])),
         }
     }
 
@@ -71,7 +74,20 @@ impl Observer {
 pub struct Route {
     path: String,
     answers: Counters<StatusCode>,
-    seconds: Histogram,
+    /// By outcome: ok, refused, failed.
+    seconds: [Histogram; 3],
+}
+
+impl Route {
+    fn answered(&self, status: StatusCode, seconds: f64) {
+        self.answers.inc(status);
+        let outcome = match status.as_u16() {
+            0..400 => 0,
+            400..500 => 1,
+            500.. => 2,
+        };
+        self.seconds[outcome].observe(seconds);
+    }
 }
 
 /// One request under way; counted until dropped, also when its client goes away.
@@ -100,8 +116,17 @@ pub async fn observe(
     let started = Instant::now();
     let request_id = observer.request_id(&request);
 
+    let traceparent = request.headers().get(TRACEPARENT);
+    let trace = observer
+        .traces
+        .begin(traceparent.map(HeaderValue::as_bytes));
+
     let mut response = match UnderWay::begin(&observer) {
-        Some(_under_way) => next.call(request).await?.map_into_boxed_body(),
+        Some(_under_way) => match &trace {
+            None => next.call(request).await?,
+            Some(trace) => trace.around(next.call(request)).await?,
+        }
+        .map_into_boxed_body(),
         None => {
             observer.metrics.in_flight_limit_hits_total.inc();
             let problem = Problem::new(Kind::Overloaded, "too many requests are under way");
@@ -110,7 +135,6 @@ pub async fn observe(
         }
     };
 
-    let status = response.status();
     response
         .headers_mut()
         .insert(REQUEST_ID, request_id.clone());
@@ -123,17 +147,54 @@ pub async fn observe(
             &unmatched
         }
     };
-    if status.is_server_error() {
-        let error = response.response().error().map(ToString::to_string);
-        tracing::warn!(
-            request.id = request_id.to_str().unwrap_or_default(),
-            http.route = route.path,
-            http.status = status.as_u16(),
-            error = error.as_deref().unwrap_or_default(),
-            "request failed"
-        );
+    let request_id = request_id.to_str().unwrap_or_default();
+    if let Some(trace) = &trace {
+        finish(trace, &response, route, request_id);
     }
-    route.answers.inc(status);
-    route.seconds.observe(started.elapsed().as_secs_f64());
+    let status = response.status();
+    if status.is_server_error() {
+        log_failure(trace.as_ref(), &response, route, request_id);
+    }
+    route.answered(status, started.elapsed().as_secs_f64());
     Ok(response)
+}
+
+/// By the names of OpenTelemetry's semantic conventions, where it has some.
+fn finish(trace: &Trace, response: &ServiceResponse<BoxBody>, route: &Route, request_id: &str) {
+    let method = response.request().method().as_str();
+    trace.name(format!("{method} {}", route.path));
+    trace.note("http.request.method", method.to_owned());
+    trace.note("http.route", route.path.clone());
+    trace.note(
+        "http.response.status_code",
+        i64::from(response.status().as_u16()),
+    );
+    trace.note("request.id", request_id.to_owned());
+    if response.status().is_server_error() {
+        trace.fail(reason(response).unwrap_or_default());
+    }
+}
+
+/// The one line about a request that failed here.
+fn log_failure(
+    trace: Option<&Trace>,
+    response: &ServiceResponse<BoxBody>,
+    route: &Route,
+    request_id: &str,
+) {
+    let problem = response.response().error();
+    let order = problem.and_then(|error| error.as_error::<Problem>()?.order_id());
+    tracing::warn!(
+        request.id = request_id,
+        trace.id = trace.map(|trace| display(trace.id())),
+        order.id = order.map(display),
+        http.route = route.path,
+        http.status = response.status().as_u16(),
+        error = reason(response),
+        "request failed"
+    );
+}
+
+fn reason(response: &ServiceResponse<BoxBody>) -> Option<String> {
+    response.response().error().map(ToString::to_string)
 }

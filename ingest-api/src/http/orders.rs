@@ -112,7 +112,8 @@ pub async fn find(
     let order_id: OrderId = order_id
         .parse()
         .map_err(|error| Problem::new(Kind::UnknownOrder, error))?;
-    let order = services.statuses.find(order_id).await?;
+    let order = services.statuses.find(order_id).await;
+    let order = order.map_err(|error| Problem::from(error).about(order_id))?;
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "no-store"))
         .json(order))

@@ -5,6 +5,8 @@ use actix_web::http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
+use fluxgate_core::ids::OrderId;
+
 use crate::orders::{Refusal, StatusError};
 use crate::sales::{Absence, ChangeError, OpenError};
 
@@ -16,6 +18,7 @@ pub struct Problem {
     kind: Kind,
     detail: String,
     retry_after_seconds: Option<u64>,
+    order_id: Option<OrderId>,
 }
 
 macro_rules! kinds {
@@ -79,7 +82,19 @@ impl Problem {
             kind,
             detail,
             retry_after_seconds: passing.then_some(RETRY_AFTER_SECONDS),
+            order_id: None,
         }
+    }
+
+    /// The same, said of an order: for the log.
+    pub fn about(mut self, order_id: OrderId) -> Self {
+        self.order_id = Some(order_id);
+        self
+    }
+
+    /// The order that it is about, if it is about one.
+    pub fn order_id(&self) -> Option<OrderId> {
+        self.order_id
     }
 
     /// A request that can never succeed as it is.
@@ -151,11 +166,16 @@ impl From<Refusal> for Problem {
             Refusal::UserLimit => Kind::UserLimitReached,
             Refusal::KeyReused => Kind::KeyReused,
             Refusal::OutboxFull => Kind::Overloaded,
-            Refusal::Lost | Refusal::Undecided | Refusal::Stock(_) => Kind::Unavailable,
+            Refusal::Lost | Refusal::Undecided | Refusal::Unanswered { .. } | Refusal::Stock(_) => {
+                Kind::Unavailable
+            }
         };
         let mut problem = Self::new(kind, &refusal);
         if let Refusal::NotOpen { opens_in_ms } = refusal {
             problem.retry_after_seconds = Some(opens_in_ms.div_ceil(1_000).max(1));
+        }
+        if let Refusal::Unanswered { order_id, .. } = refusal {
+            problem = problem.about(order_id);
         }
         problem
     }

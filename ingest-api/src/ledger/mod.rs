@@ -13,10 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::{
-    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
-};
-use tokio_postgres::{Config, NoTls};
+use deadpool_postgres::{Object, Pool, PoolError};
+use fluxgate_postgres::{Address, PoolSettings, UrlError, causes};
+use prometheus::Registry;
 
 use crate::config::LedgerSettings;
 use crate::metrics::Metrics;
@@ -54,30 +53,21 @@ impl Ledger {
     /// Sets up the connections; they are made when first needed.
     ///
     /// # Errors
-    /// When `url` is no connection string.
+    /// When the URL or the authorities cannot be used.
     pub fn connect(
         url: &str,
         settings: &LedgerSettings,
         metrics: Metrics,
-    ) -> Result<Self, tokio_postgres::Error> {
+        registry: &Registry,
+    ) -> Result<Self, UrlError> {
         let timeout = Duration::from_millis(settings.read_database_timeout_ms);
-        let mut config: Config = url.parse()?;
-        config.connect_timeout(timeout).tcp_user_timeout(timeout);
-        if config.get_application_name().is_none() {
-            config.application_name("ingest-api");
-        }
-        let recycling_method = RecyclingMethod::Fast;
-        let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method });
-        let pool = Pool::builder(manager)
-            .max_size(settings.read_database_connections.into())
-            .timeouts(Timeouts {
-                wait: Some(timeout),
-                create: Some(timeout),
-                recycle: Some(timeout),
-            })
-            .runtime(Runtime::Tokio1)
-            .build()
-            .expect("a runtime is given, which is all that timeouts need");
+        let address = Address::read(url, settings.database_ca_file.as_ref(), "ingest-api")?;
+        let pool = address.pool(PoolSettings {
+            size: settings.read_database_connections.into(),
+            timeout,
+            greeting: None,
+        });
+        fluxgate_postgres::show(&pool, "ingest_api", registry);
         Ok(Self {
             pool,
             timeout,
@@ -97,6 +87,7 @@ impl Ledger {
         if now_ms < self.paused_until_ms.load(Ordering::Relaxed) {
             return Err(Silent);
         }
+        let asked = Instant::now();
         let outcome = async {
             let client = self.pool.get().await?;
             match tokio::time::timeout(self.timeout, query(&client)).await {
@@ -108,13 +99,21 @@ impl Ledger {
             }
         }
         .await;
+        self.metrics
+            .ledger_read_seconds
+            .with_label_values(&[what])
+            .observe(asked.elapsed().as_secs_f64());
         let label = if outcome.is_ok() { "ok" } else { "silent" };
         self.metrics
             .ledger_reads_total
             .with_label_values(&[label])
             .inc();
         outcome.map_err(|error| {
-            tracing::warn!(db.read = what, error = %error, "PostgreSQL gave no usable answer");
+            tracing::warn!(
+                db.read = what,
+                error = causes(&error),
+                "PostgreSQL gave no usable answer"
+            );
             let until = now_ms.saturating_add(PAUSE_AFTER_SILENCE_MS);
             self.paused_until_ms.store(until, Ordering::Relaxed);
             Silent

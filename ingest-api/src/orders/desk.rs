@@ -4,8 +4,9 @@ use std::time::Duration;
 use fluxgate_core::crash_points::crash_point;
 use fluxgate_core::events::Event;
 use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, Quantity, UserId};
+use fluxgate_traces::note;
 
-use super::{Doorman, OrderStatus, Refusal, Statuses, Turnstile};
+use super::{Buyers, Doorman, OrderStatus, Refusal, Statuses, Turnstile};
 use crate::clock::Moment;
 use crate::config::OnRedisLoss;
 use crate::metrics::{Counters, Metrics};
@@ -44,6 +45,7 @@ pub struct Desk {
     /// How long an answer waits for Kafka.
     publish_wait: Duration,
     on_redis_loss: OnRedisLoss,
+    buyers: Buyers,
     outcomes: Counters<&'static str>,
     metrics: Metrics,
 }
@@ -62,6 +64,7 @@ impl Desk {
         statuses: Statuses,
         publish_wait: Duration,
         on_redis_loss: OnRedisLoss,
+        buyers: Buyers,
         metrics: Metrics,
     ) -> Self {
         Self {
@@ -72,6 +75,7 @@ impl Desk {
             statuses,
             publish_wait,
             on_redis_loss,
+            buyers,
             outcomes: Counters::new({
                 let orders = metrics.orders_total.clone();
                 move |outcome| orders.with_label_values(&[outcome])
@@ -85,6 +89,7 @@ impl Desk {
     /// # Errors
     /// When it was not taken, or when nobody can tell ([`Refusal::Stock`]).
     pub async fn place(&self, order: &Order) -> Result<Placed, Refusal> {
+        self.buyers.saw(&order.user);
         let placed = self.try_place(order).await;
         if matches!(placed, Err(Refusal::Lost)) {
             self.metrics.redis_lost_writes_total.inc();
@@ -113,7 +118,9 @@ impl Desk {
                 user: order.user.clone(),
                 quantity: order.quantity,
             };
-            return match self.turnstile.pass(&sale, ask).await? {
+            note("order.id", || order_id.to_string());
+            let passed = self.turnstile.pass(&sale, ask).await;
+            return match passed.map_err(|error| Refusal::Unanswered { order_id, error })? {
                 Reservation::Reserved(record) => {
                     sale.saw(record.number);
                     crash_point("after_reserve");

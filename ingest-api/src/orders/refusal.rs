@@ -1,3 +1,5 @@
+use fluxgate_core::ids::OrderId;
+
 use crate::sales::Absence;
 use crate::stock::StockError;
 
@@ -38,6 +40,14 @@ pub enum Refusal {
     #[error("PostgreSQL does not answer")]
     Undecided,
     /// Redis gave no usable answer; whether units were taken, the same key will tell.
+    #[error("{error}")]
+    Unanswered {
+        /// The order as which they were, if they were.
+        order_id: OrderId,
+        /// What went wrong.
+        error: StockError,
+    },
+    /// Redis gave no usable answer about the sale.
     #[error(transparent)]
     Stock(#[from] StockError),
 }
@@ -66,7 +76,9 @@ impl Refusal {
             Self::UserLimit => "user_limit_reached",
             Self::KeyReused => "idempotency_key_reused",
             Self::OutboxFull => "overloaded",
-            Self::Lost | Self::Undecided | Self::Stock(_) => "unavailable",
+            Self::Lost | Self::Undecided | Self::Unanswered { .. } | Self::Stock(_) => {
+                "unavailable"
+            }
         }
     }
 }

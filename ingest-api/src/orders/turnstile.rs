@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fluxgate_core::ids::Tag;
+use fluxgate_traces::{SpanKind, step};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
@@ -55,6 +56,7 @@ impl Turnstile {
     /// # Errors
     /// When Redis gave no usable answer; the units may have been taken all the same.
     pub async fn pass(&self, sale: &Arc<Sale>, ask: Ask) -> Result<Reservation, StockError> {
+        let _step = step("reserve", SpanKind::Client);
         let (answer, answered) = oneshot::channel();
         self.queue(sale, Waiting { ask, answer });
         answered.await.unwrap_or(Err(StockError::Abandoned))

@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::survey::Survey;
 use crate::config::OutboxSettings;
 use crate::metrics::Metrics;
 use crate::publisher::{Outgoing, Publication, Publisher};
@@ -79,48 +80,51 @@ impl Sweeper {
 
     async fn sweep(&mut self) -> Result<(), StockError> {
         if !self.stock.may_sweep(&self.copy, LEASE).await? {
-            self.metrics.outbox_entries.set(0);
+            Survey::default().show(&self.metrics, Timestamp::now());
             self.seen.clear();
             return Ok(());
         }
-        let mut waiting = 0;
+        let mut survey = Survey::default();
         for product in self.stock.indexed().await? {
-            match self.sweep_product(&product).await {
-                Ok(entries) => waiting += entries,
-                // One damaged sale must not keep the others from being swept.
-                Err(error) => {
-                    tracing::warn!(sale.product = %product, %error, "a sale could not be swept");
-                }
+            // One damaged sale must not keep the others from being swept.
+            if let Err(error) = self.sweep_product(&product, &mut survey).await {
+                tracing::warn!(sale.product = %product, %error, "a sale could not be swept");
             }
         }
-        self.metrics
-            .outbox_entries
-            .set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        survey.show(&self.metrics, Timestamp::now());
         Ok(())
     }
 
-    async fn sweep_product(&mut self, product: &ProductId) -> Result<u64, StockError> {
-        let Some(sale) = self.catalog.find_in_redis(product).await? else {
-            return Ok(0);
-        };
-        let (waiting, closed) = self.sweep_sale(&sale).await?;
-        let now = Timestamp::now();
-        if closed || sale.facts.closes_at.is_some_and(|at| at <= now) {
+    async fn sweep_product(
+        &mut self,
+        product: &ProductId,
+        survey: &mut Survey,
+    ) -> Result<(), StockError> {
+        if let Some(sale) = self.catalog.find_in_redis(product).await?
+            && self.sweep_sale(&sale, survey).await?
+        {
             self.retire(&sale).await?;
         }
-        Ok(waiting)
+        Ok(())
     }
 
-    /// Publishes what the sweep before saw already; returns how many entries waited, and whether the
-    /// sale was ended by hand.
-    async fn sweep_sale(&mut self, sale: &Arc<Sale>) -> Result<(u64, bool), StockError> {
+    /// Publishes what the sweep before saw already; true when the sale is over.
+    async fn sweep_sale(
+        &mut self,
+        sale: &Arc<Sale>,
+        survey: &mut Survey,
+    ) -> Result<bool, StockError> {
         let product = &sale.facts.product;
         let until = self.seen.get(product).copied().unwrap_or_default();
         let first = self
             .stock
             .pending(&sale.keys, None, until, PAGE_MAX)
             .await?;
-        let state = (first.waiting, first.closed);
+        let now = Timestamp::now();
+        let facts = &sale.facts;
+        let over = first.state == "closed" || facts.closes_at.is_some_and(|at| at <= now);
+        let is_open = first.state == "open" && facts.opens_at <= now && !over;
+        survey.add(&first, is_open);
         self.seen.insert(product.clone(), first.highest);
 
         let mut page = first;
@@ -133,7 +137,7 @@ impl Sweeper {
                 .pending(&sale.keys, Some(last), until, PAGE_MAX)
                 .await?;
         }
-        Ok(state)
+        Ok(over)
     }
 
     /// Publishes a page; false when Kafka did not take all of it.

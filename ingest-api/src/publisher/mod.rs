@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use fluxgate_core::crash_points::crash_point;
 use fluxgate_core::events::Event;
 use fluxgate_kafka::Lifeline;
+use fluxgate_traces::{SpanKind, Step, step};
 use rdkafka::error::KafkaError;
 use tokio::sync::mpsc;
 
@@ -80,6 +81,7 @@ impl Publisher {
     ) -> Result<Self, KafkaError> {
         let breaker = Arc::new(Breaker::new(metrics.publisher_circuit_open.clone()));
         let lifeline = Lifeline::new(&kafka.kafka_brokers);
+        let lifeline = lifeline.counting(&metrics.kafka_clients_mended_total);
         let (told, counted) = (Arc::clone(&breaker), metrics.clone());
         let deliveries = delivery::Deliveries::new(lifeline, told, acknowledged, counted);
         Ok(Self {
@@ -106,12 +108,17 @@ impl Publisher {
         if !self.breaker.admits(Instant::now()) {
             return Publication::Waiting;
         }
+        let mut step = step("publish", SpanKind::Producer);
+        let traceparent = step.as_ref().map(Step::traceparent);
         let (receipt, acknowledged) = self.receipts.issue();
-        if !self.producer.send(outgoing, receipt) {
+        if !self
+            .producer
+            .send(outgoing, receipt, traceparent.as_deref())
+        {
             return Publication::Waiting;
         }
         crash_point("after_send");
-        match tokio::time::timeout(wait, acknowledged).await {
+        let publication = match tokio::time::timeout(wait, acknowledged).await {
             Ok(Ok(())) => Publication::Acknowledged,
             // The delivery failed; whoever saw it fail has told the breaker.
             Ok(Err(_)) => Publication::Waiting,
@@ -120,7 +127,11 @@ impl Publisher {
                 self.breaker.timed_out();
                 Publication::Waiting
             }
+        };
+        if let (Publication::Waiting, Some(step)) = (publication, &mut step) {
+            step.fail("not acknowledged in time; it waits in the outbox");
         }
+        publication
     }
 
     /// How many partitions the topic has; `None` while Kafka does not tell.

@@ -6,8 +6,10 @@ use crate::config::PublisherSettings;
 use crate::metrics::Metrics;
 use fluxgate_core::settings::KafkaSettings;
 use fluxgate_kafka::{Lifeline, client_config, headers};
+use fluxgate_traces::TRACEPARENT;
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
+use rdkafka::message::Header;
 use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
 
 /// How long the brokers may take to say how many partitions there are.
@@ -39,13 +41,18 @@ impl Producer {
     }
 
     /// Hands a message to librdkafka; false when it does not take it. `receipt` is handed in
-    /// once Kafka has acknowledged it.
-    pub fn send(&self, outgoing: Outgoing, receipt: Receipt) -> bool {
+    /// once Kafka has acknowledged it; `traceparent` says which trace it belongs to.
+    pub fn send(&self, outgoing: Outgoing, receipt: Receipt, traceparent: Option<&str>) -> bool {
         self.lifeline.mend(self.inner.client());
         let partition = outgoing.sale.facts.partition;
         let key = outgoing.event.product_id().as_str().to_owned();
         let value = outgoing.event.encode();
-        let headers = headers(&outgoing.event);
+        let mut headers = headers(&outgoing.event);
+        if let Some(value) = traceparent {
+            let value = Some(value);
+            let key = TRACEPARENT;
+            headers = headers.insert(Header { key, value });
+        }
         let in_flight = Box::new(InFlight {
             entry: Acknowledged {
                 sale: outgoing.sale,

@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use fluxgate_core::settings::Authorities;
 use fred::clients::{Client, Pool};
 use fred::error::Error;
 use fred::interfaces::ClientLike;
 use fred::types::Builder;
-use fred::types::config::{Config, ReconnectPolicy, TcpConfig, UnresponsiveConfig};
+use fred::types::config::{Config, ReconnectPolicy, TcpConfig, TlsConnector, UnresponsiveConfig};
 use prometheus::IntCounter;
 
 use super::replicas::Replicas;
@@ -154,6 +155,11 @@ impl Stock {
 fn connect(settings: &RedisSettings) -> Result<Pool, Error> {
     let mut config = Config::from_url(&settings.redis_url)?;
     config.fail_fast = false;
+    if config.uses_tls() {
+        let authorities = settings.redis_ca_file.as_ref();
+        let connector: TlsConnector = Authorities::connector(authorities).try_into()?;
+        config.tls = Some(connector.into());
+    }
 
     let timeout = Duration::from_millis(settings.redis_timeout_ms);
     let pool = Builder::from_config(config)

@@ -13,8 +13,12 @@ pub struct Page {
     pub highest: Number,
     /// Entries in the whole outbox.
     pub waiting: u64,
-    /// Whether the sale was ended by hand.
-    pub closed: bool,
+    /// The sale's state, as Redis spells it.
+    pub state: String,
+    /// Units there are in all.
+    pub total: i64,
+    /// Units that are not taken.
+    pub remaining: i64,
     /// What the page holds.
     pub entries: Vec<Waiting>,
 }
@@ -45,6 +49,19 @@ pub enum Content {
     Unreadable,
 }
 
+impl Waiting {
+    /// When it was asked for, by Redis's clock, where the entry says.
+    pub fn since(&self) -> Option<Timestamp> {
+        match &self.content {
+            Content::Order(_, record) => Some(record.placed_at),
+            Content::Cancel(_, record) => record.cancel.map(|cancel| cancel.at),
+            Content::Restock(_, restock) => Some(restock.at),
+            Content::Closing(closing) => Some(closing.at),
+            Content::Opening | Content::Unreadable => None,
+        }
+    }
+}
+
 impl Stock {
     /// Reads at most `most` entries above `after` (`None`: from the oldest on) up to `until`.
     ///
@@ -64,13 +81,16 @@ impl Stock {
             i64::from(most).into(),
         ];
         let keys = vec![keys.sale.clone(), keys.orders.clone(), keys.outbox.clone()];
-        let (epoch, sequence, waiting, closed, entries): (u32, u32, u64, u8, Vec<Value>) = self
+        type Reply = (u32, u32, u64, String, i64, i64, Vec<Value>);
+        let (epoch, sequence, waiting, state, total, remaining, entries): Reply = self
             .run("pending", &self.scripts.pending, keys, arguments)
             .await?;
         Ok(Page {
             highest: Number { epoch, sequence },
             waiting,
-            closed: closed == 1,
+            state,
+            total,
+            remaining,
             entries: entries
                 .into_iter()
                 .map(Waiting::from_reply)

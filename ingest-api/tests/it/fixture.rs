@@ -10,7 +10,7 @@ use fred::interfaces::ClientLike;
 use fred::types::config::Config;
 use fred::types::{ClusterHash, CustomCommand, FromValue};
 use ingest_api::app::Application;
-use ingest_api::config::Config as ApiConfig;
+use ingest_api::config::{Cli, Config as ApiConfig};
 use ingest_api::metrics::Metrics;
 use ingest_api::stock::Stock;
 use inventory_worker::config::DatabaseSettings;
@@ -70,6 +70,7 @@ impl World {
             .unwrap();
         let settings = DatabaseSettings {
             database_url: database_url.clone(),
+            database_ca_file: None,
             flush_timeout_ms: 5_000,
         };
         Store::connect(&settings, 1)
@@ -107,9 +108,9 @@ impl World {
             &self.database_url,
         ];
         // In a program a setting given twice is an error; here the later one is the test's own.
-        let command = ApiConfig::command().args_override_self(true);
+        let command = Cli::command().args_override_self(true);
         let matches = command.get_matches_from(given.iter().chain(more));
-        ApiConfig::from_arg_matches(&matches).unwrap()
+        Cli::from_arg_matches(&matches).unwrap().config
     }
 
     /// What Redis answers to a command, of which fred knows only some here.

@@ -375,7 +375,7 @@ async fn same_state(real: &Real, model: &Model) {
     let waiting: Vec<u32> = waiting.collect();
     let expected: Vec<u32> = model.outbox.keys().copied().collect();
     assert_eq!((waiting, page.highest.sequence), (expected, model.sequence));
-    assert_eq!(page.closed, model.closed.is_some());
+    assert_eq!(page.state == "closed", model.closed.is_some());
 
     let sale = real.stock.sale(&real.product).await.unwrap();
     let seen = sale.map(|view| (view.remaining, view.total.get()));

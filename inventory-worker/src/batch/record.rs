@@ -1,4 +1,5 @@
 use fluxgate_core::events::{Event, Undecodable};
+use fluxgate_traces::Origin;
 
 /// One record of the topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct Record {
     pub value: Option<Vec<u8>>,
     /// What it says.
     pub content: Content,
+    /// The trace it belongs to, where that one is kept.
+    pub origin: Option<Box<Origin>>,
 }
 
 /// What a record says.
@@ -39,12 +42,19 @@ impl Record {
             key: key.map(<[u8]>::to_vec),
             value: value.map(<[u8]>::to_vec),
             content: Content::Dead(String::new()),
+            origin: None,
         };
         match event {
             Ok(event) => record.content = Content::Event(event),
             Err(reason) => record.bury(&reason.to_string()),
         }
         record
+    }
+
+    /// The same record, of a trace that is kept.
+    pub fn of(mut self, origin: Option<Origin>) -> Self {
+        self.origin = origin.filter(Origin::is_sampled).map(Box::new);
+        self
     }
 
     /// Turns the record into a dead letter.

@@ -9,12 +9,13 @@ mod database;
 mod migrate;
 
 pub use batch::BatchSettings;
-pub use consumer::ConsumerSettings;
+pub use consumer::{ConsumerSettings, GroupProtocol};
 pub use database::DatabaseSettings;
 pub use migrate::MigrateSettings;
 
 use clap::{Args, Parser, Subcommand};
 use fluxgate_core::settings::{HttpSettings, KafkaSettings, LogSettings, ShutdownSettings};
+use fluxgate_traces::TraceSettings;
 
 /// Writes a flash sale's orders from Kafka to PostgreSQL, in batches, exactly once
 #[derive(Debug, Clone, Parser)]
@@ -34,6 +35,8 @@ pub enum Command {
     Run,
     /// Bring the schema and the topics up to date, then end
     Migrate,
+    /// Ask the worker that runs on HTTP_ADDR whether it is ready: exit code 0, or 1
+    Health,
 }
 
 /// All settings, for both commands.
@@ -56,4 +59,6 @@ pub struct Config {
     pub shutdown: ShutdownSettings,
     #[command(flatten)]
     pub log: LogSettings,
+    #[command(flatten)]
+    pub traces: TraceSettings,
 }

@@ -11,6 +11,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client_config;
 use crate::config::Config;
+use crate::metrics::Metrics;
 use crate::progress::Progress;
 
 /// How long the brokers may take to say where a log begins and ends.
@@ -28,9 +29,10 @@ impl Log {
     ///
     /// # Errors
     /// When librdkafka refuses a setting.
-    pub fn open(config: &Config, progress: Progress) -> KafkaResult<Self> {
+    pub fn open(config: &Config, progress: Progress, metrics: &Metrics) -> KafkaResult<Self> {
         let topic = config.kafka.kafka_topic.clone();
         let lifeline = Lifeline::new(&config.kafka.kafka_brokers);
+        let lifeline = lifeline.counting(&metrics.kafka_clients_mended_total);
         let context = Context {
             lifeline: lifeline.clone(),
             topic: topic.clone(),

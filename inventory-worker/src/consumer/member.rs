@@ -13,7 +13,8 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 
 use super::client_config;
-use crate::config::Config;
+use crate::config::{Config, GroupProtocol};
+use crate::metrics::Metrics;
 
 /// A change of what this worker should read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,9 +40,10 @@ impl Member {
     ///
     /// # Errors
     /// When librdkafka refuses a setting.
-    pub fn join(config: &Config, group: Check) -> KafkaResult<Self> {
+    pub fn join(config: &Config, group: Check, metrics: &Metrics) -> KafkaResult<Self> {
         let topic = config.kafka.kafka_topic.clone();
         let lifeline = Lifeline::new(&config.kafka.kafka_brokers);
+        let lifeline = lifeline.counting(&metrics.kafka_clients_mended_total);
         let context = Context {
             lifeline: lifeline.clone(),
             rebalances: Mutex::default(),
@@ -58,12 +60,20 @@ impl Member {
 
     /// What changed since it was last asked, oldest first. To be asked at least every
     /// `max.poll.interval.ms`: the group takes a worker that is silent for longer for stuck.
-    pub fn news(&self) -> VecDeque<Rebalance> {
+    ///
+    /// # Errors
+    /// When this client will never be a member again: with the consumer protocol librdkafka 2.12
+    /// takes a silence like that for the end.
+    pub fn news(&self) -> KafkaResult<VecDeque<Rebalance>> {
         self.lifeline.mend(self.client.client());
-        if let Some(Err(error)) = self.client.poll(Duration::ZERO) {
-            tracing::warn!(%error, "the group is out of reach; librdkafka tries again");
+        match self.client.poll(Duration::ZERO) {
+            Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error),
+            Some(Err(error)) => {
+                tracing::warn!(%error, "the group is out of reach; librdkafka tries again");
+            }
+            _ => {}
         }
-        std::mem::take(&mut *self.client.context().rebalances())
+        Ok(std::mem::take(&mut *self.client.context().rebalances()))
     }
 
     /// Says, for those who watch the lag, that everything before `next` is written.
@@ -78,15 +88,20 @@ fn settings(config: &Config) -> ClientConfig {
     let session_ms = config.consumer.kafka_session_timeout_ms;
     let max_poll_ms = config.consumer.kafka_max_poll_interval_ms.max(session_ms);
     let mut client = client_config(config);
+    match config.consumer.kafka_group_protocol {
+        GroupProtocol::Classic => client
+            // A worker that comes or goes stops only the partitions that move.
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("session.timeout.ms", session_ms.to_string())
+            // Ten a session, not three: a broker that was frozen for most of a session is back before
+            // the worker gives it up.
+            .set("heartbeat.interval.ms", (session_ms / 10).to_string()),
+        // Those three are the brokers' business; librdkafka refuses them.
+        GroupProtocol::Consumer => client.set("group.protocol", "consumer"),
+    };
     client
         // Without group.instance.id: librdkafka takes a name that is fenced, as happens after a broker
         // was frozen, for an error that nothing mends but a restart.
-        // A worker that comes or goes stops only the partitions that move.
-        .set("partition.assignment.strategy", "cooperative-sticky")
-        .set("session.timeout.ms", session_ms.to_string())
-        // Ten a session, not three: a broker that was frozen for most of a session is back before the
-        // worker gives it up.
-        .set("heartbeat.interval.ms", (session_ms / 10).to_string())
         .set("max.poll.interval.ms", max_poll_ms.to_string())
         // Offsets in Kafka are for those who watch the lag; reading starts from PostgreSQL's.
         .set("enable.auto.commit", "true")

@@ -3,7 +3,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fluxgate_core::events::{CE_TYPE, Event};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use fluxgate_traces::{Origin, TRACEPARENT};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -71,10 +72,19 @@ impl Reader {
     }
 
     /// Reads until told to stop; then hands over what it has and ends.
-    pub fn run(mut self) {
+    ///
+    /// # Errors
+    /// When the group will not have this worker any more: only a new process can join it.
+    pub fn run(mut self) -> KafkaResult<()> {
+        let outcome = self.read();
+        self.parts.lanes.finish();
+        outcome
+    }
+
+    fn read(&mut self) -> KafkaResult<()> {
         let log = Arc::clone(&self.parts.log);
         while !self.parts.shutdown.is_cancelled() {
-            self.follow_group();
+            self.follow_group()?;
             self.follow_commands();
             let now = Instant::now();
             self.parts.lanes.hand_over(now);
@@ -90,7 +100,7 @@ impl Reader {
                 None => {}
             }
         }
-        self.parts.lanes.finish();
+        Ok(())
     }
 
     /// Stops reading for writers that do not keep up. The thread goes on polling, for the others, and
@@ -133,10 +143,14 @@ impl Reader {
             }
         };
         let timestamp_ms = message.timestamp().to_millis().unwrap_or_default();
-        let ce_type = message.headers().and_then(|headers| {
-            let mut found = headers.iter().filter(|header| header.key == CE_TYPE);
-            found.next().and_then(|header| header.value)
-        });
+        let (mut ce_type, mut traceparent) = (None, None);
+        for header in message.headers().into_iter().flat_map(|it| it.iter()) {
+            match header.key {
+                CE_TYPE if ce_type.is_none() => ce_type = header.value,
+                TRACEPARENT => traceparent = header.value,
+                _ => {}
+            }
+        }
         let event = Event::decode(ce_type, message.key(), message.payload());
         let record = Record::new(
             offset,
@@ -144,7 +158,8 @@ impl Reader {
             message.key(),
             message.payload(),
             event,
-        );
+        )
+        .of(traceparent.and_then(Origin::read));
         let generation = partition.generation;
         let builder = self.parts.lanes.builder_of(number);
         if builder.push(number, generation, from, record, Instant::now()) {
@@ -152,13 +167,13 @@ impl Reader {
         }
     }
 
-    fn follow_group(&mut self) {
+    fn follow_group(&mut self) -> KafkaResult<()> {
         let now = Instant::now();
         if now < self.news_at {
-            return;
+            return Ok(());
         }
         self.news_at = now + NEWS_INTERVAL;
-        for rebalance in self.parts.member.news() {
+        for rebalance in self.parts.member.news()? {
             tracing::info!(kafka.rebalance = ?rebalance, "partitions moved");
             match rebalance {
                 Rebalance::Assigned(partitions) => {
@@ -183,6 +198,7 @@ impl Reader {
         for partition in self.parts.claims.ended(now) {
             self.give_up(partition);
         }
+        Ok(())
     }
 
     fn give_up(&mut self, number: i32) {

@@ -1,4 +1,5 @@
 use deadpool_postgres::PoolError;
+use fluxgate_postgres::causes;
 use tokio_postgres::error::SqlState;
 
 /// Why a batch was not written. Named here, once; nobody else looks at SQLSTATEs.
@@ -18,10 +19,10 @@ pub enum WriteError {
     #[error("PostgreSQL did not answer in time")]
     Timeout,
     /// No connection.
-    #[error("no connection: {0}")]
+    #[error("no connection: {}", causes(.0))]
     Pool(#[from] PoolError),
     /// Anything else; it passes, or somebody has to mend it. Until then the batch is tried again.
-    #[error("{}", text(.0))]
+    #[error("{}", causes(.0))]
     Other(tokio_postgres::Error),
 }
 
@@ -58,11 +59,4 @@ impl From<tokio_postgres::Error> for WriteError {
             _ => Self::Other(error),
         }
     }
-}
-
-/// The driver's own text for a server's error is only "db error".
-fn text(error: &tokio_postgres::Error) -> String {
-    error
-        .as_db_error()
-        .map_or_else(|| error.to_string(), ToString::to_string)
 }

@@ -16,15 +16,14 @@ pub use transaction::Written;
 
 use std::time::Duration;
 
-use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts,
-};
-use tokio_postgres::{Config, NoTls};
+use deadpool_postgres::{Object, Pool};
+use fluxgate_postgres::{Address, PoolSettings, UrlError};
+use prometheus::Registry;
 
 use crate::config::DatabaseSettings;
 
-/// Connections besides the writers': the loader's of positions, the probe's, one to spare.
-const MORE_CONNECTIONS: u32 = 3;
+/// Connections besides the writers': the loader's of positions, the two watches', one to spare.
+const MORE_CONNECTIONS: u32 = 4;
 
 /// The database. Cheap to clone; all clones share their connections.
 #[derive(Clone)]
@@ -37,46 +36,22 @@ impl Store {
     /// Sets up connections for so many writers and all else; they are made when first needed.
     ///
     /// # Errors
-    /// When the URL is no connection string.
-    pub fn connect(
-        settings: &DatabaseSettings,
-        writers: u32,
-    ) -> Result<Self, tokio_postgres::Error> {
+    /// When the URL or the authorities cannot be used.
+    pub fn connect(settings: &DatabaseSettings, writers: u32) -> Result<Self, UrlError> {
         let timeout = settings.timeout();
-        let mut config: Config = settings.database_url.parse()?;
-        config
-            .connect_timeout(timeout)
-            .tcp_user_timeout(timeout)
-            .keepalives_idle(timeout);
-        if config.get_application_name().is_none() {
-            config.application_name("inventory-worker");
-        }
-        let manager = Manager::from_config(
-            config,
-            NoTls,
-            ManagerConfig {
-                recycling_method: RecyclingMethod::Fast,
-            },
-        );
-        let limits = server_side_limits(timeout);
-        let pool = Pool::builder(manager)
-            .max_size((writers + MORE_CONNECTIONS) as usize)
-            .timeouts(Timeouts {
-                wait: Some(timeout),
-                create: Some(timeout),
-                recycle: Some(timeout),
-            })
-            .runtime(Runtime::Tokio1)
-            .post_create(Hook::async_fn(move |client, _| {
-                let limits = limits.clone();
-                Box::pin(async move {
-                    let set = client.batch_execute(&limits).await;
-                    set.map_err(HookError::Backend)
-                })
-            }))
-            .build()
-            .expect("a runtime is given, which is all that timeouts need");
+        let authorities = settings.database_ca_file.as_ref();
+        let address = Address::read(&settings.database_url, authorities, "inventory-worker")?;
+        let pool = address.pool(PoolSettings {
+            size: (writers + MORE_CONNECTIONS) as usize,
+            timeout,
+            greeting: Some(server_side_limits(timeout)),
+        });
         Ok(Self { pool, timeout })
+    }
+
+    /// Lets `registry` show how its connections are used.
+    pub fn show(&self, registry: &Registry) {
+        fluxgate_postgres::show(&self.pool, "inventory_worker", registry);
     }
 
     /// Whether the schema is there.

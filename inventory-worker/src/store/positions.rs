@@ -34,4 +34,18 @@ impl Store {
         })
         .await
     }
+
+    /// How many numbers below the highest that is written are missing, over all sales of these
+    /// partitions.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not tell.
+    pub async fn sequence_gaps(&self, topic: &str, partitions: &[i32]) -> Result<i64, WriteError> {
+        self.within_deadline(async |client| {
+            let count = client.prepare_cached(sql::COUNT_GAPS).await?;
+            let row = client.query_one(&count, &[&topic, &partitions]).await?;
+            Ok(row.try_get(0)?)
+        })
+        .await
+    }
 }

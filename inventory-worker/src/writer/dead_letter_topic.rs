@@ -32,6 +32,7 @@ impl DeadLetterTopic {
     /// When librdkafka refuses a setting.
     pub fn new(kafka: &KafkaSettings, topic: String, metrics: Metrics) -> Result<Self, KafkaError> {
         let lifeline = Lifeline::new(&kafka.kafka_brokers);
+        let lifeline = lifeline.counting(&metrics.kafka_clients_mended_total);
         let producer = client_config(kafka, "inventory-worker-dead-letters")
             .set("acks", "all")
             .set("message.timeout.ms", COPY_TIMEOUT.as_millis().to_string())

@@ -1,5 +1,5 @@
 use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use fluxgate_core::events::Event;
@@ -57,7 +57,7 @@ impl Flusher {
                 continue;
             }
             self.dead_letters.copy(&self.topic, &batch).await;
-            match self.store.write(&self.topic, &batch).await {
+            match self.write(&batch).await {
                 Ok(written) => {
                     self.count(&batch, written);
                     moved.extend(
@@ -84,6 +84,22 @@ impl Flusher {
             }
         }
         moved
+    }
+
+    async fn write(&self, batch: &Batch) -> Result<Written, WriteError> {
+        let began = Instant::now();
+        let outcome = self.store.write(&self.topic, batch).await;
+        let label = match &outcome {
+            Ok(_) => "committed",
+            Err(WriteError::Missed(_)) => "missed",
+            Err(WriteError::Data(_)) => "refused",
+            Err(_) => "failed",
+        };
+        self.metrics
+            .transaction_seconds
+            .with_label_values(&[label])
+            .observe(began.elapsed().as_secs_f64());
+        outcome
     }
 
     /// Takes partitions out of the batch that produce more dead letters than can be bad luck.

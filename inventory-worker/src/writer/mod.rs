@@ -1,5 +1,6 @@
 //! Writing batches: one after the other, again until each is written.
 
+mod batch_trace;
 mod dead_letter_topic;
 mod flush;
 
@@ -10,12 +11,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use fluxgate_core::crash_points::crash_point;
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::batch::Batch;
 use crate::consumer::Member;
 use crate::metrics::Metrics;
 use crate::progress::Progress;
+use batch_trace::BatchTrace;
 
 /// Takes batches from the reader and writes them.
 pub struct Writer {
@@ -37,10 +40,15 @@ impl Writer {
         while let Some(batch) = self.batches.recv().await {
             let started = Instant::now();
             let rows = batch.len();
+            self.observe_queue(&batch);
             let slices = batch.slices.iter();
             let slices: Vec<_> = slices.map(|it| (it.partition, it.generation)).collect();
 
+            let trace = BatchTrace::begin(&batch);
             let written = self.flusher.flush(batch).await;
+            if let Some(trace) = trace {
+                trace.end(&written);
+            }
             crash_point("before_offsets");
             for (partition, next) in written {
                 self.progress.written(partition, next);
@@ -53,6 +61,15 @@ impl Writer {
             self.metrics.batch_rows.observe(rows as f64);
             self.metrics.flush_seconds.observe(seconds);
             tracing::debug!(batch.rows = rows, flush.seconds = seconds, "batch written");
+        }
+    }
+
+    fn observe_queue(&self, batch: &Batch) {
+        let now_ms = Timestamp::now().as_millisecond();
+        for (_, record) in batch.records() {
+            let waited_ms = (now_ms - record.timestamp_ms).max(0);
+            let seconds = waited_ms as f64 / 1_000.0;
+            self.metrics.queue_seconds.observe(seconds);
         }
     }
 }

@@ -35,6 +35,7 @@ impl Schema {
             format!("{url}{joint}options=-c%20search_path%3D{name}&application_name={name}");
         let settings = DatabaseSettings {
             database_url: database_url.clone(),
+            database_ca_file: None,
             flush_timeout_ms: 5_000,
         };
         let store = Store::connect(&settings, 1).unwrap();

@@ -7,14 +7,18 @@ pub use rows::{Buried, Change, Kind, LedgerRow, Order, Status, Written};
 use std::time::Duration;
 
 use fluxgate_core::ids::ProductId;
+use fluxgate_core::settings::refuse;
+use fluxgate_postgres::{Address, causes};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, IsolationLevel, NoTls};
+use tokio_postgres::{Client, IsolationLevel};
+
+use crate::config::Settings;
 
 /// Why PostgreSQL gave no usable answer.
 #[derive(Debug, thiserror::Error)]
 pub enum TruthError {
     /// No answer, or a refusal.
-    #[error("{}", text(.0))]
+    #[error("{}", causes(.0))]
     Postgres(#[from] tokio_postgres::Error),
     /// No answer in time.
     #[error("it does not answer")]
@@ -25,13 +29,6 @@ pub enum TruthError {
     /// Somebody else is rebuilding the sale.
     #[error("another rebuild of this sale is under way")]
     Locked,
-}
-
-/// The driver's own text for a server's error is only "db error".
-fn text(error: &tokio_postgres::Error) -> String {
-    error
-        .as_db_error()
-        .map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 const SALES: &str = "
@@ -77,23 +74,22 @@ impl Truth {
     ///
     /// # Errors
     /// When PostgreSQL does not answer.
-    pub async fn connect(url: &str, topic: &str) -> Result<Self, TruthError> {
-        let mut config: tokio_postgres::Config = url
-            .parse()
-            .unwrap_or_else(|error| fluxgate_core::settings::refuse("DATABASE_URL", error));
+    pub async fn connect(settings: &Settings) -> Result<Self, TruthError> {
+        let (url, authorities) = (&settings.database_url, &settings.database_ca_file);
+        let Address { mut config, tls } = Address::read(url, authorities.as_ref(), "reconciler")
+            .unwrap_or_else(|error| refuse("DATABASE_URL", error));
         config
             .connect_timeout(ANSWER_LIMIT)
             .tcp_user_timeout(ANSWER_LIMIT)
-            .keepalives_idle(ANSWER_LIMIT)
-            .application_name("reconciler");
-        let (client, connection) = config.connect(NoTls).await?;
+            .keepalives_idle(ANSWER_LIMIT);
+        let (client, connection) = config.connect(tls).await?;
         // A broken connection shows as the error of whatever is asked next.
         tokio::spawn(connection);
         let limit = format!("SET statement_timeout = {}", READ_LIMIT.as_millis());
         within(ANSWER_LIMIT, client.batch_execute(&limit)).await?;
         Ok(Self {
             client,
-            topic: topic.to_owned(),
+            topic: settings.kafka.kafka_topic.clone(),
         })
     }
 

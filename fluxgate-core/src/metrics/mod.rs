@@ -1,6 +1,9 @@
 //! How a service declares its metrics: one struct, a line for each.
 
+mod limits;
+
 use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry,
@@ -50,6 +53,19 @@ macro_rules! metrics {
             }
         }
     };
+}
+
+/// A registry that knows what this process uses, and how much of it the machine or its container allows.
+///
+/// # Panics
+/// Never: the names are of different metrics.
+pub fn registry() -> Registry {
+    let registry = Registry::new();
+    registry
+        .register(Box::new(ProcessCollector::for_self()))
+        .expect(VALID);
+    limits::register(&registry);
+    registry
 }
 
 /// What a line of [`metrics!`] says.

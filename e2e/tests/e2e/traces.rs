@@ -1,0 +1,153 @@
+use anyhow::{Context, Result, ensure};
+use e2e::client::ADMIN_TOKEN;
+use e2e::order::{Order, Sale};
+use e2e::otlp::{Receiver, Span};
+use e2e::process::{Process, Settings};
+use e2e::program::Program::{IngestApi, InventoryWorker};
+use e2e::sandbox::Sandbox;
+use e2e::until::until;
+use serde_json::json;
+
+use crate::fixture::{WRITE_LIMIT, in_a_sandbox};
+
+const CALLERS_TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const CALLERS_SPAN: &str = "00f067aa0ba902b7";
+
+#[test]
+fn one_trace_leads_from_the_request_to_the_row() {
+    in_a_sandbox(async |sandbox| {
+        let receiver = Receiver::start()?;
+        let (api, _worker) = services(sandbox, receiver.url(), "traceidratio", "1").await?;
+        let sale = Sale::unique("traced", 10)?;
+        api.client()?.open(&sale).await?;
+        let id = send(&api, &sale.order_of(1), Some("01")).await?;
+
+        let of_order = |span: &Span| span.notes.get("order.id") == Some(&id);
+        let trace = until("the order's spans have come", WRITE_LIMIT, async || {
+            let spans = receiver.spans();
+            let written = spans.iter().any(|it| it.name == "write" && of_order(it));
+            let answered = spans.iter().any(|it| it.name == "POST /orders");
+            ensure!(written && answered, "{spans:?}");
+            Ok(spans)
+        })
+        .await?;
+        let one = |what: &str, wanted: &dyn Fn(&Span) -> bool| {
+            let mut found = trace.iter().filter(|span| wanted(span));
+            let span = found.next().with_context(|| format!("no {what}"))?;
+            ensure!(found.next().is_none(), "more than one {what}");
+            anyhow::Ok(span.clone())
+        };
+        let request = one("request", &|it| it.name == "POST /orders")?;
+        let reserve = one("reserve", &|it| it.name == "reserve")?;
+        let publish = one("publish", &|it| {
+            it.name == "publish" && it.parent == request.id
+        })?;
+        let write = one("write", &|it| it.name == "write" && of_order(it))?;
+        let batch = one("batch", &|it| {
+            it.name == "write batch" && it.links.contains(&write.id)
+        })?;
+
+        ensure!(of_order(&request), "{request:?}");
+        ensure!(request.service == "ingest-api" && write.service == "inventory-worker");
+        ensure!(
+            request.notes["http.response.status_code"] == "202",
+            "{request:?}"
+        );
+        for (span, parent) in [
+            (&request, CALLERS_SPAN),
+            (&reserve, &request.id),
+            (&publish, &request.id),
+            (&write, &publish.id),
+        ] {
+            ensure!(span.parent == parent, "{span:?} is no part of {parent}");
+            ensure!(span.trace == CALLERS_TRACE, "{span:?} is of another trace");
+        }
+        ensure!(
+            batch.trace != CALLERS_TRACE,
+            "{batch:?} is not its own trace"
+        );
+        ensure!(write.links == [batch.id.as_str()], "{write:?}");
+        ensure!(batch.notes.contains_key("batch.rows"), "{batch:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn which_requests_are_traced_is_decided_by_the_service_or_by_its_caller() {
+    in_a_sandbox(async |sandbox| {
+        for (sampler, share, flag, is_traced) in [
+            ("traceidratio", "0", "01", false),
+            ("traceidratio", "1", "00", true),
+            ("parentbased_traceidratio", "0", "01", true),
+            ("parentbased_traceidratio", "1", "00", false),
+        ] {
+            let receiver = Receiver::start()?;
+            let (mut api, _worker) = services(sandbox, receiver.url(), sampler, share).await?;
+            let sale = Sale::unique("sampled", 10)?;
+            api.client()?.open(&sale).await?;
+            send(&api, &sale.order_of(1), Some(flag)).await?;
+            // What waits is sent at the end.
+            api.terminate(WRITE_LIMIT).await?;
+            let spans = receiver.spans();
+            let traced = spans.iter().any(|span| span.trace == CALLERS_TRACE);
+            ensure!(traced == is_traced, "{sampler} {share} {flag}: {spans:?}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_receiver_that_is_away_costs_spans_and_nothing_else() {
+    in_a_sandbox(async |sandbox| {
+        let nobody = "http://127.0.0.1:1";
+        let (mut api, _worker) = services(sandbox, nobody, "traceidratio", "1").await?;
+        let sale = Sale::unique("unheard", 10)?;
+        api.client()?.open(&sale).await?;
+        send(&api, &sale.order_of(1), None).await?;
+        until("the loss is counted", WRITE_LIMIT, async || {
+            let lost = api
+                .metric("ingest_api_trace_spans_total{stage=\"failed\"}")
+                .await?;
+            ensure!(lost > 0.0);
+            Ok(())
+        })
+        .await?;
+        let status = api.terminate(WRITE_LIMIT).await?;
+        ensure!(status.success(), "{status}");
+        Ok(())
+    });
+}
+
+async fn services(
+    sandbox: &Sandbox,
+    endpoint: &str,
+    sampler: &str,
+    share: &str,
+) -> Result<(Process, Process)> {
+    let more = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+        ("OTEL_TRACES_SAMPLER", sampler),
+        ("OTEL_TRACES_SAMPLER_ARG", share),
+    ];
+    let more: Settings = more.map(|(name, value)| (name.into(), value.into())).into();
+    let mut api = sandbox.spawn_with(IngestApi, more.clone())?;
+    let mut worker = sandbox.spawn_with(InventoryWorker, more)?;
+    tokio::try_join!(api.ready(), worker.ready())?;
+    Ok((api, worker))
+}
+
+/// Orders, as a part of the caller's trace where it has one with this flag; the order's id.
+async fn send(api: &Process, order: &Order, flag: Option<&str>) -> Result<String> {
+    let mut request = reqwest::Client::new()
+        .post(format!("{}/orders", api.url()))
+        .bearer_auth(ADMIN_TOKEN)
+        .header("Idempotency-Key", &order.key)
+        .json(&json!({"productId": order.product, "userId": order.user}));
+    if let Some(flag) = flag {
+        let header = format!("00-{CALLERS_TRACE}-{CALLERS_SPAN}-{flag}");
+        request = request.header("traceparent", header);
+    }
+    let answer: serde_json::Value = request.send().await?.error_for_status()?.json().await?;
+    let id = answer["orderId"].as_str().context("no order id")?;
+    Ok(id.to_owned())
+}
