@@ -1,0 +1,1 @@
+"""Checks of the rendered manifests. `k8s/check` runs them."""

@@ -1,0 +1,72 @@
+from checks.program import Program
+from checks.rules import secrets, settings
+from checks.tests import Broken
+
+
+class Settings(Broken):
+    def test_a_program_that_nobody_knows(self):
+        self.container()["image"] = "fluxgate/outgest-api:1"
+        self.assert_found(settings.every_image_holds_one_of_our_programs, "nobody knows")
+
+    def test_a_variable_that_is_no_setting(self):
+        self.settings("ingest-api")["HTTP_ADRESS"] = "0.0.0.0:8080"
+        self.assert_found(settings.every_setting_exists_in_the_program, "knows no setting HTTP_ADRESS")
+
+    def test_a_setting_of_another_program(self):
+        self.container("inventory-worker")["env"].append({"name": "OUTBOX_MAX", "value": "1"})
+        self.assert_found(settings.every_setting_exists_in_the_program, "inventory-worker:0.1.0 knows no setting OUTBOX_MAX")
+
+    def test_a_required_setting_that_is_not_given(self):
+        del self.settings("shared")["KAFKA_BROKERS"]
+        self.assert_found(settings.every_required_setting_is_given, "migration: KAFKA_BROKERS is missing")
+
+    def test_a_config_map_that_is_not_there(self):
+        self.container()["envFrom"][0]["configMapRef"]["name"] = "shared-settings"
+        self.assert_found(settings.every_config_map_that_a_container_names_is_rendered, "no ConfigMap shared-settings")
+
+    def test_a_file_that_nobody_mounts(self):
+        del self.container("reconciler")["volumeMounts"]
+        self.assert_found(settings.a_file_that_a_setting_names_is_mounted, "which nobody mounts")
+
+
+class Secrets(Broken):
+    def test_a_token_in_a_config_map(self):
+        self.settings("ingest-api")["ADMIN_TOKEN"] = "open sesame"
+        self.assert_found(secrets.no_secret_stands_in_a_config_map, "ADMIN_TOKEN belongs into a Secret")
+
+    def test_a_password_in_a_url_in_a_config_map(self):
+        self.settings("shared")["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://user:password@collector:4317"
+        self.assert_found(secrets.no_secret_stands_in_a_config_map, "OTEL_EXPORTER_OTLP_ENDPOINT belongs")
+
+    def test_a_password_in_a_deployment(self):
+        self.container("inventory-worker")["env"][0] = {"name": "DATABASE_URL", "value": "postgres://"}
+        self.assert_found(secrets.no_secret_stands_in_a_deployment, "DATABASE_URL belongs into a Secret")
+
+    def test_a_secret_of_production(self):
+        self.overlay.objects.append({"kind": "Secret", "metadata": {"name": "redis"}, "data": {}})
+        self.assert_found(secrets.the_production_overlay_brings_no_secret, "redis: a secret of production")
+
+    def test_a_secret_that_the_readme_forgot(self):
+        self.container()["env"][0]["valueFrom"]["secretKeyRef"]["key"] = "address"
+        self.assert_found(secrets.the_readme_makes_every_secret_that_production_needs, "no key address in a Secret redis")
+
+
+class LocalSecrets(Broken):
+    overlay_name = "local"
+
+    def test_a_key_that_its_secret_has_not(self):
+        self.container("migration")["env"][0]["valueFrom"]["secretKeyRef"]["key"] = "root-url"
+        self.assert_found(secrets.the_local_overlay_brings_its_secrets, "migration: no key root-url")
+
+
+class Help(Broken):
+    def test_a_setting_is_read_with_what_is_known_of_it(self):
+        program = Program.from_help(
+            "greeter",
+            "Usage: greeter [OPTIONS] --name <NAME>\n"
+            "--name <NAME>\n [env: NAME=]\n\n--token <TOKEN>\n [env: TOKEN]\n\n--tries <N>\n [env: TRIES=]\n [default: 3]\n",
+        )
+        self.assertEqual(program.settings, {"NAME", "TOKEN", "TRIES"})
+        self.assertEqual(program.secrets, {"TOKEN"})
+        self.assertEqual(program.required, {"NAME"})
+        self.assertEqual(program.defaults, {"TRIES": "3"})
