@@ -21,9 +21,10 @@ pub fn tracer() -> Option<&'static SdkTracer> {
     TRACER.get()
 }
 
-/// A part of a trace that has begun. Ends when it is dropped.
+/// A part of a trace that has begun. Ends when it is dropped. In a box, because what is not traced should not
+/// carry its room either.
 #[derive(Debug)]
-pub struct Step(pub(crate) Span);
+pub struct Step(pub(crate) Box<Span>);
 
 impl Step {
     /// What others continue the trace by: a header of W3C Trace Context.
@@ -107,7 +108,7 @@ impl Trace {
 pub fn begin(name: &'static str, kind: SpanKind, parent: &Context) -> Option<Step> {
     let tracer = tracer()?;
     let span = tracer.span_builder(name).with_kind(kind);
-    Some(Step(span.start_with_context(tracer, parent)))
+    Some(Step(Box::new(span.start_with_context(tracer, parent))))
 }
 
 fn traceparent(span: &SpanContext) -> String {

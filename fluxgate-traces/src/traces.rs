@@ -106,7 +106,7 @@ impl Traces {
         }
         let parent = caller.map_or_else(Context::new, Origin::into_context);
         let request = begin("request", SpanKind::Server, &parent)?;
-        Some(Trace(Context::new().with_span(request.0)))
+        Some(Trace(Context::new().with_span(*request.0)))
     }
 
     /// Whether traces are sent at all.

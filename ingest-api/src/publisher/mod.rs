@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use fluxgate_core::crash_points::crash_point;
 use fluxgate_core::events::Event;
 use fluxgate_kafka::Lifeline;
-use fluxgate_traces::{SpanKind, Step, step};
+use fluxgate_traces::{SpanKind, step};
 use rdkafka::error::KafkaError;
 use tokio::sync::mpsc;
 
@@ -109,12 +109,8 @@ impl Publisher {
             return Publication::Waiting;
         }
         let mut step = step("publish", SpanKind::Producer);
-        let traceparent = step.as_ref().map(Step::traceparent);
         let (receipt, acknowledged) = self.receipts.issue();
-        if !self
-            .producer
-            .send(outgoing, receipt, traceparent.as_deref())
-        {
+        if !self.producer.send(outgoing, receipt, step.as_ref()) {
             return Publication::Waiting;
         }
         crash_point("after_send");

@@ -6,7 +6,7 @@ use crate::config::PublisherSettings;
 use crate::metrics::Metrics;
 use fluxgate_core::settings::KafkaSettings;
 use fluxgate_kafka::{Lifeline, client_config, headers};
-use fluxgate_traces::TRACEPARENT;
+use fluxgate_traces::{Step, TRACEPARENT};
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::message::Header;
@@ -41,17 +41,19 @@ impl Producer {
     }
 
     /// Hands a message to librdkafka; false when it does not take it. `receipt` is handed in
-    /// once Kafka has acknowledged it; `traceparent` says which trace it belongs to.
-    pub fn send(&self, outgoing: Outgoing, receipt: Receipt, traceparent: Option<&str>) -> bool {
+    /// once Kafka has acknowledged it; `step` is the one of a trace that this is, if it is one.
+    pub fn send(&self, outgoing: Outgoing, receipt: Receipt, step: Option<&Step>) -> bool {
         self.lifeline.mend(self.inner.client());
         let partition = outgoing.sale.facts.partition;
         let key = outgoing.event.product_id().as_str().to_owned();
         let value = outgoing.event.encode();
         let mut headers = headers(&outgoing.event);
-        if let Some(value) = traceparent {
-            let value = Some(value);
-            let key = TRACEPARENT;
-            headers = headers.insert(Header { key, value });
+        if let Some(step) = step {
+            let traceparent = step.traceparent();
+            headers = headers.insert(Header {
+                key: TRACEPARENT,
+                value: Some(&traceparent),
+            });
         }
         let in_flight = Box::new(InFlight {
             entry: Acknowledged {
