@@ -57,7 +57,12 @@ pub enum Outcome {
     /// No answer, so that the order may or may not exist.
     Silence(String),
     /// An answer that the contract does not know.
-    Broken(String),
+    Broken {
+        /// HTTP status.
+        http: u16,
+        /// Headers and body.
+        text: String,
+    },
 }
 
 impl Outcome {
@@ -74,7 +79,7 @@ impl Outcome {
         match self {
             Self::Accepted { .. } => false,
             Self::Refused { http, .. } => *http >= 500,
-            Self::Silence(_) | Self::Broken(_) => true,
+            Self::Silence(_) | Self::Broken { .. } => true,
         }
     }
 

@@ -25,31 +25,44 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub struct Client {
     http: reqwest::Client,
     url: String,
+    token: String,
 }
 
 impl Client {
-    /// A caller of the service at `url`.
+    /// A caller of the service at `url`, one of those under test.
     ///
     /// # Errors
     /// When the HTTP client cannot be built.
     pub fn new(url: &str) -> Result<Self> {
+        Self::with(url, ADMIN_TOKEN, PATIENCE)
+    }
+
+    /// A caller of the service at `url` who knows its administrator's word and waits so long for an answer.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be built.
+    pub fn with(url: &str, admin_token: &str, patience: Duration) -> Result<Self> {
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(Policy::none())
             .tcp_nodelay(true)
-            .timeout(PATIENCE)
+            .timeout(patience)
             .build()
             .context("building an HTTP client")?;
         Ok(Self {
             http,
-            url: url.to_owned(),
+            url: url.trim_end_matches('/').to_owned(),
+            token: admin_token.to_owned(),
         })
     }
 
     /// Sends an order once.
     pub async fn order(&self, order: &Order) -> Answer {
         let sent_at = Instant::now();
-        let outcome = self.ask_for(order).await;
+        let outcome = match self.ask_for(order).await {
+            Ok(outcome) => outcome,
+            Err(error) => Outcome::Silence(format!("{:#}", anyhow::Error::new(error))),
+        };
         Answer {
             order: order.clone(),
             sent_at,
@@ -58,7 +71,11 @@ impl Client {
         }
     }
 
-    async fn ask_for(&self, order: &Order) -> Outcome {
+    /// Sends an order once.
+    ///
+    /// # Errors
+    /// When no answer comes back, with the reason.
+    pub async fn ask_for(&self, order: &Order) -> reqwest::Result<Outcome> {
         let request = self
             .http
             .post(format!("{}/orders", self.url))
@@ -68,10 +85,8 @@ impl Client {
                 "userId": order.user,
                 "quantity": order.quantity,
             }));
-        match read(request.send().await).await {
-            Ok((http, headers, body)) => judge(order, http, &headers, &body),
-            Err(error) => Outcome::Silence(format!("{:#}", anyhow::Error::new(error))),
-        }
+        let (http, headers, body) = read(request.send().await).await?;
+        Ok(judge(order, http, &headers, &body))
     }
 
     /// Opens a sale. When this returns, orders are accepted.
@@ -82,7 +97,7 @@ impl Client {
         let answer = self
             .http
             .put(format!("{}/products/{}", self.url, sale.product))
-            .bearer_auth(ADMIN_TOKEN)
+            .bearer_auth(&self.token)
             .json(&json!({"quantity": sale.total}))
             .send()
             .await?;
@@ -110,7 +125,7 @@ impl Client {
     /// When there is no answer, or one that is not JSON.
     pub async fn put_terms(&self, product: &ProductId, terms: &Value) -> Result<(u16, Value)> {
         let request = self.http.put(format!("{}/products/{product}", self.url));
-        let request = request.bearer_auth(ADMIN_TOKEN);
+        let request = request.bearer_auth(&self.token);
         let answer = request.json(terms).send().await?;
         let (status, text) = (answer.status().as_u16(), answer.text().await?);
         let body = serde_json::from_str(&text).with_context(|| format!("{status} {text}"))?;
@@ -144,7 +159,7 @@ impl Client {
     pub async fn change(&self, path: &str, key: &str, body: &Value) -> Result<(u16, Value)> {
         let request = self.http.post(format!("{}{path}", self.url)).json(body);
         let request = request
-            .bearer_auth(ADMIN_TOKEN)
+            .bearer_auth(&self.token)
             .header("Idempotency-Key", key);
         let answer = request.send().await?;
         let (status, text) = (answer.status().as_u16(), answer.text().await?);

@@ -24,8 +24,11 @@ pub struct OrderBody {
 pub fn judge(order: &Order, http: StatusCode, headers: &HeaderMap, body: &[u8]) -> Outcome {
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let broken = || {
-        let text = String::from_utf8_lossy(body);
-        Outcome::Broken(format!("{http} {headers:?} {text}"))
+        let body = String::from_utf8_lossy(body);
+        Outcome::Broken {
+            http: http.as_u16(),
+            text: format!("{http} {headers:?} {body}"),
+        }
     };
     if http != StatusCode::ACCEPTED {
         let problem: Option<Value> = serde_json::from_slice(body).ok();
@@ -89,7 +92,7 @@ mod tests {
     }
 
     fn is_broken(outcome: &Outcome) -> bool {
-        matches!(outcome, Outcome::Broken(_))
+        matches!(outcome, Outcome::Broken { .. })
     }
 
     #[test]

@@ -48,9 +48,15 @@ struct Queue {
 impl Crowd {
     /// A crowd with so many connections to each of the API's copies.
     pub fn over(connections: usize, copies: &[&Process]) -> Self {
+        let copies = copies.iter().map(|copy| copy.url().to_owned()).collect();
+        Self::to(connections, copies)
+    }
+
+    /// The same, to copies at these URLs.
+    pub fn to(connections: usize, copies: Vec<String>) -> Self {
         Self {
             connections,
-            copies: copies.iter().map(|copy| copy.url().to_owned()).collect(),
+            copies,
             per_second: None,
         }
     }

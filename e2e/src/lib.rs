@@ -9,6 +9,8 @@
 //! | [`process`], [`program`] | a service as a process: start, kill, freeze, ask |
 //! | [`client`], [`order`], [`answer`] | one order over HTTP, and what was answered |
 //! | [`crowd`], [`history`] | many buyers at once, and everything they were told |
+//! | [`deployment`] | services that run, and the stores behind them |
+//! | [`stores`] | the stores of one deployment: waiting until all is written, everything they say about a sale |
 //! | [`truth`] | what PostgreSQL, Redis and Kafka say about a sale |
 //! | [`record`] | a single record of Kafka, for tests that put one there |
 //! | [`verdict`] | history against truth: what is lost, doubled, oversold, stranded |
@@ -22,6 +24,7 @@ pub mod client;
 mod contract;
 pub mod crowd;
 pub mod demo;
+pub mod deployment;
 pub mod doors;
 pub mod faults;
 pub mod fleet;
@@ -35,6 +38,8 @@ pub mod record;
 pub mod sandbox;
 mod signals;
 pub mod stack;
+pub mod stores;
+mod thousands;
 pub mod truth;
 pub mod until;
 pub mod verdict;

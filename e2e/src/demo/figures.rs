@@ -42,7 +42,7 @@ pub fn of(
     sale: &Sale,
     history: &History,
     truth: &Truth,
-    dead_letters: usize,
+    dead_letters: i64,
 ) -> Figures {
     let answers = history.about(sale);
     let faults = verdict(sale, &answers, truth);
@@ -114,7 +114,7 @@ fn kept(faults: &[Fault]) -> Vec<Figure> {
 }
 
 /// What the stores hold.
-fn stored(plan: &Plan, truth: &Truth, dead_letters: usize) -> Vec<Figure> {
+fn stored(plan: &Plan, truth: &Truth, dead_letters: i64) -> Vec<Figure> {
     let (total, sold) = (i64::from(plan.units), winners(plan));
     let confirmed = confirmed_units(&truth.rows);
     let others = i64::try_from(truth.rows.len()).unwrap_or(i64::MAX) - confirmed;
@@ -122,7 +122,6 @@ fn stored(plan: &Plan, truth: &Truth, dead_letters: usize) -> Vec<Figure> {
     let ledger = truth.ledger.map_or(-1, |ledger| ledger.sold);
     let remaining = truth.shelf.map_or(-1, |shelf| shelf.remaining);
     let outbox = truth.shelf.map_or(-1, |shelf| shelf.outbox);
-    let dead_letters = i64::try_from(dead_letters).unwrap_or(i64::MAX);
     vec![
         line("PostgreSQL: orders confirmed", confirmed, sold),
         line("PostgreSQL: orders rejected", others, 0),
@@ -151,11 +150,12 @@ mod tests {
     use super::*;
     use crate::verdict::example::{Example, sold_out};
 
-    fn figures(example: &Example, dead_letters: usize) -> Figures {
+    fn figures(example: &Example, dead_letters: i64) -> Figures {
         let plan = Plan {
             units: 3,
             buyers: 5,
             connections: 1,
+            at: Vec::new(),
         };
         let history = History::new(example.answers.clone());
         of(&plan, &example.sale, &history, &example.truth, dead_letters)

@@ -11,6 +11,7 @@ use clap::Parser;
 use tokio::time::Instant;
 
 use crate::crowd::Crowd;
+use crate::deployment::Deployment;
 use crate::history::History;
 use crate::order::{Sale, racing};
 use crate::process::Process;
@@ -38,9 +39,14 @@ pub struct Plan {
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub buyers: u32,
 
-    /// Connections over which they race
+    /// Connections over which they race, to each URL
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=5_000))]
     pub connections: u32,
+
+    /// Start nothing and order at these services, which run already; ADMIN_TOKEN, REDIS_URL, KAFKA_BROKERS and
+    /// DATABASE_URL are theirs
+    #[arg(long, env = "API_URL", value_delimiter = ',', value_name = "URL")]
+    pub at: Vec<String>,
 }
 
 /// What happened, in one line, when every number is right.
@@ -48,11 +54,33 @@ pub struct Plan {
 /// # Errors
 /// When a number is wrong, something does not work, or a signal stopped it.
 pub async fn run(plan: &Plan) -> Result<String> {
+    if plan.at.is_empty() {
+        with_services_of_its_own(plan).await
+    } else {
+        at_services_that_run(plan).await
+    }
+}
+
+async fn at_services_that_run(plan: &Plan) -> Result<String> {
+    let deployment = Deployment::from_env(&plan.at).await?;
+    let mut story = Story::begin(plan);
+    let sale = Sale::unique("demo", plan.units)?;
+    let outcome = tokio::select! {
+        outcome = sell_out(plan, &deployment, &sale, &mut story) => outcome,
+        signal = signalled() => Err(anyhow!("stopped by {}", signal?)),
+    };
+    let closed = deployment.close(&[sale]).await;
+    let line = outcome?.print_and_conclude(plan)?;
+    closed?;
+    Ok(line)
+}
+
+async fn with_services_of_its_own(plan: &Plan) -> Result<String> {
     let stack = Stack::from_env().map_err(|error| anyhow!("{error}: run `make demo`"))?;
     let sandbox = Sandbox::new(stack).await?;
     // Dropping the sale kills its services, whatever they were doing.
     let outcome = tokio::select! {
-        outcome = sell_out(plan, &sandbox) => outcome.inspect_err(|_| sandbox.show_logs()),
+        outcome = start_and_sell_out(plan, &sandbox) => outcome.inspect_err(|_| sandbox.show_logs()),
         signal = signalled() => Err(anyhow!("stopped by {}", signal?)),
     };
     let discarded = sandbox.discard().await;
@@ -61,47 +89,60 @@ pub async fn run(plan: &Plan) -> Result<String> {
     Ok(line)
 }
 
-async fn sell_out(plan: &Plan, sandbox: &Sandbox) -> Result<String> {
+async fn start_and_sell_out(plan: &Plan, sandbox: &Sandbox) -> Result<String> {
     let mut story = Story::begin(plan);
-
     story.tell("starting one ingest-api and two inventory-workers");
     let (api, first, second) = tokio::try_join!(sandbox.api(), sandbox.worker(), sandbox.worker())?;
     story.tell(&format!("all three are ready, the API at {}", api.url()));
 
     let sale = Sale::unique("demo", plan.units)?;
-    api.client()?.open(&sale).await?;
+    let deployment = sandbox.deployment(&[&api]);
+    let table = sell_out(plan, &deployment, &sale, &mut story).await?;
+    stop(vec![api, first, second]).await?;
+    story.tell("the services have stopped in good order");
+    table.print_and_conclude(plan)
+}
+
+async fn sell_out(
+    plan: &Plan,
+    deployment: &Deployment,
+    sale: &Sale,
+    story: &mut Story,
+) -> Result<Table> {
+    let stores = &deployment.stores;
+    let old_dead_letters = stores.database.dead_letter_count().await?;
+    deployment.admin()?.open(sale).await?;
     story.tell(&format!("the sale {} is open", sale.product));
 
     let begin = Instant::now();
-    let history = storm(plan, &api, &sale, &mut story).await?;
+    let history = storm(plan, deployment, sale, story).await?;
     let stormed = begin.elapsed();
-    let sales = [sale];
-    sandbox.written(&sales, WRITE_LIMIT).await?;
+    let sales = std::slice::from_ref(sale);
+    stores.written(sales, WRITE_LIMIT).await?;
     let written = begin.elapsed();
     story.tell("PostgreSQL has everything");
-    sandbox.drained(&sales, WRITE_LIMIT).await?;
+    let ends = stores.drained(sales, WRITE_LIMIT).await?;
 
-    let [sale] = sales;
-    let truth = sandbox.truth(&sale).await?;
-    let dead_letters = sandbox.database.dead_letters().await?.len();
-    stop(vec![api, first, second]).await?;
-    story.tell("the services have stopped in good order");
-
-    let figures = figures::of(plan, &sale, &history, &truth, dead_letters);
-    let table = Table::new(figures, &history, stormed, written);
-    println!("\n{table}\n");
-    table.conclude(plan)
+    let truth = stores.truth_before(sale, &ends).await?;
+    let dead_letters = stores.database.dead_letter_count().await? - old_dead_letters;
+    let figures = figures::of(plan, sale, &history, &truth, dead_letters);
+    Ok(Table::new(figures, &history, stormed, written))
 }
 
 /// All buyers at once. Half of them order two times, half three.
-async fn storm(plan: &Plan, api: &Process, sale: &Sale, story: &mut Story) -> Result<History> {
+async fn storm(
+    plan: &Plan,
+    deployment: &Deployment,
+    sale: &Sale,
+    story: &mut Story,
+) -> Result<History> {
     const STEPS: usize = 5;
 
     let buyers = usize::try_from(plan.buyers)?;
     let attempts: Vec<_> = racing(sale, buyers, |buyer| buyer % 2 == 0).collect();
     let requests = attempts.len();
-    let rush =
-        Crowd::over(usize::try_from(plan.connections)?, &[api]).send(attempts.into_iter())?;
+    let crowd = Crowd::to(usize::try_from(plan.connections)?, deployment.urls.clone());
+    let rush = crowd.send(attempts.into_iter())?;
     for step in 1..=STEPS {
         rush.answered(requests * step / STEPS).await?;
         story.progress(requests, &rush.so_far());

@@ -3,9 +3,9 @@ use std::collections::BTreeSet;
 use tokio::time::Instant;
 
 use super::Plan;
-use super::table::thousands;
 use crate::answer::Outcome;
 use crate::history::History;
+use crate::thousands::thousands;
 
 /// What happens, line by line, with the seconds since the beginning.
 pub struct Story {

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use super::Plan;
 use super::figures::Figures;
 use crate::history::History;
+use crate::thousands::{signed, thousands};
 
 /// Faults that are spelled out below the table; the rest are counted.
 const FAULTS_SHOWN: usize = 10;
@@ -35,11 +36,12 @@ impl Table {
         (self.requests as f64 / self.stormed.as_secs_f64()) as u64
     }
 
-    /// The last line, when all is right.
+    /// The last line, when all is right; the table stands before it.
     ///
     /// # Errors
     /// With how many numbers are off.
-    pub fn conclude(&self, plan: &Plan) -> Result<String> {
+    pub fn print_and_conclude(&self, plan: &Plan) -> Result<String> {
+        println!("\n{self}\n");
         if !self.figures.are_right() {
             let lines = &self.figures.lines;
             let wrong = lines.iter().filter(|it| it.seen != it.expected).count();
@@ -99,41 +101,5 @@ impl fmt::Display for Table {
             "  from the first request to the last row: {:.2} s",
             self.written.as_secs_f64()
         )
-    }
-}
-
-fn signed(number: i64) -> String {
-    let sign = if number < 0 { "-" } else { "" };
-    format!("{sign}{}", thousands(number.unsigned_abs()))
-}
-
-/// `12345` as `12,345`.
-pub fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn thousands_are_separated() {
-        for (number, text) in [
-            (0, "0"),
-            (999, "999"),
-            (1_000, "1,000"),
-            (1_234_567, "1,234,567"),
-        ] {
-            assert_eq!(thousands(number), text);
-        }
-        assert_eq!(signed(-1_000), "-1,000");
     }
 }

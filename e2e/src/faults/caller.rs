@@ -153,7 +153,7 @@ fn read(ask: &Ask, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Repl
         },
         Outcome::Refused { http, code } => Reply::Refused { http, code },
         Outcome::Silence(error) => Reply::Silence { error },
-        Outcome::Broken(text) => Reply::Broken { text },
+        Outcome::Broken { text, .. } => Reply::Broken { text },
     }
 }
 

@@ -56,13 +56,13 @@ impl End {
         for sale in &market.sales {
             let product = sale.product.as_str();
             sales.push(SaleEnd {
-                truth: sandbox.truth(sale).await?,
-                numbers: sandbox.database.numbers(product).await?,
-                changes: sandbox.database.changes(product).await?,
+                truth: sandbox.stores.truth(sale).await?,
+                numbers: sandbox.stores.database.numbers(product).await?,
+                changes: sandbox.stores.database.changes(product).await?,
                 sale: sale.clone(),
             });
         }
-        let letters = sandbox.database.dead_letters().await?;
+        let letters = sandbox.stores.database.dead_letters().await?;
         let read = |(value, reason): (Vec<u8>, String)| DeadLetter {
             reason,
             ..serde_json::from_slice(&value).unwrap_or_default()

@@ -134,8 +134,8 @@ async fn perform(row: &Row, seed: u64, stage: &mut Stage, recorder: &Recorder) -
     if questions > 0 {
         found.push(Violation::Undecided { questions });
     }
-    if let Err(error) = stage.sandbox.written(&market.sales, PATIENCE).await {
-        let behind = stage.sandbox.unwritten().await?;
+    if let Err(error) = stage.sandbox.stores.written(&market.sales, PATIENCE).await {
+        let behind = stage.sandbox.stores.unwritten().await?;
         let why = format!("{error:#}; unwritten by partition: {behind:?}");
         found.push(Violation::NotDrained { why });
     }

@@ -135,7 +135,7 @@ impl Stage {
         if self.fleet.is_some() {
             return Ok(());
         }
-        let gate = &self.sandbox.gate;
+        let gate = &self.sandbox.stores.gate;
         gate.configure("maxmemory", "0").await?;
         gate.configure("appendfsync", "everysec").await
     }

@@ -26,7 +26,7 @@ impl Topic {
             .create()
             .context("building a Kafka admin client")?;
         Ok(Self {
-            name: sandbox.log.topic().to_owned(),
+            name: sandbox.stores.log.topic().to_owned(),
             admin,
         })
     }

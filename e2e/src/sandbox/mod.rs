@@ -1,6 +1,5 @@
 //! Names of one's own on shared stores, so that tests do not meet.
 
-mod flow;
 mod reconciler;
 
 pub use reconciler::Report;
@@ -16,10 +15,12 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 
 use crate::client::ADMIN_TOKEN;
+use crate::deployment::Deployment;
 use crate::order::unique;
 use crate::process::{Process, Settings};
 use crate::program::Program;
 use crate::stack::Stack;
+use crate::stores::Stores;
 use crate::truth::{Database, Gate, Log};
 use crate::until::until;
 
@@ -35,12 +36,8 @@ const LOG_TAIL_LINES: usize = 25;
 pub struct Sandbox {
     /// The stores under it.
     pub stack: Stack,
-    /// Its schema.
-    pub database: Database,
-    /// Its Redis database.
-    pub gate: Gate,
-    /// Its topic of orders.
-    pub log: Log,
+    /// Its schema, its Redis database, its topic of orders.
+    pub stores: Stores,
     /// Its topic of dead letters.
     pub dead_letters: Log,
     name: String,
@@ -96,8 +93,11 @@ impl Sandbox {
             ("NO_COLOR", "1"),
         ];
         Ok(Self {
-            database: Database::new(&database_url),
-            log: Log::new(&stack.kafka_brokers, &topic, &name)?,
+            stores: Stores {
+                database: Database::new(&database_url),
+                gate,
+                log: Log::new(&stack.kafka_brokers, &topic, &name)?,
+            },
             dead_letters: Log::new(&stack.kafka_brokers, &dlq, &name)?,
             settings: settings
                 .map(|(name, value)| (name.into(), value.into()))
@@ -105,7 +105,6 @@ impl Sandbox {
             started: Cell::new(0),
             has_own_redis: own_redis.is_some(),
             stack,
-            gate,
             name,
             folder,
         })
@@ -127,6 +126,15 @@ impl Sandbox {
             .folder
             .join(format!("{number:02}-{}.log", program.name()));
         Process::spawn(program, settings, log)
+    }
+
+    /// Its stores and these copies of the API, as those see them who start nothing.
+    pub fn deployment(&self, apis: &[&Process]) -> Deployment {
+        Deployment {
+            urls: apis.iter().map(|api| api.url().to_owned()).collect(),
+            admin_token: ADMIN_TOKEN.to_owned(),
+            stores: self.stores.clone(),
+        }
     }
 
     /// A copy of the API that is ready, with `more` settings.
@@ -178,10 +186,16 @@ impl Sandbox {
         let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
             .set("bootstrap.servers", &self.stack.kafka_brokers)
             .create()?;
-        let partitions = i32::try_from(self.log.ends().await?.len())?;
+        let partitions = i32::try_from(self.stores.log.ends().await?.len())?;
         let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
-        admin.delete_topics(&[self.log.topic()], &options).await?;
-        let topic = NewTopic::new(self.log.topic(), partitions, TopicReplication::Fixed(1));
+        admin
+            .delete_topics(&[self.stores.log.topic()], &options)
+            .await?;
+        let topic = NewTopic::new(
+            self.stores.log.topic(),
+            partitions,
+            TopicReplication::Fixed(1),
+        );
         until(
             "the topic is made anew",
             Duration::from_secs(20),
@@ -205,14 +219,14 @@ impl Sandbox {
         let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
             .set("bootstrap.servers", &self.stack.kafka_brokers)
             .create()?;
-        let topics = [self.log.topic(), self.dead_letters.topic()];
+        let topics = [self.stores.log.topic(), self.dead_letters.topic()];
         let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(10)));
         admin.delete_topics(&topics, &options).await?;
         if !self.has_own_redis {
-            self.gate.flush().await?;
+            self.stores.gate.flush().await?;
         }
         let schema = format!("DROP SCHEMA {} CASCADE", self.name);
-        self.database.execute(&schema).await
+        self.stores.database.execute(&schema).await
     }
 
     /// Copies the services' logs into `folder`, which is made.

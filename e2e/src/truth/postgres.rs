@@ -149,6 +149,16 @@ impl Database {
             .collect()
     }
 
+    /// How many dead letters there are.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer.
+    pub async fn dead_letter_count(&self) -> Result<i64> {
+        let sql = "SELECT count(*) FROM dead_letters";
+        let row = self.connect().await?.client.query_one(sql, &[]).await?;
+        Ok(row.try_get(0)?)
+    }
+
     /// All orders, ledger rows and dead letters as one text: equal texts, equal tables.
     ///
     /// # Errors

@@ -76,7 +76,7 @@ impl Buyer<'_> {
     /// Answers that the contract or this kind of sale does not know.
     fn answer_faults(&self) -> Vec<Fault> {
         let unexpected = |outcome: &Outcome| match outcome {
-            Outcome::Broken(text) => Some(Fault::Unexpected(text.clone())),
+            Outcome::Broken { text, .. } => Some(Fault::Unexpected(text.clone())),
             Outcome::Refused { http, code } if !outcome.is_sold_out() && *http < 500 => {
                 Some(Fault::Unexpected(format!("{http} {code}")))
             }

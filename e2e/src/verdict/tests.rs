@@ -143,7 +143,10 @@ fn answers_that_the_sale_gives_no_reason_for_are_found() {
     );
     finds(
         |_| Fault::Unexpected("200 {}".into()),
-        |e| e.tell(3, Outcome::Broken("200 {}".into())),
+        |e| {
+            let (http, text) = (200, "200 {}".into());
+            e.tell(3, Outcome::Broken { http, text });
+        },
     );
 }
 

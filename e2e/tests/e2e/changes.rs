@@ -117,9 +117,10 @@ async fn expect_all_counted(
     promised: &HashSet<OrderId>,
 ) -> Result<()> {
     sandbox
+        .stores
         .drained(std::slice::from_ref(sale), WRITE_LIMIT)
         .await?;
-    let truth = sandbox.truth(sale).await?;
+    let truth = sandbox.stores.truth(sale).await?;
     let both = truth.shelf.zip(truth.ledger);
     let (shelf, ledger) = both.context("a store does not know the sale")?;
     let total = i64::from(TOTAL + RESTOCKS * RESTOCKED);
@@ -147,7 +148,11 @@ async fn expect_all_counted(
     let cancelled = statuses.values().filter(|status| **status == "cancelled");
     ensure!(cancelled.count() == CANCELS, "somebody else was cancelled");
 
-    let numbers = sandbox.database.numbers(sale.product.as_str()).await?;
+    let numbers = sandbox
+        .stores
+        .database
+        .numbers(sale.product.as_str())
+        .await?;
     let expected: Vec<i64> = (1..=shelf.sequence).collect();
     ensure!(numbers == expected, "a number is missing or stands twice");
     Ok(())

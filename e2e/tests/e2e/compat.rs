@@ -60,8 +60,8 @@ fn clients_of_the_original_get_its_answers_and_exactly_the_stock() {
             product: product.parse()?,
             total: u32::try_from(UNITS)?,
         };
-        sandbox.drained(from_ref(&sale), WRITE_LIMIT).await?;
-        let truth = sandbox.truth(&sale).await?;
+        sandbox.stores.drained(from_ref(&sale), WRITE_LIMIT).await?;
+        let truth = sandbox.stores.truth(&sale).await?;
         let sold = truth.ledger.context("a ledger row")?.sold;
         let counts = (truth.rows.len(), usize::try_from(sold)?);
         ensure!(counts == (UNITS, UNITS), "(rows, sold) = {counts:?}");

@@ -33,6 +33,7 @@ fn a_killed_api_loses_no_promise_and_strands_no_unit() {
 
         // Before anybody tries again: a retry would publish what was left behind.
         sandbox
+            .stores
             .expect_right(&sales, &history, Duration::from_secs(30))
             .await?;
         retry_the_undecided(sandbox, &api, &sales, history).await
@@ -53,11 +54,14 @@ pub async fn retry_the_undecided(
         undecided == 0,
         "{undecided} buyers without an answer even at the second time"
     );
-    sandbox.expect_right(sales, &history, WRITE_LIMIT).await?;
+    sandbox
+        .stores
+        .expect_right(sales, &history, WRITE_LIMIT)
+        .await?;
 
     let mut rows = 0;
     for sale in sales {
-        rows += sandbox.truth(sale).await?.rows.len();
+        rows += sandbox.stores.truth(sale).await?.rows.len();
     }
     ensure!(rows == ORDERS, "{rows} orders of {ORDERS} buyers");
     Ok(())
@@ -78,10 +82,16 @@ fn a_killed_worker_loses_nothing_and_doubles_nothing() {
         // Nobody but a worker was hurt.
         let accepted = history.count(|outcome| outcome.order_id().is_some());
         ensure!(accepted == ORDERS, "{accepted} of {ORDERS} orders accepted");
-        sandbox.expect_right(&sales, &history, WRITE_LIMIT).await?;
+        sandbox
+            .stores
+            .expect_right(&sales, &history, WRITE_LIMIT)
+            .await?;
 
         read_again(sandbox, &mut survivor, &sales).await?;
-        sandbox.expect_right(&sales, &history, WRITE_LIMIT).await
+        sandbox
+            .stores
+            .expect_right(&sales, &history, WRITE_LIMIT)
+            .await
     });
 }
 
@@ -98,13 +108,16 @@ fn a_worker_that_freezes_and_wakes_up_doubles_nothing() {
         frozen.pause()?;
         let mut history = rush.finish().await?;
         // The survivor takes over what the frozen one still believes to own.
-        sandbox.written(&sales, WRITE_LIMIT).await?;
+        sandbox.stores.written(&sales, WRITE_LIMIT).await?;
         frozen.resume()?;
         all_work(&[&frozen, &survivor]).await?;
 
         let later = once(orders(&sales, ORDERS..ORDERS + 2_000));
         let later = Crowd::over(CONNECTIONS, &[&api]).send(later)?;
         history.extend(later.finish().await?);
-        sandbox.expect_right(&sales, &history, WRITE_LIMIT).await
+        sandbox
+            .stores
+            .expect_right(&sales, &history, WRITE_LIMIT)
+            .await
     });
 }

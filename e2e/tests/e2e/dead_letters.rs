@@ -19,24 +19,25 @@ fn garbage_between_orders_becomes_dead_letters_and_the_orders_are_confirmed() {
         let sale = Sale::unique("garbage", 1_000)?;
         api.client()?.open(&sale).await?;
 
-        let partitions = sandbox.log.ends().await?.len();
+        let partitions = sandbox.stores.log.ends().await?.len();
         let partition = partition::of(&sale.product, i32::try_from(partitions)?);
         let mut history = buy(&api, &sale, 0..100).await?;
         for (number, (_, record)) in garbage(&sale, partition).iter().enumerate() {
-            sandbox.log.append(record).await?;
+            sandbox.stores.log.append(record).await?;
             let buyers = 100 * (number + 1)..100 * (number + 2);
             history.extend(buy(&api, &sale, buyers).await?);
         }
         sandbox
+            .stores
             .expect_right(from_ref(&sale), &history, WRITE_LIMIT)
             .await?;
-        let confirmed = sandbox.truth(&sale).await?.rows.len();
+        let confirmed = sandbox.stores.truth(&sale).await?.rows.len();
         ensure!(
             confirmed == history.answers().len(),
             "{confirmed} orders confirmed"
         );
 
-        let letters = sandbox.database.dead_letters().await?;
+        let letters = sandbox.stores.database.dead_letters().await?;
         let copies = sandbox.dead_letters.records().await?;
         let garbage = garbage(&sale, partition);
         let counts = (letters.len(), copies.len());

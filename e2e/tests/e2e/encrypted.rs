@@ -31,7 +31,10 @@ fn a_sale_sells_out_over_encrypted_connections_with_passwords() {
         let attempts = racing(&sale, BUYERS, |_| true);
         let rush = Crowd::over(CONNECTIONS, &[&api]).send(attempts)?;
         let history = rush.finish().await?;
-        sandbox.expect_right(&[sale], &history, WRITE_LIMIT).await?;
+        sandbox
+            .stores
+            .expect_right(&[sale], &history, WRITE_LIMIT)
+            .await?;
 
         let report = sandbox.reconcile_with(scram, &["audit"]).await?;
         ensure!(report.code == 0, "{}", report.text);
@@ -67,7 +70,12 @@ async fn orders_are_written(sandbox: &Sandbox, fleet: &Fleet, doors: &Doors) -> 
         let accepted = history.count(|outcome| outcome.order_id().is_some());
         ensure!(accepted == BUYERS, "{accepted} of {BUYERS} were accepted");
         until("all orders are written", WRITE_LIMIT, async || {
-            let rows = sandbox.database.rows(sale.product.as_str()).await?.len();
+            let rows = sandbox
+                .stores
+                .database
+                .rows(sale.product.as_str())
+                .await?
+                .len();
             ensure!(rows == BUYERS, "{rows} rows");
             Ok(())
         })

@@ -77,7 +77,10 @@ async fn go_on_without(sandbox: &Sandbox, store: Store, kind: Kind, status: Stat
     // One order a second waits for Kafka all the same; the last of them may see it come back.
     let deep = history.sent_between(begin + UNDERSTANDING, end - 2 * PUBLISH_WAIT);
     expect_status(&deep, status)?;
-    sandbox.expect_right(&[sale], &history, WRITE_LIMIT).await
+    sandbox
+        .stores
+        .expect_right(&[sale], &history, WRITE_LIMIT)
+        .await
 }
 
 async fn accepted_again(rush: &Rush) -> Result<()> {

@@ -33,12 +33,15 @@ fn an_audit_is_right_while_the_sale_runs_and_finds_what_is_missing() {
             expect(sandbox, &["audit"], 0, "right").await?;
         }
         let history = rush.finish().await?;
-        sandbox.expect_right(&sales, &history, WRITE_LIMIT).await?;
+        sandbox
+            .stores
+            .expect_right(&sales, &history, WRITE_LIMIT)
+            .await?;
         expect(sandbox, &["audit"], 0, "right").await?;
 
         let product = sales[0].product.as_str();
         let lost = format!("DELETE FROM orders WHERE product_id = '{product}' AND sequence = 7");
-        sandbox.database.execute(&lost).await?;
+        sandbox.stores.database.execute(&lost).await?;
         expect(sandbox, &["audit"], 1, "1 numbers are neither written").await?;
         let others = [sales[1].product.as_str(), sales[2].product.as_str()];
         expect(sandbox, &["audit", others[0], others[1]], 0, "right").await?;
@@ -81,6 +84,7 @@ fn a_redis_that_lost_writes_sells_nothing_until_it_is_rebuilt() {
         expect_same_orders(&history, &again)?;
         history.extend(again);
         sandbox
+            .stores
             .drained(std::slice::from_ref(&sale), WRITE_LIMIT)
             .await?;
         expect_sold(sandbox, &sale, 300, 0).await?;
@@ -103,6 +107,7 @@ fn with_continue_a_sale_goes_on_behind_the_wall() {
         ensure!(later.count(Outcome::is_sold_out) == 50, "not 200 sold");
         ensure!(api.metric("ingest_api_redis_loss_continued_total").await? == 1.0);
         sandbox
+            .stores
             .drained(std::slice::from_ref(&sale), WRITE_LIMIT)
             .await?;
         expect_sold(sandbox, &sale, 300, 100).await?;
@@ -117,6 +122,7 @@ fn with_continue_a_sale_goes_on_behind_the_wall() {
         let again = Crowd::over(CONNECTIONS, &[&api]).send(again)?;
         expect_same_orders(&later, &again.finish().await?)?;
         sandbox
+            .stores
             .drained(std::slice::from_ref(&sale), WRITE_LIMIT)
             .await?;
         expect_sold(sandbox, &sale, 300, 100).await
@@ -148,10 +154,10 @@ fn a_blank_redis_is_filled_with_all_that_the_sale_was() {
         order(&client, closed, 0).await?;
         let close = format!("/products/{}/close", closed.product);
         done(client.change(&close, "-", &json!({})).await?)?;
-        sandbox.drained(&sales, WRITE_LIMIT).await?;
-        let before = sandbox.database.contents().await?;
+        sandbox.stores.drained(&sales, WRITE_LIMIT).await?;
+        let before = sandbox.stores.database.contents().await?;
 
-        sandbox.gate.flush().await?;
+        sandbox.stores.gate.flush().await?;
         for (sale, code) in [(sale, "unavailable"), (closed, "sale_closed")] {
             let refused = client.order(&sale.order_of(50)).await;
             ensure!(is_refused(&refused.outcome, code), "{refused:?}");
@@ -173,7 +179,7 @@ fn a_blank_redis_is_filled_with_all_that_the_sale_was() {
             let lines = text.lines().filter(|line| !line.starts_with("ledger "));
             lines.collect::<Vec<_>>().join("\n")
         };
-        let after = sandbox.database.contents().await?;
+        let after = sandbox.stores.database.contents().await?;
         ensure!(
             without_fences(&before) == without_fences(&after),
             "rows changed"
@@ -202,7 +208,7 @@ fn a_blank_redis_is_filled_with_all_that_the_sale_was() {
                 .await?,
         )?;
         order(&client, sale, 16).await?;
-        sandbox.drained(&sales, WRITE_LIMIT).await?;
+        sandbox.stores.drained(&sales, WRITE_LIMIT).await?;
         expect_sold(sandbox, sale, 15, 0).await?;
         expect(sandbox, &["audit"], 0, "right").await
     });
@@ -219,13 +225,14 @@ fn whoever_slept_through_a_rebuild_cannot_sell_what_it_sells_again() {
         let sale = open_sales(&awake, 1, 2).await?.remove(0);
         order(&awake.client()?, &sale, 0).await?;
         sandbox
+            .stores
             .drained(std::slice::from_ref(&sale), WRITE_LIMIT)
             .await?;
 
         let outage = Outage::begin(&sandbox.stack, Store::Kafka, Kind::Stopped).await?;
         let late = order(&sleeper.client()?, &sale, 1).await?;
         sleeper.pause()?;
-        sandbox.gate.flush().await?;
+        sandbox.stores.gate.flush().await?;
         outage.end().await?;
 
         let product = sale.product.as_str();
@@ -233,7 +240,7 @@ fn whoever_slept_through_a_rebuild_cannot_sell_what_it_sells_again() {
         order(&awake.client()?, &sale, 2).await?;
         sleeper.resume()?;
         until("the late order is rejected", WRITE_LIMIT, async || {
-            let rows = sandbox.database.rows(product).await?;
+            let rows = sandbox.stores.database.rows(product).await?;
             let row = rows.iter().find(|row| row.id == late);
             ensure!(row.is_some_and(|row| row.status == "rejected"), "{row:?}");
             Ok(())
@@ -245,7 +252,7 @@ fn whoever_slept_through_a_rebuild_cannot_sell_what_it_sells_again() {
         // Its buyer may try again, with the same key: there is a unit once one comes back.
         let refused = awake.client()?.order(&sale.order_of(1)).await;
         ensure!(refused.outcome.is_sold_out(), "{refused:?}");
-        let rows = sandbox.database.rows(product).await?;
+        let rows = sandbox.stores.database.rows(product).await?;
         let held = rows.iter().find(|row| row.user == "buyer-2");
         let cancel = format!("/orders/{}/cancel", held.context("no row")?.id);
         done(awake.client()?.change(&cancel, "-", &json!({})).await?)?;
@@ -254,6 +261,7 @@ fn whoever_slept_through_a_rebuild_cannot_sell_what_it_sells_again() {
             "another order"
         );
         sandbox
+            .stores
             .drained(std::slice::from_ref(&sale), WRITE_LIMIT)
             .await?;
         expect_sold(sandbox, &sale, 2, 0).await?;
@@ -266,12 +274,12 @@ async fn lose_a_hundred(sandbox: &Sandbox, api: &Process, sale: &Sale) -> Result
     let one = std::slice::from_ref(sale);
     let early = Crowd::over(CONNECTIONS, &[api]).send(once(orders(one, 0..100)))?;
     let mut history = early.finish().await?;
-    sandbox.drained(one, WRITE_LIMIT).await?;
-    let saved = sandbox.gate.save(&sale.product).await?;
+    sandbox.stores.drained(one, WRITE_LIMIT).await?;
+    let saved = sandbox.stores.gate.save(&sale.product).await?;
     let late = Crowd::over(CONNECTIONS, &[api]).send(once(orders(one, 100..200)))?;
     history.extend(late.finish().await?);
-    sandbox.drained(one, WRITE_LIMIT).await?;
-    sandbox.gate.roll_back(&saved).await?;
+    sandbox.stores.drained(one, WRITE_LIMIT).await?;
+    sandbox.stores.gate.roll_back(&saved).await?;
     Ok(history)
 }
 
@@ -290,7 +298,7 @@ fn expect_same_orders(before: &History, after: &History) -> Result<()> {
 }
 
 async fn expect_sold(sandbox: &Sandbox, sale: &Sale, units: i64, rejected: usize) -> Result<()> {
-    let rows = sandbox.database.rows(sale.product.as_str()).await?;
+    let rows = sandbox.stores.database.rows(sale.product.as_str()).await?;
     let sold = confirmed_units(&rows);
     let refused = rows.iter().filter(|row| row.status == "rejected").count();
     ensure!(
@@ -342,7 +350,7 @@ fn what_kafka_has_lost_is_published_again() {
         let one = std::slice::from_ref(&sale);
         let early = Crowd::over(CONNECTIONS, &[&api]).send(once(orders(one, 0..100)))?;
         early.finish().await?;
-        sandbox.drained(one, WRITE_LIMIT).await?;
+        sandbox.stores.drained(one, WRITE_LIMIT).await?;
         worker.kill()?;
         let late = Crowd::over(CONNECTIONS, &[&api]).send(once(orders(one, 100..200)))?;
         late.finish().await?;
@@ -356,7 +364,10 @@ fn what_kafka_has_lost_is_published_again() {
         let accept = ["republish", "--accept-shorter-log"];
         expect(sandbox, &accept, 0, "102 events sent").await?;
         let both = [sale.clone(), unread.clone()];
-        sandbox.written(&both, WRITE_LIMIT + HALTED_RECHECK).await?;
+        sandbox
+            .stores
+            .written(&both, WRITE_LIMIT + HALTED_RECHECK)
+            .await?;
         expect_sold(sandbox, &sale, 200, 0).await?;
         expect_sold(sandbox, &unread, 1, 0).await?;
         expect(sandbox, &["audit"], 0, "right").await

@@ -23,10 +23,16 @@ fn reading_the_whole_topic_again_changes_nothing() {
         let mut history = rush.finish().await?;
         let sold_out = Crowd::over(64, &[&api]).send(racing(&sales[0], 1_000, |_| true))?;
         history.extend(sold_out.finish().await?);
-        sandbox.expect_right(&sales, &history, WRITE_LIMIT).await?;
+        sandbox
+            .stores
+            .expect_right(&sales, &history, WRITE_LIMIT)
+            .await?;
 
         read_again(sandbox, &mut worker, &sales).await?;
-        sandbox.expect_right(&sales, &history, WRITE_LIMIT).await
+        sandbox
+            .stores
+            .expect_right(&sales, &history, WRITE_LIMIT)
+            .await
     });
 }
 
@@ -63,14 +69,14 @@ fn an_empty_database_is_filled_from_the_topic_alone() {
         ensure!(rebuilt.code == 0, "{}", rebuilt.text);
         let late = Crowd::over(16, &[&api]).send(once(orders(&sales, 450..900)))?;
         late.finish().await?;
-        sandbox.drained(&sales, WRITE_LIMIT).await?;
-        let before = sandbox.database.contents().await?;
+        sandbox.stores.drained(&sales, WRITE_LIMIT).await?;
+        let before = sandbox.stores.database.contents().await?;
 
         worker.kill()?;
-        sandbox.database.forget_everything().await?;
+        sandbox.stores.database.forget_everything().await?;
         worker.restart().await?;
-        sandbox.drained(&sales, WRITE_LIMIT).await?;
-        let after = sandbox.database.contents().await?;
+        sandbox.stores.drained(&sales, WRITE_LIMIT).await?;
+        let after = sandbox.stores.database.contents().await?;
         ensure!(after == before, "{}", first_difference(&before, &after));
         let audit = sandbox.reconcile(&["audit"]).await?;
         ensure!(audit.code == 0, "{}", audit.text);
@@ -81,13 +87,13 @@ fn an_empty_database_is_filled_from_the_topic_alone() {
 /// Lets the only worker that runs read the whole topic from its beginning. Not a byte of the
 /// tables may change.
 pub async fn read_again(sandbox: &Sandbox, worker: &mut Process, sales: &[Sale]) -> Result<()> {
-    let before = sandbox.database.contents().await?;
+    let before = sandbox.stores.database.contents().await?;
     worker.kill()?;
-    sandbox.database.forget_positions().await?;
+    sandbox.stores.database.forget_positions().await?;
     worker.restart().await?;
-    sandbox.drained(sales, WRITE_LIMIT).await?;
+    sandbox.stores.drained(sales, WRITE_LIMIT).await?;
 
-    let after = sandbox.database.contents().await?;
+    let after = sandbox.stores.database.contents().await?;
     ensure!(after == before, "{}", first_difference(&before, &after));
     let orders = before
         .lines()

@@ -29,9 +29,12 @@ fn workers_join_and_leave_under_load_and_every_order_is_written_once() {
 
         let accepted = history.count(|outcome| outcome.order_id().is_some());
         ensure!(accepted == ORDERS, "{accepted} of {ORDERS} orders accepted");
-        sandbox.expect_right(&sales, &history, WRITE_LIMIT).await?;
+        sandbox
+            .stores
+            .expect_right(&sales, &history, WRITE_LIMIT)
+            .await?;
         let left = third.metric("inventory_worker_partitions_assigned").await?;
-        let all = sandbox.log.ends().await?.len();
+        let all = sandbox.stores.log.ends().await?.len();
         ensure!(
             left == all as f64,
             "the last worker has {left} of {all} partitions"

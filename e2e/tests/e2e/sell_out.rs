@@ -49,7 +49,10 @@ async fn sell_out(sandbox: &Sandbox, copies: &[&Process]) -> Result<()> {
             accepted == expected,
             "round {round}: {accepted} times 202, should be {expected}"
         );
-        sandbox.expect_right(&[sale], &history, WRITE_LIMIT).await?;
+        sandbox
+            .stores
+            .expect_right(&[sale], &history, WRITE_LIMIT)
+            .await?;
     }
     Ok(())
 }
@@ -84,6 +87,9 @@ fn one_key_over_64_connections_is_one_order() {
             "(first, replayed) = {counts:?}"
         );
         // One order, one row, one unit.
-        sandbox.expect_right(&[sale], &history, WRITE_LIMIT).await
+        sandbox
+            .stores
+            .expect_right(&[sale], &history, WRITE_LIMIT)
+            .await
     });
 }

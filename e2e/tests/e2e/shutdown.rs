@@ -31,6 +31,7 @@ fn services_that_are_told_to_stop_under_load_lose_nothing() {
         let history = rush.finish().await?;
 
         sandbox
+            .stores
             .expect_right(&sales, &history, Duration::from_secs(30))
             .await?;
         retry_the_undecided(sandbox, &api, &sales, history).await

@@ -25,6 +25,7 @@ fn an_order_is_followed_to_confirmed_on_any_copy_and_never_goes_back() {
         let follow = |buyer| follow(&copies, buyer, sale.order_of(buyer));
         let answers = try_join_all((0..BUYERS).map(follow)).await?;
         sandbox
+            .stores
             .expect_right(&[sale], &History::new(answers), WRITE_LIMIT)
             .await
     });

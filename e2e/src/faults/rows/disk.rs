@@ -30,7 +30,7 @@ async fn full(stage: &mut Stage) -> Result<()> {
     let stack = stage.sandbox.stack.clone();
     let made = tokio::task::spawn_blocking(move || Stack::small_tablespace(&stack)).await??;
     let disk = made.ok_or_else(|| NotHere("mounting is not allowed here".into()))?;
-    let database = &stage.sandbox.database;
+    let database = &stage.sandbox.stores.database;
     let small = "ALTER TABLE orders SET TABLESPACE small";
     database.execute(small).await?;
     stage.mark("on a small disk");
@@ -43,7 +43,7 @@ async fn full(stage: &mut Stage) -> Result<()> {
     fs::remove_file(&filling).context("making room")?;
     stage.mark("room again");
     let back = "ALTER TABLE orders SET TABLESPACE pg_default";
-    stage.sandbox.database.execute(back).await
+    stage.sandbox.stores.database.execute(back).await
 }
 
 /// Writes until nothing more fits.

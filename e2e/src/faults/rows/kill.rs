@@ -39,6 +39,7 @@ pub fn rows() -> Vec<Row> {
                 async {
                     stage
                         .sandbox
+                        .stores
                         .gate
                         .configure("appendfsync", "always")
                         .await?;

@@ -70,10 +70,10 @@ async fn immediate(stage: &mut Stage) -> Result<()> {
 }
 
 async fn between(stage: &mut Stage, begin: &str, end: &str) -> Result<()> {
-    stage.sandbox.database.execute(begin).await?;
+    stage.sandbox.stores.database.execute(begin).await?;
     stage.mark("refused");
     sleep(REFUSED).await;
-    stage.sandbox.database.execute(end).await
+    stage.sandbox.stores.database.execute(end).await
 }
 
 async fn restored(stage: &mut Stage) -> Result<()> {

@@ -34,7 +34,7 @@ pub fn rows() -> Vec<Row> {
         },
         row("redis-oom", "Redis is out of memory for 4 s", |stage| {
             async {
-                let gate = stage.sandbox.gate.clone();
+                let gate = stage.sandbox.stores.gate.clone();
                 gate.configure("maxmemory", "1").await?;
                 stage.mark("out of memory");
                 sleep(FULL).await;
