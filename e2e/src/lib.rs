@@ -8,6 +8,7 @@
 //! | [`sandbox`] | names of one's own on shared stores: topics, group, schema, Redis database |
 //! | [`process`], [`program`] | a service as a process: start, kill, freeze, ask |
 //! | [`client`], [`order`], [`answer`] | one order over HTTP, and what was answered |
+//! | [`pacer`] | when what is due at a constant rate |
 //! | [`crowd`], [`history`] | many buyers at once, and everything they were told |
 //! | [`deployment`] | services that run, and the stores behind them |
 //! | [`stores`] | the stores of one deployment: waiting until all is written, everything they say about a sale |
@@ -17,6 +18,7 @@
 //! | [`otlp`] | a receiver of traces, and a picture of one |
 //! | [`until`] | waiting for a condition, never for a time |
 //! | [`faults`] | runs in which something breaks, each checked against everything that was answered |
+//! | [`rehearsal`] | a sale at a constant rate against services that run: what `rehearse` does |
 //! | [`demo`] | the demonstration that `make demo` runs |
 
 pub mod answer;
@@ -32,9 +34,11 @@ pub mod history;
 pub mod order;
 pub mod otlp;
 pub mod outage;
+pub mod pacer;
 pub mod process;
 pub mod program;
 pub mod record;
+pub mod rehearsal;
 pub mod sandbox;
 mod signals;
 pub mod stack;

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use e2e::pacer::Pacer;
+pub use e2e::pacer::Schedule;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::connection::Connection;
-use super::pacer::Pacer;
-pub use super::pacer::Schedule;
 use super::request::Prepared;
 
 /// Enough that waiting for one is a sign of trouble.

@@ -4,7 +4,6 @@ pub mod connection;
 pub mod constant;
 pub mod crowd;
 pub mod mixed;
-mod pacer;
 pub mod request;
 mod tool;
 pub mod wrk;

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use fluxgate_core::ids::OrderId;
+use futures_util::TryStreamExt;
 use tokio::time::timeout;
 use tokio_postgres::{NoTls, Row as SqlRow};
 use tokio_util::task::AbortOnDropHandle;
@@ -33,22 +34,32 @@ impl Database {
     /// # Errors
     /// When PostgreSQL does not answer.
     pub async fn rows(&self, product: &str) -> Result<Vec<Row>> {
-        let rows = self.connect().await?.client.query(
-            "SELECT order_id, user_id, quantity::bigint, sequence::bigint, status FROM orders WHERE product_id = $1",
-            &[&product],
-        ).await?;
-        rows.iter()
-            .map(|row| {
-                let id: Uuid = row.try_get(0)?;
-                Ok(Row {
-                    id: OrderId::try_from(id)?,
-                    user: row.try_get(1)?,
-                    quantity: row.try_get(2)?,
-                    sequence: row.try_get(3)?,
-                    status: row.try_get(4)?,
-                })
-            })
-            .collect()
+        let mut rows = Vec::new();
+        self.each_row(product, |row| rows.push(row)).await?;
+        Ok(rows)
+    }
+
+    /// Takes a product's rows in `orders` one by one: there may be millions.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer.
+    pub async fn each_row(&self, product: &str, mut take: impl FnMut(Row)) -> Result<()> {
+        let sql = "SELECT order_id, user_id, quantity::bigint, sequence::bigint, status FROM orders
+            WHERE product_id = $1";
+        let connection = self.connect().await?;
+        let rows = connection.client.query_raw(sql, [product]).await?;
+        let mut rows = std::pin::pin!(rows);
+        while let Some(row) = rows.try_next().await? {
+            let id: Uuid = row.try_get(0)?;
+            take(Row {
+                id: OrderId::try_from(id)?,
+                user: row.try_get(1)?,
+                quantity: row.try_get(2)?,
+                sequence: row.try_get(3)?,
+                status: row.try_get(4)?,
+            });
+        }
+        Ok(())
     }
 
     /// A product's row in `stock_ledger`.

@@ -11,7 +11,8 @@ mod stock;
 mod tests;
 
 pub use fault::Fault;
-pub use stock::confirmed_units;
+pub use promises::broken;
+pub use stock::{Books, Rows, confirmed_units, wrong};
 
 use crate::answer::Answer;
 use crate::order::Sale;
@@ -20,7 +21,14 @@ use crate::truth::Truth;
 /// Everything that is wrong with a sale, once the flow has come to rest. In `answers` each user
 /// wants one order and has one key for it (see [`Sale::order_of`]); units are never given back.
 pub fn verdict(sale: &Sale, answers: &[&Answer], truth: &Truth) -> Vec<Fault> {
-    let mut faults = promises::broken(answers, &truth.rows);
-    faults.extend(stock::wrong(sale, answers, truth));
+    let mut faults = broken(answers, &truth.rows);
+    let told_sold_out = answers.iter().any(|answer| answer.outcome.is_sold_out());
+    let books = Books {
+        rows: truth.rows.as_slice().into(),
+        ledger: truth.ledger,
+        shelf: truth.shelf,
+        lag: truth.lag,
+    };
+    faults.extend(wrong(sale, told_sold_out, &books));
     faults
 }

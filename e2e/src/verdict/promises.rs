@@ -8,7 +8,7 @@ use super::Fault;
 use crate::answer::{Answer, Outcome};
 use crate::truth::Row;
 
-/// What is wrong for single buyers.
+/// What is wrong for single buyers. Where there are too many for one call: some buyers' answers and rows at a time.
 pub fn broken(answers: &[&Answer], rows: &[Row]) -> Vec<Fault> {
     let mut buyers: BTreeMap<&str, Buyer<'_>> = BTreeMap::new();
     for answer in answers {

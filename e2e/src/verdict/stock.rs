@@ -3,17 +3,61 @@
 use std::collections::BTreeSet;
 
 use super::Fault;
-use crate::answer::Answer;
 use crate::order::Sale;
-use crate::truth::{Row, Truth};
+use crate::truth::{Lag, Ledger, Row, Shelf};
+
+/// What the stores say about a sale as a whole.
+#[derive(Debug, Clone, Copy)]
+pub struct Books {
+    /// Its rows, counted.
+    pub rows: Rows,
+    /// Its row in `stock_ledger`, if it has one.
+    pub ledger: Option<Ledger>,
+    /// What Redis holds of it, if anything.
+    pub shelf: Option<Shelf>,
+    /// What the worker has not read yet, of all sales.
+    pub lag: Lag,
+}
+
+/// A sale's rows in `orders`, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rows {
+    /// All of them.
+    pub orders: i64,
+    /// Units of the confirmed ones.
+    pub confirmed: i64,
+    /// How many of the numbers 1 to the number of rows they have.
+    numbered: i64,
+}
+
+impl Rows {
+    /// Rows with so many confirmed units and these numbers.
+    pub fn count(confirmed: i64, numbers: impl IntoIterator<Item = i64>) -> Self {
+        let mut orders = 0;
+        let counted = numbers.into_iter().inspect(|_| orders += 1);
+        let numbers: BTreeSet<i64> = counted.collect();
+        let numbered = numbers.range(1..=orders).count();
+        Self {
+            orders,
+            confirmed,
+            numbered: i64::try_from(numbered).unwrap_or(i64::MAX),
+        }
+    }
+}
+
+impl From<&[Row]> for Rows {
+    fn from(rows: &[Row]) -> Self {
+        Self::count(confirmed_units(rows), rows.iter().map(|row| row.sequence))
+    }
+}
 
 /// What is wrong with the sale as a whole.
-pub fn wrong(sale: &Sale, answers: &[&Answer], truth: &Truth) -> Vec<Fault> {
+pub fn wrong(sale: &Sale, told_sold_out: bool, books: &Books) -> Vec<Fault> {
     let mut faults = Vec::new();
-    let (Some(shelf), Some(ledger)) = (truth.shelf, truth.ledger) else {
-        faults.extend(truth.shelf.is_none().then_some(Fault::Missing("Redis")));
+    let (Some(shelf), Some(ledger)) = (books.shelf, books.ledger) else {
+        faults.extend(books.shelf.is_none().then_some(Fault::Missing("Redis")));
         faults.extend(
-            truth
+            books
                 .ledger
                 .is_none()
                 .then_some(Fault::Missing("PostgreSQL")),
@@ -21,11 +65,14 @@ pub fn wrong(sale: &Sale, answers: &[&Answer], truth: &Truth) -> Vec<Fault> {
         return faults;
     };
     let total = i64::from(sale.total);
-    let confirmed = confirmed_units(&truth.rows);
+    let Rows {
+        orders,
+        confirmed,
+        numbered,
+    } = books.rows;
     if confirmed > total {
         faults.push(Fault::Oversold { confirmed, total });
     }
-    let told_sold_out = answers.iter().any(|answer| answer.outcome.is_sold_out());
     if told_sold_out && confirmed < total {
         let unsold = total - confirmed;
         faults.push(Fault::PhantomSellOut { unsold });
@@ -35,19 +82,18 @@ pub fn wrong(sale: &Sale, answers: &[&Answer], truth: &Truth) -> Vec<Fault> {
         faults.push(Fault::Stranded { gone, confirmed });
     }
 
-    let orders = i64::try_from(truth.rows.len()).unwrap_or(i64::MAX);
     for (what, seen, expected) in [
         ("total in Redis", shelf.total, total),
         ("total in the ledger", ledger.total, total),
         ("units sold by the ledger", ledger.sold, confirmed),
         ("orders remembered in Redis", shelf.records, orders),
         ("highest number in Redis", shelf.sequence, orders),
-        ("different numbers from 1 on", numbered(&truth.rows), orders),
+        ("different numbers from 1 on", numbered, orders),
         ("entries in the outbox", shelf.outbox, 0),
-        ("records on the topic not written", truth.lag.unwritten, 0),
+        ("records on the topic not written", books.lag.unwritten, 0),
         (
             "records on the topic not committed",
-            truth.lag.uncommitted,
+            books.lag.uncommitted,
             0,
         ),
     ] {
@@ -66,13 +112,4 @@ pub fn wrong(sale: &Sale, answers: &[&Answer], truth: &Truth) -> Vec<Fault> {
 pub fn confirmed_units(rows: &[Row]) -> i64 {
     let confirmed = rows.iter().filter(|row| row.status == "confirmed");
     confirmed.map(|row| row.quantity).sum()
-}
-
-/// How many of the numbers 1 to the number of rows are there.
-fn numbered(rows: &[Row]) -> i64 {
-    let numbers: BTreeSet<i64> = rows.iter().map(|row| row.sequence).collect();
-    let expected = (1..).zip(rows);
-    expected
-        .map(|(number, _)| i64::from(numbers.contains(&number)))
-        .sum()
 }

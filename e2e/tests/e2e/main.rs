@@ -7,6 +7,7 @@ mod compat;
 mod crashes;
 mod dead_letters;
 mod encrypted;
+mod deployments;
 mod faults;
 mod fixture;
 mod outages;

@@ -1,3 +1,5 @@
+//! Work that is due at a constant rate, however slowly it is done.
+
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,17 +9,21 @@ use tokio::sync::Semaphore;
 /// When each request of a constant rate is due.
 #[derive(Debug, Clone, Copy)]
 pub struct Schedule {
+    /// When the first one is due.
     pub start: Instant,
+    /// How many are due in a second.
     pub per_second: u32,
+    /// How many there are.
     pub count: u64,
 }
 
 impl Schedule {
+    /// When this one is due, counted from 0.
     pub fn due(&self, number: u64) -> Instant {
         self.start + self.due_after(number)
     }
 
-    /// From the start on.
+    /// The same, from the start on.
     pub fn due_after(&self, number: u64) -> Duration {
         Duration::from_secs_f64(number as f64 / f64::from(self.per_second))
     }
@@ -34,6 +40,7 @@ impl Schedule {
 
 /// Lets requests go when they are due. A thread of its own: an async timer has a whole millisecond's
 /// grain, in which ten requests are due at 10,000 a second. Dropping this ends it.
+#[derive(Debug)]
 pub struct Pacer {
     permits: Arc<Semaphore>,
 }
@@ -61,6 +68,7 @@ impl Pacer {
         Self { permits }
     }
 
+    /// One for each that is due; closed when this is dropped.
     pub fn permits(&self) -> Arc<Semaphore> {
         self.permits.clone()
     }
