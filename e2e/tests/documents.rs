@@ -1,7 +1,6 @@
 //! What documents say of the programs, held against the programs. `UPDATE_DOCUMENTS=1` writes it anew.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 use std::fs;
 
 use clap::{Arg, Command, CommandFactory};
@@ -43,11 +42,13 @@ fn settings() -> String {
             if new.is_empty() {
                 continue;
             }
-            writeln!(
-                markdown,
-                "\n### {group}\n| variable | read by | default | meaning |\n|---|---|---|---|"
-            )
-            .unwrap();
+            markdown += &format!(
+                "
+### {group}
+| variable | read by | default | meaning |
+|---|---|---|---|
+"
+            );
             for arg in new {
                 let readers: Vec<&str> = programs
                     .iter()
@@ -60,7 +61,7 @@ fn settings() -> String {
                     default(arg),
                     meaning(arg),
                 ];
-                writeln!(markdown, "| {} |", row.join(" | ")).unwrap();
+                markdown += &format!("| {} |\n", row.join(" | "));
             }
         }
     }

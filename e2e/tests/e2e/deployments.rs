@@ -1,7 +1,6 @@
 //! The tools with which a deployment is tried, as processes, against services that they did not start.
 
 use std::process::{Output, Stdio};
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use e2e::process::Process;
@@ -61,8 +60,8 @@ fn a_rehearsal_whose_orders_are_not_written_fails() {
         drop(sandbox.worker().await?);
         let arguments = ["--at", api.url(), "--rate", "50", "--seconds", "2"];
         let more = ["--products", "1", "--write-seconds", "1"];
-        let output = tool(sandbox, REHEARSE, &[&arguments[..], &more].concat());
-        let output = output.output().await?;
+        let mut rehearsal = tool(sandbox, REHEARSE, &[&arguments[..], &more].concat());
+        let output = rehearsal.output().await?;
         let (text, last) = (text(&output), last_line(&output)?);
         ensure!(last.starts_with("rehearse: FAILED"), "{text}");
         ensure!(figure(&text, "orders lost")? == 100, "{text}");
