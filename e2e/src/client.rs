@@ -5,13 +5,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use fluxgate_core::ids::{OrderId, ProductId};
 use reqwest::header::HeaderMap;
-use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::answer::{Answer, Outcome, Status};
 use crate::contract::{OrderBody, judge};
+use crate::http;
 use crate::order::{Order, Sale};
 
 /// What services under test take for the administrator's word.
@@ -42,10 +42,7 @@ impl Client {
     /// # Errors
     /// When the HTTP client cannot be built.
     pub fn with(url: &str, admin_token: &str, patience: Duration) -> Result<Self> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(Policy::none())
-            .tcp_nodelay(true)
+        let http = http::client()
             .timeout(patience)
             .build()
             .context("building an HTTP client")?;

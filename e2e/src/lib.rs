@@ -31,6 +31,7 @@ pub mod doors;
 pub mod faults;
 pub mod fleet;
 pub mod history;
+mod http;
 pub mod order;
 pub mod otlp;
 pub mod outage;

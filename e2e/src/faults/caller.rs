@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use reqwest::header::HeaderMap;
-use reqwest::redirect::Policy;
 use reqwest::{RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
@@ -13,6 +12,7 @@ use super::history::{Ask, Asked, Line, Recorder, Reply};
 use crate::answer::Outcome;
 use crate::client::ADMIN_TOKEN;
 use crate::contract::{OrderBody, judge};
+use crate::http;
 use crate::order::{Facts, Order};
 
 /// Longest a buyer waits for an answer: a frozen copy must not collect all of them.
@@ -41,12 +41,7 @@ impl Caller {
     /// # Errors
     /// When the HTTP client cannot be built.
     pub fn new(copies: Vec<String>, history: Recorder) -> Result<Self> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(Policy::none())
-            .tcp_nodelay(true)
-            .build()
-            .context("building an HTTP client")?;
+        let http = http::client().build().context("building an HTTP client")?;
         Ok(Self {
             http,
             copies,
