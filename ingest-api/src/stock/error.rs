@@ -38,9 +38,11 @@ impl StockError {
         matches!(self, Self::Unavailable(error) if *error.kind() == ErrorKind::Timeout)
     }
 
-    /// Whether a Cluster is moving the sale's keys at this very moment; nothing was done.
-    pub(super) fn is_slot_moving(&self) -> bool {
-        matches!(self, Self::Unavailable(error) if error.details().starts_with("TRYAGAIN"))
+    /// Whether nothing was done because a Cluster is moving the sale's keys at this very moment, or because this
+    /// connection does not know yet, or not any more, which node has them.
+    pub(super) fn is_nodes_in_motion(&self) -> bool {
+        matches!(self, Self::Unavailable(error)
+            if *error.kind() == ErrorKind::Cluster || error.details().starts_with("TRYAGAIN"))
     }
 
     /// A few words for a metric's label.

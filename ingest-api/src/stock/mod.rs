@@ -51,8 +51,9 @@ use reservation::Reply;
 use scripts::Scripts;
 
 /// While a Cluster moves a slot, some keys of a sale are here and some there, and a script is told to
-/// try again. Half a second in all; a sale has four keys.
-const MOVING_SLOT_PAUSES: [Duration; 5] = [
+/// try again. A connection that is being made does not know yet whom to ask. Half a second in all; a
+/// sale has four keys.
+const CLUSTER_PAUSES: [Duration; 5] = [
     Duration::from_millis(20),
     Duration::from_millis(40),
     Duration::from_millis(80),
@@ -283,14 +284,14 @@ impl Stock {
         arguments: Vec<Value>,
     ) -> Result<R, StockError> {
         let pauses = match self.connections.is_cluster() {
-            true => &MOVING_SLOT_PAUSES[..],
+            true => &CLUSTER_PAUSES[..],
             false => &[],
         };
         for pause in pauses {
             let (keys, arguments) = (keys.clone(), arguments.clone());
             let reply = script.evalsha_with_reload(client, keys, arguments);
             match self.timed(call, reply).await {
-                Err(error) if error.is_slot_moving() => tokio::time::sleep(*pause).await,
+                Err(error) if error.is_nodes_in_motion() => tokio::time::sleep(*pause).await,
                 reply => return reply,
             }
         }
