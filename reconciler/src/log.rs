@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{ExponentialBuilder, Retryable};
 use fluxgate_core::events::Event;
 use fluxgate_core::settings::KafkaSettings;
 use fluxgate_kafka::{Lifeline, client_config, headers};
 use futures_util::future::try_join_all;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 
 /// How long the brokers may take for one answer.
@@ -25,6 +26,17 @@ pub enum LogError {
     /// The call was abandoned.
     #[error(transparent)]
     Task(#[from] tokio::task::JoinError),
+}
+
+impl LogError {
+    fn is_without_leader(&self) -> bool {
+        use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition};
+        let Self::Kafka(error) = self else {
+            return false;
+        };
+        let code = error.rdkafka_error_code();
+        matches!(code, Some(NotLeaderForPartition | LeaderNotAvailable))
+    }
 }
 
 /// The topic that carries the sales.
@@ -55,11 +67,21 @@ impl Log {
         })
     }
 
-    /// The offset after the last record of a partition.
+    /// The offset after the last record of a partition. Asked for again for some seconds while no broker leads it:
+    /// one that has just started needs a moment.
     ///
     /// # Errors
     /// When Kafka does not tell.
     pub async fn end(&self, partition: i32) -> Result<i64, LogError> {
+        let pauses = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(100))
+            .with_max_delay(Duration::from_secs(1))
+            .with_max_times(10);
+        let ask = async || self.ask_for_end(partition).await;
+        ask.retry(pauses).when(LogError::is_without_leader).await
+    }
+
+    async fn ask_for_end(&self, partition: i32) -> Result<i64, LogError> {
         self.lifeline.mend(self.producer.client());
         let (producer, topic) = (Arc::clone(&self.producer), self.topic.clone());
         let watermarks = tokio::task::spawn_blocking(move || {
