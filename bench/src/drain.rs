@@ -57,6 +57,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// When a store does not answer, the worker does not start, or a row is missing in the end.
+#[tokio::main]
 pub async fn drain(drain: Drain<'_>) -> Result<Drained> {
     measure(drain, &Watched::default()).await
 }

@@ -42,5 +42,4 @@ pub use arguments::Arguments;
 pub mod crowd {
     pub use crate::load::crowd::{Arguments, run};
 }
-pub use program::main;
 pub use run::run;

@@ -6,6 +6,5 @@ use bench::Arguments;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    bench::main(bench::run(&arguments))
+    bench::run(&Arguments::parse())
 }

@@ -1,5 +1,6 @@
 use std::fs;
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -9,7 +10,7 @@ use crate::Arguments;
 use crate::lab::Lab;
 use crate::machine::Machine;
 use crate::measurement::Measurement;
-use crate::program::results_folder;
+use crate::program::{self, results_folder};
 use crate::result::{Floors, Run, rows};
 use crate::scenario::{self, Bench, Scenario};
 use crate::warm_up;
@@ -23,11 +24,12 @@ const LONGEST_TIMES: u32 = 12;
 /// More errors than one in so many requests make a measurement a failure.
 const ONE_ERROR_IN: u64 = 1_000;
 
-/// Measures everything and writes the result into `.local/bench`. False when something failed.
-///
-/// # Errors
-/// When nothing could be measured at all.
-pub async fn run(arguments: &Arguments) -> Result<bool> {
+/// Measures everything and writes the result into `.local/bench`. Exit code 1 when something failed.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    program::main(measure_all(arguments))
+}
+
+async fn measure_all(arguments: &Arguments) -> Result<bool> {
     for (program, package) in [("wrk", "wrk"), ("redis-benchmark", "redis-tools")] {
         expect_program(program, package)?;
     }

@@ -1,7 +1,6 @@
 //! `ingest-api` with its crash points armed by CRASH_POINT, for fault runs; see
 //! `fluxgate_core::crash_points`.
 
-#[tokio::main]
-async fn main() -> std::io::Result<()> {
-    ingest_api::main().await
+fn main() -> std::io::Result<()> {
+    ingest_api::main()
 }

@@ -37,6 +37,7 @@ use config::{Cli, Command};
 ///
 /// # Errors
 /// When the server itself fails, or, for `health`, when it is not ready.
+#[tokio::main]
 pub async fn main() -> std::io::Result<()> {
     let Cli { command, config } = Cli::parse();
     if command == Some(Command::Health) {

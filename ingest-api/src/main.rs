@@ -3,7 +3,6 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[tokio::main]
-async fn main() -> std::io::Result<()> {
-    ingest_api::main().await
+fn main() -> std::io::Result<()> {
+    ingest_api::main()
 }

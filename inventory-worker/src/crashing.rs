@@ -1,7 +1,6 @@
 //! `inventory-worker` with its crash points armed by CRASH_POINT, for fault runs; see
 //! `fluxgate_core::crash_points`.
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    inventory_worker::main().await
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    inventory_worker::main()
 }

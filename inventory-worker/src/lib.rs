@@ -35,6 +35,7 @@ use config::{Cli, Command};
 ///
 /// # Errors
 /// When migrating or the HTTP server fails.
+#[tokio::main]
 pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let Cli { command, config } = Cli::parse();
     let command = command.unwrap_or(Command::Run);

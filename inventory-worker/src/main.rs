@@ -1,6 +1,5 @@
 //! `inventory-worker`: writes orders to PostgreSQL. See the library's documentation for their way.
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    inventory_worker::main().await
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    inventory_worker::main()
 }

@@ -6,6 +6,5 @@ use bench::connections::{Arguments, run};
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    bench::main(run(&arguments))
+    run(&Arguments::parse())
 }

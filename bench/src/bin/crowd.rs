@@ -4,7 +4,6 @@ use anyhow::Result;
 use bench::crowd::{Arguments, run};
 use clap::Parser;
 
-#[tokio::main]
-async fn main() -> Result<()> {
-    run(Arguments::parse()).await
+fn main() -> Result<()> {
+    run(Arguments::parse())
 }

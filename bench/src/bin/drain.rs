@@ -24,8 +24,7 @@ struct Arguments {
     database_url: String,
 }
 
-#[tokio::main]
-async fn main() -> Result<()> {
+fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let log = std::env::temp_dir().join(format!("drain-{}.log", std::process::id()));
     let drained = drain(Drain {
@@ -35,8 +34,7 @@ async fn main() -> Result<()> {
         kafka_brokers: &arguments.kafka_brokers,
         database_url: &arguments.database_url,
         log: &log,
-    })
-    .await;
+    });
     // It is in the folder for temporary files; nothing depends on its going.
     let _ = std::fs::remove_file(&log);
     let drained = drained?;

@@ -4,13 +4,14 @@ mod result;
 mod stage;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
 
 use crate::lab::Lab;
 use crate::machine::Machine;
-use crate::program::{results_folder, write};
+use crate::program::{self, results_folder, write};
 use result::Outcome;
 use stage::{Plan, measure};
 
@@ -49,11 +50,13 @@ pub struct Arguments {
 }
 
 /// Measures a few connections, many on one copy, and as many on each of several; writes the result into
-/// `.local/bench`. False when something falls short.
-///
-/// # Errors
-/// When something could not be measured.
-pub async fn run(arguments: &Arguments) -> Result<bool> {
+/// `.local/bench`. Exit code 1 when something
+/// falls short.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    program::main(measure_all(arguments))
+}
+
+async fn measure_all(arguments: &Arguments) -> Result<bool> {
     let folder = results_folder(&arguments.repository)?;
     let mut lab = Lab::open(&arguments.repository, folder.clone(), &[]).await?;
     lab.set_worker(true).await?;

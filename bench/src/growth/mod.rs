@@ -6,6 +6,7 @@ mod result;
 mod rows;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
@@ -14,7 +15,7 @@ use crate::drain::Drained;
 use crate::lab::Lab;
 use crate::machine::Machine;
 use crate::measurement::Measurement;
-use crate::program::{results_folder, write};
+use crate::program::{self, results_folder, write};
 use result::{Outcome, Point};
 
 /// Measures how cost grows with products, with rows that are there already, and with partitions
@@ -75,12 +76,13 @@ impl Part {
     }
 }
 
-/// Measures one part after the other and writes each one's result into `.local/bench`. False when something
-/// falls short.
-///
-/// # Errors
-/// When something could not be measured.
-pub async fn run(arguments: &Arguments) -> Result<bool> {
+/// Measures one part after the other and writes each one's result into `.local/bench`.
+/// Exit code 1 when something falls short.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    program::main(measure_all(arguments))
+}
+
+async fn measure_all(arguments: &Arguments) -> Result<bool> {
     let folder = results_folder(&arguments.repository)?;
     let machine = Machine::look(&arguments.repository);
     let lab = Lab::open(&arguments.repository, folder.clone(), &[]).await?;

@@ -5,6 +5,7 @@ mod sale;
 mod samples;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -16,7 +17,7 @@ use crate::load::constant::{self, Sent};
 use crate::load::mixed::Mixed;
 use crate::machine::Machine;
 use crate::measurement::{Moment, over_time};
-use crate::program::{results_folder, write};
+use crate::program::{self, results_folder, write};
 use crate::redis::Redis;
 use result::Outcome;
 use sale::Sale;
@@ -48,11 +49,13 @@ pub struct Arguments {
 }
 
 /// Lets orders come, then looks at what they left in Redis, closes the sale and waits until it is gone;
-/// writes the result into `.local/bench`. False when something falls short.
-///
-/// # Errors
-/// When something could not be measured.
-pub async fn run(arguments: &Arguments) -> Result<bool> {
+/// writes the result into `.local/bench`. Exit code 1 when something
+/// falls short.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    program::main(measure_all(arguments))
+}
+
+async fn measure_all(arguments: &Arguments) -> Result<bool> {
     let folder = results_folder(&arguments.repository)?;
     let ttl = RECORD_TTL_SECONDS.to_string();
     let settings = [("ORDER_RECORD_TTL_SECONDS", ttl.as_str())];

@@ -5,9 +5,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use e2e::faults::matrix::{Plan, follow};
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match follow(&Plan::parse()).await {
+fn main() -> ExitCode {
+    match follow(&Plan::parse()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

@@ -5,9 +5,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use e2e::rehearsal::{Plan, run};
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run(&Plan::parse()).await {
+fn main() -> ExitCode {
+    match run(&Plan::parse()) {
         Ok(result) => {
             println!("rehearse: ok, {result}");
             ExitCode::SUCCESS

@@ -53,6 +53,7 @@ pub struct Plan {
 ///
 /// # Errors
 /// When a number is wrong, something does not work, or a signal stopped it.
+#[tokio::main]
 pub async fn run(plan: &Plan) -> Result<String> {
     if plan.at.is_empty() {
         with_services_of_its_own(plan).await

@@ -61,6 +61,7 @@ pub struct Plan {
 ///
 /// # Errors
 /// When there is no stack, no such row, or a file cannot be used.
+#[tokio::main]
 pub async fn follow(plan: &Plan) -> Result<bool> {
     if let Some(results) = &plan.table {
         print!("{}", table(&rows::all(), &read(results)?));

@@ -84,6 +84,7 @@ pub struct Plan {
 ///
 /// # Errors
 /// When something is wrong, something does not work, or a signal stopped it.
+#[tokio::main]
 pub async fn run(plan: &Plan) -> Result<String> {
     let deployment = Deployment::from_env(&plan.at).await?;
     let traffic = plan.traffic();

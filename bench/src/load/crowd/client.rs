@@ -56,6 +56,7 @@ pub struct Arguments {
 ///
 /// # Errors
 /// When a connection cannot be made.
+#[tokio::main]
 pub async fn run(arguments: Arguments) -> Result<()> {
     let files = open_files::raise_limit();
     ensure!(
