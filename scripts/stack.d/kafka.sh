@@ -57,6 +57,14 @@ auto.create.topics.enable=false
 
 # One node: nothing to replicate to, and no second member worth waiting for.
 group.initial.rebalance.delay.ms=0
+
+# Groups of the consumer protocol (KIP-848) go by the broker's times: as short as the tests' for the others. The defaults
+# are 45 s and 5 s, and nothing shorter is allowed.
+group.consumer.session.timeout.ms=6000
+group.consumer.min.session.timeout.ms=6000
+group.consumer.heartbeat.interval.ms=600
+group.consumer.min.heartbeat.interval.ms=600
+
 offsets.topic.num.partitions=4
 offsets.topic.replication.factor=1
 transaction.state.log.num.partitions=1

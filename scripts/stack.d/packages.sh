@@ -1,8 +1,8 @@
 # Installing what is missing: Debian packages, and Kafka's jars from Maven Central.
 # shellcheck shell=bash
 
-# One Debian package per line. The compilers and OpenSSL's headers are for librdkafka, which `cargo build`
-# compiles; `openssl` makes the certificates of the stores' encrypted doors.
+# missing_packages [nginx]: one Debian package per line. The compilers and OpenSSL's headers are for librdkafka, which
+# `cargo build` compiles; `openssl` makes the certificates of the stores' encrypted doors.
 missing_packages() {
   redis_program >/dev/null || echo redis-tools
   postgres_programs >/dev/null || echo postgresql
@@ -14,14 +14,17 @@ missing_packages() {
   command -v pkg-config >/dev/null || echo pkg-config
   pkg-config --exists openssl 2>/dev/null || echo libssl-dev
   command -v openssl >/dev/null || echo openssl
+  # Only runs with several copies of the API behind one address need it: they ask for it.
+  [[ ${1-} != nginx ]] || nginx_program >/dev/null || echo nginx
 }
 
+# install_missing [nginx]
 install_missing() {
   local packages
-  mapfile -t packages < <(missing_packages)
+  mapfile -t packages < <(missing_packages "$@")
   if ((${#packages[@]})); then
     install_packages "${packages[@]}"
-    mapfile -t packages < <(missing_packages)
+    mapfile -t packages < <(missing_packages "$@")
     ((${#packages[@]} == 0)) || fail "installed, but still not usable: ${packages[*]}"
   fi
   kafka_is_installed || install_kafka

@@ -32,3 +32,8 @@ java_program() {
   done
   return 1
 }
+
+# Debian's nginx is not on everybody's path.
+nginx_program() {
+  command -v nginx || { [[ -x /usr/sbin/nginx ]] && echo /usr/sbin/nginx; }
+}

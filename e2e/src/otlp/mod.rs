@@ -1,8 +1,10 @@
 //! A receiver of traces: OTLP over HTTP, as any collector takes it. It keeps what it is sent.
 
+mod example;
 mod picture;
 mod span;
 
+pub use example::trace_one_order;
 pub use picture::draw;
 pub use span::Span;
 

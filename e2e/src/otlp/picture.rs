@@ -16,12 +16,23 @@ pub fn draw(title: &str, spans: &[Span]) -> String {
     let end = spans.iter().map(|span| span.times.1).max().unwrap_or(1);
     let scale = BARS / (end - begin).max(1) as f64;
 
-    let height = TOP + ROW * spans.len() as u64 + 12;
+    let bottom = TOP + ROW * spans.len() as u64;
+    let height = bottom + 24;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 980 {height}\" font-family=\"sans-serif\" \
          font-size=\"13\">\n<rect width=\"980\" height=\"{height}\" fill=\"white\"/>\n\
          <text x=\"14\" y=\"26\" font-size=\"15\" font-weight=\"bold\">{title}</text>\n"
     );
+    for share in [0.0, 0.25, 0.5, 0.75, 1.0] {
+        let (x, ms) = (LABELS + BARS * share, (end - begin) as f64 * share / 1e6);
+        // Writing to a text cannot fail.
+        let _ = writeln!(
+            svg,
+            "<line x1=\"{x}\" y1=\"{TOP}\" x2=\"{x}\" y2=\"{bottom}\" stroke=\"#ddd\"/>\n\
+             <text x=\"{x}\" y=\"{}\" text-anchor=\"middle\" fill=\"#777\">{ms:.1} ms</text>",
+            bottom + 14
+        );
+    }
     for (row, span) in spans.iter().enumerate() {
         let y = TOP + ROW * row as u64;
         let x = LABELS + (span.times.0 - begin) as f64 * scale;
@@ -36,10 +47,9 @@ pub fn draw(title: &str, spans: &[Span]) -> String {
             (x + width + 5.0, "start")
         };
         let indent = 14 + 16 * depth(span, &spans);
-        // Writing to a text cannot fail.
         let _ = writeln!(
             svg,
-            "<text x=\"{indent}\" y=\"{}\">{}<tspan fill=\"#777\"> {}</tspan></text>\n\
+            "<text x=\"{indent}\" y=\"{}\">{}<tspan dx=\"6\" fill=\"#777\">{}</tspan></text>\n\
              <rect x=\"{x:.1}\" y=\"{y}\" width=\"{width:.1}\" height=\"18\" rx=\"2\" fill=\"{colour}\"/>\n\
              <text x=\"{at:.1}\" y=\"{}\" text-anchor=\"{anchor}\" fill=\"#333\">{ms:.2} ms</text>",
             y + 14,
