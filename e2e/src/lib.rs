@@ -19,9 +19,11 @@
 //! | [`until`] | waiting for a condition, never for a time |
 //! | [`faults`] | runs in which something breaks, each checked against everything that was answered |
 //! | [`rehearsal`] | a sale at a constant rate against services that run: what `rehearse` does |
+//! | [`scale`] | workers and copies of the API come and go under load: what `scale` does |
 //! | [`demo`] | the demonstration that `make demo` runs |
 
 pub mod answer;
+mod children;
 pub mod client;
 mod contract;
 pub mod crowd;
@@ -41,6 +43,7 @@ pub mod program;
 pub mod record;
 pub mod rehearsal;
 pub mod sandbox;
+pub mod scale;
 mod signals;
 pub mod stack;
 pub mod stores;

@@ -8,6 +8,8 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::children::children;
+
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/stack");
 
 /// The exit code of `scripts/stack small` where mounting is not allowed.
@@ -239,25 +241,4 @@ fn expect_done(command: &[&str], output: &Output) -> Result<()> {
 
 fn signal(store: Store, pid: Pid, signal: Signal) -> Result<()> {
     kill(pid, signal).with_context(|| format!("sending {signal} to {store}, pid {pid}"))
-}
-
-/// The processes that `parent` has started itself.
-fn children(parent: Pid) -> Result<Vec<Pid>> {
-    let mut children = Vec::new();
-    for entry in std::fs::read_dir("/proc").context("looking at processes")? {
-        let path = entry?.path();
-        let Some(pid) = path
-            .file_name()
-            .and_then(|name| name.to_str()?.parse().ok())
-        else {
-            continue;
-        };
-        // It may have ended meanwhile. Behind the name, which may hold anything: state, parent.
-        let stat = std::fs::read_to_string(path.join("stat")).unwrap_or_default();
-        let rest = stat.rsplit(')').next().unwrap_or_default();
-        if rest.split_whitespace().nth(1) == Some(&parent.to_string()) {
-            children.push(Pid::from_raw(pid));
-        }
-    }
-    Ok(children)
 }

@@ -110,6 +110,11 @@ impl Sandbox {
         })
     }
 
+    /// Where its services' logs lie, until it is dropped.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// What its services are started with.
     pub fn settings(&self) -> Settings {
         self.settings.clone()

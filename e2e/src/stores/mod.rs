@@ -1,10 +1,12 @@
 //! The stores of one deployment, as an onlooker sees them: his own sandbox's, or those of services that run elsewhere.
 
 mod flow;
+mod settings;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::truth::{Database, Gate, Log};
+use settings::Settings;
 
 /// Redis, Kafka and PostgreSQL under one set of names.
 #[derive(Debug, Clone)]
@@ -23,16 +25,12 @@ impl Stores {
     /// # Errors
     /// When one is not set, or Redis does not answer.
     pub async fn from_env() -> Result<Self> {
-        let required = |name| std::env::var(name).with_context(|| format!("{name} is not set"));
-        let or = |name, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
-        let redis_url = required("REDIS_URL")?;
-        let (brokers, database_url) = (required("KAFKA_BROKERS")?, required("DATABASE_URL")?);
-        let topic = or("KAFKA_TOPIC", "orders");
-        let group = or("KAFKA_GROUP", "inventory-group");
+        let settings = Settings::from_env()?;
+        let authorities = settings.redis_ca_file.as_ref();
         Ok(Self {
-            gate: Gate::connect(&redis_url).await?,
-            log: Log::new(&brokers, &topic, &group)?,
-            database: Database::new(&database_url),
+            gate: Gate::connect_through(&settings.redis_url, authorities).await?,
+            log: Log::of(&settings.kafka, &settings.kafka_group)?,
+            database: Database::behind(&settings.database_url, settings.database_ca_file),
         })
     }
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use fluxgate_core::settings::KafkaSettings;
+use fluxgate_kafka::client_config;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -27,13 +29,30 @@ impl Log {
     /// # Errors
     /// When a client cannot be built.
     pub fn new(brokers: &str, topic: &str, group: &str) -> Result<Self> {
-        let onlooker = ClientConfig::new()
-            .set("bootstrap.servers", brokers)
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", brokers);
+        Self::with(config, brokers, topic, group)
+    }
+
+    /// The same by the settings of a service, passwords and all.
+    ///
+    /// # Errors
+    /// When a client cannot be built.
+    pub fn of(settings: &KafkaSettings, group: &str) -> Result<Self> {
+        let config = client_config(settings, "e2e");
+        let (brokers, topic) = (&settings.kafka_brokers, &settings.kafka_topic);
+        Self::with(config, brokers, topic, group)
+    }
+
+    fn with(mut config: ClientConfig, brokers: &str, topic: &str, group: &str) -> Result<Self> {
+        let onlooker = config
             .set("group.id", group)
             .set("enable.auto.commit", "false")
             .set("auto.offset.reset", "earliest")
             // A broker that is back is looked at soon: what is measured is the services' time, not ours.
             .set("reconnect.backoff.max.ms", "200")
+            // Nobody polls, so they would pile up.
+            .set("statistics.interval.ms", "0")
             .create()
             .context("building a Kafka consumer")?;
         Ok(Self {

@@ -5,7 +5,7 @@ mod postgres;
 mod redis;
 
 pub use kafka::Log;
-pub use postgres::Database;
+pub use postgres::{Database, Positions, WriteLock};
 pub use redis::{Gate, Saved};
 
 use fluxgate_core::ids::OrderId;

@@ -3,9 +3,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use fluxgate_core::ids::OrderId;
+use fluxgate_core::settings::Authorities;
+use fluxgate_postgres::Address;
 use futures_util::TryStreamExt;
 use tokio::time::timeout;
-use tokio_postgres::{NoTls, Row as SqlRow};
+use tokio_postgres::Row as SqlRow;
+use tokio_postgres::types::Type;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
@@ -16,17 +19,57 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// PostgreSQL, as seen with a sandbox's search path. Every question has a connection of its own,
 /// so that an outage in between leaves nothing broken behind.
 #[derive(Debug, Clone)]
-pub struct Database(String);
+pub struct Database {
+    url: String,
+    authorities: Option<Authorities>,
+}
 
+#[derive(Debug)]
 struct Connection {
     client: tokio_postgres::Client,
     _driver: AbortOnDropHandle<()>,
 }
 
+/// The positions of a topic, to be looked at again and again over one connection.
+#[derive(Debug)]
+pub struct Positions {
+    connection: Connection,
+    topic: String,
+}
+
+impl Positions {
+    /// The offset up to which each partition has been written.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer.
+    pub async fn now(&self) -> Result<HashMap<i32, i64>> {
+        let sql = "SELECT partition, next_offset FROM positions WHERE topic = $1";
+        let client = &self.connection.client;
+        let rows = client
+            .query_typed(sql, &[(&self.topic, Type::TEXT)])
+            .await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .collect()
+    }
+}
+
+/// A table that nobody can write to until this is dropped. Reading goes on.
+#[derive(Debug)]
+pub struct WriteLock {
+    _connection: Connection,
+}
+
 impl Database {
     /// The database behind `url`.
     pub fn new(url: &str) -> Self {
-        Self(url.to_owned())
+        Self::behind(url, None)
+    }
+
+    /// The same; where `url` asks for a certificate, these vouch for it, or, without them, those of the system.
+    pub fn behind(url: &str, authorities: Option<Authorities>) -> Self {
+        let url = url.to_owned();
+        Self { url, authorities }
     }
 
     /// A product's rows in `orders`.
@@ -121,11 +164,31 @@ impl Database {
     /// # Errors
     /// When PostgreSQL does not answer.
     pub async fn positions(&self, topic: &str) -> Result<HashMap<i32, i64>> {
-        let sql = "SELECT partition, next_offset FROM positions WHERE topic = $1";
-        let rows = self.connect().await?.client.query(sql, &[&topic]).await?;
-        rows.iter()
-            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
-            .collect()
+        self.watch_positions(topic).await?.now().await
+    }
+
+    /// The same, for whoever looks again and again.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer.
+    pub async fn watch_positions(&self, topic: &str) -> Result<Positions> {
+        Ok(Positions {
+            connection: self.connect().await?,
+            topic: topic.to_owned(),
+        })
+    }
+
+    /// Lets nobody write orders until the lock is dropped.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer.
+    pub async fn lock_orders(&self) -> Result<WriteLock> {
+        let connection = self.connect().await?;
+        let sql = "BEGIN; LOCK TABLE orders IN SHARE MODE";
+        connection.client.batch_execute(sql).await?;
+        Ok(WriteLock {
+            _connection: connection,
+        })
     }
 
     /// Makes the worker read all partitions from their beginning, once it starts again.
@@ -197,7 +260,9 @@ impl Database {
     }
 
     async fn connect(&self) -> Result<Connection> {
-        let connecting = timeout(CONNECT_LIMIT, tokio_postgres::connect(&self.0, NoTls)).await;
+        let address = Address::read(&self.url, self.authorities.as_ref(), "e2e");
+        let address = address.context("reading DATABASE_URL")?;
+        let connecting = timeout(CONNECT_LIMIT, address.config.connect(address.tls)).await;
         let (client, connection) = connecting
             .context("PostgreSQL does not answer")?
             .context("connecting to PostgreSQL")?;

@@ -2,8 +2,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use fluxgate_core::ids::{ProductId, Tag};
+use fluxgate_core::settings::Authorities;
 use fred::prelude::*;
 use fred::types::CustomCommand;
+use fred::types::config::TlsConnector;
 
 use super::Shelf;
 
@@ -24,7 +26,19 @@ impl Gate {
     /// # Errors
     /// When Redis does not answer.
     pub async fn connect(url: &str) -> Result<Self> {
-        let config = Config::from_url(url).context("reading REDIS_URL")?;
+        Self::connect_through(url, None).await
+    }
+
+    /// The same; where `url` is encrypted, these vouch for the server, or, without them, those of the system.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn connect_through(url: &str, authorities: Option<&Authorities>) -> Result<Self> {
+        let mut config = Config::from_url(url).context("reading REDIS_URL")?;
+        if config.uses_tls() {
+            let connector: TlsConnector = Authorities::connector(authorities).try_into()?;
+            config.tls = Some(connector.into());
+        }
         let client = Builder::from_config(config)
             .with_connection_config(|it| it.connection_timeout = ANSWER_LIMIT)
             // It outlives a Redis that is killed and started again.

@@ -3,6 +3,7 @@
 use std::process::{Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use e2e::doors::Doors;
 use e2e::process::Process;
 use e2e::sandbox::Sandbox;
 use e2e::until::until;
@@ -23,6 +24,20 @@ fn the_demo_sells_out_at_services_that_run_already() {
         let last = last_line(&output)?;
         ensure!(last.starts_with("demo: ok, 50 units sold"), "{last}");
         ensure!(output.status.success(), "{}", output.status);
+        Ok(())
+    });
+}
+
+#[test]
+fn the_demo_reads_its_truth_over_encrypted_connections_with_passwords() {
+    in_a_sandbox(async |sandbox| {
+        let api = sandbox.api().await?;
+        let _worker = sandbox.worker().await?;
+        let doors = Doors::from_env()?.instead_of(sandbox.settings())?;
+        let mut demo = tool(sandbox, DEMO, &["--at", api.url()]);
+        let output = demo.envs(doors).output().await?;
+        let last = last_line(&output)?;
+        ensure!(last.starts_with("demo: ok, 100 units sold"), "{last}");
         Ok(())
     });
 }

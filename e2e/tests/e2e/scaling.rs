@@ -1,44 +1,72 @@
+//! Short versions of `make scale`.
+
 use std::time::Duration;
 
 use anyhow::ensure;
-use e2e::crowd::Crowd;
-use e2e::order::once;
+use e2e::scale::crew::Leave;
+use e2e::scale::nginx::Repeat;
+use e2e::scale::{Protocol, copies, workers};
 
-use crate::fixture::{WRITE_LIMIT, all_work, in_a_sandbox, open_sales, orders};
+use crate::fixture::in_a_sandbox;
 
-const ORDERS: usize = 20_000;
+const HOLD: Duration = Duration::from_secs(1);
 
 #[test]
 fn workers_join_and_leave_under_load_and_every_order_is_written_once() {
+    scale_workers(Protocol::Classic, Leave::Asked, &[1, 3, 1]);
+}
+
+/// In a group that the broker leads (KIP-848).
+#[test]
+fn twelve_workers_have_a_partition_each_and_two_take_over_from_ten_that_were_killed() {
+    scale_workers(Protocol::Consumer, Leave::Killed, &[1, 4, 12, 2]);
+}
+
+fn scale_workers(protocol: Protocol, leave: Leave, counts: &[usize]) {
     in_a_sandbox(async |sandbox| {
-        let api = sandbox.api().await?;
-        let mut first = sandbox.worker().await?;
-        let sales = open_sales(&api, 24, 1_000).await?;
-
-        let crowd = Crowd::over(64, &[&api]).at(2_000);
-        let rush = crowd.send(once(orders(&sales, 0..ORDERS)))?;
-        rush.answered(ORDERS / 10).await?;
-        let (mut second, third) = tokio::try_join!(sandbox.worker(), sandbox.worker())?;
-        all_work(&[&first, &second, &third]).await?;
-        rush.answered(ORDERS / 2).await?;
-        for leaver in [&mut first, &mut second] {
-            let status = leaver.terminate(Duration::from_secs(15)).await?;
-            ensure!(status.success(), "a worker ended with {status}");
-        }
-        let history = rush.finish().await?;
-
-        let accepted = history.count(|outcome| outcome.order_id().is_some());
-        ensure!(accepted == ORDERS, "{accepted} of {ORDERS} orders accepted");
-        sandbox
-            .stores
-            .expect_right(&sales, &history, WRITE_LIMIT)
-            .await?;
-        let left = third.metric("inventory_worker_partitions_assigned").await?;
-        let all = sandbox.stores.log.ends().await?.len();
-        ensure!(
-            left == all as f64,
-            "the last worker has {left} of {all} partitions"
-        );
+        let run = workers::Run {
+            protocol,
+            leave,
+            counts: counts.to_vec(),
+            per_second: 600,
+            hold: HOLD,
+        };
+        let outcome = workers::run(sandbox, run).await?;
+        println!("{:#?}", outcome.changes);
+        outcome.report.expect_right()?;
+        let moved = outcome.changes.iter().map(|it| it.moved);
+        ensure!(moved.min() > Some(0), "a change moved no partition");
         Ok(())
+    });
+}
+
+#[test]
+fn only_requests_at_a_killed_copy_fail_and_their_retries_succeed() {
+    in_a_sandbox(async |sandbox| {
+        let run = copies::Run {
+            repeat: Repeat::Unsent,
+            per_second: 600,
+            hold: HOLD,
+        };
+        let outcome = copies::run(sandbox, run).await?;
+        println!("{:?}\n{}", outcome.failures, outcome.report);
+        outcome.report.expect_right()?;
+        let failures = outcome.failures;
+        ensure!(failures.elsewhere == 0, "{failures:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn nginx_that_repeats_requests_elsewhere_hides_a_killed_copy() {
+    in_a_sandbox(async |sandbox| {
+        let run = copies::Run {
+            repeat: Repeat::All,
+            per_second: 600,
+            hold: HOLD,
+        };
+        let outcome = copies::run(sandbox, run).await?;
+        ensure!(outcome.failures.all() == 0, "{:?}", outcome.failures);
+        outcome.report.expect_right()
     });
 }

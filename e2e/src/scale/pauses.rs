@@ -1,0 +1,74 @@
+//! How long orders waited because their partition changed hands. Pure.
+
+use std::ops::Range;
+
+/// The times in which orders of a partition waited and none was written: from the first order that was answered 202
+/// after the position was seen to move, to when it was next seen to move. All in microseconds since the same moment;
+/// `moves` and `orders` in their order.
+///
+/// An answer that was on its way while its order was written counts as one that waits, and a move is seen when it
+/// is next looked for: a pause is rather too long than too short, by that.
+pub fn pauses(moves: &[u64], orders: &[u64]) -> Vec<Range<u64>> {
+    let mut waiting = orders.iter().copied().peekable();
+    let (mut last, mut pauses) = (0, Vec::new());
+    for &moved in moves {
+        while waiting.next_if(|&order| order <= last).is_some() {}
+        if let Some(&since) = waiting.peek()
+            && since < moved
+        {
+            pauses.push(since..moved);
+        }
+        last = moved;
+    }
+    pauses
+}
+
+/// The longest of those that touch `window`.
+pub fn longest_around(pauses: &[Range<u64>], window: &Range<u64>) -> u64 {
+    longest(pauses, |it| it.start < window.end && it.end > window.start)
+}
+
+/// The longest of those that begin and end within `window`.
+pub fn longest_inside(pauses: &[Range<u64>], window: &Range<u64>) -> u64 {
+    longest(pauses, |it| {
+        it.start >= window.start && it.end <= window.end
+    })
+}
+
+fn longest(pauses: &[Range<u64>], counts: impl Fn(&&Range<u64>) -> bool) -> u64 {
+    let lengths = pauses.iter().filter(counts).map(|it| it.end - it.start);
+    lengths.max().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_begins_with_the_first_order_that_waits() {
+        let found = pauses(&[10, 20, 100], &[5, 15, 40, 60]);
+        assert_eq!(found, [5..10, 15..20, 40..100]);
+        assert_eq!(pauses(&[10, 20, 100], &[15, 99]), [15..20, 99..100]);
+    }
+
+    #[test]
+    fn without_orders_there_is_no_pause() {
+        assert_eq!(pauses(&[10, 100_000], &[5]), [5..10]);
+        assert_eq!(pauses(&[10, 100_000], &[]), []);
+    }
+
+    #[test]
+    fn orders_that_are_never_written_are_not_this_tables_business() {
+        assert_eq!(pauses(&[10], &[5, 20]), [5..10]);
+    }
+
+    #[test]
+    fn a_pause_touches_a_window_or_lies_in_it() {
+        let all = [20..100, 105..110, 120..500];
+        assert_eq!(longest_around(&all, &(0..115)), 80);
+        assert_eq!(longest_around(&all, &(105..115)), 5);
+        assert_eq!(longest_around(&all, &(300..310)), 380);
+        assert_eq!(longest_inside(&all, &(50..130)), 5);
+        assert_eq!(longest_inside(&all, &(300..310)), 0);
+    }
+}
