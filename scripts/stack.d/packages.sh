@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 
 # missing_packages [nginx]: one Debian package per line. The compilers and OpenSSL's headers are for librdkafka, which
-# `cargo build` compiles; `openssl` makes the certificates of the stores' encrypted doors.
+# `cargo build` compiles; `openssl` makes the certificates of the stores' encrypted doors; promtool checks
+# monitoring/.
 missing_packages() {
   redis_program >/dev/null || echo redis-tools
   postgres_programs >/dev/null || echo postgresql
@@ -14,6 +15,7 @@ missing_packages() {
   command -v pkg-config >/dev/null || echo pkg-config
   pkg-config --exists openssl 2>/dev/null || echo libssl-dev
   command -v openssl >/dev/null || echo openssl
+  command -v promtool >/dev/null || echo prometheus
   # Only runs with several copies of the API behind one address need it: they ask for it.
   [[ ${1-} != nginx ]] || nginx_program >/dev/null || echo nginx
 }
