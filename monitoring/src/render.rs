@@ -64,9 +64,10 @@ fn panels(rows: &[Row]) -> Vec<Value> {
 }
 
 fn of(panel: &Panel, id: usize, place: Place) -> Value {
-    let (kind, custom, options) = match panel.form {
+    let (kind, color, custom, options) = match panel.form {
         Form::Lines => (
             "timeseries",
+            "palette-classic",
             json!({
                 "lineWidth": 1,
                 "fillOpacity": if panel.stack { 40 } else { 8 },
@@ -75,12 +76,13 @@ fn of(panel: &Panel, id: usize, place: Place) -> Value {
                 "thresholdsStyle": { "mode": "line" },
             }),
             json!({
-                "legend": { "displayMode": "list", "placement": "bottom" },
+                "legend": { "showLegend": true, "displayMode": "list", "placement": "bottom" },
                 "tooltip": { "mode": "multi", "sort": "desc" },
             }),
         ),
         Form::Stat => (
             "stat",
+            "thresholds",
             Value::Null,
             json!({
                 "colorMode": "value",
@@ -92,6 +94,7 @@ fn of(panel: &Panel, id: usize, place: Place) -> Value {
     let mut defaults = json!({
         "unit": panel.unit,
         "min": 0,
+        "color": { "mode": color },
         "thresholds": { "mode": "absolute", "steps": steps(panel) },
     });
     if !custom.is_null() {

@@ -14,7 +14,7 @@ use monitoring::plot::{Shown, picture};
 use monitoring::{Prometheus, Query, Range, dashboards, rules};
 
 /// Points of a line.
-const POINTS: i64 = 90;
+const POINTS: i64 = 72;
 
 /// Exit code 1 where a query is an error or a legend stays unfilled; panels without data are only told.
 #[derive(Debug, Parser)]

@@ -2,17 +2,17 @@ use anyhow::Result;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
-use super::palette::{GRID, line, named, pale};
+use super::palette::{FAINT, GRID, line, named, pale};
 use super::series::{pieces, stacked};
 use super::units::told;
 use super::{Area, Shown, drawing, font, write};
 use crate::prometheus::Range;
 
 const TITLE_HEIGHT: i32 = 20;
-const AXIS: (u32, u32) = (52, 16);
+const AXIS: (u32, u32) = (52, 22);
 /// Of the legend, and about how wide a letter is.
 const LEGEND_LINE: i32 = 14;
-const LETTER: i32 = 6;
+const LETTER: i32 = 5;
 const LEGEND_LINES: i32 = 2;
 
 type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
@@ -28,15 +28,17 @@ pub fn draw(shown: &Shown, area: &Area<'_>, range: Range) -> Result<()> {
     let mut chart = ChartBuilder::on(&body)
         .x_label_area_size(AXIS.1)
         .y_label_area_size(AXIS.0)
-        .build_cartesian_2d(0.0..range.seconds(), 0.0..top(shown, range))
+        .build_cartesian_2d(0.0..minutes(range.seconds()), 0.0..top(shown, range))
         .map_err(drawing)?;
     chart
         .configure_mesh()
-        .light_line_style(WHITE)
+        .max_light_lines(0)
         .bold_line_style(GRID)
+        .axis_style(FAINT)
+        .set_all_tick_mark_size(3)
         .x_labels(6)
         .y_labels(4)
-        .x_label_formatter(&|seconds| format!("{:.1} min", seconds / 60.0))
+        .x_label_formatter(&|minutes| format!("{minutes} min"))
         .y_label_formatter(&|value| told(*value, unit))
         .label_style(font(10))
         .draw()
@@ -52,7 +54,7 @@ pub fn draw(shown: &Shown, area: &Area<'_>, range: Range) -> Result<()> {
 fn lines(shown: &Shown, chart: &mut Chart<'_, '_>, range: Range) -> Result<()> {
     for (number, one) in shown.lines.iter().enumerate() {
         for piece in pieces(&one.points, range.step_seconds.into()) {
-            let path = PathElement::new(piece, line(number).stroke_width(1));
+            let path = PathElement::new(over_minutes(piece), line(number).stroke_width(1));
             chart.draw_series([path]).map_err(drawing)?;
         }
     }
@@ -64,17 +66,28 @@ fn areas(shown: &Shown, chart: &mut Chart<'_, '_>, range: Range) -> Result<()> {
     for (number, mut corners) in stacked(&shown.lines, range.step_seconds.into()) {
         let right = corners.last().map_or(0.0, |it| it.0);
         corners.extend([(right, 0.0), (0.0, 0.0)]);
-        let area = Polygon::new(corners, pale(line(number)));
+        let area = Polygon::new(over_minutes(corners), pale(line(number)));
         chart.draw_series([area]).map_err(drawing)?;
     }
     Ok(())
+}
+
+fn minutes(seconds: f64) -> f64 {
+    seconds / 60.0
+}
+
+fn over_minutes(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+    points
+        .into_iter()
+        .map(|(at, value)| (minutes(at), value))
+        .collect()
 }
 
 /// Where an alert begins, if that is in sight.
 fn limits(shown: &Shown, chart: &mut Chart<'_, '_>, range: Range) -> Result<()> {
     for (value, color) in shown.panel.thresholds() {
         if value < top(shown, range) {
-            let ends = vec![(0.0, value), (range.seconds(), value)];
+            let ends = vec![(0.0, value), (minutes(range.seconds()), value)];
             let limit = PathElement::new(ends, named(color).stroke_width(1));
             chart.draw_series([limit]).map_err(drawing)?;
         }

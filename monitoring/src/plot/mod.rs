@@ -49,7 +49,14 @@ pub fn picture(dashboard: &Dashboard, shown: &[Shown], range: Range) -> Result<S
         }
         whole.present().map_err(drawing)?;
     }
-    Ok(svg)
+    Ok(lighter(&svg))
+}
+
+/// Without what every element says again, and what is so anyway.
+fn lighter(svg: &str) -> String {
+    const FAMILY: &str = " font-family=\"sans-serif\"";
+    let bare = svg.replace(FAMILY, "").replace(" opacity=\"1\"", "");
+    bare.replacen("<svg", &format!("<svg{FAMILY}"), 1)
 }
 
 /// So that nobody takes it for what it is not.

@@ -1,3 +1,6 @@
+/// As Grafana has them for these units: by thousands.
+const BYTES: [(f64, &str); 4] = [(1e9, " GB"), (1e6, " MB"), (1e3, " kB"), (1.0, " B")];
+
 /// What stands beside a title, for values whose unit is not told with each of them.
 pub fn in_words(unit: &str) -> &str {
     match unit {
@@ -15,18 +18,10 @@ pub fn told(value: f64, unit: &str) -> String {
             &[(60.0, " min"), (1.0, " s"), (1e-3, " ms"), (1e-6, " us")],
         ),
         "percentunit" => format!("{} %", short(value * 100.0)),
-        "bytes" => bytes(value),
-        "Bps" => bytes(value) + "/s",
+        "decbytes" => scaled(value, &BYTES),
+        "Bps" => scaled(value, &BYTES) + "/s",
         _ => scaled(value, &[(1e6, "M"), (1e3, "K"), (1.0, "")]),
     }
-}
-
-fn bytes(value: f64) -> String {
-    let (kib, mib, gib) = (1024.0, 1024.0 * 1024.0, 1024.0 * 1024.0 * 1024.0);
-    scaled(
-        value,
-        &[(gib, " GiB"), (mib, " MiB"), (kib, " KiB"), (1.0, " B")],
-    )
 }
 
 /// In the largest of `units` that it reaches, else in the smallest.
@@ -62,7 +57,8 @@ mod tests {
             (0.0123, "s", "12 ms"),
             (90.0, "s", "1.5 min"),
             (0.005, "percentunit", "0.5 %"),
-            (3.0 * 1024.0 * 1024.0, "bytes", "3 MiB"),
+            (3.0e6, "decbytes", "3 MB"),
+            (2.5e9, "Bps", "2.5 GB/s"),
             (1500.0, "short", "1.5K"),
             (0.25, "count:orders/s", "0.25"),
             (0.0, "Bps", "0/s"),

@@ -7,9 +7,9 @@ const COLUMNS: u32 = 24;
 /// Of Grafana's names for units, those that are used; `count:` stands before words of our own.
 const UNITS: [&str; 8] = [
     "Bps",
-    "bytes",
     "count:",
     "cps",
+    "decbytes",
     "percentunit",
     "reqps",
     "s",
