@@ -49,6 +49,9 @@ pub fn exporters() -> Result<Known> {
 }
 
 /// Every query of the rules and the dashboards.
+///
+/// # Errors
+/// When a file cannot be read.
 pub fn queries() -> Result<Vec<Query>> {
     let rules = rules()?;
     let recorded = rules.recorded().map(|(_, query)| query);

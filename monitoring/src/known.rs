@@ -86,6 +86,7 @@ mod tests {
         Use {
             metric: metric.to_owned(),
             labels: labels.iter().map(ToString::to_string).collect(),
+            values: BTreeMap::new(),
         }
     }
 

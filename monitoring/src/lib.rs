@@ -14,7 +14,7 @@ pub mod rules;
 
 use anyhow::Result;
 
-pub use files::{dashboards, descriptions, folder, rules};
+pub use files::{dashboards, descriptions, folder, queries, rules};
 pub use known::Known;
 pub use prometheus::{Prometheus, Range, Series};
 pub use query::{Query, Use};

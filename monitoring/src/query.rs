@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, anyhow};
 use promql_parser::parser::{self, BinaryExpr, Expr, LabelModifier, VectorSelector};
@@ -22,6 +22,8 @@ pub struct Use {
     pub metric: String,
     /// Those that it must have for the query to mean something: by which it is chosen, grouped or joined.
     pub labels: BTreeSet<String>,
+    /// What is looked for in them; `a|b` is two values.
+    pub values: BTreeMap<String, Vec<String>>,
 }
 
 impl Query {
@@ -90,10 +92,16 @@ fn selected(
     uses: &mut Vec<Use>,
 ) -> Result<()> {
     let metric = selector.name.clone().context("a selector without a name")?;
-    let chosen_by = selector.matchers.matchers.iter().map(|it| it.name.clone());
+    let matchers = selector.matchers.matchers.iter();
+    let values = matchers.map(|it| {
+        let values = it.value.split('|').map(str::to_owned);
+        (it.name.clone(), values.collect())
+    });
+    let values: BTreeMap<String, Vec<String>> = values.collect();
     uses.push(Use {
         metric,
-        labels: wanted.iter().cloned().chain(chosen_by).collect(),
+        labels: wanted.iter().chain(values.keys()).cloned().collect(),
+        values,
     });
     Ok(())
 }

@@ -69,7 +69,7 @@ fn every_panel_says_what_it_shows() {
         );
         let unit = &panel.field_config.defaults.unit;
         let known = |name: &&str| unit == name || name.ends_with(':') && unit.starts_with(*name);
-        assert!(UNITS.iter().any(|it| known(it)), "{title}: {unit}");
+        assert!(UNITS.iter().any(known), "{title}: {unit}");
         assert!(!panel.targets.is_empty(), "{title}");
         let is_number = panel.kind == "stat";
         assert!(

@@ -8,3 +8,4 @@ mod dashboards;
 mod declared;
 mod metrics;
 mod promtool;
+mod values;
