@@ -53,7 +53,10 @@ fluxgate_core::metrics! {
     /// Connections that took the last place of CONNECTIONS_MAX: until one closes, others wait in the backlog.
     connections_limit_hits_total: IntCounter,
     /// Orders asked for, by what became of them: accepted, reserved, replayed, or the code of the refusal.
-    orders_total: IntCounterVec ["outcome"],
+    orders_total: IntCounterVec ["outcome"] {
+        "accepted", "reserved", "replayed", "unknown_product", "sale_not_open", "sale_closed", "sold_out", "insufficient_stock",
+        "user_limit_reached", "idempotency_key_reused", "overloaded", "unavailable",
+    },
     /// Different buyers who ordered from this copy in the last full minute, estimated; one who orders from several copies is counted by each.
     active_buyers: IntGauge,
     /// Sales that take orders now, as the copy that sweeps saw them last; 0 on the others.
@@ -67,7 +70,7 @@ fluxgate_core::metrics! {
     /// Times the orders of a sold-out sale were not read into memory because there would have been more than SOLD_OUT_ORDERS_MAX.
     sign_orders_limit_hits_total: IntCounter,
     /// Answers to GET /products/{id}, by where the sale was looked up: memory or redis.
-    sale_views_total: IntCounterVec ["source"],
+    sale_views_total: IntCounterVec ["source"] {"memory", "redis"},
     /// Orders that went to Redis in one call.
     orders_per_call: Histogram ([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]),
     /// Seconds that one call of Redis took.
@@ -75,7 +78,9 @@ fluxgate_core::metrics! {
     /// Times a client of Redis was thrown away and made anew because nothing had been answered for too long.
     redis_clients_replaced_total: IntCounter,
     /// Calls of Redis that gave no usable answer.
-    redis_errors_total: IntCounterVec ["kind"],
+    redis_errors_total: IntCounterVec ["kind"] {
+        "timeout", "connection", "backpressure", "out_of_memory", "too_few_replicas", "unexpected_reply", "abandoned", "other",
+    },
     /// Orders refused because Redis has lost acknowledged writes (it stands below the witness) or the whole sale, or because the sale is being rebuilt.
     redis_lost_writes_total: IntCounter,
     /// Times this copy let a sale go on in a Redis that had lost acknowledged writes (ON_REDIS_LOSS=continue).
@@ -83,7 +88,7 @@ fluxgate_core::metrics! {
     /// Seconds from handing a message to the producer until Kafka acknowledged it.
     publish_seconds: Histogram (SECONDS),
     /// Messages handed to the producer, by how that ended: acknowledged, failed, refused (the producer's queue was full).
-    publishes_total: IntCounterVec ["outcome"],
+    publishes_total: IntCounterVec ["outcome"] {"acknowledged", "failed", "refused"},
     /// Orders that were answered `reserved` because Kafka took longer than PUBLISH_WAIT_MS.
     publish_wait_timeouts_total: IntCounter,
     /// 1 while this copy answers `reserved` at once because Kafka does not acknowledge, else 0.
@@ -105,7 +110,7 @@ fluxgate_core::metrics! {
     /// Times a Kafka client that had lost all its brokers was told of them again.
     kafka_clients_mended_total: IntCounter,
     /// Seconds that one read of PostgreSQL took, waiting for a connection included.
-    ledger_read_seconds: HistogramVec (SECONDS) ["read"],
+    ledger_read_seconds: HistogramVec (SECONDS) ["read"] {"entry", "highest", "order"},
     /// Reads of PostgreSQL, by how they ended: ok, or silent (no usable answer in time).
-    ledger_reads_total: IntCounterVec ["outcome"],
+    ledger_reads_total: IntCounterVec ["outcome"] {"ok", "silent"},
 }

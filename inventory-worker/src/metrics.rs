@@ -11,7 +11,7 @@ const ROWS: [f64; 11] = [
 fluxgate_core::metrics! {
     "inventory_worker";
     /// Orders written, by what became of them: confirmed, oversold, unknown_sale, fenced, cancelled, or duplicate (it, or the change, was there already).
-    orders_total: IntCounterVec ["outcome"],
+    orders_total: IntCounterVec ["outcome"] {"confirmed", "oversold", "unknown_sale", "fenced", "cancelled", "duplicate"},
     /// Restocks and closings written.
     sale_changes_total: IntCounter,
     /// Records written to dead_letters instead of orders.
@@ -23,11 +23,11 @@ fluxgate_core::metrics! {
     /// Seconds from the moment an event was handed to Kafka until a writer took it up.
     queue_seconds: Histogram (SECONDS),
     /// Seconds that one transaction took, by outcome: committed, missed (PostgreSQL held another position), refused (a record cannot be written), failed.
-    transaction_seconds: HistogramVec (SECONDS) ["outcome"],
+    transaction_seconds: HistogramVec (SECONDS) ["outcome"] {"committed", "missed", "refused", "failed"},
     /// Seconds from taking up a batch until it was committed, retries included.
     flush_seconds: Histogram (SECONDS),
     /// Attempts to write a batch that failed and were repeated.
-    flush_retries_total: IntCounterVec ["cause"],
+    flush_retries_total: IntCounterVec ["cause"] {"timeout", "connection", "server"},
     /// Slices that were thrown away and read again because PostgreSQL held another position.
     position_misses_total: IntCounter,
     /// Seconds from taking the units in Redis until the order was committed here.

@@ -10,7 +10,8 @@ use prometheus::{
 };
 
 /// Declares `struct Metrics`: one field per metric, of one of prometheus's types, with its buckets
-/// in parentheses and its labels in brackets where it has them.
+/// in parentheses and its labels in brackets where it has them. Behind a single label its values may stand, in braces:
+/// their series are there from the beginning, at zero. Prometheus sees no rise in one that begins at one.
 ///
 /// A field's name, with the service's before it, is the metric's name; its comment is the help text.
 ///
@@ -18,7 +19,7 @@ use prometheus::{
 /// fluxgate_core::metrics! {
 ///     "my_service";
 ///     /// Orders, by what became of them.
-///     orders_total: IntCounterVec ["outcome"],
+///     orders_total: IntCounterVec ["outcome"] {"accepted", "sold_out"},
 ///     /// Seconds that a write took.
 ///     write_seconds: Histogram ([0.1, 1.0, 10.0]),
 /// }
@@ -26,11 +27,13 @@ use prometheus::{
 /// let registry = prometheus::Registry::new();
 /// let metrics = Metrics::register(&registry);
 /// metrics.orders_total.with_label_values(&["accepted"]).inc();
-/// assert_eq!(registry.gather()[0].name(), "my_service_orders_total");
+/// let orders = &registry.gather()[0];
+/// assert_eq!(orders.name(), "my_service_orders_total");
+/// assert_eq!(orders.get_metric().len(), 2);
 /// ```
 #[macro_export]
 macro_rules! metrics {
-    ($service:literal; $($(#[doc = $help:literal])+ $name:ident: $kind:ident $(($buckets:expr))? $([$($label:literal),+])?,)+) => {
+    ($service:literal; $($(#[doc = $help:literal])+ $name:ident: $kind:ident $(($buckets:expr))? $([$($label:literal),+])? $({$($value:literal),+ $(,)?})?,)+) => {
         /// The service's metrics. Cheap to clone; all clones are one.
         #[derive(Clone)]
         pub struct Metrics {
@@ -40,7 +43,7 @@ macro_rules! metrics {
         impl Metrics {
             /// Makes the metrics and registers them.
             pub fn register(registry: &::prometheus::Registry) -> Self {
-                Self {
+                let metrics = Self {
                     $($name: $crate::metrics::Declared {
                         service: $service,
                         name: stringify!($name),
@@ -49,7 +52,9 @@ macro_rules! metrics {
                         buckets: &[$(&$buckets)?],
                     }
                     .register(registry),)+
-                }
+                };
+                $($($(metrics.$name.with_label_values(&[$value]);)+)?)+
+                metrics
             }
         }
     };
