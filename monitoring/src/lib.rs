@@ -1,5 +1,5 @@
 //! Alerts and dashboards as data, and what holds them together: every query in them is read, and every
-//! metric that it asks for has to exist.
+//! metric that it asks for has to exist, with the labels and values by which it is chosen.
 
 mod answers;
 pub mod dashboard;
@@ -15,7 +15,7 @@ pub mod rules;
 use anyhow::Result;
 
 pub use files::{dashboards, descriptions, folder, queries, rules};
-pub use known::Known;
+pub use known::{Known, Labels};
 pub use prometheus::{Prometheus, Range, Series};
 pub use query::{Query, Use};
 

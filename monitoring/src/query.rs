@@ -22,7 +22,7 @@ pub struct Use {
     pub metric: String,
     /// Those that it must have for the query to mean something: by which it is chosen, grouped or joined.
     pub labels: BTreeSet<String>,
-    /// What is looked for in them; `a|b` is two values.
+    /// What is looked for, or left out, in them; `a|b` is two values.
     pub values: BTreeMap<String, Vec<String>>,
 }
 

@@ -1,58 +1,132 @@
-//! The services' metrics as their sources declare them: one line each, `name: Kind (buckets) ["label"]`.
+//! The services' metrics as their sources declare them: `name: Kind (buckets) ["label"] {"value"},`.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
-use monitoring::{Known, folder};
+use monitoring::{Known, Labels, folder};
 
-const SOURCES: [(&str, &str); 2] = [
-    ("ingest_api", "../ingest-api/src/metrics.rs"),
-    ("inventory_worker", "../inventory-worker/src/metrics.rs"),
+const SERVICES: [(&str, &str); 2] = [
+    ("ingest_api", "../ingest-api/src"),
+    ("inventory_worker", "../inventory-worker/src"),
 ];
+
+struct Declared {
+    name: String,
+    kind: String,
+    labels: Vec<String>,
+    /// Of the only label: those that begin at zero.
+    values: Vec<String>,
+}
 
 pub fn all() -> Known {
     let mut known = Known::default();
-    for (service, path) in SOURCES {
-        let source = fs::read_to_string(folder().join(path)).unwrap();
-        let (_, declared) = source.split_once("metrics! {").unwrap();
-        let lines = declared.lines().map(str::trim);
-        for line in lines.filter(|it| it.ends_with(',') && !it.starts_with("///")) {
-            add(&mut known, service, line);
+    for (service, path) in SERVICES {
+        for metric in declared(service, &source(path)) {
+            metric.add_to(&mut known);
         }
     }
     known
 }
 
-fn add(known: &mut Known, service: &str, line: &str) {
-    let (name, kind) = line.split_once(": ").unwrap();
-    let labels = line.rsplit_once(" [").map_or("", |(_, it)| it);
-    let labels = labels.split('"').skip(1).step_by(2).map(str::to_owned);
-    let labels: Vec<_> = labels.collect();
-    let name = format!("{service}_{name}");
-    if kind.starts_with("Histogram") {
-        known.add(
-            &format!("{name}_bucket"),
-            labels.iter().cloned().chain(["le".to_owned()]),
-        );
-        known.add(&format!("{name}_count"), labels.iter().cloned());
-        known.add(&format!("{name}_sum"), labels);
-    } else {
-        known.add(&name, labels);
+fn source(path: &str) -> String {
+    fs::read_to_string(folder().join(path).join("metrics.rs")).unwrap()
+}
+
+/// Between two comments stands one metric, over one line or several.
+fn declared(service: &str, source: &str) -> Vec<Declared> {
+    let (_, all) = source.split_once("metrics! {").unwrap();
+    let lines: Vec<_> = all.lines().map(str::trim).collect();
+    let entries = lines.split(|line| line.starts_with("///"));
+    let one = |entry: &[&str]| {
+        let entry = entry.join(" ");
+        let (name, kind) = entry.split_once(": ")?;
+        let (_, labels) = kind.split_once(" [").unwrap_or_default();
+        let (labels, values) = labels.split_once(']').unwrap_or_default();
+        Some(Declared {
+            name: format!("{service}_{name}"),
+            kind: kind.to_owned(),
+            labels: quoted(labels),
+            values: quoted(values),
+        })
+    };
+    entries.filter_map(one).collect()
+}
+
+fn quoted(text: &str) -> Vec<String> {
+    let quoted = text.split('"').skip(1).step_by(2);
+    quoted.map(str::to_owned).collect()
+}
+
+impl Declared {
+    fn add_to(self, known: &mut Known) {
+        let Self { name, values, .. } = self;
+        let labels = self.labels.into_iter();
+        let mut labels: Labels = labels
+            .map(|it| (it, values.iter().cloned().collect()))
+            .collect();
+        if self.kind.starts_with("Histogram") {
+            known.add(&format!("{name}_count"), labels.clone());
+            known.add(&format!("{name}_sum"), labels.clone());
+            labels.insert("le".to_owned(), BTreeSet::new());
+            known.add(&format!("{name}_bucket"), labels);
+        } else {
+            known.add(&name, labels);
+        }
     }
 }
 
 #[test]
-fn a_declared_metric_is_known_with_its_labels() {
+fn a_value_that_begins_at_zero_is_one_that_the_service_counts_by() {
+    for (service, path) in SERVICES {
+        let text = everything_below(&folder().join(path));
+        for metric in declared(service, &source(path)) {
+            for value in metric.values {
+                let name = &metric.name;
+                let word = format!("\"{value}\"");
+                assert!(
+                    text.contains(&word),
+                    "{name}: nothing in {path} says {word}"
+                );
+            }
+        }
+    }
+}
+
+/// But for the declarations.
+fn everything_below(folder: &Path) -> String {
+    let paths = fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
+    let texts = paths
+        .filter(|it| !it.ends_with("metrics.rs"))
+        .map(|path| match path.is_dir() {
+            true => everything_below(&path),
+            false => fs::read_to_string(path).unwrap(),
+        });
+    texts.collect()
+}
+
+#[test]
+fn a_declared_metric_is_known_with_its_labels_and_values() {
+    let source = r#"metrics! {
+        "x";
+        /// Seconds.
+        seconds: HistogramVec (SECONDS) ["route", "outcome"],
+        /// Rows.
+        rows: Histogram ([1.0, 2.0]),
+        /// Orders.
+        orders_total: IntCounterVec ["outcome"]
+            {"a", "b"},
+    }"#;
     let mut known = Known::default();
-    add(
-        &mut known,
-        "x",
-        "seconds: HistogramVec (SECONDS) [\"route\", \"outcome\"],",
-    );
-    add(&mut known, "x", "rows: Histogram ([1.0, 2.0]),");
+    for metric in declared("x", source) {
+        metric.add_to(&mut known);
+    }
     let told = format!("{known:?}");
-    assert!(
-        told.contains(r#""x_seconds_bucket": {"le", "outcome", "route"}"#),
-        "{told}"
-    );
-    assert!(told.contains(r#""x_rows_count": {}"#), "{told}");
+    for expected in [
+        r#""x_seconds_bucket": {"le": {}, "outcome": {}, "route": {}}"#,
+        r#""x_rows_count": {}"#,
+        r#""x_orders_total": {"outcome": {"a", "b"}}"#,
+    ] {
+        assert!(told.contains(expected), "{told}");
+    }
 }

@@ -8,4 +8,3 @@ mod dashboards;
 mod declared;
 mod metrics;
 mod promtool;
-mod values;
