@@ -10,6 +10,7 @@ mod deployments;
 mod encrypted;
 mod faults;
 mod fixture;
+mod monitoring;
 mod outages;
 mod reconciler;
 mod replays;
