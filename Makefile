@@ -4,7 +4,7 @@ export CARGO
 # Where rustup puts cargo, for shells that have not read its settings.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test faults scale trace up down build fmt lint bench bench-connections bench-soak bench-growth bench-check load tools
+.PHONY: help demo test faults scale trace up down build fmt lint bench bench-connections bench-soak bench-growth bench-check load panels tools
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf 'make %-17s %s\n' "$$target" "$$text"; done
@@ -58,6 +58,9 @@ bench-check: build ## instructions against the last known good, and ratios to th
 
 load: ## k6 against a running API: SCENARIO=smoke, load, stress, soak, spike, flash-sale, check; RATE=2000 and such
 	@scripts/load $(SCENARIO)
+
+panels: ## a sale watched by a real Prometheus; plots every dashboard into docs/images
+	@scripts/panels
 
 tools:
 	@scripts/stack install

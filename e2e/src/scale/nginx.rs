@@ -144,7 +144,8 @@ fn launch(folder: &Path) -> Result<Child> {
 }
 
 /// One process for all connections, so that there is one opinion on who is alive. A copy that failed a request is left
-/// out for five seconds.
+/// out for five seconds. A process of an old configuration has ten seconds for what is under way: without that a single
+/// connection on which nothing comes any more keeps it.
 fn configuration(port: u16, repeat: Repeat, copies: &[&Process]) -> String {
     let servers: String = copies
         .iter()
@@ -154,6 +155,7 @@ fn configuration(port: u16, repeat: Repeat, copies: &[&Process]) -> String {
     format!(
         "daemon off;
 worker_processes 1;
+worker_shutdown_timeout 10s;
 pid nginx.pid;
 error_log error.log warn;
 events {{ worker_connections 4096; }}

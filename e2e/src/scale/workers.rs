@@ -19,6 +19,10 @@ use crate::sandbox::Sandbox;
 /// Longest that writing what is left may take.
 const WRITE_LIMIT: Duration = Duration::from_secs(120);
 
+/// What a worker was writing when it lost the partition may be committed a little later. Whoever has it now then finds that
+/// its position has moved, and reads it again: the fence at work, and no second writer.
+const AFTERMATH: Duration = Duration::from_secs(2);
+
 /// What is done.
 #[derive(Debug, Clone)]
 pub struct Run {
@@ -138,6 +142,7 @@ async fn hold(crew: &Crew<'_>, load: &Load, time: Duration) -> Result<()> {
             .await?;
         anyhow::Ok((written, missed))
     };
+    load.goes_on_for(AFTERMATH).await?;
     let (written, missed) = count().await?;
     load.goes_on_for(time).await?;
     let (written_now, missed_now) = count().await?;
