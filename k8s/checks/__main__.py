@@ -6,7 +6,7 @@ import sys
 import unittest
 from pathlib import Path
 
-from . import prometheus_rule, schemas, tests
+from . import compose, prometheus_rule, schemas, tests
 from .overlay import Overlay
 from .program import Program
 from .rules import RULES
@@ -27,6 +27,7 @@ def main() -> int:
     overlays = [Overlay.render(os.environ["KUSTOMIZE"], FOLDER / "overlays" / name, programs) for name in OVERLAYS]
 
     complained = report("the PrometheusRule is that of monitoring/alerts.yaml", prometheus_rule.complaints())
+    complained |= report("docker/compose.yaml gives the programs settings that they have", compose.complaints(compose.read(), programs))
     for overlay in overlays:
         sentence = f"{overlay.name}: {len(overlay.objects)} objects are what Kubernetes {schemas.KUBERNETES} and the operators know"
         complained |= report(sentence, schemas.complaints(overlay, Path(os.environ["DEFINITIONS"])))
