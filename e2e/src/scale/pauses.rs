@@ -53,13 +53,13 @@ mod tests {
 
     #[test]
     fn without_orders_there_is_no_pause() {
-        assert_eq!(pauses(&[10, 100_000], &[5]), [5..10]);
+        assert_eq!(pauses(&[10, 20, 100_000], &[5, 15]), [5..10, 15..20]);
         assert_eq!(pauses(&[10, 100_000], &[]), []);
     }
 
     #[test]
     fn orders_that_are_never_written_are_not_this_tables_business() {
-        assert_eq!(pauses(&[10], &[5, 20]), [5..10]);
+        assert_eq!(pauses(&[10, 15], &[5, 12, 20]), [5..10, 12..15]);
     }
 
     #[test]
