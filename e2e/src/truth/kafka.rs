@@ -1,19 +1,22 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use fluxgate_core::settings::KafkaSettings;
 use fluxgate_kafka::client_config;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
 
 use crate::record::Record;
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// A topic, as an onlooker sees it who is no member of the group.
 #[derive(Clone)]
@@ -76,7 +79,7 @@ impl Log {
             partitions(topic, onlooker)?
                 .into_iter()
                 .map(|partition| {
-                    let (_, end) = onlooker.fetch_watermarks(topic, partition, ANSWER_LIMIT)?;
+                    let end = end_of(topic, partition, onlooker)?;
                     Ok((partition, end))
                 })
                 .collect()
@@ -154,6 +157,22 @@ impl Log {
 impl fmt::Debug for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Log").field(&self.topic).finish()
+    }
+}
+
+/// The offset after a partition's last record. One of a topic that was just made has no leader for a moment.
+fn end_of(topic: &str, partition: i32, onlooker: &BaseConsumer) -> Result<i64> {
+    use RDKafkaErrorCode::NotLeaderForPartition;
+    let begin = Instant::now();
+    loop {
+        match onlooker.fetch_watermarks(topic, partition, ANSWER_LIMIT) {
+            Err(KafkaError::MetadataFetch(NotLeaderForPartition))
+                if begin.elapsed() < ANSWER_LIMIT =>
+            {
+                thread::sleep(BETWEEN_LOOKS);
+            }
+            answer => return Ok(answer?.1),
+        }
     }
 }
 
