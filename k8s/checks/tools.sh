@@ -34,7 +34,7 @@ install_from_go() (
   mkdir -p "$tools/definitions"
   cd "$tools"
   definitions "$keda" config/crd/bases keda.sh_scaledobjects keda.sh_triggerauthentications
-  definitions "$prometheus_operator" example/prometheus-operator-crd monitoring.coreos.com_{podmonitors,prometheusrules}
+  definitions "$prometheus_operator" example/prometheus-operator-crd monitoring.coreos.com_{servicemonitors,prometheusrules}
   go install "$kustomize" 2>install.log || fail "kustomize could not be built: $(<install.log)"
 )
 

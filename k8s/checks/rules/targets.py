@@ -35,11 +35,9 @@ def every_deployment_is_labelled_with_its_name(overlay):
 @rule
 def both_services_exist(overlay):
     for name in ("ingest-api", "inventory-worker"):
-        for kind in ("Deployment", "PodDisruptionBudget", "ServiceAccount", "NetworkPolicy"):
+        for kind in ("Deployment", "Service", "PodDisruptionBudget", "ServiceAccount", "NetworkPolicy"):
             if overlay.find(kind, name) is None:
                 yield f"there is no {kind} {name}"
-    if overlay.find("Service", "ingest-api") is None:
-        yield "there is no Service ingest-api"
 
 
 @rule
@@ -71,16 +69,15 @@ def copies_are_spread_over_nodes_and_zones(overlay):
 @rule
 def prometheus_finds_the_metrics_of_both_services(overlay):
     found = set()
-    for monitor in overlay.of_kind("PodMonitor"):
-        spec = monitor["spec"]
-        if spec.get("jobLabel") != "app":
-            yield f"{monitor['metadata']['name']}: jobs are named by {spec.get('jobLabel')}, and alerts know them by app"
-        asked = {(endpoint["port"], endpoint["path"]) for endpoint in spec["podMetricsEndpoints"]}
-        for workload in overlay.workloads:
-            if asked == {("ops", "/metrics")} and workload.port("ops") and selects(spec["selector"], workload.labels):
-                found.add(workload.name)
+    for monitor in overlay.of_kind("ServiceMonitor"):
+        for service in overlay.of_kind("Service"):
+            if selects(monitor["spec"]["selector"], service["metadata"]["labels"]):
+                ports = {port["name"] for port in service["spec"]["ports"]}
+                asked = {(endpoint["port"], endpoint["path"]) for endpoint in monitor["spec"]["endpoints"]}
+                if "ops" in ports and asked == {("ops", "/metrics")}:
+                    found.add(service["metadata"]["name"])
     if overlay.name == "production" and found != {"ingest-api", "inventory-worker"}:
-        yield f"its PodMonitors find {sorted(found)}"
+        yield f"its ServiceMonitors find {sorted(found)}"
 
 
 @rule

@@ -30,6 +30,6 @@ class Schemas(Broken):
 
     def test_a_value_that_the_prometheus_operator_refuses(self):
         complaint = self.first_complaint(
-            "PodMonitor", "fluxgate", lambda entry: entry["spec"]["podMetricsEndpoints"][0].update(interval="often")
+            "ServiceMonitor", "fluxgate", lambda entry: entry["spec"]["endpoints"][0].update(interval="often")
         )
         self.assertIn("'often' does not match", complaint)

@@ -40,9 +40,5 @@ class Targets(Broken):
         self.assert_found(targets.copies_are_spread_over_nodes_and_zones, "spread among other pods")
 
     def test_metrics_that_prometheus_does_not_find(self):
-        self.container("inventory-worker")["ports"][0]["name"] = "metrics"
+        self.entry("Service", "inventory-worker")["spec"]["ports"][0]["name"] = "metrics"
         self.assert_found(targets.prometheus_finds_the_metrics_of_both_services, "find ['ingest-api']")
-
-    def test_jobs_that_no_alert_knows(self):
-        del self.entry("PodMonitor", "fluxgate")["spec"]["jobLabel"]
-        self.assert_found(targets.prometheus_finds_the_metrics_of_both_services, "jobs are named by None")
