@@ -27,7 +27,7 @@ def main() -> int:
     overlays = [Overlay.render(os.environ["KUSTOMIZE"], FOLDER / "overlays" / name, programs) for name in OVERLAYS]
 
     complained = report("the PrometheusRule is that of monitoring/alerts.yaml", prometheus_rule.complaints())
-    complained |= report("docker/compose.yaml gives the programs settings that they have", compose.complaints(compose.read(), programs))
+    complained |= report("docker/compose.yaml gives the programs settings that they have, and builds each image once", compose.complaints(compose.read(), programs))
     for overlay in overlays:
         sentence = f"{overlay.name}: {len(overlay.objects)} objects are what Kubernetes {schemas.KUBERNETES} and the operators know"
         complained |= report(sentence, schemas.complaints(overlay, Path(os.environ["DEFINITIONS"])))

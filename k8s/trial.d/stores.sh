@@ -13,8 +13,17 @@ start_stores() {
   set +a
 }
 
-# Under the names and ports that the overlay `local` knows.
+# Under the names and ports that the overlay `local` knows; at this machine the ports are whatever was free.
 lead_pods_to_the_stores() {
+  kube apply --filename - <<YAML
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: stores}
+spec:
+  podSelector: {}
+  policyTypes: [Egress]
+  egress: [{to: [{ipBlock: {cidr: $STACK_ADDRESS/32}}]}]
+YAML
   store redis 6379 "${REDIS_URL##*:}"
   store kafka 9092 "${KAFKA_BROKERS##*:}"
   store postgres 5432 "$(sed 's|.*:\([0-9]*\)/.*|\1|' <<<"$DATABASE_URL")"

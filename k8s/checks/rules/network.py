@@ -4,7 +4,9 @@ from . import rule
 
 # Which way out a setting needs, beside Kafka's, whose ports stand in the setting itself.
 STORE_PORTS = {"REDIS_URL": 6379, "DATABASE_URL": 5432, "READ_DATABASE_URL": 5432}
-COLLECTOR_PORTS = {4317, 4318}
+COLLECTOR_PORT = 4318  # OTLP over HTTP
+# Who calls what: the role of a namespace, and the port that it is let in at.
+CALLERS = {"ingest-api": {("ingress", "http"), ("monitoring", "ops")}, "inventory-worker": {("monitoring", "ops")}}
 
 
 def policies_of(overlay, workload):
@@ -48,24 +50,29 @@ def every_program_may_reach_what_it_is_told_of(overlay):
         needed |= {int(broker.rpartition(":")[2]) for broker in told.get("KAFKA_BROKERS", "").split(",") if broker}
         program = overlay.program_of(container)
         if workload.runs_for_ever and program and "OTEL_EXPORTER_OTLP_ENDPOINT" in program.settings:
-            needed |= COLLECTOR_PORTS
+            needed.add(COLLECTOR_PORT)
         for port in sorted(needed - ways_out(overlay, workload)):
             yield f"{workload.name}: no policy lets it out to port {port}"
 
 
+def ways_in(overlay, workload) -> set:
+    return {
+        (peer.get("namespaceSelector", {}).get("matchLabels", {}).get("fluxgate-role"), port["port"])
+        for policy in policies_of(overlay, workload)
+        for way in policy.get("ingress", [])
+        for peer in way.get("from", [])
+        for port in way.get("ports", [])
+    }
+
+
 @rule
-def only_the_services_are_called(overlay):
-    callers = {"ingest-api": {"ingress", "monitoring"}, "inventory-worker": {"monitoring"}}
+def buyers_and_watchers_are_let_in_each_at_their_port(overlay):
     for workload in overlay.workloads:
-        roles = set()
-        for policy in policies_of(overlay, workload):
-            for way in policy.get("ingress", []):
-                for port in way.get("ports", []):
-                    if workload.port(port["port"]) is None:
-                        yield f"{workload.name}: is let in at a port {port['port']} that it has not"
-                for peer in way.get("from", []):
-                    selector = peer.get("namespaceSelector", {})
-                    roles |= {selector.get("matchLabels", {}).get("fluxgate-role")} - {None}
-                    roles |= {value for term in selector.get("matchExpressions", []) for value in term["values"]}
-        if roles != callers.get(workload.name, set()):
-            yield f"{workload.name}: is called by {sorted(roles)}"
+        let_in, wanted = ways_in(overlay, workload), CALLERS.get(workload.name, set())
+        for role, port in sorted(let_in - wanted, key=str):
+            yield f"{workload.name}: lets in {role} at {port}"
+        for role, port in sorted(wanted - let_in):
+            yield f"{workload.name}: does not let in {role} at {port}"
+        for _, port in let_in:
+            if workload.port(port) is None:
+                yield f"{workload.name}: lets in at a port {port} that it has not"

@@ -2,6 +2,8 @@
 
 from . import rule
 
+# Which setting says where a port is listened at. A worker has no callers but those who watch.
+PORTS = {"ingest-api": {"HTTP_ADDR": "http", "OPS_ADDR": "ops"}, "inventory-worker": {"HTTP_ADDR": "ops"}}
 PROBES = {"startupProbe": "/livez", "readinessProbe": "/readyz", "livenessProbe": "/livez"}
 
 
@@ -16,17 +18,17 @@ def every_service_is_probed(overlay):
             asked = container.get(probe, {}).get("httpGet", {})
             if asked.get("path") != path:
                 yield f"{workload.name}: {probe} asks {asked.get('path')}, not {path}"
-            if workload.port(asked.get("port")) is None:
-                yield f"{workload.name}: {probe} asks a port that no container has"
+            if asked.get("port") != "ops":
+                yield f"{workload.name}: {probe} asks at {asked.get('port')}, where it may wait behind buyers"
 
 
 @rule
 def every_service_listens_where_it_is_asked(overlay):
     for workload, container in services(overlay):
-        address = overlay.setting(container, "HTTP_ADDR") or ""
-        host, _, port = address.rpartition(":")
-        if host != "0.0.0.0" or workload.port("http") != int(port or 0):
-            yield f"{workload.name}: HTTP_ADDR is {address}, its port http {workload.port('http')}"
+        for setting, port in PORTS.get(workload.name, {}).items():
+            address = overlay.setting(container, setting)
+            if address != f"0.0.0.0:{workload.port(port)}":
+                yield f"{workload.name}: {setting} is {address}, its port {port} {workload.port(port)}"
 
 
 @rule

@@ -4,6 +4,7 @@ from ..workload import quantity
 from . import rule
 
 AUTOSCALERS = ("HorizontalPodAutoscaler", "ScaledObject")
+CONNECTIONS_MAX = 90  # of PostgreSQL's default of 100; ten for whoever else there is
 
 
 @rule
@@ -72,6 +73,22 @@ def production_scales_the_workers_on_their_lag(overlay):
     partitions = int(overlay.setting(overlay.workload("migration").containers[0], "KAFKA_PARTITIONS"))
     if not 2 <= scaled["spec"]["minReplicaCount"] <= scaled["spec"]["maxReplicaCount"] <= partitions:
         yield f"inventory-worker: more copies than the {partitions} partitions, or fewer than two"
+
+
+@rule
+def production_stays_within_the_connections_that_postgresql_allows(overlay):
+    if overlay.name != "production":
+        return
+    # One copy more while it rolls out, each with so many; a worker has four beside its writers'.
+    api, workers = overlay.find("HorizontalPodAutoscaler", "ingest-api"), overlay.find("ScaledObject", "inventory-worker")
+    asked = {
+        "ingest-api": (api["spec"]["maxReplicas"] if api else 0, "READ_DATABASE_CONNECTIONS", 0),
+        "inventory-worker": (workers["spec"]["maxReplicaCount"] if workers else 0, "BATCH_WRITERS", 4),
+    }
+    for name, (copies, setting, more) in asked.items():
+        connections = (copies + 1) * (int(overlay.setting(overlay.workload(name).containers[0], setting)) + more)
+        if connections > CONNECTIONS_MAX:
+            yield f"{name}: up to {connections} connections to one PostgreSQL, which allows {CONNECTIONS_MAX}"
 
 
 @rule

@@ -73,8 +73,8 @@ def prometheus_finds_the_metrics_of_both_services(overlay):
         for service in overlay.of_kind("Service"):
             if selects(monitor["spec"]["selector"], service["metadata"]["labels"]):
                 ports = {port["name"] for port in service["spec"]["ports"]}
-                asked = monitor["spec"]["endpoints"]
-                if all(endpoint["port"] in ports and endpoint["path"] == "/metrics" for endpoint in asked):
+                asked = {(endpoint["port"], endpoint["path"]) for endpoint in monitor["spec"]["endpoints"]}
+                if "ops" in ports and asked == {("ops", "/metrics")}:
                     found.add(service["metadata"]["name"])
     if overlay.name == "production" and found != {"ingest-api", "inventory-worker"}:
         yield f"its ServiceMonitors find {sorted(found)}"

@@ -22,4 +22,12 @@ class Compose(unittest.TestCase):
 
     def test_an_image_that_is_built_from_another_program(self):
         self.services["migration"]["build"]["target"] = "ingest-api"
-        self.assert_found("is built from ingest-api")
+        self.assert_found("is built from ['ingest-api'], not once from inventory-worker")
+
+    def test_an_image_that_two_services_build(self):
+        self.services["inventory-worker"]["build"] = self.services["migration"]["build"]
+        self.assert_found("is built from ['inventory-worker', 'inventory-worker']")
+
+    def test_an_image_that_nobody_builds(self):
+        del self.services["demo"]["build"]
+        self.assert_found("is built from [], not once from demo")

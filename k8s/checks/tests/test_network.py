@@ -38,8 +38,16 @@ class Network(Broken):
     def test_a_worker_that_buyers_may_call(self):
         caller = self.policy("inventory-worker")["ingress"][0]["from"][0]
         caller["namespaceSelector"]["matchLabels"]["fluxgate-role"] = "ingress"
-        self.assert_found(network.only_the_services_are_called, "inventory-worker: is called by ['ingress']")
+        self.assert_found(network.buyers_and_watchers_are_let_in_each_at_their_port, "inventory-worker: lets in ingress at ops")
+
+    def test_an_api_whose_metrics_buyers_may_read(self):
+        self.policy("ingest-api")["ingress"][0]["ports"].append({"port": "ops"})
+        self.assert_found(network.buyers_and_watchers_are_let_in_each_at_their_port, "ingest-api: lets in ingress at ops")
+
+    def test_an_api_that_nobody_may_watch(self):
+        self.policy("ingest-api")["ingress"].pop()
+        self.assert_found(network.buyers_and_watchers_are_let_in_each_at_their_port, "does not let in monitoring at ops")
 
     def test_a_way_in_to_a_port_that_is_not_there(self):
         self.policy("ingest-api")["ingress"][0]["ports"][0]["port"] = 80
-        self.assert_found(network.only_the_services_are_called, "at a port 80 that it has not")
+        self.assert_found(network.buyers_and_watchers_are_let_in_each_at_their_port, "at a port 80 that it has not")

@@ -56,6 +56,14 @@ class ProductionScaling(Broken):
         self.settings("migration")["KAFKA_PARTITIONS"] = "6"
         self.assert_found(scaling.production_scales_the_workers_on_their_lag, "more copies than the 6 partitions")
 
+    def test_more_connections_than_postgresql_allows(self):
+        del self.settings("ingest-api")["READ_DATABASE_CONNECTIONS"]
+        self.assert_found(scaling.production_stays_within_the_connections_that_postgresql_allows, "up to 168 connections")
+
+    def test_workers_with_more_writers_than_postgresql_takes(self):
+        self.settings("inventory-worker")["BATCH_WRITERS"] = "8"
+        self.assert_found(scaling.production_stays_within_the_connections_that_postgresql_allows, "up to 156 connections")
+
     def test_keda_with_brokers_that_the_workers_do_not_know(self):
         del self.settings("shared")["KAFKA_BROKERS"]
         self.assert_found(scaling.keda_asks_what_the_workers_are_told, "the workers are told no KAFKA_BROKERS")

@@ -35,7 +35,7 @@ class Secrets(Broken):
         self.assert_found(secrets.no_secret_stands_in_a_config_map, "ADMIN_TOKEN belongs into a Secret")
 
     def test_a_password_in_a_url_in_a_config_map(self):
-        self.settings("shared")["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://user:password@collector:4317"
+        self.settings("shared")["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://user:password@collector:4318"
         self.assert_found(secrets.no_secret_stands_in_a_config_map, "OTEL_EXPORTER_OTLP_ENDPOINT belongs")
 
     def test_a_password_in_a_deployment(self):
