@@ -303,3 +303,30 @@ async fn nothing_is_missing_from_a_log_with_every_kind_of_record() {
         assert_eq!(gaps, 0);
     }
 }
+#[tokio::test]
+async fn a_migration_may_take_its_time_and_nothing_else_may() {
+    let schema = Schema::new().await;
+    // Both tables note what limits whoever writes to them; the last migration is to be done again.
+    let note = "
+        CREATE TABLE limits (writer text, statement text, lock text);
+        CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            INSERT INTO limits VALUES (tg_table_name, current_setting('statement_timeout'),
+                                       current_setting('lock_timeout'));
+            RETURN new;
+        END $$;
+        CREATE TRIGGER note BEFORE INSERT ON refinery_schema_history FOR EACH ROW EXECUTE FUNCTION note();
+        CREATE TRIGGER note BEFORE INSERT ON positions FOR EACH ROW EXECUTE FUNCTION note();
+        DELETE FROM refinery_schema_history WHERE version = 4;
+        DROP INDEX orders_numbered_apart;";
+    schema.sql.batch_execute(note).await.unwrap();
+    schema.store.migrate().await.unwrap();
+    schema.store.position(TOPIC, 1).await.unwrap();
+    assert_eq!(
+        schema
+            .rows("SELECT concat_ws(' ', writer, statement, lock) FROM limits ORDER BY writer")
+            .await,
+        ["positions 5s 5s", "refinery_schema_history 0 5s"]
+    );
+}
+
