@@ -33,9 +33,14 @@ async fn run(command: &Command, settings: &Settings) -> Result<ExitCode, Undecid
     let mut stores = Stores::connect(settings).await?;
     let patience = settings.patience();
     match command {
-        Command::Audit(only) => {
-            let findings = audit(&mut stores, &only.products, patience).await?;
+        Command::Audit(asked) => {
+            let only = &asked.products.products;
+            let audited = audit(&mut stores, only, asked.all, patience).await?;
+            let (findings, skipped) = (audited.findings, audited.skipped);
             print!("{}", table(&findings));
+            if skipped > 0 {
+                println!("not looked at, over and gone from Redis: {skipped} (--all takes them)");
+            }
             let verdicts: Vec<Verdict> = findings.iter().map(|found| found.verdict()).collect();
             Ok(if verdicts.contains(&Verdict::Wrong) {
                 WRONG.into()
