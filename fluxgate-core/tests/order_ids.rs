@@ -86,4 +86,20 @@ proptest! {
         prop_assert_eq!(whole.as_uuid().get_version_num(), 8);
         prop_assert_eq!(OrderId::try_from(whole.as_uuid()), Ok(whole));
     }
+
+    /// PostgreSQL compares UUIDs as this program does: byte by byte.
+    #[test]
+    fn the_orders_of_a_sale_stand_within_its_bounds_and_no_others_do(
+        a in "[a-z]{1,8}", b in "[a-z]{1,8}", c in "[a-z]{1,8}", ms in 0i64..1 << 48
+    ) {
+        let sale = |product: &str| {
+            let tag = Tag::of(&ProductId::parse(product).unwrap());
+            let [lowest, highest] = OrderId::bounds(tag, ms);
+            lowest..=highest
+        };
+        prop_assert!(sale(&a).contains(&derive(&a, ms, &b, &c)));
+        prop_assert!(!sale(&a).contains(&derive(&a, ms ^ 1, &b, &c)));
+        let same_tag = sale(&a) == sale(&b);
+        prop_assert_eq!(sale(&a).contains(&derive(&b, ms, &b, &c)), same_tag);
+    }
 }

@@ -2,9 +2,11 @@
 //! brokers they have lost, and how an event's headers are written.
 
 mod client_config;
+mod has_no_leader;
 mod headers;
 mod lifeline;
 
 pub use client_config::client_config;
+pub use has_no_leader::has_no_leader;
 pub use headers::headers;
 pub use lifeline::Lifeline;

@@ -43,6 +43,11 @@ impl Origin {
         span.is_valid().then_some(Self(span))
     }
 
+    /// By which its trace is found.
+    pub fn id(&self) -> TraceId {
+        self.0.trace_id()
+    }
+
     /// Whether its trace is one of those that are kept.
     pub fn is_sampled(&self) -> bool {
         self.0.is_sampled()
@@ -78,6 +83,7 @@ mod tests {
         let span = &origin.0;
         let text = span.trace_id().to_string();
         assert_eq!(text, "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(origin.id().to_string(), text);
         assert_eq!(span.span_id().to_string(), "00f067aa0ba902b7");
         assert!(!read(&HEADER.replace("-01", "-00")).unwrap().is_sampled());
     }

@@ -23,7 +23,7 @@ pub struct Cli {
 pub enum Command {
     /// Compare all stores, while the sales run. Exit code 0: all right, 1: something is wrong, 2:
     /// nobody can tell now
-    Audit(Products),
+    Audit(Audit),
     /// Publish what Redis remembers and PostgreSQL lacks: after Kafka has lost the end of its log
     Republish(Republish),
     /// Stop a sale, and fill Redis with what PostgreSQL has of it: after Redis has lost writes. Exit
@@ -41,6 +41,18 @@ pub struct Products {
     /// Only these products [default: all that any store knows]
     #[arg(value_parser = product)]
     pub products: Vec<ProductId>,
+}
+
+/// What to compare.
+#[derive(Debug, Clone, Args)]
+pub struct Audit {
+    /// Which sales.
+    #[command(flatten)]
+    pub products: Products,
+
+    /// Also the sales that are over and that Redis no longer has
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// How to publish again.

@@ -22,9 +22,16 @@ pub struct Place {
     pub opens_at: Timestamp,
     /// Its Kafka partition.
     pub partition: i32,
+    /// When it ends or ended, as far as the ledger knows.
+    pub ends_at: Option<Timestamp>,
 }
 
 impl Place {
+    /// Whether it sells nothing any more.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.ends_at.is_some_and(|at| at <= now)
+    }
+
     /// The keys of the sale in Redis.
     pub fn keys(&self, product: &ProductId) -> SaleKeys {
         keys(product, self.opens_at)
@@ -72,6 +79,7 @@ impl Stores {
         Ok(view.map(|view| Place {
             opens_at: view.facts.opens_at,
             partition: view.facts.partition,
+            ends_at: None,
         }))
     }
 
@@ -138,6 +146,28 @@ impl LedgerRow {
         Place {
             opens_at: self.opens_at,
             partition: self.partition,
+            ends_at: self.ends_at,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sale_is_over_once_its_end_has_come() {
+        let now = Timestamp::from_second(10).unwrap();
+        let is_over = |ends_at: Option<i64>| {
+            let place = Place {
+                opens_at: Timestamp::UNIX_EPOCH,
+                partition: 0,
+                ends_at: ends_at.map(|at| Timestamp::from_second(at).unwrap()),
+            };
+            place.is_over(now)
+        };
+        assert!(!is_over(None));
+        assert!(!is_over(Some(11)));
+        assert!(is_over(Some(10)));
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 use fluxgate_core::events::Event;
 use fluxgate_core::settings::KafkaSettings;
-use fluxgate_kafka::{Lifeline, client_config, headers};
+use fluxgate_kafka::{Lifeline, client_config, has_no_leader, headers};
 use futures_util::future::try_join_all;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 
 /// How long the brokers may take for one answer.
@@ -26,17 +26,6 @@ pub enum LogError {
     /// The call was abandoned.
     #[error(transparent)]
     Task(#[from] tokio::task::JoinError),
-}
-
-impl LogError {
-    fn is_without_leader(&self) -> bool {
-        use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition};
-        let Self::Kafka(error) = self else {
-            return false;
-        };
-        let code = error.rdkafka_error_code();
-        matches!(code, Some(NotLeaderForPartition | LeaderNotAvailable))
-    }
 }
 
 /// The topic that carries the sales.
@@ -78,7 +67,8 @@ impl Log {
             .with_max_delay(Duration::from_secs(1))
             .with_max_times(10);
         let ask = async || self.ask_for_end(partition).await;
-        ask.retry(pauses).when(LogError::is_without_leader).await
+        let passes = |error: &_| matches!(error, LogError::Kafka(error) if has_no_leader(error));
+        ask.retry(pauses).when(passes).await
     }
 
     async fn ask_for_end(&self, partition: i32) -> Result<i64, LogError> {

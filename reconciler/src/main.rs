@@ -33,9 +33,14 @@ async fn run(command: &Command, settings: &Settings) -> Result<ExitCode, Undecid
     let mut stores = Stores::connect(settings).await?;
     let patience = settings.patience();
     match command {
-        Command::Audit(only) => {
-            let findings = audit(&mut stores, &only.products, patience).await?;
+        Command::Audit(asked) => {
+            let only = &asked.products.products;
+            let audited = audit(&mut stores, only, asked.all, patience).await?;
+            let (findings, skipped) = (audited.findings, audited.skipped);
             print!("{}", table(&findings));
+            if skipped > 0 {
+                println!("not looked at, over and gone from Redis: {skipped} (--all takes them)");
+            }
             let verdicts: Vec<Verdict> = findings.iter().map(|found| found.verdict()).collect();
             Ok(if verdicts.contains(&Verdict::Wrong) {
                 WRONG.into()
@@ -54,17 +59,17 @@ async fn run(command: &Command, settings: &Settings) -> Result<ExitCode, Undecid
             );
             Ok(ExitCode::SUCCESS)
         }
-        Command::Rebuild { products } => rebuild_each(&mut stores, products, settings).await,
+        Command::Rebuild { products } => Ok(rebuild_each(&mut stores, products, settings).await),
     }
 }
 
-/// One after the other; a sale that is refused does not keep the others from being rebuilt.
+/// One after the other; a sale that is refused or not finished does not keep the others from being rebuilt.
 async fn rebuild_each(
     stores: &mut Stores,
     products: &[ProductId],
     settings: &Settings,
-) -> Result<ExitCode, Undecided> {
-    let mut code = ExitCode::SUCCESS;
+) -> ExitCode {
+    let mut code = 0;
     for product in products {
         match rebuild(stores, product, settings.patience()).await {
             Ok(rebuilt) => println!(
@@ -75,16 +80,21 @@ async fn rebuild_each(
                 rebuilt.orders,
                 rebuilt.remaining
             ),
-            Err(RebuildError::Undecided(error)) => return Err(error),
+            Err(RebuildError::Undecided(error)) => {
+                eprintln!(
+                    "not finished: {product}: {error}; the sale may be stopped, run it again"
+                );
+                code = UNDECIDED;
+            }
             Err(unfinished @ (RebuildError::NotStopped | RebuildError::Overtaken)) => {
                 eprintln!("not finished: {product}: {unfinished}");
-                return Ok(UNDECIDED.into());
+                code = UNDECIDED;
             }
             Err(refusal) => {
                 eprintln!("refused: {product}: {refusal}");
-                code = WRONG.into();
+                code = code.max(WRONG);
             }
         }
     }
-    Ok(code)
+    code.into()
 }

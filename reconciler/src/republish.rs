@@ -43,8 +43,7 @@ pub async fn republish(
         .collect();
     let partitions: BTreeSet<i32> = sales.iter().map(|(_, place)| place.partition).collect();
     for partition in partitions {
-        let end = stores.log.end(partition).await?;
-        if accept_shorter_log && stores.truth.move_back(partition, end).await? {
+        if accept_shorter_log && move_back(stores, partition).await? {
             done.moved_back += 1;
         }
         stores.until_all_written(partition, patience).await?;
@@ -58,6 +57,14 @@ pub async fn republish(
         done.events += republish_sale(stores, product, place).await?;
     }
     Ok(done)
+}
+
+/// True where the log ends before its position. The position is read first, as what is appended and written
+/// between both looks is no loss; and it is moved only from where it was then.
+async fn move_back(stores: &Stores, partition: i32) -> Result<bool, Undecided> {
+    let position = stores.truth.position(partition).await?;
+    let end = stores.log.end(partition).await?;
+    Ok(position > end && stores.truth.move_back(partition, position, end).await?)
 }
 
 async fn republish_opening(

@@ -41,6 +41,15 @@ impl OrderId {
         let hash =
             u64::from_be_bytes(*digest.first_chunk().expect("a SHA-256 digest has 32 bytes"));
 
+        Self::of_sale(tag, opened_at_ms, hash)
+    }
+
+    /// The lowest and the highest id that an order of a sale may have: an index over ids finds all of its orders.
+    pub fn bounds(tag: Tag, opened_at_ms: i64) -> [Self; 2] {
+        [0, HASH_MASK].map(|hash| Self::of_sale(tag, opened_at_ms, hash))
+    }
+
+    fn of_sale(tag: Tag, opened_at_ms: i64, hash: u64) -> Self {
         let opened = opened_at_ms.cast_unsigned() & ((1 << MS_BITS) - 1);
         Self(Uuid::from_u128(
             u128::from(opened) << 80

@@ -12,7 +12,7 @@ mod transaction;
 pub use error::WriteError;
 pub use migrations::SchemaError;
 pub use sql::PROBE;
-pub use transaction::Written;
+pub use transaction::{REJECTED_NAMED_MAX, Written};
 
 use std::time::Duration;
 

@@ -8,7 +8,7 @@ use super::rows::{OrderColumns, Rows};
 use super::settle::{
     Count, Known, KnownOrder, NewChange, NewOrder, Outcome, Room, Settlement, Step, settle,
 };
-use super::transaction::{Written, bury, open_sales, take_positions};
+use super::transaction::{REJECTED_NAMED_MAX, Written, bury, open_sales, take_positions};
 use super::{WriteError, sql};
 use crate::batch::{Batch, Content};
 
@@ -41,8 +41,15 @@ pub(super) async fn settle_each(
         let outcomes = done.orders.iter().map(|row| row.outcome);
         outcomes.filter(|outcome| *outcome == wanted).count() as u64
     };
+    let settled = done.orders.iter();
+    let confirmed = settled
+        .clone()
+        .filter(|row| row.outcome == Outcome::Confirmed);
+    let confirmed = confirmed.map(|row| row.order.placed_at);
+    let rejected = settled.filter(|row| matches!(row.outcome, Outcome::Rejected(_)));
+    let rejected = rejected.map(|row| row.order.order_id);
     Ok(Written {
-        confirmed: of(Outcome::Confirmed),
+        confirmed: confirmed.collect(),
         oversold: of(Outcome::Rejected("oversold")),
         unknown_sale: of(Outcome::Rejected("unknown_sale")),
         fenced: of(Outcome::Rejected("fenced")),
@@ -50,6 +57,7 @@ pub(super) async fn settle_each(
         changes: done.changes.len() as u64,
         duplicates: done.duplicates,
         dead_letters: dead.offsets.len() as u64,
+        rejected: rejected.take(REJECTED_NAMED_MAX).collect(),
     })
 }
 

@@ -42,14 +42,14 @@ pub const OPEN_SALES: &str = "
 
 /// Confirms every order that is new and counts it in the ledger, in one statement. Returns how many
 /// were new, how many products they are of, and how many of those the ledger knows and takes their
-/// epochs of.
+/// epochs of; and when the new ones were placed, where not all were new.
 pub const CONFIRM_ORDERS: &str = "
     WITH inserted AS (
         INSERT INTO orders (order_id, product_id, user_id, quantity, epoch, sequence, placed_at, status)
         SELECT *, 'confirmed' FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::int[],
                                           $6::bigint[], $7::timestamptz[])
         ON CONFLICT (order_id) DO NOTHING
-        RETURNING product_id, quantity, epoch, (epoch::bigint << 32) | sequence AS number
+        RETURNING product_id, quantity, epoch, (epoch::bigint << 32) | sequence AS number, placed_at
     ), sums AS (
         SELECT product_id, sum(quantity) AS units, count(*) AS orders, max(number) AS highest,
                min(epoch) AS earliest
@@ -63,7 +63,9 @@ pub const CONFIRM_ORDERS: &str = "
         FROM sums s WHERE l.product_id = s.product_id AND l.fenced_epoch <= s.earliest
         RETURNING 1
     )
-    SELECT (SELECT count(*) FROM inserted), (SELECT count(*) FROM sums), (SELECT count(*) FROM counted)";
+    SELECT (SELECT count(*) FROM inserted), (SELECT count(*) FROM sums), (SELECT count(*) FROM counted),
+           CASE WHEN (SELECT count(*) FROM inserted) < cardinality($1::uuid[])
+                THEN (SELECT array_agg(placed_at) FROM inserted) END";
 
 pub const LOCK_LEDGER: &str = "
     SELECT product_id, total, sold, fenced_epoch FROM stock_ledger

@@ -2,6 +2,8 @@ use std::collections::{HashMap, HashSet};
 
 use deadpool_postgres::{Object, Transaction};
 use fluxgate_core::crash_points::crash_point;
+use fluxgate_core::ids::OrderId;
+use jiff::Timestamp;
 
 use super::rows::{DeadRows, OrderColumns, Rows};
 use super::settle_each::settle_each;
@@ -9,10 +11,10 @@ use super::{Store, WriteError, sql};
 use crate::batch::Batch;
 
 /// What writing a batch did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Written {
-    /// Orders confirmed.
-    pub confirmed: u64,
+    /// When each order that was confirmed was placed.
+    pub confirmed: Vec<Timestamp>,
     /// Orders rejected because the stock did not reach.
     pub oversold: u64,
     /// Orders rejected because the ledger has no such sale.
@@ -27,7 +29,12 @@ pub struct Written {
     pub duplicates: u64,
     /// Dead letters.
     pub dead_letters: u64,
+    /// Some of the orders rejected, at most [`REJECTED_NAMED_MAX`].
+    pub rejected: Vec<OrderId>,
 }
+
+/// Rejected orders of one batch that are named: enough to look into what happened.
+pub const REJECTED_NAMED_MAX: usize = 5;
 
 impl Store {
     /// Writes a batch of `topic` and moves the positions past it, in one transaction: all of it, or
@@ -74,13 +81,13 @@ async fn confirm_all(
     positions?;
     opened?;
     dead?;
-    let inserted = confirmed?;
+    let confirmed = confirmed?;
     crash_point("before_commit");
     transaction.commit().await?;
     crash_point("after_commit");
     Ok(Written {
-        confirmed: inserted,
-        duplicates: rows.orders.len() as u64 - inserted,
+        duplicates: (rows.orders.len() - confirmed.len()) as u64,
+        confirmed,
         dead_letters: rows.dead.offsets.len() as u64,
         ..Written::default()
     })
@@ -161,10 +168,13 @@ pub(super) async fn open_sales(
     opened.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-/// Returns how many orders were new.
-async fn confirm_orders(transaction: &Transaction<'_>, rows: &Rows<'_>) -> Result<u64, WriteError> {
+/// Returns when each order that was new was placed.
+async fn confirm_orders(
+    transaction: &Transaction<'_>,
+    rows: &Rows<'_>,
+) -> Result<Vec<Timestamp>, WriteError> {
     if rows.orders.is_empty() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     let o = OrderColumns::of(rows.orders.iter().copied());
     let confirm = transaction.prepare_cached(sql::CONFIRM_ORDERS).await?;
@@ -185,6 +195,7 @@ async fn confirm_orders(transaction: &Transaction<'_>, rows: &Rows<'_>) -> Resul
     let (inserted, products, counted): (i64, i64, i64) =
         (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     let inserted = inserted.unsigned_abs();
+    let placed_at: Option<Vec<Timestamp>> = row.try_get(3)?;
     // Of a rebuilt sale, an order with a row may be one that was rejected before.
     let mut rebuilt = rows.orders.iter().filter(|order| order.epoch > 1);
     let known = rows.orders.len() as u64 > inserted;
@@ -192,7 +203,11 @@ async fn confirm_orders(transaction: &Transaction<'_>, rows: &Rows<'_>) -> Resul
         // Some order is of a sale, or an epoch of it, that the ledger does not take.
         return Err(WriteError::DoesNotFit);
     }
-    Ok(inserted)
+    Ok(if known {
+        placed_at.unwrap_or_default()
+    } else {
+        o.placed_at
+    })
 }
 
 pub(super) async fn bury(

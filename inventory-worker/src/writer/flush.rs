@@ -2,13 +2,13 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use fluxgate_core::events::Event;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::DeadLetterTopic;
-use crate::batch::{Batch, Content};
+use super::log_lines::{log_dead_letters, log_rejected};
+use crate::batch::Batch;
 use crate::consumer::Command;
 use crate::metrics::Metrics;
 use crate::store::{Store, WriteError, Written};
@@ -59,7 +59,7 @@ impl Flusher {
             self.dead_letters.copy(&self.topic, &batch).await;
             match self.write(&batch).await {
                 Ok(written) => {
-                    self.count(&batch, written);
+                    self.count(&batch, &written);
                     moved.extend(
                         batch
                             .slices
@@ -165,9 +165,9 @@ impl Flusher {
         }
     }
 
-    fn count(&self, batch: &Batch, written: Written) {
+    fn count(&self, batch: &Batch, written: &Written) {
         let orders = |outcome| self.metrics.orders_total.with_label_values(&[outcome]);
-        orders("confirmed").inc_by(written.confirmed);
+        orders("confirmed").inc_by(written.confirmed.len() as u64);
         orders("oversold").inc_by(written.oversold);
         orders("unknown_sale").inc_by(written.unknown_sale);
         orders("fenced").inc_by(written.fenced);
@@ -177,29 +177,12 @@ impl Flusher {
         self.metrics.dead_letters_total.inc_by(written.dead_letters);
 
         let now = Timestamp::now();
-        for (partition, record) in batch.records() {
-            match &record.content {
-                Content::Event(Event::OrderReserved(order)) => {
-                    let seconds = now.duration_since(order.placed_at).as_secs_f64();
-                    self.metrics.end_to_end_seconds.observe(seconds.max(0.0));
-                }
-                Content::Dead(reason) => tracing::warn!(
-                    kafka.partition = partition,
-                    kafka.offset = record.offset,
-                    reason,
-                    "dead letter"
-                ),
-                Content::Event(_) => {}
-            }
+        for placed_at in &written.confirmed {
+            let seconds = now.duration_since(*placed_at).as_secs_f64();
+            self.metrics.end_to_end_seconds.observe(seconds.max(0.0));
         }
-        if written.oversold + written.unknown_sale + written.fenced > 0 {
-            tracing::error!(
-                orders.oversold = written.oversold,
-                orders.unknown_sale = written.unknown_sale,
-                orders.fenced = written.fenced,
-                "accepted orders were rejected: Redis has lost data"
-            );
-        }
+        log_dead_letters(batch);
+        log_rejected(batch, written);
     }
 }
 

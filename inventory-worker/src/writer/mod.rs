@@ -3,6 +3,7 @@
 mod batch_trace;
 mod dead_letter_topic;
 mod flush;
+mod log_lines;
 
 pub use dead_letter_topic::DeadLetterTopic;
 pub use flush::Flusher;

@@ -1,6 +1,8 @@
-use fluxgate_core::events::Undecodable;
-use inventory_worker::batch::Record;
-use inventory_worker::store::{PROBE, WriteError};
+use fluxgate_core::events::{Event, Undecodable};
+use fluxgate_core::ids::OrderId;
+use inventory_worker::batch::{Content, Record};
+use inventory_worker::store::{PROBE, REJECTED_NAMED_MAX, WriteError};
+use jiff::Timestamp;
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::fixture::{Schema, TOPIC, again, batch, cancel, close, fence, opening, order, restock};
@@ -232,7 +234,7 @@ async fn dead_letters_keep_their_bytes_beside_the_orders() {
         order(3, "a", "u1", 1, 1),
     ];
     let written = schema.store.write(TOPIC, &batch(&log)).await.unwrap();
-    assert_eq!((written.confirmed, written.dead_letters), (1, 2));
+    assert_eq!((written.confirmed.len(), written.dead_letters), (1, 2));
     let kept = "SELECT concat_ws(' ', \"offset\", reason, encode(value, 'hex')) FROM dead_letters ORDER BY 1";
     assert_eq!(
         schema.rows(kept).await,
@@ -243,6 +245,56 @@ async fn dead_letters_keep_their_bytes_beside_the_orders() {
     );
 }
 
+/// The same order, placed so many seconds after 1970 began.
+fn placed_at(second: i64, ordered: Record) -> Record {
+    let Content::Event(Event::OrderReserved(mut order)) = ordered.content.clone() else {
+        panic!("an order");
+    };
+    order.placed_at = Timestamp::from_second(second).unwrap();
+    Record {
+        content: Content::Event(Event::OrderReserved(order)),
+        ..ordered
+    }
+}
+
+#[tokio::test]
+async fn only_orders_that_are_new_are_told_as_confirmed() {
+    let schema = Schema::new().await;
+    let write = async |log: &[Record]| {
+        let written = schema.store.write(TOPIC, &batch(log)).await.unwrap();
+        let times = written.confirmed.iter().map(|at| at.as_second());
+        (times.collect::<Vec<_>>(), written.duplicates)
+    };
+    let of = |offset, n: u32| placed_at(n.into(), order(offset, "a", &format!("u{n}"), 1, n));
+    let all_new = [opening(0, "a", 10), of(1, 1), of(2, 2)];
+    assert_eq!(write(&all_new).await, (vec![1, 2], 0));
+    assert_eq!(write(&[of(3, 2), of(4, 3), of(5, 3)]).await, (vec![3], 2));
+    assert_eq!(write(&[of(6, 3)]).await, (vec![], 1));
+    // Step by step, as a restock is among them.
+    let mixed = [of(7, 1), restock(8, "a", 1, 5), of(9, 4)];
+    assert_eq!(write(&mixed).await, (vec![4], 1));
+}
+
+#[tokio::test]
+async fn the_first_rejected_orders_are_named() {
+    let schema = Schema::new().await;
+    let mut log = vec![opening(0, "a", 1)];
+    for n in 1..=10u32 {
+        log.push(order(n.into(), "a", &format!("u{n}"), 1, n));
+    }
+    let written = schema.store.write(TOPIC, &batch(&log)).await.unwrap();
+    assert_eq!((written.confirmed.len(), written.oversold), (1, 9));
+    let first: Vec<_> = log[2..2 + REJECTED_NAMED_MAX].iter().map(id).collect();
+    assert_eq!(written.rejected, first);
+}
+
+fn id(ordered: &Record) -> OrderId {
+    let Content::Event(Event::OrderReserved(order)) = &ordered.content else {
+        panic!("an order");
+    };
+    order.order_id
+}
+
 #[tokio::test]
 async fn migrating_again_or_at_the_same_time_does_no_harm() {
     let schema = Schema::new().await;
@@ -250,6 +302,33 @@ async fn migrating_again_or_at_the_same_time_does_no_harm() {
     first.unwrap();
     second.unwrap();
     schema.store.probe().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_migration_may_take_its_time_and_nothing_else_may() {
+    let schema = Schema::new().await;
+    // Both tables note what limits whoever writes to them; the last migration is to be done again.
+    let note = "
+        CREATE TABLE limits (writer text, statement text, lock text);
+        CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            INSERT INTO limits VALUES (tg_table_name, current_setting('statement_timeout'),
+                                       current_setting('lock_timeout'));
+            RETURN new;
+        END $$;
+        CREATE TRIGGER note BEFORE INSERT ON refinery_schema_history FOR EACH ROW EXECUTE FUNCTION note();
+        CREATE TRIGGER note BEFORE INSERT ON positions FOR EACH ROW EXECUTE FUNCTION note();
+        DELETE FROM refinery_schema_history WHERE version = 4;
+        DROP INDEX orders_numbered_apart;";
+    schema.sql.batch_execute(note).await.unwrap();
+    schema.store.migrate().await.unwrap();
+    schema.store.position(TOPIC, 1).await.unwrap();
+    assert_eq!(
+        schema
+            .rows("SELECT concat_ws(' ', writer, statement, lock) FROM limits ORDER BY writer")
+            .await,
+        ["positions 5s 5s", "refinery_schema_history 0 5s"]
+    );
 }
 
 #[tokio::test]

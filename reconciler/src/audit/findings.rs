@@ -6,6 +6,7 @@ use fluxgate_core::ids::{OrderId, ProductId};
 use ingest_api::stock::{Number, Snapshot, State};
 use jiff::Timestamp;
 
+use crate::Undecided;
 use crate::truth::{Kind, Order, Status, Written};
 
 /// What an audit says of one sale.
@@ -36,6 +37,8 @@ pub struct Findings {
     pub lost_before: i64,
     /// What is wrong, in words.
     pub objections: Vec<String>,
+    /// Whether some of it is wrong whatever is still under way.
+    pub proven: bool,
     /// Why nobody can tell, in words.
     pub doubts: Vec<String>,
 }
@@ -106,19 +109,36 @@ impl Findings {
     }
 
     /// Why nobody can tell.
-    pub fn doubt(&mut self, doubt: String) {
+    fn doubt(&mut self, doubt: String) {
         self.doubts.push(doubt);
     }
 
-    /// The end of it. What cannot be told is not called wrong: the next audit may see more.
+    /// PostgreSQL is not where its partition of the log ends.
+    pub fn note_behind(&mut self, why: &Undecided) {
+        match why {
+            Undecided::Shorter { .. } => self.prove(why.to_string()),
+            _ => self.doubt(why.to_string()),
+        }
+    }
+
+    /// The end of it. What cannot be told is not called wrong, the next audit may see more; what is proven is
+    /// wrong whatever cannot be told beside it.
     pub fn verdict(&self) -> Verdict {
-        if !self.doubts.is_empty() {
+        if self.proven {
+            Verdict::Wrong
+        } else if !self.doubts.is_empty() {
             Verdict::Undecided
         } else if !self.objections.is_empty() {
             Verdict::Wrong
         } else {
             Verdict::Right
         }
+    }
+
+    /// An objection that nothing under way can answer.
+    fn prove(&mut self, objection: String) {
+        self.proven = true;
+        self.object(objection);
     }
 
     fn object(&mut self, objection: String) {
@@ -144,6 +164,7 @@ impl Findings {
             missing: 0,
             lost_before: 0,
             objections: Vec::new(),
+            proven: false,
             doubts: Vec::new(),
         };
         match &written.sale {
@@ -151,13 +172,13 @@ impl Findings {
             Some(sale) => {
                 let (sold, confirmed) = (sale.sold, found.confirmed);
                 if sold != confirmed {
-                    found.object(format!(
+                    found.prove(format!(
                         "the ledger counts {sold} units sold, its orders {confirmed}"
                     ));
                 }
                 if confirmed > sale.total {
                     let total = sale.total;
-                    found.object(format!("oversold: {confirmed} units of {total}"));
+                    found.prove(format!("oversold: {confirmed} units of {total}"));
                 }
             }
         }
@@ -178,7 +199,7 @@ impl Findings {
             .filter(|number| !seen.insert(*number) && number.epoch == now.epoch)
             .count();
         if doubled > 0 {
-            self.object(format!(
+            self.prove(format!(
                 "{doubled} numbers stand for two things: Redis has lost writes"
             ));
         }
@@ -262,7 +283,7 @@ impl Findings {
         let written = sale.map(|sale| sale.highest).unwrap_or_default();
         match now {
             None => self.doubt("it is being rebuilt by now".to_owned()),
-            Some(now) if now < written => self.object(format!(
+            Some(now) if now < written => self.prove(format!(
                 "Redis stands at {now}, PostgreSQL at {written}: Redis has lost writes; rebuild it"
             )),
             Some(_) => {}

@@ -22,15 +22,28 @@ struct Begun {
     snapshot: Option<Snapshot>,
 }
 
-/// Compares the stores about these sales, or about all that one of them knows.
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audited {
+    /// Of each sale that was looked at, ordered by product.
+    pub findings: Vec<Findings>,
+    /// Sales that were not: they are over, and Redis has let go of them.
+    pub skipped: usize,
+}
+
+/// Compares the stores about these sales; without any, about all that one of them knows. Of those, the ones that are
+/// over and gone from Redis only with `old_ones`: nothing about them changes, and there are ever more.
 ///
 /// # Errors
 /// When a store does not answer.
 pub async fn audit(
     stores: &mut Stores,
     products: &[ProductId],
+    old_ones: bool,
     patience: Duration,
-) -> Result<Vec<Findings>, Undecided> {
+) -> Result<Audited, Undecided> {
+    let takes_all = old_ones || !products.is_empty();
+    let mut skipped = 0;
     let mut findings = Vec::new();
     let mut begun = Vec::new();
     for (product, place) in stores.sales(products).await? {
@@ -38,8 +51,13 @@ pub async fn audit(
             findings.push(Findings::unknown(product));
             continue;
         };
+        let snapshot = stores.stock.snapshot(&place.keys(&product)).await?;
+        if snapshot.is_none() && !takes_all && place.is_over(Timestamp::now()) {
+            skipped += 1;
+            continue;
+        }
         begun.push(Begun {
-            snapshot: stores.stock.snapshot(&place.keys(&product)).await?,
+            snapshot,
             partition: place.partition,
             product,
         });
@@ -55,12 +73,12 @@ pub async fn audit(
             None => Findings::without_redis(sale.product, &written, Timestamp::now()),
         };
         if let Some(late) = behind.get(&sale.partition) {
-            found.doubt(late.to_string());
+            found.note_behind(late);
         }
         findings.push(found);
     }
     findings.sort_by(|a, b| a.product.as_str().cmp(b.product.as_str()));
-    Ok(findings)
+    Ok(Audited { findings, skipped })
 }
 
 /// The partitions that were not written up to their present end in time, with why.

@@ -60,9 +60,11 @@ impl Example {
                     sold: 4,
                     opens_at: Timestamp::UNIX_EPOCH,
                     closes_at: None,
+                    ends_at: None,
                     per_user_limit: None,
                     highest: number(5),
                     fenced_epoch: 0,
+                    written: 3,
                     partition: 0,
                 }),
                 orders: vec![
@@ -233,6 +235,54 @@ fn a_sale_that_is_not_open_yet_is_undecided() {
     example.then.state = State::Opening;
     example.written = Written::default();
     assert_eq!(example.findings().verdict(), Verdict::Undecided);
+}
+
+fn late() -> Undecided {
+    Undecided::Behind {
+        partition: 0,
+        position: 7,
+        wanted: 8,
+    }
+}
+
+#[test]
+fn what_a_late_worker_may_still_bring_is_undecided() {
+    let mut example = Example::new();
+    example.written.orders.remove(2);
+    example.sale().sold = 2;
+    let mut found = example.findings();
+    assert_eq!(found.verdict(), Verdict::Wrong);
+    found.note_behind(&late());
+    assert_eq!(found.verdict(), Verdict::Undecided);
+}
+
+#[test]
+fn what_no_late_worker_can_mend_is_wrong_at_once() {
+    let verdict = |spoil: fn(&mut Example)| {
+        let mut example = Example::new();
+        spoil(&mut example);
+        let mut found = example.findings();
+        found.note_behind(&late());
+        found.verdict()
+    };
+    assert_eq!(verdict(|_| {}), Verdict::Undecided);
+    assert_eq!(verdict(|e| e.sale().total = 3), Verdict::Wrong);
+    assert_eq!(verdict(|e| e.sale().sold = 6), Verdict::Wrong);
+    assert_eq!(verdict(|e| e.now = number(4)), Verdict::Wrong);
+    let twice = |e: &mut Example| e.written.orders.push(order(1, Status::Rejected));
+    assert_eq!(verdict(twice), Verdict::Wrong);
+}
+
+#[test]
+fn a_log_that_ends_before_its_position_is_wrong() {
+    let mut found = Example::new().findings();
+    found.note_behind(&Undecided::Shorter {
+        partition: 0,
+        position: 8,
+        end: 7,
+    });
+    assert_eq!(found.verdict(), Verdict::Wrong);
+    assert!(found.objections[0].contains("Kafka has lost records"));
 }
 
 #[test]

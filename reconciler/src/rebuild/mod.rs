@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use fluxgate_core::events::{Event, SaleFenced};
 use fluxgate_core::ids::ProductId;
-use ingest_api::stock::{FillError, Number, Part};
+use ingest_api::stock::{FillError, Number, Part, SaleKeys};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -55,7 +55,7 @@ pub enum RebuildError {
     Locked,
     /// Redis remembers orders that PostgreSQL lacks: they would be lost, and their units sold again.
     #[error(
-        "Redis has {0} orders and changes that are not in PostgreSQL: `reconciler republish` first"
+        "Redis has {0} orders and changes that are not in PostgreSQL: `reconciler republish` first; it stays stopped"
     )]
     Unwritten(usize),
     /// The sale is not stopped any more: Redis has lost even that, or another rebuild has begun.
@@ -72,10 +72,10 @@ pub enum RebuildError {
     #[error("copies go on in new epochs by themselves (ON_REDIS_LOSS=continue); run it again")]
     Overtaken,
     /// Orders of the old epoch could still be taken.
-    #[error("the workers know no fences: they are older than this program")]
+    #[error("the workers know no fences: they are older than this program; it stays stopped")]
     NotFenced,
     /// The ledger's sum is not that of its orders: nobody can tell what may be sold.
-    #[error("the ledger counts {sold} units sold, its orders {confirmed}")]
+    #[error("the ledger counts {sold} units sold, its orders {confirmed}; it stays stopped")]
     Inconsistent {
         /// By the ledger.
         sold: i64,
@@ -121,27 +121,41 @@ pub async fn rebuild(
 
     // Nothing of the sale moves any more; but what was sent may not be written yet.
     stores.until_all_written(sale.partition, patience).await?;
-    let written = read(stores.truth.written(product).await)?;
-    let records = read(stock.records(&keys).await)?;
-    let lacking = lacking(product, &records, |_| false, &written);
-    if !lacking.is_empty() {
-        return Err(RebuildError::Unwritten(lacking.len()));
-    }
-
+    let unreadable = expect_written(stores, product, &keys).await?;
     let written = fence(stores, product, stopped.highest, patience).await?;
     let refill = Refill::of(&written)?;
+    let orders = written.orders.len();
+    // A large sale is a large part of the memory there is, and the filling takes a while.
+    drop(written);
     stopped.empty(refill.epoch, product).await?;
     stopped.fill(Part::Orders, &refill.orders).await?;
     stopped.fill(Part::Users, &refill.users).await?;
     let rebuilt = Rebuilt {
         epoch: refill.epoch,
         drained,
-        unreadable: records.unreadable,
-        orders: written.orders.len(),
+        unreadable,
+        orders,
         remaining: refill.remaining,
     };
     stopped.reopen(&refill.sale).await?;
     Ok(rebuilt)
+}
+
+/// Refuses where Redis remembers what PostgreSQL lacks; else, how many records nobody can read. Both stores'
+/// rows are gone from memory when this returns.
+async fn expect_written(
+    stores: &mut Stores,
+    product: &ProductId,
+    keys: &SaleKeys,
+) -> Result<u64, RebuildError> {
+    let written = read(stores.truth.written(product).await)?;
+    let records = read(stores.stock.records(keys).await)?;
+    let lacking = lacking(product, &records, |_| false, &written);
+    if lacking.is_empty() {
+        Ok(records.unreadable)
+    } else {
+        Err(RebuildError::Unwritten(lacking.len()))
+    }
 }
 
 /// Puts a fence on the sale's partition, in an epoch that nobody has used; what PostgreSQL has of the

@@ -10,7 +10,7 @@ use fluxgate_core::ids::ProductId;
 use fluxgate_core::settings::refuse;
 use fluxgate_postgres::{Address, causes};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, IsolationLevel};
+use tokio_postgres::{Client, IsolationLevel, Row, Transaction};
 
 use crate::config::Settings;
 
@@ -32,19 +32,22 @@ pub enum TruthError {
 }
 
 const SALES: &str = "
-    SELECT product_id, total, sold, opens_at, closes_at, per_user_limit, epoch, last_sequence,
-           fenced_epoch, partition
+    SELECT product_id, total, sold, opens_at, closes_at, least(closes_at, closed_at) AS ends_at,
+           per_user_limit, epoch, last_sequence, fenced_epoch, written, partition
     FROM stock_ledger";
 const SALE: &str = "WHERE product_id = $1";
 const POSITION: &str = "SELECT next_offset FROM positions WHERE topic = $1 AND partition = $2";
 const MOVE_BACK: &str = "
-    UPDATE positions SET next_offset = $3
-    WHERE topic = $1 AND partition = $2 AND next_offset > $3";
+    UPDATE positions SET next_offset = $4
+    WHERE topic = $1 AND partition = $2 AND next_offset = $3";
 const LOCK: &str =
     "SELECT pg_try_advisory_lock(hashtext('fluxgate:rebuild:' || current_schema() || $1))";
 const ORDERS: &str = "
     SELECT order_id, user_id, quantity, epoch, sequence, status, cancel_number, placed_at
     FROM orders WHERE product_id = $1";
+/// The table has no index by product, which would cost every order that is written; but the ids of a sale's
+/// orders stand together in its primary key.
+const BETWEEN: &str = "AND order_id BETWEEN $2 AND $3";
 const CHANGES: &str = "
     SELECT change_id, kind, units, epoch, sequence, changed_at FROM sale_changes
     WHERE product_id = $1";
@@ -123,12 +126,17 @@ impl Truth {
         row.map_or(Ok(0), |row| Ok(row.try_get(0)?))
     }
 
-    /// Moves a position back to `end`, where the log ends; false where it does not stand beyond.
+    /// Moves a position back to `end`, where the log ends; false where it is not at `position` any more.
     ///
     /// # Errors
     /// When PostgreSQL does not take it.
-    pub async fn move_back(&self, partition: i32, end: i64) -> Result<bool, TruthError> {
-        let parameters: [&(dyn ToSql + Sync); 3] = [&self.topic, &partition, &end];
+    pub async fn move_back(
+        &self,
+        partition: i32,
+        position: i64,
+        end: i64,
+    ) -> Result<bool, TruthError> {
+        let parameters: [&(dyn ToSql + Sync); 4] = [&self.topic, &partition, &position, &end];
         let moved = within(ANSWER_LIMIT, self.client.execute(MOVE_BACK, &parameters)).await?;
         Ok(moved > 0)
     }
@@ -141,12 +149,14 @@ impl Truth {
         let transaction = self.client.build_transaction();
         let transaction = transaction.isolation_level(IsolationLevel::RepeatableRead);
         let product = product.as_str();
+        let transaction = transaction.read_only(true);
+        let snapshot = within(ANSWER_LIMIT, transaction.start()).await?;
         let sale = format!("{SALES} {SALE}");
-        let (sale, orders, changes, buried) = within(READ_LIMIT, async {
-            let snapshot = transaction.read_only(true).start().await?;
+        let sale = within(ANSWER_LIMIT, snapshot.query_opt(&sale, &[&product])).await?;
+        let sale = sale.as_ref().map(LedgerRow::read).transpose()?;
+        let (orders, changes, buried) = within(READ_LIMIT, async {
             Ok((
-                snapshot.query_opt(&sale, &[&product]).await?,
-                snapshot.query(ORDERS, &[&product]).await?,
+                orders(&snapshot, product, sale.as_ref()).await?,
                 snapshot.query(CHANGES, &[&product]).await?,
                 snapshot
                     .query(BURIED, &[&self.topic, &product.as_bytes()])
@@ -155,7 +165,7 @@ impl Truth {
         })
         .await?;
         Ok(Written {
-            sale: sale.as_ref().map(LedgerRow::read).transpose()?,
+            sale,
             orders: orders.iter().map(Order::read).collect::<Result<_, _>>()?,
             changes: changes.iter().map(Change::read).collect::<Result<_, _>>()?,
             buried: buried.iter().filter_map(Buried::read).collect(),
@@ -175,4 +185,24 @@ impl Truth {
             Err(TruthError::Locked)
         }
     }
+}
+
+/// Every order of a product: those that its sale's ids tell, where they are as many as the ledger counts; else the
+/// whole table is read for them.
+async fn orders(
+    snapshot: &Transaction<'_>,
+    product: &str,
+    sale: Option<&LedgerRow>,
+) -> Result<Vec<Row>, tokio_postgres::Error> {
+    if let Some(sale) = sale {
+        let [lowest, highest] = sale.bounds();
+        let query = format!("{ORDERS} {BETWEEN}");
+        let rows = snapshot
+            .query(&query, &[&product, &lowest, &highest])
+            .await?;
+        if sale.has_only(rows.len()) {
+            return Ok(rows);
+        }
+    }
+    snapshot.query(ORDERS, &[&product]).await
 }

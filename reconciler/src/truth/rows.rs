@@ -1,4 +1,4 @@
-use fluxgate_core::ids::{OrderId, ProductId};
+use fluxgate_core::ids::{OrderId, ProductId, Tag};
 use ingest_api::stock::Number;
 use jiff::Timestamp;
 use tokio_postgres::Row;
@@ -15,11 +15,15 @@ pub struct LedgerRow {
     pub sold: i64,
     pub opens_at: Timestamp,
     pub closes_at: Option<Timestamp>,
+    /// When it ends or ended, by itself or by hand.
+    pub ends_at: Option<Timestamp>,
     pub per_user_limit: Option<i64>,
     /// The highest number among what is written.
     pub highest: Number,
     /// The first epoch whose orders are taken.
     pub fenced_epoch: u32,
+    /// Orders with a row, but for those that came before the sale itself.
+    pub written: i64,
     pub partition: i32,
 }
 
@@ -94,6 +98,18 @@ impl Written {
 }
 
 impl LedgerRow {
+    /// Between which ids its orders are; unless Redis lost the sale before its opening was written, and it was
+    /// opened again at another time.
+    pub(super) fn bounds(&self) -> [Uuid; 2] {
+        let opened_at_ms = self.opens_at.as_millisecond();
+        OrderId::bounds(Tag::of(&self.product), opened_at_ms).map(OrderId::as_uuid)
+    }
+
+    /// Whether so many orders are all it has.
+    pub(super) fn has_only(&self, orders: usize) -> bool {
+        usize::try_from(self.written) == Ok(orders)
+    }
+
     pub(super) fn read(row: &Row) -> Result<Self, TruthError> {
         let product: String = row.try_get("product_id")?;
         let fenced: i32 = row.try_get("fenced_epoch")?;
@@ -104,9 +120,11 @@ impl LedgerRow {
             sold: row.try_get("sold")?,
             opens_at: row.try_get("opens_at")?,
             closes_at: row.try_get("closes_at")?,
+            ends_at: row.try_get("ends_at")?,
             per_user_limit: row.try_get("per_user_limit")?,
             highest: number(row.try_get("epoch")?, row.try_get("last_sequence")?)?,
             fenced_epoch: u32::try_from(fenced).unwrap_or_default(),
+            written: row.try_get("written")?,
             partition: row.try_get("partition")?,
         })
     }
