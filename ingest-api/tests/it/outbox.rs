@@ -4,6 +4,8 @@ use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, Tota
 use ingest_api::stock::{Ask, Claim, KnownSale, Number, Reservation, SaleKeys, Stock, Terms};
 use jiff::{Timestamp, ToSpan};
 use serde_json::json;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::fixture::{World, read, unique, until};
 
@@ -116,6 +118,76 @@ async fn without_kafka_orders_wait_up_to_a_bound_and_a_sale_does_not_open() {
     drop(app);
     until("the outbox is empty", async || waiting(&world).await == 0).await;
     assert_eq!(world.ids_on_kafka(3).await.len(), 3);
+}
+
+/// Brokers that are away until they are let through.
+struct Gate {
+    door: TcpListener,
+    brokers: String,
+}
+
+impl Gate {
+    async fn shut(brokers: &str) -> Self {
+        Self {
+            door: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            brokers: brokers.to_owned(),
+        }
+    }
+
+    fn address(&self) -> String {
+        self.door.local_addr().unwrap().to_string()
+    }
+
+    /// Whoever has knocked meanwhile is let through as well.
+    fn open(self) {
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = self.door.accept().await {
+                let mut broker = TcpStream::connect(&self.brokers).await.unwrap();
+                tokio::spawn(async move { copy_bidirectional(&mut client, &mut broker).await });
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_copy_without_orders_finds_out_that_kafka_is_back() {
+    let world = World::new().await;
+    let product = {
+        let app = world.app(&[]).await;
+        app.sale(10).await
+    };
+    let gate = Gate::shut(&world.kafka).await;
+    // It sweeps once, at its start: nothing of its own tells it.
+    let app = world
+        .app(&[
+            "--kafka-brokers",
+            &gate.address(),
+            "--kafka-message-timeout-ms=1000",
+            "--publish-wait-ms=20",
+            "--sweep-interval-ms=60000",
+        ])
+        .await;
+    for key in ["a", "b", "c"] {
+        let (_, order) = read(app.order(&product, "ada", 1, key).await).await;
+        assert_eq!(order["status"], "reserved");
+    }
+    assert_eq!(app.metric("publisher_circuit_open").await, 1.0);
+    until("nothing is under way", async || {
+        app.metric(r#"publishes_total{outcome="failed"}"#).await == 3.0
+    })
+    .await;
+
+    gate.open();
+    until("the circuit is closed", async || {
+        app.metric("publisher_circuit_open").await == 0.0
+            && app.get("/readyz").await.1["status"] == "ok"
+    })
+    .await;
+    assert_eq!(
+        app.metric(r#"publishes_total{outcome="acknowledged"}"#)
+            .await,
+        0.0
+    );
 }
 
 #[tokio::test]
