@@ -120,6 +120,81 @@ async fn without_kafka_orders_wait_up_to_a_bound_and_a_sale_does_not_open() {
     assert_eq!(world.ids_on_kafka(3).await.len(), 3);
 }
 
+#[tokio::test]
+async fn what_waits_longest_is_told_of_entries_that_are_not_asked_for() {
+    let world = World::new().await;
+    let product = {
+        let app = world.app(&[]).await;
+        app.sale(10).await
+    };
+    let settings = [&NO_KAFKA[..], &["--sweep-interval-ms", "60000"]].concat();
+    let app = world.app(&settings).await;
+    for key in ["a", "b"] {
+        assert_eq!(app.order(&product, "ada", 1, key).await.status(), 202);
+    }
+    let (stock, product) = (world.stock(), ProductId::parse(&product).unwrap());
+    let facts = stock.sale(&product).await.unwrap().unwrap().facts;
+    let keys = SaleKeys::new(&product, facts.tag, facts.opens_at.as_millisecond());
+    // As a first sweep asks.
+    let page = stock.pending(&keys, None, Number::default(), 10).await;
+    let page = page.unwrap();
+    assert!(page.entries.is_empty());
+    let oldest = page.oldest.expect("two entries wait");
+    assert_eq!(oldest.number.sequence, 1);
+    assert!(oldest.since() >= Some(facts.opens_at));
+}
+
+#[tokio::test]
+async fn a_copy_that_sweeps_keeps_the_lease_while_kafka_is_away() {
+    let world = World::new().await;
+    let stock = world.stock();
+    let terms = Terms {
+        total: Total::try_from(5).unwrap(),
+        opens_at: None,
+        closes_at: None,
+        per_user_limit: None,
+    };
+    for _ in 0..4 {
+        claim(&stock, &ProductId::parse(&unique("p")).unwrap(), &terms).await;
+    }
+    let app = world.app(&[&NO_KAFKA[..], &QUICK_SWEEPS].concat()).await;
+    until("it sweeps", async || {
+        app.metric("outbox_entries").await == 4.0
+    })
+    .await;
+    // If a sweep waited for each sale, it would take longer than the lease.
+    until("three pages were waited for", async || {
+        let holders: i64 = world.redis("EXISTS", &["fg:sweeper"]).await;
+        assert_eq!(holders, 1);
+        app.metric("publish_wait_timeouts_total").await == 3.0
+    })
+    .await;
+    assert_eq!(app.metric("outbox_sweep_failures_total").await, 0.0);
+}
+
+#[tokio::test]
+async fn a_sale_that_cannot_be_swept_is_counted_and_harms_no_other() {
+    let world = World::new().await;
+    let stock = world.stock();
+    let terms = Terms {
+        total: Total::try_from(5).unwrap(),
+        opens_at: None,
+        closes_at: None,
+        per_user_limit: None,
+    };
+    let [damaged, whole] = ["a", "b"].map(|it| ProductId::parse(&unique(it)).unwrap());
+    claim(&stock, &damaged, &terms).await;
+    claim(&stock, &whole, &terms).await;
+    let outboxes = world.keys(&format!("fg:*:outbox:{damaged}")).await;
+    world.redis::<()>("SET", &[&outboxes[0], "no stream"]).await;
+    let app = world.app(&QUICK_SWEEPS).await;
+    until("both were swept", async || {
+        app.metric("outbox_sweep_failures_total").await >= 1.0
+            && app.get(&format!("/products/{whole}")).await.1["status"] == "open"
+    })
+    .await;
+}
+
 /// Brokers that are away until they are let through.
 struct Gate {
     door: TcpListener,
