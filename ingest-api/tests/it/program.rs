@@ -26,6 +26,8 @@ fn a_bad_or_missing_setting_ends_the_program_with_its_name() {
         ("LOG_FORMAT", Some("xml")),
         ("READ_DATABASE_URL", Some("postgres://u:secret@[")),
         ("COMPAT_ROUTES", Some("maybe")),
+        ("OPS_ADDR", Some("there")),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", Some("collector:4318")),
     ] {
         let mut settings: Vec<_> = good
             .iter()
