@@ -2,9 +2,64 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use actix_web::body::BoxBody;
+use actix_web::dev::ServiceResponse;
+use actix_web::http::StatusCode;
+use fluxgate_core::ids::OrderId;
+use fluxgate_traces::Trace;
+use tracing::field::display;
+
+use super::problem::{Kind, Problem};
+
 /// Lines about failed requests with one code, in one period.
 const LINES_MAX: u32 = 10;
 const PERIOD: Duration = Duration::from_secs(1);
+
+/// Why a request failed here, and not by its own fault.
+pub struct Failure {
+    /// Stable.
+    pub code: &'static str,
+    order_id: Option<OrderId>,
+    /// For the log.
+    pub reason: String,
+}
+
+impl Failure {
+    /// Of an answer, if it is one. An error that is no [`Problem`] is a bug, whatever it says.
+    pub fn of(response: &ServiceResponse<BoxBody>) -> Option<Self> {
+        if !response.status().is_server_error() {
+            return None;
+        }
+        let error = response.response().error();
+        let problem = error.and_then(|error| error.as_error::<Problem>());
+        Some(Self {
+            code: problem.map_or(Kind::Internal.code(), Problem::code),
+            order_id: problem.and_then(Problem::order_id),
+            reason: error.map(ToString::to_string).unwrap_or_default(),
+        })
+    }
+
+    /// The one line about it: a bug is an error, a store that is away is a warning.
+    pub fn log(&self, trace: Option<&Trace>, status: StatusCode, route: &str, request_id: &str) {
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    request.id = request_id,
+                    trace.id = trace.map(|trace| display(trace.id())),
+                    order.id = self.order_id.map(display),
+                    http.route = route,
+                    http.status = status.as_u16(),
+                    error = self.reason,
+                    "request failed"
+                )
+            };
+        }
+        match status {
+            StatusCode::INTERNAL_SERVER_ERROR => line!(error),
+            _ => line!(warn),
+        }
+    }
+}
 
 /// Bounds what is logged about failed requests: when all fail, they do so by the ten thousand a second,
 /// and the log would be one more load. Cheap to clone; all clones are one.

@@ -8,13 +8,11 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, ResponseError};
-use fluxgate_core::ids::OrderId;
 use fluxgate_traces::{TRACEPARENT, Trace, Traces};
 use prometheus::{Histogram, IntCounter};
-use tracing::field::display;
 use uuid::Uuid;
 
-use super::failures::Failures;
+use super::failures::{Failure, Failures};
 use super::problem::{Kind, Problem};
 use crate::metrics::{Counters, Metrics};
 
@@ -176,7 +174,7 @@ pub async fn observe(
     }
     match &failure {
         Some(failure) if observer.failures.get_a_line(failure.code) => {
-            failure.log(trace.as_ref(), response.status(), route, request_id);
+            failure.log(trace.as_ref(), response.status(), &route.path, request_id);
         }
         Some(_) => {}
         // Refused unread, which has a counter and no line.
@@ -220,50 +218,6 @@ fn finish(
     trace.note("request.id", request_id.to_owned());
     if response.status().is_server_error() {
         trace.fail(reason.unwrap_or_default().to_owned());
-    }
-}
-
-/// Why a request failed here, and not by its own fault.
-struct Failure {
-    code: &'static str,
-    order_id: Option<OrderId>,
-    reason: String,
-}
-
-impl Failure {
-    /// Of an answer, if it is one. An error that is no [`Problem`] is a bug, whatever it says.
-    fn of(response: &ServiceResponse<BoxBody>) -> Option<Self> {
-        if !response.status().is_server_error() {
-            return None;
-        }
-        let error = response.response().error();
-        let problem = error.and_then(|error| error.as_error::<Problem>());
-        Some(Self {
-            code: problem.map_or(Kind::Internal.code(), Problem::code),
-            order_id: problem.and_then(Problem::order_id),
-            reason: error.map(ToString::to_string).unwrap_or_default(),
-        })
-    }
-
-    /// The one line about it: a bug is an error, a store that is away is a warning.
-    fn log(&self, trace: Option<&Trace>, status: StatusCode, route: &Route, request_id: &str) {
-        macro_rules! line {
-            ($level:ident) => {
-                tracing::$level!(
-                    request.id = request_id,
-                    trace.id = trace.map(|trace| display(trace.id())),
-                    order.id = self.order_id.map(display),
-                    http.route = route.path,
-                    http.status = status.as_u16(),
-                    error = self.reason,
-                    "request failed"
-                )
-            };
-        }
-        match status {
-            StatusCode::INTERNAL_SERVER_ERROR => line!(error),
-            _ => line!(warn),
-        }
     }
 }
 
