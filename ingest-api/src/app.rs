@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use actix_web::dev::{Server, ServerHandle};
-use fluxgate_core::metrics::registry;
+use fluxgate_core::metrics::registry_for;
 use fluxgate_core::ops::{Need, Readiness};
 use fluxgate_core::settings::refuse;
 use fluxgate_traces::Traces;
@@ -52,7 +52,7 @@ impl Application {
     ///
     /// A setting that cannot work ends the program: a URL that a driver refuses, a port that is taken.
     pub fn build(config: Config) -> Self {
-        let registry = registry();
+        let registry = registry_for(listeners::http_threads(&config));
         let metrics = Metrics::register(&registry);
         let traces = Traces::begin_sending(&config.traces, "ingest-api", &registry)
             .unwrap_or_else(|error| refuse("OTEL_EXPORTER_OTLP_ENDPOINT", error));

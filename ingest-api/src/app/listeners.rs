@@ -109,7 +109,8 @@ fn connections_max(config: &Config) -> u32 {
         .unwrap_or_else(|reason| refuse("CONNECTIONS_MAX", reason))
 }
 
-fn http_threads(config: &Config) -> usize {
+/// Threads that answer clients.
+pub fn http_threads(config: &Config) -> usize {
     let one_per_core = || std::thread::available_parallelism().map_or(2, usize::from);
     let threads = config.limits.http_threads.map(usize::from);
     threads.unwrap_or_else(one_per_core)
