@@ -1,7 +1,7 @@
 //! Accepted orders that did not get to Kafka at once.
 
 use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, Total, UserId};
-use ingest_api::stock::{Ask, Claim, KnownSale, Number, Reservation, SaleKeys, Stock, Terms};
+use ingest_api::stock::{Ask, Claim, KnownSale, Number, Page, Reservation, SaleKeys, Stock, Terms};
 use jiff::{Timestamp, ToSpan};
 use serde_json::json;
 use tokio::io::copy_bidirectional;
@@ -22,6 +22,15 @@ async fn waiting(world: &World) -> u64 {
 async fn claim(stock: &Stock, product: &ProductId, terms: &Terms) {
     let claimed = stock.claim(product, terms, 0).await.unwrap();
     assert_eq!(claimed, Claim::Claimed);
+}
+
+/// What a first sweep asks for: nothing but how much waits, and for how long.
+async fn first_page(stock: &Stock, product: &str) -> Page {
+    let product = ProductId::parse(product).unwrap();
+    let facts = stock.sale(&product).await.unwrap().unwrap().facts;
+    let keys = SaleKeys::new(&product, facts.tag, facts.opens_at.as_millisecond());
+    let page = stock.pending(&keys, None, Number::default(), 10).await;
+    page.unwrap()
 }
 
 #[tokio::test]
@@ -101,6 +110,10 @@ async fn without_kafka_orders_wait_up_to_a_bound_and_a_sale_does_not_open() {
         (503, &json!("overloaded"))
     );
     assert_eq!(app.metric("outbox_full_total").await, 1.0);
+    let page = first_page(&world.stock(), &product).await;
+    assert!(page.entries.is_empty());
+    assert_eq!(page.oldest.unwrap().number.sequence, 1);
+
     let replay = app.order(&product, "ada", 1, "a").await;
     assert_eq!(replay.headers()["Idempotency-Replayed"], "true");
     assert_eq!(read(replay).await.1["status"], "reserved");
@@ -118,30 +131,6 @@ async fn without_kafka_orders_wait_up_to_a_bound_and_a_sale_does_not_open() {
     drop(app);
     until("the outbox is empty", async || waiting(&world).await == 0).await;
     assert_eq!(world.ids_on_kafka(3).await.len(), 3);
-}
-
-#[tokio::test]
-async fn what_waits_longest_is_told_of_entries_that_are_not_asked_for() {
-    let world = World::new().await;
-    let product = {
-        let app = world.app(&[]).await;
-        app.sale(10).await
-    };
-    let settings = [&NO_KAFKA[..], &["--sweep-interval-ms", "60000"]].concat();
-    let app = world.app(&settings).await;
-    for key in ["a", "b"] {
-        assert_eq!(app.order(&product, "ada", 1, key).await.status(), 202);
-    }
-    let (stock, product) = (world.stock(), ProductId::parse(&product).unwrap());
-    let facts = stock.sale(&product).await.unwrap().unwrap().facts;
-    let keys = SaleKeys::new(&product, facts.tag, facts.opens_at.as_millisecond());
-    // As a first sweep asks.
-    let page = stock.pending(&keys, None, Number::default(), 10).await;
-    let page = page.unwrap();
-    assert!(page.entries.is_empty());
-    let oldest = page.oldest.expect("two entries wait");
-    assert_eq!(oldest.number.sequence, 1);
-    assert!(oldest.since() >= Some(facts.opens_at));
 }
 
 #[tokio::test]
