@@ -7,7 +7,6 @@ use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
 use fluxgate_core::ids::OrderId;
 use fluxgate_traces::Trace;
-use tracing::field::display;
 
 use super::problem::{Kind, Problem};
 
