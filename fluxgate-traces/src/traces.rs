@@ -12,7 +12,7 @@ use opentelemetry_sdk::trace::{
 };
 use prometheus::Registry;
 
-use crate::export::{Counted, Counts};
+use crate::export::{Counted, CountedEnds, Counts};
 use crate::origin::Origin;
 use crate::settings::{Sampler, TraceSettings};
 use crate::step::{Trace, begin, set_tracer};
@@ -38,8 +38,9 @@ pub enum TracesError {
     Exporter(#[from] ExporterBuildError),
 }
 
-/// Decides which requests are traced, and sends what was seen of them. Cheap to clone; all clones are one.
-#[derive(Debug, Clone)]
+/// Decides which requests are traced, and sends what was seen of them; by default none. Cheap to clone; all
+/// clones are one.
+#[derive(Debug, Clone, Default)]
 pub struct Traces(Option<On>);
 
 #[derive(Debug, Clone)]
@@ -60,8 +61,8 @@ impl Traces {
         service: &'static str,
         registry: &Registry,
     ) -> Result<Self, TracesError> {
-        let Some(endpoint) = &settings.otel_exporter_otlp_endpoint else {
-            return Ok(Self(None));
+        let Some(endpoint) = settings.endpoint() else {
+            return Ok(Self::default());
         };
         let exporter = SpanExporter::builder()
             .with_http()
@@ -78,8 +79,10 @@ impl Traces {
             .build();
         let sender = BatchSpanProcessor::builder(Counted::new(exporter, counts.clone()));
         let provider = SdkTracerProvider::builder()
-            .with_span_processor(counts)
-            .with_span_processor(sender.with_batch_config(limits).build())
+            .with_span_processor(CountedEnds::new(
+                sender.with_batch_config(limits).build(),
+                counts,
+            ))
             // Decided when a request comes, before anything is made for it.
             .with_sampler(Sdk::AlwaysOn)
             .with_resource(Resource::builder().with_service_name(service).build())
@@ -107,11 +110,6 @@ impl Traces {
         let parent = caller.map_or_else(Context::new, Origin::into_context);
         let request = begin("request", SpanKind::Server, &parent)?;
         Some(Trace(Context::new().with_span(*request.0)))
-    }
-
-    /// Whether traces are sent at all.
-    pub fn are_on(&self) -> bool {
-        self.0.is_some()
     }
 
     /// Sends what waits, for a few seconds at most. Blocks.

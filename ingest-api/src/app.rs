@@ -1,16 +1,16 @@
 //! Putting the service together, running it, and taking it down in order.
 
+mod listeners;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use actix_web::dev::{Server, ServerHandle};
-use actix_web::web::Data;
-use actix_web::{App, HttpServer};
-use fluxgate_core::metrics::registry;
-use fluxgate_core::ops::{self, Need, Readiness};
-use fluxgate_core::settings::{Switch, refuse};
+use fluxgate_core::metrics::registry_for;
+use fluxgate_core::ops::{Need, Readiness};
+use fluxgate_core::settings::refuse;
 use fluxgate_traces::Traces;
 use prometheus::Registry;
 use tokio::sync::mpsc;
@@ -18,26 +18,25 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, LedgerSettings, RedisSettings, SoldOutSettings};
-use crate::http::{self, AdminToken, CompatLimits, Connections, Observer, Services};
+use crate::http::{AdminToken, CompatLimits, Services};
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
-use crate::open_files;
 use crate::orders::{Buyers, Desk, Doorman, Statuses, Turnstile};
 use crate::outbox::{Clearer, Sweeper};
 use crate::probes;
 use crate::publisher::Publisher;
 use crate::sales::{Catalog, Changes, Opener, Views};
 use crate::stock::Stock;
+use listeners::Listener;
 
 /// Where it listens unless told otherwise.
 pub const DEFAULT_PORT: u16 = 8080;
-/// How long a client may take to send a request's head.
-const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The service, listening but not yet serving.
 pub struct Application {
-    addresses: Vec<SocketAddr>,
-    server: Server,
+    clients: Listener,
+    /// For probes and scrapes, where they have a listener of their own.
+    ops: Option<Listener>,
     readiness: Readiness,
     stock: Stock,
     publisher: Publisher,
@@ -53,7 +52,7 @@ impl Application {
     ///
     /// A setting that cannot work ends the program: a URL that a driver refuses, a port that is taken.
     pub fn build(config: Config) -> Self {
-        let registry = registry();
+        let registry = registry_for(listeners::http_threads(&config));
         let metrics = Metrics::register(&registry);
         let traces = Traces::begin_sending(&config.traces, "ingest-api", &registry)
             .unwrap_or_else(|error| refuse("OTEL_EXPORTER_OTLP_ENDPOINT", error));
@@ -120,7 +119,8 @@ impl Application {
             buyers,
             metrics,
         };
-        let (addresses, server) = serve(
+        let ops = listeners::ops(&config, &readiness, &registry);
+        let clients = listeners::clients(
             &config,
             services,
             desk,
@@ -129,8 +129,8 @@ impl Application {
             registry,
         );
         Self {
-            addresses,
-            server,
+            clients,
+            ops,
             readiness,
             stock,
             publisher,
@@ -143,7 +143,12 @@ impl Application {
 
     /// Where it listens; with port 0 in the settings, the port that the system gave.
     pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+        &self.clients.addresses
+    }
+
+    /// Where it answers probes and scrapes, where OPS_ADDR is set; with port 0, the port that the system gave.
+    pub fn ops_addresses(&self) -> &[SocketAddr] {
+        self.ops.as_ref().map_or(&[], |ops| &ops.addresses)
     }
 
     /// Serves until `shutdown`, then drains: no more traffic, what is under way is answered, what
@@ -152,11 +157,16 @@ impl Application {
     /// # Errors
     /// When the server itself fails.
     pub async fn run_until_stopped(self, shutdown: CancellationToken) -> std::io::Result<()> {
-        for address in &self.addresses {
+        for address in self.addresses() {
             tracing::info!(http.address = %address, "listening");
         }
-        let drain = tokio::spawn(drain(shutdown, self.readiness, self.server.handle()));
-        self.server.await?;
+        for address in self.ops_addresses() {
+            tracing::info!(ops.address = %address, "listening");
+        }
+        let ops = self.ops.map(|ops| spawn(ops.server));
+        let server = self.clients.server;
+        let drain = tokio::spawn(drain(shutdown, self.readiness, server.handle()));
+        server.await?;
         let deadline = match drain.await {
             Ok(began) => began + self.shutdown_timeout.mul_f32(0.9),
             Err(_) => Instant::now(),
@@ -174,6 +184,10 @@ impl Application {
         let left = deadline.saturating_duration_since(Instant::now());
         let _ = tokio::time::timeout(left, self.stock.close()).await;
         let _ = tokio::task::spawn_blocking(move || self.traces.end_sending()).await;
+        // Until now whoever asks is told that this copy drains, and how far it is.
+        if let Some(ops) = ops {
+            ops.stop(false).await;
+        }
         tracing::info!("stopped");
         Ok(())
     }
@@ -186,6 +200,12 @@ async fn drain(shutdown: CancellationToken, readiness: Readiness, server: Server
     readiness.drain();
     server.stop(true).await;
     began
+}
+
+fn spawn(server: Server) -> ServerHandle {
+    let handle = server.handle();
+    tokio::spawn(server);
+    handle
 }
 
 fn ledger(settings: &LedgerSettings, metrics: &Metrics, registry: &Registry) -> Option<Ledger> {
@@ -241,64 +261,4 @@ impl DeskParts {
             self.metrics,
         )
     }
-}
-
-fn serve(
-    config: &Config,
-    services: Services,
-    desk: DeskParts,
-    traces: Traces,
-    readiness: &Readiness,
-    registry: Registry,
-) -> (Vec<SocketAddr>, Server) {
-    let with_compat = config.compat.compat_routes == Switch::On;
-    if with_compat {
-        tracing::warn!("COMPAT_ROUTES=on: anybody may open a sale with POST /init");
-    }
-    let services = Data::new(services);
-    let metrics = desk.metrics.clone();
-    let connections_max = connections_max(config);
-    let connections = Connections::new(metrics.clone(), connections_max);
-    let observer = Data::new(Observer::new(metrics, traces, config.limits.in_flight_max));
-    let readiness = readiness.clone();
-    let threads = http_threads(config);
-    let server = HttpServer::new(move || {
-        App::new()
-            .configure(ops::routes(readiness.clone(), registry.clone()))
-            .configure(http::routes(
-                services.clone(),
-                Data::new(desk.clone().open()),
-                observer.clone(),
-                with_compat,
-            ))
-    })
-    .on_connect(move |_, data| {
-        data.insert(connections.accepted());
-    })
-    .workers(threads)
-    // Of each thread.
-    .max_connections((connections_max as usize).div_ceil(threads))
-    .backlog(config.connections.connections_backlog)
-    .keep_alive(config.connections.keep_alive())
-    .client_request_timeout(REQUEST_HEAD_TIMEOUT)
-    // A third of the time is left for what follows the last answer.
-    .shutdown_timeout(config.shutdown.timeout().as_secs().div_ceil(3) * 2)
-    .disable_signals();
-    let address = config.http.address_or(DEFAULT_PORT);
-    let server = server
-        .bind(address)
-        .unwrap_or_else(|error| refuse("HTTP_ADDR", format_args!("{address}: {error}")));
-    (server.addrs(), server.run())
-}
-
-fn connections_max(config: &Config) -> u32 {
-    let wanted = config.connections.connections_max;
-    open_files::connections_max(wanted, open_files::raise_limit())
-        .unwrap_or_else(|reason| refuse("CONNECTIONS_MAX", reason))
-}
-
-fn http_threads(config: &Config) -> usize {
-    let one_per_core = || std::thread::available_parallelism().map_or(2, usize::from);
-    let threads = config.limits.http_threads.map(usize::from);
-    threads.unwrap_or_else(one_per_core)
 }

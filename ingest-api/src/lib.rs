@@ -41,7 +41,8 @@ use config::{Cli, Command};
 pub async fn main() -> std::io::Result<()> {
     let Cli { command, config } = Cli::parse();
     if command == Some(Command::Health) {
-        return ask_own_health(config.http.address_or(app::DEFAULT_PORT));
+        let address = config.http.address_or(app::DEFAULT_PORT);
+        return ask_own_health(config.ops.ops_addr.unwrap_or(address));
     }
     telemetry::init(&config.log);
     let shutdown = shutdown::on_signal(config.shutdown.timeout())?;

@@ -65,11 +65,23 @@ macro_rules! metrics {
 /// # Panics
 /// Never: the names are of different metrics.
 pub fn registry() -> Registry {
+    with_limits(None)
+}
+
+/// The same for a process whose work is done by so many threads: more cores are of no use to it.
+///
+/// # Panics
+/// Never: the names are of different metrics.
+pub fn registry_for(threads: usize) -> Registry {
+    with_limits(Some(threads))
+}
+
+fn with_limits(threads: Option<usize>) -> Registry {
     let registry = Registry::new();
     registry
         .register(Box::new(ProcessCollector::for_self()))
         .expect(VALID);
-    limits::register(&registry);
+    limits::register(&registry, threads);
     registry
 }
 

@@ -8,4 +8,4 @@ mod routes;
 
 pub use health::ask_own_health;
 pub use readiness::{Check, Need, Readiness};
-pub use routes::{get_or_head, routes};
+pub use routes::{get_or_head, metrics, probes, routes};

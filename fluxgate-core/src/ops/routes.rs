@@ -5,16 +5,32 @@ use prometheus::{Registry, TextEncoder};
 
 use super::Readiness;
 
-/// Adds `/livez`, `/readyz`, `/health` (the same as `/readyz`) and `/metrics`.
+/// Adds all of them: [`probes`] and [`metrics`].
 pub fn routes(readiness: Readiness, registry: Registry) -> impl FnOnce(&mut ServiceConfig) {
     move |config| {
         config
+            .configure(probes(readiness))
+            .configure(metrics(registry));
+    }
+}
+
+/// Adds `/livez`, `/readyz` and `/health` (the same as `/readyz`).
+pub fn probes(readiness: Readiness) -> impl FnOnce(&mut ServiceConfig) {
+    move |config| {
+        config
             .app_data(web::Data::new(readiness))
-            .app_data(web::Data::new(registry))
             .route("/livez", get_or_head().to(livez))
             .route("/readyz", get_or_head().to(readyz))
-            .route("/health", get_or_head().to(readyz))
-            .route("/metrics", get_or_head().to(metrics));
+            .route("/health", get_or_head().to(readyz));
+    }
+}
+
+/// Adds `/metrics`.
+pub fn metrics(registry: Registry) -> impl FnOnce(&mut ServiceConfig) {
+    move |config| {
+        config
+            .app_data(web::Data::new(registry))
+            .route("/metrics", get_or_head().to(scrape));
     }
 }
 
@@ -37,7 +53,7 @@ async fn readyz(readiness: web::Data<Readiness>) -> HttpResponse {
     uncached(answer).json(report)
 }
 
-async fn metrics(registry: web::Data<Registry>) -> HttpResponse {
+async fn scrape(registry: web::Data<Registry>) -> HttpResponse {
     match TextEncoder::new().encode_to_string(&registry.gather()) {
         Ok(text) => uncached(HttpResponse::Ok())
             .content_type("text/plain; version=0.0.4")

@@ -8,6 +8,7 @@ mod compat;
 mod connections;
 mod ledger;
 mod limits;
+mod ops;
 mod outbox;
 mod publisher;
 mod redis;
@@ -18,6 +19,7 @@ pub use compat::CompatSettings;
 pub use connections::ConnectionSettings;
 pub use ledger::LedgerSettings;
 pub use limits::LimitSettings;
+pub use ops::OpsSettings;
 pub use outbox::OutboxSettings;
 pub use publisher::PublisherSettings;
 pub use redis::{OnRedisLoss, RedisSettings};
@@ -43,7 +45,7 @@ pub struct Cli {
 pub enum Command {
     /// Take orders until told to stop
     Run,
-    /// Ask the copy that runs on HTTP_ADDR whether it is ready: exit code 0, or 1
+    /// Ask the copy that runs on OPS_ADDR, or else on HTTP_ADDR, whether it is ready: exit code 0, or 1
     Health,
 }
 
@@ -53,6 +55,8 @@ pub enum Command {
 pub struct Config {
     #[command(flatten)]
     pub http: HttpSettings,
+    #[command(flatten)]
+    pub ops: OpsSettings,
     #[command(flatten)]
     pub connections: ConnectionSettings,
     #[command(flatten)]

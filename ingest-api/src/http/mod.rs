@@ -4,6 +4,7 @@ mod admin;
 mod body;
 mod compat;
 mod connections;
+mod failures;
 mod idempotency;
 mod observe;
 mod orders;

@@ -12,7 +12,7 @@ use crate::sales::{Absence, ChangeError, OpenError};
 
 /// Every error the service answers: RFC 9457 `application/problem+json` with a stable `code`.
 ///
-/// Status, code, log level and `Retry-After` are decided here, once.
+/// Status, code and `Retry-After` are decided here, once.
 #[derive(Debug)]
 pub struct Problem {
     kind: Kind,
@@ -31,7 +31,8 @@ macro_rules! kinds {
             fn status(self) -> StatusCode {
                 match self { $(Self::$kind => StatusCode::$status,)+ }
             }
-            fn code(self) -> &'static str {
+            /// Stable.
+            pub fn code(self) -> &'static str {
                 match self { $(Self::$kind => $code,)+ }
             }
             fn title(self) -> &'static str {

@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 
 use crate::metrics::Metrics;
-use crate::stock::Page;
+use crate::stock::{Page, Waiting};
 
 /// What one sweep has seen of all sales together.
 #[derive(Debug, Default)]
@@ -18,7 +18,8 @@ impl Survey {
     pub fn add(&mut self, first: &Page, is_open: bool) {
         self.entries += first.waiting;
         // Oldest first: of entries that say when, this is the first.
-        let since = first.entries.iter().find_map(|entry| entry.since());
+        let mut waiting = first.oldest.iter().chain(&first.entries);
+        let since = waiting.find_map(Waiting::since);
         self.oldest = self.oldest.into_iter().chain(since).min();
         if is_open {
             self.open += 1;

@@ -17,7 +17,8 @@ use crate::stock::{Content, Number, Page, Stock, StockError, Waiting};
 
 /// Entries published again at once; the next page waits for this one.
 const PAGE_MAX: u32 = 500;
-/// How long a page waits for Kafka before the sweep is given up until the next one.
+/// How long a page waits for Kafka before nothing more is published until the next sweep: less than the
+/// lease, so that a copy does not lose it while Kafka is away.
 const PUBLISH_WAIT: Duration = Duration::from_secs(2);
 /// How long a copy that stops leaves the sweeping undone, at most, before another takes over.
 const LEASE: Duration = Duration::from_secs(3);
@@ -36,6 +37,14 @@ pub struct Sweeper {
     copy: String,
     /// Per sale, the highest number that the sweep before this one saw.
     seen: HashMap<ProductId, Number>,
+}
+
+/// One sweep of all sales.
+#[derive(Default)]
+struct Sweep {
+    survey: Survey,
+    /// A page was not acknowledged: the sales after it are only looked at, not each waited for.
+    kafka_is_away: bool,
 }
 
 impl Sweeper {
@@ -84,24 +93,25 @@ impl Sweeper {
             self.seen.clear();
             return Ok(());
         }
-        let mut survey = Survey::default();
+        let mut sweep = Sweep::default();
         for product in self.stock.indexed().await? {
             // One damaged sale must not keep the others from being swept.
-            if let Err(error) = self.sweep_product(&product, &mut survey).await {
+            if let Err(error) = self.sweep_product(&product, &mut sweep).await {
+                self.metrics.outbox_sweep_failures_total.inc();
                 tracing::warn!(sale.product = %product, %error, "a sale could not be swept");
             }
         }
-        survey.show(&self.metrics, Timestamp::now());
+        sweep.survey.show(&self.metrics, Timestamp::now());
         Ok(())
     }
 
     async fn sweep_product(
         &mut self,
         product: &ProductId,
-        survey: &mut Survey,
+        sweep: &mut Sweep,
     ) -> Result<(), StockError> {
         if let Some(sale) = self.catalog.find_in_redis(product).await?
-            && self.sweep_sale(&sale, survey).await?
+            && self.sweep_sale(&sale, sweep).await?
         {
             self.retire(&sale).await?;
         }
@@ -112,7 +122,7 @@ impl Sweeper {
     async fn sweep_sale(
         &mut self,
         sale: &Arc<Sale>,
-        survey: &mut Survey,
+        sweep: &mut Sweep,
     ) -> Result<bool, StockError> {
         let product = &sale.facts.product;
         let until = self.seen.get(product).copied().unwrap_or_default();
@@ -124,12 +134,15 @@ impl Sweeper {
         let facts = &sale.facts;
         let over = first.state == "closed" || facts.closes_at.is_some_and(|at| at <= now);
         let is_open = first.state == "open" && facts.opens_at <= now && !over;
-        survey.add(&first, is_open);
+        sweep.survey.add(&first, is_open);
         self.seen.insert(product.clone(), first.highest);
 
         let mut page = first;
-        while let Some(last) = page.entries.last().map(|entry| entry.number) {
+        while let Some(last) = page.entries.last().map(|entry| entry.number)
+            && !sweep.kafka_is_away
+        {
             if !self.publish(sale, page).await? {
+                sweep.kafka_is_away = true;
                 break;
             }
             page = self
@@ -182,6 +195,7 @@ impl Sweeper {
             Content::Unreadable => {
                 self.metrics.outbox_unreadable_total.inc();
                 tracing::error!(sale.product = %product, outbox.entry = %entry.number,
+                    order.id = entry.order_id.map(tracing::field::display),
                     "Redis has lost the record of an accepted order");
                 None
             }

@@ -7,17 +7,22 @@ use prometheus::IntGauge;
 const FAILURES_MAX: u32 = 3;
 /// How often one message is let through to find out whether Kafka is back.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+/// How long nothing fails while the breaker is open before it is plain that nothing is sent.
+const IDLE_AFTER: Duration = Duration::from_secs(5);
 
 /// Remembers whether Kafka acknowledges, so that orders need not wait to find out.
 ///
 /// Closed (all pass) until [`FAILURES_MAX`] messages in a row went unacknowledged; then open (one
-/// message a second passes) until any message is acknowledged.
+/// message a second passes) until any message is acknowledged. Where nobody orders, no message finds out
+/// that Kafka is back: then its brokers' answer closes it, and one failure opens it again.
 #[derive(Debug)]
 pub struct Breaker {
     failures: AtomicU32,
     born: Instant,
     /// Milliseconds after `born` from which on the next probe may pass.
     next_probe_ms: AtomicU64,
+    /// Milliseconds after `born` of the last failure.
+    failed_at_ms: AtomicU64,
     open: IntGauge,
 }
 
@@ -28,6 +33,7 @@ impl Breaker {
             failures: AtomicU32::new(0),
             born: Instant::now(),
             next_probe_ms: AtomicU64::new(0),
+            failed_at_ms: AtomicU64::new(0),
             open,
         }
     }
@@ -42,7 +48,7 @@ impl Breaker {
         if self.is_closed() {
             return true;
         }
-        let now_ms = millis(now.saturating_duration_since(self.born));
+        let now_ms = self.age_ms(now);
         let due = self.next_probe_ms.load(Ordering::Relaxed);
         let next = now_ms + millis(PROBE_INTERVAL);
         now_ms >= due
@@ -66,10 +72,36 @@ impl Breaker {
 
     /// A message was not acknowledged in time, or failed.
     pub fn timed_out(&self) {
+        let now_ms = self.age_ms(Instant::now());
+        self.failed_at_ms.store(now_ms, Ordering::Relaxed);
         if self.failures.fetch_add(1, Ordering::Relaxed) + 1 == FAILURES_MAX {
             self.open.set(1);
             tracing::warn!("Kafka does not acknowledge; orders are answered `reserved` at once");
         }
+    }
+
+    /// The brokers answer, which is no proof that they acknowledge: it counts only where no message is
+    /// sent that could tell.
+    pub fn brokers_answer(&self, now: Instant) {
+        let failures = self.failures.load(Ordering::Relaxed);
+        let quiet_ms = self
+            .age_ms(now)
+            .saturating_sub(self.failed_at_ms.load(Ordering::Relaxed));
+        if failures < FAILURES_MAX || quiet_ms < millis(IDLE_AFTER) {
+            return;
+        }
+        let fragile = FAILURES_MAX - 1;
+        let closed =
+            self.failures
+                .compare_exchange(failures, fragile, Ordering::Relaxed, Ordering::Relaxed);
+        if closed.is_ok() {
+            self.open.set(0);
+            tracing::info!("Kafka's brokers answer; the next order tells whether they acknowledge");
+        }
+    }
+
+    fn age_ms(&self, now: Instant) -> u64 {
+        millis(now.saturating_duration_since(self.born))
     }
 }
 
@@ -102,6 +134,34 @@ mod tests {
         breaker.acknowledged();
         assert!(breaker.is_closed());
         assert_eq!(breaker.open.get(), 0);
+    }
+
+    #[test]
+    fn an_idle_one_closes_when_the_brokers_answer_and_one_failure_opens_it_again() {
+        let breaker = breaker();
+        for _ in 0..FAILURES_MAX {
+            breaker.timed_out();
+        }
+        let just_failed = Instant::now() + Duration::from_secs(4);
+        breaker.brokers_answer(just_failed);
+        assert!(!breaker.is_closed(), "messages are sent, and fail");
+
+        let idle = Instant::now() + Duration::from_secs(6);
+        breaker.brokers_answer(idle);
+        assert!(breaker.is_closed());
+        assert_eq!(breaker.open.get(), 0);
+
+        breaker.timed_out();
+        assert!(!breaker.is_closed());
+        assert_eq!(breaker.open.get(), 1);
+    }
+
+    #[test]
+    fn a_closed_one_learns_nothing_from_the_brokers() {
+        let breaker = breaker();
+        breaker.brokers_answer(Instant::now() + Duration::from_secs(6));
+        breaker.timed_out();
+        assert!(breaker.is_closed(), "one failure of three");
     }
 
     #[test]

@@ -134,7 +134,11 @@ impl Publisher {
     pub async fn partitions(&self) -> Option<i32> {
         let producer = Arc::clone(&self.producer);
         let asked = tokio::task::spawn_blocking(move || producer.partitions()).await;
-        asked.ok().flatten()
+        let partitions = asked.ok().flatten();
+        if partitions.is_some() {
+            self.breaker.brokers_answer(Instant::now());
+        }
+        partitions
     }
 
     /// Whether Kafka acknowledges what is sent.

@@ -61,7 +61,7 @@ impl Connections {
 
     /// Whether slots of keys may move from one node to another.
     pub fn is_cluster(&self) -> bool {
-        self.settings.redis_url.contains("-cluster:")
+        is_cluster(&self.settings.redis_url)
     }
 
     /// Redis has answered, whatever it said.
@@ -152,6 +152,12 @@ impl Stock {
     }
 }
 
+/// By the scheme alone: a host may be called anything.
+fn is_cluster(url: &str) -> bool {
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    scheme.ends_with("-cluster")
+}
+
 fn connect(settings: &RedisSettings) -> Result<Pool, Error> {
     let mut config = Config::from_url(&settings.redis_url)?;
     config.fail_fast = false;
@@ -190,4 +196,17 @@ fn connect(settings: &RedisSettings) -> Result<Pool, Error> {
         .build_pool(settings.redis_connections)?;
     drop(pool.connect());
     Ok(pool)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_is_told_by_the_scheme() {
+        assert!(is_cluster("redis-cluster://here:6379"));
+        assert!(is_cluster("rediss-cluster://user:password@here:6379"));
+        assert!(!is_cluster("redis://my-cluster:6379"));
+        assert!(!is_cluster("redis-sentinel://my-cluster:26379"));
+    }
 }

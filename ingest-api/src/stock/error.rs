@@ -38,6 +38,20 @@ impl StockError {
         matches!(self, Self::Unavailable(error) if *error.kind() == ErrorKind::Timeout)
     }
 
+    /// Whether Redis itself said so, and not the client on its own: by the code in capitals that each of its
+    /// errors begins with, or because what it said could not be read.
+    pub(super) fn is_reply(&self) -> bool {
+        let Self::Unavailable(error) = self else {
+            return false;
+        };
+        let code = error.details().split(' ').next().unwrap_or_default();
+        match error.kind() {
+            ErrorKind::Parse | ErrorKind::NotFound => true,
+            ErrorKind::Timeout | ErrorKind::IO | ErrorKind::Canceled => false,
+            _ => code.len() > 1 && code.bytes().all(|b| b.is_ascii_uppercase()),
+        }
+    }
+
     /// Whether nothing was done because a Cluster is moving the sale's keys at this very moment, or because this
     /// connection does not know yet, or not any more, which node has them.
     pub(super) fn is_nodes_in_motion(&self) -> bool {
@@ -58,6 +72,39 @@ impl StockError {
                 _ if error.details().starts_with("OOM") => "out_of_memory",
                 _ => "other",
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_reply(kind: ErrorKind, details: &'static str) -> bool {
+        StockError::from(Error::new(kind, details)).is_reply()
+    }
+
+    #[test]
+    fn what_redis_says_is_told_from_what_the_client_says() {
+        for (kind, said) in [
+            (ErrorKind::Unknown, "OOM command not allowed"),
+            (ErrorKind::Unknown, "ERR wrong number of arguments"),
+            (ErrorKind::InvalidArgument, "WRONGTYPE Operation against"),
+            (ErrorKind::Cluster, "CLUSTERDOWN The cluster is down"),
+            (ErrorKind::Parse, "Could not convert to number."),
+        ] {
+            assert!(is_reply(kind, said), "{said}");
+        }
+        for (kind, said) in [
+            (ErrorKind::Timeout, "Request timed out."),
+            (ErrorKind::IO, "Connection refused"),
+            (ErrorKind::Canceled, "Canceled."),
+            (ErrorKind::Backpressure, "Max command buffer reached."),
+            (ErrorKind::Cluster, "Missing cluster state"),
+            (ErrorKind::Routing, "Failed to find a server"),
+            (ErrorKind::Unknown, "Missing connection"),
+        ] {
+            assert!(!is_reply(kind, said), "{said}");
         }
     }
 }

@@ -3,6 +3,7 @@
 //! All of `fred` stays in this folder. Replies come out typed; what the scripts promise stands in
 //! `lua/README.md`.
 
+mod calls;
 mod changes;
 mod connection;
 mod error;
@@ -33,14 +34,12 @@ pub use sign::{OrderIds, Sign};
 pub use snapshot::{Records, Snapshot, State};
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use fluxgate_core::ids::{OrderId, ProductId, Quantity, Tag, UserId};
 use fred::clients::Client;
 use fred::interfaces::ClientLike;
 use fred::interfaces::{HashesInterface, StreamsInterface};
-use fred::types::scripts::Script;
-use fred::types::{ClusterHash, CustomCommand, FromValue, Key, Value};
+use fred::types::{ClusterHash, CustomCommand, Key, Value};
 use fred::util::redis_keyslot;
 use jiff::Timestamp;
 
@@ -49,17 +48,6 @@ use connection::Connections;
 use replicas::Replicas;
 use reservation::Reply;
 use scripts::Scripts;
-
-/// While a Cluster moves a slot, some keys of a sale are here and some there, and a script is told to
-/// try again. A connection that is being made does not know yet whom to ask. Half a second in all; a
-/// sale has four keys.
-const CLUSTER_PAUSES: [Duration; 5] = [
-    Duration::from_millis(20),
-    Duration::from_millis(40),
-    Duration::from_millis(80),
-    Duration::from_millis(160),
-    Duration::from_millis(200),
-];
 
 /// The stock of all sales. Cheap to clone; all clones share their connections.
 #[derive(Clone)]
@@ -262,68 +250,5 @@ impl Stock {
 
     fn client(&self) -> Client {
         self.connections.client()
-    }
-
-    async fn run<R: FromValue>(
-        &self,
-        call: &'static str,
-        script: &Script,
-        keys: Vec<Key>,
-        arguments: Vec<Value>,
-    ) -> Result<R, StockError> {
-        let client = self.client();
-        self.run_on(&client, call, script, keys, arguments).await
-    }
-
-    async fn run_on<R: FromValue>(
-        &self,
-        client: &Client,
-        call: &'static str,
-        script: &Script,
-        keys: Vec<Key>,
-        arguments: Vec<Value>,
-    ) -> Result<R, StockError> {
-        let pauses = match self.connections.is_cluster() {
-            true => &CLUSTER_PAUSES[..],
-            false => &[],
-        };
-        for pause in pauses {
-            let (keys, arguments) = (keys.clone(), arguments.clone());
-            let reply = script.evalsha_with_reload(client, keys, arguments);
-            match self.timed(call, reply).await {
-                Err(error) if error.is_nodes_in_motion() => tokio::time::sleep(*pause).await,
-                reply => return reply,
-            }
-        }
-        let reply = script.evalsha_with_reload(client, keys, arguments);
-        self.timed(call, reply).await
-    }
-
-    /// Every call of Redis passes here: its time and its failure are counted once.
-    async fn timed<R>(
-        &self,
-        call: &'static str,
-        reply: impl Future<Output = Result<R, fred::error::Error>>,
-    ) -> Result<R, StockError> {
-        let timer = self
-            .metrics
-            .redis_call_seconds
-            .with_label_values(&[call])
-            .start_timer();
-        let reply = reply.await.map_err(StockError::from);
-        timer.observe_duration();
-        match &reply {
-            Err(error) if error.is_timeout() => self.connections.timed_out(),
-            _ => self.connections.answered(),
-        }
-        if let Err(error) = &reply {
-            self.count(error);
-        }
-        reply
-    }
-
-    fn count(&self, error: &StockError) {
-        let errors = &self.metrics.redis_errors_total;
-        errors.with_label_values(&[error.kind()]).inc();
     }
 }

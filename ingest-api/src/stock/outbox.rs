@@ -19,6 +19,8 @@ pub struct Page {
     pub total: i64,
     /// Units that are not taken.
     pub remaining: i64,
+    /// What waits longest, whether it is on this page or not.
+    pub oldest: Option<Waiting>,
     /// What the page holds.
     pub entries: Vec<Waiting>,
 }
@@ -28,6 +30,8 @@ pub struct Page {
 pub struct Waiting {
     /// Its id.
     pub number: Number,
+    /// The order it speaks of, also where Redis has lost its record.
+    pub order_id: Option<OrderId>,
     /// What it says.
     pub content: Content,
 }
@@ -81,8 +85,8 @@ impl Stock {
             i64::from(most).into(),
         ];
         let keys = vec![keys.sale.clone(), keys.orders.clone(), keys.outbox.clone()];
-        type Reply = (u32, u32, u64, String, i64, i64, Vec<Value>);
-        let (epoch, sequence, waiting, state, total, remaining, entries): Reply = self
+        type Reply = (u32, u32, u64, String, i64, i64, Vec<Value>, Vec<Value>);
+        let (epoch, sequence, waiting, state, total, remaining, oldest, entries): Reply = self
             .run("pending", &self.scripts.pending, keys, arguments)
             .await?;
         Ok(Page {
@@ -91,6 +95,11 @@ impl Stock {
             state,
             total,
             remaining,
+            oldest: oldest
+                .into_iter()
+                .next()
+                .map(Waiting::from_reply)
+                .transpose()?,
             entries: entries
                 .into_iter()
                 .map(Waiting::from_reply)
@@ -226,8 +235,14 @@ impl Waiting {
             return Err(StockError::unexpected("an outbox entry", reply));
         };
         let content = Content::read(number, &kind, &subject, &record);
-        let content = content.unwrap_or(Content::Unreadable);
-        Ok(Self { number, content })
+        Ok(Self {
+            number,
+            order_id: match &*kind {
+                "order" | "cancel" => subject.parse().ok(),
+                _ => None,
+            },
+            content: content.unwrap_or(Content::Unreadable),
+        })
     }
 }
 
@@ -244,5 +259,25 @@ impl Content {
             }
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_whose_record_is_lost_still_names_its_order() {
+        let id = "01a1fb67-1800-897f-98f2-381895f55db8";
+        let entry = |kind: &str, subject: &str| {
+            let parts = ["1-5", kind, subject, ""].map(Value::from);
+            Waiting::from_reply(Value::Array(parts.into())).unwrap()
+        };
+        for kind in ["order", "cancel"] {
+            let lost = entry(kind, id);
+            assert!(matches!(lost.content, Content::Unreadable));
+            assert_eq!(lost.order_id.map(|id| id.to_string()).as_deref(), Some(id));
+        }
+        assert_eq!(entry("restock", id).order_id, None);
     }
 }

@@ -246,4 +246,7 @@ async fn beyond_the_bound_requests_are_refused() {
         seen.iter().all(|status| [202, 503].contains(status)),
         "{seen:?}"
     );
+    let refused = seen.iter().filter(|status| **status == 503).count();
+    let counted = app.metric(r#"orders_total{outcome="overloaded"}"#).await;
+    assert_eq!(counted, refused as f64);
 }

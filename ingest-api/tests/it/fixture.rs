@@ -174,6 +174,7 @@ impl World {
 /// An app in this process; it stops with this.
 pub struct App {
     address: SocketAddr,
+    ops_address: Option<SocketAddr>,
     client: reqwest::Client,
     shutdown: CancellationToken,
 }
@@ -202,11 +203,13 @@ impl App {
     pub async fn run(config: ApiConfig) -> Self {
         let app = Application::build(config);
         let address = app.addresses()[0];
+        let ops_address = app.ops_addresses().first().copied();
         let shutdown = CancellationToken::new();
         tokio::spawn(app.run_until_stopped(shutdown.clone()));
         let client = reqwest::Client::new();
         let this = Self {
             address,
+            ops_address,
             client,
             shutdown,
         };
@@ -219,6 +222,17 @@ impl App {
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// A request to the listener of its own that probes and scrapes have.
+    pub fn ops(&self, path: &str) -> RequestBuilder {
+        let address = self.ops_address.expect("OPS_ADDR is set");
+        self.client.get(format!("http://{address}{path}"))
+    }
+
+    /// Tells it to stop, as SIGTERM does.
+    pub fn stop(&self) {
+        self.shutdown.cancel();
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -1,9 +1,11 @@
 //! Accepted orders that did not get to Kafka at once.
 
 use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, Total, UserId};
-use ingest_api::stock::{Ask, Claim, KnownSale, Number, Reservation, SaleKeys, Stock, Terms};
+use ingest_api::stock::{Ask, Claim, KnownSale, Number, Page, Reservation, SaleKeys, Stock, Terms};
 use jiff::{Timestamp, ToSpan};
 use serde_json::json;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::fixture::{World, read, unique, until};
 
@@ -20,6 +22,15 @@ async fn waiting(world: &World) -> u64 {
 async fn claim(stock: &Stock, product: &ProductId, terms: &Terms) {
     let claimed = stock.claim(product, terms, 0).await.unwrap();
     assert_eq!(claimed, Claim::Claimed);
+}
+
+/// What a first sweep asks for: nothing but how much waits, and for how long.
+async fn first_page(stock: &Stock, product: &str) -> Page {
+    let product = ProductId::parse(product).unwrap();
+    let facts = stock.sale(&product).await.unwrap().unwrap().facts;
+    let keys = SaleKeys::new(&product, facts.tag, facts.opens_at.as_millisecond());
+    let page = stock.pending(&keys, None, Number::default(), 10).await;
+    page.unwrap()
 }
 
 #[tokio::test]
@@ -99,6 +110,10 @@ async fn without_kafka_orders_wait_up_to_a_bound_and_a_sale_does_not_open() {
         (503, &json!("overloaded"))
     );
     assert_eq!(app.metric("outbox_full_total").await, 1.0);
+    let page = first_page(&world.stock(), &product).await;
+    assert!(page.entries.is_empty());
+    assert_eq!(page.oldest.unwrap().number.sequence, 1);
+
     let replay = app.order(&product, "ada", 1, "a").await;
     assert_eq!(replay.headers()["Idempotency-Replayed"], "true");
     assert_eq!(read(replay).await.1["status"], "reserved");
@@ -116,6 +131,127 @@ async fn without_kafka_orders_wait_up_to_a_bound_and_a_sale_does_not_open() {
     drop(app);
     until("the outbox is empty", async || waiting(&world).await == 0).await;
     assert_eq!(world.ids_on_kafka(3).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_copy_that_sweeps_keeps_the_lease_while_kafka_is_away() {
+    let world = World::new().await;
+    let stock = world.stock();
+    let terms = Terms {
+        total: Total::try_from(5).unwrap(),
+        opens_at: None,
+        closes_at: None,
+        per_user_limit: None,
+    };
+    for _ in 0..4 {
+        claim(&stock, &ProductId::parse(&unique("p")).unwrap(), &terms).await;
+    }
+    let app = world.app(&[&NO_KAFKA[..], &QUICK_SWEEPS].concat()).await;
+    until("it sweeps", async || {
+        app.metric("outbox_entries").await == 4.0
+    })
+    .await;
+    // If a sweep waited for each sale, it would take longer than the lease.
+    until("three pages were waited for", async || {
+        let holders: i64 = world.redis("EXISTS", &["fg:sweeper"]).await;
+        assert_eq!(holders, 1);
+        app.metric("publish_wait_timeouts_total").await == 3.0
+    })
+    .await;
+    assert_eq!(app.metric("outbox_sweep_failures_total").await, 0.0);
+}
+
+#[tokio::test]
+async fn a_sale_that_cannot_be_swept_is_counted_and_harms_no_other() {
+    let world = World::new().await;
+    let stock = world.stock();
+    let terms = Terms {
+        total: Total::try_from(5).unwrap(),
+        opens_at: None,
+        closes_at: None,
+        per_user_limit: None,
+    };
+    let [damaged, whole] = ["a", "b"].map(|it| ProductId::parse(&unique(it)).unwrap());
+    claim(&stock, &damaged, &terms).await;
+    claim(&stock, &whole, &terms).await;
+    let outboxes = world.keys(&format!("fg:*:outbox:{damaged}")).await;
+    world.redis::<()>("SET", &[&outboxes[0], "no stream"]).await;
+    let app = world.app(&QUICK_SWEEPS).await;
+    until("both were swept", async || {
+        app.metric("outbox_sweep_failures_total").await >= 1.0
+            && app.get(&format!("/products/{whole}")).await.1["status"] == "open"
+    })
+    .await;
+}
+
+/// Brokers that are away until they are let through.
+struct Gate {
+    door: TcpListener,
+    brokers: String,
+}
+
+impl Gate {
+    async fn shut(brokers: &str) -> Self {
+        Self {
+            door: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            brokers: brokers.to_owned(),
+        }
+    }
+
+    fn address(&self) -> String {
+        self.door.local_addr().unwrap().to_string()
+    }
+
+    /// Whoever has knocked meanwhile is let through as well.
+    fn open(self) {
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = self.door.accept().await {
+                let mut broker = TcpStream::connect(&self.brokers).await.unwrap();
+                tokio::spawn(async move { copy_bidirectional(&mut client, &mut broker).await });
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_copy_without_orders_finds_out_that_kafka_is_back() {
+    let world = World::new().await;
+    let product = {
+        let app = world.app(&[]).await;
+        app.sale(10).await
+    };
+    let gate = Gate::shut(&world.kafka).await;
+    // It sweeps once, at its start: nothing of its own tells it.
+    let app = world
+        .app(&[
+            "--kafka-brokers",
+            &gate.address(),
+            "--kafka-message-timeout-ms=1000",
+            "--publish-wait-ms=20",
+            "--sweep-interval-ms=60000",
+        ])
+        .await;
+    for key in ["a", "b", "c"] {
+        let (_, order) = read(app.order(&product, "ada", 1, key).await).await;
+        assert_eq!(order["status"], "reserved");
+    }
+    assert_eq!(app.metric("publisher_circuit_open").await, 1.0);
+    until("nothing is under way", async || {
+        app.metric(r#"publishes_total{outcome="failed"}"#).await == 3.0
+    })
+    .await;
+
+    gate.open();
+    until("the circuit is closed", async || {
+        app.metric("publisher_circuit_open").await == 0.0
+            && app.get("/readyz").await.1["status"] == "ok"
+    })
+    .await;
+    assert_eq!(
+        app.metric(r#"publishes_total{outcome="acknowledged"}"#)
+            .await,
+        0.0
+    );
 }
 
 #[tokio::test]
