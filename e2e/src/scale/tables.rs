@@ -102,10 +102,13 @@ pub fn of_copies(outcome: &copies::Outcome) -> String {
     let failures = outcome.failures;
     line!(
         text,
-        "\nRequests that nginx could not have answered: {} under way at the killed copy, {} sent to it before nginx \
-         left it out, {} any other.\n{}",
+        "\nRequests under way at the killed copy: {} failed, {} were answered by another. Others that failed: {} sent \
+         to it before nginx left it out, {} whose buyer left, {} by the API's own answer, {} any other.\n{}",
         failures.in_flight,
+        failures.repeated,
         failures.too_late,
+        failures.left,
+        failures.by_the_api,
         failures.elsewhere,
         summary(&outcome.report)
     );
