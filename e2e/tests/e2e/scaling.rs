@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use e2e::scale::crew::Leave;
-use e2e::scale::nginx::Repeat;
+use e2e::scale::nginx::{Nginx, Repeat};
 use e2e::scale::{Protocol, copies, tables, workers};
 
 use crate::fixture::in_a_sandbox;
@@ -48,6 +48,16 @@ fn only_requests_at_a_killed_copy_fail_and_their_retries_succeed() {
 #[test]
 fn nginx_that_repeats_requests_elsewhere_hides_a_killed_copy() {
     kill_a_copy(Repeat::All);
+}
+
+#[test]
+fn nginx_that_does_not_start_says_why() {
+    in_a_sandbox(async |sandbox| {
+        let outcome = Nginx::before(&[], Repeat::All, sandbox.folder()).await;
+        let error = format!("{:#}", outcome.err().context("it has no copy to ask")?);
+        ensure!(error.contains("no servers are inside"), "{error}");
+        Ok(())
+    });
 }
 
 fn kill_a_copy(repeat: Repeat) {
