@@ -50,7 +50,7 @@ pub struct Heard {
     pub schedule: Schedule,
     /// Orders that were sent at least once: numbers from 0.
     pub sent: u32,
-    /// From the beginning until the last order was sent for the first time.
+    /// From the beginning until the last order was sent for the first time, or no more were to be sent.
     pub sending: Duration,
     /// By number. An order that was sent and is missing was given up.
     pub told: Vec<Told>,
