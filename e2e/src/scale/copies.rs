@@ -85,7 +85,9 @@ impl Outcome {
     /// Tries without any answer in time. A connection that nginx closes at a reload is another matter: it breaks.
     pub fn timeouts(&self) -> u64 {
         let phases = self.phases.iter();
-        phases.filter_map(|it| it.failed.get(&Failure::TimedOut)).sum()
+        phases
+            .filter_map(|it| it.failed.get(&Failure::TimedOut))
+            .sum()
     }
 }
 
