@@ -131,8 +131,8 @@ impl Running {
         Onlooker(self.shared.clone())
     }
 
-    /// No new orders; those under way are still ended. That none is sent any more ends here the time in which they
-    /// were: orders that were due and could not be sent show in the rate.
+    /// No new orders; those under way are still ended. The time of sending ends here, so that orders that were due and
+    /// could not be sent show in the rate.
     pub fn stop(&self) {
         self.shared.sends_now();
         self.shared.desk.stop();

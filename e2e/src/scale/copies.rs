@@ -74,12 +74,9 @@ impl Outcome {
     /// Whether only requests at the killed copy failed, or none where nginx repeats them, though some were under way
     /// there; no buyer waited in vain; and every order got its answer and its row all the same.
     pub fn is_right(&self) -> bool {
-        let failures = self.failures;
-        let as_expected = match self.run.repeat {
-            Repeat::Unsent => failures.in_flight > 0 && failures.all() == failures.at_the_killed(),
-            Repeat::All => failures.repeated > 0 && failures.all() == 0,
-        };
-        as_expected && self.timeouts() == 0 && self.report.conclude().is_ok()
+        self.run.repeat.explains(self.failures)
+            && self.timeouts() == 0
+            && self.report.conclude().is_ok()
     }
 
     /// Tries without any answer in time. A connection that nginx closes at a reload is another matter: it breaks.
@@ -206,6 +203,16 @@ impl Scene<'_> {
     }
 }
 
+impl Repeat {
+    /// Whether the death of a copy comes to these failures. One that caught no request shows nothing.
+    fn explains(self, failures: Failures) -> bool {
+        match self {
+            Self::Unsent => failures.in_flight > 0 && failures.all() == failures.at_the_killed(),
+            Self::All => failures.repeated > 0 && failures.all() == 0,
+        }
+    }
+}
+
 fn all(copies: &[Process]) -> Vec<&Process> {
     copies.iter().collect()
 }
@@ -253,6 +260,31 @@ mod tests {
     use crate::pacer::Schedule;
     use crate::rehearsal::attempt::Words;
     use crate::rehearsal::heard::{Failed, Notes};
+
+    #[test]
+    fn a_death_that_caught_no_request_shows_nothing() {
+        let (none, in_flight, too_late, repeated, left) = (
+            Failures::default(),
+            failures(|it| it.in_flight = 2),
+            failures(|it| it.too_late = 1),
+            failures(|it| it.repeated = 2),
+            failures(|it| (it.in_flight, it.repeated, it.left) = (1, 1, 1)),
+        );
+        let explained = |repeat: Repeat| {
+            [none, in_flight, too_late, repeated, left].map(|it| repeat.explains(it))
+        };
+        assert_eq!(
+            explained(Repeat::Unsent),
+            [false, true, false, false, false]
+        );
+        assert_eq!(explained(Repeat::All), [false, false, false, true, false]);
+    }
+
+    fn failures(change: impl FnOnce(&mut Failures)) -> Failures {
+        let mut failures = Failures::default();
+        change(&mut failures);
+        failures
+    }
 
     #[test]
     fn every_order_and_every_failed_try_is_in_a_phase() {
