@@ -198,6 +198,20 @@ impl Client {
         Ok(())
     }
 
+    /// One of its metrics, summed over all labels; 0 where it has no such series yet.
+    ///
+    /// # Errors
+    /// When it does not answer 200.
+    pub async fn metric(&self, name: &str) -> Result<f64> {
+        let text = self.metrics().await?;
+        Ok(text
+            .lines()
+            .filter_map(|line| line.strip_prefix(name))
+            .filter(|rest| rest.starts_with([' ', '{']))
+            .filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum())
+    }
+
     /// The text of `/metrics`.
     ///
     /// # Errors

@@ -116,13 +116,7 @@ impl Process {
     /// # Errors
     /// When it does not answer.
     pub async fn metric(&self, name: &str) -> Result<f64> {
-        let text = self.client()?.metrics().await?;
-        Ok(text
-            .lines()
-            .filter_map(|line| line.strip_prefix(name))
-            .filter(|rest| rest.starts_with([' ', '{']))
-            .filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum())
+        self.client()?.metric(name).await
     }
 
     /// Ends it at once, as a crash would: SIGKILL, reaped.

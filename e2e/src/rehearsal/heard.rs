@@ -50,7 +50,7 @@ pub struct Heard {
     pub schedule: Schedule,
     /// Orders that were sent at least once: numbers from 0.
     pub sent: u32,
-    /// From the beginning until the last order was sent for the first time.
+    /// From the beginning until the last order was sent for the first time, or no more were to be sent.
     pub sending: Duration,
     /// By number. An order that was sent and is missing was given up.
     pub told: Vec<Told>,
@@ -105,7 +105,7 @@ impl Heard {
 
     /// From when it was due until the answer that ended it.
     pub fn latency_us(&self, told: &Told) -> u64 {
-        told.done_us.saturating_sub(self.due_us(told))
+        told.done_us.saturating_sub(self.due_us(told.order))
     }
 
     /// The longest time in which no 202 came, from the beginning to the last order's time.
@@ -127,14 +127,20 @@ impl Heard {
         Duration::from_micros(gaps.max().unwrap_or_default())
     }
 
-    /// The orders that were due in a part of the time, in microseconds from the beginning.
-    pub fn due_within(&self, window: Range<u64>) -> impl Iterator<Item = &Told> {
-        let told = self.told.iter();
-        told.filter(move |told| window.contains(&self.due_us(told)))
+    /// How many orders that were sent were due in a part of the time, in microseconds from the beginning.
+    pub fn due_within(&self, window: Range<u64>) -> usize {
+        let due = (0..self.sent).map(|order| self.due_us(order));
+        due.filter(|us| window.contains(us)).count()
     }
 
-    fn due_us(&self, told: &Told) -> u64 {
-        micros(self.schedule.due_after(told.order.into()))
+    /// Those of them that ended with an answer.
+    pub fn told_due_within(&self, window: Range<u64>) -> impl Iterator<Item = &Told> {
+        let told = self.told.iter();
+        told.filter(move |told| window.contains(&self.due_us(told.order)))
+    }
+
+    fn due_us(&self, order: u32) -> u64 {
+        micros(self.schedule.due_after(order.into()))
     }
 }
 
@@ -202,8 +208,9 @@ mod tests {
         assert_eq!(latencies, [500, 500, 7_000]);
         let two = percentiles(latencies, [0.5, 1.0]);
         assert_eq!(two, [500, 7_000].map(Duration::from_micros));
-        let due: Vec<_> = heard.due_within(1_000..3_000).map(|it| it.order).collect();
-        assert_eq!(due, [1, 2]);
+        let told = heard.told_due_within(1_000..3_000);
+        assert_eq!(told.map(|it| it.order).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(heard.due_within(1_000..5_000), 4, "answered or not");
     }
 
     #[test]

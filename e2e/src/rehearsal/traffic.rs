@@ -73,7 +73,7 @@ struct Shared {
     words: Words,
     ordered: AtomicU64,
     failed: AtomicU64,
-    /// Microseconds from the beginning until the newest order was sent for the first time.
+    /// Microseconds from the beginning until the newest order was sent for the first time, or there were no new ones.
     sending_us: AtomicU64,
 }
 
@@ -131,8 +131,10 @@ impl Running {
         Onlooker(self.shared.clone())
     }
 
-    /// No new orders; those under way are still ended.
+    /// No new orders; those under way are still ended. The time of sending ends here, so that orders that were due and
+    /// could not be sent show in the rate.
     pub fn stop(&self) {
+        self.shared.sends_now();
         self.shared.desk.stop();
     }
 
@@ -147,6 +149,8 @@ impl Running {
     /// When a buyer panicked.
     pub async fn finish(mut self) -> Result<Heard> {
         let (shared, mut schedule) = (self.shared.clone(), self.shared.schedule);
+        // Fewer than were planned when it was stopped.
+        schedule.count = shared.desk.count().into();
         let end = schedule.due(schedule.count) + GRACE;
         let give_up = tokio::spawn(async move {
             tokio::time::sleep_until(end.into()).await;
@@ -160,7 +164,6 @@ impl Running {
         let _ = give_up.await;
         drop(self._pacer);
         let sent = self.shared.desk.begun();
-        schedule.count = self.shared.desk.count().into();
         let sending = Duration::from_micros(self.shared.sending_us.load(Ordering::Relaxed));
         // Buyers who still pause before another try hold it too; they find the desk closed.
         let words = self.shared.words.take();
@@ -182,7 +185,7 @@ impl Shared {
         if turn.tries == 0 {
             let due = self.schedule.due(turn.order.into());
             turn.late_us = u32::try_from(micros(due.elapsed())).unwrap_or(u32::MAX);
-            self.sending_us.fetch_max(self.now_us(), Ordering::Relaxed);
+            self.sends_now();
         }
         let order = self.sales[number % self.sales.len()].order_of(number);
         let client = &clients[(number + usize::from(turn.tries)) % clients.len()];
@@ -226,6 +229,10 @@ impl Shared {
         });
     }
 
+    fn sends_now(&self) {
+        self.sending_us.fetch_max(self.now_us(), Ordering::Relaxed);
+    }
+
     fn now_us(&self) -> u64 {
         micros(self.schedule.start.elapsed())
     }
@@ -252,6 +259,8 @@ impl fmt::Display for Progress {
 
 #[cfg(test)]
 mod tests {
+    use super::super::check::Findings;
+    use super::super::report::Report;
     use super::*;
 
     #[test]
@@ -260,5 +269,54 @@ mod tests {
             let pause = pause(tries).as_millis();
             assert!((least_ms..=least_ms * 3 / 2).contains(&pause), "{pause}");
         }
+    }
+
+    /// 900 orders, one a second, of which the first was sent and never ends.
+    async fn stuck_for(time: Duration) -> Running {
+        let schedule = Schedule {
+            start: Instant::now().checked_sub(time).expect("time enough"),
+            per_second: 1,
+            count: 900,
+        };
+        let pacer = Pacer::start(schedule, 0);
+        let shared = Arc::new(Shared {
+            traffic: Traffic {
+                per_second: 1,
+                count: 900,
+                connections: 1,
+                tries: 1,
+                patience: Duration::from_secs(1),
+            },
+            schedule,
+            sales: Vec::new(),
+            desk: Desk::new(pacer.permits(), 900),
+            words: Words::default(),
+            ordered: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            sending_us: AtomicU64::new(0),
+        });
+        assert_eq!(shared.desk.next().await.map(|turn| turn.order), Some(0));
+        let (mut connections, idle) = (JoinSet::new(), shared.clone());
+        connections.spawn(async move {
+            while idle.desk.next().await.is_some() {}
+            Notes::default()
+        });
+        Running {
+            shared,
+            connections,
+            _pacer: pacer,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_load_that_was_stopped_is_not_waited_for_as_if_it_went_on() {
+        let running = stuck_for(GRACE * 2).await;
+        running.stop();
+        // Its only order was due long ago; the 900th is not due for minutes.
+        let heard = tokio::time::timeout(Duration::from_secs(10), running.finish());
+        let heard = heard.await.expect("the buyers are sent away").unwrap();
+        assert_eq!((heard.sent, heard.schedule.count), (1, 1));
+        let report = Report::of(&heard, Findings::default());
+        assert!(!report.rate_is_reached, "it was stuck when it was stopped");
     }
 }

@@ -6,6 +6,7 @@ pub use reconciler::Report;
 
 use std::cell::Cell;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -234,25 +235,31 @@ impl Sandbox {
         self.stores.database.execute(&schema).await
     }
 
-    /// Copies the services' logs into `folder`, which is made.
+    /// Copies the logs into `folder`, which is made.
     ///
     /// # Errors
     /// When a file cannot be read or written.
     pub fn keep_logs(&self, folder: &Path) -> Result<()> {
         fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-        for entry in fs::read_dir(&self.folder)? {
-            let entry = entry?;
-            fs::copy(entry.path(), folder.join(entry.file_name()))?;
+        for log in self.logs()? {
+            let name = log.file_name().context("a log has a name")?;
+            fs::copy(&log, folder.join(name))?;
         }
         Ok(())
     }
 
+    /// What lies in its folder itself: folders in there are some service's own business.
+    fn logs(&self) -> io::Result<Vec<PathBuf>> {
+        let entries = fs::read_dir(&self.folder)?.flatten();
+        let paths = entries.map(|entry| entry.path());
+        let mut logs: Vec<_> = paths.filter(|path| path.is_file()).collect();
+        logs.sort();
+        Ok(logs)
+    }
+
     /// Shows the end of each service's log on stderr.
     pub fn show_logs(&self) {
-        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let mut logs: Vec<_> = entries.map(|entry| entry.path()).collect();
-        logs.sort();
-        for path in logs {
+        for path in self.logs().unwrap_or_default() {
             let log = fs::read_to_string(&path).unwrap_or_else(|error| error.to_string());
             let lines: Vec<_> = log.lines().collect();
             let tail = &lines[lines.len().saturating_sub(LOG_TAIL_LINES)..];

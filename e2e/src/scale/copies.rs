@@ -26,6 +26,9 @@ const WRITE_LIMIT: Duration = Duration::from_secs(120);
 const TURN_LIMIT: Duration = Duration::from_secs(60);
 /// Longest a copy may take to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
+/// How long a copy is frozen before it is killed. Orders go on, so that some are under way there when it dies, however
+/// fast it is.
+const FREEZE: Duration = Duration::from_millis(100);
 const WORKERS: usize = 2;
 
 /// What is done.
@@ -68,14 +71,20 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Whether only requests under way at the killed copy failed, or none where nginx repeats them, and every order
-    /// got its answer and its row all the same.
+    /// Whether only requests at the killed copy failed, or none where nginx repeats them, though some were under way
+    /// there; no buyer waited in vain; and every order got its answer and its row all the same.
     pub fn is_right(&self) -> bool {
-        let excused = match self.run.repeat {
-            Repeat::Unsent => self.failures.in_flight,
-            Repeat::All => 0,
-        };
-        self.failures.all() == excused && self.report.conclude().is_ok()
+        self.run.repeat.explains(self.failures)
+            && self.timeouts() == 0
+            && self.report.conclude().is_ok()
+    }
+
+    /// Tries without any answer in time. A connection that nginx closes at a reload is another matter: it breaks.
+    pub fn timeouts(&self) -> u64 {
+        let phases = self.phases.iter();
+        phases
+            .filter_map(|it| it.failed.get(&Failure::TimedOut))
+            .sum()
     }
 }
 
@@ -97,8 +106,7 @@ pub async fn run(sandbox: &Sandbox, run: Run) -> Result<Outcome> {
     let workers = (0..WORKERS).map(|_| sandbox.worker());
     let _workers = try_join_all(workers).await?;
     let copies = vec![sandbox.api().await?];
-    let folder = sandbox.folder().join("nginx");
-    let nginx = Nginx::before(&[&copies[0]], run.repeat, &folder).await?;
+    let nginx = Nginx::before(&[&copies[0]], run.repeat, sandbox.folder()).await?;
     let deployment = Deployment {
         urls: vec![nginx.url().to_owned()],
         ..sandbox.deployment(&[])
@@ -170,6 +178,8 @@ impl Scene<'_> {
         self.begins("kill -9 one, start it again");
         let victim = self.copies.first_mut().context("there are copies")?;
         let address = victim.url().trim_start_matches("http://").to_owned();
+        victim.pause()?;
+        self.load.goes_on_for(FREEZE).await?;
         let before = now_s();
         victim.kill()?;
         let death = before..now_s();
@@ -190,6 +200,16 @@ impl Scene<'_> {
         });
         try_join_all(ends.collect::<Vec<_>>()).await?;
         Ok(())
+    }
+}
+
+impl Repeat {
+    /// Whether the death of a copy comes to these failures. One that caught no request shows nothing.
+    fn explains(self, failures: Failures) -> bool {
+        match self {
+            Self::Unsent => failures.in_flight > 0 && failures.all() == failures.at_the_killed(),
+            Self::All => failures.repeated > 0 && failures.all() == 0,
+        }
     }
 }
 
@@ -215,24 +235,79 @@ fn now_s() -> f64 {
 }
 
 fn phase(heard: &Heard, what: String, window: Range<u64>) -> Phase {
+    let mut failed = BTreeMap::new();
+    let tries = heard.failed.iter();
+    for it in tries.filter(|it| window.contains(&it.done_us)) {
+        *failed.entry(it.failure).or_default() += 1;
+    }
     let end = micros(heard.schedule.due_after(heard.sent.into()));
     // A load that is behind has no orders that were due in the last parts.
     let window = window.start..window.end.min(end).max(window.start);
-    let mut failed = BTreeMap::new();
-    for it in heard
-        .failed
-        .iter()
-        .filter(|it| window.contains(&it.done_us))
-    {
-        *failed.entry(it.failure).or_default() += 1;
-    }
-    let due = heard.due_within(window.clone());
-    let latencies: Vec<u64> = due.map(|it| heard.latency_us(it)).collect();
+    let told = heard.told_due_within(window.clone());
+    let latencies = told.map(|it| heard.latency_us(it)).collect();
     Phase {
         what,
-        orders: latencies.len(),
+        orders: heard.due_within(window.clone()),
         failed,
         latency: percentiles(latencies, [0.5, 0.99]),
         silence: heard.longest_silence_within(window),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pacer::Schedule;
+    use crate::rehearsal::attempt::Words;
+    use crate::rehearsal::heard::{Failed, Notes};
+
+    #[test]
+    fn a_death_that_caught_no_request_shows_nothing() {
+        let (none, in_flight, too_late, repeated, left) = (
+            Failures::default(),
+            failures(|it| it.in_flight = 2),
+            failures(|it| it.too_late = 1),
+            failures(|it| it.repeated = 2),
+            failures(|it| (it.in_flight, it.repeated, it.left) = (1, 1, 1)),
+        );
+        let explained = |repeat: Repeat| {
+            [none, in_flight, too_late, repeated, left].map(|it| repeat.explains(it))
+        };
+        assert_eq!(
+            explained(Repeat::Unsent),
+            [false, true, false, false, false]
+        );
+        assert_eq!(explained(Repeat::All), [false, false, false, true, false]);
+    }
+
+    fn failures(change: impl FnOnce(&mut Failures)) -> Failures {
+        let mut failures = Failures::default();
+        change(&mut failures);
+        failures
+    }
+
+    #[test]
+    fn every_order_and_every_failed_try_is_in_a_phase() {
+        let schedule = Schedule {
+            start: std::time::Instant::now(),
+            per_second: 1_000,
+            count: 10,
+        };
+        // One try failed long after the last order was due, and no order was ever answered.
+        let notes = Notes {
+            told: Vec::new(),
+            failed: vec![Failed {
+                order: 9,
+                first: true,
+                done_us: 5_000_000,
+                failure: Failure::TimedOut,
+            }],
+        };
+        let sending = Duration::from_millis(9);
+        let heard = Heard::new(schedule, 10, sending, [notes], Words::default());
+        let phases = [0..4_000, 4_000..u64::MAX].map(|it| phase(&heard, String::new(), it));
+        assert_eq!(phases.each_ref().map(|it| it.orders), [4, 6]);
+        assert!(phases[0].failed.is_empty());
+        assert_eq!(phases[1].failed[&Failure::TimedOut], 1);
     }
 }

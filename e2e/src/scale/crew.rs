@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
 use tokio::time::sleep;
 
+use crate::client::Client;
 use crate::process::{Process, Settings};
 use crate::program::Program;
 use crate::sandbox::Sandbox;
@@ -33,7 +34,14 @@ pub enum Leave {
 pub struct Crew<'a> {
     sandbox: &'a Sandbox,
     settings: Settings,
-    workers: Vec<Process>,
+    workers: Vec<Worker>,
+}
+
+/// A worker, and a connection to it that is kept: it is looked at many times a second.
+#[derive(Debug)]
+struct Worker {
+    process: Process,
+    client: Client,
 }
 
 /// Which worker, by its pid, reads each partition.
@@ -67,13 +75,14 @@ impl<'a> Crew<'a> {
     pub async fn become_many(&mut self, count: usize, leave: Leave) -> Result<()> {
         while self.workers.len() < count {
             let settings = self.settings.clone();
-            let worker = self
+            let process = self
                 .sandbox
                 .spawn_with(Program::InventoryWorker, settings)?;
-            self.workers.push(worker);
+            let client = process.client()?;
+            self.workers.push(Worker { process, client });
         }
         let leavers = self.workers.drain(..self.workers.len() - count);
-        let ends = leavers.map(|worker| end(worker, leave));
+        let ends = leavers.map(|worker| end(worker.process, leave));
         try_join_all(ends.collect::<Vec<_>>()).await?;
         Ok(())
     }
@@ -103,14 +112,13 @@ impl<'a> Crew<'a> {
 
     async fn owners(&mut self, partitions: usize) -> Result<Owners> {
         let mut owners = Owners::new();
-        for worker in &mut self.workers {
-            let ended = worker.has_ended()?;
-            ensure!(ended.is_none(), "a worker ended: {}", worker.output()?);
-            let metrics = worker.client()?.metrics().await?;
-            let read = partitions_read(&metrics)?;
-            ensure!(!read.is_empty(), "worker {} reads nothing", worker.pid());
+        for Worker { process, client } in &mut self.workers {
+            let ended = process.has_ended()?;
+            ensure!(ended.is_none(), "a worker ended: {}", process.output()?);
+            let read = partitions_read(&client.metrics().await?)?;
+            ensure!(!read.is_empty(), "worker {} reads nothing", process.pid());
             for partition in read {
-                let other = owners.insert(partition, worker.pid());
+                let other = owners.insert(partition, process.pid());
                 ensure!(other.is_none(), "two workers read partition {partition}");
             }
         }
@@ -125,7 +133,8 @@ impl<'a> Crew<'a> {
     /// When one does not answer.
     pub async fn metric(&self, name: &str) -> Result<BTreeMap<u32, f64>> {
         let values = self.workers.iter();
-        let values = values.map(async |it| anyhow::Ok((it.pid(), it.metric(name).await?)));
+        let values =
+            values.map(async |it| anyhow::Ok((it.process.pid(), it.client.metric(name).await?)));
         let values = try_join_all(values.collect::<Vec<_>>()).await?;
         Ok(values.into_iter().collect())
     }

@@ -53,7 +53,7 @@ impl Load {
     }
 
     /// Orders that were sent at least once.
-    pub fn sent(&self) -> u64 {
+    fn sent(&self) -> u64 {
         self.onlooker.progress().sent
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::net::TcpStream;
@@ -17,6 +17,10 @@ use crate::until::until;
 
 /// Debian's place for it, which is not on everybody's path.
 const DEBIANS: &str = "/usr/sbin/nginx";
+/// Its logs, beside its folder: there the logs of all others are, and are shown when something fails.
+const ACCESS: &str = "nginx-access.log";
+const ERRORS: &str = "../nginx-error.log";
+const STDERR: &str = "nginx-stderr.log";
 /// Longest that it may take to start, or to follow a new configuration.
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -45,36 +49,48 @@ pub struct Nginx {
     url: String,
     port: u16,
     repeat: Repeat,
+    logs: PathBuf,
     folder: PathBuf,
     master: Child,
 }
 
 impl Nginx {
-    /// Starts it in front of these copies, with its files in `folder`, which is made.
+    /// Starts it in front of these copies, with its logs among the others in `logs`, and its other files in a folder
+    /// there, which is made.
     ///
     /// # Errors
-    /// When it is not installed or does not start.
-    pub async fn before(copies: &[&Process], repeat: Repeat, folder: &Path) -> Result<Self> {
-        fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    /// When it is not installed or does not start, with what it says.
+    pub async fn before(copies: &[&Process], repeat: Repeat, logs: &Path) -> Result<Self> {
+        let folder = logs.join("nginx");
+        fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
         let port = free_port()?;
         fs::write(
             folder.join("nginx.conf"),
             configuration(port, repeat, copies),
         )?;
-        let master = launch(folder)?;
-        let nginx = Self {
+        let mut nginx = Self {
             url: format!("http://127.0.0.1:{port}"),
             port,
             repeat,
-            folder: folder.to_owned(),
-            master,
+            master: launch(&folder, &logs.join(STDERR))?,
+            logs: logs.to_owned(),
+            folder,
         };
-        until("nginx listens", LIMIT, async || {
-            TcpStream::connect(("127.0.0.1", port)).await?;
-            Ok(())
-        })
-        .await?;
+        nginx.listens().await?;
         Ok(nginx)
+    }
+
+    async fn listens(&mut self) -> Result<()> {
+        let outcome = until("nginx listens", LIMIT, async || {
+            // Not worth waiting any longer: an inner error ends the wait.
+            if let Some(status) = self.master.try_wait()? {
+                let words = fs::read_to_string(self.logs.join(STDERR))?;
+                return Ok(Err(anyhow!("nginx ended with {status}: {words}")));
+            }
+            TcpStream::connect(("127.0.0.1", self.port)).await?;
+            Ok(Ok(()))
+        });
+        outcome.await?
     }
 
     /// Where it answers.
@@ -105,7 +121,7 @@ impl Nginx {
     /// # Errors
     /// When its log cannot be read.
     pub fn answered(&self) -> Result<Vec<Access>> {
-        let log = fs::read_to_string(self.folder.join("access.log"))?;
+        let log = fs::read_to_string(self.logs.join(ACCESS))?;
         // The last line may be half written.
         let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
         whole.lines().map(Access::read).collect()
@@ -122,23 +138,25 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // Its workers end with it only when it is asked. It fails where it is gone already.
-        let _ = kill(self.pid(), Signal::SIGTERM);
-        let _ = self.master.wait();
+        // Once it is reaped, its pid may be somebody else's.
+        if let Ok(None) = self.master.try_wait() {
+            // Its workers end with it only when it is asked. Both fail only where it has just ended.
+            let _ = kill(self.pid(), Signal::SIGTERM);
+            let _ = self.master.wait();
+        }
     }
 }
 
-fn launch(folder: &Path) -> Result<Child> {
+fn launch(folder: &Path, stderr: &Path) -> Result<Child> {
     let debians = Path::new(DEBIANS).is_file();
     let program = if debians { DEBIANS } else { "nginx" };
-    let log = fs::File::create(folder.join("stderr.log"))?;
     Command::new(program)
         .arg("-p")
         .arg(folder)
-        .args(["-e", "error.log", "-c", "nginx.conf"])
+        .args(["-e", ERRORS, "-c", "nginx.conf"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(log)
+        .stderr(fs::File::create(stderr)?)
         .spawn()
         .context("starting nginx; scripts/stack install nginx installs it")
 }
@@ -157,7 +175,7 @@ fn configuration(port: u16, repeat: Repeat, copies: &[&Process]) -> String {
 worker_processes 1;
 worker_shutdown_timeout 10s;
 pid nginx.pid;
-error_log error.log warn;
+error_log {ERRORS} warn;
 events {{ worker_connections 4096; }}
 http {{
   access_log off;
@@ -174,7 +192,7 @@ http {{
   server {{
     listen 127.0.0.1:{port} backlog=4096;
     keepalive_requests 1000000;
-    access_log access.log run;
+    access_log ../{ACCESS} run;
     location / {{
       proxy_pass http://api;
       proxy_http_version 1.1;

@@ -6,8 +6,9 @@ use std::ops::Range;
 /// after the position was seen to move, to when it was next seen to move. All in microseconds since the same moment;
 /// `moves` and `orders` in their order.
 ///
-/// An answer that was on its way while its order was written counts as one that waits, and a move is seen when it
-/// is next looked for: a pause is rather too long than too short, by that.
+/// A move is seen when it is next looked for, so an end may be that much too late. Which orders a move wrote is not
+/// known: those that were answered before it was seen count as written, so a pause may begin with the next one, too late
+/// by the time between two orders; and an answer that was on its way while its order was written counts as one that waits.
 pub fn pauses(moves: &[u64], orders: &[u64]) -> Vec<Range<u64>> {
     let mut waiting = orders.iter().copied().peekable();
     let (mut last, mut pauses) = (0, Vec::new());

@@ -19,7 +19,10 @@ macro_rules! line {
 pub fn of_drains(run: &drain::Run, speeds: &Speeds) -> String {
     let mut text = String::new();
     let orders = thousands(run.orders.into());
-    line!(text, "A backlog of {orders} orders on 12 partitions:\n");
+    line!(
+        text,
+        "A backlog of {orders} orders on 12 partitions, its second half:\n"
+    );
     line!(text, "| workers | orders/s, median | x one | each round |");
     line!(text, "|--:|--:|--:|---|");
     let one = speeds.values().next().map_or(1.0, |rounds| median(rounds));
@@ -36,42 +39,32 @@ pub fn of_drains(run: &drain::Run, speeds: &Speeds) -> String {
     text
 }
 
-/// How workers came and went.
-pub fn of_workers(outcomes: &[workers::Outcome]) -> String {
+/// How workers came and went. Which partitions a worker reads it shows with librdkafka's statistics, once a second.
+pub fn of_workers(outcome: &workers::Outcome) -> String {
     let mut text = String::new();
     line!(
         text,
-        "| group protocol | workers | how they leave | settled after s | partitions moved | longest pause of those, ms | of those that stayed, ms | once settled, ms |"
+        "| group protocol | workers | how they leave | settled after s, ± 1 | partitions moved | longest pause of those, ms | of those that stayed, ms | once settled, ms |"
     );
     line!(text, "|---|---|---|--:|--:|--:|--:|--:|");
-    for outcome in outcomes {
-        for change in &outcome.changes {
-            let left = change.to < change.from;
-            line!(
-                text,
-                "| {} | {} -> {} | {} | {:.1} | {} | {} | {} | {} |",
-                outcome.run.protocol.name(),
-                change.from,
-                change.to,
-                if left { how(outcome.run.leave) } else { "" },
-                change.settled.as_secs_f64(),
-                change.moved,
-                ms(change.pause_of_moved),
-                change.pause_of_stayed.map_or("-".to_owned(), ms),
-                ms(change.pause_settled),
-            );
-        }
-    }
-    line!(text, "");
-    for outcome in outcomes {
-        let name = outcome.run.protocol.name();
+    let name = outcome.run.protocol.name();
+    for change in &outcome.changes {
+        let left = change.to < change.from;
         line!(
             text,
-            "{name}, {}: {}",
-            how(outcome.run.leave),
-            summary(&outcome.report)
+            "| {name} | {} -> {} | {} | {:.1} | {} | {} | {} | {} |",
+            change.from,
+            change.to,
+            if left { how(outcome.run.leave) } else { "" },
+            change.settled.as_secs_f64(),
+            change.moved,
+            ms(change.pause_of_moved),
+            change.pause_of_stayed.map_or("-".to_owned(), ms),
+            ms(change.pause_settled),
         );
     }
+    let summary = summary(&outcome.report);
+    line!(text, "\n{name}, {}: {summary}", how(outcome.run.leave));
     text
 }
 
@@ -102,10 +95,13 @@ pub fn of_copies(outcome: &copies::Outcome) -> String {
     let failures = outcome.failures;
     line!(
         text,
-        "\nRequests that nginx could not have answered: {} under way at the killed copy, {} sent to it before nginx \
-         left it out, {} any other.\n{}",
+        "\nRequests under way at the killed copy: {} failed, {} were answered by another. Others that failed: {} sent \
+         to it before nginx left it out, {} whose buyer left, {} by the API's own answer, {} any other.\n{}",
         failures.in_flight,
+        failures.repeated,
         failures.too_late,
+        failures.left,
+        failures.by_the_api,
         failures.elsewhere,
         summary(&outcome.report)
     );

@@ -80,7 +80,9 @@ impl Stores {
         Ok(ends)
     }
 
-    async fn expect_empty_outboxes(&self, sales: &[Sale]) -> Result<()> {
+    /// # Errors
+    /// When an outbox of these sales holds something, or Redis does not answer.
+    pub async fn expect_empty_outboxes(&self, sales: &[Sale]) -> Result<()> {
         for sale in sales {
             let shelf = self.gate.shelf(&sale.product).await?;
             let waiting = shelf.map_or(0, |shelf| shelf.outbox);

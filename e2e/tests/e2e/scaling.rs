@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use e2e::scale::crew::Leave;
-use e2e::scale::nginx::Repeat;
-use e2e::scale::{Protocol, copies, workers};
+use e2e::scale::nginx::{Nginx, Repeat};
+use e2e::scale::{Protocol, copies, tables, workers};
 
 use crate::fixture::in_a_sandbox;
 
@@ -42,31 +42,35 @@ fn scale_workers(protocol: Protocol, leave: Leave, counts: &[usize]) {
 
 #[test]
 fn only_requests_at_a_killed_copy_fail_and_their_retries_succeed() {
-    in_a_sandbox(async |sandbox| {
-        let run = copies::Run {
-            repeat: Repeat::Unsent,
-            per_second: 600,
-            hold: HOLD,
-        };
-        let outcome = copies::run(sandbox, run).await?;
-        println!("{:?}\n{}", outcome.failures, outcome.report);
-        outcome.report.expect_right()?;
-        let failures = outcome.failures;
-        ensure!(failures.elsewhere == 0, "{failures:?}");
-        Ok(())
-    });
+    kill_a_copy(Repeat::Unsent);
 }
 
 #[test]
 fn nginx_that_repeats_requests_elsewhere_hides_a_killed_copy() {
+    kill_a_copy(Repeat::All);
+}
+
+#[test]
+fn nginx_that_does_not_start_says_why() {
+    in_a_sandbox(async |sandbox| {
+        let outcome = Nginx::before(&[], Repeat::All, sandbox.folder()).await;
+        let error = format!("{:#}", outcome.err().context("it has no copy to ask")?);
+        ensure!(error.contains("no servers are inside"), "{error}");
+        Ok(())
+    });
+}
+
+fn kill_a_copy(repeat: Repeat) {
     in_a_sandbox(async |sandbox| {
         let run = copies::Run {
-            repeat: Repeat::All,
+            repeat,
             per_second: 600,
             hold: HOLD,
         };
         let outcome = copies::run(sandbox, run).await?;
-        ensure!(outcome.failures.all() == 0, "{:?}", outcome.failures);
-        outcome.report.expect_right()
+        let table = tables::of_copies(&outcome);
+        println!("{table}");
+        ensure!(outcome.is_right(), "{table}\n{}", outcome.report);
+        Ok(())
     });
 }
