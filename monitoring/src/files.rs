@@ -40,6 +40,9 @@ pub fn descriptions() -> Result<Vec<(String, Description)>> {
 }
 
 /// What exporters have, as far as it is used.
+///
+/// # Errors
+/// When a list cannot be read.
 pub fn exporters() -> Result<Known> {
     let mut known = Known::default();
     for (_, text) in all("exporters", "txt", |text| Ok(text.to_owned()))? {

@@ -14,7 +14,7 @@ pub mod rules;
 
 use anyhow::Result;
 
-pub use files::{dashboards, descriptions, folder, queries, rules};
+pub use files::{dashboards, descriptions, exporters, folder, queries, rules};
 pub use known::{Known, Labels};
 pub use prometheus::{Prometheus, Range, Series};
 pub use query::{Query, Use};

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use monitoring::rules::{Alert, Rules};
-use monitoring::{Query, folder, rules};
+use monitoring::{Query, exporters, folder, rules};
 use serde::Deserialize;
+
+use crate::metrics;
 
 #[derive(Deserialize)]
 struct File {
@@ -111,5 +113,23 @@ fn where_an_alert_stays_quiet_there_is_something_to_be_seen() {
             "{}: no quiet test has all of {asked:?}",
             alert.name
         );
+    }
+}
+
+/// What a test is given that no service and no exporter has proves nothing about what they do have.
+#[test]
+fn alerts_are_tested_with_series_that_there_are() {
+    let mut known = metrics::services();
+    known.extend(exporters().unwrap());
+    for Group {
+        name, input_series, ..
+    } in groups()
+    {
+        for input in input_series {
+            let query = Query::new(&*name, &input.series);
+            for used in query.uses().unwrap() {
+                assert_eq!(known.complaint(&used), None, "{name}");
+            }
+        }
     }
 }

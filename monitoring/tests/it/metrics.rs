@@ -11,7 +11,6 @@ const OF_EVERY_SERVICE: &str = "
     process_open_fds
     process_resident_memory_bytes
     process_start_time_seconds
-    process_threads
     ingest_api_postgres_connections{state=\"\"}
     ingest_api_postgres_connections_max
     ingest_api_postgres_connections_waiting
@@ -20,7 +19,7 @@ const OF_EVERY_SERVICE: &str = "
     inventory_worker_postgres_connections_waiting
 ";
 
-fn services() -> Known {
+pub fn services() -> Known {
     let mut known = declared::all();
     known.read(OF_EVERY_SERVICE);
     known
