@@ -42,14 +42,15 @@ pub(super) async fn settle_each(
         outcomes.filter(|outcome| *outcome == wanted).count() as u64
     };
     let settled = done.orders.iter();
-    let confirmed = settled
+    let placed_at = settled
         .clone()
-        .filter(|row| row.outcome == Outcome::Confirmed);
-    let confirmed = confirmed.map(|row| row.order.placed_at);
+        .filter(|row| row.outcome == Outcome::Confirmed)
+        .map(|row| row.order.placed_at);
     let rejected = settled.filter(|row| matches!(row.outcome, Outcome::Rejected(_)));
     let rejected = rejected.map(|row| row.order.order_id);
     Ok(Written {
-        confirmed: confirmed.collect(),
+        confirmed: of(Outcome::Confirmed),
+        placed_at: placed_at.collect(),
         oversold: of(Outcome::Rejected("oversold")),
         unknown_sale: of(Outcome::Rejected("unknown_sale")),
         fenced: of(Outcome::Rejected("fenced")),

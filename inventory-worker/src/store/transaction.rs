@@ -13,8 +13,10 @@ use crate::batch::Batch;
 /// What writing a batch did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Written {
-    /// When each order that was confirmed was placed.
-    pub confirmed: Vec<Timestamp>,
+    /// Orders confirmed.
+    pub confirmed: u64,
+    /// When each of those was placed.
+    pub placed_at: Vec<Timestamp>,
     /// Orders rejected because the stock did not reach.
     pub oversold: u64,
     /// Orders rejected because the ledger has no such sale.
@@ -81,13 +83,14 @@ async fn confirm_all(
     positions?;
     opened?;
     dead?;
-    let confirmed = confirmed?;
+    let placed_at = confirmed?;
     crash_point("before_commit");
     transaction.commit().await?;
     crash_point("after_commit");
     Ok(Written {
-        duplicates: (rows.orders.len() - confirmed.len()) as u64,
-        confirmed,
+        confirmed: placed_at.len() as u64,
+        duplicates: (rows.orders.len() - placed_at.len()) as u64,
+        placed_at,
         dead_letters: rows.dead.offsets.len() as u64,
         ..Written::default()
     })

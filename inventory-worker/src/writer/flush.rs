@@ -167,7 +167,7 @@ impl Flusher {
 
     fn count(&self, batch: &Batch, written: &Written) {
         let orders = |outcome| self.metrics.orders_total.with_label_values(&[outcome]);
-        orders("confirmed").inc_by(written.confirmed.len() as u64);
+        orders("confirmed").inc_by(written.confirmed);
         orders("oversold").inc_by(written.oversold);
         orders("unknown_sale").inc_by(written.unknown_sale);
         orders("fenced").inc_by(written.fenced);
@@ -177,7 +177,7 @@ impl Flusher {
         self.metrics.dead_letters_total.inc_by(written.dead_letters);
 
         let now = Timestamp::now();
-        for placed_at in &written.confirmed {
+        for placed_at in &written.placed_at {
             let seconds = now.duration_since(*placed_at).as_secs_f64();
             self.metrics.end_to_end_seconds.observe(seconds.max(0.0));
         }

@@ -3,7 +3,6 @@
 use fluxgate_core::events::Event;
 use fluxgate_core::ids::OrderId;
 use serde::Deserialize;
-use tracing::field::display;
 
 use crate::batch::{Batch, Content, Record};
 use crate::store::Written;
