@@ -138,7 +138,7 @@ mod tests {
         let cores = found
             .iter()
             .find(|it| it.name() == "process_cpu_limit_cores");
-        let cores = cores.unwrap().get_metric()[0].get_gauge().value();
+        let cores = cores.unwrap().get_metric()[0].get_gauge().get_value();
         assert!(cores > 0.0 && cores <= 1.0, "{cores}");
     }
 
