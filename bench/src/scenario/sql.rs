@@ -40,9 +40,9 @@ pub async fn measure(scenario: &Scenario, bench: Bench<'_>) -> Result<Measuremen
     for batches in batches {
         let store = store.clone();
         writers.spawn(async move {
-            let mut confirmed = 0_u64;
+            let mut confirmed = 0;
             for batch in &batches {
-                confirmed += store.write(topic, batch).await?.confirmed.len() as u64;
+                confirmed += store.write(topic, batch).await?.confirmed;
             }
             Ok::<_, WriteError>(confirmed)
         });
