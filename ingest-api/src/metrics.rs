@@ -103,7 +103,7 @@ fluxgate_core::metrics! {
     outbox_clear_queue_full_total: IntCounter,
     /// Outbox entries that a sweep published again.
     outbox_swept_total: IntCounter,
-    /// Sales that could not be swept, counted at every sweep.
+    /// Sweeps that were given up because Redis did not answer, and sales that could not be swept, counted at every sweep.
     outbox_sweep_failures_total: IntCounter,
     /// Outbox entries whose order record Redis has lost, counted at every sweep.
     outbox_unreadable_total: IntCounter,

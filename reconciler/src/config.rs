@@ -50,7 +50,7 @@ pub struct Audit {
     #[command(flatten)]
     pub products: Products,
 
-    /// Also the sales that are over and that Redis no longer has
+    /// Also the sales that Redis has let go of, ORDER_RECORD_TTL_SECONDS after their end
     #[arg(long)]
     pub all: bool,
 }
@@ -89,6 +89,10 @@ pub struct Settings {
     #[arg(long, env = "RECONCILE_WAIT_SECONDS", default_value_t = 30, global = true, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub reconcile_wait_seconds: u64,
 
+    /// Seconds that a sale's records are kept in Redis after it has closed
+    #[arg(long, env = "ORDER_RECORD_TTL_SECONDS", default_value_t = 604_800, global = true, value_parser = clap::value_parser!(u64).range(1..=315_360_000))]
+    pub order_record_ttl_seconds: u64,
+
     #[command(flatten)]
     pub log: LogSettings,
 }
@@ -97,6 +101,11 @@ impl Settings {
     /// How long to wait for the workers.
     pub fn patience(&self) -> Duration {
         Duration::from_secs(self.reconcile_wait_seconds)
+    }
+
+    /// For how long Redis has a sale after its end.
+    pub fn record_ttl(&self) -> Duration {
+        Duration::from_secs(self.order_record_ttl_seconds)
     }
 }
 

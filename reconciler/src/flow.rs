@@ -27,9 +27,9 @@ pub struct Place {
 }
 
 impl Place {
-    /// Whether it sells nothing any more.
-    pub fn is_over(&self, now: Timestamp) -> bool {
-        self.ends_at.is_some_and(|at| at <= now)
+    /// Whether it has sold nothing any more since then.
+    pub fn was_over(&self, then: Timestamp) -> bool {
+        self.ends_at.is_some_and(|at| at <= then)
     }
 
     /// The keys of the sale in Redis.
@@ -158,16 +158,16 @@ mod tests {
     #[test]
     fn a_sale_is_over_once_its_end_has_come() {
         let now = Timestamp::from_second(10).unwrap();
-        let is_over = |ends_at: Option<i64>| {
+        let was_over = |ends_at: Option<i64>| {
             let place = Place {
                 opens_at: Timestamp::UNIX_EPOCH,
                 partition: 0,
                 ends_at: ends_at.map(|at| Timestamp::from_second(at).unwrap()),
             };
-            place.is_over(now)
+            place.was_over(now)
         };
-        assert!(!is_over(None));
-        assert!(!is_over(Some(11)));
-        assert!(is_over(Some(10)));
+        assert!(!was_over(None));
+        assert!(!was_over(Some(11)));
+        assert!(was_over(Some(10)));
     }
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use fluxgate_core::ids::ProductId;
 use fluxgate_core::telemetry;
+use jiff::Timestamp;
 use reconciler::audit::{Verdict, audit, table};
 use reconciler::config::{Cli, Command, Settings};
 use reconciler::rebuild::{RebuildError, rebuild};
@@ -35,7 +36,8 @@ async fn run(command: &Command, settings: &Settings) -> Result<ExitCode, Undecid
     match command {
         Command::Audit(asked) => {
             let only = &asked.products.products;
-            let audited = audit(&mut stores, only, asked.all, patience).await?;
+            let retired = Timestamp::now() - settings.record_ttl();
+            let audited = audit(&mut stores, only, asked.all, retired, patience).await?;
             let (findings, skipped) = (audited.findings, audited.skipped);
             print!("{}", table(&findings));
             if skipped > 0 {
@@ -59,7 +61,7 @@ async fn run(command: &Command, settings: &Settings) -> Result<ExitCode, Undecid
             );
             Ok(ExitCode::SUCCESS)
         }
-        Command::Rebuild { products } => Ok(rebuild_each(&mut stores, products, settings).await),
+        Command::Rebuild { products } => rebuild_each(&mut stores, products, settings).await,
     }
 }
 
@@ -68,7 +70,7 @@ async fn rebuild_each(
     stores: &mut Stores,
     products: &[ProductId],
     settings: &Settings,
-) -> ExitCode {
+) -> Result<ExitCode, Undecided> {
     let mut code = 0;
     for product in products {
         match rebuild(stores, product, settings.patience()).await {
@@ -85,6 +87,8 @@ async fn rebuild_each(
                     "not finished: {product}: {error}; the sale may be stopped, run it again"
                 );
                 code = UNDECIDED;
+                // What was asked last may still be under way on the old connections, and hold up what is next.
+                *stores = Stores::connect(settings).await?;
             }
             Err(unfinished @ (RebuildError::NotStopped | RebuildError::Overtaken)) => {
                 eprintln!("not finished: {product}: {unfinished}");
@@ -96,5 +100,5 @@ async fn rebuild_each(
             }
         }
     }
-    code.into()
+    Ok(code.into())
 }

@@ -4,8 +4,10 @@ use anyhow::{Result, ensure};
 use e2e::crowd::Crowd;
 use e2e::history::History;
 use e2e::order::{Sale, once};
+use e2e::outage::{Kind, Outage};
 use e2e::process::Process;
 use e2e::sandbox::Sandbox;
+use e2e::stack::Store;
 
 use crate::fixture::{WRITE_LIMIT, all_work, in_a_sandbox, open_sales, orders};
 use crate::replays::read_again;
@@ -37,6 +39,34 @@ fn a_killed_api_loses_no_promise_and_strands_no_unit() {
             .expect_right(&sales, &history, Duration::from_secs(30))
             .await?;
         retry_the_undecided(sandbox, &api, &sales, history).await
+    });
+}
+
+/// Whoever sweeps has a lease, which is a key, and a full Redis takes none.
+#[test]
+fn what_a_killed_api_leaves_is_published_while_redis_is_full() {
+    in_a_sandbox(async |sandbox| {
+        let (mut api, _other) = (sandbox.api().await?, sandbox.api().await?);
+        let _worker = sandbox.worker().await?;
+        let sales = open_sales(&api, 1, 1_000).await?;
+        let outage = Outage::begin(&sandbox.stack, Store::Kafka, Kind::Paused).await?;
+        let history = Crowd::over(CONNECTIONS, &[&api])
+            .send(once(orders(&sales, 0..500)))?
+            .finish()
+            .await?;
+        ensure!(history.undecided().is_empty(), "not all were answered");
+        api.kill()?;
+
+        let gate = &sandbox.stores.gate;
+        gate.configure("maxmemory", "1").await?;
+        let published = async {
+            outage.end().await?;
+            let stores = &sandbox.stores;
+            stores.expect_right(&sales, &history, WRITE_LIMIT).await
+        };
+        let published = published.await;
+        gate.configure("maxmemory", "0").await?;
+        published
     });
 }
 

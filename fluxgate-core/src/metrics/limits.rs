@@ -27,7 +27,7 @@ pub fn register(registry: &Registry, threads: Option<usize>) {
     );
     let cpu = Gauge::new(
         "process_cpu_limit_cores",
-        "Cores that this process can use, by its container's quota, its affinity and, of the API, HTTP_THREADS.",
+        "Cores that this process can use, by its container's quota and its affinity; of the API at most HTTP_THREADS, beside which its other threads use a little.",
     );
     let (memory, cpu) = (memory.expect(VALID), cpu.expect(VALID));
     memory.set(memory_limit().unwrap_or_default());

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::body::BoxBody;
 use actix_web::dev::ServiceResponse;
@@ -65,8 +65,9 @@ impl Failure {
 #[derive(Debug, Clone, Default)]
 pub struct Failures(Arc<Mutex<HashMap<&'static str, Period>>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Period {
+    began: Instant,
     lines: u32,
     more: u64,
 }
@@ -75,7 +76,7 @@ impl Failures {
     /// Whether one more request that failed with `code` gets a line. Begins a period where none runs; its
     /// end tells how many got none.
     pub fn get_a_line(&self, code: &'static str) -> bool {
-        let (first, gets) = self.note(code);
+        let (first, gets) = self.note(code, Instant::now());
         if first {
             let this = self.clone();
             actix_web::rt::spawn(async move {
@@ -90,9 +91,17 @@ impl Failures {
     }
 
     /// Whether it is the first of a period, and whether it gets a line.
-    fn note(&self, code: &'static str) -> (bool, bool) {
+    fn note(&self, code: &'static str, now: Instant) -> (bool, bool) {
         let mut periods = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let period = periods.entry(code).or_default();
+        let period = periods.entry(code).or_insert(Period {
+            began: now,
+            lines: 0,
+            more: 0,
+        });
+        // Nobody has ended it: the thread that was to do so has ended itself.
+        if now.saturating_duration_since(period.began) > 2 * PERIOD {
+            (period.began, period.lines) = (now, 0);
+        }
         let first = period.lines == 0;
         let gets = period.lines < LINES_MAX;
         if gets {
@@ -106,7 +115,7 @@ impl Failures {
     /// Ends a period; returns how many got no line.
     fn end(&self, code: &'static str) -> u64 {
         let mut periods = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        periods.remove(code).unwrap_or_default().more
+        periods.remove(code).map_or(0, |period| period.more)
     }
 }
 
@@ -116,16 +125,27 @@ mod tests {
 
     #[test]
     fn ten_a_period_get_a_line_and_the_others_are_counted() {
-        let failures = Failures::default();
-        let noted: Vec<_> = (0..25).map(|_| failures.note("unavailable")).collect();
+        let (failures, now) = (Failures::default(), Instant::now());
+        let noted: Vec<_> = (0..25).map(|_| failures.note("unavailable", now)).collect();
         assert_eq!(noted[0], (true, true));
         assert_eq!(noted.iter().filter(|(first, _)| *first).count(), 1);
         assert_eq!(noted.iter().filter(|(_, gets)| *gets).count(), 10);
         // Another code has lines of its own.
-        assert_eq!(failures.note("overloaded"), (true, true));
+        assert_eq!(failures.note("overloaded", now), (true, true));
 
         assert_eq!(failures.end("unavailable"), 15);
-        assert_eq!(failures.note("unavailable"), (true, true));
+        assert_eq!(failures.note("unavailable", now), (true, true));
         assert_eq!(failures.end("unavailable"), 0);
+    }
+
+    #[test]
+    fn a_period_that_nobody_ends_is_followed_by_another() {
+        let (failures, now) = (Failures::default(), Instant::now());
+        for _ in 0..25 {
+            failures.note("unavailable", now);
+        }
+        let later = now + 3 * PERIOD;
+        assert_eq!(failures.note("unavailable", later), (true, true));
+        assert_eq!(failures.end("unavailable"), 15);
     }
 }

@@ -37,6 +37,9 @@ pub struct Sweeper {
     copy: String,
     /// Per sale, the highest number that the sweep before this one saw.
     seen: HashMap<ProductId, Number>,
+    /// The sale whose page was not acknowledged: the next sweep begins behind it, so that one that Kafka does not take
+    /// keeps no other waiting for ever.
+    given_up_at: Option<ProductId>,
 }
 
 /// One sweep of all sales.
@@ -64,6 +67,7 @@ impl Sweeper {
             metrics,
             copy: uuid::Uuid::new_v4().to_string(),
             seen: HashMap::new(),
+            given_up_at: None,
         }
     }
 
@@ -82,6 +86,7 @@ impl Sweeper {
                 swept = self.sweep() => swept,
             };
             if let Err(error) = swept {
+                self.metrics.outbox_sweep_failures_total.inc();
                 tracing::debug!(%error, "the sweep was given up");
             }
         }
@@ -94,7 +99,9 @@ impl Sweeper {
             return Ok(());
         }
         let mut sweep = Sweep::default();
-        for product in self.stock.indexed().await? {
+        let mut products = self.stock.indexed().await?;
+        begin_behind(&mut products, self.given_up_at.take().as_ref());
+        for product in products {
             // One damaged sale must not keep the others from being swept.
             if let Err(error) = self.sweep_product(&product, &mut sweep).await {
                 self.metrics.outbox_sweep_failures_total.inc();
@@ -143,6 +150,7 @@ impl Sweeper {
         {
             if !self.publish(sale, page).await? {
                 sweep.kafka_is_away = true;
+                self.given_up_at = Some(product.clone());
                 break;
             }
             page = self
@@ -212,5 +220,35 @@ impl Sweeper {
             tracing::info!(sale.product = %product, "sale retired");
         }
         Ok(())
+    }
+}
+
+/// Turns the sales so that those behind `last` come first, and it comes last.
+fn begin_behind(products: &mut [ProductId], last: Option<&ProductId>) {
+    if let Some(at) = products.iter().position(|product| Some(product) == last) {
+        products.rotate_left(at + 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_begins_behind_the_sale_where_the_one_before_gave_up() {
+        let ids = |text: &str| -> Vec<ProductId> {
+            text.chars()
+                .map(|id| ProductId::parse(&id.to_string()).unwrap())
+                .collect()
+        };
+        let begun_behind = |last: Option<&str>| {
+            let mut products = ids("abcd");
+            begin_behind(&mut products, last.map(|id| ids(id).remove(0)).as_ref());
+            products
+        };
+        assert_eq!(begun_behind(None), ids("abcd"));
+        assert_eq!(begun_behind(Some("b")), ids("cdab"));
+        assert_eq!(begun_behind(Some("d")), ids("abcd"));
+        assert_eq!(begun_behind(Some("x")), ids("abcd"));
     }
 }

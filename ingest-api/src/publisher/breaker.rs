@@ -65,7 +65,7 @@ impl Breaker {
             return;
         }
         if self.failures.swap(0, Ordering::Relaxed) >= FAILURES_MAX {
-            self.open.set(0);
+            self.show_closed();
             tracing::info!("Kafka acknowledges again");
         }
     }
@@ -95,8 +95,16 @@ impl Breaker {
             self.failures
                 .compare_exchange(failures, fragile, Ordering::Relaxed, Ordering::Relaxed);
         if closed.is_ok() {
-            self.open.set(0);
+            self.show_closed();
             tracing::info!("Kafka's brokers answer; the next order tells whether they acknowledge");
+        }
+    }
+
+    /// A failure may have opened it again meanwhile, and shown that before this.
+    fn show_closed(&self) {
+        self.open.set(0);
+        if !self.is_closed() {
+            self.open.set(1);
         }
     }
 

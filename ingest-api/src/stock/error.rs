@@ -59,6 +59,11 @@ impl StockError {
             if *error.kind() == ErrorKind::Cluster || error.details().starts_with("TRYAGAIN"))
     }
 
+    /// Whether Redis has no room for what was to be written.
+    pub(super) fn is_out_of_memory(&self) -> bool {
+        matches!(self, Self::Unavailable(error) if error.details().starts_with("OOM"))
+    }
+
     /// A few words for a metric's label.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -69,7 +74,7 @@ impl StockError {
                 ErrorKind::Timeout => "timeout",
                 ErrorKind::IO | ErrorKind::Canceled => "connection",
                 ErrorKind::Backpressure => "backpressure",
-                _ if error.details().starts_with("OOM") => "out_of_memory",
+                _ if self.is_out_of_memory() => "out_of_memory",
                 _ => "other",
             },
         }

@@ -198,27 +198,27 @@ impl Stock {
     pub async fn may_sweep(&self, copy: &str, lease: Duration) -> Result<bool, StockError> {
         let lease_ms = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
         let client = self.client();
-        let won: Option<String> = self
-            .timed(
-                "lease",
-                client.set(
-                    keys::SWEEPER,
-                    copy,
-                    Some(Expiration::PX(lease_ms)),
-                    Some(SetOptions::NX),
-                    false,
-                ),
-            )
-            .await?;
-        if won.is_some() {
-            return Ok(true);
-        }
         let holder: Option<String> = self.timed("lease", client.get(keys::SWEEPER)).await?;
-        if holder.as_deref() != Some(copy) {
-            return Ok(false);
+        if let Some(holder) = holder {
+            if holder != copy {
+                return Ok(false);
+            }
+            let renewal = client.pexpire(keys::SWEEPER, lease_ms, None);
+            return self.timed("lease", renewal).await;
         }
-        self.timed("lease", client.pexpire(keys::SWEEPER, lease_ms, None))
-            .await
+        let lease = client.set(
+            keys::SWEEPER,
+            copy,
+            Some(Expiration::PX(lease_ms)),
+            Some(SetOptions::NX),
+            false,
+        );
+        match self.timed::<Option<String>>("lease", lease).await {
+            Ok(won) => Ok(won.is_some()),
+            // There is no room for a lease. Sweeping is what makes room, so all copies do it.
+            Err(error) if error.is_out_of_memory() => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -27,12 +27,12 @@ struct Begun {
 pub struct Audited {
     /// Of each sale that was looked at, ordered by product.
     pub findings: Vec<Findings>,
-    /// Sales that were not: they are over, and Redis has let go of them.
+    /// Sales that were not: they have been over for so long that Redis has let go of them.
     pub skipped: usize,
 }
 
-/// Compares the stores about these sales; without any, about all that one of them knows. Of those, the ones that are
-/// over and gone from Redis only with `old_ones`: nothing about them changes, and there are ever more.
+/// Compares the stores about these sales; without any, about all that one of them knows. Of those, the ones that Redis
+/// has not and that were over by `retired` only with `old_ones`: nothing about them changes, and there are ever more.
 ///
 /// # Errors
 /// When a store does not answer.
@@ -40,6 +40,7 @@ pub async fn audit(
     stores: &mut Stores,
     products: &[ProductId],
     old_ones: bool,
+    retired: Timestamp,
     patience: Duration,
 ) -> Result<Audited, Undecided> {
     let takes_all = old_ones || !products.is_empty();
@@ -52,7 +53,7 @@ pub async fn audit(
             continue;
         };
         let snapshot = stores.stock.snapshot(&place.keys(&product)).await?;
-        if snapshot.is_none() && !takes_all && place.is_over(Timestamp::now()) {
+        if snapshot.is_none() && !takes_all && place.was_over(retired) {
             skipped += 1;
             continue;
         }

@@ -105,9 +105,9 @@ impl LedgerRow {
         OrderId::bounds(Tag::of(&self.product), opened_at_ms).map(OrderId::as_uuid)
     }
 
-    /// Whether so many orders are all it has.
-    pub(super) fn has_only(&self, orders: usize) -> bool {
-        usize::try_from(self.written) == Ok(orders)
+    /// Whether so many orders are all it has, where so many are not in its count.
+    pub(super) fn has_only(&self, orders: usize, uncounted: i64) -> bool {
+        i64::try_from(orders) == Ok(self.written + uncounted)
     }
 
     pub(super) fn read(row: &Row) -> Result<Self, TruthError> {
