@@ -42,7 +42,7 @@ impl Stack {
         let up = tokio::task::spawn_blocking(move || up.status());
         ensure!(up.await??.success(), "scripts/stack up failed");
         let settings = fs::read_to_string(stack.folder.join("env"))?;
-        stack.addresses = parse(&settings);
+        stack.addresses = parse(&settings)?;
         Ok(stack)
     }
 
@@ -111,12 +111,13 @@ impl Drop for Stack {
     }
 }
 
-/// Lines `NAME=value`. The values are addresses, which the shell that wrote them does not quote.
-fn parse(settings: &str) -> HashMap<String, String> {
-    let pairs = settings.lines().filter_map(|line| line.split_once('='));
-    pairs
+/// Words `NAME=value`, quoted for a shell.
+fn parse(settings: &str) -> Result<HashMap<String, String>> {
+    let words = shlex::split(settings).context("quotes that do not end")?;
+    let pairs = words.iter().filter_map(|word| word.split_once('='));
+    Ok(pairs
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
+        .collect())
 }
 
 #[cfg(test)]
@@ -125,7 +126,8 @@ mod tests {
 
     #[test]
     fn addresses_are_read_by_name() {
-        let addresses = parse("REDIS_URL=redis://127.0.0.1:1\nDATABASE_URL=postgres://u@h/d?a=b\n");
+        let settings = "REDIS_URL=redis://127.0.0.1:1\nDATABASE_URL=postgres://u@h/d\\?a=b\n";
+        let addresses = parse(settings).unwrap();
         assert_eq!(addresses["REDIS_URL"], "redis://127.0.0.1:1");
         assert_eq!(addresses["DATABASE_URL"], "postgres://u@h/d?a=b");
     }
