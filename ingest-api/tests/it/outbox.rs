@@ -19,8 +19,14 @@ async fn waiting(world: &World) -> u64 {
 }
 
 /// Claims a sale as a copy does that dies before it publishes.
-async fn claim(stock: &Stock, product: &ProductId, terms: &Terms) {
-    let claimed = stock.claim(product, terms, 0).await.unwrap();
+async fn claim_five(stock: &Stock, product: &ProductId) {
+    let terms = Terms {
+        total: Total::try_from(5).unwrap(),
+        opens_at: None,
+        closes_at: None,
+        per_user_limit: None,
+    };
+    let claimed = stock.claim(product, &terms, 0).await.unwrap();
     assert_eq!(claimed, Claim::Claimed);
 }
 
@@ -37,13 +43,7 @@ async fn first_page(stock: &Stock, product: &str) -> Page {
 async fn what_a_dead_copy_left_is_published_by_another() {
     let world = World::new().await;
     let (stock, product) = (world.stock(), ProductId::parse(&unique("p")).unwrap());
-    let terms = Terms {
-        total: Total::try_from(5).unwrap(),
-        opens_at: None,
-        closes_at: None,
-        per_user_limit: None,
-    };
-    claim(&stock, &product, &terms).await;
+    claim_five(&stock, &product).await;
 
     // The opening itself: the sale takes no orders before it is on Kafka.
     let app = world.app(&QUICK_SWEEPS).await;
@@ -137,14 +137,8 @@ async fn without_kafka_orders_wait_up_to_a_bound_and_a_sale_does_not_open() {
 async fn a_copy_that_sweeps_keeps_the_lease_while_kafka_is_away() {
     let world = World::new().await;
     let stock = world.stock();
-    let terms = Terms {
-        total: Total::try_from(5).unwrap(),
-        opens_at: None,
-        closes_at: None,
-        per_user_limit: None,
-    };
     for _ in 0..4 {
-        claim(&stock, &ProductId::parse(&unique("p")).unwrap(), &terms).await;
+        claim_five(&stock, &ProductId::parse(&unique("p")).unwrap()).await;
     }
     let app = world.app(&[&NO_KAFKA[..], &QUICK_SWEEPS].concat()).await;
     until("it sweeps", async || {
@@ -165,15 +159,9 @@ async fn a_copy_that_sweeps_keeps_the_lease_while_kafka_is_away() {
 async fn a_sale_that_cannot_be_swept_is_counted_and_harms_no_other() {
     let world = World::new().await;
     let stock = world.stock();
-    let terms = Terms {
-        total: Total::try_from(5).unwrap(),
-        opens_at: None,
-        closes_at: None,
-        per_user_limit: None,
-    };
     let [damaged, whole] = ["a", "b"].map(|it| ProductId::parse(&unique(it)).unwrap());
-    claim(&stock, &damaged, &terms).await;
-    claim(&stock, &whole, &terms).await;
+    claim_five(&stock, &damaged).await;
+    claim_five(&stock, &whole).await;
     let outboxes = world.keys(&format!("fg:*:outbox:{damaged}")).await;
     world.redis::<()>("SET", &[&outboxes[0], "no stream"]).await;
     let app = world.app(&QUICK_SWEEPS).await;
