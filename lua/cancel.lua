@@ -1,25 +1,25 @@
 -- Asks for the units of one order back, once. What makes room is on Kafka before it counts: this
--- only marks the order and puts the cancel into the outbox; clear.lua gives the units back once the
+-- only marks the order and puts the cancel into the outbox; ack_outbox.lua gives the units back once the
 -- cancel's event is on Kafka.
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream
 -- ARGV  1 order id
---       2 witness epoch     \ see reserve.lua
---       3 witness sequence  /
+--       2 high-water mark: epoch     \ see reserve.lua
+--       3 high-water mark: sequence  /
 -- Returns one of
 --   {'marked', record, n}  the order is marked; n = 1 while its cancel still waits in the outbox
 --   {'rejected'}           it never got its units: the ledger said so before the sale was rebuilt
 --   {'unknown'}            this Redis has no such order
---   {'lost'}               this Redis stands below the witness, or the sale is being rebuilt
+--   { 'behind' }               this Redis is behind the high-water mark, or the sale is being rebuilt
 assert(#KEYS == 3 and #ARGV == 3, 'cancel.lua takes 3 keys and 3 arguments')
 local sale, orders, outbox = KEYS[1], KEYS[2], KEYS[3]
-local order_id, witness_epoch, witness_seq = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local order_id, mark_epoch, mark_seq = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 
 local record = redis.call('HGET', orders, order_id)
 local numbers = redis.call('HMGET', sale, 'epoch', 'seq', 'state')
 local epoch, seq = tonumber(numbers[1]), tonumber(numbers[2])
 if numbers[3] == 'rebuilding' then
-  return { 'lost' }
+  return { 'behind' }
 end
 if not record or not epoch then
   return { 'unknown' }
@@ -31,8 +31,8 @@ end
 if string.find(record, '^%S+/rejected ') then
   return { 'rejected' }
 end
-if epoch < witness_epoch or (epoch == witness_epoch and seq < witness_seq) then
-  return { 'lost' }
+if epoch < mark_epoch or (epoch == mark_epoch and seq < mark_seq) then
+  return { 'behind' }
 end
 
 local time = redis.call('TIME')

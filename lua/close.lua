@@ -1,16 +1,16 @@
 -- Ends a sale by hand. What takes room counts at once, before its event is on Kafka.
 --
 -- KEYS  1 sale hash  2 outbox stream
--- ARGV  1 witness epoch     \ see reserve.lua
---       2 witness sequence  /
+-- ARGV  1 high-water mark: epoch     \ see reserve.lua
+--       2 high-water mark: sequence  /
 -- Returns one of
 --   {'ended', entry, at_ms, n}  it is closed; n = 1 while the event waits in the outbox
 --   {'unknown'}                  no such sale in this Redis
 --   {'not_open'}                 its opening is not on Kafka yet
---   {'lost'}                     this Redis stands below the witness, or the sale is being rebuilt
+--   { 'behind' }                     this Redis is behind the high-water mark, or the sale is being rebuilt
 assert(#KEYS == 2 and #ARGV == 2, 'close.lua takes 2 keys and 2 arguments')
 local sale, outbox = KEYS[1], KEYS[2]
-local witness_epoch, witness_seq = tonumber(ARGV[1]), tonumber(ARGV[2])
+local mark_epoch, mark_seq = tonumber(ARGV[1]), tonumber(ARGV[2])
 
 local facts = redis.call('HMGET', sale, 'state', 'epoch', 'seq', 'closed')
 local state, epoch, seq, closed = facts[1], tonumber(facts[2]), tonumber(facts[3]), facts[4]
@@ -18,14 +18,14 @@ if not state then
   return { 'unknown' }
 end
 if state == 'rebuilding' then
-  return { 'lost' }
+  return { 'behind' }
 end
 if closed then
   local entry, at_ms = string.match(closed, '^(%S+) (%d+)$')
   return { 'ended', entry, at_ms, #redis.call('XRANGE', outbox, entry, entry) }
 end
-if epoch < witness_epoch or (epoch == witness_epoch and seq < witness_seq) then
-  return { 'lost' }
+if epoch < mark_epoch or (epoch == mark_epoch and seq < mark_seq) then
+  return { 'behind' }
 end
 if state == 'opening' then
   return { 'not_open' }

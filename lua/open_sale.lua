@@ -1,5 +1,5 @@
 -- Claims a sale: the first caller wins, every later one is told whether it asked for the same.
--- The sale takes no orders yet: its opening event waits in the outbox, and clear.lua opens the
+-- The sale takes no orders yet: its opening event waits in the outbox, and ack_outbox.lua opens the
 -- sale once that event is on Kafka.
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash

@@ -13,7 +13,7 @@ end
 if redis.call('HGET', sale, 'rebuild') ~= token then
   return 0
 end
--- Signs may still hang (sign.lua).
+-- Signs may still hang (grant_refusal_lease.lua).
 local sold_out_until = redis.call('HGET', sale, 'sold_out_until')
 redis.call('DEL', sale)
 redis.call('HSET', sale, 'rebuilt', token, unpack(ARGV, 2))

@@ -8,8 +8,8 @@
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash
 -- ARGV  1 opening time the caller derived the order ids from, Unix ms
---       2 witness epoch     \ the highest number the caller was answered, or read in the ledger:
---       3 witness sequence  / a Redis that stands lower has lost acknowledged writes
+--       2 high-water mark: epoch     \ the highest number the caller was answered, or read in the ledger:
+--       3 high-water mark: sequence  / a Redis that stands lower has lost acknowledged writes
 --       4 most entries the outbox may hold
 --       then for each order: order id, user id, quantity
 -- Returns {epoch, now_ms, answers}: the sale's epoch (nil where there is no sale), Redis's clock (nil
@@ -19,17 +19,17 @@
 --   {'known', record, n}   the order exists; n = 1 while it still waits in the outbox
 --   {'unknown'}            no such sale in this Redis
 --   {'moved'}              the sale opened at another time than ARGV[1]
---   {'lost'}               this Redis stands below the witness, or the sale is being rebuilt
+--   { 'behind' }               this Redis is behind the high-water mark, or the sale is being rebuilt
 --   {'not_open', ms}       opens in that many ms; 0 = as soon as its opening is on Kafka
 --   {'closed'}
 --   {'user_limit'}
---   {'sold_out'}           nothing is left, or a sign says so for a moment longer (sign.lua)
+--   {'sold_out'}           nothing is left, or a sign says so for a moment longer (grant_refusal_lease.lua)
 --   {'insufficient'}       something is left, but less than the quantity
 --   {'outbox_full'}
 assert(#KEYS == 4 and #ARGV >= 7 and (#ARGV - 4) % 3 == 0, 'reserve.lua takes 4 keys, 4 arguments, and 3 per order')
 local call = redis.call
 local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local opened_at, witness_epoch, witness_seq, outbox_max = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local opened_at, mark_epoch, mark_seq, outbox_max = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 
 local ids = {}
 for i = 5, #ARGV, 3 do
@@ -48,8 +48,8 @@ local state, epoch, seq, remaining = facts[1], facts[2], tonumber(facts[3]), ton
 local user_limit, sold_out_until = tonumber(facts[7]), tonumber(facts[8])
 local now_ms
 
--- The longest that a sign hangs (sign.lua); beyond it, the clock was set back.
-local SIGN_MS_MAX = 2000
+-- The longest that a sign hangs (grant_refusal_lease.lua); beyond it, the clock was set back.
+local LEASE_MS_MAX = 2000
 
 -- Why the sale takes no new order at all, if so.
 local function refusal()
@@ -57,13 +57,13 @@ local function refusal()
     return { 'unknown' }
   end
   if state == 'rebuilding' then
-    return { 'lost' }
+    return { 'behind' }
   end
   if facts[5] ~= opened_at then
     return { 'moved' }
   end
-  if tonumber(epoch) < witness_epoch or (tonumber(epoch) == witness_epoch and seq < witness_seq) then
-    return { 'lost' }
+  if tonumber(epoch) < mark_epoch or (tonumber(epoch) == mark_epoch and seq < mark_seq) then
+    return { 'behind' }
   end
   local time = call('TIME')
   now_ms = string.format('%d%03d', time[1], time[2] / 1000)
@@ -81,7 +81,7 @@ local function refusal()
     return { 'closed' }
   end
   -- Units have come back while copies still say from memory that there are none.
-  if sold_out_until and now < sold_out_until and sold_out_until - now <= SIGN_MS_MAX then
+  if sold_out_until and now < sold_out_until and sold_out_until - now <= LEASE_MS_MAX then
     return { 'sold_out' }
   end
 end

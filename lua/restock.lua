@@ -4,8 +4,8 @@
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream
 -- ARGV  1 restock id
 --       2 units
---       3 witness epoch     \ see reserve.lua
---       4 witness sequence  /
+--       3 high-water mark: epoch     \ see reserve.lua
+--       4 high-water mark: sequence  /
 --       5 most units a sale may have in all
 -- Returns one of
 --   {'noted', restock, n}  it is noted as 'epoch-seq at_ms units'; n = 1 while it waits in the outbox
@@ -13,11 +13,11 @@
 --   {'not_open'}           its opening is not on Kafka yet
 --   {'closed'}
 --   {'too_many'}           the sale would have more than ARGV[5] units
---   {'lost'}               this Redis stands below the witness, or the sale is being rebuilt
+--   { 'behind' }               this Redis is behind the high-water mark, or the sale is being rebuilt
 assert(#KEYS == 3 and #ARGV == 5, 'restock.lua takes 3 keys and 5 arguments')
 local sale, orders, outbox = KEYS[1], KEYS[2], KEYS[3]
 local field, units = 'restock:' .. ARGV[1], ARGV[2]
-local witness_epoch, witness_seq, units_max = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local mark_epoch, mark_seq, units_max = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 
 local noted = redis.call('HGET', orders, field)
 if noted then
@@ -30,10 +30,10 @@ if not state then
   return { 'unknown' }
 end
 if state == 'rebuilding' then
-  return { 'lost' }
+  return { 'behind' }
 end
-if epoch < witness_epoch or (epoch == witness_epoch and seq < witness_seq) then
-  return { 'lost' }
+if epoch < mark_epoch or (epoch == mark_epoch and seq < mark_seq) then
+  return { 'behind' }
 end
 local time = redis.call('TIME')
 local now_ms = string.format('%d%03d', time[1], time[2] / 1000)

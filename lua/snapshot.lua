@@ -1,5 +1,5 @@
 -- A sale at one moment, for an audit, with those outbox entries whose effect is not counted yet.
--- Entries of orders are left out: there may be a hundred thousand, and pending.lua reads them by
+-- Entries of orders are left out: there may be a hundred thousand, and read_outbox.lua reads them by
 -- page; until then they can only have gone where the audit looks next.
 -- Writes nothing.
 --

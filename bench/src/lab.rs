@@ -14,7 +14,7 @@ use e2e::client::{ADMIN_TOKEN, Client};
 use e2e::process::{Process, Settings};
 use e2e::program::Program;
 use e2e::until::until;
-use fluxgate_core::ids::ProductId;
+use fluxgate_domain::ids::ProductId;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};

@@ -1,8 +1,8 @@
 //! Orders made up in memory: the same for the drain, the worker's SQL and COPY.
 
 use anyhow::Result;
-use fluxgate_core::events::{Event, OrderReserved, SaleOpened};
-use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, Total, UserId};
+use fluxgate_domain::events::{Event, OrderReserved, SaleOpened};
+use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, Total, UserId};
 use jiff::Timestamp;
 
 /// Which sales the orders are of.

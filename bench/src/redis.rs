@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use fluxgate_core::ids::{ProductId, Tag};
+use fluxgate_domain::ids::{ProductId, Tag};
 use tokio::process::Command;
 
 use crate::load::run_tool;

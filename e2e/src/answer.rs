@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fluxgate_core::ids::OrderId;
+use fluxgate_domain::ids::OrderId;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use fluxgate_core::ids::{OrderId, ProductId};
+use fluxgate_domain::ids::{OrderId, ProductId};
 use reqwest::header::HeaderMap;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};

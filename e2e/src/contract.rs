@@ -1,6 +1,6 @@
 //! Answers to orders, held against the HTTP contract.
 
-use fluxgate_core::ids::OrderId;
+use fluxgate_domain::ids::OrderId;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use serde::Deserialize;

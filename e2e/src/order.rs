@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Result;
-use fluxgate_core::ids::ProductId;
+use fluxgate_domain::ids::ProductId;
 use jiff::Timestamp;
 
 /// A text no other run of any test program uses: letters, digits and underscores.

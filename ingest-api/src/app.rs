@@ -8,29 +8,33 @@ use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use actix_web::dev::{Server, ServerHandle};
-use fluxgate_core::metrics::registry_for;
-use fluxgate_core::ops::{Need, Readiness};
-use fluxgate_core::settings::refuse;
-use fluxgate_traces::Traces;
+use fluxgate_service::metrics::registry_for;
+use fluxgate_service::ops::{Need, Readiness};
+use fluxgate_service::settings::refuse;
+use fluxgate_service::traces::Traces;
 use prometheus::Registry;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, LedgerSettings, RedisSettings, SoldOutSettings};
+use crate::config::{Config, LedgerSettings, SoldOutSettings};
 use crate::http::{AdminToken, CompatLimits, Services};
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
-use crate::orders::{Buyers, Desk, Doorman, Statuses, Turnstile};
-use crate::outbox::{Clearer, Sweeper};
+use crate::orders::{ActiveBuyers, OrderStatusReader, PlaceOrder, ReservationBatcher};
+use crate::outbox::{OutboxAcker, OutboxRelay};
 use crate::probes;
 use crate::publisher::Publisher;
-use crate::sales::{Catalog, Changes, Opener, Views};
-use crate::stock::Stock;
+use crate::sales::{SaleCache, SaleChanges, SaleOpener, SaleSnapshots};
+use crate::sold_out::RefusalCache;
+use fluxgate_gate::{GateMetrics, ReservationStore};
+use fluxgate_service::settings::RedisSettings;
 use listeners::Listener;
 
 /// Where it listens unless told otherwise.
 pub const DEFAULT_PORT: u16 = 8080;
+/// The prefix of its metrics.
+const SERVICE: &str = "ingest_api";
 
 /// The service, listening but not yet serving.
 pub struct Application {
@@ -38,9 +42,9 @@ pub struct Application {
     /// For probes and scrapes, where they have a listener of their own.
     ops: Option<Listener>,
     readiness: Readiness,
-    stock: Stock,
+    store: ReservationStore,
     publisher: Publisher,
-    clearer: JoinHandle<()>,
+    acker: JoinHandle<()>,
     /// Ends the background loops.
     background: CancellationToken,
     traces: Traces,
@@ -53,16 +57,17 @@ impl Application {
     /// A setting that cannot work ends the program: a URL that a driver refuses, a port that is taken.
     pub fn build(config: Config) -> Self {
         let registry = registry_for(listeners::http_threads(&config));
-        let metrics = Metrics::register(&registry);
+        let metrics = Metrics::register(&registry, SERVICE);
         let traces = Traces::begin_sending(&config.traces, "ingest-api", &registry)
             .unwrap_or_else(|error| refuse("OTEL_EXPORTER_OTLP_ENDPOINT", error));
         let readiness = Readiness::default();
         let background = CancellationToken::new();
 
-        let stock = Stock::connect(&config.redis, metrics.clone())
+        let gate_metrics = GateMetrics::register(&registry, SERVICE);
+        let store = ReservationStore::connect(&config.redis, gate_metrics.clone())
             .unwrap_or_else(|error| refuse("REDIS_URL", error.details()));
         let ledger = ledger(&config.ledger, &metrics, &registry);
-        let (acknowledged, to_clear) = mpsc::channel(Clearer::QUEUE_MAX);
+        let (acknowledged, to_ack) = mpsc::channel(OutboxAcker::QUEUE_MAX);
         let publisher = Publisher::new(
             &config.kafka,
             &config.publisher,
@@ -71,20 +76,23 @@ impl Application {
         )
         .unwrap_or_else(|error| refuse("KAFKA_BROKERS", error));
 
-        let catalog = Arc::new(Catalog::new(stock.clone(), ledger.clone()));
-        let clearer = Clearer::new(stock.clone(), to_clear, metrics.clone());
-        let clearer = tokio::spawn(clearer.run());
-        let sweeper = Sweeper::new(
-            stock.clone(),
-            Arc::clone(&catalog),
+        let sales = Arc::new(SaleCache::new(store.clone(), ledger.clone()));
+        let acker = OutboxAcker::new(store.clone(), to_ack, metrics.clone());
+        let acker = tokio::spawn(acker.run());
+        let relay = OutboxRelay::new(
+            store.clone(),
+            Arc::clone(&sales),
             publisher.clone(),
             config.outbox.clone(),
             metrics.clone(),
         );
-        tokio::spawn(sweeper.run(background.clone()));
-        tokio::spawn(probes::tend_sales(Arc::clone(&catalog), background.clone()));
+        tokio::spawn(relay.run(background.clone()));
+        tokio::spawn(probes::refresh_sales(
+            Arc::clone(&sales),
+            background.clone(),
+        ));
         tokio::spawn(probes::watch_redis(
-            stock.clone(),
+            store.clone(),
             readiness.check("redis", Need::Required),
             background.clone(),
         ));
@@ -94,25 +102,26 @@ impl Application {
             background.clone(),
         ));
 
-        let buyers = Buyers::new(metrics.active_buyers.clone());
+        let buyers = ActiveBuyers::new(metrics.active_buyers.clone());
         tokio::spawn(probes::count_buyers(buyers.clone(), background.clone()));
-        let statuses = Statuses::new(stock.clone(), ledger);
+        let statuses = OrderStatusReader::new(store.clone(), ledger);
         let services = Services {
-            opener: Opener::new(stock.clone(), Arc::clone(&catalog), publisher.clone()),
-            changes: Changes::new(stock.clone(), Arc::clone(&catalog), publisher.clone()),
-            views: Views::new(stock.clone(), metrics.clone()),
-            catalog: Arc::clone(&catalog),
+            opener: SaleOpener::new(store.clone(), Arc::clone(&sales), publisher.clone()),
+            changes: SaleChanges::new(store.clone(), Arc::clone(&sales), publisher.clone()),
+            views: SaleSnapshots::new(store.clone(), metrics.clone()),
+            sales: Arc::clone(&sales),
             statuses: statuses.clone(),
             admin: AdminToken(config.admin.admin_token.clone()),
             compat: CompatLimits::new(&config.compat),
             body_limit: config.limits.body_limit_bytes as usize,
         };
-        let desk = DeskParts {
+        let place_order = PlaceOrderParts {
             redis: config.redis.clone(),
+            gate_metrics,
             sold_out: config.sold_out.clone(),
             orders_kept: Arc::default(),
             outbox_max: config.outbox.outbox_max,
-            catalog,
+            sales,
             publisher: publisher.clone(),
             publish_wait: Duration::from_millis(config.publisher.publish_wait_ms),
             statuses,
@@ -123,7 +132,7 @@ impl Application {
         let clients = listeners::clients(
             &config,
             services,
-            desk,
+            place_order,
             traces.clone(),
             &readiness,
             registry,
@@ -132,9 +141,9 @@ impl Application {
             clients,
             ops,
             readiness,
-            stock,
+            store,
             publisher,
-            clearer,
+            acker,
             background,
             traces,
             shutdown_timeout: config.shutdown.timeout(),
@@ -178,11 +187,11 @@ impl Application {
         self.background.cancel();
         drop(self.publisher);
         let left = deadline.saturating_duration_since(Instant::now());
-        if tokio::time::timeout(left, self.clearer).await.is_err() {
+        if tokio::time::timeout(left, self.acker).await.is_err() {
             tracing::warn!("not everything was cleared; the outbox keeps it");
         }
         let left = deadline.saturating_duration_since(Instant::now());
-        let _ = tokio::time::timeout(left, self.stock.close()).await;
+        let _ = tokio::time::timeout(left, self.store.close()).await;
         let _ = tokio::task::spawn_blocking(move || self.traces.end_sending()).await;
         // Until now whoever asks is told that this copy drains, and how far it is.
         if let Some(ops) = ops {
@@ -221,38 +230,38 @@ fn ledger(settings: &LedgerSettings, metrics: &Metrics, registry: &Registry) -> 
     Some(ledger.unwrap_or_else(|error| refuse(variable, error)))
 }
 
-/// What each HTTP thread opens a desk with.
+/// What each HTTP thread opens a place_order with.
 #[derive(Clone)]
-struct DeskParts {
+struct PlaceOrderParts {
     redis: RedisSettings,
+    gate_metrics: GateMetrics,
     sold_out: SoldOutSettings,
     /// Orders of sold-out sales that all doormen keep.
     orders_kept: Arc<AtomicUsize>,
     outbox_max: u32,
-    catalog: Arc<Catalog>,
+    sales: Arc<SaleCache>,
     publisher: Publisher,
     publish_wait: Duration,
-    statuses: Statuses,
-    buyers: Buyers,
+    statuses: OrderStatusReader,
+    buyers: ActiveBuyers,
     metrics: Metrics,
 }
 
-impl DeskParts {
-    /// A desk for the calling thread, with connections of its own: what an order waits for comes
+impl PlaceOrderParts {
+    /// A place_order for the calling thread, with connections of its own: what an order waits for comes
     /// back on the thread that took it.
-    fn open(self) -> Desk {
-        let stock = Stock::connect(&self.redis, self.metrics.clone())
+    fn open(self) -> PlaceOrder {
+        let store = ReservationStore::connect(&self.redis, self.gate_metrics)
             .expect("the same settings were taken for the other connections");
-        Desk::new(
-            Doorman::new(
-                stock.clone(),
-                self.sold_out.sign(),
+        PlaceOrder::new(
+            RefusalCache::new(
+                store.clone(),
+                &self.sold_out,
                 self.orders_kept,
-                self.sold_out.sold_out_orders_max as usize,
                 self.metrics.clone(),
             ),
-            Turnstile::new(stock, self.outbox_max, self.metrics.clone()),
-            self.catalog,
+            ReservationBatcher::new(store, self.outbox_max, self.metrics.clone()),
+            self.sales,
             self.publisher.on_this_thread(),
             self.statuses,
             self.publish_wait,

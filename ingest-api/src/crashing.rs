@@ -1,5 +1,5 @@
 //! `ingest-api` with its crash points armed by CRASH_POINT, for fault runs; see
-//! `fluxgate_core::crash_points`.
+//! `fluxgate_service::crash_points`.
 
 fn main() -> std::io::Result<()> {
     ingest_api::main()

@@ -4,17 +4,16 @@
 //! http/       reads and checks the request                    POST /orders + Idempotency-Key
 //! orders/     the use case: derives the order id, asks the stock, publishes, answers
 //! sales/      finds the sale's fixed facts (remembered), opens sales
-//! stock/      one Lua call in Redis: known? limits, units, record, outbox entry
 //! publisher/  one message to Kafka, acks=all, waited for at most PUBLISH_WAIT_MS
 //! outbox/     clears the entry once Kafka has it; publishes again what nobody published
 //! ledger/     reads PostgreSQL: how far an order came, whether a lost sale existed
 //! ```
 //!
-//! Each store's driver stays in one folder: `fred` in [`stock`], `rdkafka` in [`publisher`],
+//! Each store's driver stays in one folder: `rdkafka` in [`publisher`],
 //! `tokio_postgres` in [`ledger`]. Only [`http`] knows status codes, only [`app`] the whole config.
 
 pub mod app;
-pub mod clock;
+mod boot_instant;
 pub mod config;
 pub mod http;
 pub mod ledger;
@@ -25,11 +24,11 @@ pub mod outbox;
 mod probes;
 pub mod publisher;
 pub mod sales;
-pub mod stock;
+pub mod sold_out;
 
 use clap::Parser;
-use fluxgate_core::ops::ask_own_health;
-use fluxgate_core::{shutdown, telemetry};
+use fluxgate_service::ops::ask_own_health;
+use fluxgate_service::{shutdown, telemetry};
 
 use config::{Cli, Command};
 

@@ -38,8 +38,8 @@ impl<L: Copy + PartialEq> Counters<L> {
     }
 }
 
-fluxgate_core::metrics! {
-    "ingest_api";
+fluxgate_service::metrics! {
+    struct Metrics;
     /// Requests answered.
     http_requests_total: IntCounterVec ["route", "status"],
     /// Seconds from a request's head to its answer's head, by outcome: ok (2xx, 3xx), refused (4xx), failed (5xx).
@@ -68,20 +68,12 @@ fluxgate_core::metrics! {
     /// Orders refused without asking Redis: the sale was known to be sold out, over, or not open yet.
     refused_from_memory_total: IntCounter,
     /// Times the orders of a sold-out sale were not read into memory because there would have been more than SOLD_OUT_ORDERS_MAX.
-    sign_orders_limit_hits_total: IntCounter,
+    sold_out_orders_limit_hits_total: IntCounter,
     /// Answers to GET /products/{id}, by where the sale was looked up: memory or redis.
-    sale_views_total: IntCounterVec ["source"] {"memory", "redis"},
+    sale_snapshot_reads_total: IntCounterVec ["source"] {"memory", "redis"},
     /// Orders that went to Redis in one call.
     orders_per_call: Histogram ([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]),
-    /// Seconds that one call of Redis took.
-    redis_call_seconds: HistogramVec (SECONDS) ["call"],
-    /// Times a client of Redis was thrown away and made anew because nothing had been answered for too long.
-    redis_clients_replaced_total: IntCounter,
-    /// Calls of Redis that gave no usable answer.
-    redis_errors_total: IntCounterVec ["kind"] {
-        "timeout", "connection", "backpressure", "out_of_memory", "too_few_replicas", "unexpected_reply", "abandoned", "other",
-    },
-    /// Orders refused because Redis has lost acknowledged writes (it stands below the witness) or the whole sale, or because the sale is being rebuilt.
+    /// Orders refused because Redis has lost acknowledged writes (it stands below the high-water mark) or the whole sale, or because the sale is being rebuilt.
     redis_lost_writes_total: IntCounter,
     /// Times this copy let a sale go on in a Redis that had lost acknowledged writes (ON_REDIS_LOSS=continue).
     redis_loss_continued_total: IntCounter,
@@ -98,19 +90,19 @@ fluxgate_core::metrics! {
     /// Seconds since what waits longest in any outbox was asked for, as the copy that sweeps saw it last; 0 where nothing waits, and on the others.
     outbox_oldest_seconds: Gauge,
     /// Outbox entries cleared after Kafka had acknowledged them.
-    outbox_cleared_total: IntCounter,
-    /// Acknowledged entries left to the sweeper because the queue of the clearer was full.
-    outbox_clear_queue_full_total: IntCounter,
+    outbox_acked_total: IntCounter,
+    /// Acknowledged entries left to the relay because the queue of the acker was full.
+    outbox_ack_queue_full_total: IntCounter,
     /// Outbox entries that a sweep published again.
-    outbox_swept_total: IntCounter,
+    outbox_republished_total: IntCounter,
     /// Sweeps that were given up because Redis did not answer, and sales that could not be swept, counted at every sweep.
-    outbox_sweep_failures_total: IntCounter,
+    outbox_relay_failures_total: IntCounter,
     /// Outbox entries whose order record Redis has lost, counted at every sweep.
     outbox_unreadable_total: IntCounter,
     /// Orders refused because the outbox of their sale was at OUTBOX_MAX.
     outbox_full_total: IntCounter,
     /// Times a Kafka client that had lost all its brokers was told of them again.
-    kafka_clients_mended_total: IntCounter,
+    kafka_clients_recovered_total: IntCounter,
     /// Seconds that one read of PostgreSQL took, waiting for a connection included.
     ledger_read_seconds: HistogramVec (SECONDS) ["read"] {"entry", "highest", "order"},
     /// Reads of PostgreSQL, by how they ended: ok, or silent (no usable answer in time).

@@ -3,31 +3,31 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fluxgate_core::ops::Check;
+use fluxgate_service::ops::Check;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Moment;
-use crate::orders::Buyers;
+use crate::boot_instant::BootInstant;
+use crate::orders::ActiveBuyers;
 use crate::publisher::Publisher;
-use crate::sales::Catalog;
-use crate::stock::Stock;
+use crate::sales::SaleCache;
+use fluxgate_gate::ReservationStore;
 
 const INTERVAL: Duration = Duration::from_millis(500);
 /// How long Redis may be gone before load balancers are told.
 const REDIS_GRACE: Duration = Duration::from_secs(2);
 
 /// How often the ledger is asked how far it is.
-const WITNESS_INTERVAL: Duration = Duration::from_secs(2);
+const HIGH_WATER_MARK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Loads the scripts once Redis is there, then watches it.
-pub async fn watch_redis(stock: Stock, check: Check, shutdown: CancellationToken) {
+pub async fn watch_redis(store: ReservationStore, check: Check, shutdown: CancellationToken) {
     let mut loaded = false;
     let mut last_answer: Option<Instant> = None;
     loop {
         let answer = if loaded {
-            stock.now().await.map(drop)
+            store.now().await.map(drop)
         } else {
-            stock.load_scripts().await
+            store.load_scripts().await
         };
         match answer {
             Ok(()) => {
@@ -75,24 +75,24 @@ async fn pause(shutdown: &CancellationToken) -> Option<()> {
     }
 }
 
-/// Keeps every sale's witness at least as high as the ledger, and no orders in memory that nobody
+/// Keeps every sale's high-water mark at least as high as the ledger, and no orders in memory that nobody
 /// asks for.
-pub async fn tend_sales(catalog: Arc<Catalog>, shutdown: CancellationToken) {
-    let mut before = Moment::now();
+pub async fn refresh_sales(sales: Arc<SaleCache>, shutdown: CancellationToken) {
+    let mut before = BootInstant::now();
     loop {
-        catalog.learn_witnesses().await;
-        let now = Moment::now();
-        catalog.clear_idle_doors(before);
+        sales.refresh_high_water_marks().await;
+        let now = BootInstant::now();
+        sales.clear_expired_refusals(before);
         before = now;
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(WITNESS_INTERVAL) => {}
+            () = tokio::time::sleep(HIGH_WATER_MARK_INTERVAL) => {}
         }
     }
 }
 
 /// Turns the minutes by which buyers are counted.
-pub async fn count_buyers(buyers: Buyers, shutdown: CancellationToken) {
+pub async fn count_buyers(buyers: ActiveBuyers, shutdown: CancellationToken) {
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,

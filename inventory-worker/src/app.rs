@@ -6,10 +6,10 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer};
 use backon::{ExponentialBuilder, Retryable};
-use fluxgate_core::metrics::registry;
-use fluxgate_core::ops::{self, Check, Need, Readiness};
-use fluxgate_core::settings::{Switch, refuse};
-use fluxgate_traces::Traces;
+use fluxgate_service::metrics::registry;
+use fluxgate_service::ops::{self, Check, Need, Readiness};
+use fluxgate_service::settings::{Switch, refuse};
+use fluxgate_service::traces::Traces;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -40,7 +40,7 @@ impl Worker {
     /// A setting that cannot work ends the program: a URL that a driver refuses, a port that is taken.
     pub fn build(config: Config) -> Self {
         let registry = registry();
-        let metrics = Metrics::register(&registry);
+        let metrics = Metrics::register(&registry, "inventory_worker");
         let traces = Traces::begin_sending(&config.traces, "inventory-worker", &registry)
             .unwrap_or_else(|error| refuse("OTEL_EXPORTER_OTLP_ENDPOINT", error));
         let readiness = Readiness::default();

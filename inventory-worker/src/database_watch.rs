@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fluxgate_core::ops::Check;
+use fluxgate_service::ops::Check;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 

@@ -25,9 +25,9 @@ pub mod topics;
 pub mod writer;
 
 use clap::Parser;
-use fluxgate_core::ops::ask_own_health;
-use fluxgate_core::settings::refuse;
-use fluxgate_core::{shutdown, telemetry};
+use fluxgate_service::ops::ask_own_health;
+use fluxgate_service::settings::refuse;
+use fluxgate_service::{shutdown, telemetry};
 
 use config::{Cli, Command};
 

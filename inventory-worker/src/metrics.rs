@@ -8,8 +8,8 @@ const ROWS: [f64; 11] = [
     1.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0, 50_000.0,
 ];
 
-fluxgate_core::metrics! {
-    "inventory_worker";
+fluxgate_service::metrics! {
+    struct Metrics;
     /// Orders written, by what became of them: confirmed, oversold, unknown_sale, fenced, cancelled, or duplicate (it, or the change, was there already).
     orders_total: IntCounterVec ["outcome"] {"confirmed", "oversold", "unknown_sale", "fenced", "cancelled", "duplicate"},
     /// Restocks and closings written.
@@ -29,7 +29,7 @@ fluxgate_core::metrics! {
     /// Attempts to write a batch that failed and were repeated.
     flush_retries_total: IntCounterVec ["cause"] {"timeout", "connection", "server"},
     /// Slices that were thrown away and read again because PostgreSQL held another position.
-    position_misses_total: IntCounter,
+    position_mismatches_total: IntCounter,
     /// Seconds from taking the units in Redis until the order was confirmed here; each order counts once, when its row is written.
     end_to_end_seconds: Histogram (SECONDS),
     /// Times the partitions were paused because PostgreSQL did not keep up for a second.
@@ -37,7 +37,7 @@ fluxgate_core::metrics! {
     /// Times the consumer group and this worker lost each other; it read on meanwhile.
     group_losses_total: IntCounter,
     /// Times a Kafka client that had lost all its brokers was told of them again.
-    kafka_clients_mended_total: IntCounter,
+    kafka_clients_recovered_total: IntCounter,
     /// Numbers below the highest one written that are not written yet, of the sales whose partitions this worker reads; what stays here was lost on the way. Not of sales that were rebuilt: reconciler audit counts theirs.
     sequence_gaps: IntGauge,
     /// Partitions this worker reads.

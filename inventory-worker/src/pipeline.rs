@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use fluxgate_core::ops::Check;
-use fluxgate_core::settings::refuse;
+use fluxgate_service::ops::Check;
+use fluxgate_service::settings::refuse;
 use rdkafka::error::KafkaError;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;

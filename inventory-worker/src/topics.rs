@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fluxgate_kafka::{Lifeline, client_config};
+use fluxgate_log::{BrokerWatchdog, client_config};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
@@ -30,8 +30,8 @@ pub enum TopicError {
 /// When the brokers do not answer or refuse.
 pub async fn create_missing(config: &Config) -> Result<(), TopicError> {
     let kafka = &config.kafka;
-    let admin: AdminClient<Lifeline> = client_config(kafka, "inventory-worker-migrate")
-        .create_with_context(Lifeline::new(&kafka.kafka_brokers))?;
+    let admin: AdminClient<BrokerWatchdog> = client_config(kafka, "inventory-worker-migrate")
+        .create_with_context(BrokerWatchdog::new(&kafka.kafka_brokers))?;
     let options = AdminOptions::new()
         .request_timeout(Some(TIMEOUT))
         .operation_timeout(Some(TIMEOUT));

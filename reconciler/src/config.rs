@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use fluxgate_core::ids::ProductId;
-use fluxgate_core::settings::{Authorities, KafkaSettings, LogSettings};
-use ingest_api::config::RedisSettings;
+use fluxgate_domain::ids::ProductId;
+use fluxgate_service::settings::RedisSettings;
+use fluxgate_service::settings::{CaCertificates, KafkaSettings, LogSettings};
 
 /// Compares what Redis, Kafka and PostgreSQL say about the sales, and repairs what was lost
 #[derive(Debug, Clone, Parser)]
@@ -83,7 +83,7 @@ pub struct Settings {
 
     /// PEM file of the authorities that vouch for it [default: those of the system]
     #[arg(long, env = "DATABASE_CA_FILE")]
-    pub database_ca_file: Option<Authorities>,
+    pub database_ca_file: Option<CaCertificates>,
 
     /// Seconds to wait for the workers to write what is on Kafka
     #[arg(long, env = "RECONCILE_WAIT_SECONDS", default_value_t = 30, global = true, value_parser = clap::value_parser!(u64).range(1..=3_600))]

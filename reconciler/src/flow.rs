@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use fluxgate_core::ids::{ProductId, Tag};
-use ingest_api::stock::SaleKeys;
+use fluxgate_domain::ids::{ProductId, Tag};
+use fluxgate_gate::SaleKeys;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -64,7 +64,7 @@ impl Stores {
             sales.push((row.product, Some(place)));
         }
         let written: BTreeSet<String> = sales.iter().map(|(id, _)| id.to_string()).collect();
-        for product in self.stock.indexed().await? {
+        for product in self.gate.indexed().await? {
             if !written.contains(product.as_str())
                 && let Some(place) = self.place_in_redis(&product).await?
             {
@@ -75,7 +75,7 @@ impl Stores {
     }
 
     async fn place_in_redis(&self, product: &ProductId) -> Result<Option<Place>, Undecided> {
-        let view = self.stock.sale(product).await?;
+        let view = self.gate.sale(product).await?;
         Ok(view.map(|view| Place {
             opens_at: view.facts.opens_at,
             partition: view.facts.partition,

@@ -18,8 +18,8 @@ pub mod rebuild;
 pub mod republish;
 pub mod truth;
 
-use ingest_api::metrics::Metrics;
-use ingest_api::stock::{Stock, StockError};
+use fluxgate_gate::GateMetrics;
+use fluxgate_gate::{GateError, ReservationStore};
 use prometheus::Registry;
 
 use config::Settings;
@@ -29,7 +29,7 @@ use truth::{Truth, TruthError};
 /// The three stores.
 pub struct Stores {
     /// Redis.
-    pub stock: Stock,
+    pub gate: ReservationStore,
     /// Kafka.
     pub log: Log,
     /// PostgreSQL.
@@ -41,7 +41,7 @@ pub struct Stores {
 pub enum Undecided {
     /// Redis gave no usable answer.
     #[error(transparent)]
-    Stock(#[from] StockError),
+    ReservationStore(#[from] GateError),
     /// Kafka gave no usable answer.
     #[error("kafka: {0}")]
     Log(#[from] LogError),
@@ -80,11 +80,12 @@ impl Stores {
     /// # Errors
     /// When PostgreSQL does not answer. Redis and Kafka are asked when they are needed.
     pub async fn connect(settings: &Settings) -> Result<Self, Undecided> {
-        let metrics = Metrics::register(&Registry::new());
-        let stock = Stock::connect(&settings.redis, metrics)
-            .unwrap_or_else(|error| fluxgate_core::settings::refuse("REDIS_URL", error.details()));
+        let metrics = GateMetrics::register(&Registry::new(), "reconciler");
+        let stock = ReservationStore::connect(&settings.redis, metrics).unwrap_or_else(|error| {
+            fluxgate_service::settings::refuse("REDIS_URL", error.details())
+        });
         Ok(Self {
-            stock,
+            gate: stock,
             log: Log::new(&settings.kafka)?,
             truth: Truth::connect(settings).await?,
         })

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
-use fluxgate_core::events::Event;
-use fluxgate_core::settings::KafkaSettings;
-use fluxgate_kafka::{Lifeline, client_config, has_no_leader, headers};
+use fluxgate_domain::events::Event;
+use fluxgate_log::{BrokerWatchdog, client_config, has_no_leader, headers};
+use fluxgate_service::settings::KafkaSettings;
 use futures_util::future::try_join_all;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
@@ -30,8 +30,8 @@ pub enum LogError {
 
 /// The topic that carries the sales.
 pub struct Log {
-    producer: Arc<FutureProducer<Lifeline>>,
-    lifeline: Lifeline,
+    producer: Arc<FutureProducer<BrokerWatchdog>>,
+    watchdog: BrokerWatchdog,
     topic: String,
 }
 
@@ -41,17 +41,17 @@ impl Log {
     /// # Errors
     /// When librdkafka refuses a setting.
     pub fn new(settings: &KafkaSettings) -> Result<Self, LogError> {
-        let lifeline = Lifeline::new(&settings.kafka_brokers);
+        let watchdog = BrokerWatchdog::new(&settings.kafka_brokers);
         let producer = client_config(settings, "reconciler")
             .set("acks", "all")
             // What is sent together stays in its order, whatever is sent twice on the way.
             .set("enable.idempotence", "true")
             .set("linger.ms", "0")
             .set("message.timeout.ms", TIMEOUT.as_millis().to_string())
-            .create_with_context(lifeline.clone())?;
+            .create_with_context(watchdog.clone())?;
         Ok(Self {
             producer: Arc::new(producer),
-            lifeline,
+            watchdog,
             topic: settings.kafka_topic.clone(),
         })
     }
@@ -72,7 +72,7 @@ impl Log {
     }
 
     async fn ask_for_end(&self, partition: i32) -> Result<i64, LogError> {
-        self.lifeline.mend(self.producer.client());
+        self.watchdog.recover(self.producer.client());
         let (producer, topic) = (Arc::clone(&self.producer), self.topic.clone());
         let watermarks = tokio::task::spawn_blocking(move || {
             producer
@@ -106,7 +106,7 @@ impl Log {
             .key(key)
             .payload(&value)
             .headers(headers(event));
-        self.lifeline.mend(self.producer.client());
+        self.watchdog.recover(self.producer.client());
         match self.producer.send(record, TIMEOUT).await {
             Ok(delivery) => Ok(delivery.offset),
             Err((error, _)) => Err(error.into()),

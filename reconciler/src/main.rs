@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use fluxgate_core::ids::ProductId;
-use fluxgate_core::telemetry;
+use fluxgate_domain::ids::ProductId;
+use fluxgate_service::telemetry;
 use jiff::Timestamp;
 use reconciler::audit::{Verdict, audit, table};
 use reconciler::config::{Cli, Command, Settings};

@@ -4,9 +4,10 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use fluxgate_core::events::Event;
-use fluxgate_core::ids::{OrderId, ProductId};
-use ingest_api::stock::{Number, Records};
+use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::events::Event;
+use fluxgate_domain::ids::{OrderId, ProductId};
+use fluxgate_gate::Records;
 
 use crate::flow::Place;
 use crate::truth::{Order, Written};
@@ -76,7 +77,7 @@ async fn republish_opening(
         return Ok(0);
     }
     // A sale that is still opening has its opening in the outbox.
-    let view = stores.stock.sale(product).await?;
+    let view = stores.gate.sale(product).await?;
     let Some(view) = view.filter(|view| !view.opening) else {
         return Ok(0);
     };
@@ -91,8 +92,8 @@ async fn republish_sale(
     place: &Place,
 ) -> Result<usize, Undecided> {
     let keys = place.keys(product);
-    let records = stores.stock.records(&keys).await?;
-    let snapshot = stores.stock.snapshot(&keys).await?;
+    let records = stores.gate.records(&keys).await?;
+    let snapshot = stores.gate.snapshot(&keys).await?;
     let written = stores.truth.written(product).await?;
     let waits = |number| snapshot.as_ref().is_some_and(|it| it.holds(number));
     let events = lacking(product, &records, waits, &written);
@@ -104,15 +105,16 @@ async fn republish_sale(
 pub fn lacking(
     product: &ProductId,
     records: &Records,
-    waits: impl Fn(Number) -> bool,
+    waits: impl Fn(SequenceNumber) -> bool,
     written: &Written,
 ) -> Vec<Event> {
     let rows: HashMap<OrderId, &Order> = written.orders.iter().map(|row| (row.id, row)).collect();
     let changes: HashSet<&str> = written.changes.iter().map(|row| row.id.as_str()).collect();
-    let buried: HashSet<Number> = written.buried.iter().map(|letter| letter.number).collect();
-    let is_sent = |number: Number| waits(number) || buried.contains(&number);
+    let buried: HashSet<SequenceNumber> =
+        written.buried.iter().map(|letter| letter.number).collect();
+    let is_sent = |number: SequenceNumber| waits(number) || buried.contains(&number);
 
-    let mut events: Vec<(Number, Event)> = Vec::new();
+    let mut events: Vec<(SequenceNumber, Event)> = Vec::new();
     for (&id, record) in &records.orders {
         let row = rows.get(&id);
         if row.is_none() && !is_sent(record.number) {

@@ -7,7 +7,7 @@ use actix_web::http::header::LOCATION;
 use actix_web::web::{Bytes, post};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use clap::Parser;
-use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, UserId};
+use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, UserId};
 use serde::{Deserialize, Serialize};
 
 /// A bare handler, to measure against

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use fluxgate_core::events::{CE_TYPE, Event, headers};
-use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, UserId};
-use ingest_api::sales::{Orders, Room};
-use ingest_api::stock::{Number, Record};
+use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::events::{CE_TYPE, Event, headers};
+use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, UserId};
+use fluxgate_domain::records::OrderRecord;
+use ingest_api::sold_out::{KnownOrders, MemoryShare};
 use inventory_worker::batch::{self, BatchBuilder};
 use serde::Deserialize;
 
@@ -37,7 +38,7 @@ fn main() -> Result<()> {
     let key = IdempotencyKey::parse("bench-0-123456")?;
     let tag = Tag::of(&product);
     let order_id = OrderId::derive(&product, tag, 1_790_000_000_000, &user, &key);
-    let event = |record: &Record| Event::OrderReserved(record.event(order_id, &product));
+    let event = |record: &OrderRecord| Event::OrderReserved(record.event(order_id, &product));
     match part.as_str() {
         "parse" => repeat(times, || {
             let order: Order = serde_json::from_slice(black_box(BODY))?;
@@ -47,7 +48,7 @@ fn main() -> Result<()> {
             let id = OrderId::derive(black_box(&product), tag, 1_790_000_000_000, &user, &key);
             Ok(id.to_string())
         }),
-        "record" => repeat(times, || Ok(black_box(RECORD).parse::<Record>()?)),
+        "record" => repeat(times, || Ok(black_box(RECORD).parse::<OrderRecord>()?)),
         "encode" => {
             let event = event(&RECORD.parse()?);
             repeat(times, || Ok((black_box(&event).encode(), headers(&event))))
@@ -75,9 +76,10 @@ fn main() -> Result<()> {
                 Ok(OrderId::derive(&product, tag, 1, &user, &key))
             });
             let ids = ids.collect::<Result<Vec<_>>>()?;
-            let room = Room::take(&Arc::default(), ids.len(), ids.len()).context("no room")?;
-            let orders = Orders::new(&ids, Number::default(), room);
-            repeat(times, || Ok(orders.may_have(black_box(order_id))))
+            let room =
+                MemoryShare::take(&Arc::default(), ids.len(), ids.len()).context("no room")?;
+            let orders = KnownOrders::new(&ids, SequenceNumber::default(), room);
+            repeat(times, || Ok(orders.may_contain(black_box(order_id))))
         }
         _ => bail!("there is no part {part:?}: parse, id, record, encode, batch, known"),
     }

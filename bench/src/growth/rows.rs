@@ -2,7 +2,7 @@
 //! at each size, so the table grows by their rows too.
 
 use anyhow::{Context, Result};
-use fluxgate_core::events::OrderReserved;
+use fluxgate_domain::events::OrderReserved;
 use jiff::{Timestamp, ToSpan};
 
 use super::result::Point;

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
-use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, Tag, UserId};
+use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Tag, UserId};
 use jiff::Timestamp;
 
 use super::{Lab, SOLD_OUT};

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use fluxgate_core::events::OrderReserved;
+use fluxgate_domain::events::OrderReserved;
 use tokio_postgres::Client;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, Tag, UserId};
+use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Tag, UserId};
 use tokio_postgres::Client;
 use uuid::Uuid;
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use fluxgate_core::events::{Event, headers};
+use fluxgate_domain::events::{Event, headers};
 use jiff::Timestamp;
 
 use super::{Bench, Scenario, kafka_tool};

@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn a_unique_name_fits_into_a_product_id() {
         for scenario in all() {
-            assert!(fluxgate_core::ids::ProductId::parse(&scenario.unique(7)).is_ok());
+            assert!(fluxgate_domain::ids::ProductId::parse(&scenario.unique(7)).is_ok());
         }
     }
 }

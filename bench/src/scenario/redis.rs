@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use fluxgate_core::ids::ProductId;
+use fluxgate_domain::ids::ProductId;
 use tokio::process::Command;
 
 use super::{Bench, Scenario};

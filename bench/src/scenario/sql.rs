@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use fluxgate_core::events::Event;
+use fluxgate_domain::events::Event;
 use inventory_worker::batch::{Batch, Content, Record, Slice};
 use inventory_worker::config::DatabaseSettings;
 use inventory_worker::store::{Store, WriteError};
@@ -134,7 +134,7 @@ fn slice(partition: i32, from: i64, events: Vec<Event>) -> Slice {
             key: None,
             value: None,
             content: Content::Event(event),
-            origin: None,
+            remote_parent: None,
         })
         .collect();
     Slice {

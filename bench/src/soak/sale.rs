@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use e2e::until::until;
-use fluxgate_core::ids::ProductId;
+use fluxgate_domain::ids::ProductId;
 use serde::Serialize;
 use serde_json::json;
 

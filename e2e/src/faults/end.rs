@@ -1,7 +1,7 @@
 //! What the stores hold once a run has come to rest.
 
 use anyhow::Result;
-use fluxgate_core::ids::{OrderId, RestockId};
+use fluxgate_domain::ids::{OrderId, RestockId};
 use serde::Deserialize;
 
 use super::market::Market;
@@ -82,7 +82,7 @@ impl End {
 impl SaleEnd {
     /// Whether PostgreSQL has the restock of this key, and with how many units.
     pub fn restock(&self, key: &str) -> Option<i64> {
-        let key = fluxgate_core::ids::IdempotencyKey::parse(key).ok()?;
+        let key = fluxgate_domain::ids::IdempotencyKey::parse(key).ok()?;
         let id = RestockId::derive(&self.sale.product, &key).to_string();
         let change = self.changes.iter().find(|change| change.id == id)?;
         Some(change.units)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
-use fluxgate_core::ids::OrderId;
+use fluxgate_domain::ids::OrderId;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 

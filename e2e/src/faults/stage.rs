@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use fluxgate_core::ids::ProductId;
+use fluxgate_domain::ids::ProductId;
 
 use super::history::Recorder;
 use super::links::Links;
@@ -28,7 +28,7 @@ const PROFILE: [(&str, &str); 6] = [
     ("KAFKA_MESSAGE_TIMEOUT_MS", "5000"),
     ("FLUSH_TIMEOUT_MS", "3000"),
     ("REDIS_TIMEOUT_MS", "500"),
-    ("SWEEP_INTERVAL_MS", "500"),
+    ("OUTBOX_RELAY_INTERVAL_MS", "500"),
 ];
 
 /// What a fault acts upon.

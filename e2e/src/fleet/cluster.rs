@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use fluxgate_core::ids::{ProductId, Tag};
+use fluxgate_domain::ids::{ProductId, Tag};
 use fred::util::redis_keyslot;
 
 use super::{AGREEMENT, Fleet, SILENCE_MS};

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use fluxgate_core::ids::ProductId;
+use fluxgate_domain::ids::ProductId;
 
 use crate::doors::Doors;
 use crate::order::unique;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use fluxgate_core::ids::OrderId;
+use fluxgate_domain::ids::OrderId;
 
 use crate::answer::{Outcome, Status};
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use anyhow::Result;
-use fluxgate_core::ids::OrderId;
+use fluxgate_domain::ids::OrderId;
 use tokio::time::Instant;
 
 use super::attempt::{Ending, Failure};

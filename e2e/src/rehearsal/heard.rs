@@ -161,7 +161,7 @@ pub fn micros(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use fluxgate_core::ids::OrderId;
+    use fluxgate_domain::ids::OrderId;
 
     use super::*;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use fluxgate_core::partition;
+use fluxgate_domain::partition;
 
 use crate::client::Client;
 use crate::order::Sale;

@@ -138,7 +138,7 @@ async fn hold(crew: &Crew<'_>, load: &Load, time: Duration) -> Result<()> {
     let count = async || {
         let written = crew.metric("inventory_worker_orders_total").await?;
         let missed = crew
-            .metric("inventory_worker_position_misses_total")
+            .metric("inventory_worker_position_mismatches_total")
             .await?;
         anyhow::Ok((written, missed))
     };

@@ -1,6 +1,6 @@
 use anyhow::{Result, anyhow};
 use clap::Parser;
-use fluxgate_core::settings::{Authorities, KafkaSettings};
+use fluxgate_service::settings::{CaCertificates, KafkaSettings};
 
 /// How the stores of a deployment are reached: by the variables that its services are started with.
 #[derive(Debug, Parser)]
@@ -19,7 +19,7 @@ pub struct Settings {
 
     /// Who vouches for it
     #[arg(long, env = "REDIS_CA_FILE")]
-    pub redis_ca_file: Option<Authorities>,
+    pub redis_ca_file: Option<CaCertificates>,
 
     /// PostgreSQL
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
@@ -27,7 +27,7 @@ pub struct Settings {
 
     /// Who vouches for it
     #[arg(long, env = "DATABASE_CA_FILE")]
-    pub database_ca_file: Option<Authorities>,
+    pub database_ca_file: Option<CaCertificates>,
 }
 
 impl Settings {

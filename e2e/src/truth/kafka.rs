@@ -5,8 +5,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use fluxgate_core::settings::KafkaSettings;
-use fluxgate_kafka::client_config;
+use fluxgate_log::client_config;
+use fluxgate_service::settings::KafkaSettings;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};

@@ -8,7 +8,7 @@ pub use kafka::Log;
 pub use postgres::{Database, Positions, WriteLock};
 pub use redis::{Gate, Saved};
 
-use fluxgate_core::ids::OrderId;
+use fluxgate_domain::ids::OrderId;
 
 /// All of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

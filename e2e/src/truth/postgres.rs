@@ -2,9 +2,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use fluxgate_core::ids::OrderId;
-use fluxgate_core::settings::Authorities;
-use fluxgate_postgres::Address;
+use fluxgate_domain::ids::OrderId;
+use fluxgate_ledger::Address;
+use fluxgate_service::settings::CaCertificates;
 use futures_util::TryStreamExt;
 use tokio::time::timeout;
 use tokio_postgres::Row as SqlRow;
@@ -21,7 +21,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct Database {
     url: String,
-    authorities: Option<Authorities>,
+    authorities: Option<CaCertificates>,
 }
 
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Database {
     }
 
     /// The same; where `url` asks for a certificate, these vouch for it, or, without them, those of the system.
-    pub fn behind(url: &str, authorities: Option<Authorities>) -> Self {
+    pub fn behind(url: &str, authorities: Option<CaCertificates>) -> Self {
         let url = url.to_owned();
         Self { url, authorities }
     }

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use fluxgate_core::ids::{ProductId, Tag};
-use fluxgate_core::settings::Authorities;
+use fluxgate_domain::ids::{ProductId, Tag};
+use fluxgate_service::settings::CaCertificates;
 use fred::prelude::*;
 use fred::types::CustomCommand;
 use fred::types::config::TlsConnector;
@@ -33,10 +33,10 @@ impl Gate {
     ///
     /// # Errors
     /// When Redis does not answer.
-    pub async fn connect_through(url: &str, authorities: Option<&Authorities>) -> Result<Self> {
+    pub async fn connect_through(url: &str, authorities: Option<&CaCertificates>) -> Result<Self> {
         let mut config = Config::from_url(url).context("reading REDIS_URL")?;
         if config.uses_tls() {
-            let connector: TlsConnector = Authorities::connector(authorities).try_into()?;
+            let connector: TlsConnector = CaCertificates::connector(authorities).try_into()?;
             config.tls = Some(connector.into());
         }
         let client = Builder::from_config(config)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fluxgate_core::ids::{IdempotencyKey, OrderId, Tag, UserId};
+use fluxgate_domain::ids::{IdempotencyKey, OrderId, Tag, UserId};
 use tokio::time::Instant;
 
 use super::{Fault, verdict};

@@ -1,4 +1,4 @@
-use fluxgate_core::ids::OrderId;
+use fluxgate_domain::ids::OrderId;
 
 /// One thing that must not be.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use fluxgate_core::ids::OrderId;
+use fluxgate_domain::ids::OrderId;
 
 use super::Fault;
 use crate::answer::{Answer, Outcome};

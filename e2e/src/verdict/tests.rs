@@ -4,7 +4,7 @@ use super::example::{Example, accepted, sold_out};
 use super::*;
 use crate::answer::Outcome;
 use crate::truth::Row;
-use fluxgate_core::ids::OrderId;
+use fluxgate_domain::ids::OrderId;
 
 fn user(buyer: usize) -> String {
     format!("buyer-{buyer}")

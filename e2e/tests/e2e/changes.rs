@@ -8,7 +8,7 @@ use e2e::order::{Sale, once};
 use e2e::sandbox::Sandbox;
 use e2e::until::until;
 use e2e::verdict::confirmed_units;
-use fluxgate_core::ids::OrderId;
+use fluxgate_domain::ids::OrderId;
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 

@@ -6,8 +6,8 @@ use e2e::history::History;
 use e2e::order::{Sale, once};
 use e2e::process::Process;
 use e2e::record::Record;
-use fluxgate_core::events::OrderReserved;
-use fluxgate_core::partition;
+use fluxgate_domain::events::OrderReserved;
+use fluxgate_domain::partition;
 
 use crate::fixture::{WRITE_LIMIT, in_a_sandbox};
 

@@ -13,7 +13,7 @@ use e2e::sandbox::Sandbox;
 use e2e::stack::Store;
 use e2e::until::until;
 use e2e::verdict::confirmed_units;
-use fluxgate_core::ids::OrderId;
+use fluxgate_domain::ids::OrderId;
 use serde_json::json;
 
 use crate::fixture::{WRITE_LIMIT, in_a_sandbox, open_sales, orders};

@@ -6,12 +6,12 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
-use fluxgate_core::ops::{self, Readiness};
-use fluxgate_core::settings::{Switch, refuse};
-use fluxgate_traces::Traces;
+use fluxgate_service::ops::{self, Readiness};
+use fluxgate_service::settings::{Switch, refuse};
+use fluxgate_service::traces::Traces;
 use prometheus::Registry;
 
-use super::{DEFAULT_PORT, DeskParts};
+use super::{DEFAULT_PORT, PlaceOrderParts};
 use crate::config::Config;
 use crate::http::{self, Connections, Observer, Services};
 use crate::open_files;
@@ -51,7 +51,7 @@ pub fn ops(config: &Config, readiness: &Readiness, registry: &Registry) -> Optio
 pub fn clients(
     config: &Config,
     services: Services,
-    desk: DeskParts,
+    place_order: PlaceOrderParts,
     traces: Traces,
     readiness: &Readiness,
     registry: Registry,
@@ -61,7 +61,7 @@ pub fn clients(
         tracing::warn!("COMPAT_ROUTES=on: anybody may open a sale with POST /init");
     }
     let services = Data::new(services);
-    let metrics = desk.metrics.clone();
+    let metrics = place_order.metrics.clone();
     let connections_max = connections_max(config);
     let connections = Connections::new(metrics.clone(), connections_max);
     let observer = Data::new(Observer::new(metrics, traces, config.limits.in_flight_max));
@@ -76,7 +76,7 @@ pub fn clients(
         };
         app.configure(http::routes(
             services.clone(),
-            Data::new(desk.clone().open()),
+            Data::new(place_order.clone().open()),
             observer.clone(),
             with_compat,
         ))

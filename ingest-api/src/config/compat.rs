@@ -2,7 +2,7 @@ use std::num::NonZeroU32;
 
 use clap::Args;
 
-use fluxgate_core::settings::Switch;
+use fluxgate_service::settings::Switch;
 
 /// The routes of the original Flux-Gate, for its clients.
 #[derive(Debug, Clone, Args)]

@@ -1,5 +1,5 @@
 use clap::Args;
-use fluxgate_core::settings::Authorities;
+use fluxgate_service::settings::CaCertificates;
 
 /// Where the truth is read: order status, and products that Redis does not know.
 #[derive(Debug, Clone, Args)]
@@ -16,7 +16,7 @@ pub struct LedgerSettings {
 
     /// PEM file of the authorities that vouch for it [default: those of the system]
     #[arg(long, env = "DATABASE_CA_FILE")]
-    pub database_ca_file: Option<Authorities>,
+    pub database_ca_file: Option<CaCertificates>,
 
     /// Connections to it
     #[arg(long, env = "READ_DATABASE_CONNECTIONS", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=100))]

@@ -11,7 +11,6 @@ mod limits;
 mod ops;
 mod outbox;
 mod publisher;
-mod redis;
 mod sold_out;
 
 pub use admin::AdminSettings;
@@ -22,12 +21,13 @@ pub use limits::LimitSettings;
 pub use ops::OpsSettings;
 pub use outbox::OutboxSettings;
 pub use publisher::PublisherSettings;
-pub use redis::{OnRedisLoss, RedisSettings};
 pub use sold_out::SoldOutSettings;
 
 use clap::{Args, Parser, Subcommand};
-use fluxgate_core::settings::{HttpSettings, KafkaSettings, LogSettings, ShutdownSettings};
-use fluxgate_traces::TraceSettings;
+use fluxgate_service::settings::{
+    HttpSettings, KafkaSettings, LogSettings, RedisSettings, ShutdownSettings,
+};
+use fluxgate_service::traces::TraceSettings;
 
 /// Takes a flash sale's orders over HTTP and sells exactly the stock there is
 #[derive(Debug, Clone, Parser)]
@@ -45,7 +45,7 @@ pub struct Cli {
 pub enum Command {
     /// Take orders until told to stop
     Run,
-    /// Ask the copy that runs on OPS_ADDR, or else on HTTP_ADDR, whether it is ready: exit code 0, or 1
+    /// ReservationRequest the copy that runs on OPS_ADDR, or else on HTTP_ADDR, whether it is ready: exit code 0, or 1
     Health,
 }
 

@@ -11,8 +11,8 @@ pub struct OutboxSettings {
     pub outbox_max: u32,
 
     /// Milliseconds between two sweeps; an entry that two of them saw is published again
-    #[arg(long, env = "SWEEP_INTERVAL_MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(50..=60_000))]
-    pub sweep_interval_ms: u64,
+    #[arg(long, env = "OUTBOX_RELAY_INTERVAL_MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(50..=60_000))]
+    pub outbox_relay_interval_ms: u64,
 
     /// Seconds that a sale's records are kept in Redis after it has closed
     #[arg(long, env = "ORDER_RECORD_TTL_SECONDS", default_value_t = 604_800, value_parser = clap::value_parser!(u64).range(1..=315_360_000))]
@@ -21,8 +21,8 @@ pub struct OutboxSettings {
 
 impl OutboxSettings {
     /// The pause between two sweeps.
-    pub fn sweep_interval(&self) -> Duration {
-        Duration::from_millis(self.sweep_interval_ms)
+    pub fn outbox_relay_interval(&self) -> Duration {
+        Duration::from_millis(self.outbox_relay_interval_ms)
     }
 
     /// How long a closed sale's keys live on.

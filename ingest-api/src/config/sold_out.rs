@@ -8,8 +8,8 @@ use clap::Args;
 pub struct SoldOutSettings {
     /// Milliseconds that a copy refuses from memory before it asks Redis again; units that come back
     /// are sellable after at most as long. 0: every order asks Redis
-    #[arg(long, env = "SOLD_OUT_SIGN_MS", default_value_t = 250, value_parser = clap::value_parser!(u64).range(0..=1_000))]
-    pub sold_out_sign_ms: u64,
+    #[arg(long, env = "SOLD_OUT_LEASE_MS", default_value_t = 250, value_parser = clap::value_parser!(u64).range(0..=1_000))]
+    pub sold_out_lease_ms: u64,
 
     /// Orders of sold-out and closed sales that a copy keeps in memory, 8 bytes each
     #[arg(long, env = "SOLD_OUT_ORDERS_MAX", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(0..=100_000_000))]
@@ -17,8 +17,8 @@ pub struct SoldOutSettings {
 }
 
 impl SoldOutSettings {
-    /// How long a sign hangs.
-    pub fn sign(&self) -> Duration {
-        Duration::from_millis(self.sold_out_sign_ms)
+    /// How long a refusal lease lasts.
+    pub fn lease(&self) -> Duration {
+        Duration::from_millis(self.sold_out_lease_ms)
     }
 }

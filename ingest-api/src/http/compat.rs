@@ -3,7 +3,7 @@
 use actix_web::http::header::LOCATION;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use fluxgate_core::ids::{ProductId, Quantity, Total, UserId};
+use fluxgate_domain::ids::{ProductId, Quantity, Total, UserId};
 use governor::{DefaultDirectRateLimiter, Quota};
 use serde::Deserialize;
 use serde_json::json;
@@ -11,9 +11,9 @@ use serde_json::json;
 use super::problem::Problem;
 use super::{Services, body, idempotency};
 use crate::config::CompatSettings;
-use crate::orders::{Desk, Order, Refusal};
+use crate::orders::{Order, PlaceOrder, Refusal};
 use crate::sales::OpenError;
-use crate::stock::Terms;
+use fluxgate_gate::Terms;
 
 /// How many orders a second pass, and where the others are sent.
 pub struct CompatLimits(Option<(DefaultDirectRateLimiter, String)>);
@@ -83,7 +83,7 @@ pub async fn order(
     request: HttpRequest,
     payload: Payload,
     services: Data<Services>,
-    desk: Data<Desk>,
+    place_order: Data<PlaceOrder>,
 ) -> Result<HttpResponse, Problem> {
     let asked = body::json(&request, payload, services.body_limit).await;
     if let Some(url) = services.compat.waiting_room() {
@@ -104,7 +104,7 @@ pub async fn order(
         user: asked.user_id,
         quantity: Quantity::ONE,
     };
-    match desk.place(&order).await {
+    match place_order.place(&order).await {
         Ok(placed) => {
             let status = if placed.replayed {
                 "ignored"

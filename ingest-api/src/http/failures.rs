@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use actix_web::body::BoxBody;
 use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
-use fluxgate_core::ids::OrderId;
-use fluxgate_traces::Trace;
+use fluxgate_domain::ids::OrderId;
+use fluxgate_service::traces::Trace;
 
 use super::problem::{Kind, Problem};
 

@@ -1,5 +1,5 @@
 use actix_web::HttpRequest;
-use fluxgate_core::ids::IdempotencyKey;
+use fluxgate_domain::ids::IdempotencyKey;
 
 use super::problem::{Kind, Problem};
 

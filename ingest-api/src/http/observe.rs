@@ -8,7 +8,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, ResponseError};
-use fluxgate_traces::{TRACEPARENT, Trace, Traces};
+use fluxgate_service::traces::{TRACEPARENT, Trace, Traces};
 use prometheus::{Histogram, IntCounter};
 use uuid::Uuid;
 
@@ -142,7 +142,7 @@ pub async fn observe(
         Some(_under_way) => {
             let answered = match &trace {
                 None => next.call(request).await?,
-                Some(trace) => trace.around(next.call(request)).await?,
+                Some(trace) => trace.instrument(next.call(request)).await?,
             };
             named(answered.map_into_boxed_body())
         }
@@ -209,13 +209,13 @@ fn finish(
 ) {
     let method = response.request().method().as_str();
     trace.name(format!("{method} {}", route.path));
-    trace.note("http.request.method", method.to_owned());
-    trace.note("http.route", route.path.clone());
-    trace.note(
+    trace.set_attribute("http.request.method", method.to_owned());
+    trace.set_attribute("http.route", route.path.clone());
+    trace.set_attribute(
         "http.response.status_code",
         i64::from(response.status().as_u16()),
     );
-    trace.note("request.id", request_id.to_owned());
+    trace.set_attribute("request.id", request_id.to_owned());
     if response.status().is_server_error() {
         trace.fail(reason.unwrap_or_default().to_owned());
     }
@@ -235,7 +235,7 @@ mod tests {
     #[actix_web::test]
     async fn an_error_that_is_none_of_ours_is_answered_as_a_bug_and_kept_from_the_client() {
         let registry = Registry::new();
-        let metrics = Metrics::register(&registry);
+        let metrics = Metrics::register(&registry, "ingest_api");
         let traces = Traces::default();
         let observer = Data::new(Observer::new(metrics, traces, 1));
         let app = App::new().app_data(observer.clone()).service(

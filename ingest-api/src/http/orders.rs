@@ -1,12 +1,13 @@
 use actix_web::http::header::{CACHE_CONTROL, LOCATION};
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use fluxgate_core::ids::{OrderId, ProductId, Quantity, UserId};
+use fluxgate_domain::ids::{OrderId, ProductId, Quantity, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::problem::{Kind, Problem};
 use super::{Services, body, idempotency};
-use crate::orders::{Desk, Order, OrderStatus, OrderView};
+use crate::orders::{Order, OrderView, PlaceOrder};
+use fluxgate_domain::OrderStatus;
 
 /// The header that marks the answer to a retry.
 const REPLAYED: &str = "Idempotency-Replayed";
@@ -42,7 +43,7 @@ pub async fn place(
     request: HttpRequest,
     payload: Payload,
     services: Data<Services>,
-    desk: Data<Desk>,
+    place_order: Data<PlaceOrder>,
 ) -> Result<HttpResponse, Problem> {
     let asked: OrderRequest = body::json(&request, payload, services.body_limit).await?;
     let order = Order {
@@ -51,7 +52,7 @@ pub async fn place(
         user: asked.user_id,
         quantity: asked.quantity,
     };
-    let placed = desk.place(&order).await?;
+    let placed = place_order.place(&order).await?;
 
     let mut answer = HttpResponse::Accepted();
     answer.insert_header((LOCATION, format!("/orders/{}", placed.order_id)));

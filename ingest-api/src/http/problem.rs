@@ -5,10 +5,10 @@ use actix_web::http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
-use fluxgate_core::ids::OrderId;
+use fluxgate_domain::ids::OrderId;
 
 use crate::orders::{Refusal, StatusError};
-use crate::sales::{Absence, ChangeError, OpenError};
+use crate::sales::{ChangeError, OpenError, SaleLookupError};
 
 /// Every error the service answers: RFC 9457 `application/problem+json` with a stable `code`.
 ///
@@ -167,9 +167,10 @@ impl From<Refusal> for Problem {
             Refusal::UserLimit => Kind::UserLimitReached,
             Refusal::KeyReused => Kind::KeyReused,
             Refusal::OutboxFull => Kind::Overloaded,
-            Refusal::Lost | Refusal::Undecided | Refusal::Unanswered { .. } | Refusal::Stock(_) => {
-                Kind::Unavailable
-            }
+            Refusal::RedisBehind
+            | Refusal::Undecided
+            | Refusal::Unanswered { .. }
+            | Refusal::ReservationStore(_) => Kind::Unavailable,
         };
         let mut problem = Self::new(kind, &refusal);
         if let Refusal::NotOpen { opens_in_ms } = refusal {
@@ -182,8 +183,8 @@ impl From<Refusal> for Problem {
     }
 }
 
-impl From<Absence> for Problem {
-    fn from(absence: Absence) -> Self {
+impl From<SaleLookupError> for Problem {
+    fn from(absence: SaleLookupError) -> Self {
         Refusal::from(absence).into()
     }
 }
@@ -193,7 +194,7 @@ impl From<OpenError> for Problem {
         let kind = match &error {
             OpenError::Exists => Kind::SaleExists,
             OpenError::RebuildRequired => Kind::RebuildRequired,
-            OpenError::Undecided | OpenError::NotPublished | OpenError::Stock(_) => {
+            OpenError::Undecided | OpenError::NotPublished | OpenError::ReservationStore(_) => {
                 Kind::Unavailable
             }
         };
@@ -211,9 +212,9 @@ impl From<ChangeError> for Problem {
             ChangeError::Rejected => Kind::OrderRejected,
             ChangeError::TooMany => Kind::InvalidRequest,
             ChangeError::KeyReused => Kind::KeyReused,
-            ChangeError::Lost | ChangeError::NotPublished | ChangeError::Stock(_) => {
-                Kind::Unavailable
-            }
+            ChangeError::RedisBehind
+            | ChangeError::NotPublished
+            | ChangeError::ReservationStore(_) => Kind::Unavailable,
         };
         Self::new(kind, error)
     }
@@ -223,7 +224,7 @@ impl From<StatusError> for Problem {
     fn from(error: StatusError) -> Self {
         let kind = match &error {
             StatusError::Unknown => Kind::UnknownOrder,
-            StatusError::Ledger(_) | StatusError::Stock(_) => Kind::Unavailable,
+            StatusError::Ledger(_) | StatusError::ReservationStore(_) => Kind::Unavailable,
         };
         Self::new(kind, error)
     }

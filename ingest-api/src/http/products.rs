@@ -1,13 +1,13 @@
 use actix_web::http::header::{CACHE_CONTROL, ETAG, EntityTag, Header, IfNoneMatch};
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use fluxgate_core::ids::{ProductId, Total};
+use fluxgate_domain::ids::{ProductId, Total};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
 use super::{Services, body, idempotency};
-use crate::stock::{SaleView, Terms};
+use fluxgate_gate::{SaleView, Terms};
 
 /// Unlike an order, this refuses fields it does not know: a misspelt `perUserLimit` would open a
 /// sale without a limit, for good.
@@ -67,7 +67,7 @@ pub async fn find(
     let product = ProductId::parse(&product).map_err(Problem::invalid)?;
     let view = services.views.find(&product).await;
     let Some(view) = view.map_err(crate::orders::Refusal::from)? else {
-        return Err(services.catalog.absence(&product).await.into());
+        return Err(services.sales.lookup_error(&product).await.into());
     };
     // All that can change in the answer.
     let tag = format!("{}.{}.{}", view.total.get(), view.remaining, status(&view));

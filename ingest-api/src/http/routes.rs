@@ -5,22 +5,22 @@ use actix_web::http::header::ALLOW;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError, Route};
-use fluxgate_core::ops::get_or_head;
+use fluxgate_service::ops::get_or_head;
 
 use super::observe::{Observer, observe};
 use super::problem::{Kind, Problem};
 use super::{AdminToken, CompatLimits, compat, orders, products};
-use crate::orders::{Desk, Statuses};
-use crate::sales::{Catalog, Changes, Opener, Views};
+use crate::orders::{OrderStatusReader, PlaceOrder};
+use crate::sales::{SaleCache, SaleChanges, SaleOpener, SaleSnapshots};
 
 /// What the handlers work with; one for all threads.
 #[allow(missing_docs)]
 pub struct Services {
-    pub views: Views,
-    pub catalog: Arc<Catalog>,
-    pub opener: Opener,
-    pub changes: Changes,
-    pub statuses: Statuses,
+    pub views: SaleSnapshots,
+    pub sales: Arc<SaleCache>,
+    pub opener: SaleOpener,
+    pub changes: SaleChanges,
+    pub statuses: OrderStatusReader,
     pub admin: AdminToken,
     pub compat: CompatLimits,
     pub body_limit: usize,
@@ -29,14 +29,14 @@ pub struct Services {
 /// Adds the service's routes; those of the original only on request.
 pub fn routes(
     services: Data<Services>,
-    desk: Data<Desk>,
+    place_order: Data<PlaceOrder>,
     observer: Data<Observer>,
     with_compat: bool,
 ) -> impl FnOnce(&mut ServiceConfig) {
     move |config| {
         config
             .app_data(services)
-            .app_data(desk)
+            .app_data(place_order)
             .app_data(observer.clone())
             .default_service(web::to(not_found).wrap(from_fn(observe)));
         let mut resource = |path: &str, allowed, routes: Vec<Route>| {

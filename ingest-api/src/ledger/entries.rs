@@ -1,8 +1,8 @@
-use fluxgate_core::ids::ProductId;
+use fluxgate_domain::ids::ProductId;
 use jiff::Timestamp;
 
-use super::{Ledger, Silent};
-use crate::stock::Number;
+use super::{Ledger, Unavailable};
+use fluxgate_domain::SequenceNumber;
 
 /// What the ledger knows of a sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub struct Entry {
     /// When it closes; `None`: open-ended.
     pub closes_at: Option<Timestamp>,
     /// The highest number among what is written of it: orders, changes, fences.
-    pub highest: Number,
+    pub highest: SequenceNumber,
 }
 
 const SELECT: &str = "SELECT least(closes_at, closed_at), epoch, last_sequence FROM stock_ledger WHERE product_id = $1";
@@ -23,7 +23,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When PostgreSQL gave no usable answer.
-    pub async fn entry(&self, product: &ProductId) -> Result<Option<Entry>, Silent> {
+    pub async fn entry(&self, product: &ProductId) -> Result<Option<Entry>, Unavailable> {
         self.read("entry", async |client| {
             let select = client.prepare_cached(SELECT).await?;
             let Some(row) = client.query_opt(&select, &[&product.as_str()]).await? else {
@@ -41,7 +41,10 @@ impl Ledger {
     ///
     /// # Errors
     /// When PostgreSQL gave no usable answer.
-    pub async fn highest(&self, products: &[&str]) -> Result<Vec<(String, Number)>, Silent> {
+    pub async fn highest(
+        &self,
+        products: &[&str],
+    ) -> Result<Vec<(String, SequenceNumber)>, Unavailable> {
         self.read("highest", async |client| {
             let select = client.prepare_cached(SELECT_HIGHEST).await?;
             let rows = client.query(&select, &[&products]).await?;
@@ -53,8 +56,8 @@ impl Ledger {
     }
 }
 
-pub(super) fn number(epoch: i32, sequence: i64) -> Number {
-    Number {
+pub(super) fn number(epoch: i32, sequence: i64) -> SequenceNumber {
+    SequenceNumber {
         epoch: u32::try_from(epoch).unwrap_or_default(),
         sequence: u32::try_from(sequence).unwrap_or(u32::MAX),
     }

@@ -1,7 +1,7 @@
 //! Reads of PostgreSQL: what became of an order, and whether a sale exists that Redis has lost.
 //!
 //! All of `tokio_postgres` stays in this folder. A silent PostgreSQL is an answer of its own
-//! ([`Silent`]): a running sale goes on without it.
+//! ([`Unavailable`]): a running sale goes on without it.
 
 mod entries;
 mod orders;
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Object, Pool, PoolError};
-use fluxgate_postgres::{Address, PoolSettings, UrlError, causes};
+use fluxgate_ledger::{Address, PoolSettings, UrlError, causes};
 use prometheus::Registry;
 
 use crate::config::LedgerSettings;
@@ -23,7 +23,7 @@ use crate::metrics::Metrics;
 /// PostgreSQL gave no usable answer in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("PostgreSQL does not answer")]
-pub struct Silent;
+pub struct Unavailable;
 
 /// After a silence nobody asks again for this long: a dead database must not slow the sale down.
 const PAUSE_AFTER_SILENCE_MS: u64 = 1_000;
@@ -67,7 +67,7 @@ impl Ledger {
             timeout,
             greeting: None,
         });
-        fluxgate_postgres::show(&pool, "ingest_api", registry);
+        fluxgate_ledger::show(&pool, "ingest_api", registry);
         Ok(Self {
             pool,
             timeout,
@@ -82,10 +82,10 @@ impl Ledger {
         &self,
         what: &'static str,
         query: impl AsyncFnOnce(&Object) -> Result<T, tokio_postgres::Error>,
-    ) -> Result<T, Silent> {
+    ) -> Result<T, Unavailable> {
         let now_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         if now_ms < self.paused_until_ms.load(Ordering::Relaxed) {
-            return Err(Silent);
+            return Err(Unavailable);
         }
         let asked = Instant::now();
         let outcome = async {
@@ -116,7 +116,7 @@ impl Ledger {
             );
             let until = now_ms.saturating_add(PAUSE_AFTER_SILENCE_MS);
             self.paused_until_ms.store(until, Ordering::Relaxed);
-            Silent
+            Unavailable
         })
     }
 }

@@ -1,9 +1,9 @@
-use fluxgate_core::ids::OrderId;
+use fluxgate_domain::ids::OrderId;
 use jiff::Timestamp;
 
 use super::entries::number;
-use super::{Ledger, Silent};
-use crate::stock::Number;
+use super::{Ledger, Unavailable};
+use fluxgate_domain::SequenceNumber;
 
 /// An order as PostgreSQL has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct WrittenOrder {
     pub user_id: String,
     pub quantity: i32,
     /// Its number.
-    pub number: Number,
+    pub number: SequenceNumber,
     /// `confirmed`, `rejected` or `cancelled`.
     pub status: String,
     pub placed_at: Timestamp,
@@ -28,7 +28,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When PostgreSQL gave no usable answer.
-    pub async fn order(&self, order_id: OrderId) -> Result<Option<WrittenOrder>, Silent> {
+    pub async fn order(&self, order_id: OrderId) -> Result<Option<WrittenOrder>, Unavailable> {
         self.read("order", async |client| {
             let select = client.prepare_cached(SELECT).await?;
             let Some(row) = client.query_opt(&select, &[&order_id.as_uuid()]).await? else {

@@ -1,15 +1,13 @@
-//! The use case: one buyer asks for units, once or many times, and gets one honest answer.
+//! The use case: a buyer places an order, once or several times with the same key, and gets one honest answer.
 
-mod buyers;
-mod desk;
-mod doorman;
+mod active_buyers;
+mod order_status;
+mod place_order;
 mod refusal;
-mod status;
-mod turnstile;
+mod reservation_batcher;
 
-pub use buyers::Buyers;
-pub use desk::{Desk, Order, Placed};
-pub use doorman::Doorman;
+pub use active_buyers::ActiveBuyers;
+pub use order_status::{OrderStatusReader, OrderView, StatusError};
+pub use place_order::{Order, PlaceOrder, Placed};
 pub use refusal::Refusal;
-pub use status::{OrderStatus, OrderView, StatusError, Statuses};
-pub use turnstile::Turnstile;
+pub use reservation_batcher::ReservationBatcher;

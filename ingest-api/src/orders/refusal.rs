@@ -1,7 +1,7 @@
-use fluxgate_core::ids::OrderId;
+use fluxgate_domain::ids::OrderId;
 
-use crate::sales::Absence;
-use crate::stock::StockError;
+use crate::sales::SaleLookupError;
+use fluxgate_gate::GateError;
 
 /// Why an order was not taken. A refusal binds no key: the buyer may try again with it.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,7 @@ pub enum Refusal {
     OutboxFull,
     /// Redis has lost acknowledged orders, or the whole sale: it must not sell.
     #[error("the sale's data in Redis is not complete")]
-    Lost,
+    RedisBehind,
     /// Nobody can tell whether the sale exists.
     #[error("PostgreSQL does not answer")]
     Undecided,
@@ -45,21 +45,21 @@ pub enum Refusal {
         /// The order as which they were, if they were.
         order_id: OrderId,
         /// What went wrong.
-        error: StockError,
+        error: GateError,
     },
     /// Redis gave no usable answer about the sale.
     #[error(transparent)]
-    Stock(#[from] StockError),
+    ReservationStore(#[from] GateError),
 }
 
-impl From<Absence> for Refusal {
-    fn from(absence: Absence) -> Self {
+impl From<SaleLookupError> for Refusal {
+    fn from(absence: SaleLookupError) -> Self {
         match absence {
-            Absence::Unknown => Self::UnknownProduct,
-            Absence::Closed => Self::Closed,
-            Absence::Lost => Self::Lost,
-            Absence::Undecided => Self::Undecided,
-            Absence::Stock(error) => Self::Stock(error),
+            SaleLookupError::Unknown => Self::UnknownProduct,
+            SaleLookupError::Closed => Self::Closed,
+            SaleLookupError::Lost => Self::RedisBehind,
+            SaleLookupError::Undecided => Self::Undecided,
+            SaleLookupError::ReservationStore(error) => Self::ReservationStore(error),
         }
     }
 }
@@ -76,9 +76,10 @@ impl Refusal {
             Self::UserLimit => "user_limit_reached",
             Self::KeyReused => "idempotency_key_reused",
             Self::OutboxFull => "overloaded",
-            Self::Lost | Self::Undecided | Self::Unanswered { .. } | Self::Stock(_) => {
-                "unavailable"
-            }
+            Self::RedisBehind
+            | Self::Undecided
+            | Self::Unanswered { .. }
+            | Self::ReservationStore(_) => "unavailable",
         }
     }
 }

@@ -1,8 +1,8 @@
-//! What Kafka has not acknowledged yet: cleared once it has, published again if nobody else did.
+//! The outbox: entries are removed once Kafka has acknowledged them, and republished if their instance did not.
 
-mod clearer;
-mod survey;
-mod sweeper;
+mod acker;
+mod relay;
+mod summary;
 
-pub use clearer::Clearer;
-pub use sweeper::Sweeper;
+pub use acker::OutboxAcker;
+pub use relay::OutboxRelay;

@@ -3,18 +3,18 @@
 //! Nothing is ever undone here: an event that Kafka did not acknowledge in time may be in the log
 //! all the same. Its outbox entry stays, and it is published again.
 
+mod ack_dispatcher;
 mod breaker;
-mod delivery;
+mod delivery_reports;
 mod producer;
-mod receipts;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fluxgate_core::crash_points::crash_point;
-use fluxgate_core::events::Event;
-use fluxgate_kafka::Lifeline;
-use fluxgate_traces::{SpanKind, step};
+use fluxgate_domain::events::Event;
+use fluxgate_log::BrokerWatchdog;
+use fluxgate_service::crash_points::crash_point;
+use fluxgate_service::traces::{SpanKind, child_span};
 use rdkafka::error::KafkaError;
 use tokio::sync::mpsc;
 
@@ -23,10 +23,10 @@ pub use breaker::Breaker;
 use crate::config::PublisherSettings;
 use crate::metrics::Metrics;
 use crate::sales::Sale;
-use crate::stock::Number;
-use fluxgate_core::settings::KafkaSettings;
+use ack_dispatcher::{AckDispatcher, AckHandle};
+use fluxgate_domain::SequenceNumber;
+use fluxgate_service::settings::KafkaSettings;
 use producer::Producer;
-use receipts::{Receipt, Receipts};
 
 /// An event on its way, with the outbox entry that its acknowledgement clears.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub struct Outgoing {
     /// What is said.
     pub event: Event,
     /// The outbox entry it stands for.
-    pub entry: Number,
+    pub entry: SequenceNumber,
     /// The sale it belongs to.
     pub sale: Arc<Sale>,
 }
@@ -45,7 +45,7 @@ pub struct Acknowledged {
     /// The sale whose outbox holds the entry.
     pub sale: Arc<Sale>,
     /// The entry.
-    pub entry: Number,
+    pub entry: SequenceNumber,
     /// Whether clearing it makes room in the sale.
     pub makes_room: bool,
 }
@@ -63,7 +63,7 @@ pub enum Publication {
 #[derive(Clone)]
 pub struct Publisher {
     producer: Arc<Producer>,
-    receipts: Receipts,
+    receipts: AckDispatcher,
     breaker: Arc<Breaker>,
     metrics: Metrics,
 }
@@ -80,13 +80,13 @@ impl Publisher {
         acknowledged: mpsc::Sender<Acknowledged>,
     ) -> Result<Self, KafkaError> {
         let breaker = Arc::new(Breaker::new(metrics.publisher_circuit_open.clone()));
-        let lifeline = Lifeline::new(&kafka.kafka_brokers);
-        let lifeline = lifeline.counting(&metrics.kafka_clients_mended_total);
+        let watchdog = BrokerWatchdog::new(&kafka.kafka_brokers);
+        let watchdog = watchdog.counting(&metrics.kafka_clients_recovered_total);
         let (told, counted) = (Arc::clone(&breaker), metrics.clone());
-        let deliveries = delivery::Deliveries::new(lifeline, told, acknowledged, counted);
+        let reports = delivery_reports::DeliveryReports::new(watchdog, told, acknowledged, counted);
         Ok(Self {
-            producer: Arc::new(Producer::new(kafka, settings, deliveries, metrics.clone())?),
-            receipts: Receipts::here(),
+            producer: Arc::new(Producer::new(kafka, settings, reports, metrics.clone())?),
+            receipts: AckDispatcher::here(),
             breaker,
             metrics,
         })
@@ -95,7 +95,7 @@ impl Publisher {
     /// The same publisher, for those who wait on the calling thread.
     pub fn on_this_thread(&self) -> Self {
         Self {
-            receipts: Receipts::here(),
+            receipts: AckDispatcher::here(),
             ..self.clone()
         }
     }
@@ -108,9 +108,9 @@ impl Publisher {
         if !self.breaker.admits(Instant::now()) {
             return Publication::Waiting;
         }
-        let mut step = step("publish", SpanKind::Producer);
+        let mut span = child_span("publish", SpanKind::Producer);
         let (receipt, acknowledged) = self.receipts.issue();
-        if !self.producer.send(outgoing, receipt, step.as_ref()) {
+        if !self.producer.send(outgoing, receipt, span.as_ref()) {
             return Publication::Waiting;
         }
         crash_point("after_send");
@@ -124,8 +124,8 @@ impl Publisher {
                 Publication::Waiting
             }
         };
-        if let (Publication::Waiting, Some(step)) = (publication, &mut step) {
-            step.fail("not acknowledged in time; it waits in the outbox");
+        if let (Publication::Waiting, Some(span)) = (publication, &mut span) {
+            span.fail("not acknowledged in time; it waits in the outbox");
         }
         publication
     }

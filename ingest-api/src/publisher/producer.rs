@@ -1,12 +1,12 @@
 use std::time::{Duration, Instant};
 
-use super::delivery::{Deliveries, InFlight};
-use super::{Acknowledged, Outgoing, Receipt};
+use super::delivery_reports::{DeliveryReports, InFlight};
+use super::{AckHandle, Acknowledged, Outgoing};
 use crate::config::PublisherSettings;
 use crate::metrics::Metrics;
-use fluxgate_core::settings::KafkaSettings;
-use fluxgate_kafka::{Lifeline, client_config, headers};
-use fluxgate_traces::{Step, TRACEPARENT};
+use fluxgate_log::{BrokerWatchdog, client_config, headers};
+use fluxgate_service::settings::KafkaSettings;
+use fluxgate_service::traces::{Span, TRACEPARENT};
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::message::Header;
@@ -19,8 +19,8 @@ const QUEUE_MAX: (&str, &str) = ("100000", "65536");
 
 /// librdkafka's producer and its thread.
 pub struct Producer {
-    inner: ThreadedProducer<Deliveries>,
-    lifeline: Lifeline,
+    inner: ThreadedProducer<DeliveryReports>,
+    watchdog: BrokerWatchdog,
     topic: String,
     metrics: Metrics,
 }
@@ -29,12 +29,12 @@ impl Producer {
     pub fn new(
         kafka: &KafkaSettings,
         settings: &PublisherSettings,
-        deliveries: Deliveries,
+        reports: DeliveryReports,
         metrics: Metrics,
     ) -> Result<Self, KafkaError> {
         Ok(Self {
-            lifeline: deliveries.lifeline.clone(),
-            inner: options(kafka, settings).create_with_context(deliveries)?,
+            watchdog: reports.watchdog.clone(),
+            inner: options(kafka, settings).create_with_context(reports)?,
             topic: kafka.kafka_topic.clone(),
             metrics,
         })
@@ -42,14 +42,14 @@ impl Producer {
 
     /// Hands a message to librdkafka; false when it does not take it. `receipt` is handed in
     /// once Kafka has acknowledged it; `step` is the one of a trace that this is, if it is one.
-    pub fn send(&self, outgoing: Outgoing, receipt: Receipt, step: Option<&Step>) -> bool {
-        self.lifeline.mend(self.inner.client());
+    pub fn send(&self, outgoing: Outgoing, receipt: AckHandle, span: Option<&Span>) -> bool {
+        self.watchdog.recover(self.inner.client());
         let partition = outgoing.sale.facts.partition;
         let key = outgoing.event.product_id().as_str().to_owned();
         let value = outgoing.event.encode();
         let mut headers = headers(&outgoing.event);
-        if let Some(step) = step {
-            let traceparent = step.traceparent();
+        if let Some(span) = span {
+            let traceparent = span.traceparent();
             headers = headers.insert(Header {
                 key: TRACEPARENT,
                 value: Some(&traceparent),
@@ -82,7 +82,7 @@ impl Producer {
 
     /// How many partitions the topic has, asked of the brokers. Blocks.
     pub fn partitions(&self) -> Option<i32> {
-        self.lifeline.mend(self.inner.client());
+        self.watchdog.recover(self.inner.client());
         let metadata = self
             .inner
             .client()

@@ -1,12 +1,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fluxgate_core::events::Event;
-use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, RestockId, Total};
+use fluxgate_domain::events::Event;
+use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, RestockId, Total};
 
-use super::{Absence, Catalog, Sale};
+use super::{Sale, SaleCache, SaleLookupError};
 use crate::publisher::{Outgoing, Publication, Publisher};
-use crate::stock::{Change, Number, Record, SaleView, Stock, StockError};
+use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::records::OrderRecord;
+use fluxgate_gate::{Change, GateError, ReservationStore, SaleView};
 
 /// How long a change that makes room waits for Kafka.
 const PUBLISH_WAIT: Duration = Duration::from_secs(8);
@@ -16,11 +18,11 @@ const SIGN_MAX: Duration = Duration::from_secs(2);
 /// How long a change that takes room does: it counts already.
 const NOTICE_WAIT: Duration = Duration::from_millis(500);
 
-/// Changes sales and orders after the fact: gives units back, adds units, ends a sale. Each counts
+/// SaleChanges sales and orders after the fact: gives units back, adds units, ends a sale. Each counts
 /// once, whatever is retried; whoever repeats an unfinished one finishes it.
-pub struct Changes {
-    stock: Stock,
-    catalog: Arc<Catalog>,
+pub struct SaleChanges {
+    store: ReservationStore,
+    sales: Arc<SaleCache>,
     publisher: Publisher,
 }
 
@@ -35,7 +37,7 @@ pub enum ChangeError {
     Rejected,
     /// There is no sale to change.
     #[error(transparent)]
-    Absent(#[from] Absence),
+    Absent(#[from] SaleLookupError),
     /// The sale's opening is not on Kafka yet.
     #[error("the sale is not open yet")]
     NotOpen,
@@ -50,32 +52,32 @@ pub enum ChangeError {
     KeyReused,
     /// Redis has lost acknowledged writes.
     #[error("the sale's data in Redis is not complete")]
-    Lost,
-    /// Kafka has not acknowledged it. It stands: a repeat or the sweeper finishes it.
+    RedisBehind,
+    /// Kafka has not acknowledged it. It stands: a repeat or the relay finishes it.
     #[error("Kafka has not acknowledged it yet")]
     NotPublished,
     /// Redis gave no usable answer; the change may have been noted all the same.
     #[error(transparent)]
-    Stock(#[from] StockError),
+    ReservationStore(#[from] GateError),
 }
 
 impl ChangeError {
     /// Whether Redis answered, and does not have what was to be changed.
     pub fn is_about_what_redis_has(&self) -> bool {
         match self {
-            Self::UnknownOrder | Self::Lost => true,
-            Self::Absent(absence) => !matches!(absence, Absence::Stock(_)),
+            Self::UnknownOrder | Self::RedisBehind => true,
+            Self::Absent(absence) => !matches!(absence, SaleLookupError::ReservationStore(_)),
             _ => false,
         }
     }
 }
 
-impl Changes {
-    /// Changes what is in `stock`, and announces it through `publisher`.
-    pub fn new(stock: Stock, catalog: Arc<Catalog>, publisher: Publisher) -> Self {
+impl SaleChanges {
+    /// SaleChanges what is in `stock`, and announces it through `publisher`.
+    pub fn new(store: ReservationStore, sales: Arc<SaleCache>, publisher: Publisher) -> Self {
         Self {
-            stock,
-            catalog,
+            store,
+            sales,
             publisher,
         }
     }
@@ -89,20 +91,22 @@ impl Changes {
         &self,
         order_id: OrderId,
         written: Option<&ProductId>,
-    ) -> Result<(ProductId, Record), ChangeError> {
-        let Some(kept) = self.stock.order(order_id).await? else {
+    ) -> Result<(ProductId, OrderRecord), ChangeError> {
+        let Some(kept) = self.store.order(order_id).await? else {
             let product = written.ok_or(ChangeError::UnknownOrder)?;
             // Over and forgotten, or lost.
-            self.catalog.find(product).await?;
-            return Err(ChangeError::Lost);
+            self.sales.find(product).await?;
+            return Err(ChangeError::RedisBehind);
         };
         let product = kept.product;
-        let sale = self.catalog.find(&product).await?;
-        let asked = self.stock.cancel(&sale.keys, order_id, sale.witness());
+        let sale = self.sales.find(&product).await?;
+        let asked = self
+            .store
+            .cancel(&sale.keys, order_id, sale.high_water_mark());
         let (record, waiting) = noted(asked.await?, ChangeError::UnknownOrder)?;
         let event = record.cancelled_event(order_id, &product);
         if let Some((event, cancel)) = event.zip(record.cancel) {
-            sale.saw(cancel.number);
+            sale.observe(cancel.number);
             if waiting {
                 let event = Event::OrderCancelled(event);
                 self.make_room(&sale, event, cancel.number).await?;
@@ -123,14 +127,16 @@ impl Changes {
         units: Total,
         key: &IdempotencyKey,
     ) -> Result<SaleView, ChangeError> {
-        let sale = self.catalog.find(product).await?;
+        let sale = self.sales.find(product).await?;
         let id = RestockId::derive(product, key);
-        let asked = self.stock.restock(&sale.keys, id, units, sale.witness());
-        let (restock, waiting) = noted(asked.await?, ChangeError::Lost)?;
+        let asked = self
+            .store
+            .restock(&sale.keys, id, units, sale.high_water_mark());
+        let (restock, waiting) = noted(asked.await?, ChangeError::RedisBehind)?;
         if restock.units != units {
             return Err(ChangeError::KeyReused);
         }
-        sale.saw(restock.number);
+        sale.observe(restock.number);
         if waiting {
             let event = Event::SaleRestocked(restock.event(id, product));
             self.make_room(&sale, event, restock.number).await?;
@@ -157,10 +163,10 @@ impl Changes {
     /// # Errors
     /// When it is not closed, or nobody can tell.
     pub async fn close(&self, product: &ProductId) -> Result<SaleView, ChangeError> {
-        let sale = self.catalog.find(product).await?;
-        let asked = self.stock.close_sale(&sale.keys, sale.witness());
-        let (closing, waiting) = noted(asked.await?, ChangeError::Lost)?;
-        sale.saw(closing.number);
+        let sale = self.sales.find(product).await?;
+        let asked = self.store.close_sale(&sale.keys, sale.high_water_mark());
+        let (closing, waiting) = noted(asked.await?, ChangeError::RedisBehind)?;
+        sale.observe(closing.number);
         if waiting {
             let event = Event::SaleClosed(closing.event(product));
             // It counts already; unpublished, it waits in the outbox.
@@ -176,18 +182,18 @@ impl Changes {
         &self,
         sale: &Arc<Sale>,
         event: Event,
-        entry: Number,
+        entry: SequenceNumber,
     ) -> Result<(), ChangeError> {
         match self.publish(sale, event, entry, PUBLISH_WAIT).await {
             Publication::Acknowledged => {
-                if self.stock.clear_making_room(&sale.keys, entry).await? {
+                if self.store.ack_and_apply(&sale.keys, entry).await? {
                     return Ok(());
                 }
                 // Somebody else was faster; or a rebuild came between, behind whose fence this
                 // change is not taken. A repeat tells.
                 let view = self.view(&sale.facts.product).await?;
                 if view.number.epoch > entry.epoch {
-                    return Err(ChangeError::Lost);
+                    return Err(ChangeError::RedisBehind);
                 }
                 Ok(())
             }
@@ -199,7 +205,7 @@ impl Changes {
         &self,
         sale: &Arc<Sale>,
         event: Event,
-        entry: Number,
+        entry: SequenceNumber,
         wait: Duration,
     ) -> Publication {
         let sale = Arc::clone(sale);
@@ -208,7 +214,10 @@ impl Changes {
     }
 
     async fn view(&self, product: &ProductId) -> Result<SaleView, ChangeError> {
-        self.stock.sale(product).await?.ok_or(ChangeError::Lost)
+        self.store
+            .sale(product)
+            .await?
+            .ok_or(ChangeError::RedisBehind)
     }
 }
 
@@ -222,6 +231,6 @@ fn noted<T>(change: Change<T>, unknown: ChangeError) -> Result<(T, bool), Change
         Change::NotOpen => Err(ChangeError::NotOpen),
         Change::Closed => Err(ChangeError::Closed),
         Change::TooMany => Err(ChangeError::TooMany),
-        Change::Lost => Err(ChangeError::Lost),
+        Change::Behind => Err(ChangeError::RedisBehind),
     }
 }

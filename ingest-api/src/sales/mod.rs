@@ -1,15 +1,13 @@
-//! Which sales there are: what a copy remembers of them, and how one opens and changes.
+//! Which sales there are: what an instance remembers of them, and how one opens and changes.
 
-mod catalog;
 mod changes;
-mod door;
 mod open;
 mod sale;
-mod views;
+mod sale_cache;
+mod sale_snapshots;
 
-pub use catalog::{Absence, Catalog};
-pub use changes::{ChangeError, Changes};
-pub use door::{Closure, Door, Orders, Room, Sign as DoorSign};
-pub use open::{OpenError, Opened, Opener};
+pub use changes::{ChangeError, SaleChanges};
+pub use open::{OpenError, Opened, SaleOpener};
 pub use sale::Sale;
-pub use views::Views;
+pub use sale_cache::{SaleCache, SaleLookupError};
+pub use sale_snapshots::SaleSnapshots;

@@ -1,21 +1,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fluxgate_core::events::Event;
-use fluxgate_core::ids::ProductId;
-use fluxgate_core::partition;
+use fluxgate_domain::events::Event;
+use fluxgate_domain::ids::ProductId;
+use fluxgate_domain::partition;
 
-use super::{Absence, Catalog};
+use super::{SaleCache, SaleLookupError};
 use crate::publisher::{Outgoing, Publication, Publisher};
-use crate::stock::{Claim, SaleView, Stock, StockError, Terms};
+use fluxgate_gate::{Claim, GateError, ReservationStore, SaleView, Terms};
 
 /// How long an opening waits for Kafka.
 const PUBLISH_WAIT: Duration = Duration::from_secs(8);
 
 /// Opens sales: claim in Redis, publish, open; whoever repeats it finishes it.
-pub struct Opener {
-    stock: Stock,
-    catalog: Arc<Catalog>,
+pub struct SaleOpener {
+    store: ReservationStore,
+    sales: Arc<SaleCache>,
     publisher: Publisher,
 }
 
@@ -40,20 +40,20 @@ pub enum OpenError {
     /// Nobody can tell whether it existed: PostgreSQL does not answer.
     #[error("PostgreSQL does not answer")]
     Undecided,
-    /// Kafka has not acknowledged the opening. The claim stands: a repeat or the sweeper finishes it.
+    /// Kafka has not acknowledged the opening. The claim stands: a repeat or the relay finishes it.
     #[error("Kafka has not acknowledged the opening yet")]
     NotPublished,
     /// Redis gave no usable answer.
     #[error(transparent)]
-    Stock(#[from] StockError),
+    ReservationStore(#[from] GateError),
 }
 
-impl Opener {
+impl SaleOpener {
     /// Opens sales in `stock` and announces them through `publisher`.
-    pub fn new(stock: Stock, catalog: Arc<Catalog>, publisher: Publisher) -> Self {
+    pub fn new(store: ReservationStore, sales: Arc<SaleCache>, publisher: Publisher) -> Self {
         Self {
-            stock,
-            catalog,
+            store,
+            sales,
             publisher,
         }
     }
@@ -64,11 +64,11 @@ impl Opener {
     /// When it is not open on these terms. After [`OpenError::NotPublished`] or a silent Redis a
     /// repeat finishes what was begun.
     pub async fn open(&self, product: &ProductId, terms: &Terms) -> Result<Opened, OpenError> {
-        let partition = match self.stock.sale(product).await? {
+        let partition = match self.store.sale(product).await? {
             Some(known) => known.facts.partition,
             None => self.partition_of_new(product).await?,
         };
-        match self.stock.claim(product, terms, partition).await? {
+        match self.store.claim(product, terms, partition).await? {
             Claim::Claimed | Claim::Same => {}
             Claim::Different => return Err(OpenError::Exists),
             Claim::Rebuilding => return Err(OpenError::RebuildRequired),
@@ -88,11 +88,13 @@ impl Opener {
     }
 
     async fn partition_of_new(&self, product: &ProductId) -> Result<i32, OpenError> {
-        match self.catalog.absence(product).await {
-            Absence::Unknown => {}
-            Absence::Lost | Absence::Closed => return Err(OpenError::RebuildRequired),
-            Absence::Undecided => return Err(OpenError::Undecided),
-            Absence::Stock(error) => return Err(error.into()),
+        match self.sales.lookup_error(product).await {
+            SaleLookupError::Unknown => {}
+            SaleLookupError::Lost | SaleLookupError::Closed => {
+                return Err(OpenError::RebuildRequired);
+            }
+            SaleLookupError::Undecided => return Err(OpenError::Undecided),
+            SaleLookupError::ReservationStore(error) => return Err(error.into()),
         }
         let partitions = self.publisher.partitions().await;
         Ok(partition::of(
@@ -103,7 +105,7 @@ impl Opener {
 
     async fn announce(&self, claimed: &SaleView) -> Result<(), OpenError> {
         let product = &claimed.facts.product;
-        let Some(sale) = self.catalog.find_in_redis(product).await? else {
+        let Some(sale) = self.sales.find_in_redis(product).await? else {
             return Err(OpenError::NotPublished);
         };
         let opening = Outgoing {
@@ -113,9 +115,7 @@ impl Opener {
         };
         match self.publisher.publish(opening, PUBLISH_WAIT).await {
             Publication::Acknowledged => {
-                self.stock
-                    .clear_making_room(&sale.keys, claimed.number)
-                    .await?;
+                self.store.ack_and_apply(&sale.keys, claimed.number).await?;
                 tracing::info!(sale.product = %product, "sale opened");
                 Ok(())
             }
@@ -124,7 +124,7 @@ impl Opener {
     }
 
     async fn view(&self, product: &ProductId) -> Result<SaleView, OpenError> {
-        let view = self.stock.sale(product).await?;
+        let view = self.store.sale(product).await?;
         view.ok_or(OpenError::NotPublished)
     }
 }

@@ -1,48 +1,53 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fluxgate_core::ids::{IdempotencyKey, OrderId, UserId};
+use fluxgate_domain::ids::{IdempotencyKey, OrderId, UserId};
+use fluxgate_domain::{NumberSeries, SequenceNumber};
+use fluxgate_gate::{SaleFacts, SaleKeys};
 
-use super::Door;
-use crate::stock::{Number, SaleFacts, SaleKeys};
+use crate::sold_out::SaleRefusals;
 
-/// A sale as one copy remembers it: facts that never change, the witness, and the door.
+/// A sale, as one instance remembers it: its fixed facts, the high-water mark and the cached refusals.
 #[derive(Debug)]
 pub struct Sale {
-    /// What never changes.
+    /// The facts that never change.
     pub facts: SaleFacts,
     /// Its keys in Redis.
     pub keys: SaleKeys,
-    /// Where a sign may hang that nothing is taken.
-    pub door: Door,
-    witness: AtomicU64,
+    /// The series that its orders and changes are numbered in.
+    pub series: NumberSeries,
+    /// What may be refused from memory.
+    pub refusals: SaleRefusals,
+    high_water_mark: AtomicU64,
 }
 
 impl Sale {
-    /// A sale in which at least `witness` numbers are known to have been given out.
-    pub fn new(facts: SaleFacts, witness: Number) -> Self {
+    /// A sale whose numbers up to `high_water_mark` are known to have been given out.
+    pub fn new(facts: SaleFacts, high_water_mark: SequenceNumber) -> Self {
         let opens_at_ms = facts.opens_at.as_millisecond();
         Self {
             keys: SaleKeys::new(&facts.product, facts.tag, opens_at_ms),
+            series: NumberSeries::of(&facts.product),
             facts,
-            door: Door::default(),
-            witness: AtomicU64::new(witness.to_bits()),
+            refusals: SaleRefusals::default(),
+            high_water_mark: AtomicU64::new(high_water_mark.to_bits()),
         }
     }
 
-    /// The id of the order that `user` asks for with `key`.
+    /// The id of the order that `user` places with `key`.
     pub fn order_id(&self, user: &UserId, key: &IdempotencyKey) -> OrderId {
         let opened_at_ms = self.facts.opens_at.as_millisecond();
         OrderId::derive(&self.facts.product, self.facts.tag, opened_at_ms, user, key)
     }
 
-    /// The highest number this copy was answered by Redis, or read in the ledger. A Redis that stands
-    /// lower has lost writes.
-    pub fn witness(&self) -> Number {
-        Number::from_bits(self.witness.load(Ordering::Relaxed))
+    /// The highest number that Redis answered or the ledger holds, as far as this instance knows. A Redis whose numbers
+    /// are lower has lost writes.
+    pub fn high_water_mark(&self) -> SequenceNumber {
+        SequenceNumber::from_bits(self.high_water_mark.load(Ordering::Relaxed))
     }
 
-    /// Remembers a number that Redis has answered, or the ledger has.
-    pub fn saw(&self, number: Number) {
-        self.witness.fetch_max(number.to_bits(), Ordering::Relaxed);
+    /// Raises the high-water mark to a number that Redis or the ledger has answered.
+    pub fn observe(&self, number: SequenceNumber) {
+        self.high_water_mark
+            .fetch_max(number.to_bits(), Ordering::Relaxed);
     }
 }

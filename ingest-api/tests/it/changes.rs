@@ -217,7 +217,7 @@ async fn without_kafka_no_room_is_made_until_it_is_back() {
     );
 
     // The sweeper of a copy that has Kafka finishes both, with nobody asking.
-    let whole = world.app(&["--sweep-interval-ms", "50"]).await;
+    let whole = world.app(&["--outbox-relay-interval-ms", "50"]).await;
     drop(app);
     until("the room is made", async || {
         let (_, sale) = whole.get(&format!("/products/{product}")).await;

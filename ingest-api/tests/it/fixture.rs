@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::{CommandFactory, FromArgMatches};
+use fluxgate_gate::GateMetrics;
+use fluxgate_gate::ReservationStore;
 use fred::clients::Client;
 use fred::interfaces::ClientLike;
 use fred::types::config::Config;
 use fred::types::{ClusterHash, CustomCommand, FromValue};
 use ingest_api::app::Application;
 use ingest_api::config::{Cli, Config as ApiConfig};
-use ingest_api::metrics::Metrics;
-use ingest_api::stock::Stock;
 use inventory_worker::config::DatabaseSettings;
 use inventory_worker::store::Store;
 use prometheus::Registry;
@@ -157,10 +157,10 @@ impl World {
     }
 
     /// The gate alone, as a copy of the service uses it.
-    pub fn stock(&self) -> Stock {
-        Stock::connect(
+    pub fn stock(&self) -> ReservationStore {
+        ReservationStore::connect(
             &self.settings(&[]).redis,
-            Metrics::register(&Registry::new()),
+            GateMetrics::register(&Registry::new(), "ingest_api"),
         )
         .unwrap()
     }

@@ -10,5 +10,5 @@ mod losses;
 mod orders;
 mod outbox;
 mod program;
-mod signs;
-mod stock_model;
+mod refusal_leases;
+mod reservation_model;

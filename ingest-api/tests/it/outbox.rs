@@ -1,7 +1,11 @@
 //! Accepted orders that did not get to Kafka at once.
 
-use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, Total, UserId};
-use ingest_api::stock::{Ask, Claim, KnownSale, Number, Page, Reservation, SaleKeys, Stock, Terms};
+use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, Total, UserId};
+use fluxgate_gate::{
+    Claim, OutboxPage, Reservation, ReservationContext, ReservationRequest, ReservationStore,
+    SaleKeys, Terms,
+};
 use jiff::{Timestamp, ToSpan};
 use serde_json::json;
 use tokio::io::copy_bidirectional;
@@ -11,7 +15,7 @@ use crate::fixture::{World, read, unique, until};
 
 /// No broker is there.
 const NO_KAFKA: [&str; 4] = ["--kafka-brokers", "127.0.0.1:1", "--publish-wait-ms", "20"];
-const QUICK_SWEEPS: [&str; 2] = ["--sweep-interval-ms", "50"];
+const QUICK_SWEEPS: [&str; 2] = ["--outbox-relay-interval-ms", "50"];
 
 async fn waiting(world: &World) -> u64 {
     let outboxes = world.keys("fg:*:outbox:*").await;
@@ -19,7 +23,7 @@ async fn waiting(world: &World) -> u64 {
 }
 
 /// Claims a sale as a copy does that dies before it publishes.
-async fn claim_five(stock: &Stock, product: &ProductId) {
+async fn claim_five(stock: &ReservationStore, product: &ProductId) {
     let terms = Terms {
         total: Total::try_from(5).unwrap(),
         opens_at: None,
@@ -31,11 +35,13 @@ async fn claim_five(stock: &Stock, product: &ProductId) {
 }
 
 /// What a first sweep asks for: nothing but how much waits, and for how long.
-async fn first_page(stock: &Stock, product: &str) -> Page {
+async fn first_page(stock: &ReservationStore, product: &str) -> OutboxPage {
     let product = ProductId::parse(product).unwrap();
     let facts = stock.sale(&product).await.unwrap().unwrap().facts;
     let keys = SaleKeys::new(&product, facts.tag, facts.opens_at.as_millisecond());
-    let page = stock.pending(&keys, None, Number::default(), 10).await;
+    let page = stock
+        .read_outbox(&keys, None, SequenceNumber::default(), 10)
+        .await;
     page.unwrap()
 }
 
@@ -58,15 +64,15 @@ async fn what_a_dead_copy_left_is_published_by_another() {
     let key = IdempotencyKey::parse("k").unwrap();
     let order_id = OrderId::derive(&product, facts.tag, opened_ms, &user, &key);
     let keys = SaleKeys::new(&product, Tag::of(&product), opened_ms);
-    let ask = Ask {
+    let ask = ReservationRequest {
         order_id,
         user,
         quantity: Quantity::try_from(1).unwrap(),
     };
-    let sale = KnownSale {
+    let sale = ReservationContext {
         keys: &keys,
         opened_at: facts.opens_at,
-        witness: Number::default(),
+        high_water_mark: SequenceNumber::default(),
         outbox_max: 10,
     };
     let reserved = stock.reserve(&sale, vec![ask]).await.unwrap();
@@ -83,7 +89,7 @@ async fn what_a_dead_copy_left_is_published_by_another() {
         order_id.to_string(),
         "after the opening"
     );
-    assert!(app.metric("outbox_swept_total").await >= 2.0);
+    assert!(app.metric("outbox_republished_total").await >= 2.0);
 }
 
 #[tokio::test]
@@ -145,14 +151,17 @@ async fn a_copy_that_sweeps_keeps_the_lease_while_kafka_is_away() {
         app.metric("outbox_entries").await == 4.0
     })
     .await;
-    let holder: String = world.redis("GET", &["fg:sweeper"]).await;
+    let holder: String = world.redis("GET", &["fg:outbox-relay"]).await;
     until("three pages were waited for", async || {
         app.metric("publish_wait_timeouts_total").await >= 3.0
     })
     .await;
     // One page for each sweep: after each, all four are seen, and it is still this copy that looks.
     assert_eq!(app.metric("outbox_entries").await, 4.0);
-    assert_eq!(world.redis::<String>("GET", &["fg:sweeper"]).await, holder);
+    assert_eq!(
+        world.redis::<String>("GET", &["fg:outbox-relay"]).await,
+        holder
+    );
 }
 
 #[tokio::test]
@@ -166,7 +175,7 @@ async fn a_sale_that_cannot_be_swept_is_counted_and_harms_no_other() {
     world.redis::<()>("SET", &[&outboxes[0], "no stream"]).await;
     let app = world.app(&QUICK_SWEEPS).await;
     until("both were swept", async || {
-        app.metric("outbox_sweep_failures_total").await >= 1.0
+        app.metric("outbox_relay_failures_total").await >= 1.0
             && app.get(&format!("/products/{whole}")).await.1["status"] == "open"
     })
     .await;
@@ -216,7 +225,7 @@ async fn a_copy_without_orders_finds_out_that_kafka_is_back() {
             &gate.address(),
             "--kafka-message-timeout-ms=1000",
             "--publish-wait-ms=20",
-            "--sweep-interval-ms=60000",
+            "--outbox-relay-interval-ms=60000",
         ])
         .await;
     for key in ["a", "b", "c"] {

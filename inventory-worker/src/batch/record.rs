@@ -1,5 +1,5 @@
-use fluxgate_core::events::{Event, Undecodable};
-use fluxgate_traces::Origin;
+use fluxgate_domain::events::{Event, Undecodable};
+use fluxgate_service::traces::RemoteParent;
 
 /// One record of the topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Record {
     /// What it says.
     pub content: Content,
     /// The trace it belongs to, where that one is kept.
-    pub origin: Option<Box<Origin>>,
+    pub remote_parent: Option<Box<RemoteParent>>,
 }
 
 /// What a record says.
@@ -42,7 +42,7 @@ impl Record {
             key: key.map(<[u8]>::to_vec),
             value: value.map(<[u8]>::to_vec),
             content: Content::Dead(String::new()),
-            origin: None,
+            remote_parent: None,
         };
         match event {
             Ok(event) => record.content = Content::Event(event),
@@ -52,8 +52,8 @@ impl Record {
     }
 
     /// The same record, of a trace that is kept.
-    pub fn of(mut self, origin: Option<Origin>) -> Self {
-        self.origin = origin.filter(Origin::is_sampled).map(Box::new);
+    pub fn of(mut self, remote_parent: Option<RemoteParent>) -> Self {
+        self.remote_parent = remote_parent.filter(RemoteParent::is_sampled).map(Box::new);
         self
     }
 

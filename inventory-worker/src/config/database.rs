@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use fluxgate_core::settings::Authorities;
+use fluxgate_service::settings::CaCertificates;
 
 /// Where the truth is written.
 #[derive(Debug, Clone, Args)]
@@ -13,7 +13,7 @@ pub struct DatabaseSettings {
 
     /// PEM file of the authorities that vouch for it [default: those of the system]
     #[arg(long, env = "DATABASE_CA_FILE")]
-    pub database_ca_file: Option<Authorities>,
+    pub database_ca_file: Option<CaCertificates>,
 
     /// Milliseconds that writing one batch may take before it is given up and tried again
     #[arg(long, env = "FLUSH_TIMEOUT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=600_000))]

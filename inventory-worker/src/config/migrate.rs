@@ -1,5 +1,5 @@
 use clap::Args;
-use fluxgate_core::settings::Switch;
+use fluxgate_service::settings::Switch;
 
 /// What `migrate` makes where it is missing.
 #[derive(Debug, Clone, Args)]

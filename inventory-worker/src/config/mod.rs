@@ -14,8 +14,8 @@ pub use database::DatabaseSettings;
 pub use migrate::MigrateSettings;
 
 use clap::{Args, Parser, Subcommand};
-use fluxgate_core::settings::{HttpSettings, KafkaSettings, LogSettings, ShutdownSettings};
-use fluxgate_traces::TraceSettings;
+use fluxgate_service::settings::{HttpSettings, KafkaSettings, LogSettings, ShutdownSettings};
+use fluxgate_service::traces::TraceSettings;
 
 /// Writes a flash sale's orders from Kafka to PostgreSQL, in batches, exactly once
 #[derive(Debug, Clone, Parser)]
@@ -35,7 +35,7 @@ pub enum Command {
     Run,
     /// Bring the schema and the topics up to date, then end
     Migrate,
-    /// Ask the worker that runs on HTTP_ADDR whether it is ready: exit code 0, or 1
+    /// ReservationRequest the worker that runs on HTTP_ADDR whether it is ready: exit code 0, or 1
     Health,
 }
 

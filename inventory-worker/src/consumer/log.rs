@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use fluxgate_kafka::Lifeline;
+use fluxgate_log::BrokerWatchdog;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
@@ -20,7 +20,7 @@ const WATERMARKS_TIMEOUT: Duration = Duration::from_secs(5);
 /// The topic: reads the partitions it is told to, from where it is told to.
 pub struct Log {
     client: BaseConsumer<Context>,
-    lifeline: Lifeline,
+    watchdog: BrokerWatchdog,
     topic: String,
 }
 
@@ -31,24 +31,24 @@ impl Log {
     /// When librdkafka refuses a setting.
     pub fn open(config: &Config, progress: Progress, metrics: &Metrics) -> KafkaResult<Self> {
         let topic = config.kafka.kafka_topic.clone();
-        let lifeline = Lifeline::new(&config.kafka.kafka_brokers);
-        let lifeline = lifeline.counting(&metrics.kafka_clients_mended_total);
+        let watchdog = BrokerWatchdog::new(&config.kafka.kafka_brokers);
+        let watchdog = watchdog.counting(&metrics.kafka_clients_recovered_total);
         let context = Context {
-            lifeline: lifeline.clone(),
+            watchdog: watchdog.clone(),
             topic: topic.clone(),
             progress,
         };
         let client = settings(config).create_with_context(context)?;
         Ok(Self {
             client,
-            lifeline,
+            watchdog,
             topic,
         })
     }
 
     /// The next record of any partition that is read, or what went wrong; nothing after `wait`.
     pub fn next(&self, wait: Duration) -> Option<KafkaResult<BorrowedMessage<'_>>> {
-        self.lifeline.mend(self.client.client());
+        self.watchdog.recover(self.client.client());
         self.client.poll(wait)
     }
 
@@ -131,7 +131,7 @@ fn settings(config: &Config) -> ClientConfig {
 
 /// What librdkafka calls back, from within `poll`.
 struct Context {
-    lifeline: Lifeline,
+    watchdog: BrokerWatchdog,
     topic: String,
     progress: Progress,
 }
@@ -143,7 +143,7 @@ impl ClientContext for Context {
     fn error(&self, _: KafkaError, _: &str) {}
 
     fn stats(&self, statistics: Statistics) {
-        self.lifeline.look(&statistics);
+        self.watchdog.observe(&statistics);
         if let Some(topic) = statistics.topics.get(&self.topic) {
             let partitions = topic.partitions.values();
             self.progress

@@ -2,8 +2,8 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use fluxgate_core::ops::Check;
-use fluxgate_kafka::Lifeline;
+use fluxgate_log::BrokerWatchdog;
+use fluxgate_service::ops::Check;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
@@ -31,7 +31,7 @@ pub enum Rebalance {
 /// written. It reads nothing.
 pub struct Member {
     client: BaseConsumer<Context>,
-    lifeline: Lifeline,
+    watchdog: BrokerWatchdog,
     topic: String,
 }
 
@@ -42,10 +42,10 @@ impl Member {
     /// When librdkafka refuses a setting.
     pub fn join(config: &Config, group: Check, metrics: &Metrics) -> KafkaResult<Self> {
         let topic = config.kafka.kafka_topic.clone();
-        let lifeline = Lifeline::new(&config.kafka.kafka_brokers);
-        let lifeline = lifeline.counting(&metrics.kafka_clients_mended_total);
+        let watchdog = BrokerWatchdog::new(&config.kafka.kafka_brokers);
+        let watchdog = watchdog.counting(&metrics.kafka_clients_recovered_total);
         let context = Context {
-            lifeline: lifeline.clone(),
+            watchdog: watchdog.clone(),
             rebalances: Mutex::default(),
             group,
         };
@@ -53,7 +53,7 @@ impl Member {
         client.subscribe(&[&topic])?;
         Ok(Self {
             client,
-            lifeline,
+            watchdog,
             topic,
         })
     }
@@ -65,7 +65,7 @@ impl Member {
     /// When this client will never be a member again: with the consumer protocol librdkafka 2.12
     /// takes a silence like that for the end.
     pub fn news(&self) -> KafkaResult<VecDeque<Rebalance>> {
-        self.lifeline.mend(self.client.client());
+        self.watchdog.recover(self.client.client());
         match self.client.poll(Duration::ZERO) {
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error),
             Some(Err(error)) => {
@@ -112,7 +112,7 @@ fn settings(config: &Config) -> ClientConfig {
 
 /// What librdkafka calls back, from within `poll`.
 struct Context {
-    lifeline: Lifeline,
+    watchdog: BrokerWatchdog,
     rebalances: Mutex<VecDeque<Rebalance>>,
     group: Check,
 }
@@ -167,7 +167,7 @@ impl ClientContext for Context {
     fn error(&self, _: KafkaError, _: &str) {}
 
     fn stats(&self, statistics: Statistics) {
-        self.lifeline.look(&statistics);
+        self.watchdog.observe(&statistics);
         match &statistics.cgrp {
             Some(group) if group.join_state == "steady" => self.group.pass(),
             Some(group) if group.state != "up" => {

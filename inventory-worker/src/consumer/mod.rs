@@ -68,7 +68,7 @@ pub enum Command {
 
 /// What both clients have in common.
 fn client_config(config: &Config) -> ClientConfig {
-    let mut client = fluxgate_kafka::client_config(&config.kafka, "inventory-worker");
+    let mut client = fluxgate_log::client_config(&config.kafka, "inventory-worker");
     client.set("group.id", &config.consumer.kafka_group);
     client
 }

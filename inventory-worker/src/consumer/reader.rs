@@ -2,8 +2,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fluxgate_core::events::{CE_TYPE, Event};
-use fluxgate_traces::{Origin, TRACEPARENT};
+use fluxgate_domain::events::{CE_TYPE, Event};
+use fluxgate_service::traces::{RemoteParent, TRACEPARENT};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use tokio::runtime::Handle;
@@ -159,7 +159,7 @@ impl Reader {
             message.payload(),
             event,
         )
-        .of(traceparent.and_then(Origin::read));
+        .of(traceparent.and_then(RemoteParent::read));
         let generation = partition.generation;
         let builder = self.parts.lanes.builder_of(number);
         if builder.push(number, generation, from, record, Instant::now()) {

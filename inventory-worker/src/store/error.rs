@@ -1,5 +1,5 @@
 use deadpool_postgres::PoolError;
-use fluxgate_postgres::causes;
+use fluxgate_ledger::causes;
 use tokio_postgres::error::SqlState;
 
 /// Why a batch was not written. Named here, once; nobody else looks at SQLSTATEs.

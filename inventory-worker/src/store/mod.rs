@@ -17,7 +17,7 @@ pub use transaction::{REJECTED_NAMED_MAX, Written};
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool};
-use fluxgate_postgres::{Address, PoolSettings, UrlError};
+use fluxgate_ledger::{Address, PoolSettings, UrlError};
 use prometheus::Registry;
 
 use crate::config::DatabaseSettings;
@@ -39,8 +39,8 @@ impl Store {
     /// When the URL or the authorities cannot be used.
     pub fn connect(settings: &DatabaseSettings, writers: u32) -> Result<Self, UrlError> {
         let timeout = settings.timeout();
-        let authorities = settings.database_ca_file.as_ref();
-        let address = Address::read(&settings.database_url, authorities, "inventory-worker")?;
+        let ca_certificates = settings.database_ca_file.as_ref();
+        let address = Address::read(&settings.database_url, ca_certificates, "inventory-worker")?;
         let pool = address.pool(PoolSettings {
             size: (writers + MORE_CONNECTIONS) as usize,
             timeout,
@@ -51,7 +51,7 @@ impl Store {
 
     /// Lets `registry` show how its connections are used.
     pub fn show(&self, registry: &Registry) {
-        fluxgate_postgres::show(&self.pool, "inventory_worker", registry);
+        fluxgate_ledger::show(&self.pool, "inventory_worker", registry);
     }
 
     /// Whether the schema is there.

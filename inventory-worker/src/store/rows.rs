@@ -1,6 +1,6 @@
 //! Columns: what `unnest` takes.
 
-use fluxgate_core::events::{Event, OrderReserved, SaleOpened};
+use fluxgate_domain::events::{Event, OrderReserved, SaleOpened};
 use jiff::Timestamp;
 use uuid::Uuid;
 

@@ -1,7 +1,7 @@
 use std::collections::{HashMap, HashSet};
 
 use deadpool_postgres::{Object, Transaction};
-use fluxgate_core::crash_points::crash_point;
+use fluxgate_service::crash_points::crash_point;
 use uuid::Uuid;
 
 use super::rows::{OrderColumns, Rows};

@@ -1,8 +1,8 @@
 use std::collections::{HashMap, HashSet};
 
 use deadpool_postgres::{Object, Transaction};
-use fluxgate_core::crash_points::crash_point;
-use fluxgate_core::ids::OrderId;
+use fluxgate_domain::ids::OrderId;
+use fluxgate_service::crash_points::crash_point;
 use jiff::Timestamp;
 
 use super::rows::{DeadRows, OrderColumns, Rows};

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
-use fluxgate_core::events::Event;
-use fluxgate_traces::{SpanKind, Step};
+use fluxgate_domain::events::Event;
+use fluxgate_service::traces::{Span, SpanKind};
 
 use crate::batch::{Batch, Content, Record};
 
@@ -11,14 +11,14 @@ const TRACED_MAX: usize = 128;
 /// What becomes of the traced orders of a batch: each goes on in its own trace, and the batch that they
 /// share has one that is linked with all of theirs.
 pub struct BatchTrace {
-    batch: Step,
+    batch: Span,
     orders: Vec<TracedOrder>,
 }
 
 struct TracedOrder {
     partition: i32,
     offset: i64,
-    step: Step,
+    span: Span,
 }
 
 impl BatchTrace {
@@ -33,14 +33,14 @@ impl BatchTrace {
             return None;
         }
         let mut this = Self {
-            batch: Step::first("write batch", SpanKind::Client)?,
+            batch: Span::root("write batch", SpanKind::Client)?,
             orders,
         };
-        this.batch.note("db.system.name", "postgresql");
-        this.batch.note("batch.rows", batch.len() as i64);
+        this.batch.set_attribute("db.system.name", "postgresql");
+        this.batch.set_attribute("batch.rows", batch.len() as i64);
         for order in &mut this.orders {
-            this.batch.link(&order.step);
-            order.step.link(&this.batch);
+            this.batch.link(&order.span);
+            order.span.link(&this.batch);
         }
         Some(this)
     }
@@ -51,7 +51,7 @@ impl BatchTrace {
             let next = written.get(&order.partition);
             if next.is_none_or(|next| *next <= order.offset) {
                 order
-                    .step
+                    .span
                     .fail("not written here: whoever owns the partition next reads it again");
             }
         }
@@ -60,18 +60,18 @@ impl BatchTrace {
 
 impl TracedOrder {
     fn begin(partition: i32, record: &Record) -> Option<Self> {
-        let origin = record.origin.as_ref()?;
-        let mut step = origin.continue_as("write", SpanKind::Consumer)?;
-        step.note("messaging.system", "kafka");
-        step.note("messaging.destination.partition.id", partition.to_string());
-        step.note("messaging.kafka.offset", record.offset);
+        let parent = record.remote_parent.as_ref()?;
+        let mut span = parent.child_span("write", SpanKind::Consumer)?;
+        span.set_attribute("messaging.system", "kafka");
+        span.set_attribute("messaging.destination.partition.id", partition.to_string());
+        span.set_attribute("messaging.kafka.offset", record.offset);
         if let Content::Event(Event::OrderReserved(order)) = &record.content {
-            step.note("order.id", order.order_id.to_string());
+            span.set_attribute("order.id", order.order_id.to_string());
         }
         Some(Self {
             partition,
             offset: record.offset,
-            step,
+            span,
         })
     }
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use fluxgate_core::settings::KafkaSettings;
-use fluxgate_kafka::{Lifeline, client_config};
+use fluxgate_log::{BrokerWatchdog, client_config};
+use fluxgate_service::settings::KafkaSettings;
 use futures_util::future::join_all;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
@@ -19,8 +19,8 @@ const COPY_TIMEOUT: Duration = Duration::from_secs(2);
 /// `dead_letters` is still written: the table is the truth.
 #[derive(Clone)]
 pub struct DeadLetterTopic {
-    producer: FutureProducer<Lifeline>,
-    lifeline: Lifeline,
+    producer: FutureProducer<BrokerWatchdog>,
+    watchdog: BrokerWatchdog,
     topic: String,
     metrics: Metrics,
 }
@@ -31,16 +31,16 @@ impl DeadLetterTopic {
     /// # Errors
     /// When librdkafka refuses a setting.
     pub fn new(kafka: &KafkaSettings, topic: String, metrics: Metrics) -> Result<Self, KafkaError> {
-        let lifeline = Lifeline::new(&kafka.kafka_brokers);
-        let lifeline = lifeline.counting(&metrics.kafka_clients_mended_total);
+        let watchdog = BrokerWatchdog::new(&kafka.kafka_brokers);
+        let watchdog = watchdog.counting(&metrics.kafka_clients_recovered_total);
         let producer = client_config(kafka, "inventory-worker-dead-letters")
             .set("acks", "all")
             .set("message.timeout.ms", COPY_TIMEOUT.as_millis().to_string())
             .set("queue.buffering.max.kbytes", "65536")
-            .create_with_context(lifeline.clone())?;
+            .create_with_context(watchdog.clone())?;
         Ok(Self {
             producer,
-            lifeline,
+            watchdog,
             topic,
             metrics,
         })
@@ -48,7 +48,7 @@ impl DeadLetterTopic {
 
     /// Copies the dead letters of a batch that was read from `source`.
     pub async fn copy(&self, source: &str, batch: &Batch) {
-        self.lifeline.mend(self.producer.client());
+        self.watchdog.recover(self.producer.client());
         let dead = batch
             .records()
             .filter_map(|(partition, record)| Some((partition, record, record.reason()?)));

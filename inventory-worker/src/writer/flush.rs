@@ -130,7 +130,7 @@ impl Flusher {
     async fn reload(&self, batch: &Batch, partitions: &[i32]) {
         for slice in &batch.slices {
             if partitions.contains(&slice.partition) {
-                self.metrics.position_misses_total.inc();
+                self.metrics.position_mismatches_total.inc();
                 tracing::warn!(
                     kafka.partition = slice.partition,
                     kafka.offset = slice.expected,

@@ -1,7 +1,7 @@
 //! What the log says of a batch that was written: orders by their ids, but never thousands of lines.
 
-use fluxgate_core::events::Event;
-use fluxgate_core::ids::OrderId;
+use fluxgate_domain::events::Event;
+use fluxgate_domain::ids::OrderId;
 use serde::Deserialize;
 
 use crate::batch::{Batch, Content, Record};
@@ -20,7 +20,10 @@ pub fn log_dead_letters(batch: &Batch) {
             kafka.partition = partition,
             kafka.offset = record.offset,
             order.id = order_of(record).map(display),
-            trace.id = record.origin.as_ref().map(|origin| display(origin.id())),
+            trace.id = record
+                .remote_parent
+                .as_ref()
+                .map(|origin| display(origin.id())),
             reason,
             "dead letter"
         );
@@ -39,7 +42,7 @@ pub fn log_rejected(batch: &Batch, written: &Written) {
     for &id in &written.rejected {
         let mut records = batch.records().map(|(_, record)| record);
         let record = records.find(|record| is_order(record, id));
-        let origin = record.and_then(|record| record.origin.as_ref());
+        let origin = record.and_then(|record| record.remote_parent.as_ref());
         tracing::error!(
             order.id = %id,
             trace.id = origin.map(|origin| display(origin.id())),
@@ -73,7 +76,7 @@ fn order_of(record: &Record) -> Option<OrderId> {
 
 #[cfg(test)]
 mod tests {
-    use fluxgate_core::events::Undecodable;
+    use fluxgate_domain::events::Undecodable;
 
     use super::*;
 

@@ -11,7 +11,7 @@ pub use flush::Flusher;
 use std::sync::Arc;
 use std::time::Instant;
 
-use fluxgate_core::crash_points::crash_point;
+use fluxgate_service::crash_points::crash_point;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 

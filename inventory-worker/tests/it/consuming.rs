@@ -1,6 +1,6 @@
 use std::ops::RangeInclusive;
 
-use fluxgate_core::events::Undecodable;
+use fluxgate_domain::events::Undecodable;
 use inventory_worker::batch::Record;
 
 use crate::fixture::{opening, order, until};
@@ -133,7 +133,7 @@ async fn a_database_that_comes_back_older_is_written_again() {
     line.schema.sql.batch_execute(restore).await.unwrap();
     line.send(0, &[order(0, "a", "late", 1, 21)]).await;
     line.until_count("orders", 21).await;
-    assert!(worker.metric("position_misses_total").await >= 1.0);
+    assert!(worker.metric("position_mismatches_total").await >= 1.0);
     worker.stop().await;
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use fluxgate_core::events::{
+use fluxgate_domain::events::{
     Event, OrderCancelled, OrderReserved, SaleClosed, SaleFenced, SaleOpened, SaleRestocked,
 };
-use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, RestockId, Tag, UserId};
+use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, RestockId, Tag, UserId};
 use inventory_worker::batch::{Batch, Content, Record, Slice};
 use inventory_worker::config::DatabaseSettings;
 use inventory_worker::store::Store;

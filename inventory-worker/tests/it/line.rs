@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::Parser;
-use fluxgate_kafka::headers;
+use fluxgate_log::headers;
 use inventory_worker::app::Worker;
 use inventory_worker::batch::{Content, Record};
 use inventory_worker::config::Cli;

@@ -1,5 +1,5 @@
-use fluxgate_core::events::{Event, Undecodable};
-use fluxgate_core::ids::OrderId;
+use fluxgate_domain::events::{Event, Undecodable};
+use fluxgate_domain::ids::OrderId;
 use inventory_worker::batch::{Content, Record};
 use inventory_worker::store::{PROBE, REJECTED_NAMED_MAX, WriteError};
 use jiff::Timestamp;

@@ -1,6 +1,6 @@
 //! What may stand on the topic that no producer of ours sent.
 
-use fluxgate_core::events::{Event, OrderReserved};
+use fluxgate_domain::events::{Event, OrderReserved};
 use inventory_worker::batch::{Content, Record};
 
 use crate::fixture::{opening, order, until};

@@ -5,7 +5,8 @@ use std::fs;
 
 use monitoring::{Known, Labels, folder};
 
-const SERVICES: [(&str, &str); 2] = [
+const SERVICES: [(&str, &str); 3] = [
+    ("ingest_api", "../crates/gate/src"),
     ("ingest_api", "../ingest-api/src"),
     ("inventory_worker", "../inventory-worker/src"),
 ];

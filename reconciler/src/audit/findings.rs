@@ -2,8 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use fluxgate_core::ids::{OrderId, ProductId};
-use ingest_api::stock::{Number, Snapshot, State};
+use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::ids::{OrderId, ProductId};
+use fluxgate_gate::{Snapshot, State};
 use jiff::Timestamp;
 
 use crate::Undecided;
@@ -61,7 +62,7 @@ impl Findings {
         product: ProductId,
         then: &Snapshot,
         written: &Written,
-        now: Option<Number>,
+        now: Option<SequenceNumber>,
     ) -> Self {
         let mut found = Self {
             state: then.state.as_str(),
@@ -226,7 +227,7 @@ impl Findings {
 
     /// Every unit that is gone from Redis is held by an order, and the other way round.
     fn count_units(&mut self, then: &Snapshot, written: &Written) {
-        let was_back = |cancel: Option<Number>| {
+        let was_back = |cancel: Option<SequenceNumber>| {
             cancel.is_some_and(|cancel| cancel <= then.number && !then.holds(cancel))
         };
         let holds = |order: &&Order| match order.status {
@@ -278,7 +279,7 @@ impl Findings {
         }
     }
 
-    fn look_for_loss(&mut self, now: Option<Number>, written: &Written) {
+    fn look_for_loss(&mut self, now: Option<SequenceNumber>, written: &Written) {
         let sale = written.sale.as_ref();
         let written = sale.map(|sale| sale.highest).unwrap_or_default();
         match now {

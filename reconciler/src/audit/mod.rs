@@ -9,8 +9,8 @@ pub use table::table;
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use fluxgate_core::ids::ProductId;
-use ingest_api::stock::Snapshot;
+use fluxgate_domain::ids::ProductId;
+use fluxgate_gate::Snapshot;
 use jiff::Timestamp;
 
 use crate::{Stores, Undecided};
@@ -52,7 +52,7 @@ pub async fn audit(
             findings.push(Findings::unknown(product));
             continue;
         };
-        let snapshot = stores.stock.snapshot(&place.keys(&product)).await?;
+        let snapshot = stores.gate.snapshot(&place.keys(&product)).await?;
         if snapshot.is_none() && !takes_all && place.was_over(retired) {
             skipped += 1;
             continue;
@@ -67,7 +67,7 @@ pub async fn audit(
     for sale in begun {
         let written = stores.truth.written(&sale.product).await?;
         // A sale that is being rebuilt by now is none.
-        let now = stores.stock.sale(&sale.product).await?;
+        let now = stores.gate.sale(&sale.product).await?;
         let now = now.map(|view| view.number);
         let mut found = match &sale.snapshot {
             Some(snapshot) => Findings::compare(sale.product, snapshot, &written, now),

@@ -1,7 +1,7 @@
 //! Every way in which a sale can be wrong, each found; and what looks wrong but is only under way.
 
-use fluxgate_core::ids::{IdempotencyKey, Tag, UserId};
-use ingest_api::stock::Record;
+use fluxgate_domain::ids::{IdempotencyKey, Tag, UserId};
+use fluxgate_domain::records::OrderRecord;
 
 use super::*;
 use crate::truth::{Buried, Change, LedgerRow};
@@ -10,8 +10,8 @@ fn product() -> ProductId {
     ProductId::parse("p").unwrap()
 }
 
-fn number(sequence: u32) -> Number {
-    Number { epoch: 1, sequence }
+fn number(sequence: u32) -> SequenceNumber {
+    SequenceNumber { epoch: 1, sequence }
 }
 
 fn id(sequence: u32) -> OrderId {
@@ -35,7 +35,7 @@ fn order(sequence: u32, status: Status) -> Order {
 /// Three orders of two units; the second was cancelled (4), and three units were added (5).
 struct Example {
     then: Snapshot,
-    now: Number,
+    now: SequenceNumber,
     written: Written,
 }
 
@@ -88,7 +88,7 @@ impl Example {
 
     fn wait_for_order(&mut self, sequence: u32, record: &str) {
         self.then.order_numbers.insert(number(sequence));
-        let record: Record = record.parse().unwrap();
+        let record: OrderRecord = record.parse().unwrap();
         self.then.orders.insert(id(sequence), record);
     }
 
@@ -97,7 +97,7 @@ impl Example {
     }
 }
 
-fn snapshot(number: Number) -> Snapshot {
+fn snapshot(number: SequenceNumber) -> Snapshot {
     Snapshot {
         state: State::Open,
         number,
@@ -207,7 +207,7 @@ fn a_sale_that_is_rebuilt_meanwhile_is_undecided() {
 fn numbers_lost_before_a_rebuild_are_told_and_not_wrong() {
     let mut example = Example::new();
     example.written.orders.remove(1);
-    example.then.number = Number {
+    example.then.number = SequenceNumber {
         epoch: 2,
         sequence: 0,
     };

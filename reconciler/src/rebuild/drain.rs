@@ -1,14 +1,15 @@
-use fluxgate_core::events::Event;
-use fluxgate_core::ids::ProductId;
+use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::events::Event;
+use fluxgate_domain::ids::ProductId;
+use fluxgate_gate::{EntryContent, OutboxEntry, SaleKeys};
 use futures_util::future::try_join_all;
-use ingest_api::stock::{Content, Number, SaleKeys, Waiting};
 
 use crate::{Stores, Undecided};
 
 /// Entries read at once.
 const PAGE_MAX: u32 = 500;
 /// Every number there is.
-const ALL: Number = Number {
+const ALL: SequenceNumber = SequenceNumber {
     epoch: u32::MAX,
     sequence: u32::MAX,
 };
@@ -26,12 +27,12 @@ pub async fn drain(
 ) -> Result<usize, Undecided> {
     let (mut drained, mut after) = (0, None);
     loop {
-        let page = stores.stock.pending(keys, after, ALL, PAGE_MAX).await?;
+        let page = stores.gate.read_outbox(keys, after, ALL, PAGE_MAX).await?;
         let Some(last) = page.entries.last() else {
             return Ok(drained);
         };
         after = Some(last.number);
-        let events: Vec<(Number, Event)> = page
+        let events: Vec<(SequenceNumber, Event)> = page
             .entries
             .iter()
             .filter_map(|entry| Some((entry.number, event(product, entry)?)))
@@ -42,7 +43,7 @@ pub async fn drain(
         try_join_all(sent).await?;
         for (number, event) in &events {
             let makes_room = event.makes_room();
-            stores.stock.clear(keys, *number, makes_room).await?;
+            stores.gate.ack(keys, *number, makes_room).await?;
         }
         drained += events.len();
     }
@@ -50,14 +51,16 @@ pub async fn drain(
 
 /// What the entry says; nothing where that is lost, or on Kafka already: PostgreSQL knows the sale,
 /// so its opening is.
-fn event(product: &ProductId, entry: &Waiting) -> Option<Event> {
+fn event(product: &ProductId, entry: &OutboxEntry) -> Option<Event> {
     match &entry.content {
-        Content::Order(id, record) => Some(Event::OrderReserved(record.event(*id, product))),
-        Content::Cancel(id, record) => record
+        EntryContent::Order(id, record) => Some(Event::OrderReserved(record.event(*id, product))),
+        EntryContent::Cancel(id, record) => record
             .cancelled_event(*id, product)
             .map(Event::OrderCancelled),
-        Content::Restock(id, restock) => Some(Event::SaleRestocked(restock.event(*id, product))),
-        Content::Closing(closing) => Some(Event::SaleClosed(closing.event(product))),
-        Content::Opening | Content::Unreadable => None,
+        EntryContent::Restock(id, restock) => {
+            Some(Event::SaleRestocked(restock.event(*id, product)))
+        }
+        EntryContent::Closing(closing) => Some(Event::SaleClosed(closing.event(product))),
+        EntryContent::Opening | EntryContent::Unreadable => None,
     }
 }

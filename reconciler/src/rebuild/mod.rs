@@ -13,9 +13,10 @@ mod refill;
 
 use std::time::Duration;
 
-use fluxgate_core::events::{Event, SaleFenced};
-use fluxgate_core::ids::ProductId;
-use ingest_api::stock::{FillError, Number, Part, SaleKeys};
+use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::events::{Event, SaleFenced};
+use fluxgate_domain::ids::ProductId;
+use fluxgate_gate::{FillError, Part, SaleKeys};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -92,7 +93,7 @@ impl From<FillError> for RebuildError {
         match error {
             FillError::NotStopped => Self::NotStopped,
             FillError::Taken => Self::Taken,
-            FillError::Stock(error) => Self::Undecided(error.into()),
+            FillError::ReservationStore(error) => Self::Undecided(error.into()),
         }
     }
 }
@@ -114,7 +115,7 @@ pub async fn rebuild(
     }
     let keys = keys(product, sale.opens_at);
     // Its clone shares the connections; `stores` stays free for the other stores.
-    let stock = stores.stock.clone();
+    let stock = stores.gate.clone();
     let token = Uuid::new_v4().to_string();
     let stopped = stock.stop(product, &keys, token).await?;
     let drained = drain::drain(stores, product, &keys, sale.partition).await?;
@@ -149,7 +150,7 @@ async fn expect_written(
     keys: &SaleKeys,
 ) -> Result<u64, RebuildError> {
     let written = read(stores.truth.written(product).await)?;
-    let records = read(stores.stock.records(keys).await)?;
+    let records = read(stores.gate.records(keys).await)?;
     let lacking = lacking(product, &records, |_| false, &written);
     if lacking.is_empty() {
         Ok(records.unreadable)
@@ -163,7 +164,7 @@ async fn expect_written(
 async fn fence(
     stores: &mut Stores,
     product: &ProductId,
-    highest: Number,
+    highest: SequenceNumber,
     patience: Duration,
 ) -> Result<Written, RebuildError> {
     for _ in 0..FENCES_MAX {
@@ -184,7 +185,7 @@ async fn fence(
             return Err(RebuildError::NotFenced);
         }
         // Else somebody has used the epoch before the fence was written: a copy that went on by itself.
-        if sale.highest == (Number { epoch, sequence: 0 }) {
+        if sale.highest == (SequenceNumber { epoch, sequence: 0 }) {
             return Ok(written);
         }
     }

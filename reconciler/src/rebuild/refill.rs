@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ingest_api::stock::Pair;
+use fluxgate_gate::Pair;
 use jiff::Timestamp;
 
 use super::RebuildError;

@@ -6,9 +6,9 @@ pub use rows::{Buried, Change, Kind, LedgerRow, Order, Status, Written};
 
 use std::time::Duration;
 
-use fluxgate_core::ids::ProductId;
-use fluxgate_core::settings::refuse;
-use fluxgate_postgres::{Address, causes};
+use fluxgate_domain::ids::ProductId;
+use fluxgate_ledger::{Address, causes};
+use fluxgate_service::settings::refuse;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, IsolationLevel, Row, Transaction};
 
@@ -22,7 +22,7 @@ pub enum TruthError {
     Postgres(#[from] tokio_postgres::Error),
     /// No answer in time.
     #[error("it does not answer")]
-    Silent,
+    Unavailable,
     /// A row that no version of our workers writes.
     #[error("{0} is not what a worker writes")]
     Unreadable(&'static str),
@@ -66,7 +66,7 @@ async fn within<T>(
     answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
 ) -> Result<T, TruthError> {
     let answer = tokio::time::timeout(limit, answer).await;
-    Ok(answer.map_err(|_| TruthError::Silent)??)
+    Ok(answer.map_err(|_| TruthError::Unavailable)??)
 }
 
 /// One connection to the database that the workers write.
@@ -81,9 +81,10 @@ impl Truth {
     /// # Errors
     /// When PostgreSQL does not answer.
     pub async fn connect(settings: &Settings) -> Result<Self, TruthError> {
-        let (url, authorities) = (&settings.database_url, &settings.database_ca_file);
-        let Address { mut config, tls } = Address::read(url, authorities.as_ref(), "reconciler")
-            .unwrap_or_else(|error| refuse("DATABASE_URL", error));
+        let (url, ca_certificates) = (&settings.database_url, &settings.database_ca_file);
+        let Address { mut config, tls } =
+            Address::read(url, ca_certificates.as_ref(), "reconciler")
+                .unwrap_or_else(|error| refuse("DATABASE_URL", error));
         config
             .connect_timeout(ANSWER_LIMIT)
             .tcp_user_timeout(ANSWER_LIMIT)

@@ -1,5 +1,5 @@
-use fluxgate_core::ids::{OrderId, ProductId, Tag};
-use ingest_api::stock::Number;
+use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::ids::{OrderId, ProductId, Tag};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -19,7 +19,7 @@ pub struct LedgerRow {
     pub ends_at: Option<Timestamp>,
     pub per_user_limit: Option<i64>,
     /// The highest number among what is written.
-    pub highest: Number,
+    pub highest: SequenceNumber,
     /// The first epoch whose orders are taken.
     pub fenced_epoch: u32,
     /// Orders with a row, but for those that came before the sale itself.
@@ -34,9 +34,9 @@ pub struct Order {
     pub id: OrderId,
     pub user: String,
     pub quantity: i64,
-    pub number: Number,
+    pub number: SequenceNumber,
     pub status: Status,
-    pub cancel: Option<Number>,
+    pub cancel: Option<SequenceNumber>,
     pub placed_at: Timestamp,
 }
 
@@ -56,7 +56,7 @@ pub struct Change {
     pub id: String,
     pub kind: Kind,
     pub units: i64,
-    pub number: Number,
+    pub number: SequenceNumber,
     pub at: Timestamp,
 }
 
@@ -76,7 +76,7 @@ pub struct Buried {
     /// Units it asks for; none where it is no new order.
     pub quantity: i64,
     /// Its number.
-    pub number: Number,
+    pub number: SequenceNumber,
 }
 
 /// Everything that is written about a sale, at one moment.
@@ -146,7 +146,7 @@ impl Order {
                 "cancelled" => Status::Cancelled,
                 _ => return Err(TruthError::Unreadable("an order's status")),
             },
-            cancel: cancel.map(|bits| Number::from_bits(bits.unsigned_abs())),
+            cancel: cancel.map(|bits| SequenceNumber::from_bits(bits.unsigned_abs())),
             placed_at: row.try_get(7)?,
         })
     }
@@ -174,7 +174,7 @@ impl Buried {
         let value: &[u8] = row.try_get(0).ok()?;
         let event: serde_json::Value = serde_json::from_slice(value).ok()?;
         let number = |epoch, sequence| {
-            Some(Number {
+            Some(SequenceNumber {
                 epoch: u32::try_from(event.get(epoch)?.as_u64()?).ok()?,
                 sequence: u32::try_from(event.get(sequence)?.as_u64()?).ok()?,
             })
@@ -193,8 +193,8 @@ impl Buried {
     }
 }
 
-fn number(epoch: i32, sequence: i64) -> Result<Number, TruthError> {
+fn number(epoch: i32, sequence: i64) -> Result<SequenceNumber, TruthError> {
     let both = u32::try_from(epoch).ok().zip(u32::try_from(sequence).ok());
     let (epoch, sequence) = both.ok_or(TruthError::Unreadable("a number"))?;
-    Ok(Number { epoch, sequence })
+    Ok(SequenceNumber { epoch, sequence })
 }

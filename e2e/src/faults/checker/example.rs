@@ -1,6 +1,6 @@
 //! A run that went right, for tests to spoil.
 
-use fluxgate_core::ids::{IdempotencyKey, OrderId, RestockId, Tag, UserId};
+use fluxgate_domain::ids::{IdempotencyKey, OrderId, RestockId, Tag, UserId};
 
 use super::{Violation, violations};
 use crate::answer::Status;

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use fluxgate_core::ids::OrderId;
+use fluxgate_domain::ids::OrderId;
 
 use super::{View, Violation};
 use crate::answer::Status;

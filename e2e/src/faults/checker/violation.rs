@@ -1,6 +1,6 @@
 use std::fmt;
 
-use fluxgate_core::ids::OrderId;
+use fluxgate_domain::ids::OrderId;
 
 use crate::answer::Status;
 

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use fluxgate_core::ids::OrderId;
+use fluxgate_domain::ids::OrderId;
 
 use crate::faults::history::{Ask, Reply};
 

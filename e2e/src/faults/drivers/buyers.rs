@@ -1,4 +1,4 @@
-use fluxgate_core::ids::OrderId;
+use fluxgate_domain::ids::OrderId;
 
 use super::Driver;
 use super::book::Book;

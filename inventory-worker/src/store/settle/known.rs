@@ -22,7 +22,7 @@ pub struct Room {
 pub struct Known {
     /// Orders with a row.
     pub orders: HashMap<Uuid, KnownOrder>,
-    /// Changes of sales, by product and change id.
+    /// SaleChanges of sales, by product and change id.
     pub changes: HashSet<(String, String)>,
 }
 

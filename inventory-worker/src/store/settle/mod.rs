@@ -10,7 +10,9 @@ pub use settlement::{Count, NewChange, NewOrder, Outcome, RefusedChange, Settlem
 
 use std::collections::HashMap;
 
-use fluxgate_core::events::{OrderCancelled, OrderReserved, SaleClosed, SaleFenced, SaleRestocked};
+use fluxgate_domain::events::{
+    OrderCancelled, OrderReserved, SaleClosed, SaleFenced, SaleRestocked,
+};
 use uuid::Uuid;
 
 /// One record that changes orders or ledger.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use fluxgate_core::events::OrderReserved;
+use fluxgate_domain::events::OrderReserved;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -84,13 +84,13 @@ pub struct Settlement<'a> {
     pub orders: Vec<NewOrder<'a>>,
     /// Orders that had a row and are cancelled now, with the number of the cancel.
     pub cancelled: Vec<(Uuid, i64)>,
-    /// Changes that get a row.
+    /// SaleChanges that get a row.
     pub changes: Vec<NewChange<'a>>,
     /// What is counted, by product.
     pub counts: HashMap<String, Count>,
     /// Records whose order or change was there already.
     pub duplicates: u64,
-    /// Changes that are not made.
+    /// SaleChanges that are not made.
     pub refused: Vec<RefusedChange<'a>>,
 }
 

@@ -1,6 +1,6 @@
 use super::*;
-use fluxgate_core::events::Event;
-use fluxgate_core::ids::{IdempotencyKey, OrderId, ProductId, RestockId, Tag, UserId};
+use fluxgate_domain::events::Event;
+use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, RestockId, Tag, UserId};
 use jiff::Timestamp;
 use proptest::prelude::*;
 

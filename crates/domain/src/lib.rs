@@ -1,0 +1,20 @@
+//! What all Fluxgate programs agree on. Pure: no I/O, no runtime, no store driver, no command line.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`ids`] | product, user, idempotency key, quantity, order id and hash tag: parsed once, valid ever after |
+//! | [`sequence_number`] | the number of a reservation or change, and the series it belongs to |
+//! | [`order_status`] | how far an order has come, and the rank of each status |
+//! | [`records`] | what Redis keeps of an order, a restock and a closing |
+//! | [`partition`] | the Kafka partition of a product |
+//! | [`events`] | the events on the topic |
+
+pub mod events;
+pub mod ids;
+pub mod order_status;
+pub mod partition;
+pub mod records;
+pub mod sequence_number;
+
+pub use order_status::OrderStatus;
+pub use sequence_number::{NumberSeries, SequenceNumber};

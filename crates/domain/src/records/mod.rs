@@ -1,0 +1,36 @@
+//! What Redis keeps of an order, a restock and a closing: short texts, see `lua/README.md`.
+//!
+//! Short text instead of the event's JSON: a million orders of one sale must fit into memory, and Lua should not build
+//! JSON. Each event follows from its record alone, so every instance publishes the same bytes.
+
+mod closing;
+mod order;
+mod restock;
+
+pub use closing::ClosingRecord;
+pub use order::{CancelRecord, OrderRecord};
+pub use restock::RestockRecord;
+
+use jiff::Timestamp;
+
+/// The text is not a record of this kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("malformed {kind}: {text:?}")]
+pub struct MalformedRecord {
+    /// What was expected: `order record`, `restock record`.
+    pub kind: &'static str,
+    /// The beginning of the text.
+    pub text: String,
+}
+
+impl MalformedRecord {
+    fn new(kind: &'static str, text: &str) -> Self {
+        let text = text.chars().take(200).collect();
+        Self { kind, text }
+    }
+}
+
+/// Reads Unix time in milliseconds.
+fn millisecond(text: &str) -> Option<Timestamp> {
+    Timestamp::from_millisecond(text.parse().ok()?).ok()
+}

@@ -1,0 +1,212 @@
+//! Connections that are made, and made again, in the background.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use fluxgate_service::settings::CaCertificates;
+use fred::clients::{Client, Pool};
+use fred::error::Error;
+use fred::interfaces::ClientLike;
+use fred::types::Builder;
+use fred::types::config::{Config, ReconnectPolicy, TcpConfig, TlsConnector, UnresponsiveConfig};
+use prometheus::IntCounter;
+
+use super::replicas::Replicas;
+use super::scripts::Scripts;
+use crate::metrics::GateMetrics;
+use crate::{GateError, ReservationStore};
+use fluxgate_service::settings::RedisSettings;
+
+/// First and longest pause between two attempts to connect, in ms.
+const RECONNECT_DELAY_MS: (u32, u32) = (50, 1_000);
+/// Commands that may wait for a connection. Above it they fail at once.
+const COMMAND_BUFFER_MAX: usize = 10_000;
+/// How often fred sends a command whose connection broke before the answer came.
+const COMMAND_ATTEMPTS_MAX: u32 = 3;
+/// How long nothing may be answered before the client is thrown away and made anew, at least.
+const SILENCE_MAX: Duration = Duration::from_secs(2);
+/// How long a client that is thrown away may take to say goodbye.
+const GOODBYE_MAX: Duration = Duration::from_secs(5);
+
+/// A client that is replaced when it is silent for too long.
+///
+/// fred's does not always find back by itself: when a Cluster moves a slot under load, its commands
+/// may time out for ever after.
+pub struct Connections {
+    settings: RedisSettings,
+    pool: RwLock<Pool>,
+    born: Instant,
+    /// Milliseconds after `born` at which the first of only timeouts came; 0: the last was an answer.
+    silent_since_ms: AtomicU64,
+    replaced_total: IntCounter,
+}
+
+impl Connections {
+    fn new(settings: &RedisSettings, replaced_total: IntCounter) -> Result<Self, Error> {
+        Ok(Self {
+            settings: settings.clone(),
+            pool: RwLock::new(connect(settings)?),
+            born: Instant::now(),
+            silent_since_ms: AtomicU64::new(0),
+            replaced_total,
+        })
+    }
+
+    /// The next of the connections.
+    pub fn client(&self) -> Client {
+        let pool = self.pool.read().unwrap_or_else(PoisonError::into_inner);
+        pool.next().clone()
+    }
+
+    /// Whether slots of keys may move from one node to another.
+    pub fn is_cluster(&self) -> bool {
+        is_cluster(&self.settings.redis_url)
+    }
+
+    /// Redis has answered, whatever it said.
+    pub fn answered(&self) {
+        // Read first: in good times every thread only reads this line.
+        if self.silent_since_ms.load(Ordering::Relaxed) != 0 {
+            self.silent_since_ms.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// A command was not answered in time.
+    pub fn timed_out(&self) {
+        let now_ms = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let since_ms = self.silent_since_ms.load(Ordering::Relaxed);
+        if since_ms == 0 {
+            self.silent_since_ms.store(now_ms.max(1), Ordering::Relaxed);
+            return;
+        }
+        let patience = SILENCE_MAX.max(Duration::from_millis(self.settings.redis_timeout_ms) * 3);
+        if u128::from(now_ms.saturating_sub(since_ms)) < patience.as_millis() {
+            return;
+        }
+        // One of those who see it replaces the client; the new one has all its patience.
+        let began = self.silent_since_ms.compare_exchange(
+            since_ms,
+            now_ms,
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+        if began.is_ok() {
+            self.replace();
+        }
+    }
+
+    fn replace(&self) {
+        let Ok(fresh) = connect(&self.settings) else {
+            return; // the same settings were taken before
+        };
+        tracing::warn!("Redis has answered nothing for too long; connecting anew");
+        self.replaced_total.inc();
+        let mut pool = self.pool.write().unwrap_or_else(PoisonError::into_inner);
+        let silent = std::mem::replace(&mut *pool, fresh);
+        tokio::spawn(async move { tokio::time::timeout(GOODBYE_MAX, silent.quit()).await });
+    }
+
+    async fn close(&self) {
+        let pool = self
+            .pool
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let Err(error) = pool.quit().await {
+            tracing::debug!(%error, "redis did not say goodbye");
+        }
+    }
+}
+
+impl ReservationStore {
+    /// Sets up the connections; they are made, and made again, in the background.
+    ///
+    /// # Errors
+    /// When the URL is none that fred understands.
+    pub fn connect(settings: &RedisSettings, metrics: GateMetrics) -> Result<Self, Error> {
+        let replaced = metrics.redis_clients_replaced_total.clone();
+        Ok(Self {
+            connections: Arc::new(Connections::new(settings, replaced)?),
+            scripts: Arc::new(Scripts::embedded()),
+            replicas: Replicas::of(settings),
+            metrics,
+        })
+    }
+
+    /// Puts the scripts into Redis's cache, so that the first orders need not.
+    ///
+    /// # Errors
+    /// When Redis does not take them now.
+    pub async fn load_scripts(&self) -> Result<(), GateError> {
+        let client = self.client();
+        for script in self.scripts.all() {
+            self.timed("script_load", script.load(&client)).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the connections after what was sent has been answered.
+    pub async fn close(&self) {
+        self.connections.close().await;
+    }
+}
+
+/// By the scheme alone: a host may be called anything.
+fn is_cluster(url: &str) -> bool {
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    scheme.ends_with("-cluster")
+}
+
+fn connect(settings: &RedisSettings) -> Result<Pool, Error> {
+    let mut config = Config::from_url(&settings.redis_url)?;
+    config.fail_fast = false;
+    if config.uses_tls() {
+        let ca_certificates = settings.redis_ca_file.as_ref();
+        let connector: TlsConnector = CaCertificates::connector(ca_certificates).try_into()?;
+        config.tls = Some(connector.into());
+    }
+
+    let timeout = Duration::from_millis(settings.redis_timeout_ms);
+    let pool = Builder::from_config(config)
+        .with_performance_config(|performance| {
+            performance.default_command_timeout = timeout;
+        })
+        .with_connection_config(|connection| {
+            connection.connection_timeout = timeout;
+            connection.internal_command_timeout = timeout;
+            connection.max_command_attempts = COMMAND_ATTEMPTS_MAX;
+            connection.max_command_buffer_len = COMMAND_BUFFER_MAX;
+            connection.tcp = TcpConfig {
+                nodelay: Some(true),
+                ..TcpConfig::default()
+            };
+            // Without this a paused server is never noticed: its connections stay open.
+            connection.unresponsive = UnresponsiveConfig {
+                max_timeout: Some(timeout * 2),
+                interval: timeout / 2,
+            };
+        })
+        .set_policy(ReconnectPolicy::new_exponential(
+            0,
+            RECONNECT_DELAY_MS.0,
+            RECONNECT_DELAY_MS.1,
+            2,
+        ))
+        .build_pool(settings.redis_connections)?;
+    drop(pool.connect());
+    Ok(pool)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_is_told_by_the_scheme() {
+        assert!(is_cluster("redis-cluster://here:6379"));
+        assert!(is_cluster("rediss-cluster://user:password@here:6379"));
+        assert!(!is_cluster("redis://my-cluster:6379"));
+        assert!(!is_cluster("redis-sentinel://my-cluster:26379"));
+    }
+}

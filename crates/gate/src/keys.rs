@@ -1,0 +1,61 @@
+use fluxgate_domain::ids::{OrderId, ProductId, Tag};
+use fred::types::Key;
+
+/// The index of all sales that may have something in their outbox.
+pub const SALES: &str = "fg:sales";
+/// Which copy sweeps at the moment.
+pub const OUTBOX_RELAY: &str = "fg:outbox-relay";
+
+/// The four keys of a sale, all in one Redis Cluster slot; see `lua/README.md`.
+#[derive(Debug, Clone)]
+pub struct SaleKeys {
+    /// Facts and counters.
+    pub sale: Key,
+    /// Order id to record.
+    pub orders: Key,
+    /// What Kafka has not acknowledged yet.
+    pub outbox: Key,
+    /// Units per user.
+    pub users: Key,
+}
+
+impl SaleKeys {
+    /// The keys of the sale of `product` that opens at `opens_at_ms`.
+    pub fn new(product: &ProductId, tag: Tag, opens_at_ms: i64) -> Self {
+        Self {
+            sale: sale(product, tag),
+            orders: orders(tag, opens_at_ms),
+            outbox: outbox(product, tag),
+            users: format!("fg:{{{tag}}}:users:{product}").into(),
+        }
+    }
+
+    /// In the order that the scripts take them.
+    pub fn all(&self) -> Vec<Key> {
+        vec![
+            self.sale.clone(),
+            self.orders.clone(),
+            self.outbox.clone(),
+            self.users.clone(),
+        ]
+    }
+}
+
+/// The sale hash: the only key that is needed before the facts are known.
+pub fn sale(product: &ProductId, tag: Tag) -> Key {
+    format!("fg:{{{tag}}}:sale:{product}").into()
+}
+
+/// The records of the sale that an order is in, found from the order's id alone.
+pub fn orders_of(order: OrderId) -> Key {
+    orders(order.tag(), order.opened_at_ms())
+}
+
+/// The outbox of a sale.
+pub fn outbox(product: &ProductId, tag: Tag) -> Key {
+    format!("fg:{{{tag}}}:outbox:{product}").into()
+}
+
+fn orders(tag: Tag, opens_at_ms: i64) -> Key {
+    format!("fg:{{{tag}}}:orders:{opens_at_ms}").into()
+}

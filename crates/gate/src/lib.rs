@@ -1,0 +1,67 @@
+//! The gate: Redis decides in one Lua call who gets a unit, and the orders of a sale share that call.
+//!
+//! The only crate with `fred` in its manifest. Replies come out typed. The keys and the contract of every script:
+//! `lua/README.md`.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `connection`, `call` | connecting, reconnecting, timing and counting calls |
+//! | `reservation` | reserving units for orders |
+//! | `refusal_lease` | the lease under which an instance refuses orders from memory |
+//! | `opening`, `changes`, `sale` | opening, changing and reading a sale |
+//! | `order` | looking up one order |
+//! | `outbox` | reading and acknowledging outbox entries, the relay lease |
+//! | `snapshot`, `rebuild` | what the reconciler reads and restores |
+
+mod call;
+mod changes;
+mod connection;
+mod error;
+mod keys;
+mod metrics;
+mod opening;
+mod order;
+mod outbox;
+mod rebuild;
+mod refusal_lease;
+mod replicas;
+mod reservation;
+mod sale;
+mod scripts;
+mod snapshot;
+
+pub use changes::{Change, LossContinuation};
+pub use error::GateError;
+pub use keys::SaleKeys;
+pub use metrics::GateMetrics;
+pub use opening::{Claim, Terms};
+pub use order::StoredOrder;
+pub use outbox::{EntryContent, OutboxEntry, OutboxPage};
+pub use rebuild::{FillError, Pair, Part, Stopped};
+pub use refusal_lease::{OrderIds, RefusalLease};
+pub use reservation::{Reservation, ReservationContext, ReservationRequest};
+pub use sale::{SaleFacts, SaleView};
+pub use snapshot::{Records, Snapshot, State};
+
+use std::sync::Arc;
+
+use fred::clients::Client;
+
+use connection::Connections;
+use replicas::Replicas;
+use scripts::Scripts;
+
+/// Every sale's data in Redis. Clones share their connections.
+#[derive(Clone)]
+pub struct ReservationStore {
+    connections: Arc<Connections>,
+    scripts: Arc<Scripts>,
+    replicas: Replicas,
+    metrics: GateMetrics,
+}
+
+impl ReservationStore {
+    fn client(&self) -> Client {
+        self.connections.client()
+    }
+}

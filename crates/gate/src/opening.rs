@@ -1,0 +1,98 @@
+use fluxgate_domain::ids::{ProductId, Tag, Total};
+use fred::interfaces::SetsInterface;
+use fred::types::Value;
+use jiff::Timestamp;
+
+use crate::{GateError, ReservationStore, SaleKeys, keys};
+
+/// What a sale is opened with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// Units for sale.
+    pub total: Total,
+    /// Opening time as asked for; `None`: now.
+    pub opens_at: Option<Timestamp>,
+    /// Closing time; `None`: open-ended.
+    pub closes_at: Option<Timestamp>,
+    /// Most units a user may hold.
+    pub per_user_limit: Option<u32>,
+}
+
+/// What `open_sale.lua` answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// The sale is new.
+    Claimed,
+    /// It exists, with the same terms.
+    Same,
+    /// It exists, with other terms.
+    Different,
+    /// It exists, and is being rebuilt.
+    Rebuilding,
+}
+
+/// How many milliseconds later a sale may open than asked, because others with its tag hold them.
+const OPENING_ATTEMPTS_MAX: i64 = 1_000;
+
+impl ReservationStore {
+    /// Claims a sale; the first caller wins. It takes no orders until
+    /// [`ReservationStore::ack_and_apply`].
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer; the sale may be claimed all the same.
+    pub async fn claim(
+        &self,
+        product: &ProductId,
+        terms: &Terms,
+        partition: i32,
+    ) -> Result<Claim, GateError> {
+        // The index first: a claimed sale that no sweeper knows of could stay half open for good.
+        self.timed(
+            "index",
+            self.client()
+                .sadd::<(), _, _>(keys::SALES, product.as_str()),
+        )
+        .await?;
+
+        let tag = Tag::of(product);
+        let wanted = match terms.opens_at {
+            Some(at) => at,
+            None => self.now().await?,
+        }
+        .as_millisecond();
+        for opens_at in wanted..wanted + OPENING_ATTEMPTS_MAX {
+            let arguments: Vec<Value> = vec![
+                product.as_str().into(),
+                i64::from(terms.total).into(),
+                opens_at.into(),
+                or_empty(terms.opens_at.map(Timestamp::as_millisecond)),
+                or_empty(terms.closes_at.map(Timestamp::as_millisecond)),
+                or_empty(terms.per_user_limit.map(i64::from)),
+                i64::from(partition).into(),
+            ];
+            let keys = SaleKeys::new(product, tag, opens_at).all();
+            let (verdict,): (String,) = self
+                .run("open_sale", &self.scripts.open_sale, keys, arguments)
+                .await?;
+            match verdict.as_str() {
+                "claimed" => return Ok(Claim::Claimed),
+                "same" => return Ok(Claim::Same),
+                "different" => return Ok(Claim::Different),
+                "rebuilding" => return Ok(Claim::Rebuilding),
+                "taken" => {}
+                _ => {
+                    return Err(GateError::unexpected("a verdict of open_sale.lua", verdict));
+                }
+            }
+        }
+        Err(GateError::unexpected(
+            "a free millisecond to open in",
+            "all taken by sales with the same tag",
+        ))
+    }
+}
+
+/// Scripts take an empty text for none.
+fn or_empty(value: Option<i64>) -> Value {
+    value.map_or_else(|| Value::from(""), Value::from)
+}

@@ -1,0 +1,290 @@
+use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::ids::{OrderId, ProductId, RestockId};
+use fluxgate_domain::records::{ClosingRecord, OrderRecord, RestockRecord};
+use fred::interfaces::{KeysInterface, SetsInterface, StreamsInterface};
+use fred::types::{Expiration, SetOptions, Value};
+use jiff::Timestamp;
+use std::time::Duration;
+
+use crate::{GateError, ReservationStore, SaleKeys, keys};
+
+/// One page of a sale's outbox, oldest first.
+#[derive(Debug)]
+pub struct OutboxPage {
+    /// The highest number given out when the page was read.
+    pub highest: SequenceNumber,
+    /// Entries in the whole outbox.
+    pub waiting: u64,
+    /// The sale's state, as Redis spells it.
+    pub state: String,
+    /// Units there are in all.
+    pub total: i64,
+    /// Units that are not taken.
+    pub remaining: i64,
+    /// What waits longest, whether it is on this page or not.
+    pub oldest: Option<OutboxEntry>,
+    /// What the page holds.
+    pub entries: Vec<OutboxEntry>,
+}
+
+/// One outbox entry.
+#[derive(Debug)]
+pub struct OutboxEntry {
+    /// Its id.
+    pub number: SequenceNumber,
+    /// The order it speaks of, also where Redis has lost its record.
+    pub order_id: Option<OrderId>,
+    /// What it says.
+    pub content: EntryContent,
+}
+
+/// What an outbox entry says.
+#[derive(Debug)]
+pub enum EntryContent {
+    /// The sale was claimed and is to be opened.
+    Opening,
+    /// Units were taken for this order.
+    Order(OrderId, OrderRecord),
+    /// This order was cancelled.
+    Cancel(OrderId, OrderRecord),
+    /// More units were put into the sale.
+    Restock(RestockId, RestockRecord),
+    /// The sale was ended by hand.
+    Closing(ClosingRecord),
+    /// The entry is there but what it speaks of is not, or is damaged: Redis lost data.
+    Unreadable,
+}
+
+impl OutboxEntry {
+    /// When it was asked for, by Redis's clock, where the entry says.
+    pub fn since(&self) -> Option<Timestamp> {
+        match &self.content {
+            EntryContent::Order(_, record) => Some(record.placed_at),
+            EntryContent::Cancel(_, record) => record.cancel.map(|cancel| cancel.at),
+            EntryContent::Restock(_, restock) => Some(restock.at),
+            EntryContent::Closing(closing) => Some(closing.at),
+            EntryContent::Opening | EntryContent::Unreadable => None,
+        }
+    }
+}
+
+impl ReservationStore {
+    /// Reads at most `most` entries above `after` (`None`: from the oldest on) up to `until`.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn read_outbox(
+        &self,
+        keys: &SaleKeys,
+        after: Option<SequenceNumber>,
+        until: SequenceNumber,
+        most: u32,
+    ) -> Result<OutboxPage, GateError> {
+        let after = after.map_or_else(|| "-".into(), |number| format!("({number}"));
+        let arguments = vec![
+            after.into(),
+            until.to_string().into(),
+            i64::from(most).into(),
+        ];
+        let keys = vec![keys.sale.clone(), keys.orders.clone(), keys.outbox.clone()];
+        type Reply = (u32, u32, u64, String, i64, i64, Vec<Value>, Vec<Value>);
+        let (epoch, sequence, waiting, state, total, remaining, oldest, entries): Reply = self
+            .run("read_outbox", &self.scripts.read_outbox, keys, arguments)
+            .await?;
+        Ok(OutboxPage {
+            highest: SequenceNumber { epoch, sequence },
+            waiting,
+            state,
+            total,
+            remaining,
+            oldest: oldest
+                .into_iter()
+                .next()
+                .map(OutboxEntry::from_reply)
+                .transpose()?,
+            entries: entries
+                .into_iter()
+                .map(OutboxEntry::from_reply)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Removes entries that Kafka has acknowledged and that have no effect left to apply.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer; the entries may be gone all the same.
+    pub async fn ack_all(&self, keys: &SaleKeys, entries: Vec<String>) -> Result<u64, GateError> {
+        let client = self.client();
+        self.timed("ack_all", client.xdel(keys.outbox.clone(), entries))
+            .await
+    }
+
+    /// Removes one entry after Kafka has acknowledged its event; where it makes room, makes the room.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer; it may have been done all the same.
+    pub async fn ack(
+        &self,
+        keys: &SaleKeys,
+        entry: SequenceNumber,
+        makes_room: bool,
+    ) -> Result<(), GateError> {
+        if makes_room {
+            self.ack_and_apply(keys, entry).await?;
+        } else {
+            self.ack_all(keys, vec![entry.to_string()]).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes an entry that makes room, after Kafka has acknowledged its event, and makes the
+    /// room; true for the one call that did it.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer; the entry may be gone, and the room there, all the same.
+    pub async fn ack_and_apply(
+        &self,
+        keys: &SaleKeys,
+        entry: SequenceNumber,
+    ) -> Result<bool, GateError> {
+        let arguments = vec![entry.to_string().into()];
+        let cleared: i64 = self
+            .run(
+                "ack_outbox",
+                &self.scripts.ack_outbox,
+                keys.all(),
+                arguments,
+            )
+            .await?;
+        Ok(cleared == 1)
+    }
+
+    /// Lets the keys of a closed sale expire `keep` after its closing; true once they will.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn retire(&self, keys: &SaleKeys, keep: Duration) -> Result<bool, GateError> {
+        let arguments = vec![keep.as_millis().to_string().into()];
+        let retired: i64 = self
+            .run("retire", &self.scripts.retire, keys.all(), arguments)
+            .await?;
+        Ok(retired == 1)
+    }
+
+    /// Every sale that may have something in its outbox.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn indexed(&self) -> Result<Vec<ProductId>, GateError> {
+        let products: Vec<String> = self
+            .timed("index", self.client().smembers(keys::SALES))
+            .await?;
+        // Not ours, if it is no product id: it must not keep the others from being swept.
+        let ids = products.iter().filter_map(|id| ProductId::parse(id).ok());
+        Ok(ids.collect())
+    }
+
+    /// Takes a retired sale out of the index.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn unindex(&self, product: &ProductId) -> Result<(), GateError> {
+        self.timed("index", self.client().srem(keys::SALES, product.as_str()))
+            .await
+    }
+
+    /// Whether the instance called `instance` is the one that sweeps for the next `lease`. Two copies that
+    /// both believe so do the same work twice, nothing worse.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn take_relay_lease(
+        &self,
+        instance: &str,
+        lease: Duration,
+    ) -> Result<bool, GateError> {
+        let lease_ms = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
+        let client = self.client();
+        let holder: Option<String> = self.timed("lease", client.get(keys::OUTBOX_RELAY)).await?;
+        if let Some(holder) = holder {
+            if holder != instance {
+                return Ok(false);
+            }
+            let renewal = client.pexpire(keys::OUTBOX_RELAY, lease_ms, None);
+            return self.timed("lease", renewal).await;
+        }
+        let lease = client.set(
+            keys::OUTBOX_RELAY,
+            instance,
+            Some(Expiration::PX(lease_ms)),
+            Some(SetOptions::NX),
+            false,
+        );
+        match self.timed::<Option<String>>("lease", lease).await {
+            Ok(won) => Ok(won.is_some()),
+            // There is no room for a lease. Sweeping is what makes room, so all copies do it.
+            Err(error) if error.is_out_of_memory() => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl OutboxEntry {
+    pub(crate) fn from_reply(reply: Value) -> Result<Self, GateError> {
+        let text = |i: usize| match &reply {
+            Value::Array(parts) => parts.get(i).and_then(|part| part.as_str()),
+            _ => None,
+        };
+        let number: Option<SequenceNumber> = text(0).and_then(|id| id.parse().ok());
+        let (Some(number), Some(kind), Some(subject), Some(record)) =
+            (number, text(1), text(2), text(3))
+        else {
+            return Err(GateError::unexpected("an outbox entry", reply));
+        };
+        let content = EntryContent::read(number, &kind, &subject, &record);
+        Ok(Self {
+            number,
+            order_id: match &*kind {
+                "order" | "cancel" => subject.parse().ok(),
+                _ => None,
+            },
+            content: content.unwrap_or(EntryContent::Unreadable),
+        })
+    }
+}
+
+impl EntryContent {
+    fn read(number: SequenceNumber, kind: &str, subject: &str, record: &str) -> Option<Self> {
+        match kind {
+            "opens" => Some(Self::Opening),
+            "order" => Some(Self::Order(subject.parse().ok()?, record.parse().ok()?)),
+            "cancel" => Some(Self::Cancel(subject.parse().ok()?, record.parse().ok()?)),
+            "restock" => Some(Self::Restock(subject.parse().ok()?, record.parse().ok()?)),
+            "closes" => {
+                let at = Timestamp::from_millisecond(subject.parse().ok()?).ok()?;
+                Some(Self::Closing(ClosingRecord { number, at }))
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_whose_record_is_lost_still_names_its_order() {
+        let id = "01a1fb67-1800-897f-98f2-381895f55db8";
+        let entry = |kind: &str, subject: &str| {
+            let parts = ["1-5", kind, subject, ""].map(Value::from);
+            OutboxEntry::from_reply(Value::Array(parts.into())).unwrap()
+        };
+        for kind in ["order", "cancel"] {
+            let lost = entry(kind, id);
+            assert!(matches!(lost.content, EntryContent::Unreadable));
+            assert_eq!(lost.order_id.map(|id| id.to_string()).as_deref(), Some(id));
+        }
+        assert_eq!(entry("restock", id).order_id, None);
+    }
+}

@@ -1,0 +1,163 @@
+//! Filling a Redis that has lost a sale. Only `reconciler` does this; what it may write, it decides.
+
+use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::ids::ProductId;
+use fred::interfaces::SetsInterface;
+use fred::types::Value;
+
+use crate::{GateError, ReservationStore, SaleKeys, keys};
+
+/// Field and value pairs in one call: Lua takes some thousands of arguments, and Redis does
+/// nothing else meanwhile.
+const PAIRS_MAX: usize = 500;
+
+/// A field of a Redis hash and its value.
+pub type Pair = (String, String);
+
+/// A sale that was stopped and can be filled. Whoever stops it again takes it away from this one.
+pub struct Stopped<'a> {
+    store: &'a ReservationStore,
+    keys: &'a SaleKeys,
+    token: String,
+    /// The highest number that this Redis has given out; zero when it has lost the sale.
+    pub highest: SequenceNumber,
+}
+
+/// What is restored beside the sale itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Order id to record, and what else stands in that hash.
+    Orders,
+    /// User to units held.
+    Users,
+}
+
+/// Why a sale was not filled.
+#[derive(Debug, thiserror::Error)]
+pub enum FillError {
+    /// The sale is not stopped by this rebuild any more.
+    #[error(
+        "the sale is no longer stopped: another rebuild took over, or Redis has lost that, too"
+    )]
+    NotStopped,
+    /// Another sale has taken the place of its records since Redis lost them.
+    #[error(
+        "another sale of the same tag and opening time was opened since: their orders cannot be told apart"
+    )]
+    Taken,
+    /// Redis gave no usable answer.
+    #[error(transparent)]
+    ReservationStore(#[from] GateError),
+}
+
+impl ReservationStore {
+    /// Stops a sale: until it is reopened it sells nothing and takes no change.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer; the sale may be stopped all the same.
+    pub async fn stop<'a>(
+        &'a self,
+        product: &ProductId,
+        keys: &'a SaleKeys,
+        token: String,
+    ) -> Result<Stopped<'a>, FillError> {
+        // The index first, as in an opening: a sale that no sweeper knows of must not sell.
+        self.timed(
+            "index",
+            self.client()
+                .sadd::<(), _, _>(keys::SALES, product.as_str()),
+        )
+        .await?;
+        let client = self.client();
+        let arguments = vec![token.as_str().into(), product.as_str().into()];
+        let both = vec![keys.sale.clone(), keys.orders.clone()];
+        let script = &self.scripts.stop_sale;
+        let reply: Vec<Value> = self
+            .run_on(&client, "stop", script, both, arguments)
+            .await?;
+        let number = |i: usize| reply.get(i).and_then(Value::as_u64)?.try_into().ok();
+        let highest = match (
+            reply.first().and_then(Value::as_str).as_deref(),
+            number(1),
+            number(2),
+        ) {
+            (Some("stopped"), Some(epoch), Some(sequence)) => SequenceNumber { epoch, sequence },
+            (Some("taken"), ..) => return Err(FillError::Taken),
+            _ => return Err(GateError::unexpected("what came of stopping a sale", reply).into()),
+        };
+        self.on_replicas(&client, &keys.sale).await?;
+        Ok(Stopped {
+            store: self,
+            keys,
+            token,
+            highest,
+        })
+    }
+}
+
+impl Stopped<'_> {
+    /// Takes away whatever Redis had of the sale.
+    ///
+    /// # Errors
+    /// When it was not done, or nobody can tell.
+    pub async fn empty(&self, epoch: u32, product: &ProductId) -> Result<(), FillError> {
+        let arguments = vec![
+            "empty".into(),
+            i64::from(epoch).into(),
+            product.as_str().into(),
+        ];
+        self.restore(arguments).await
+    }
+
+    /// Adds to what the sale has. The same pairs again change nothing.
+    ///
+    /// # Errors
+    /// When not all were added, or nobody can tell.
+    pub async fn fill(&self, part: Part, pairs: &[Pair]) -> Result<(), FillError> {
+        let part = match part {
+            Part::Orders => "orders",
+            Part::Users => "users",
+        };
+        for some in pairs.chunks(PAIRS_MAX) {
+            let mut arguments: Vec<Value> = vec![part.into()];
+            arguments.extend(flat(some));
+            self.restore(arguments).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets the sale go on with these fields of its hash.
+    ///
+    /// # Errors
+    /// When it does not, or nobody can tell.
+    pub async fn reopen(self, fields: &[Pair]) -> Result<(), FillError> {
+        let mut arguments: Vec<Value> = vec![self.token.as_str().into()];
+        arguments.extend(flat(fields));
+        let keys = vec![self.keys.sale.clone()];
+        let (store, client) = (self.store, self.store.client());
+        let script = &store.scripts.reopen_sale;
+        let reply = store.run_on(&client, "reopen", script, keys, arguments);
+        done(reply.await?)?;
+        Ok(store.on_replicas(&client, &self.keys.sale).await?)
+    }
+
+    async fn restore(&self, mut arguments: Vec<Value>) -> Result<(), FillError> {
+        arguments.insert(0, self.token.as_str().into());
+        let script = &self.store.scripts.restore;
+        let keys = self.keys.all();
+        done(self.store.run("restore", script, keys, arguments).await?)
+    }
+}
+
+fn flat(pairs: &[Pair]) -> impl Iterator<Item = Value> {
+    let both = pairs.iter().flat_map(|(field, value)| [field, value]);
+    both.map(|text| text.as_str().into())
+}
+
+fn done(reply: i64) -> Result<(), FillError> {
+    if reply == 1 {
+        Ok(())
+    } else {
+        Err(FillError::NotStopped)
+    }
+}

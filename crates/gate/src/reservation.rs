@@ -1,0 +1,202 @@
+use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::ids::{OrderId, Quantity, UserId};
+use fluxgate_domain::records::OrderRecord;
+use fred::types::Value;
+use jiff::Timestamp;
+
+use crate::{GateError, ReservationStore, SaleKeys};
+
+/// One order that requests units.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct ReservationRequest {
+    pub order_id: OrderId,
+    pub user: UserId,
+    pub quantity: Quantity,
+}
+
+/// What the caller knows of the sale.
+#[derive(Debug)]
+pub struct ReservationContext<'a> {
+    /// The keys of the sale.
+    pub keys: &'a SaleKeys,
+    /// The opening time that the order ids were derived from.
+    pub opened_at: Timestamp,
+    /// The highest number that this instance has seen.
+    pub high_water_mark: SequenceNumber,
+    /// Entries that the sale's outbox may hold.
+    pub outbox_max: u32,
+}
+
+/// What `reserve.lua` answers. Every one is an outcome, none an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reservation {
+    /// Units were taken; the order waits in the outbox.
+    Reserved(OrderRecord),
+    /// The order exists already.
+    Known {
+        /// What it asked for.
+        record: OrderRecord,
+        /// Whether it still waits in the outbox.
+        waiting: bool,
+    },
+    /// This Redis has no such sale.
+    Unknown,
+    /// The sale opened at another time than the caller believes.
+    Moved,
+    /// This Redis stands below the caller's high-water mark: it lost acknowledged writes.
+    Behind,
+    /// The sale opens in so many milliseconds; 0: as soon as its opening is on Kafka.
+    NotOpen {
+        /// Milliseconds until then, by Redis's clock.
+        opens_in_ms: u64,
+    },
+    /// The sale is over.
+    Closed,
+    /// The user would hold more units than the sale allows one user.
+    UserLimit,
+    /// Nothing is left.
+    SoldOut,
+    /// Something is left, but less than was asked for.
+    Insufficient,
+    /// The outbox is at its bound: Kafka has been away for long.
+    OutboxFull,
+}
+
+impl ReservationStore {
+    /// Takes units for orders of one sale, in this order, each order once; one answer for each. An
+    /// answer of its own may be an error: a damaged record must not take the others with it.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer; units may have been taken all the same.
+    pub async fn reserve(
+        &self,
+        sale: &ReservationContext<'_>,
+        requests: Vec<ReservationRequest>,
+    ) -> Result<Vec<Result<Reservation, GateError>>, GateError> {
+        let mut arguments: Vec<Value> = Vec::with_capacity(4 + 3 * requests.len());
+        arguments.push(sale.opened_at.as_millisecond().into());
+        arguments.push(i64::from(sale.high_water_mark.epoch).into());
+        arguments.push(i64::from(sale.high_water_mark.sequence).into());
+        arguments.push(i64::from(sale.outbox_max).into());
+        for request in &requests {
+            arguments.push(request.order_id.to_string().into());
+            arguments.push(request.user.as_str().into());
+            arguments.push(i64::from(request.quantity).into());
+        }
+        // One connection for both: a replica confirms what was written on the very same.
+        let client = self.client();
+        let script = &self.scripts.reserve;
+        let reply: Value = self
+            .run_on(&client, "reserve", script, sale.keys.all(), arguments)
+            .await?;
+        let reply = Reply::read(reply, requests.len())?;
+        let mut answers: Vec<_> = reply.reservations(requests).collect();
+        let promises = |answer: &Result<_, _>| {
+            matches!(
+                answer,
+                Ok(Reservation::Reserved(_) | Reservation::Known { .. })
+            )
+        };
+        if answers.iter().any(promises)
+            && let Err(error) = self.on_replicas(&client, &sale.keys.sale).await
+        {
+            // A refusal promises nothing.
+            let promised = answers.iter_mut().filter(|answer| promises(answer));
+            promised.for_each(|answer| *answer = Err(error.clone()));
+        }
+        Ok(answers)
+    }
+}
+
+/// A reply of `reserve.lua`: what all answers of a call have in common, and the answers.
+struct Reply {
+    epoch: Option<u32>,
+    now: Option<Timestamp>,
+    answers: Vec<Value>,
+}
+
+impl Reply {
+    /// Reads a reply that is to hold `orders` answers.
+    fn read(reply: Value, orders: usize) -> Result<Self, GateError> {
+        let (epoch, now_ms, answers): (Option<u32>, Option<i64>, Vec<Value>) = reply.convert()?;
+        if answers.len() != orders {
+            return Err(GateError::unexpected("an answer per order", answers));
+        }
+        let now = now_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        Ok(Self {
+            epoch,
+            now,
+            answers,
+        })
+    }
+
+    /// What became of each of `requests`, in their order.
+    fn reservations(
+        self,
+        requests: Vec<ReservationRequest>,
+    ) -> impl Iterator<Item = Result<Reservation, GateError>> {
+        let (epoch, now) = (self.epoch, self.now);
+        let pairs = self.answers.into_iter().zip(requests);
+        pairs.map(move |(answer, request)| match answer {
+            Value::Integer(sequence) => taken(epoch, sequence, now, request)
+                .ok_or_else(|| GateError::unexpected("the number of a reservation", sequence)),
+            answer => Reservation::not_taken(answer),
+        })
+    }
+}
+
+fn taken(
+    epoch: Option<u32>,
+    sequence: i64,
+    now: Option<Timestamp>,
+    request: ReservationRequest,
+) -> Option<Reservation> {
+    Some(Reservation::Reserved(OrderRecord {
+        number: SequenceNumber {
+            epoch: epoch?,
+            sequence: sequence.try_into().ok()?,
+        },
+        cancel: None,
+        rejected: false,
+        placed_at: now?,
+        quantity: request.quantity,
+        user: request.user,
+    }))
+}
+
+impl Reservation {
+    fn not_taken(answer: Value) -> Result<Self, GateError> {
+        let Value::Array(reply) = answer else {
+            return Err(GateError::unexpected("an answer of reserve.lua", answer));
+        };
+        let text = |i: usize| reply.get(i).and_then(|value| value.as_str());
+        let record = || text(1).map(|text| text.parse::<OrderRecord>()).transpose();
+        let verdict = text(0).unwrap_or_default();
+        match &*verdict {
+            "known" => {
+                if let (Some(record), Some(waiting)) =
+                    (record()?, reply.get(2).and_then(Value::as_u64))
+                {
+                    let waiting = waiting > 0;
+                    return Ok(Self::Known { record, waiting });
+                }
+            }
+            "not_open" => {
+                if let Some(opens_in_ms) = reply.get(1).and_then(Value::as_u64) {
+                    return Ok(Self::NotOpen { opens_in_ms });
+                }
+            }
+            "unknown" => return Ok(Self::Unknown),
+            "moved" => return Ok(Self::Moved),
+            "behind" => return Ok(Self::Behind),
+            "closed" => return Ok(Self::Closed),
+            "user_limit" => return Ok(Self::UserLimit),
+            "sold_out" => return Ok(Self::SoldOut),
+            "insufficient" => return Ok(Self::Insufficient),
+            "outbox_full" => return Ok(Self::OutboxFull),
+            _ => {}
+        }
+        Err(GateError::unexpected("a verdict of reserve.lua", reply))
+    }
+}

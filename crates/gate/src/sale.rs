@@ -1,0 +1,200 @@
+use std::time::Duration;
+
+use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::events::SaleOpened;
+use fluxgate_domain::ids::{ProductId, Tag, Total};
+use fred::interfaces::{ClientLike, HashesInterface};
+use fred::types::{ClusterHash, CustomCommand, Value};
+use fred::util::redis_keyslot;
+use jiff::Timestamp;
+
+use crate::{GateError, ReservationStore, keys};
+
+/// What never changes about a sale. A copy may remember it without end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaleFacts {
+    /// The sale's name.
+    pub product: ProductId,
+    /// The hash tag of its keys.
+    pub tag: Tag,
+    /// From when on orders are taken; part of every order id of the sale.
+    pub opens_at: Timestamp,
+    /// From when on none are; `None`: open-ended.
+    pub closes_at: Option<Timestamp>,
+    /// Most units a user may hold.
+    pub per_user_limit: Option<u32>,
+    /// The Kafka partition that carries it.
+    pub partition: i32,
+}
+
+/// A sale at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaleView {
+    /// What never changes.
+    pub facts: SaleFacts,
+    /// Units for sale in all.
+    pub total: Total,
+    /// Units it was opened with.
+    pub opened_total: Total,
+    /// Units not yet taken.
+    pub remaining: u32,
+    /// Claimed, but its opening event is not known to be on Kafka: it takes no orders yet.
+    pub opening: bool,
+    /// Ended by hand.
+    pub closed: bool,
+    /// The highest number given out.
+    pub number: SequenceNumber,
+    /// Until when units that have come back are not sold, because signs may still hang (`sign.lua`).
+    pub sold_out_until: Option<Timestamp>,
+    /// The moment, by Redis's clock.
+    pub seen_at: Timestamp,
+}
+
+impl SaleView {
+    pub(crate) const FIELDS: [&str; 11] = [
+        "state",
+        "epoch",
+        "seq",
+        "total",
+        "remaining",
+        "opens_at",
+        "closes_at",
+        "user_limit",
+        "partition",
+        "opened_total",
+        "sold_out_until",
+    ];
+
+    /// Reads the reply of `HMGET sale FIELDS`; `None` where there is no such sale, or none yet
+    /// again: a sale that is being rebuilt is as good as lost.
+    pub(crate) fn from_reply(
+        product: &ProductId,
+        tag: Tag,
+        fields: &[Value],
+        seen_at: Timestamp,
+    ) -> Result<Option<Self>, GateError> {
+        let [
+            state,
+            epoch,
+            seq,
+            total,
+            remaining,
+            opens_at,
+            closes_at,
+            user_limit,
+            partition,
+            opened_total,
+            sold_out_until,
+        ] = fields
+        else {
+            return Err(GateError::unexpected("eleven fields of a sale", fields));
+        };
+        let Some(state) = state.as_str().filter(|state| *state != "rebuilding") else {
+            return Ok(None);
+        };
+        let read = || {
+            Some(Self {
+                facts: SaleFacts {
+                    product: product.clone(),
+                    tag,
+                    opens_at: timestamp(opens_at)?,
+                    closes_at: optional(closes_at, timestamp)?,
+                    per_user_limit: optional(user_limit, number)?,
+                    partition: number(partition)?,
+                },
+                total: number::<i64>(total)?.try_into().ok()?,
+                opened_total: number::<i64>(opened_total)?.try_into().ok()?,
+                remaining: number(remaining)?,
+                opening: state == "opening",
+                closed: state == "closed",
+                number: SequenceNumber {
+                    epoch: number(epoch)?,
+                    sequence: number(seq)?,
+                },
+                sold_out_until: match sold_out_until {
+                    Value::Null => None,
+                    until => Some(timestamp(until)?),
+                },
+                seen_at,
+            })
+        };
+        read()
+            .map(Some)
+            .ok_or_else(|| GateError::unexpected("the fields of a sale", fields))
+    }
+
+    /// How long units that have come back are not sold yet.
+    pub fn sold_out_for(&self) -> Duration {
+        let until = self.sold_out_until.unwrap_or(self.seen_at);
+        Duration::try_from(until.duration_since(self.seen_at)).unwrap_or_default()
+    }
+
+    /// The event that opens the sale everywhere else.
+    pub fn opened_event(&self) -> SaleOpened {
+        SaleOpened {
+            product_id: self.facts.product.clone(),
+            total: self.opened_total,
+            opens_at: self.facts.opens_at,
+            closes_at: self.facts.closes_at,
+            per_user_limit: self.facts.per_user_limit,
+            epoch: self.number.epoch,
+            partition: self.facts.partition,
+        }
+    }
+}
+
+impl ReservationStore {
+    /// A sale as it stands; `None` where this Redis does not know it, or only that it is being
+    /// rebuilt.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn sale(&self, product: &ProductId) -> Result<Option<SaleView>, GateError> {
+        let tag = Tag::of(product);
+        let key = keys::sale(product, tag);
+        // Of the node that has the sale: it is its clock that counts.
+        let node = ClusterHash::Custom(redis_keyslot(key.as_bytes()));
+        let fields = self.timed("sale", async {
+            let client = self.client();
+            client
+                .hmget::<Vec<Value>, _, _>(key, SaleView::FIELDS.to_vec())
+                .await
+        });
+        let (fields, now) = futures_util::try_join!(fields, self.now_at(node))?;
+        SaleView::from_reply(product, tag, &fields, now)
+    }
+
+    /// Redis's own clock: the one that opens and closes sales.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn now(&self) -> Result<Timestamp, GateError> {
+        self.now_at(ClusterHash::Random).await
+    }
+
+    async fn now_at(&self, node: ClusterHash) -> Result<Timestamp, GateError> {
+        let command = CustomCommand::new_static("TIME", node, false);
+        let (seconds, micros): (i64, i32) = self
+            .timed("time", self.client().custom(command, Vec::<Value>::new()))
+            .await?;
+        Timestamp::new(seconds, micros.saturating_mul(1_000))
+            .map_err(|_| GateError::unexpected("a time", (seconds, micros)))
+    }
+}
+
+fn number<T: std::str::FromStr>(value: &Value) -> Option<T> {
+    value.as_str()?.parse().ok()
+}
+
+fn timestamp(value: &Value) -> Option<Timestamp> {
+    Timestamp::from_millisecond(number(value)?).ok()
+}
+
+/// An empty text stands for none.
+fn optional<T>(value: &Value, read: impl Fn(&Value) -> Option<T>) -> Option<Option<T>> {
+    if value.as_str()?.is_empty() {
+        Some(None)
+    } else {
+        read(value).map(Some)
+    }
+}

@@ -1,0 +1,117 @@
+use std::ffi::CString;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use prometheus::IntCounter;
+use rdkafka::bindings::rd_kafka_brokers_add;
+use rdkafka::client::{Client, ClientContext};
+use rdkafka::statistics::Statistics;
+
+/// Brings a client back that has forgotten its brokers.
+///
+/// librdkafka drops a broker that the cluster does not name, and its first brokers once it has
+/// learned of others. A cluster that fences a broker, as it does with one that was frozen, names
+/// none for a moment; whoever asks in that moment has nobody left to ask, for ever
+/// (docs/decisions/0011).
+///
+/// One clone is the client's context, or in it and shown the statistics. Another one is with whoever
+/// uses the client, and mends it from time to time.
+#[derive(Debug, Clone)]
+pub struct BrokerWatchdog {
+    brokers: CString,
+    is_lost: Arc<AtomicBool>,
+    recovered_total: Option<IntCounter>,
+}
+
+impl BrokerWatchdog {
+    /// For a client of these bootstrap brokers.
+    ///
+    /// # Panics
+    /// When `brokers` holds a NUL, which neither an argument nor an environment variable can.
+    #[must_use]
+    pub fn new(brokers: &str) -> Self {
+        Self {
+            brokers: CString::new(brokers).expect("no setting holds a NUL"),
+            is_lost: Arc::default(),
+            recovered_total: None,
+        }
+    }
+
+    /// The same, which counts how often it was needed.
+    #[must_use]
+    pub fn counting(mut self, recovered_total: &IntCounter) -> Self {
+        self.recovered_total = Some(recovered_total.clone());
+        self
+    }
+
+    /// Takes note of whether the client knows a broker.
+    pub fn observe(&self, statistics: &Statistics) {
+        let mut sources = statistics
+            .brokers
+            .values()
+            .map(|broker| broker.source.as_str());
+        // Others are stand-ins, such as the group's coordinator.
+        let knows_one = sources.any(|source| matches!(source, "configured" | "learned"));
+        self.is_lost.store(!knows_one, Ordering::Relaxed);
+    }
+
+    /// Names the bootstrap brokers to the client again if it was last seen without any; the client
+    /// connects in the background. Costs nothing otherwise.
+    #[allow(unsafe_code)]
+    pub fn recover<C: ClientContext>(&self, client: &Client<C>) {
+        let is_lost = self.is_lost.load(Ordering::Relaxed);
+        if !is_lost || !self.is_lost.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        // SAFETY: The client is borrowed, so its pointer is of a live librdkafka instance; the list is a
+        // NUL-terminated string that outlives the call, which copies it. librdkafka's instances, and
+        // this function by name, may be used from any thread.
+        let added = unsafe { rd_kafka_brokers_add(client.native_ptr(), self.brokers.as_ptr()) };
+        if let Some(total) = &self.recovered_total {
+            total.inc();
+        }
+        tracing::warn!(
+            brokers = added,
+            "the Kafka client had lost all its brokers; the bootstrap brokers were named to it again"
+        );
+    }
+}
+
+/// The context of a client that needs no other.
+impl ClientContext for BrokerWatchdog {
+    fn stats(&self, statistics: Statistics) {
+        self.observe(&statistics);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::statistics::Broker;
+
+    use super::*;
+
+    fn is_lost_among(sources: &[&str]) -> bool {
+        let brokers = sources.iter().map(|source| {
+            let broker = Broker {
+                source: (*source).to_owned(),
+                ..Broker::default()
+            };
+            ((*source).to_owned(), broker)
+        });
+        let statistics = Statistics {
+            brokers: brokers.collect(),
+            ..Statistics::default()
+        };
+        let watchdog = BrokerWatchdog::new("127.0.0.1:9092");
+        watchdog.observe(&statistics);
+        watchdog.is_lost.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn a_client_is_lost_when_only_stand_ins_are_left() {
+        assert!(is_lost_among(&[]));
+        assert!(is_lost_among(&["logical"]));
+        assert!(!is_lost_among(&["logical", "learned"]));
+        assert!(!is_lost_among(&["configured"]));
+    }
+}

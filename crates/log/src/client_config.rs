@@ -1,0 +1,54 @@
+use std::time::Duration;
+
+use clap::ValueEnum;
+use fluxgate_service::settings::KafkaSettings;
+use rdkafka::ClientConfig;
+
+/// How often a client tells of itself. A [`crate::BrokerWatchdog`] lives on it, and the worker's lag and
+/// its readiness.
+const STATISTICS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The settings of any client. `client_id` is its name in the brokers' logs.
+#[must_use]
+pub fn client_config(settings: &KafkaSettings, client_id: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &settings.kafka_brokers)
+        .set("client.id", client_id)
+        .set("allow.auto.create.topics", "false")
+        // A topic or a leader that is new should be seen in seconds.
+        .set("topic.metadata.refresh.interval.ms", "5000")
+        .set("reconnect.backoff.ms", "50")
+        .set("reconnect.backoff.max.ms", "1000")
+        .set(
+            "statistics.interval.ms",
+            STATISTICS_INTERVAL.as_millis().to_string(),
+        );
+    secure(&mut config, settings);
+    config
+}
+
+fn secure(config: &mut ClientConfig, settings: &KafkaSettings) {
+    let protocol = settings.kafka_security_protocol;
+    config.set("security.protocol", name(protocol));
+    if let (true, Some(ca_certificates)) = (protocol.has_tls(), &settings.kafka_ca_file) {
+        config.set("ssl.ca.location", ca_certificates.file().to_string_lossy());
+    }
+    if let (true, Some(username), Some(password)) = (
+        protocol.has_sasl(),
+        &settings.kafka_username,
+        &settings.kafka_password,
+    ) {
+        config
+            .set("sasl.mechanism", name(settings.kafka_sasl_mechanism))
+            .set("sasl.username", username)
+            .set("sasl.password", password);
+    }
+}
+
+/// A setting's value, which is librdkafka's as well.
+fn name(value: impl ValueEnum) -> String {
+    let value = value.to_possible_value();
+    let value = value.expect("no value of these settings is hidden");
+    value.get_name().to_owned()
+}

@@ -1,0 +1,18 @@
+//! What every Fluxgate program is built on; knows no store driver and nothing about sales.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`settings`] | settings that more than one program reads |
+//! | [`telemetry`], [`traces`] | logs, and OpenTelemetry traces |
+//! | [`metrics`] | how a program declares its metrics |
+//! | [`ops`] | health, readiness and metrics over HTTP |
+//! | [`shutdown`] | SIGTERM and SIGINT |
+//! | [`crash_points`] | places where a fault run kills a program; empty in every other build |
+
+pub mod crash_points;
+pub mod metrics;
+pub mod ops;
+pub mod settings;
+pub mod shutdown;
+pub mod telemetry;
+pub mod traces;

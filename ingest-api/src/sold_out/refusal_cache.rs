@@ -1,0 +1,196 @@
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::ids::OrderId;
+use fluxgate_gate::{GateError, RefusalLease, ReservationContext, ReservationStore};
+
+use super::{CachedRefusal, KnownOrders, MemoryShare, RefusalReason};
+use crate::boot_instant::BootInstant;
+use crate::config::SoldOutSettings;
+use crate::metrics::Metrics;
+use crate::orders::Refusal;
+use crate::sales::Sale;
+
+/// Calls per renewal: one to learn that the orders must be read, one to get the lease.
+const ATTEMPTS: usize = 2;
+/// The longest that a renewal may take, reading the orders included.
+const RENEWAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Reading the orders takes Redis's time, so they are not read again for this long per order.
+const READ_PAUSE_PER_ORDER: Duration = Duration::from_micros(20);
+/// How long no lease is requested after one that could not be used.
+const BACK_OFF: Duration = Duration::from_millis(500);
+
+/// Refuses orders from memory while it holds a lease. Clones share what they keep.
+#[derive(Clone)]
+pub struct RefusalCache {
+    store: ReservationStore,
+    /// How long a lease lasts, by Redis's clock; zero: no lease is requested.
+    lease: Duration,
+    /// Orders that all caches of this instance keep in memory, and the most they may keep.
+    orders_used: Arc<AtomicUsize>,
+    orders_max: usize,
+    metrics: Metrics,
+}
+
+impl RefusalCache {
+    /// A cache that requests leases from `store` and counts the orders it keeps in `orders_used`.
+    pub fn new(
+        store: ReservationStore,
+        settings: &SoldOutSettings,
+        orders_used: Arc<AtomicUsize>,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            store,
+            lease: settings.lease(),
+            orders_used,
+            orders_max: settings.sold_out_orders_max as usize,
+            metrics,
+        }
+    }
+
+    /// The refusal of an order, if it can be given from memory.
+    pub fn refuse(&self, sale: &Arc<Sale>, order: OrderId) -> Option<Refusal> {
+        let now = BootInstant::now();
+        let current = sale.refusals.current(now)?;
+        let cached = current.as_ref()?;
+        if cached.orders.is_some() && cached.until.since(now) < self.lease_here() / 2 {
+            self.renew(sale, now);
+        }
+        if !cached.refuses(order) {
+            return None;
+        }
+        self.metrics.refused_from_memory_total.inc();
+        Some(match cached.reason {
+            RefusalReason::SoldOut => Refusal::SoldOut,
+            RefusalReason::Closed => Refusal::Closed,
+            RefusalReason::NotOpen { opens_at } => Refusal::NotOpen {
+                opens_in_ms: u64::try_from(opens_at.since(now).as_millis()).unwrap_or(u64::MAX),
+            },
+        })
+    }
+
+    /// Takes note of a refusal by Redis, which was asked at `asked`.
+    pub fn observe(&self, sale: &Arc<Sale>, refusal: &Refusal, asked: BootInstant) {
+        match *refusal {
+            Refusal::SoldOut | Refusal::Closed => self.renew(sale, BootInstant::now()),
+            // There are no orders before a sale opens, so no lease is needed.
+            Refusal::NotOpen { opens_in_ms } if opens_in_ms > 0 => {
+                let opens_in = Duration::from_millis(opens_in_ms);
+                sale.refusals.set(CachedRefusal {
+                    reason: RefusalReason::NotOpen {
+                        opens_at: asked + opens_in,
+                    },
+                    until: asked + opens_in.min(self.lease_here()),
+                    orders: None,
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// A lease ends here a fifth earlier than in Redis: a clock that is being adjusted runs slower or faster for a while.
+    fn lease_here(&self) -> Duration {
+        self.lease * 4 / 5
+    }
+
+    fn renew(&self, sale: &Arc<Sale>, now: BootInstant) {
+        if !self.lease.is_zero() && sale.refusals.begin_renewal(now) {
+            let renewal = Renewal(Arc::clone(sale));
+            let cache = self.clone();
+            tokio::spawn(async move {
+                let renewed = tokio::time::timeout(RENEWAL_TIMEOUT, cache.request(&renewal.0));
+                let renewed = renewed.await;
+                // The current lease expires by itself.
+                if !matches!(renewed, Ok(Ok(()))) {
+                    tracing::debug!(?renewed, sale.product = %renewal.0.facts.product, "no refusal lease");
+                }
+            });
+        }
+    }
+
+    async fn request(&self, sale: &Sale) -> Result<(), GateError> {
+        let mut orders = sale.refusals.last().and_then(|last| last.orders.clone());
+        for _ in 0..ATTEMPTS {
+            // Taken before the call, so the lease ends here before it ends in Redis.
+            let until = BootInstant::now() + self.lease_here();
+            let context = ReservationContext {
+                keys: &sale.keys,
+                opened_at: sale.facts.opens_at,
+                high_water_mark: sale.high_water_mark(),
+                outbox_max: 0,
+            };
+            let read_at = orders.as_ref().map(|orders| orders.number);
+            let lease = self
+                .store
+                .grant_refusal_lease(&context, self.lease, read_at);
+            let reason = match lease.await? {
+                RefusalLease::SoldOut => RefusalReason::SoldOut,
+                RefusalLease::Closed => RefusalReason::Closed,
+                RefusalLease::Denied => {
+                    sale.refusals.clear();
+                    return Ok(());
+                }
+                RefusalLease::OrdersNeeded { number, fields } => {
+                    // The orders read before are out of date.
+                    drop(orders.take());
+                    sale.refusals.clear();
+                    sale.observe(number);
+                    orders = self.read_orders(sale, number, fields).await?;
+                    if orders.is_none() {
+                        return Ok(());
+                    }
+                    continue;
+                }
+            };
+            sale.refusals.set(CachedRefusal {
+                reason,
+                until,
+                orders,
+            });
+            return Ok(());
+        }
+        Ok(())
+    }
+
+    /// Reads the orders of a sale from a hash of `fields` fields; `None` if they may not be read now, or if fewer came.
+    async fn read_orders(
+        &self,
+        sale: &Sale,
+        number: SequenceNumber,
+        fields: u32,
+    ) -> Result<Option<Arc<KnownOrders>>, GateError> {
+        let now = BootInstant::now();
+        let next = now + READ_PAUSE_PER_ORDER * fields;
+        if !sale.refusals.may_read_orders(now, next) {
+            return Ok(None);
+        }
+        let share = MemoryShare::take(&self.orders_used, fields as usize, self.orders_max);
+        let Some(share) = share else {
+            self.metrics.sold_out_orders_limit_hits_total.inc();
+            sale.refusals.back_off_until(now + BACK_OFF);
+            return Ok(None);
+        };
+        let read = self.store.order_ids(&sale.keys).await?;
+        if read.fields != fields as usize {
+            sale.refusals.back_off_until(now + BACK_OFF);
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(KnownOrders::new(
+            &read.orders,
+            number,
+            share,
+        ))))
+    }
+}
+
+/// A running renewal; ends when it is dropped.
+struct Renewal(Arc<Sale>);
+
+impl Drop for Renewal {
+    fn drop(&mut self) {
+        self.0.refusals.end_renewal();
+    }
+}

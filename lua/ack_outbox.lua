@@ -1,0 +1,48 @@
+-- Removes one outbox entry that makes room, after Kafka has acknowledged its event, and applies the
+-- entry's effect if and only if this very call removed it: however often an event was published and
+-- cleared, its effect counts once.
+-- Entries that take room (orders, closings) have no effect left: a plain XDEL clears them in bulk.
+--
+-- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash
+-- ARGV  1 entry id
+-- Returns 1 when this call removed the entry and applied its effect, else 0
+assert(#KEYS == 4 and #ARGV == 1, 'ack_outbox.lua takes 4 keys and 1 argument')
+local sale, orders, outbox, users, entry = KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[1]
+
+local found = redis.call('XRANGE', outbox, entry, entry)[1]
+if not found then
+  return 0
+end
+local kind, subject = found[2][1], found[2][2]
+
+local effects = {}
+
+function effects.opens()
+  -- Closed already, if it was closed before this very call: never open it again.
+  if redis.call('HGET', sale, 'state') == 'opening' then
+    redis.call('HSET', sale, 'state', 'open')
+  end
+end
+
+function effects.cancel()
+  local record = redis.call('HGET', orders, subject)
+  local quantity, user = string.match(record, '^%S+ %d+ (%d+) (.*)$')
+  redis.call('HINCRBY', sale, 'remaining', quantity)
+  if redis.call('HGET', sale, 'user_limit') ~= '' then
+    redis.call('HINCRBY', users, user, '-' .. quantity)
+  end
+end
+
+function effects.restock()
+  local noted = redis.call('HGET', orders, 'restock:' .. subject)
+  local units = string.match(noted, '^%S+ %d+ (%d+)$')
+  redis.call('HINCRBY', sale, 'remaining', units)
+  redis.call('HINCRBY', sale, 'total', units)
+end
+
+local effect = effects[kind]
+if not effect then
+  return redis.error_reply('ack_outbox.lua: an entry of kind ' .. kind .. ' has no effect to apply')
+end
+effect()
+return redis.call('XDEL', outbox, entry)
