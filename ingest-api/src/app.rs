@@ -58,7 +58,7 @@ impl Application {
     pub fn build(config: Config) -> Self {
         let registry = registry_for(listeners::http_threads(&config));
         let metrics = Metrics::register(&registry, SERVICE);
-        let traces = Traces::begin_sending(&config.traces, "ingest-api", &registry)
+        let traces = Traces::start(&config.traces, "ingest-api", &registry)
             .unwrap_or_else(|error| refuse("OTEL_EXPORTER_OTLP_ENDPOINT", error));
         let readiness = Readiness::default();
         let background = CancellationToken::new();
@@ -192,7 +192,7 @@ impl Application {
         }
         let left = deadline.saturating_duration_since(Instant::now());
         let _ = tokio::time::timeout(left, self.store.close()).await;
-        let _ = tokio::task::spawn_blocking(move || self.traces.end_sending()).await;
+        let _ = tokio::task::spawn_blocking(move || self.traces.stop()).await;
         // Until now whoever asks is told that this copy drains, and how far it is.
         if let Some(ops) = ops {
             ops.stop(false).await;

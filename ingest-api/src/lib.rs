@@ -27,7 +27,7 @@ pub mod sales;
 pub mod sold_out;
 
 use clap::Parser;
-use fluxgate_service::ops::ask_own_health;
+use fluxgate_service::ops::check_health;
 use fluxgate_service::{shutdown, telemetry};
 
 use config::{Cli, Command};
@@ -41,7 +41,7 @@ pub async fn main() -> std::io::Result<()> {
     let Cli { command, config } = Cli::parse();
     if command == Some(Command::Health) {
         let address = config.http.address_or(app::DEFAULT_PORT);
-        return ask_own_health(config.ops.ops_addr.unwrap_or(address));
+        return check_health(config.ops.ops_addr.unwrap_or(address));
     }
     telemetry::init(&config.log);
     let shutdown = shutdown::on_signal(config.shutdown.timeout())?;

@@ -41,7 +41,7 @@ impl Worker {
     pub fn build(config: Config) -> Self {
         let registry = registry();
         let metrics = Metrics::register(&registry, "inventory_worker");
-        let traces = Traces::begin_sending(&config.traces, "inventory-worker", &registry)
+        let traces = Traces::start(&config.traces, "inventory-worker", &registry)
             .unwrap_or_else(|error| refuse("OTEL_EXPORTER_OTLP_ENDPOINT", error));
         let readiness = Readiness::default();
         let database = readiness.check("database", Need::Required);
@@ -112,7 +112,7 @@ impl Worker {
             () = shutdown.cancelled() => Ok(()),
         };
         server.stop(true).await;
-        let _ = tokio::task::spawn_blocking(move || self.traces.end_sending()).await;
+        let _ = tokio::task::spawn_blocking(move || self.traces.stop()).await;
         tracing::info!("stopped");
         written?;
         serving.await.map_err(std::io::Error::other)?

@@ -25,7 +25,7 @@ pub mod topics;
 pub mod writer;
 
 use clap::Parser;
-use fluxgate_service::ops::ask_own_health;
+use fluxgate_service::ops::check_health;
 use fluxgate_service::settings::refuse;
 use fluxgate_service::{shutdown, telemetry};
 
@@ -43,7 +43,7 @@ pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
         telemetry::init(&config.log);
     }
     match command {
-        Command::Health => ask_own_health(config.http.address_or(app::DEFAULT_PORT))?,
+        Command::Health => check_health(config.http.address_or(app::DEFAULT_PORT))?,
         Command::Migrate => {
             let store = store::Store::connect(&config.database, config.batch.batch_writers)
                 .unwrap_or_else(|error| refuse("DATABASE_URL", error));

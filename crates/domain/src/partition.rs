@@ -1,12 +1,12 @@
-//! Which Kafka partition a product lives on.
+//! The Kafka partition of a product.
 
 use crate::ids::ProductId;
 
-/// The partition of a product among `partitions`: Kafka's own default for keyed records
-/// (`toPositive(murmur2(key)) % n`), so that other Kafka clients agree with us.
+/// The partition of a product among `partitions`: Kafka's default for keyed records (`toPositive(murmur2(key)) % n`), so
+/// that other Kafka clients choose the same one.
 ///
-/// It is computed once, when a sale opens, and stored with the sale: adding partitions to the
-/// topic must not move a running sale.
+/// Computed once, when a sale opens, and stored with the sale: adding partitions to the topic must not move a running
+/// sale.
 pub fn of(product: &ProductId, partitions: i32) -> i32 {
     let positive = murmur2(product.as_str().as_bytes()) & 0x7fff_ffff;
     positive.cast_signed() % partitions.max(1)

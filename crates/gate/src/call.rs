@@ -1,4 +1,4 @@
-//! How Redis is called: timed, counted, and tried again where a Cluster asks for it.
+//! Calls to Redis: timed, counted, and retried where a Cluster asks for it.
 
 use std::time::Duration;
 
@@ -8,10 +8,9 @@ use fred::types::{FromValue, Key, Value};
 
 use crate::{GateError, ReservationStore};
 
-/// While a Cluster moves a slot, some keys of a sale are here and some there, and a script is told to
-/// try again. A connection that is being made does not know yet whom to ask. Half a second in all; a
-/// sale has four keys.
-const CLUSTER_PAUSES: [Duration; 5] = [
+/// Delays between retries, half a second in all. While a Cluster moves a slot, the four keys of a sale may be on two
+/// nodes, and a script is answered TRYAGAIN; a new connection does not know the slots yet.
+const CLUSTER_RETRY_DELAYS: [Duration; 5] = [
     Duration::from_millis(20),
     Duration::from_millis(40),
     Duration::from_millis(80),
@@ -39,15 +38,15 @@ impl ReservationStore {
         keys: Vec<Key>,
         arguments: Vec<Value>,
     ) -> Result<R, GateError> {
-        let pauses = match self.connections.is_cluster() {
-            true => &CLUSTER_PAUSES[..],
+        let delays = match self.connections.is_cluster() {
+            true => &CLUSTER_RETRY_DELAYS[..],
             false => &[],
         };
-        for pause in pauses {
+        for delay in delays {
             let (keys, arguments) = (keys.clone(), arguments.clone());
             let reply = script.evalsha_with_reload(client, keys, arguments);
-            match self.tried(call, reply).await {
-                Err(error) if error.is_nodes_in_motion() => tokio::time::sleep(*pause).await,
+            match self.attempt(call, reply).await {
+                Err(error) if error.is_slot_moving() => tokio::time::sleep(*delay).await,
                 reply => return self.counted(reply),
             }
         }
@@ -55,17 +54,17 @@ impl ReservationStore {
         self.timed(call, reply).await
     }
 
-    /// Every call of Redis ends here or in `run_on`: its failure is counted once, however often it was tried.
+    /// Every call that is not a script. Counts a failure once, however often the call was tried.
     pub(crate) async fn timed<R>(
         &self,
         call: &'static str,
         reply: impl Future<Output = Result<R, fred::error::Error>>,
     ) -> Result<R, GateError> {
-        self.counted(self.tried(call, reply).await)
+        self.counted(self.attempt(call, reply).await)
     }
 
-    /// One try, timed.
-    async fn tried<R>(
+    /// One attempt, timed.
+    async fn attempt<R>(
         &self,
         call: &'static str,
         reply: impl Future<Output = Result<R, fred::error::Error>>,
@@ -81,7 +80,7 @@ impl ReservationStore {
             Ok(_) => self.connections.answered(),
             Err(error) if error.is_timeout() => self.connections.timed_out(),
             Err(error) if error.is_reply() => self.connections.answered(),
-            // The client's own words: they say nothing about whether Redis speaks.
+            // The client's own errors: they do not tell whether Redis replies.
             Err(_) => {}
         }
         reply

@@ -1,4 +1,4 @@
-//! What happens to a sale or an order after it was taken: cancel, restock, close.
+//! Changes of orders and sales: cancel, restock, close, and continuing after Redis has lost writes.
 
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::{OrderId, RestockId, Total};
@@ -19,35 +19,35 @@ pub enum LossContinuation {
     Refused,
 }
 
-/// What came of asking for a change of type `T`.
+/// The outcome of a requested change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change<T> {
-    /// It stands, from now or from before.
+    /// The change is recorded, by this call or an earlier one.
     Noted {
-        /// What was noted.
+        /// Its record.
         change: T,
-        /// Whether its event still waits in the outbox.
+        /// Whether its event waits in the outbox.
         waiting: bool,
     },
-    /// This Redis does not know its order or sale.
+    /// This Redis does not have the order or sale.
     Unknown,
-    /// The order never got its units.
+    /// The order was rejected: it holds no units.
     Rejected,
     /// The sale's opening is not on Kafka yet.
     NotOpen,
-    /// The sale is over.
+    /// The sale is closed.
     Closed,
-    /// The sale would have more units than a sale may have.
+    /// The sale would exceed the most units a sale may have.
     TooMany,
-    /// This Redis stands below the high-water mark: it lost acknowledged writes.
+    /// Redis is behind the high-water mark: it has lost acknowledged writes. Or the sale is being rebuilt.
     Behind,
 }
 
 impl ReservationStore {
-    /// Marks an order as cancelled, once. Its units come back when the entry is cleared.
+    /// Marks an order as cancelled, once. Its units count again when the outbox entry is acknowledged.
     ///
     /// # Errors
-    /// When Redis gave no usable answer; the order may be marked all the same.
+    /// When Redis gave no usable answer; the order may have been marked.
     pub async fn cancel(
         &self,
         keys: &SaleKeys,
@@ -63,10 +63,10 @@ impl ReservationStore {
         read(reply, "marked", |reply| text(reply, 1)?.parse().ok())
     }
 
-    /// Notes that a sale gets more units, once per id. They come when the entry is cleared.
+    /// Records a restock, once per id. The units count when the outbox entry is acknowledged.
     ///
     /// # Errors
-    /// When Redis gave no usable answer; the restock may be noted all the same.
+    /// When Redis gave no usable answer; the restock may have been recorded.
     pub async fn restock(
         &self,
         keys: &SaleKeys,
@@ -84,10 +84,10 @@ impl ReservationStore {
         read(reply, "noted", |reply| text(reply, 1)?.parse().ok())
     }
 
-    /// Ends a sale at once.
+    /// Closes a sale at once.
     ///
     /// # Errors
-    /// When Redis gave no usable answer; the sale may be closed all the same.
+    /// When Redis gave no usable answer; the sale may have been closed.
     pub async fn close_sale(
         &self,
         keys: &SaleKeys,
@@ -110,7 +110,7 @@ impl ReservationStore {
         })
     }
 
-    /// Lets a sale go on in this Redis, which stood below `high-water mark`: it has lost acknowledged writes.
+    /// Continues a sale in a new epoch, in a Redis that is behind `high_water_mark`.
     ///
     /// # Errors
     /// When Redis gave no usable answer.
@@ -155,7 +155,7 @@ fn text(reply: &[Value], i: usize) -> Option<String> {
     reply.get(i)?.as_string()
 }
 
-/// Reads a reply that says `noted` or why not. Whether it waits is the reply's last part.
+/// Reads a reply that says `noted` or why not. Its last element tells whether the event waits in the outbox.
 fn read<T>(
     reply: Vec<Value>,
     noted: &str,
@@ -177,5 +177,5 @@ fn read<T>(
         "behind" => Some(Change::Behind),
         _ => None,
     };
-    read.ok_or_else(|| GateError::unexpected("what came of a change", reply))
+    read.ok_or_else(|| GateError::unexpected("a reply to a change", reply))
 }

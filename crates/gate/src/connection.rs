@@ -1,4 +1,4 @@
-//! Connections that are made, and made again, in the background.
+//! Connections to Redis, established and re-established in the background.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -18,27 +18,27 @@ use crate::metrics::GateMetrics;
 use crate::{GateError, ReservationStore};
 use fluxgate_service::settings::RedisSettings;
 
-/// First and longest pause between two attempts to connect, in ms.
+/// First and longest delay between two attempts to connect, in ms.
 const RECONNECT_DELAY_MS: (u32, u32) = (50, 1_000);
-/// Commands that may wait for a connection. Above it they fail at once.
+/// Commands that may wait for a connection; further commands fail at once.
 const COMMAND_BUFFER_MAX: usize = 10_000;
-/// How often fred sends a command whose connection broke before the answer came.
+/// How often fred sends a command whose connection broke before the reply.
 const COMMAND_ATTEMPTS_MAX: u32 = 3;
-/// How long nothing may be answered before the client is thrown away and made anew, at least.
-const SILENCE_MAX: Duration = Duration::from_secs(2);
-/// How long a client that is thrown away may take to say goodbye.
-const GOODBYE_MAX: Duration = Duration::from_secs(5);
+/// The shortest time without any reply after which the client is replaced.
+const REPLY_TIMEOUT_MIN: Duration = Duration::from_secs(2);
+/// How long a replaced client may take to send QUIT.
+const QUIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A client that is replaced when it is silent for too long.
+/// A pool of connections that is replaced when Redis has answered nothing for too long.
 ///
-/// fred's does not always find back by itself: when a Cluster moves a slot under load, its commands
-/// may time out for ever after.
+/// fred does not always recover by itself: after a Cluster has moved a slot under load, its commands may time out for
+/// ever.
 pub struct Connections {
     settings: RedisSettings,
     pool: RwLock<Pool>,
     born: Instant,
-    /// Milliseconds after `born` at which the first of only timeouts came; 0: the last was an answer.
-    silent_since_ms: AtomicU64,
+    /// Milliseconds from `born` to the first timeout since the last reply; 0 if the last call was answered.
+    unanswered_since_ms: AtomicU64,
     replaced_total: IntCounter,
 }
 
@@ -48,44 +48,46 @@ impl Connections {
             settings: settings.clone(),
             pool: RwLock::new(connect(settings)?),
             born: Instant::now(),
-            silent_since_ms: AtomicU64::new(0),
+            unanswered_since_ms: AtomicU64::new(0),
             replaced_total,
         })
     }
 
-    /// The next of the connections.
+    /// The next connection of the pool.
     pub fn client(&self) -> Client {
         let pool = self.pool.read().unwrap_or_else(PoisonError::into_inner);
         pool.next().clone()
     }
 
-    /// Whether slots of keys may move from one node to another.
+    /// Whether slots may move from one node to another.
     pub fn is_cluster(&self) -> bool {
         is_cluster(&self.settings.redis_url)
     }
 
-    /// Redis has answered, whatever it said.
+    /// Redis has replied, with a value or an error.
     pub fn answered(&self) {
-        // Read first: in good times every thread only reads this line.
-        if self.silent_since_ms.load(Ordering::Relaxed) != 0 {
-            self.silent_since_ms.store(0, Ordering::Relaxed);
+        // Load first: while Redis replies, no thread writes this cache line.
+        if self.unanswered_since_ms.load(Ordering::Relaxed) != 0 {
+            self.unanswered_since_ms.store(0, Ordering::Relaxed);
         }
     }
 
-    /// A command was not answered in time.
+    /// A command timed out.
     pub fn timed_out(&self) {
         let now_ms = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let since_ms = self.silent_since_ms.load(Ordering::Relaxed);
+        let since_ms = self.unanswered_since_ms.load(Ordering::Relaxed);
         if since_ms == 0 {
-            self.silent_since_ms.store(now_ms.max(1), Ordering::Relaxed);
+            self.unanswered_since_ms
+                .store(now_ms.max(1), Ordering::Relaxed);
             return;
         }
-        let patience = SILENCE_MAX.max(Duration::from_millis(self.settings.redis_timeout_ms) * 3);
-        if u128::from(now_ms.saturating_sub(since_ms)) < patience.as_millis() {
+        let limit =
+            REPLY_TIMEOUT_MIN.max(Duration::from_millis(self.settings.redis_timeout_ms) * 3);
+        if u128::from(now_ms.saturating_sub(since_ms)) < limit.as_millis() {
             return;
         }
-        // One of those who see it replaces the client; the new one has all its patience.
-        let began = self.silent_since_ms.compare_exchange(
+        // One of the threads that see the timeout replaces the pool; the new pool has the whole time again.
+        let began = self.unanswered_since_ms.compare_exchange(
             since_ms,
             now_ms,
             Ordering::Relaxed,
@@ -98,13 +100,13 @@ impl Connections {
 
     fn replace(&self) {
         let Ok(fresh) = connect(&self.settings) else {
-            return; // the same settings were taken before
+            return; // these settings were accepted before
         };
-        tracing::warn!("Redis has answered nothing for too long; connecting anew");
+        tracing::warn!("Redis has not replied for too long; reconnecting");
         self.replaced_total.inc();
         let mut pool = self.pool.write().unwrap_or_else(PoisonError::into_inner);
-        let silent = std::mem::replace(&mut *pool, fresh);
-        tokio::spawn(async move { tokio::time::timeout(GOODBYE_MAX, silent.quit()).await });
+        let unanswered = std::mem::replace(&mut *pool, fresh);
+        tokio::spawn(async move { tokio::time::timeout(QUIT_TIMEOUT, unanswered.quit()).await });
     }
 
     async fn close(&self) {
@@ -114,16 +116,16 @@ impl Connections {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         if let Err(error) = pool.quit().await {
-            tracing::debug!(%error, "redis did not say goodbye");
+            tracing::debug!(%error, "Redis did not answer QUIT");
         }
     }
 }
 
 impl ReservationStore {
-    /// Sets up the connections; they are made, and made again, in the background.
+    /// Creates the connections; they are established and re-established in the background.
     ///
     /// # Errors
-    /// When the URL is none that fred understands.
+    /// When fred cannot parse the URL.
     pub fn connect(settings: &RedisSettings, metrics: GateMetrics) -> Result<Self, Error> {
         let replaced = metrics.redis_clients_replaced_total.clone();
         Ok(Self {
@@ -134,10 +136,10 @@ impl ReservationStore {
         })
     }
 
-    /// Puts the scripts into Redis's cache, so that the first orders need not.
+    /// Loads the scripts into Redis's script cache, so that the first orders need not.
     ///
     /// # Errors
-    /// When Redis does not take them now.
+    /// When Redis gave no usable answer.
     pub async fn load_scripts(&self) -> Result<(), GateError> {
         let client = self.client();
         for script in self.scripts.all() {
@@ -146,13 +148,13 @@ impl ReservationStore {
         Ok(())
     }
 
-    /// Ends the connections after what was sent has been answered.
+    /// Closes the connections after all sent commands have been answered.
     pub async fn close(&self) {
         self.connections.close().await;
     }
 }
 
-/// By the scheme alone: a host may be called anything.
+/// By the scheme alone: a host name may contain anything.
 fn is_cluster(url: &str) -> bool {
     let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
     scheme.ends_with("-cluster")
@@ -181,7 +183,7 @@ fn connect(settings: &RedisSettings) -> Result<Pool, Error> {
                 nodelay: Some(true),
                 ..TcpConfig::default()
             };
-            // Without this a paused server is never noticed: its connections stay open.
+            // Without this a paused server is never detected: its connections stay open.
             connection.unresponsive = UnresponsiveConfig {
                 max_timeout: Some(timeout * 2),
                 interval: timeout / 2,

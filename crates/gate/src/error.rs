@@ -1,29 +1,29 @@
 use fluxgate_domain::records::MalformedRecord;
 use fred::error::{Error, ErrorKind};
 
-/// Why Redis gave no answer that can be used.
+/// Why Redis gave no usable answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum GateError {
-    /// No connection, no answer in time, or an error reply. The command may have run.
+    /// No connection, no reply in time, or an error reply. The command may have run.
     #[error("redis: {0}")]
     Unavailable(#[from] Error),
-    /// Whoever made the call ended before it was answered. The command may have run.
-    #[error("redis: the call was abandoned")]
+    /// The task that made the call ended before the reply. The command may have run.
+    #[error("redis: the task that made the call ended")]
     Abandoned,
-    /// The order stands in Redis, but too few replicas have it in time.
-    #[error("redis: {has} replicas have the order, {wanted} must")]
+    /// The order is in Redis, but too few replicas acknowledged it in time.
+    #[error("redis: {has} of {wanted} required replicas acknowledged the order in time")]
     TooFewReplicas {
-        /// How many have it.
+        /// Replicas that acknowledged.
         has: i64,
-        /// How many must.
+        /// Replicas required (REDIS_WAIT_REPLICAS).
         wanted: u8,
     },
-    /// An answer that no version of our scripts gives.
+    /// A reply that none of the scripts gives.
     #[error("redis: expected {expected}, got {got}")]
     Unexpected {
-        /// What the caller was waiting for.
+        /// What the caller expected.
         expected: &'static str,
-        /// The beginning of what came.
+        /// The beginning of the reply.
         got: String,
     },
 }
@@ -43,13 +43,13 @@ impl GateError {
         Self::Unexpected { expected, got }
     }
 
-    /// Whether nothing came in time.
+    /// Whether the reply did not come in time.
     pub(crate) fn is_timeout(&self) -> bool {
         matches!(self, Self::Unavailable(error) if *error.kind() == ErrorKind::Timeout)
     }
 
-    /// Whether Redis itself said so, and not the client on its own: by the code in capitals that each of its
-    /// errors begins with, or because what it said could not be read.
+    /// Whether Redis replied with an error, as opposed to an error of the client: Redis's errors begin with a code in
+    /// capitals, and a reply that cannot be parsed is one too.
     pub(crate) fn is_reply(&self) -> bool {
         let Self::Unavailable(error) = self else {
             return false;
@@ -62,19 +62,19 @@ impl GateError {
         }
     }
 
-    /// Whether nothing was done because a Cluster is moving the sale's keys at this very moment, or because this
-    /// connection does not know yet, or not any more, which node has them.
-    pub(crate) fn is_nodes_in_motion(&self) -> bool {
+    /// Whether the command did not run because a Cluster is moving the sale's slot, or because this connection does not
+    /// know which node has it.
+    pub(crate) fn is_slot_moving(&self) -> bool {
         matches!(self, Self::Unavailable(error)
             if *error.kind() == ErrorKind::Cluster || error.details().starts_with("TRYAGAIN"))
     }
 
-    /// Whether Redis has no room for what was to be written.
+    /// Whether Redis is out of memory.
     pub(crate) fn is_out_of_memory(&self) -> bool {
         matches!(self, Self::Unavailable(error) if error.details().starts_with("OOM"))
     }
 
-    /// A few words for a metric's label.
+    /// The value of the label `kind` of `redis_errors_total`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Unexpected { .. } => "unexpected_reply",
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_redis_says_is_told_from_what_the_client_says() {
+    fn error_replies_of_redis_are_told_from_errors_of_the_client() {
         for (kind, said) in [
             (ErrorKind::Unknown, "OOM command not allowed"),
             (ErrorKind::Unknown, "ERR wrong number of arguments"),

@@ -1,9 +1,9 @@
 use fluxgate_domain::ids::{OrderId, ProductId, Tag};
 use fred::types::Key;
 
-/// The index of all sales that may have something in their outbox.
+/// The index of all sales that may have outbox entries.
 pub const SALES: &str = "fg:sales";
-/// Which copy sweeps at the moment.
+/// The relay lease: the instance that relays outbox entries.
 pub const OUTBOX_RELAY: &str = "fg:outbox-relay";
 
 /// The four keys of a sale, all in one Redis Cluster slot; see `lua/README.md`.
@@ -13,7 +13,7 @@ pub struct SaleKeys {
     pub sale: Key,
     /// Order id to record.
     pub orders: Key,
-    /// What Kafka has not acknowledged yet.
+    /// Entries that Kafka has not acknowledged.
     pub outbox: Key,
     /// Units per user.
     pub users: Key,
@@ -30,7 +30,7 @@ impl SaleKeys {
         }
     }
 
-    /// In the order that the scripts take them.
+    /// In the order of the scripts' KEYS.
     pub fn all(&self) -> Vec<Key> {
         vec![
             self.sale.clone(),
@@ -41,12 +41,12 @@ impl SaleKeys {
     }
 }
 
-/// The sale hash: the only key that is needed before the facts are known.
+/// The sale hash: the only key that is known before the facts are.
 pub fn sale(product: &ProductId, tag: Tag) -> Key {
     format!("fg:{{{tag}}}:sale:{product}").into()
 }
 
-/// The records of the sale that an order is in, found from the order's id alone.
+/// The orders hash of an order's sale, derived from the order id alone.
 pub fn orders_of(order: OrderId) -> Key {
     orders(order.tag(), order.opened_at_ms())
 }

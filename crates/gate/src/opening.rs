@@ -5,16 +5,16 @@ use jiff::Timestamp;
 
 use crate::{GateError, ReservationStore, SaleKeys, keys};
 
-/// What a sale is opened with.
+/// The terms of a sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
     /// Units for sale.
     pub total: Total,
-    /// Opening time as asked for; `None`: now.
+    /// The requested opening time; `None`: now.
     pub opens_at: Option<Timestamp>,
     /// Closing time; `None`: open-ended.
     pub closes_at: Option<Timestamp>,
-    /// Most units a user may hold.
+    /// Units that one user may hold.
     pub per_user_limit: Option<u32>,
 }
 
@@ -31,22 +31,21 @@ pub enum Claim {
     Rebuilding,
 }
 
-/// How many milliseconds later a sale may open than asked, because others with its tag hold them.
+/// How many milliseconds later than requested a sale may open, because sales with the same tag opened in those before.
 const OPENING_ATTEMPTS_MAX: i64 = 1_000;
 
 impl ReservationStore {
-    /// Claims a sale; the first caller wins. It takes no orders until
-    /// [`ReservationStore::ack_and_apply`].
+    /// Claims a sale; the first caller wins. The sale takes no orders until [`ReservationStore::ack_and_apply`].
     ///
     /// # Errors
-    /// When Redis gave no usable answer; the sale may be claimed all the same.
+    /// When Redis gave no usable answer; the sale may have been claimed.
     pub async fn claim(
         &self,
         product: &ProductId,
         terms: &Terms,
         partition: i32,
     ) -> Result<Claim, GateError> {
-        // The index first: a claimed sale that no sweeper knows of could stay half open for good.
+        // The index first: a claimed sale that the outbox relay does not know could stay half open for good.
         self.timed(
             "index",
             self.client()
@@ -92,7 +91,7 @@ impl ReservationStore {
     }
 }
 
-/// Scripts take an empty text for none.
+/// The scripts take an empty string for none.
 fn or_empty(value: Option<i64>) -> Value {
     value.map_or_else(|| Value::from(""), Value::from)
 }

@@ -20,7 +20,7 @@ pub struct StoredOrder {
 }
 
 impl ReservationStore {
-    /// An order, found from its id alone; `None` where this Redis does not know it.
+    /// Looks up an order by its id; `None` if this Redis does not have it.
     ///
     /// # Errors
     /// When Redis gave no usable answer.

@@ -11,52 +11,52 @@ use crate::{GateError, ReservationStore, SaleKeys, keys};
 /// One page of a sale's outbox, oldest first.
 #[derive(Debug)]
 pub struct OutboxPage {
-    /// The highest number given out when the page was read.
+    /// The highest number of the sale when the page was read.
     pub highest: SequenceNumber,
     /// Entries in the whole outbox.
     pub waiting: u64,
     /// The sale's state, as Redis spells it.
     pub state: String,
-    /// Units there are in all.
+    /// Units for sale in all.
     pub total: i64,
-    /// Units that are not taken.
+    /// Units that are not reserved.
     pub remaining: i64,
-    /// What waits longest, whether it is on this page or not.
+    /// The oldest entry, on this page or not.
     pub oldest: Option<OutboxEntry>,
-    /// What the page holds.
+    /// The entries of the page.
     pub entries: Vec<OutboxEntry>,
 }
 
 /// One outbox entry.
 #[derive(Debug)]
 pub struct OutboxEntry {
-    /// Its id.
+    /// The entry id.
     pub number: SequenceNumber,
-    /// The order it speaks of, also where Redis has lost its record.
+    /// The order it refers to, even if Redis has lost the record.
     pub order_id: Option<OrderId>,
-    /// What it says.
+    /// The content.
     pub content: EntryContent,
 }
 
-/// What an outbox entry says.
+/// The content of an outbox entry.
 #[derive(Debug)]
 pub enum EntryContent {
     /// The sale was claimed and is to be opened.
     Opening,
-    /// Units were taken for this order.
+    /// Units were reserved for this order.
     Order(OrderId, OrderRecord),
     /// This order was cancelled.
     Cancel(OrderId, OrderRecord),
-    /// More units were put into the sale.
+    /// Units were added to the sale.
     Restock(RestockId, RestockRecord),
-    /// The sale was ended by hand.
+    /// The sale was closed by an admin.
     Closing(ClosingRecord),
-    /// The entry is there but what it speaks of is not, or is damaged: Redis lost data.
+    /// The record that the entry refers to is missing or damaged: Redis has lost data.
     Unreadable,
 }
 
 impl OutboxEntry {
-    /// When it was asked for, by Redis's clock, where the entry says.
+    /// When it was requested, by Redis's clock, if the entry tells.
     pub fn since(&self) -> Option<Timestamp> {
         match &self.content {
             EntryContent::Order(_, record) => Some(record.placed_at),
@@ -69,7 +69,7 @@ impl OutboxEntry {
 }
 
 impl ReservationStore {
-    /// Reads at most `most` entries above `after` (`None`: from the oldest on) up to `until`.
+    /// Reads at most `limit` entries after `after` (`None`: from the oldest) up to `until`.
     ///
     /// # Errors
     /// When Redis gave no usable answer.
@@ -78,13 +78,13 @@ impl ReservationStore {
         keys: &SaleKeys,
         after: Option<SequenceNumber>,
         until: SequenceNumber,
-        most: u32,
+        limit: u32,
     ) -> Result<OutboxPage, GateError> {
         let after = after.map_or_else(|| "-".into(), |number| format!("({number}"));
         let arguments = vec![
             after.into(),
             until.to_string().into(),
-            i64::from(most).into(),
+            i64::from(limit).into(),
         ];
         let keys = vec![keys.sale.clone(), keys.orders.clone(), keys.outbox.clone()];
         type Reply = (u32, u32, u64, String, i64, i64, Vec<Value>, Vec<Value>);
@@ -109,20 +109,20 @@ impl ReservationStore {
         })
     }
 
-    /// Removes entries that Kafka has acknowledged and that have no effect left to apply.
+    /// Removes acknowledged entries of events that take room: they have no effect to apply.
     ///
     /// # Errors
-    /// When Redis gave no usable answer; the entries may be gone all the same.
+    /// When Redis gave no usable answer; the entries may have been removed.
     pub async fn ack_all(&self, keys: &SaleKeys, entries: Vec<String>) -> Result<u64, GateError> {
         let client = self.client();
         self.timed("ack_all", client.xdel(keys.outbox.clone(), entries))
             .await
     }
 
-    /// Removes one entry after Kafka has acknowledged its event; where it makes room, makes the room.
+    /// Removes one acknowledged entry; if its event makes room, applies the effect.
     ///
     /// # Errors
-    /// When Redis gave no usable answer; it may have been done all the same.
+    /// When Redis gave no usable answer; the entry may have been removed.
     pub async fn ack(
         &self,
         keys: &SaleKeys,
@@ -137,11 +137,11 @@ impl ReservationStore {
         Ok(())
     }
 
-    /// Removes an entry that makes room, after Kafka has acknowledged its event, and makes the
-    /// room; true for the one call that did it.
+    /// Removes the acknowledged entry of an event that makes room, and applies its effect. True for the one call that
+    /// removed it.
     ///
     /// # Errors
-    /// When Redis gave no usable answer; the entry may be gone, and the room there, all the same.
+    /// When Redis gave no usable answer; the entry may have been removed and its effect applied.
     pub async fn ack_and_apply(
         &self,
         keys: &SaleKeys,
@@ -159,7 +159,7 @@ impl ReservationStore {
         Ok(cleared == 1)
     }
 
-    /// Lets the keys of a closed sale expire `keep` after its closing; true once they will.
+    /// Sets the expiry of a closed sale's keys to `keep` after its closing; true once that is done.
     ///
     /// # Errors
     /// When Redis gave no usable answer.
@@ -171,7 +171,7 @@ impl ReservationStore {
         Ok(retired == 1)
     }
 
-    /// Every sale that may have something in its outbox.
+    /// Every sale that may have outbox entries.
     ///
     /// # Errors
     /// When Redis gave no usable answer.
@@ -179,7 +179,7 @@ impl ReservationStore {
         let products: Vec<String> = self
             .timed("index", self.client().smembers(keys::SALES))
             .await?;
-        // Not ours, if it is no product id: it must not keep the others from being swept.
+        // A member that is no product id is not ours; it must not keep the relay from the others.
         let ids = products.iter().filter_map(|id| ProductId::parse(id).ok());
         Ok(ids.collect())
     }
@@ -193,8 +193,8 @@ impl ReservationStore {
             .await
     }
 
-    /// Whether the instance called `instance` is the one that sweeps for the next `lease`. Two copies that
-    /// both believe so do the same work twice, nothing worse.
+    /// Whether `instance` holds the relay lease for the time `lease`. Two instances that both believe so only do the same
+    /// work twice.
     ///
     /// # Errors
     /// When Redis gave no usable answer.
@@ -222,7 +222,7 @@ impl ReservationStore {
         );
         match self.timed::<Option<String>>("lease", lease).await {
             Ok(won) => Ok(won.is_some()),
-            // There is no room for a lease. Sweeping is what makes room, so all copies do it.
+            // No memory for a lease. The relay is what frees memory, so every instance runs it.
             Err(error) if error.is_out_of_memory() => Ok(true),
             Err(error) => Err(error),
         }

@@ -1,4 +1,4 @@
-//! Filling a Redis that has lost a sale. Only `reconciler` does this; what it may write, it decides.
+//! Restoring a sale that Redis has lost. Only the reconciler does this; it decides what is written.
 
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::ProductId;
@@ -7,42 +7,41 @@ use fred::types::Value;
 
 use crate::{GateError, ReservationStore, SaleKeys, keys};
 
-/// Field and value pairs in one call: Lua takes some thousands of arguments, and Redis does
-/// nothing else meanwhile.
+/// Field and value pairs per call: Lua takes a few thousand arguments, and a script blocks Redis.
 const PAIRS_MAX: usize = 500;
 
 /// A field of a Redis hash and its value.
 pub type Pair = (String, String);
 
-/// A sale that was stopped and can be filled. Whoever stops it again takes it away from this one.
+/// A stopped sale that can be restored. A later stop of the same sale invalidates it.
 pub struct Stopped<'a> {
     store: &'a ReservationStore,
     keys: &'a SaleKeys,
     token: String,
-    /// The highest number that this Redis has given out; zero when it has lost the sale.
+    /// The highest number that this Redis has given out; zero if it has lost the sale.
     pub highest: SequenceNumber,
 }
 
-/// What is restored beside the sale itself.
+/// The hashes that are restored before the sale itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// Order id to record, and what else stands in that hash.
+    /// Order id to record, and restock id to record.
     Orders,
     /// User to units held.
     Users,
 }
 
-/// Why a sale was not filled.
+/// Why a sale was not restored.
 #[derive(Debug, thiserror::Error)]
 pub enum FillError {
-    /// The sale is not stopped by this rebuild any more.
+    /// The sale is no longer stopped by this rebuild.
     #[error(
-        "the sale is no longer stopped: another rebuild took over, or Redis has lost that, too"
+        "the sale is no longer stopped: another rebuild has begun, or Redis has lost data again"
     )]
     NotStopped,
-    /// Another sale has taken the place of its records since Redis lost them.
+    /// Another sale uses the orders hash since Redis lost this one.
     #[error(
-        "another sale of the same tag and opening time was opened since: their orders cannot be told apart"
+        "another sale with the same tag and opening time was opened since; both would share one orders hash"
     )]
     Taken,
     /// Redis gave no usable answer.
@@ -51,17 +50,17 @@ pub enum FillError {
 }
 
 impl ReservationStore {
-    /// Stops a sale: until it is reopened it sells nothing and takes no change.
+    /// Stops a sale: until it is reopened, it takes no orders and no changes.
     ///
     /// # Errors
-    /// When Redis gave no usable answer; the sale may be stopped all the same.
+    /// When Redis gave no usable answer; the sale may have been stopped.
     pub async fn stop<'a>(
         &'a self,
         product: &ProductId,
         keys: &'a SaleKeys,
         token: String,
     ) -> Result<Stopped<'a>, FillError> {
-        // The index first, as in an opening: a sale that no sweeper knows of must not sell.
+        // The index first, as in an opening: a sale that the outbox relay does not know must not sell.
         self.timed(
             "index",
             self.client()
@@ -83,7 +82,7 @@ impl ReservationStore {
         ) {
             (Some("stopped"), Some(epoch), Some(sequence)) => SequenceNumber { epoch, sequence },
             (Some("taken"), ..) => return Err(FillError::Taken),
-            _ => return Err(GateError::unexpected("what came of stopping a sale", reply).into()),
+            _ => return Err(GateError::unexpected("a reply of stop_sale.lua", reply).into()),
         };
         self.on_replicas(&client, &keys.sale).await?;
         Ok(Stopped {
@@ -96,10 +95,10 @@ impl ReservationStore {
 }
 
 impl Stopped<'_> {
-    /// Takes away whatever Redis had of the sale.
+    /// Removes the orders, users and outbox of the sale.
     ///
     /// # Errors
-    /// When it was not done, or nobody can tell.
+    /// When it failed, or the outcome is unknown.
     pub async fn empty(&self, epoch: u32, product: &ProductId) -> Result<(), FillError> {
         let arguments = vec![
             "empty".into(),
@@ -109,10 +108,10 @@ impl Stopped<'_> {
         self.restore(arguments).await
     }
 
-    /// Adds to what the sale has. The same pairs again change nothing.
+    /// Adds pairs to a hash of the sale. Idempotent.
     ///
     /// # Errors
-    /// When not all were added, or nobody can tell.
+    /// When not all were added, or the outcome is unknown.
     pub async fn fill(&self, part: Part, pairs: &[Pair]) -> Result<(), FillError> {
         let part = match part {
             Part::Orders => "orders",
@@ -126,10 +125,10 @@ impl Stopped<'_> {
         Ok(())
     }
 
-    /// Lets the sale go on with these fields of its hash.
+    /// Reopens the sale with these fields of its hash.
     ///
     /// # Errors
-    /// When it does not, or nobody can tell.
+    /// When it failed, or the outcome is unknown.
     pub async fn reopen(self, fields: &[Pair]) -> Result<(), FillError> {
         let mut arguments: Vec<Value> = vec![self.token.as_str().into()];
         arguments.extend(flat(fields));

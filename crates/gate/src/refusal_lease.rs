@@ -9,7 +9,7 @@ use futures_util::TryStreamExt;
 
 use crate::{GateError, ReservationContext, ReservationStore, SaleKeys};
 
-/// Fields read at once.
+/// Fields per page.
 const PAGE: u32 = 1_000;
 
 /// What `grant_refusal_lease.lua` answers.
@@ -83,11 +83,10 @@ impl ReservationStore {
         ))
     }
 
-    /// The ids of all orders of a sale; of one moment only if no order was taken meanwhile.
+    /// Reads the ids of all orders of a sale, consistent only if no order is taken meanwhile.
     ///
-    /// Only whoever compares `fields` knows that it is all: a scan that goes on in another process of
-    /// Redis (after a restart, a failover) passes fields over, and one whose client is thrown away just
-    /// ends.
+    /// The caller must compare `fields` with the size of the hash: a scan that continues in another Redis process (after a
+    /// restart or a failover) skips fields, and one whose client is replaced ends early.
     ///
     /// # Errors
     /// When Redis gave no usable answer.
@@ -112,11 +111,11 @@ impl ReservationStore {
     }
 }
 
-/// What reading the orders of a sale brought.
+/// The orders hash of a sale, as read.
 #[derive(Debug)]
 pub struct OrderIds {
-    /// The orders.
+    /// The order ids.
     pub orders: Vec<OrderId>,
-    /// Different fields that were read, orders and others.
+    /// Distinct fields read, orders and others.
     pub fields: usize,
 }

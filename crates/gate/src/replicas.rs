@@ -1,4 +1,4 @@
-//! Orders that must not be answered 202 before replicas have them.
+//! Waiting for replicas before an order is answered 202 (REDIS_WAIT_REPLICAS).
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use fred::util::redis_keyslot;
 use crate::{GateError, ReservationStore};
 use fluxgate_service::settings::RedisSettings;
 
-/// How many replicas must have an order, and how long that may take.
+/// Replicas that must acknowledge an order, and the time they have.
 #[derive(Debug, Clone, Copy)]
 pub struct Replicas {
     wanted: u8,
@@ -22,29 +22,28 @@ impl Replicas {
     pub fn of(settings: &RedisSettings) -> Self {
         Self {
             wanted: settings.redis_wait_replicas,
-            // Redis answers before the client gives the command up.
+            // Less than the command timeout, so that Redis answers before the client gives up.
             within: Duration::from_millis(settings.redis_timeout_ms / 2),
         }
     }
 }
 
 impl ReservationStore {
-    /// Waits until enough replicas have all that was written on this connection, at the node that
-    /// holds `key`.
+    /// Waits until enough replicas have acknowledged all writes of this connection, at the node that holds `key`.
     ///
     /// # Errors
-    /// When they have not in time. What was written stands all the same: the same key tells.
+    /// When too few have in time. The writes stand: a retry with the same key finds them.
     pub(crate) async fn on_replicas(&self, client: &Client, key: &Key) -> Result<(), GateError> {
         let Replicas { wanted, within } = self.replicas;
         if wanted == 0 {
             return Ok(());
         }
-        // From Redis 7.2 on, a connection waits for what it has written itself, and an order that was
-        // found, not written, would be answered for on an earlier write's word. This changes nothing.
+        // From Redis 7.2 on, WAIT covers the connection's own writes only. An order that was found, not written, needs a
+        // write to wait for; this one changes nothing.
         let touched = client.hincrby::<i64, _, _>(key.clone(), "seq", 0);
         self.timed("wait", touched).await?;
         let here = Options {
-            // Sent again on a new connection it would ask a promoted replica about nothing at all.
+            // Sent again on a new connection, WAIT would cover none of the writes.
             max_attempts: Some(1),
             fail_fast: true,
             cluster_hash: Some(ClusterHash::Custom(redis_keyslot(key.as_bytes()))),

@@ -28,47 +28,47 @@ pub struct ReservationContext<'a> {
     pub outbox_max: u32,
 }
 
-/// What `reserve.lua` answers. Every one is an outcome, none an error.
+/// What `reserve.lua` answers: outcomes, not errors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reservation {
-    /// Units were taken; the order waits in the outbox.
+    /// Units were reserved; the event waits in the outbox.
     Reserved(OrderRecord),
     /// The order exists already.
     Known {
-        /// What it asked for.
+        /// Its record.
         record: OrderRecord,
-        /// Whether it still waits in the outbox.
+        /// Whether its event waits in the outbox.
         waiting: bool,
     },
-    /// This Redis has no such sale.
+    /// This Redis does not have the sale.
     Unknown,
-    /// The sale opened at another time than the caller believes.
+    /// The sale opened at another time than the caller assumed.
     Moved,
-    /// This Redis stands below the caller's high-water mark: it lost acknowledged writes.
+    /// Redis is behind the caller's high-water mark: it has lost acknowledged writes. Or the sale is being rebuilt.
     Behind,
-    /// The sale opens in so many milliseconds; 0: as soon as its opening is on Kafka.
+    /// The sale is not open yet.
     NotOpen {
-        /// Milliseconds until then, by Redis's clock.
+        /// Milliseconds until it opens, by Redis's clock; 0: as soon as its opening is on Kafka.
         opens_in_ms: u64,
     },
-    /// The sale is over.
+    /// The sale takes no more orders.
     Closed,
-    /// The user would hold more units than the sale allows one user.
+    /// The user would hold more units than the limit.
     UserLimit,
-    /// Nothing is left.
+    /// No unit is left.
     SoldOut,
-    /// Something is left, but less than was asked for.
+    /// Fewer units are left than requested.
     Insufficient,
-    /// The outbox is at its bound: Kafka has been away for long.
+    /// The outbox is full: Kafka has been unavailable for too long.
     OutboxFull,
 }
 
 impl ReservationStore {
-    /// Takes units for orders of one sale, in this order, each order once; one answer for each. An
-    /// answer of its own may be an error: a damaged record must not take the others with it.
+    /// Reserves units for orders of one sale, in this order, once per order id. One answer per order: a damaged record
+    /// fails alone.
     ///
     /// # Errors
-    /// When Redis gave no usable answer; units may have been taken all the same.
+    /// When Redis gave no usable answer; units may have been reserved.
     pub async fn reserve(
         &self,
         sale: &ReservationContext<'_>,
@@ -84,7 +84,7 @@ impl ReservationStore {
             arguments.push(request.user.as_str().into());
             arguments.push(i64::from(request.quantity).into());
         }
-        // One connection for both: a replica confirms what was written on the very same.
+        // WAIT must follow on the same connection.
         let client = self.client();
         let script = &self.scripts.reserve;
         let reply: Value = self
@@ -109,7 +109,7 @@ impl ReservationStore {
     }
 }
 
-/// A reply of `reserve.lua`: what all answers of a call have in common, and the answers.
+/// A reply of `reserve.lua`: the epoch and time of the call, and one answer per order.
 struct Reply {
     epoch: Option<u32>,
     now: Option<Timestamp>,
@@ -117,7 +117,7 @@ struct Reply {
 }
 
 impl Reply {
-    /// Reads a reply that is to hold `orders` answers.
+    /// Reads a reply of `orders` answers.
     fn read(reply: Value, orders: usize) -> Result<Self, GateError> {
         let (epoch, now_ms, answers): (Option<u32>, Option<i64>, Vec<Value>) = reply.convert()?;
         if answers.len() != orders {
@@ -131,7 +131,7 @@ impl Reply {
         })
     }
 
-    /// What became of each of `requests`, in their order.
+    /// The reservation of each request, in order.
     fn reservations(
         self,
         requests: Vec<ReservationRequest>,

@@ -10,43 +10,43 @@ use jiff::Timestamp;
 
 use crate::{GateError, ReservationStore, keys};
 
-/// What never changes about a sale. A copy may remember it without end.
+/// The facts of a sale that never change. An instance may cache them without expiry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SaleFacts {
-    /// The sale's name.
+    /// The product, which names the sale.
     pub product: ProductId,
     /// The hash tag of its keys.
     pub tag: Tag,
-    /// From when on orders are taken; part of every order id of the sale.
+    /// The opening time; part of every order id of the sale.
     pub opens_at: Timestamp,
-    /// From when on none are; `None`: open-ended.
+    /// The closing time; `None`: open-ended.
     pub closes_at: Option<Timestamp>,
-    /// Most units a user may hold.
+    /// Units that one user may hold.
     pub per_user_limit: Option<u32>,
-    /// The Kafka partition that carries it.
+    /// The Kafka partition of its events.
     pub partition: i32,
 }
 
 /// A sale at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SaleView {
-    /// What never changes.
+    /// The fixed facts.
     pub facts: SaleFacts,
     /// Units for sale in all.
     pub total: Total,
-    /// Units it was opened with.
+    /// Units at opening.
     pub opened_total: Total,
-    /// Units not yet taken.
+    /// Units not reserved.
     pub remaining: u32,
-    /// Claimed, but its opening event is not known to be on Kafka: it takes no orders yet.
+    /// Claimed, but its opening is not known to be on Kafka: it takes no orders yet.
     pub opening: bool,
-    /// Ended by hand.
+    /// Closed by an admin.
     pub closed: bool,
     /// The highest number given out.
     pub number: SequenceNumber,
-    /// Until when units that have come back are not sold, because signs may still hang (`sign.lua`).
+    /// Until when returned units are not sold, because refusal leases may be valid (`grant_refusal_lease.lua`).
     pub sold_out_until: Option<Timestamp>,
-    /// The moment, by Redis's clock.
+    /// When it was read, by Redis's clock.
     pub seen_at: Timestamp,
 }
 
@@ -65,8 +65,7 @@ impl SaleView {
         "sold_out_until",
     ];
 
-    /// Reads the reply of `HMGET sale FIELDS`; `None` where there is no such sale, or none yet
-    /// again: a sale that is being rebuilt is as good as lost.
+    /// Reads the reply of `HMGET sale FIELDS`; `None` if there is no such sale or it is being rebuilt.
     pub(crate) fn from_reply(
         product: &ProductId,
         tag: Tag,
@@ -123,13 +122,13 @@ impl SaleView {
             .ok_or_else(|| GateError::unexpected("the fields of a sale", fields))
     }
 
-    /// How long units that have come back are not sold yet.
+    /// How long returned units are not sold yet.
     pub fn sold_out_for(&self) -> Duration {
         let until = self.sold_out_until.unwrap_or(self.seen_at);
         Duration::try_from(until.duration_since(self.seen_at)).unwrap_or_default()
     }
 
-    /// The event that opens the sale everywhere else.
+    /// The event of the opening.
     pub fn opened_event(&self) -> SaleOpened {
         SaleOpened {
             product_id: self.facts.product.clone(),
@@ -144,15 +143,14 @@ impl SaleView {
 }
 
 impl ReservationStore {
-    /// A sale as it stands; `None` where this Redis does not know it, or only that it is being
-    /// rebuilt.
+    /// Reads a sale; `None` if this Redis does not have it or it is being rebuilt.
     ///
     /// # Errors
     /// When Redis gave no usable answer.
     pub async fn sale(&self, product: &ProductId) -> Result<Option<SaleView>, GateError> {
         let tag = Tag::of(product);
         let key = keys::sale(product, tag);
-        // Of the node that has the sale: it is its clock that counts.
+        // The clock of the node that has the sale: its scripts use it.
         let node = ClusterHash::Custom(redis_keyslot(key.as_bytes()));
         let fields = self.timed("sale", async {
             let client = self.client();
@@ -164,7 +162,7 @@ impl ReservationStore {
         SaleView::from_reply(product, tag, &fields, now)
     }
 
-    /// Redis's own clock: the one that opens and closes sales.
+    /// Redis's clock, which opens and closes sales.
     ///
     /// # Errors
     /// When Redis gave no usable answer.
@@ -190,7 +188,7 @@ fn timestamp(value: &Value) -> Option<Timestamp> {
     Timestamp::from_millisecond(number(value)?).ok()
 }
 
-/// An empty text stands for none.
+/// An empty string stands for none.
 fn optional<T>(value: &Value, read: impl Fn(&Value) -> Option<T>) -> Option<Option<T>> {
     if value.as_str()?.is_empty() {
         Some(None)

@@ -1,4 +1,4 @@
-//! A sale as an audit sees it.
+//! A sale, as an audit reads it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,49 +15,49 @@ use crate::{EntryContent, GateError, OutboxEntry, ReservationStore, SaleKeys};
 /// A sale at one moment.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// How far the sale's data is.
+    /// The state of the sale.
     pub state: State,
     /// The highest number given out.
     pub number: SequenceNumber,
     /// Units for sale in all.
     pub total: i64,
-    /// Units not yet taken.
+    /// Units not reserved.
     pub remaining: i64,
     /// Entries in the outbox.
     pub waiting: u64,
-    /// Those whose effect does not count yet, by number: cancels, restocks, and what has none.
+    /// Numbers of the entries other than orders: cancels, restocks, closings, the opening.
     pub effects: HashSet<SequenceNumber>,
-    /// Orders that waited in the outbox when it was read, a moment later.
+    /// Orders in the outbox, read a moment later.
     pub orders: HashMap<OrderId, OrderRecord>,
     /// Their numbers.
     pub order_numbers: HashSet<SequenceNumber>,
-    /// Entries whose records are lost or damaged.
+    /// Entries whose records are missing or damaged.
     pub unreadable: u64,
 }
 
-/// How far a sale's data in Redis is.
+/// The state of a sale in Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Claimed, not known to be on Kafka.
+    /// Claimed; the opening is not known to be on Kafka.
     Opening,
-    /// It sells, or is over by its closing time.
+    /// Opened, and not closed by an admin.
     Open,
-    /// Ended by hand.
+    /// Closed by an admin.
     Closed,
     /// Stopped for a rebuild.
     Rebuilding,
 }
 
-/// Everything that a sale's records say.
+/// All records of a sale.
 #[derive(Debug, Default)]
 pub struct Records {
-    /// Orders, cancelled ones too.
+    /// Orders, including cancelled ones.
     pub orders: HashMap<OrderId, OrderRecord>,
     /// Restocks.
     pub restocks: HashMap<RestockId, RestockRecord>,
-    /// How it was ended by hand, if it was.
+    /// The closing by an admin, if any.
     pub closing: Option<ClosingRecord>,
-    /// Fields that are neither.
+    /// Fields that cannot be read.
     pub unreadable: u64,
 }
 
@@ -72,7 +72,7 @@ impl State {
         }
     }
 
-    /// As it stands in Redis.
+    /// The value in Redis.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Opening => "opening",
@@ -83,7 +83,7 @@ impl State {
     }
 }
 
-/// Entries or fields read at once.
+/// Entries or fields per page.
 const PAGE: u32 = 500;
 
 impl Snapshot {
@@ -109,7 +109,7 @@ impl Snapshot {
         })
     }
 
-    fn wait(&mut self, entry: OutboxEntry) {
+    fn add_entry(&mut self, entry: OutboxEntry) {
         match entry.content {
             EntryContent::Order(id, record) => {
                 self.order_numbers.insert(entry.number);
@@ -120,14 +120,14 @@ impl Snapshot {
         }
     }
 
-    /// Whether something with this number waited in the outbox.
+    /// Whether an entry with this number was in the outbox.
     pub fn holds(&self, number: SequenceNumber) -> bool {
         self.effects.contains(&number) || self.order_numbers.contains(&number)
     }
 }
 
 impl ReservationStore {
-    /// A sale at this moment; `None` where this Redis does not have it.
+    /// Reads a sale; `None` if this Redis does not have it.
     ///
     /// # Errors
     /// When Redis gave no usable answer.
@@ -150,12 +150,12 @@ impl ReservationStore {
             };
             after = Some(last.number);
             for entry in page.entries {
-                snapshot.wait(entry);
+                snapshot.add_entry(entry);
             }
         }
     }
 
-    /// All records of a sale. Not of one moment: what changes meanwhile may or may not be seen.
+    /// Reads all records of a sale. Not a consistent snapshot: changes made meanwhile may or may not be seen.
     ///
     /// # Errors
     /// When Redis gave no usable answer.
@@ -168,7 +168,7 @@ impl ReservationStore {
             let fields = page.take_results().map(Map::inner).unwrap_or_default();
             for (field, value) in fields {
                 let field = field.into_string().unwrap_or_default();
-                records.take(&field, &value.into_string().unwrap_or_default());
+                records.add_field(&field, &value.into_string().unwrap_or_default());
             }
             page.next();
         }
@@ -179,7 +179,7 @@ impl ReservationStore {
 }
 
 impl Records {
-    fn take(&mut self, field: &str, value: &str) {
+    fn add_field(&mut self, field: &str, value: &str) {
         if field.is_empty() {
             return;
         }

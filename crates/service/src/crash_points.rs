@@ -1,9 +1,8 @@
-//! Named places in the code where a fault run lets a service die or freeze, between two steps whose
-//! order matters. Only builds with the feature `crash-points` have them; the programs that are
-//! shipped do not.
+//! Named places in the code, between two steps whose order matters, where a fault run kills or freezes a service. Only
+//! builds with the feature `crash-points` have them; released programs do not.
 
-/// Ends or freezes the process here if `CRASH_POINT` says so: `name:n` kills it when it comes here
-/// for the n-th time, `name:n:stop` freezes it then, as SIGSTOP does.
+/// Kills or freezes the process here if `CRASH_POINT` names this place: `name:n` sends SIGKILL at the n-th pass,
+/// `name:n:stop` sends SIGSTOP.
 #[cfg(not(feature = "crash-points"))]
 #[inline(always)]
 pub fn crash_point(_name: &'static str) {}
@@ -20,8 +19,8 @@ mod armed {
 
     struct Armed {
         name: String,
-        /// How many more times it is passed unharmed.
-        left: AtomicU64,
+        /// Passes left until the signal.
+        passes_left: AtomicU64,
         signal: Signal,
     }
 
@@ -39,18 +38,18 @@ mod armed {
         };
         Some(Armed {
             name,
-            left: AtomicU64::new(times),
+            passes_passes_left: AtomicU64::new(times),
             signal,
         })
     });
 
-    /// See the function of the same name in builds without the feature.
+    /// See the function in builds without the feature.
     pub fn crash_point(name: &'static str) {
         let Some(armed) = ARMED.as_ref().filter(|armed| armed.name == name) else {
             return;
         };
-        if armed.left.fetch_sub(1, Ordering::Relaxed) == 1 {
-            // It comes back from SIGSTOP only; from SIGKILL nothing does.
+        if armed.passes_left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            // Returns after SIGCONT; SIGKILL does not return.
             let _ = raise(armed.signal);
         }
     }

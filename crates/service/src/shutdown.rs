@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT, as something every task can await.
+//! SIGTERM and SIGINT as a token that every task can await.
 
 use std::time::Duration;
 
@@ -7,8 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 /// A token that is cancelled by the first SIGTERM or SIGINT.
 ///
-/// Whatever has not ended `timeout` after the signal is cut off: the process exits with code 0,
-/// because nothing here depends on an orderly end.
+/// If the process still runs `timeout` after the signal, it exits with code 0: no promise depends on an orderly end.
 ///
 /// # Errors
 /// When the process may not install signal handlers.
@@ -24,10 +23,10 @@ pub fn on_signal(timeout: Duration) -> std::io::Result<CancellationToken> {
         };
         tracing::info!(signal = name, "shutting down");
         cancelled.cancel();
-        // A thread, not a task: it must fire even when every task is stuck.
+        // A thread, not a task: it must fire even if every task is stuck.
         std::thread::spawn(move || {
             std::thread::sleep(timeout);
-            tracing::error!("SHUTDOWN_TIMEOUT_SECONDS is over; what is left is cut off");
+            tracing::error!("SHUTDOWN_TIMEOUT_SECONDS elapsed; exiting with work left");
             std::process::exit(0);
         });
     });

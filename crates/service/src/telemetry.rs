@@ -1,4 +1,4 @@
-//! Logs: who may write what, and how it looks.
+//! Logs.
 
 use std::io::IsTerminal;
 
@@ -7,7 +7,7 @@ use tracing_subscriber::prelude::*;
 
 use crate::settings::{LogFormat, LogSettings, refuse};
 
-/// Sets up the process's log on stderr. Call once, first thing in `main`.
+/// Sets up logging to stderr. Call once, first in `main`.
 pub fn init(settings: &LogSettings) {
     let filter =
         EnvFilter::try_new(&settings.rust_log).unwrap_or_else(|error| refuse("RUST_LOG", error));

@@ -4,15 +4,15 @@ use super::{
     Event, OrderCancelled, OrderReserved, SaleClosed, SaleFenced, SaleOpened, SaleRestocked,
 };
 
-/// The header that names a record's event type.
+/// The header with the event type.
 pub const CE_TYPE: &str = "ce_type";
 
-/// One Kafka header: its name and its text.
+/// One Kafka header: name and value.
 pub type Header = (&'static str, Cow<'static, str>);
 
 /// The headers of an event: the CloudEvents 1.0 attributes in Kafka's binary mode.
 ///
-/// All of them follow from the event itself, so an event published twice is the same record twice.
+/// All of them follow from the event, so an event that is published twice is the same record twice.
 pub fn headers(event: &Event) -> [Header; 6] {
     let (ce_type, ce_id, ce_time) = match event {
         Event::SaleOpened(sale) => (

@@ -1,8 +1,7 @@
-//! What travels on the topic: CloudEvents 1.0 in Kafka's binary mode, keyed by product id.
+//! The events on the topic: CloudEvents 1.0 in Kafka's binary mode, keyed by product id.
 //!
-//! An event is a pure function of what Redis stores about an order or a sale, so the copy that
-//! reserved and a sweeper that publishes again send the same bytes. Fields unknown to a reader are
-//! ignored; a `ce_type` unknown to it is dead-lettered.
+//! An event is a pure function of the record in Redis, so the instance that reserved and the outbox relay publish the same
+//! bytes. A consumer ignores fields it does not know; a record with an unknown `ce_type` becomes a dead letter.
 
 mod envelope;
 mod order_cancelled;
@@ -22,48 +21,48 @@ pub use sale_restocked::SaleRestocked;
 
 use crate::ids::ProductId;
 
-/// Everything that may stand on the topic `orders`.
+/// Any event on the topic `orders`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A sale opened: the first event of its product, ahead of every order.
+    /// A sale opened: the first event of its product.
     SaleOpened(SaleOpened),
-    /// Units were taken in Redis for one order.
+    /// Units were reserved in Redis for one order.
     OrderReserved(OrderReserved),
-    /// The units of one order are given back.
+    /// An order was cancelled.
     OrderCancelled(OrderCancelled),
-    /// A sale got more units.
+    /// Units were added to a sale.
     SaleRestocked(SaleRestocked),
-    /// A sale was ended by hand.
+    /// A sale was closed by an admin.
     SaleClosed(SaleClosed),
-    /// Nothing of the sale's earlier epochs is taken any more.
+    /// Earlier epochs of a sale are no longer accepted.
     SaleFenced(SaleFenced),
 }
 
-/// Why a record is no event of ours. The text is the reason on its dead letter.
+/// Why a record is not an event. The text is the reason of its dead letter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Undecodable {
     /// The record has no `ce_type` header, or one that is not UTF-8.
     #[error("missing_type: no readable ce_type header")]
     MissingType,
-    /// The `ce_type` is none that this build knows.
+    /// This build does not know the `ce_type`.
     #[error("unknown_type: {0}")]
     UnknownType(String),
     /// A record without a value (a tombstone).
     #[error("missing_value: the record has no value")]
     MissingValue,
-    /// The value is not the JSON that its type promises.
+    /// The value does not match the schema of its type.
     #[error("malformed: {0}")]
     Malformed(String),
-    /// The event's product is not the record's key, so it may stand on a foreign partition.
+    /// The key is not the event's product, so the record may be on the wrong partition.
     #[error("foreign_key: the record's key is not the event's productId")]
     ForeignKey,
 }
 
 impl Event {
-    /// Reads a record.
+    /// Decodes a record.
     ///
     /// # Errors
-    /// When any part of it is not what its type promises; the caller dead-letters it.
+    /// When it is not a valid event; the caller writes a dead letter.
     pub fn decode(
         ce_type: Option<&[u8]>,
         key: Option<&[u8]>,
@@ -80,7 +79,7 @@ impl Event {
             SaleRestocked::TYPE => Self::SaleRestocked(from_json(value)?),
             SaleClosed::TYPE => Self::SaleClosed(from_json(value)?),
             SaleFenced::TYPE => Self::SaleFenced(from_json(value)?),
-            // A foreign type may be kilobytes long; its beginning is enough to recognise it.
+            // An unknown type may be kilobytes long.
             other => return Err(Undecodable::UnknownType(other.chars().take(100).collect())),
         };
         if key == Some(event.product_id().as_str().as_bytes()) {
@@ -90,7 +89,7 @@ impl Event {
         }
     }
 
-    /// The record's value.
+    /// The value of the record.
     pub fn encode(&self) -> Vec<u8> {
         match self {
             Self::SaleOpened(event) => serde_json::to_vec(event),
@@ -103,9 +102,8 @@ impl Event {
         .expect("events are plain structs with text keys")
     }
 
-    /// Whether it makes room in its sale. Such an event is on Kafka before it counts in Redis; one
-    /// that takes room counts in Redis before it is on Kafka. So the ledger never sees an order
-    /// before the room it uses.
+    /// Whether it makes room in its sale. Such an event is on Kafka before it counts in Redis; one that takes room counts in
+    /// Redis first. So the ledger never sees an order before the room it uses (publish before apply).
     pub fn makes_room(&self) -> bool {
         match self {
             Self::SaleOpened(_) | Self::OrderCancelled(_) | Self::SaleRestocked(_) => true,
@@ -113,7 +111,7 @@ impl Event {
         }
     }
 
-    /// The record's key.
+    /// The key of the record.
     pub fn product_id(&self) -> &ProductId {
         match self {
             Self::SaleOpened(event) => &event.product_id,

@@ -3,23 +3,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{OrderId, ProductId, Quantity, UserId};
 
-/// `fluxgate.order.reserved.v1`: units were taken in Redis for one order.
+/// `fluxgate.order.reserved.v1`: units were reserved in Redis for one order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderReserved {
-    /// The order; also the event's `ce_id`.
+    /// Also the event's `ce_id`.
     pub order_id: OrderId,
-    /// The sale it is in.
+    /// Names the sale.
     pub product_id: ProductId,
-    /// Who ordered.
+    /// The buyer.
     pub user_id: UserId,
-    /// Units taken.
+    /// Units reserved.
     pub quantity: Quantity,
-    /// Which life of the sale's Redis data numbered it, from 1.
+    /// Epoch of the order's number, from 1.
     pub epoch: u32,
-    /// Its number within the epoch, from 1 without a gap.
+    /// Sequence within the epoch, from 1 without gaps.
     pub sequence: u32,
-    /// When Redis took the units, by Redis's clock, to the millisecond.
+    /// When the units were reserved, by Redis's clock, to the millisecond.
     pub placed_at: Timestamp,
 }
 

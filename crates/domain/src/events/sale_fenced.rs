@@ -3,19 +3,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::ProductId;
 
-/// `fluxgate.sale.fenced.v1`: from here on the log takes nothing more of the sale's earlier epochs.
+/// `fluxgate.sale.fenced.v1`: behind this record, earlier epochs of the sale are not accepted.
 ///
-/// A rebuild writes it before it reads what was sold: whatever an earlier life of the sale's Redis
-/// data still sends afterwards (a handler that was paused, a copy that was cut off) cannot take
-/// units that the rebuilt sale sells again.
+/// A rebuild writes it before it reads what was sold. An event of an earlier epoch that arrives later (from a paused
+/// handler, from an instance that was cut off) cannot take units that the rebuilt sale sells again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SaleFenced {
-    /// The sale.
+    /// Names the sale.
     pub product_id: ProductId,
-    /// The first epoch that is taken from here on.
+    /// The first epoch that is accepted from here on.
     pub epoch: u32,
-    /// When the fence was put, by the clock of whoever rebuilds.
+    /// When the fence was written, by the reconciler's clock.
     pub fenced_at: Timestamp,
 }
 

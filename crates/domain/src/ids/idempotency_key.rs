@@ -1,9 +1,9 @@
 use super::{Invalid, textual_id};
 
-/// The buyer's name for one attempt to buy: 1-255 visible ASCII characters.
+/// Identifies one attempt to buy: 1-255 visible ASCII characters, chosen by the client.
 ///
-/// On the wire it is a quoted string (IETF draft-ietf-httpapi-idempotency-key-header-07); the bare
-/// form is accepted too, so `"abc"` and `abc` are the same key.
+/// A quoted string on the wire (IETF draft-ietf-httpapi-idempotency-key-header-07); the bare form is accepted too, so
+/// `"abc"` and `abc` are the same key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct IdempotencyKey(Box<str>);
 
@@ -13,10 +13,10 @@ impl IdempotencyKey {
     /// Most bytes a key may have, without its quotes.
     pub const MAX_BYTES: usize = 255;
 
-    /// Reads a header's value, quoted or bare.
+    /// Reads the value of the header, quoted or bare.
     ///
     /// # Errors
-    /// When what remains without the quotes is empty, too long or not visible ASCII.
+    /// When the key without quotes is empty, too long or not visible ASCII.
     pub fn parse(header: &str) -> Result<Self, Invalid> {
         let text = header.trim_matches([' ', '\t']);
         let text = text

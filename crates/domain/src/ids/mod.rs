@@ -1,4 +1,4 @@
-//! Newtypes that are parsed once, at the border, and valid ever after.
+//! Newtypes that are parsed once, at the border, and valid from then on.
 
 mod hash;
 mod idempotency_key;
@@ -17,17 +17,17 @@ pub use restock_id::RestockId;
 pub use tag::Tag;
 pub use user_id::UserId;
 
-/// Why a value was refused. The message names the field and what it may hold; it never repeats
-/// the value, which can be 10 kB of anything.
+/// Why a value was refused. The message names the field and what is allowed; it never repeats the value, which can be
+/// arbitrarily long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Invalid(pub(crate) &'static str);
 
-/// The traits that all textual ids share: borrow as `str`, print, read from JSON, write to JSON.
+/// What all textual ids share: access as `str`, parsing, display, JSON.
 macro_rules! textual_id {
     ($name:ident) => {
         impl $name {
-            /// The text as it was accepted.
+            /// The id as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }

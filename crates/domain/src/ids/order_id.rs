@@ -5,19 +5,18 @@ use uuid::{Uuid, Variant};
 
 use super::{IdempotencyKey, Invalid, ProductId, Tag, UserId, hash};
 
-/// The id of an order: a UUIDv8 that is *derived*, never drawn.
+/// The id of an order: a UUIDv8 that is derived, never random.
 ///
 /// ```text
-/// 48 bits  when the sale opened, Unix ms     ┐ these three name the sale
+/// 48 bits  opening time of the sale, Unix ms  ┐ these three name the sale
 ///  4 bits  version 8                         │
 /// 12 bits  tag of the product                ┘
 ///  2 bits  variant 10
 /// 62 bits  SHA-256 over product, user and key, each preceded by its length (u32, big endian)
 /// ```
 ///
-/// The same buyer asking the same thing again gets the same id, so PostgreSQL's primary key keeps
-/// "one key, one order" even after Redis has lost everything. The id alone tells where in Redis
-/// the order's record lies, and partitions by date can prune by it.
+/// A retry gets the same id, so PostgreSQL's primary key enforces "one key, one order" even after Redis has lost
+/// everything. The id alone gives the Redis key of the order's record, and tables partitioned by date can prune by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "Uuid", into = "Uuid")]
 pub struct OrderId(Uuid);
@@ -28,8 +27,8 @@ const VARIANT: u128 = 0b10;
 const HASH_MASK: u64 = u64::MAX >> 2;
 
 impl OrderId {
-    /// Derives the id of the order that `user` asks for with `key` in the sale of `product` that
-    /// opened at `opened_at_ms` (Unix time; only the low 48 bits count, enough until the year 10889).
+    /// Derives the id of the order that `user` places with `key` in the sale of `product` that opened at `opened_at_ms`
+    /// (Unix time; the low 48 bits count, enough until the year 10889).
     pub fn derive(
         product: &ProductId,
         tag: Tag,
@@ -44,7 +43,7 @@ impl OrderId {
         Self::of_sale(tag, opened_at_ms, hash)
     }
 
-    /// The lowest and the highest id that an order of a sale may have: an index over ids finds all of its orders.
+    /// The lowest and the highest id of a sale's orders: a range scan of the primary key finds them all.
     pub fn bounds(tag: Tag, opened_at_ms: i64) -> [Self; 2] {
         [0, HASH_MASK].map(|hash| Self::of_sale(tag, opened_at_ms, hash))
     }
@@ -60,23 +59,23 @@ impl OrderId {
         ))
     }
 
-    /// The tag of the product it was ordered in.
+    /// The tag of its product.
     pub fn tag(self) -> Tag {
         let bits = (self.0.as_u128() >> 64) & 0x0fff;
         Tag::from_bits(u16::try_from(bits).expect("12 bits fit into 16"))
     }
 
-    /// When its sale opened, Unix time in milliseconds.
+    /// The opening time of its sale, Unix time in milliseconds.
     pub fn opened_at_ms(self) -> i64 {
         i64::try_from(self.0.as_u128() >> 80).expect("48 bits fit into 63")
     }
 
-    /// The part that tells the orders of one sale apart.
+    /// The bits that distinguish the orders of one sale.
     pub fn hash_bits(self) -> u64 {
         self.0.as_u64_pair().1 & HASH_MASK
     }
 
-    /// The plain UUID, for stores that have a type for it.
+    /// The UUID, for stores that have a type for it.
     pub fn as_uuid(self) -> Uuid {
         self.0
     }
@@ -86,7 +85,7 @@ impl TryFrom<Uuid> for OrderId {
     type Error = Invalid;
 
     /// # Errors
-    /// When the UUID is not of version 8 and the RFC 9562 variant: no order has such an id.
+    /// When the UUID is not of version 8 and the RFC 9562 variant.
     fn try_from(uuid: Uuid) -> Result<Self, Invalid> {
         if uuid.get_version_num() == 8 && uuid.get_variant() == Variant::RFC4122 {
             Ok(Self(uuid))

@@ -4,7 +4,7 @@ use super::{Invalid, textual_id};
 
 /// Names one sale, for good: 1-128 characters of `[A-Za-z0-9._:-]`.
 ///
-/// The alphabet has no braces, so an id can stand in a Redis key without moving its hash tag.
+/// The alphabet has no braces, so an id in a Redis key cannot change the hash tag.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ProductId(Box<str>);
@@ -12,11 +12,11 @@ pub struct ProductId(Box<str>);
 textual_id!(ProductId);
 
 impl ProductId {
-    /// Most bytes a product id may have.
+    /// The longest product id in bytes.
     pub const MAX_BYTES: usize = 128;
 
     /// # Errors
-    /// When the text is empty, longer than [`Self::MAX_BYTES`] or leaves the alphabet.
+    /// When the text is empty, longer than [`Self::MAX_BYTES`] or has other characters.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
         if (1..=Self::MAX_BYTES).contains(&text.len()) && text.bytes().all(allowed) {
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_parsed_through_the_same_door() {
+    fn json_is_validated_too() {
         assert!(serde_json::from_str::<ProductId>("\"ok\"").is_ok());
         assert!(serde_json::from_str::<ProductId>("\"not ok\"").is_err());
         assert!(serde_json::from_str::<ProductId>("7").is_err());

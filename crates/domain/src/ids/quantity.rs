@@ -8,7 +8,7 @@ use super::Invalid;
 pub struct Quantity(u16);
 
 impl Quantity {
-    /// A single unit, what an order asks for when it does not say.
+    /// One unit, the default of an order.
     pub const ONE: Self = Self(1);
 
     /// The number of units.
@@ -40,7 +40,7 @@ impl From<Quantity> for i64 {
 pub struct Total(u32);
 
 impl Total {
-    /// The most units a sale may have.
+    /// The largest sale.
     pub const MAX: Self = Self(1_000_000_000);
 
     /// The number of units.

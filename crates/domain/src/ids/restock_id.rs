@@ -10,14 +10,14 @@ use super::{IdempotencyKey, Invalid, ProductId, hash};
 pub struct RestockId(Uuid);
 
 impl RestockId {
-    /// Derives the id of the restock of `product` that was asked for with `key`.
+    /// Derives the id of the restock of `product` with `key`.
     pub fn derive(product: &ProductId, key: &IdempotencyKey) -> Self {
         let digest = hash::of_parts(["restock", product.as_str(), key.as_str()]);
         let bytes = *digest.first_chunk().expect("a SHA-256 digest has 32 bytes");
         Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
     }
 
-    /// The plain UUID, for stores that have a type for it.
+    /// The UUID, for stores that have a type for it.
     pub fn as_uuid(self) -> Uuid {
         self.0
     }

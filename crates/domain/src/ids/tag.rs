@@ -4,8 +4,8 @@ use sha2::{Digest, Sha256};
 
 use super::ProductId;
 
-/// The first 12 bits of SHA-256(product id), printed as 3 hex digits: the Redis hash tag of all
-/// keys of a sale, so that one script may touch them all on a Redis Cluster.
+/// The first 12 bits of SHA-256(product id) as 3 hex digits: the Redis hash tag of all keys of a sale, so that one script
+/// can use them all on a Redis Cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Tag(u16);
 

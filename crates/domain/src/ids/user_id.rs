@@ -10,7 +10,7 @@ pub struct UserId(Box<str>);
 textual_id!(UserId);
 
 impl UserId {
-    /// Most bytes (not characters) a user id may have.
+    /// The longest user id in bytes (not characters).
     pub const MAX_BYTES: usize = 128;
 
     /// # Errors

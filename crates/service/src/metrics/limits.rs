@@ -1,4 +1,4 @@
-//! How much memory and CPU this process may use.
+//! Metrics of the memory and CPU that this process may use.
 
 use std::fs;
 use std::path::Path;
@@ -8,26 +8,26 @@ use prometheus::{Gauge, IntGauge, Registry};
 
 use super::VALID;
 
-/// Where a container's limit of memory is, for cgroups of version 2 and 1, and the machine's memory.
+/// The memory limit of a container: cgroup version 2, then 1.
 const CGROUP_FILES: [&str; 2] = [
     "/sys/fs/cgroup/memory.max",
     "/sys/fs/cgroup/memory/memory.limit_in_bytes",
 ];
 const MACHINE_FILE: &str = "/proc/meminfo";
 
-/// Where a container's quota of CPU is.
+/// The folder of a container's CPU quota.
 const CGROUP_FOLDER: &str = "/sys/fs/cgroup";
 
-/// Registers both, as they are now: a container's limits do not change while it runs. `threads` do the work, where
-/// they may be fewer than the cores.
+/// Registers both gauges, set once: a container's limits do not change while it runs. `threads` is the number of threads
+/// that do the work, if it may be less than the number of cores.
 pub fn register(registry: &Registry, threads: Option<usize>) {
     let memory = IntGauge::new(
         "process_memory_limit_bytes",
-        "Memory that this process may use: its container's limit, or all that the machine has.",
+        "Memory limit in bytes: of the container, or the memory of the machine.",
     );
     let cpu = Gauge::new(
         "process_cpu_limit_cores",
-        "Cores that this process can use, by its container's quota and its affinity; of the API at most HTTP_THREADS, beside which its other threads use a little.",
+        "CPU limit in cores: the container's quota or the CPU affinity; for the API at most HTTP_THREADS.",
     );
     let (memory, cpu) = (memory.expect(VALID), cpu.expect(VALID));
     memory.set(memory_limit().unwrap_or_default());
@@ -38,7 +38,7 @@ pub fn register(registry: &Registry, threads: Option<usize>) {
     registry.register(Box::new(cpu)).expect(VALID);
 }
 
-/// The lowest that applies. Version 1 says "no limit" by a number beyond any machine.
+/// The lowest limit that applies. Version 1 expresses "no limit" as a number beyond any machine.
 fn memory_limit() -> Option<i64> {
     let containers = CGROUP_FILES
         .iter()
@@ -48,14 +48,14 @@ fn memory_limit() -> Option<i64> {
     containers.chain(machine).min()
 }
 
-/// The standard library knows quota and affinity, and rounds a quota down to `whole` cores. Where it is what
-/// limits, it counts with its fraction.
+/// The standard library knows quota and affinity, and rounds a quota down to `whole` cores. If the quota is the lower
+/// limit, its fraction counts.
 fn cores(whole: usize, quota: Option<f64>) -> f64 {
     let limits = |quota: &f64| quota.floor().max(1.0) == whole as f64;
     quota.filter(limits).unwrap_or(whole as f64)
 }
 
-/// The quota of a cgroup, in cores: version 2 has quota and period in one file, version 1 in two.
+/// The quota of a cgroup in cores: version 2 has quota and period in one file, version 1 in two.
 fn quota(cgroup: &Path) -> Option<f64> {
     let read = |file: &str| fs::read_to_string(cgroup.join(file)).ok();
     let (quota, period) = match read("cpu.max") {
@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(total_of("MemFree: 1 kB"), None);
     }
 
-    /// A cgroup's folder with these files.
+    /// The quota of a cgroup folder with these files.
     fn cgroup(name: &str, files: &[(&str, &str)]) -> Option<f64> {
         let folder = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
         fs::create_dir_all(folder.join("cpu")).unwrap();
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quota_counts_with_its_fraction_where_it_is_what_limits() {
+    fn the_fraction_of_a_quota_counts_if_the_quota_is_the_lower_limit() {
         assert_eq!(cores(2, Some(2.5)), 2.5);
         assert_eq!(cores(1, Some(0.5)), 0.5);
         assert_eq!(cores(2, Some(7.5)), 2.0, "affinity limits");
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_are_fewer_than_the_cores_limit_them() {
+    fn fewer_threads_than_cores_are_the_limit() {
         let registry = Registry::new();
         register(&registry, Some(1));
         let found = registry.gather();

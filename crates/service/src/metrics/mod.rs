@@ -1,4 +1,4 @@
-//! How a service declares its metrics: one struct, a line for each.
+//! How a program declares its metrics: one struct, one line per metric.
 
 mod limits;
 
@@ -18,9 +18,9 @@ use prometheus::{
 /// ```
 /// crate::metrics! {
 ///     "my_service";
-///     /// Orders, by what became of them.
+///     /// Orders, by outcome.
 ///     orders_total: IntCounterVec ["outcome"] {"accepted", "sold_out"},
-///     /// Seconds that a write took.
+///     /// Duration of one write in seconds.
 ///     write_seconds: Histogram ([0.1, 1.0, 10.0]),
 /// }
 ///
@@ -60,7 +60,7 @@ macro_rules! metrics {
     };
 }
 
-/// A registry that knows what this process uses, and how much of it the machine or its container allows.
+/// A registry with the resource use of this process and its limits.
 ///
 /// # Panics
 /// Never: the names are of different metrics.
@@ -68,7 +68,7 @@ pub fn registry() -> Registry {
     with_limits(None)
 }
 
-/// The same for a process whose work is done by so many threads: more cores are of no use to it.
+/// The same for a process whose work is done by `threads` threads: it cannot use more cores.
 ///
 /// # Panics
 /// Never: the names are of different metrics.
@@ -85,7 +85,7 @@ fn with_limits(threads: Option<usize>) -> Registry {
     registry
 }
 
-/// What a line of [`metrics!`] says.
+/// The declaration of one metric, a line of [`metrics!`].
 #[derive(Debug, Clone, Copy)]
 #[allow(missing_docs)]
 pub struct Declared<'a> {
@@ -93,17 +93,17 @@ pub struct Declared<'a> {
     pub name: &'a str,
     pub help: &'a str,
     pub labels: &'a [&'a str],
-    /// One list for a histogram, none for anything else.
+    /// One list for a histogram, none otherwise.
     pub buckets: &'a [&'a [f64]],
 }
 
 const VALID: &str = "names, labels and buckets of metrics are literals, each name given once";
 
 impl Declared<'_> {
-    /// Makes the metric and adds it to `registry`.
+    /// Creates the metric and adds it to `registry`.
     ///
     /// # Panics
-    /// When the name is taken or not one that Prometheus allows.
+    /// When the name is taken or not allowed by Prometheus.
     pub fn register<M: Metric>(self, registry: &Registry) -> M {
         let metric = M::declared(&self);
         registry.register(Box::new(metric.clone())).expect(VALID);
@@ -121,7 +121,7 @@ impl Declared<'_> {
 
 /// A kind of metric that can be declared.
 pub trait Metric: Collector + Clone + 'static {
-    /// The metric, not registered yet.
+    /// Creates the metric without registering it.
     fn declared(declared: &Declared<'_>) -> Self;
 }
 

@@ -1,11 +1,11 @@
-//! The endpoints that operators and load balancers ask: `/livez`, `/readyz`, `/health`, `/metrics`.
+//! The endpoints for operators and load balancers: `/livez`, `/readyz`, `/health`, `/metrics`.
 //!
-//! Probes read what the service's own loops last noted; a probe never calls a store itself.
+//! Probes read the state that background tasks last recorded; a probe never calls a store.
 
 mod health;
 mod readiness;
 mod routes;
 
-pub use health::ask_own_health;
+pub use health::check_health;
 pub use readiness::{Check, Need, Readiness};
 pub use routes::{get_or_head, metrics, probes, routes};

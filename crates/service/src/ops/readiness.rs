@@ -6,13 +6,13 @@ use serde::Serialize;
 /// What a failing check means for the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// Without it the service cannot work: `/readyz` answers 503.
+    /// The service cannot work without it: `/readyz` answers 503.
     Required,
-    /// Without it the service works on, `degraded`: `/readyz` still answers 200.
+    /// The service continues without it, `degraded`: `/readyz` still answers 200.
     Optional,
 }
 
-/// Whether the service wants traffic. Cheap to clone; all clones are one.
+/// Whether the service accepts traffic. Clones share their state.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness(Arc<Mutex<State>>);
 
@@ -22,7 +22,7 @@ struct State {
     checks: BTreeMap<&'static str, (Need, Result<(), String>)>,
 }
 
-/// One dependency's entry in [`Readiness`], kept up to date by whoever talks to that dependency.
+/// One dependency's entry in [`Readiness`], updated by the task that uses the dependency.
 #[derive(Debug, Clone)]
 pub struct Check {
     readiness: Readiness,
@@ -34,12 +34,12 @@ pub struct Check {
 pub struct Report {
     /// `ok`, `degraded` or `unavailable`.
     pub status: &'static str,
-    /// Each check's name with `ok` or what is wrong.
+    /// Each check's name with `ok` or the reason of the failure.
     pub checks: BTreeMap<&'static str, String>,
 }
 
 impl Readiness {
-    /// Adds a check. It counts as failing, with reason `starting`, until it is first set.
+    /// Adds a check. It fails with the reason `starting` until it is first set.
     pub fn check(&self, name: &'static str, need: Need) -> Check {
         self.with(|state| {
             state.checks.insert(name, (need, Err("starting".into())));
@@ -50,12 +50,12 @@ impl Readiness {
         }
     }
 
-    /// From now on the service wants no more traffic, for good.
+    /// Refuses traffic from now on, for good.
     pub fn drain(&self) {
         self.with(|state| state.draining = true);
     }
 
-    /// What `/readyz` says right now.
+    /// The current answer of `/readyz`.
     pub fn report(&self) -> Report {
         self.with(|state| {
             let failing = |need| {
@@ -92,19 +92,19 @@ impl Readiness {
 }
 
 impl Report {
-    /// Whether traffic should be sent here.
+    /// Whether the service accepts traffic.
     pub fn is_ready(&self) -> bool {
         self.status != "unavailable"
     }
 }
 
 impl Check {
-    /// The dependency answers.
+    /// The dependency is available.
     pub fn pass(&self) {
         self.set(Ok(()));
     }
 
-    /// The dependency does not; `reason` is shown to whoever asks.
+    /// The dependency is not available; `reason` is shown in `/readyz`.
     pub fn fail(&self, reason: impl Into<String>) {
         self.set(Err(reason.into()));
     }

@@ -5,7 +5,7 @@ use prometheus::{Registry, TextEncoder};
 
 use super::Readiness;
 
-/// Adds all of them: [`probes`] and [`metrics`].
+/// Adds [`probes`] and [`metrics`].
 pub fn routes(readiness: Readiness, registry: Registry) -> impl FnOnce(&mut ServiceConfig) {
     move |config| {
         config
@@ -34,7 +34,7 @@ pub fn metrics(registry: Registry) -> impl FnOnce(&mut ServiceConfig) {
     }
 }
 
-/// A route for reads: whatever answers GET answers HEAD, without the body.
+/// A route for reads: GET, and HEAD without the body.
 pub fn get_or_head() -> Route {
     web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
@@ -59,10 +59,10 @@ async fn scrape(registry: web::Data<Registry>) -> HttpResponse {
             .content_type("text/plain; version=0.0.4")
             .body(text),
         Err(error) => {
-            tracing::error!(%error, "metrics could not be encoded");
+            tracing::error!(%error, "cannot encode metrics");
             HttpResponse::InternalServerError()
                 .content_type(ContentType::plaintext())
-                .body("metrics could not be encoded")
+                .body("cannot encode metrics")
         }
     }
 }

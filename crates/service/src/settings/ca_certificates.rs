@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use native_tls::{Certificate, TlsConnector, TlsConnectorBuilder};
 
-/// Who may vouch for a server: the certificate authorities of a PEM file, and no others.
+/// The certificate authorities of a PEM file; no others are trusted.
 #[derive(Clone)]
 pub struct CaCertificates {
     file: PathBuf,
@@ -13,12 +13,12 @@ pub struct CaCertificates {
 }
 
 impl CaCertificates {
-    /// The file.
+    /// The PEM file.
     pub fn file(&self) -> &Path {
         &self.file
     }
 
-    /// A connector that trusts only these, or whom the system trusts where none are given.
+    /// A connector that trusts only these authorities, or those of the system if `ca_certificates` is `None`.
     pub fn connector(ca_certificates: Option<&Self>) -> TlsConnectorBuilder {
         let mut connector = TlsConnector::builder();
         if let Some(ca_certificates) = ca_certificates {
@@ -34,13 +34,13 @@ impl CaCertificates {
 impl FromStr for CaCertificates {
     type Err = String;
 
-    /// Reads the file, so that one that cannot be used is noticed at the start.
+    /// Reads the file at start, so that an unusable one is reported at once.
     fn from_str(path: &str) -> Result<Self, String> {
         let pem = fs::read(path).map_err(|error| error.to_string())?;
         let certificates = Certificate::stack_from_pem(&pem)
             .map_err(|error| format!("not a PEM file: {error}"))?;
         if certificates.is_empty() {
-            return Err("it holds no certificate in PEM".into());
+            return Err("the file holds no PEM certificate".into());
         }
         Ok(Self {
             file: path.into(),

@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 
 use clap::Args;
 
-/// Where a service answers HTTP.
+/// The HTTP listener.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "HTTP")]
 pub struct HttpSettings {

@@ -2,7 +2,7 @@ use clap::{Args, ValueEnum};
 
 use super::CaCertificates;
 
-/// Where the brokers are, how they are spoken to, and what the topic is called.
+/// Brokers, security and topic.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Kafka")]
 pub struct KafkaSettings {
@@ -10,27 +10,27 @@ pub struct KafkaSettings {
     #[arg(long, env = "KAFKA_BROKERS", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub kafka_brokers: String,
 
-    /// Topic that carries sales and orders, keyed by product id
+    /// Topic of sales and orders, keyed by product id
     #[arg(long, env = "KAFKA_TOPIC", default_value = "orders")]
     pub kafka_topic: String,
 
-    /// Whether the way to the brokers is encrypted, and whether a password is asked for
+    /// Protocol of the connections to the brokers
     #[arg(long, env = "KAFKA_SECURITY_PROTOCOL", default_value = "plaintext")]
     pub kafka_security_protocol: SecurityProtocol,
 
-    /// PEM file of the authorities that vouch for the brokers [default: those of the system]
+    /// PEM file of the certificate authorities of the brokers [default: those of the system]
     #[arg(long, env = "KAFKA_CA_FILE")]
     pub kafka_ca_file: Option<CaCertificates>,
 
-    /// How the password is shown to the brokers
+    /// SASL mechanism
     #[arg(long, env = "KAFKA_SASL_MECHANISM", default_value = "SCRAM-SHA-512")]
     pub kafka_sasl_mechanism: SaslMechanism,
 
-    /// Who connects, where the security protocol has SASL
+    /// SASL user name, required by sasl_plaintext and sasl_ssl
     #[arg(long, env = "KAFKA_USERNAME", requires = "kafka_password", required_if_eq_any = WITH_SASL)]
     pub kafka_username: Option<String>,
 
-    /// The password
+    /// SASL password
     #[arg(
         long,
         env = "KAFKA_PASSWORD",
@@ -45,22 +45,22 @@ const WITH_SASL: [(&str, &str); 2] = [
     ("kafka_security_protocol", "sasl_ssl"),
 ];
 
-/// How brokers are spoken to, in librdkafka's words.
+/// librdkafka's `security.protocol`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub enum SecurityProtocol {
-    /// Anybody may listen.
+    /// No encryption, no password.
     Plaintext,
-    /// Encrypted; the brokers show a certificate.
+    /// TLS.
     Ssl,
-    /// Anybody may listen; clients have passwords.
+    /// Password without encryption.
     SaslPlaintext,
-    /// Encrypted, and clients have passwords.
+    /// TLS and password.
     SaslSsl,
 }
 
 impl SecurityProtocol {
-    /// Whether a password is asked for.
+    /// Whether it needs a password.
     pub fn has_sasl(self) -> bool {
         matches!(self, Self::SaslPlaintext | Self::SaslSsl)
     }
@@ -71,16 +71,16 @@ impl SecurityProtocol {
     }
 }
 
-/// How a password is shown to brokers.
+/// librdkafka's `sasl.mechanism`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SaslMechanism {
-    /// As it is: only over an encrypted way.
+    /// The password itself; use it over TLS only.
     #[value(name = "PLAIN")]
     Plain,
-    /// Proven, not sent: RFC 5802 with SHA-256.
+    /// RFC 5802 with SHA-256: the password is never sent.
     #[value(name = "SCRAM-SHA-256")]
     ScramSha256,
-    /// The same with SHA-512.
+    /// RFC 5802 with SHA-512.
     #[value(name = "SCRAM-SHA-512")]
     ScramSha512,
 }

@@ -1,8 +1,7 @@
-//! Settings that more than one service reads.
+//! Settings that more than one program reads.
 //!
-//! Every setting is an environment variable (and, through clap, a flag of the same name): clap
-//! names the variable when it is bad or missing and exits with code 2, and prints the table of all
-//! of them for `--help`. Each service flattens the groups it needs into its own `Config`.
+//! Every setting is an environment variable and a flag of the same name. If one is missing or invalid, clap prints its name
+//! and the program exits with code 2; `--help` prints them all. Each program flattens the groups it needs into its `Config`.
 
 mod ca_certificates;
 mod http;
@@ -22,10 +21,9 @@ pub use switch::Switch;
 
 use clap::error::ErrorKind;
 
-/// Ends the program with exit code 2 because `variable` holds something it cannot work with.
+/// Ends the program with exit code 2 because the value of `variable` cannot be used.
 ///
-/// For values that only their user can check (URLs that a driver parses). The value itself is not
-/// printed: it may hold a password.
+/// For values that only a driver can check, such as URLs. The value is not printed: it may hold a password.
 pub fn refuse(variable: &str, reason: impl std::fmt::Display) -> ! {
     clap::Error::raw(
         ErrorKind::ValueValidation,

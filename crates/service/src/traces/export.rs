@@ -7,7 +7,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
 use prometheus::{IntCounter, IntCounterVec, Registry};
 
-/// What became of the spans of this process.
+/// Counts the spans of this process by outcome.
 #[derive(Debug, Clone)]
 pub struct Counts {
     ended: IntCounter,
@@ -20,8 +20,8 @@ impl Counts {
         let declared = Declared {
             service: &service.replace('-', "_"),
             name: "trace_spans_total",
-            help: "Spans, by what became of them: ended, then sent or failed (the receiver did not take them); \
-                   those that are neither wait, or were dropped because too many did.",
+            help: "Spans by stage: ended, then sent or failed (refused by the receiver). \
+                   The others are queued or were dropped because the queue was full.",
             labels: &["stage"],
             buckets: &[],
         };
@@ -35,8 +35,8 @@ impl Counts {
     }
 }
 
-/// A processor whose ended spans are counted. Around it and not beside it: of several processors the SDK hands
-/// each a copy of every span.
+/// Counts the ended spans of a processor. It wraps the processor because the SDK copies every span for each of several
+/// processors.
 #[derive(Debug)]
 pub struct CountedEnds<P> {
     inner: P,
@@ -72,7 +72,7 @@ impl<P: SpanProcessor> SpanProcessor for CountedEnds<P> {
     }
 }
 
-/// An exporter whose calls are counted.
+/// Counts the spans that an exporter sends.
 #[derive(Debug)]
 pub struct Counted<E> {
     inner: E,
@@ -92,7 +92,7 @@ impl<E: SpanExporter> SpanExporter for Counted<E> {
         let counter = match &outcome {
             Ok(()) => &self.counts.sent,
             Err(error) => {
-                tracing::warn!(%error, spans, "spans were not sent");
+                tracing::warn!(%error, spans, "spans not sent");
                 &self.counts.failed
             }
         };

@@ -1,38 +1,38 @@
 use clap::{Args, ValueEnum};
 
-/// Where traces go, and which there are. The variables are those of OpenTelemetry.
+/// Export and sampling of traces. The variables are those of OpenTelemetry.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Traces")]
 pub struct TraceSettings {
-    /// Where traces are sent by OTLP over HTTP, such as http://collector:4318 [default: nowhere]
+    /// OTLP/HTTP endpoint for traces, such as http://collector:4318 [default: none, traces are off]
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_parser = endpoint)]
     pub otel_exporter_otlp_endpoint: Option<String>,
 
-    /// Who decides which requests are traced: this service, or whoever calls it if they sent a traceparent
+    /// Who decides which requests are sampled: this service, or the caller if it sent a traceparent
     #[arg(long, env = "OTEL_TRACES_SAMPLER", default_value = "traceidratio")]
     pub otel_traces_sampler: Sampler,
 
-    /// Share of requests that are traced, from 0 to 1
+    /// Share of requests that are sampled, from 0 to 1
     #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", default_value = "0.01", value_parser = share)]
     pub otel_traces_sampler_arg: f64,
 }
 
 impl TraceSettings {
-    /// Where traces are sent; an empty setting is none, as OpenTelemetry has it.
+    /// The endpoint; empty means none, as in OpenTelemetry.
     pub fn endpoint(&self) -> Option<&str> {
         let endpoint = self.otel_exporter_otlp_endpoint.as_deref();
         endpoint.filter(|endpoint| !endpoint.is_empty())
     }
 }
 
-/// Who decides which requests are traced.
+/// Who decides which requests are sampled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Sampler {
-    /// This service: a share of all requests. What callers ask for costs nothing, so they may be anybody.
+    /// This service, for a share of all requests. Untrusted callers cannot cause traces.
     #[value(name = "traceidratio")]
     Own,
-    /// The caller, by the flag in its `traceparent`; this service where there is none. For services
-    /// behind a gateway that decides.
+    /// The caller, by the flag in its `traceparent`; this service if there is none. For services behind a gateway that
+    /// samples.
     #[value(name = "parentbased_traceidratio")]
     Caller,
 }
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_endpoint_is_none() {
+    fn an_empty_endpoint_means_none() {
         assert_eq!(settings("").unwrap().endpoint(), None);
         assert_eq!(settings(" ").unwrap().endpoint(), None);
         let url = "http://collector:4318";
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_is_refused_with_the_settings_name() {
+    fn an_endpoint_that_is_no_url_is_refused_by_name() {
         for wrong in ["collector:4318", "grpc://collector:4317", "http://"] {
             let error = settings(wrong).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::ValueValidation);

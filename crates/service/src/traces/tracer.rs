@@ -17,29 +17,28 @@ use super::remote_parent::RemoteParent;
 use super::settings::{Sampler, TraceSettings};
 use super::span::{Trace, begin, set_tracer};
 
-/// Spans that may wait to be sent; more are dropped.
+/// Spans that may be queued; more are dropped.
 const QUEUE_MAX: usize = 8_192;
-/// Spans in one call, and the pause between two calls.
-const CALL_MAX: usize = 512;
-const CALL_PAUSE: Duration = Duration::from_secs(1);
-/// How long the receiver may take.
-const CALL_LIMIT: Duration = Duration::from_secs(5);
-/// Where OTLP over HTTP takes traces.
+/// Spans per export, and the delay between two exports.
+const EXPORT_MAX: usize = 512;
+const EXPORT_DELAY: Duration = Duration::from_secs(1);
+/// Timeout of one export.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The path of traces in OTLP over HTTP.
 const PATH: &str = "/v1/traces";
 
-/// Why no traces can be sent.
+/// Why traces cannot be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum TracesError {
-    /// No HTTP client can be had.
+    /// The HTTP client cannot be created.
     #[error(transparent)]
     Client(#[from] reqwest::Error),
-    /// The address is none.
+    /// The endpoint is invalid.
     #[error(transparent)]
     Exporter(#[from] ExporterBuildError),
 }
 
-/// Decides which requests are traced, and sends what was seen of them; by default none. Cheap to clone; all
-/// clones are one.
+/// Samples requests and exports their spans; off by default. Clones share their state.
 #[derive(Debug, Clone, Default)]
 pub struct Traces(Option<On>);
 
@@ -51,12 +50,12 @@ struct On {
 }
 
 impl Traces {
-    /// Sets up sending, in the background, where the settings say so. `service` is the name by which its
-    /// spans are known; `registry` shows what became of them.
+    /// Starts exporting in the background, if an endpoint is set. `service` is the service name of the spans; `registry` gets
+    /// the metric of their outcome.
     ///
     /// # Errors
-    /// When the settings cannot work. A receiver that is away is no error.
-    pub fn begin_sending(
+    /// When the settings are unusable. An unavailable receiver is no error.
+    pub fn start(
         settings: &TraceSettings,
         service: &'static str,
         registry: &Registry,
@@ -69,13 +68,13 @@ impl Traces {
             .with_http_client(client()?)
             .with_protocol(Protocol::HttpBinary)
             .with_endpoint(format!("{}{PATH}", endpoint.trim_end_matches('/')))
-            .with_timeout(CALL_LIMIT)
+            .with_timeout(EXPORT_TIMEOUT)
             .build()?;
         let counts = Counts::register(service, registry);
         let limits = BatchConfigBuilder::default()
             .with_max_queue_size(QUEUE_MAX)
-            .with_max_export_batch_size(CALL_MAX)
-            .with_scheduled_delay(CALL_PAUSE)
+            .with_max_export_batch_size(EXPORT_MAX)
+            .with_scheduled_delay(EXPORT_DELAY)
             .build();
         let sender = BatchSpanProcessor::builder(Counted::new(exporter, counts.clone()));
         let provider = SdkTracerProvider::builder()
@@ -83,7 +82,7 @@ impl Traces {
                 sender.with_batch_config(limits).build(),
                 counts,
             ))
-            // Decided when a request comes, before anything is made for it.
+            // Sampling is decided in begin(), before anything is created for the request.
             .with_sampler(Sdk::AlwaysOn)
             .with_resource(Resource::builder().with_service_name(service).build())
             .build();
@@ -95,16 +94,15 @@ impl Traces {
         })))
     }
 
-    /// The trace of a request that begins now, if it is to have one. `traceparent` is the header that
-    /// its caller sent.
+    /// Begins the trace of a request, if it is sampled. `traceparent` is the header of the request.
     pub fn begin(&self, traceparent: Option<&[u8]>) -> Option<Trace> {
         let on = self.0.as_ref()?;
         let caller = traceparent.and_then(RemoteParent::read);
-        let wanted = match (&caller, on.sampler) {
+        let is_sampled = match (&caller, on.sampler) {
             (Some(caller), Sampler::Caller) => caller.is_sampled(),
             _ => fastrand::f64() < on.share,
         };
-        if !wanted {
+        if !is_sampled {
             return None;
         }
         let parent = caller.map_or_else(Context::new, RemoteParent::into_context);
@@ -112,21 +110,21 @@ impl Traces {
         Some(Trace(Context::new().with_span(*request.0)))
     }
 
-    /// Sends what waits, for a few seconds at most. Blocks.
-    pub fn end_sending(&self) {
+    /// Exports the queued spans, for a few seconds at most. Blocks.
+    pub fn stop(&self) {
         if let Some(on) = &self.0
-            && let Err(error) = on.provider.shutdown_with_timeout(CALL_LIMIT)
+            && let Err(error) = on.provider.shutdown_with_timeout(EXPORT_TIMEOUT)
         {
-            tracing::warn!(%error, "not all traces were sent");
+            tracing::warn!(%error, "not all spans were sent");
         }
     }
 }
 
-/// Its own threads; a runtime of ours must not be blocked by making one, nor by dropping it.
+/// Created on a thread of its own: creating or dropping the blocking client on a runtime's thread would block the runtime.
 fn client() -> Result<reqwest::blocking::Client, reqwest::Error> {
     let build = || {
         reqwest::blocking::Client::builder()
-            .timeout(CALL_LIMIT)
+            .timeout(EXPORT_TIMEOUT)
             .build()
     };
     let built = thread::spawn(build).join();
