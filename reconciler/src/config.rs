@@ -1,4 +1,4 @@
-//! Every setting of the program.
+//! All settings of the program.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use fluxgate_domain::ids::ProductId;
 use fluxgate_service::settings::RedisSettings;
 use fluxgate_service::settings::{CaCertificates, KafkaSettings, LogSettings};
 
-/// Compares what Redis, Kafka and PostgreSQL say about the sales, and repairs what was lost
+/// Compares what Redis, Kafka and PostgreSQL hold about the sales, and repairs what was lost
 #[derive(Debug, Clone, Parser)]
 #[command(name = "reconciler", version)]
 #[allow(missing_docs)]
@@ -18,57 +18,57 @@ pub struct Cli {
     pub settings: Settings,
 }
 
-/// What the program is asked to do.
+/// The commands.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Compare all stores, while the sales run. Exit code 0: all right, 1: something is wrong, 2:
-    /// nobody can tell now
+    /// Compare all stores while the sales run. Exit code 0: consistent, 1: inconsistent, 2:
+    /// inconclusive
     Audit(Audit),
-    /// Publish what Redis remembers and PostgreSQL lacks: after Kafka has lost the end of its log
+    /// Publish the records of Redis that PostgreSQL lacks, after Kafka has lost the end of its log
     Republish(Republish),
-    /// Stop a sale, and fill Redis with what PostgreSQL has of it: after Redis has lost writes. Exit
-    /// code 0: it sells again, 1: refused, 2: not finished; run it again
+    /// Stop a sale and restore its Redis data from PostgreSQL, after Redis has lost writes. Exit
+    /// code 0: the sale is open again, 1: refused, 2: not finished, run it again
     Rebuild {
-        /// The product whose sale is rebuilt
+        /// Products whose sales are rebuilt
         #[arg(required = true, value_parser = product)]
         products: Vec<ProductId>,
     },
 }
 
-/// Which sales.
+/// The sales to process.
 #[derive(Debug, Clone, Args)]
 pub struct Products {
-    /// Only these products [default: all that any store knows]
+    /// Only these products [default: all products of all stores]
     #[arg(value_parser = product)]
     pub products: Vec<ProductId>,
 }
 
-/// What to compare.
+/// Arguments of `audit`.
 #[derive(Debug, Clone, Args)]
 pub struct Audit {
-    /// Which sales.
+    /// The sales to process.
     #[command(flatten)]
     pub products: Products,
 
-    /// Also the sales that Redis has let go of, ORDER_RECORD_TTL_SECONDS after their end
+    /// Include retired sales: gone from Redis ORDER_RECORD_TTL_SECONDS after their end
     #[arg(long)]
     pub all: bool,
 }
 
-/// How to publish again.
+/// Arguments of `republish`.
 #[derive(Debug, Clone, Args)]
 pub struct Republish {
-    /// Which sales.
+    /// The sales to process.
     #[command(flatten)]
     pub products: Products,
 
-    /// Take partitions whose log ends before their position as what they are: Kafka has lost the
-    /// difference. Moves those positions back to the end of the log, so that workers read on
+    /// Accept that Kafka has lost the records between the end of a log and its position: move the
+    /// position back to the end of the log, so that workers continue there
     #[arg(long)]
     pub accept_shorter_log: bool,
 }
 
-/// Where the stores are.
+/// Connections to the stores.
 #[derive(Debug, Clone, Args)]
 #[allow(missing_docs)]
 pub struct Settings {
@@ -77,15 +77,15 @@ pub struct Settings {
     #[command(flatten)]
     pub kafka: KafkaSettings,
 
-    /// PostgreSQL, as the worker knows it
+    /// URL of PostgreSQL, the one of the worker
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: String,
 
-    /// PEM file of the authorities that vouch for it [default: those of the system]
+    /// PEM file of the certificate authorities of PostgreSQL [default: those of the system]
     #[arg(long, env = "DATABASE_CA_FILE")]
     pub database_ca_file: Option<CaCertificates>,
 
-    /// Seconds to wait for the workers to write what is on Kafka
+    /// Seconds to wait until the workers have written what is on Kafka
     #[arg(long, env = "RECONCILE_WAIT_SECONDS", default_value_t = 30, global = true, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub reconcile_wait_seconds: u64,
 
@@ -98,12 +98,12 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// How long to wait for the workers.
+    /// The longest wait for the workers.
     pub fn patience(&self) -> Duration {
         Duration::from_secs(self.reconcile_wait_seconds)
     }
 
-    /// For how long Redis has a sale after its end.
+    /// How long Redis keeps a sale after its end.
     pub fn record_ttl(&self) -> Duration {
         Duration::from_secs(self.order_record_ttl_seconds)
     }

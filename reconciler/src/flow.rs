@@ -1,5 +1,5 @@
-//! Reading in the order in which an order travels: Redis, then Kafka, then PostgreSQL. What has
-//! left a store when it is looked at has arrived in the next one by then.
+//! Reads a sale in the order in which an order travels: Redis, Kafka, PostgreSQL. What has left a store before it is read has
+//! reached the next one when that is read.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,22 +12,22 @@ use tokio::time::Instant;
 use crate::truth::LedgerRow;
 use crate::{Stores, Undecided};
 
-/// How often the position is looked at.
+/// How often the position is read.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Where a sale's data is.
+/// Where a sale's data is in the stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// When it opened: part of the name of its orders hash.
+    /// Opening time: part of the key of its orders hash.
     pub opens_at: Timestamp,
     /// Its Kafka partition.
     pub partition: i32,
-    /// When it ends or ended, as far as the ledger knows.
+    /// When it ends or ended, if the ledger knows.
     pub ends_at: Option<Timestamp>,
 }
 
 impl Place {
-    /// Whether it has sold nothing any more since then.
+    /// Whether it ended at or before `then`.
     pub fn was_over(&self, then: Timestamp) -> bool {
         self.ends_at.is_some_and(|at| at <= then)
     }
@@ -39,8 +39,8 @@ impl Place {
 }
 
 impl Stores {
-    /// These sales, or all that the ledger or Redis's index names; no place where no store knows one.
-    /// An index entry that outlived its sale is left out: it is nobody's business.
+    /// These sales, or all sales of the ledger and of Redis's index. The place is `None` if no store has the sale. Index
+    /// entries without a sale are left out.
     ///
     /// # Errors
     /// When a store does not answer.
@@ -83,10 +83,10 @@ impl Stores {
         }))
     }
 
-    /// Waits until a partition is written up to where its log ends now, at most `patience`.
+    /// Waits until a partition is written up to the current end of its log, at most `patience`.
     ///
     /// # Errors
-    /// When it is not by then, or its log ends before that.
+    /// When it is not in time, or the log ends before the position.
     pub async fn until_all_written(
         &self,
         partition: i32,
@@ -95,7 +95,7 @@ impl Stores {
         let end = self.log.end(partition).await?;
         let position = self.truth.position(partition).await?;
         if position > end {
-            // Unless it was written to meanwhile.
+            // Read again: records may have been written meanwhile.
             let end = self.log.end(partition).await?;
             if position > end {
                 return Err(Undecided::Shorter {
@@ -111,7 +111,7 @@ impl Stores {
     /// Waits until a partition is written up to `wanted`, at most `patience`.
     ///
     /// # Errors
-    /// When it is not by then.
+    /// When it is not in time.
     pub async fn until_written(
         &self,
         partition: i32,

@@ -1,14 +1,13 @@
-//! Compares what the stores say about each sale, and repairs what one of them has lost.
+//! Compares what the stores hold about each sale, and repairs what one of them has lost.
 //!
 //! ```text
-//! audit/      reads a sale with the flow, compares, prints a table            (writes nothing)
-//! republish   sends the events of records that PostgreSQL lacks               (Kafka lost its end)
-//! rebuild     stops a sale, fences its log, fills Redis from PostgreSQL       (Redis lost writes)
-//! flow        one sale, read in the order in which an order travels
+//! audit/      reads each sale, compares the stores, prints a table            (writes nothing)
+//! republish   publishes the events of records that PostgreSQL lacks           (Kafka lost the end of its log)
+//! rebuild     stops a sale, fences its log, restores Redis from PostgreSQL    (Redis lost writes)
+//! flow        reads one sale in the order in which an order travels
 //! log         Kafka: where its partitions end, one more event
 //! truth/      PostgreSQL: sales, positions, rows
 //! ```
-//! Redis is read and written through `ingest_api::stock`, as the API does it.
 
 pub mod audit;
 pub mod config;
@@ -36,7 +35,7 @@ pub struct Stores {
     pub truth: Truth,
 }
 
-/// Why nobody can tell, or nothing more was done.
+/// Why the result is inconclusive, or the command stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum Undecided {
     /// Redis gave no usable answer.
@@ -48,28 +47,28 @@ pub enum Undecided {
     /// PostgreSQL gave no usable answer.
     #[error("postgresql: {0}")]
     Truth(#[from] TruthError),
-    /// The workers have not written so far in time.
+    /// The workers have not written up to the wanted offset in time.
     #[error(
-        "partition {partition} is written up to offset {position} and not up to {wanted}: no worker runs, or it is halted"
+        "partition {partition} is written up to offset {position}, not up to {wanted}: no worker runs, or the partition is halted"
     )]
     Behind {
         /// The partition.
         partition: i32,
-        /// How far it is written.
+        /// The offset up to which it is written.
         position: i64,
-        /// How far it should be.
+        /// The offset up to which it should be written.
         wanted: i64,
     },
-    /// Kafka has lost what PostgreSQL has read.
+    /// Kafka has lost records that PostgreSQL has read.
     #[error(
         "partition {partition} is written up to offset {position}, but its log ends at {end}: Kafka has lost records; see --accept-shorter-log"
     )]
     Shorter {
         /// The partition.
         partition: i32,
-        /// How far it is written.
+        /// The offset up to which it is written.
         position: i64,
-        /// Where its log ends.
+        /// The end of its log.
         end: i64,
     },
 }
@@ -78,7 +77,7 @@ impl Stores {
     /// Connects to all of them.
     ///
     /// # Errors
-    /// When PostgreSQL does not answer. Redis and Kafka are asked when they are needed.
+    /// When PostgreSQL does not answer. Redis and Kafka are connected on first use.
     pub async fn connect(settings: &Settings) -> Result<Self, Undecided> {
         let metrics = GateMetrics::register(&Registry::new(), "reconciler");
         let stock = ReservationStore::connect(&settings.redis, metrics).unwrap_or_else(|error| {

@@ -1,4 +1,4 @@
-//! `reconciler`: compares the stores about the sales, and repairs what one of them has lost.
+//! `reconciler`: compares what the stores hold about each sale, and repairs what one of them has lost.
 
 use std::process::ExitCode;
 
@@ -12,9 +12,9 @@ use reconciler::rebuild::{RebuildError, rebuild};
 use reconciler::republish::republish;
 use reconciler::{Stores, Undecided};
 
-/// Something is wrong, or was refused.
+/// A store is wrong, or the command was refused.
 const WRONG: u8 = 1;
-/// Nobody can tell, or it is not finished. A bad setting ends the program with the same code.
+/// The result is inconclusive, or the command is not finished. Invalid settings exit with the same code.
 const UNDECIDED: u8 = 2;
 
 #[tokio::main]
@@ -24,7 +24,7 @@ async fn main() -> ExitCode {
     match run(&command, &settings).await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("undecided: {error}");
+            eprintln!("inconclusive: {error}");
             UNDECIDED.into()
         }
     }
@@ -41,7 +41,7 @@ async fn run(command: &Command, settings: &Settings) -> Result<ExitCode, Undecid
             let (findings, skipped) = (audited.findings, audited.skipped);
             print!("{}", table(&findings));
             if skipped > 0 {
-                println!("not looked at, over and gone from Redis: {skipped} (--all takes them)");
+                println!("skipped: {skipped} retired sales (--all includes them)");
             }
             let verdicts: Vec<Verdict> = findings.iter().map(|found| found.verdict()).collect();
             Ok(if verdicts.contains(&Verdict::Wrong) {
@@ -56,7 +56,7 @@ async fn run(command: &Command, settings: &Settings) -> Result<ExitCode, Undecid
             let only = &asked.products.products;
             let done = republish(&mut stores, only, asked.accept_shorter_log, patience).await?;
             println!(
-                "{} sales looked at, {} events sent, {} positions moved back",
+                "{} sales checked, {} events published, {} positions moved back",
                 done.sales, done.events, done.moved_back
             );
             Ok(ExitCode::SUCCESS)
@@ -65,7 +65,7 @@ async fn run(command: &Command, settings: &Settings) -> Result<ExitCode, Undecid
     }
 }
 
-/// One after the other; a sale that is refused or not finished does not keep the others from being rebuilt.
+/// One after the other; a sale that is refused or not finished does not stop the others.
 async fn rebuild_each(
     stores: &mut Stores,
     products: &[ProductId],
@@ -75,7 +75,7 @@ async fn rebuild_each(
     for product in products {
         match rebuild(stores, product, settings.patience()).await {
             Ok(rebuilt) => println!(
-                "{product}: epoch {}, {} events drained, {} damaged records, {} orders restored, {} units to sell",
+                "{product}: epoch {}, {} events drained, {} damaged records, {} orders restored, {} units remaining",
                 rebuilt.epoch,
                 rebuilt.drained,
                 rebuilt.unreadable,
@@ -84,10 +84,10 @@ async fn rebuild_each(
             ),
             Err(RebuildError::Undecided(error)) => {
                 eprintln!(
-                    "not finished: {product}: {error}; the sale may be stopped, run it again"
+                    "not finished: {product}: {error}; the sale may be stopped; run the command again"
                 );
                 code = UNDECIDED;
-                // What was asked last may still be under way on the old connections, and hold up what is next.
+                // The last command may still be running on the old connections and would delay the next one.
                 *stores = Stores::connect(settings).await?;
             }
             Err(unfinished @ (RebuildError::NotStopped | RebuildError::Overtaken)) => {

@@ -1,5 +1,5 @@
-//! Sending again what Redis remembers and PostgreSQL lacks. Needed after Kafka has lost the end of
-//! its log; harmless at any other time: PostgreSQL takes every order and every change once.
+//! Publishes the records of Redis that PostgreSQL lacks. Needed after Kafka has lost the end of its log; harmless at any
+//! other time, because every order and change is written once.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
@@ -13,18 +13,18 @@ use crate::flow::Place;
 use crate::truth::{Order, Written};
 use crate::{Stores, Undecided};
 
-/// What came of it.
+/// The result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Republished {
-    /// Sales looked at.
+    /// Sales checked.
     pub sales: usize,
-    /// Events sent.
+    /// Events published.
     pub events: usize,
     /// Partitions whose position was moved back to the end of the log.
     pub moved_back: usize,
 }
 
-/// Sends what is lacking of these sales, or of all that the ledger or Redis knows.
+/// Publishes what PostgreSQL lacks of these sales, or of all sales.
 ///
 /// # Errors
 /// When a store does not answer, the workers do not write what is on Kafka already, or a log ends
@@ -38,7 +38,7 @@ pub async fn republish(
     let mut done = Republished::default();
     let sales = stores.sales(products).await?;
     let known = sales.into_iter();
-    // What no store knows lacks nothing.
+    // A product that no store has lacks nothing.
     let sales: Vec<(ProductId, Place)> = known
         .filter_map(|(product, place)| Some((product, place?)))
         .collect();
@@ -49,7 +49,7 @@ pub async fn republish(
         }
         stores.until_all_written(partition, patience).await?;
     }
-    // Openings first: orders of a sale that PostgreSQL does not know would be rejected.
+    // Openings first: orders of an unknown sale would be rejected.
     for (product, place) in &sales {
         done.events += republish_opening(stores, product, place.partition).await?;
     }
@@ -60,8 +60,8 @@ pub async fn republish(
     Ok(done)
 }
 
-/// True where the log ends before its position. The position is read first, as what is appended and written
-/// between both looks is no loss; and it is moved only from where it was then.
+/// True if the log ends before the position. The position is read first, because a record that is appended and written
+/// between the two reads is no loss; it is moved only if it has not changed since.
 async fn move_back(stores: &Stores, partition: i32) -> Result<bool, Undecided> {
     let position = stores.truth.position(partition).await?;
     let end = stores.log.end(partition).await?;
@@ -101,7 +101,7 @@ async fn republish_sale(
     Ok(events.len())
 }
 
-/// The events of what Redis remembers, PostgreSQL lacks and no outbox entry will send.
+/// The events of the records that PostgreSQL lacks and that no outbox entry will publish.
 pub fn lacking(
     product: &ProductId,
     records: &Records,
@@ -141,7 +141,7 @@ pub fn lacking(
     {
         events.push((closing.number, Event::SaleClosed(closing.event(product))));
     }
-    // In the order of their numbers: what makes room stands before what uses it.
+    // In the order of their numbers: events that make room precede events that use it.
     events.sort_by_key(|(number, _)| *number);
     events.into_iter().map(|(_, event)| event).collect()
 }

@@ -73,7 +73,7 @@ fn a_redis_that_lost_writes_sells_nothing_until_it_is_rebuilt() {
         expect(sandbox, &["audit"], 1, "Redis has lost writes").await?;
 
         let product = sale.product.as_str();
-        expect(sandbox, &["rebuild", product], 0, "100 units to sell").await?;
+        expect(sandbox, &["rebuild", product], 0, "100 units remaining").await?;
         expect(sandbox, &["audit"], 0, "right").await?;
         first.kill()?;
         first.restart().await?;
@@ -116,7 +116,7 @@ fn with_continue_a_sale_goes_on_behind_the_wall() {
 
         // Rejected orders stay what they are: their keys are not taken again.
         let product = sale.product.as_str();
-        expect(sandbox, &["rebuild", product], 0, "0 units to sell").await?;
+        expect(sandbox, &["rebuild", product], 0, "0 units remaining").await?;
         expect(sandbox, &["audit"], 0, "right").await?;
         let again = once(orders(std::slice::from_ref(&sale), 200..450));
         let again = Crowd::over(CONNECTIONS, &[&api]).send(again)?;
@@ -173,7 +173,7 @@ fn a_blank_redis_is_filled_with_all_that_the_sale_was() {
         }
         expect(sandbox, &["audit"], 1, "Redis has lost it").await?;
         let both = ["rebuild", sale.product.as_str(), closed.product.as_str()];
-        expect(sandbox, &both, 0, "6 units to sell").await?;
+        expect(sandbox, &both, 0, "6 units remaining").await?;
         expect(sandbox, &["audit"], 0, "right").await?;
         let without_fences = |text: &str| -> String {
             let lines = text.lines().filter(|line| !line.starts_with("ledger "));
@@ -236,7 +236,7 @@ fn whoever_slept_through_a_rebuild_cannot_sell_what_it_sells_again() {
         outage.end().await?;
 
         let product = sale.product.as_str();
-        expect(sandbox, &["rebuild", product], 0, "1 units to sell").await?;
+        expect(sandbox, &["rebuild", product], 0, "1 units remaining").await?;
         order(&awake.client()?, &sale, 2).await?;
         sleeper.resume()?;
         until("the late order is rejected", WRITE_LIMIT, async || {
@@ -362,7 +362,7 @@ fn what_kafka_has_lost_is_published_again() {
 
         expect(sandbox, &["republish"], 2, "--accept-shorter-log").await?;
         let accept = ["republish", "--accept-shorter-log"];
-        expect(sandbox, &accept, 0, "102 events sent").await?;
+        expect(sandbox, &accept, 0, "102 events published").await?;
         let both = [sale.clone(), unread.clone()];
         sandbox
             .stores

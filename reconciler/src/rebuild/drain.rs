@@ -6,19 +6,18 @@ use futures_util::future::try_join_all;
 
 use crate::{Stores, Undecided};
 
-/// Entries read at once.
+/// Entries per page.
 const PAGE_MAX: u32 = 500;
-/// Every number there is.
+/// The highest possible number.
 const ALL: SequenceNumber = SequenceNumber {
     epoch: u32::MAX,
     sequence: u32::MAX,
 };
 
-/// Publishes what waits in the outbox of a stopped sale, as a sweeper would; sweepers may do the same
-/// meanwhile. Returns how many events that were.
+/// Publishes the outbox of a stopped sale, as the outbox relay would; relays may do the same meanwhile. Returns the number of
+/// events.
 ///
-/// An entry whose record is lost cannot be published by anybody: it is left, and goes when the sale
-/// is emptied.
+/// An entry whose record is lost cannot be published: it stays until the sale's keys are removed.
 pub async fn drain(
     stores: &Stores,
     product: &ProductId,
@@ -49,8 +48,8 @@ pub async fn drain(
     }
 }
 
-/// What the entry says; nothing where that is lost, or on Kafka already: PostgreSQL knows the sale,
-/// so its opening is.
+/// The event of an entry; `None` if the record is lost, and for the opening: PostgreSQL has the sale, so its opening is on
+/// Kafka.
 fn event(product: &ProductId, entry: &OutboxEntry) -> Option<Event> {
     match &entry.content {
         EntryContent::Order(id, record) => Some(Event::OrderReserved(record.event(*id, product))),

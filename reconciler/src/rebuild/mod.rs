@@ -1,12 +1,12 @@
-//! Filling Redis with what PostgreSQL has of a sale, after Redis has lost writes.
+//! Restores a sale in Redis from PostgreSQL, after Redis has lost writes.
 //!
-//! 1. Stop: Redis sells nothing of the sale, whoever asks.
-//! 2. Drain: what still waits in its outbox, if anything is left of it, goes to Kafka.
-//! 3. Fence: an event on the sale's partition, behind which workers take nothing of earlier epochs.
-//!    Once PostgreSQL is past it, what it has of the sale is final.
-//! 4. Fill: records, units per user; and, as the last write, the sale itself, in a new epoch.
+//! 1. Stop: the sale takes no orders and no changes.
+//! 2. Drain: the remaining outbox entries are published to Kafka.
+//! 3. Fence: an event on the sale's partition, behind which workers accept nothing of earlier epochs. Once PostgreSQL is past
+//!    it, the rows of the sale are final.
+//! 4. Restore: records and units per user; then, as the last write, the sale itself in a new epoch.
 //!
-//! Dying at any point leaves a sale that sells nothing, and a rebuild that can be run again.
+//! A crash at any point leaves a stopped sale, and the rebuild can be run again.
 
 mod drain;
 mod refill;
@@ -27,63 +27,63 @@ use crate::{Stores, Undecided};
 
 pub use refill::Refill;
 
-/// Fences in a row that may turn out to be in a used epoch.
+/// Fences written in a row if each turns out to use an epoch that is taken.
 const FENCES_MAX: usize = 3;
 
-/// A sale that sells again.
+/// A rebuilt sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rebuilt {
     /// Its new epoch.
     pub epoch: u32,
-    /// Events that its old outbox still held.
+    /// Events published from its old outbox.
     pub drained: usize,
-    /// Records that Redis had damaged: if PostgreSQL has their orders, they are restored.
+    /// Damaged records in Redis; restored if PostgreSQL has the orders.
     pub unreadable: u64,
-    /// Orders whose keys replay.
+    /// Orders restored; their keys replay.
     pub orders: usize,
-    /// Units it has to sell.
+    /// Units remaining.
     pub remaining: i64,
 }
 
-/// Why a sale was not rebuilt. It is stopped then, unless it was refused at the very beginning.
+/// Why a sale was not rebuilt. It stays stopped, unless the rebuild was refused before the stop.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
-    /// There is nothing to rebuild it from.
-    #[error("PostgreSQL has no sale of this product: nothing to rebuild it from")]
+    /// PostgreSQL does not have the sale.
+    #[error("PostgreSQL has no sale of this product; there is nothing to rebuild it from")]
     NoSale,
-    /// Somebody else is at it.
-    #[error("another rebuild of this sale is under way")]
+    /// Another rebuild holds the lock.
+    #[error("another rebuild of this sale is running")]
     Locked,
-    /// Redis remembers orders that PostgreSQL lacks: they would be lost, and their units sold again.
+    /// Redis has records that PostgreSQL lacks: their orders would be lost and their units sold again.
     #[error(
-        "Redis has {0} orders and changes that are not in PostgreSQL: `reconciler republish` first; it stays stopped"
+        "Redis has {0} orders and changes that are not in PostgreSQL; run `reconciler republish` first; the sale stays stopped"
     )]
     Unwritten(usize),
-    /// The sale is not stopped any more: Redis has lost even that, or another rebuild has begun.
+    /// The sale is no longer stopped: Redis has lost data again, or another rebuild has begun.
     #[error(
-        "the sale is no longer stopped: another rebuild took over, or Redis has lost that, too; run it again at once"
+        "the sale is no longer stopped: another rebuild has begun, or Redis has lost data again; run the rebuild again at once"
     )]
     NotStopped,
-    /// Another sale lives where its records were.
+    /// Another sale uses its orders hash.
     #[error(
-        "another sale with the same tag and opening time was opened since Redis lost this one; it shares the place of its records"
+        "another sale with the same tag and opening time was opened since Redis lost this one; both would share one orders hash"
     )]
     Taken,
-    /// Somebody sells in every epoch that is fenced.
-    #[error("copies go on in new epochs by themselves (ON_REDIS_LOSS=continue); run it again")]
+    /// Instances continue in every epoch that is fenced.
+    #[error("instances continue in new epochs (ON_REDIS_LOSS=continue); run the rebuild again")]
     Overtaken,
-    /// Orders of the old epoch could still be taken.
-    #[error("the workers know no fences: they are older than this program; it stays stopped")]
+    /// Orders of the old epoch could still be written.
+    #[error("the workers ignore fences: they are older than this program; the sale stays stopped")]
     NotFenced,
-    /// The ledger's sum is not that of its orders: nobody can tell what may be sold.
-    #[error("the ledger counts {sold} units sold, its orders {confirmed}; it stays stopped")]
+    /// The ledger's sum differs from the sum of its orders: the units remaining are unknown.
+    #[error("the ledger counts {sold} units sold, its orders {confirmed}; the sale stays stopped")]
     Inconsistent {
-        /// By the ledger.
+        /// Units sold by the ledger.
         sold: i64,
-        /// By the orders.
+        /// Units of the confirmed orders.
         confirmed: i64,
     },
-    /// Not finished; the sale is stopped. Run it again.
+    /// Not finished; the sale stays stopped. Run the rebuild again.
     #[error(transparent)]
     Undecided(#[from] Undecided),
 }
@@ -101,7 +101,7 @@ impl From<FillError> for RebuildError {
 /// Rebuilds a sale.
 ///
 /// # Errors
-/// When it was not.
+/// When it was refused or is not finished.
 pub async fn rebuild(
     stores: &mut Stores,
     product: &ProductId,
@@ -120,13 +120,13 @@ pub async fn rebuild(
     let stopped = stock.stop(product, &keys, token).await?;
     let drained = drain::drain(stores, product, &keys, sale.partition).await?;
 
-    // Nothing of the sale moves any more; but what was sent may not be written yet.
+    // The sale is stopped, but events may still be on their way to PostgreSQL.
     stores.until_all_written(sale.partition, patience).await?;
     let unreadable = expect_written(stores, product, &keys).await?;
     let written = fence(stores, product, stopped.highest, patience).await?;
     let refill = Refill::of(&written)?;
     let orders = written.orders.len();
-    // A large sale is a large part of the memory there is, and the filling takes a while.
+    // A large sale uses much memory, and restoring it takes a while.
     drop(written);
     stopped.empty(refill.epoch, product).await?;
     stopped.fill(Part::Orders, &refill.orders).await?;
@@ -142,8 +142,8 @@ pub async fn rebuild(
     Ok(rebuilt)
 }
 
-/// Refuses where Redis remembers what PostgreSQL lacks; else, how many records nobody can read. Both stores'
-/// rows are gone from memory when this returns.
+/// Refuses if Redis has records that PostgreSQL lacks; otherwise returns the number of unreadable records. Frees the rows of
+/// both stores before it returns.
 async fn expect_written(
     stores: &mut Stores,
     product: &ProductId,
@@ -159,8 +159,7 @@ async fn expect_written(
     }
 }
 
-/// Puts a fence on the sale's partition, in an epoch that nobody has used; what PostgreSQL has of the
-/// sale behind it.
+/// Writes a fence to the sale's partition, in an unused epoch; returns the rows of the sale behind it.
 async fn fence(
     stores: &mut Stores,
     product: &ProductId,
@@ -184,7 +183,7 @@ async fn fence(
         if sale.fenced_epoch < epoch {
             return Err(RebuildError::NotFenced);
         }
-        // Else somebody has used the epoch before the fence was written: a copy that went on by itself.
+        // Otherwise an instance has continued in this epoch before the fence was written.
         if sale.highest == (SequenceNumber { epoch, sequence: 0 }) {
             return Ok(written);
         }

@@ -1,4 +1,4 @@
-//! What a rebuilt sale looks like in Redis, from what PostgreSQL has. Pure.
+//! The Redis data of a rebuilt sale, computed from its rows in PostgreSQL. Pure.
 
 use std::collections::BTreeMap;
 
@@ -8,24 +8,24 @@ use jiff::Timestamp;
 use super::RebuildError;
 use crate::truth::{Kind, LedgerRow, Order, Status, Written};
 
-/// The keys of a sale, field by field; see `lua/README.md`.
+/// The hashes of a sale, field by field; see `lua/README.md`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Refill {
     pub orders: Vec<Pair>,
     pub users: Vec<Pair>,
     pub sale: Vec<Pair>,
-    /// The epoch that begins.
+    /// The new epoch.
     pub epoch: u32,
     /// Units it has to sell.
     pub remaining: i64,
 }
 
 impl Refill {
-    /// What to write, once the log is fenced.
+    /// The data to write, once the log is fenced.
     ///
     /// # Errors
-    /// When what is written does not tell what may be sold.
+    /// When the rows do not determine the units remaining.
     pub fn of(written: &Written) -> Result<Self, RebuildError> {
         let sale = written.sale.as_ref().ok_or(RebuildError::NoSale)?;
         let epoch = sale.fenced_epoch;
@@ -47,7 +47,7 @@ impl Refill {
 fn records(written: &Written) -> Vec<Pair> {
     let orders = written.orders.iter().map(|order| {
         let fate = match (order.status, order.cancel) {
-            // PostgreSQL does not keep when it was cancelled, and nobody will ask: the event is out.
+            // PostgreSQL does not keep the time of the cancel, and it is not needed: the event was published.
             (_, Some(cancel)) => format!("/{cancel}/{}", order.placed_at.as_millisecond()),
             (Status::Rejected, None) => "/rejected".to_owned(),
             (Status::Confirmed | Status::Cancelled, None) => String::new(),
@@ -73,7 +73,7 @@ fn records(written: &Written) -> Vec<Pair> {
     orders.chain(restocks).collect()
 }
 
-/// Units held by each user, where that is limited.
+/// Units held by each user, if the sale has a limit per user.
 fn users(written: &Written, sale: &LedgerRow) -> Vec<Pair> {
     if sale.per_user_limit.is_none() {
         return Vec::new();
@@ -103,7 +103,7 @@ fn facts(written: &Written, sale: &LedgerRow, epoch: u32, remaining: i64) -> Vec
         ("total", sale.total.to_string()),
         ("remaining", remaining.to_string()),
         ("opens_at", milliseconds(Some(sale.opens_at))),
-        // Whether a time was asked for is not kept; `now` and the very time are both taken as the same.
+        // Whether a time was requested is not kept; a repeated PUT without a time or with this time matches.
         ("asked_opens_at", String::new()),
         ("closes_at", milliseconds(sale.closes_at)),
         (
