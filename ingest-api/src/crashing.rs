@@ -1,5 +1,4 @@
-//! `ingest-api` with its crash points armed by CRASH_POINT, for fault runs; see
-//! `fluxgate_service::crash_points`.
+//! `ingest-api` for fault runs: CRASH_POINT arms its crash points (`fluxgate_service::crash_points`).
 
 fn main() -> std::io::Result<()> {
     ingest_api::main()

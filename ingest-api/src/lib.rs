@@ -1,27 +1,38 @@
-//! The order's way through this service:
+//! `ingest-api` takes the orders of a flash sale over HTTP. The way of an order through this program:
 //!
 //! ```text
-//! http/       reads and checks the request                    POST /orders + Idempotency-Key
-//! orders/     the use case: derives the order id, asks the stock, publishes, answers
-//! sales/      finds the sale's fixed facts (remembered), opens sales
-//! publisher/  one message to Kafka, acks=all, waited for at most PUBLISH_WAIT_MS
-//! outbox/     clears the entry once Kafka has it; publishes again what nobody published
-//! ledger/     reads PostgreSQL: how far an order came, whether a lost sale existed
+//! http/       reads and validates the request                 POST /orders + Idempotency-Key
+//! orders/     places the order: derives its id, reserves units in Redis, publishes, answers
+//! sales/      finds the sale's fixed facts in memory, Redis or the ledger; opens and changes sales
+//! sold_out/   refuses orders from memory while the sale is sold out, closed or not open
+//! outbox/     removes entries that Kafka has acknowledged; republishes stale entries
 //! ```
 //!
-//! Each store's driver stays in one folder: `rdkafka` in [`publisher`],
-//! `tokio_postgres` in [`ledger`]. Only [`http`] knows status codes, only [`app`] the whole config.
+//! | top-level module | holds |
+//! |---|---|
+//! | [`config`] | the settings |
+//! | [`app`], `components`, `listeners` | the life of the service, its components, its listeners |
+//! | `background` | loops that run beside the requests |
+//! | [`metrics`] | the metrics |
+//! | `high_water_mark`, `boot_instant` | the highest number seen of a sale; a clock for leases |
+//! | [`open_files`] | the limit of open files |
+//!
+//! Only [`http`] knows status codes. Modules use each other in one direction:
+//! `http` -> `orders` -> `sales` -> `sold_out`, and `outbox` -> `sales`.
 
 pub mod app;
+mod background;
 mod boot_instant;
+mod components;
 pub mod config;
+mod high_water_mark;
 pub mod http;
 pub mod ledger;
+mod listeners;
 pub mod metrics;
 pub mod open_files;
 pub mod orders;
 pub mod outbox;
-mod probes;
 pub mod publisher;
 pub mod sales;
 pub mod sold_out;
@@ -32,15 +43,15 @@ use fluxgate_service::{shutdown, telemetry};
 
 use config::{Cli, Command};
 
-/// The whole program: settings from the environment, until SIGTERM.
+/// Runs the program: settings from the environment, until SIGTERM.
 ///
 /// # Errors
-/// When the server itself fails, or, for `health`, when it is not ready.
+/// If the server fails or, for `health`, if the instance is not ready.
 #[tokio::main]
 pub async fn main() -> std::io::Result<()> {
     let Cli { command, config } = Cli::parse();
     if command == Some(Command::Health) {
-        let address = config.http.address_or(app::DEFAULT_PORT);
+        let address = config.http_address();
         return check_health(config.ops.ops_addr.unwrap_or(address));
     }
     telemetry::init(&config.log);

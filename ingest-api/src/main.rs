@@ -1,4 +1,4 @@
-//! `ingest-api`: takes orders over HTTP. See the library's documentation for the way of an order.
+//! The program `ingest-api`. The library's documentation describes the way of an order.
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,24 +1,24 @@
-//! All metrics of the service, each with its help text.
+//! The metrics of the service. The comment of a field is its HELP text.
 
 use std::cell::RefCell;
 
 use prometheus::IntCounter;
 
-/// Seconds: from a tenth of a millisecond, what one Redis call takes, to ten seconds.
+/// Upper bounds in seconds, from 0.1 ms (one Redis call) to 10 s.
 const SECONDS: [f64; 16] = [
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
     5.0, 10.0,
 ];
 
-/// Counters that differ in one label, each looked up once: finding one by its labels costs more than
-/// counting. For one thread.
+/// Counters of one metric, by the value of one label, for one thread. Each is looked up once, because a lookup costs more
+/// than the increment.
 pub struct Counters<L> {
     find: Box<dyn Fn(L) -> IntCounter>,
     found: RefCell<Vec<(L, IntCounter)>>,
 }
 
 impl<L: Copy + PartialEq> Counters<L> {
-    /// Counters that `find` finds.
+    /// Counters that `find` looks up.
     pub fn new(find: impl Fn(L) -> IntCounter + 'static) -> Self {
         Self {
             find: Box::new(find),
@@ -26,7 +26,7 @@ impl<L: Copy + PartialEq> Counters<L> {
         }
     }
 
-    /// Counts one.
+    /// Increments the counter of `label`.
     pub fn inc(&self, label: L) {
         let mut found = self.found.borrow_mut();
         if let Some((_, counter)) = found.iter().find(|(known, _)| *known == label) {
@@ -40,42 +40,42 @@ impl<L: Copy + PartialEq> Counters<L> {
 
 fluxgate_service::metrics! {
     struct Metrics;
-    /// Requests answered.
+    /// Responses, by route and status.
     http_requests_total: IntCounterVec ["route", "status"],
-    /// Seconds from a request's head to its answer's head, by outcome: ok (2xx, 3xx), refused (4xx), failed (5xx).
+    /// Duration in seconds from the request's head to the response's head, by route and outcome: ok (2xx, 3xx), refused (4xx), failed (5xx).
     http_request_seconds: HistogramVec (SECONDS) ["route", "outcome"],
-    /// Requests under way, without those to the ops endpoints.
+    /// Requests in flight, without those to the ops endpoints.
     in_flight_requests: IntGauge,
-    /// Requests refused because IN_FLIGHT_MAX others were under way.
+    /// Requests refused because IN_FLIGHT_MAX requests were in flight.
     in_flight_limit_hits_total: IntCounter,
-    /// Connections that clients hold to this copy.
+    /// Open client connections.
     connections: IntGauge,
-    /// Connections that took the last place of CONNECTIONS_MAX: until one closes, others wait in the backlog.
+    /// Client connections that reached CONNECTIONS_MAX; later ones wait in the backlog until one closes.
     connections_limit_hits_total: IntCounter,
-    /// Orders asked for, by what became of them: accepted, reserved, replayed, or the code of the refusal.
+    /// Order requests, by outcome: accepted, reserved, replayed, or the code of the refusal.
     orders_total: IntCounterVec ["outcome"] {
         "accepted", "reserved", "replayed", "unknown_product", "sale_not_open", "sale_closed", "sold_out", "insufficient_stock",
         "user_limit_reached", "idempotency_key_reused", "overloaded", "unavailable",
     },
-    /// Different buyers who ordered from this copy in the last full minute, estimated; one who orders from several copies is counted by each.
+    /// Estimated number of different buyers who sent orders to this instance in the last full minute.
     active_buyers: IntGauge,
-    /// Sales that take orders now, as the copy that sweeps saw them last; 0 on the others.
+    /// Sales that take orders. Set by the relay leader; 0 elsewhere.
     open_sales: IntGauge,
-    /// Units of those sales in all.
+    /// Total units of the open sales. Set by the relay leader; 0 elsewhere.
     open_sales_units: IntGauge,
-    /// Units of those sales that are not taken.
+    /// Remaining units of the open sales. Set by the relay leader; 0 elsewhere.
     open_sales_units_remaining: IntGauge,
-    /// Orders refused without asking Redis: the sale was known to be sold out, over, or not open yet.
+    /// Orders refused from the sold-out cache, without a Redis call.
     refused_from_memory_total: IntCounter,
-    /// Times the orders of a sold-out sale were not read into memory because there would have been more than SOLD_OUT_ORDERS_MAX.
+    /// Attempts to cache the orders of a sold-out sale that would have exceeded SOLD_OUT_ORDERS_MAX.
     sold_out_orders_limit_hits_total: IntCounter,
-    /// Answers to GET /products/{id}, by where the sale was looked up: memory or redis.
+    /// Snapshots read for GET /products/{id}, by source: memory, redis.
     sale_snapshot_reads_total: IntCounterVec ["source"] {"memory", "redis"},
-    /// Orders that went to Redis in one call.
+    /// Orders per Redis call.
     orders_per_call: Histogram ([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]),
-    /// Orders refused because Redis has lost acknowledged writes (it stands below the high-water mark) or the whole sale, or because the sale is being rebuilt.
+    /// Orders refused because Redis has lost data of the sale, or because the sale is being rebuilt.
     redis_lost_writes_total: IntCounter,
-    /// Times this copy let a sale go on in a Redis that had lost acknowledged writes (ON_REDIS_LOSS=continue).
+    /// Sales that this instance let continue in a Redis that had lost acknowledged writes (ON_REDIS_LOSS=continue).
     redis_loss_continued_total: IntCounter,
     /// Seconds from handing a message to the producer until Kafka acknowledged it.
     publish_seconds: Histogram (SECONDS),
@@ -85,21 +85,21 @@ fluxgate_service::metrics! {
     publish_wait_timeouts_total: IntCounter,
     /// 1 while this copy answers `reserved` at once because Kafka does not acknowledge, else 0.
     publisher_circuit_open: IntGauge,
-    /// Outbox entries of all sales, as the copy that sweeps saw them last; 0 on the others.
+    /// Outbox entries of all sales. Set by the relay leader; 0 elsewhere.
     outbox_entries: IntGauge,
-    /// Seconds since what waits longest in any outbox was asked for, as the copy that sweeps saw it last; 0 where nothing waits, and on the others.
+    /// Age in seconds of the oldest outbox entry. Set by the relay leader; 0 elsewhere.
     outbox_oldest_seconds: Gauge,
-    /// Outbox entries cleared after Kafka had acknowledged them.
+    /// Outbox entries removed after Kafka acknowledged them.
     outbox_acked_total: IntCounter,
-    /// Acknowledged entries left to the relay because the queue of the acker was full.
+    /// Acknowledged outbox entries left to the relay because the queue of the acker was full.
     outbox_ack_queue_full_total: IntCounter,
-    /// Outbox entries that a sweep published again.
+    /// Outbox entries that the relay published again.
     outbox_republished_total: IntCounter,
-    /// Sweeps that were given up because Redis did not answer, and sales that could not be swept, counted at every sweep.
+    /// Relay passes that failed, and sales that a pass skipped because of an error.
     outbox_relay_failures_total: IntCounter,
-    /// Outbox entries whose order record Redis has lost, counted at every sweep.
+    /// Outbox entries whose record Redis has lost; each is counted in every relay pass.
     outbox_unreadable_total: IntCounter,
-    /// Orders refused because the outbox of their sale was at OUTBOX_MAX.
+    /// Orders refused because the outbox of the sale was at OUTBOX_MAX.
     outbox_full_total: IntCounter,
     /// Times a Kafka client that had lost all its brokers was told of them again.
     kafka_clients_recovered_total: IntCounter,

@@ -1,25 +1,26 @@
-//! The routes of the original Flux-Gate, in its own shapes, on top of the same use cases.
+//! The routes and JSON of the original Flux-Gate, on top of the same use cases.
 
 use actix_web::http::header::LOCATION;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use fluxgate_domain::ids::{ProductId, Quantity, Total, UserId};
+use fluxgate_gate::Terms;
 use governor::{DefaultDirectRateLimiter, Quota};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::Services;
 use super::problem::Problem;
-use super::{Services, body, idempotency};
+use super::request::{idempotency_key, json_body};
 use crate::config::CompatSettings;
 use crate::orders::{Order, PlaceOrder, Refusal};
 use crate::sales::OpenError;
-use fluxgate_gate::Terms;
 
-/// How many orders a second pass, and where the others are sent.
+/// Limits the rate of `POST /order`: above it, requests are redirected.
 pub struct CompatLimits(Option<(DefaultDirectRateLimiter, String)>);
 
 impl CompatLimits {
-    /// No limit unless both settings are given.
+    /// No limit unless both settings are set.
     pub fn new(settings: &CompatSettings) -> Self {
         let rate = settings.compat_rate_per_second;
         let url = settings.compat_waiting_room_url.clone();
@@ -29,8 +30,8 @@ impl CompatLimits {
         }))
     }
 
-    /// Where a request that is one too many is sent.
-    fn waiting_room(&self) -> Option<&str> {
+    /// The redirect target of a request above the rate.
+    fn redirect(&self) -> Option<&str> {
         let (limiter, url) = self.0.as_ref()?;
         limiter.check().is_err().then_some(url)
     }
@@ -56,19 +57,20 @@ pub async fn init(
     payload: Payload,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
-    let asked: InitRequest = match body::json(&request, payload, services.body_limit).await {
-        Ok(asked) => asked,
+    let body = json_body(&request, payload, services.body_limit).await;
+    let init: InitRequest = match body {
+        Ok(init) => init,
         Err(problem) => return Ok(bad_request(&problem)),
     };
     let terms = Terms {
-        total: asked.quantity,
+        total: init.quantity,
         opens_at: None,
         closes_at: None,
         per_user_limit: None,
     };
-    match services.opener.open(&asked.product_id, &terms).await {
+    match services.opener.open(&init.product_id, &terms).await {
         Ok(opened) => {
-            let msg = format!("{} units of {}", opened.view.total.get(), asked.product_id);
+            let msg = format!("{} units of {}", opened.view.total.get(), init.product_id);
             Ok(HttpResponse::Ok().json(json!({"status": "ok", "msg": msg})))
         }
         Err(error @ OpenError::Exists) => {
@@ -85,23 +87,23 @@ pub async fn order(
     services: Data<Services>,
     place_order: Data<PlaceOrder>,
 ) -> Result<HttpResponse, Problem> {
-    let asked = body::json(&request, payload, services.body_limit).await;
-    if let Some(url) = services.compat.waiting_room() {
+    let body = json_body(&request, payload, services.body_limit).await;
+    if let Some(url) = services.compat.redirect() {
         return Ok(HttpResponse::Found()
             .insert_header((LOCATION, url))
             .finish());
     }
-    let asked: OrderRequest = match asked {
-        Ok(asked) => asked,
+    let body: OrderRequest = match body {
+        Ok(body) => body,
         Err(problem) => return Ok(bad_request(&problem)),
     };
     let order = Order {
-        key: match idempotency::key(&request) {
+        key: match idempotency_key(&request) {
             Ok(key) => key,
             Err(problem) => return Ok(bad_request(&problem)),
         },
-        product: asked.product_id,
-        user: asked.user_id,
+        product: body.product_id,
+        user: body.user_id,
         quantity: Quantity::ONE,
     };
     match place_order.place(&order).await {

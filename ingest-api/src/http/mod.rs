@@ -1,20 +1,16 @@
-//! HTTP: the only folder that knows status codes. `docs/API.md` is its contract.
+//! HTTP: routes, handlers, problems. The contract is `docs/API.md`. Only this folder knows status codes.
 
-mod admin;
-mod body;
 mod compat;
-mod connections;
-mod failures;
-mod idempotency;
+mod failure_log;
 mod observe;
 mod orders;
 mod problem;
 mod products;
+mod request;
 mod routes;
 
-pub use admin::AdminToken;
 pub use compat::CompatLimits;
-pub use connections::Connections;
 pub use observe::Observer;
 pub use problem::Problem;
+pub use request::AdminToken;
 pub use routes::{Services, routes};

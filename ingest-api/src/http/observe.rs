@@ -12,49 +12,49 @@ use fluxgate_service::traces::{TRACEPARENT, Trace, Traces};
 use prometheus::{Histogram, IntCounter};
 use uuid::Uuid;
 
-use super::failures::{Failure, Failures};
+use super::failure_log::{Failure, FailureLog};
 use super::problem::{Kind, Problem};
 use crate::metrics::{Counters, Metrics};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Most bytes of a request id that a client may choose.
+/// Bytes of a request id that a client sends.
 const REQUEST_ID_MAX_BYTES: usize = 128;
-/// Where orders are asked for; the second is the original's.
+/// The paths that take orders; the second is the one of the original Flux-Gate.
 const ORDER_PATHS: [&str; 2] = ["/orders", "/order"];
 
-/// Watches every request: gives it an id, bounds how many are under way, counts, times and perhaps traces it.
+/// Observes every request: gives it an id, limits the requests in flight, measures it, traces a sample.
 pub struct Observer {
     metrics: Metrics,
     traces: Traces,
     in_flight_max: i64,
-    failures: Failures,
-    /// Ids are a random prefix per process and a counter: unique, and cheap at any rate.
+    failure_log: FailureLog,
+    /// Request ids are a random prefix per process and a counter: unique, and cheap at any rate.
     id_prefix: String,
     next_id: AtomicU64,
 }
 
 impl Observer {
-    /// An observer that lets `in_flight_max` requests be under way at once.
+    /// An observer that allows `in_flight_max` requests in flight.
     pub fn new(metrics: Metrics, traces: Traces, in_flight_max: u32) -> Self {
         Self {
             metrics,
             traces,
             in_flight_max: in_flight_max.into(),
-            failures: Failures::default(),
+            failure_log: FailureLog::default(),
             id_prefix: Uuid::new_v4().simple().to_string()[..12].to_owned(),
             next_id: AtomicU64::new(1),
         }
     }
 
-    /// A route to be watched.
-    pub fn route(&self, path: &str) -> Route {
+    /// The metrics of a route, for one thread.
+    pub fn route(&self, path: &str) -> ObservedRoute {
         let (requests, owned) = (self.metrics.http_requests_total.clone(), path.to_owned());
         let seconds = &self.metrics.http_request_seconds;
         let orders = &self.metrics.orders_total;
         let takes_orders = ORDER_PATHS.contains(&path);
-        Route {
+        ObservedRoute {
             path: path.to_owned(),
-            answers: Counters::new(move |status: StatusCode| {
+            responses: Counters::new(move |status: StatusCode| {
                 requests.with_label_values(&[owned.as_str(), status.as_str()])
             }),
             seconds: ["ok", "refused", "failed"].map(|it| seconds.with_label_values(&[path, it])),
@@ -78,19 +78,19 @@ impl Observer {
     }
 }
 
-/// A route with its metrics at hand: part of the app data of its resource, on one thread.
-pub struct Route {
+/// A route with its metrics, looked up once: app data of the route's resource, on one thread.
+pub struct ObservedRoute {
     path: String,
-    answers: Counters<StatusCode>,
+    responses: Counters<StatusCode>,
     /// By outcome: ok, refused, failed.
     seconds: [Histogram; 3],
-    /// Orders that were refused before anybody read them, where orders are asked for.
+    /// Orders refused because of IN_FLIGHT_MAX, on the paths that take orders.
     orders_overloaded: Option<IntCounter>,
 }
 
-impl Route {
-    fn answered(&self, status: StatusCode, seconds: f64) {
-        self.answers.inc(status);
+impl ObservedRoute {
+    fn responded(&self, status: StatusCode, seconds: f64) {
+        self.responses.inc(status);
         let outcome = match status.as_u16() {
             0..400 => 0,
             400..500 => 1,
@@ -99,18 +99,17 @@ impl Route {
         self.seconds[outcome].observe(seconds);
     }
 
-    /// IN_FLIGHT_MAX was reached.
-    fn refused(&self, method: &Method) {
+    fn overloaded(&self, method: &Method) {
         if let (Some(orders), &Method::POST) = (&self.orders_overloaded, method) {
             orders.inc();
         }
     }
 }
 
-/// One request under way; counted until dropped, also when its client goes away.
-struct UnderWay<'a>(&'a Metrics);
+/// A request in flight; counted until it is dropped, also if its client disconnects.
+struct InFlight<'a>(&'a Metrics);
 
-impl<'a> UnderWay<'a> {
+impl<'a> InFlight<'a> {
     fn begin(observer: &'a Observer) -> Option<Self> {
         observer.metrics.in_flight_requests.inc();
         let this = Self(&observer.metrics);
@@ -118,13 +117,13 @@ impl<'a> UnderWay<'a> {
     }
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.in_flight_requests.dec();
     }
 }
 
-/// The middleware around every route that does work.
+/// The middleware around every route except the ops endpoints.
 pub async fn observe(
     observer: Data<Observer>,
     request: ServiceRequest,
@@ -138,29 +137,22 @@ pub async fn observe(
         .traces
         .begin(traceparent.map(HeaderValue::as_bytes));
 
-    let (mut response, failure) = match UnderWay::begin(&observer) {
-        Some(_under_way) => {
-            let answered = match &trace {
+    let (mut response, failure) = match InFlight::begin(&observer) {
+        Some(_in_flight) => {
+            let response = match &trace {
                 None => next.call(request).await?,
                 Some(trace) => trace.instrument(next.call(request)).await?,
             };
-            named(answered.map_into_boxed_body())
+            with_failure(response.map_into_boxed_body())
         }
-        None => {
-            observer.metrics.in_flight_limit_hits_total.inc();
-            let problem = Problem::new(Kind::Overloaded, "too many requests are under way");
-            let answer = problem.error_response();
-            (request.into_response(answer), None)
-        }
+        None => (refuse(&observer, request), None),
     };
-    let refused = failure.is_none() && response.status().is_server_error();
 
     response
         .headers_mut()
         .insert(REQUEST_ID, request_id.clone());
-    let route = response.request().app_data::<Route>();
     let unmatched;
-    let route = match route {
+    let route = match response.request().app_data::<ObservedRoute>() {
         Some(route) => route,
         None => {
             unmatched = observer.route("unmatched");
@@ -173,37 +165,46 @@ pub async fn observe(
         finish(trace, &response, route, request_id, reason);
     }
     match &failure {
-        Some(failure) if observer.failures.get_a_line(failure.code) => {
+        Some(failure) if observer.failure_log.may_log(failure.code) => {
             failure.log(trace.as_ref(), response.status(), &route.path, request_id);
         }
         Some(_) => {}
-        // Refused unread, which has a counter and no line.
-        None if refused => route.refused(response.request().method()),
+        // Refused by IN_FLIGHT_MAX: counted, not logged.
+        None if response.status().is_server_error() => {
+            route.overloaded(response.request().method());
+        }
         None => {}
     }
-    route.answered(response.status(), started.elapsed().as_secs_f64());
+    route.responded(response.status(), started.elapsed().as_secs_f64());
     Ok(response)
 }
 
-/// An answer with the failure that it tells of, if it does. One that is none of ours says only that it is a bug:
-/// its words are for the log.
-fn named(answer: ServiceResponse<BoxBody>) -> (ServiceResponse<BoxBody>, Option<Failure>) {
-    let failure = Failure::of(&answer);
-    let answer = match &failure {
-        Some(failure) if failure.code == Kind::Internal.code() => {
-            let problem = Problem::new(Kind::Internal, "a bug; the log says more");
-            answer.into_response(problem.error_response())
-        }
-        _ => answer,
-    };
-    (answer, failure)
+fn refuse(observer: &Observer, request: ServiceRequest) -> ServiceResponse<BoxBody> {
+    observer.metrics.in_flight_limit_hits_total.inc();
+    let problem = Problem::new(Kind::Overloaded, "too many requests are in flight");
+    request.into_response(problem.error_response())
 }
 
-/// By the names of OpenTelemetry's semantic conventions, where it has some.
+/// A response with its failure, if it has one. The text of an error that is not a [`Problem`] is only for the log: it is
+/// replaced by a problem with the code `internal`.
+fn with_failure(response: ServiceResponse<BoxBody>) -> (ServiceResponse<BoxBody>, Option<Failure>) {
+    let failure = Failure::of(&response);
+    let response = match &failure {
+        Some(failure) if failure.code == Kind::Internal.code() => {
+            let detail = "a bug; the log has the cause under X-Request-Id";
+            let problem = Problem::new(Kind::Internal, detail);
+            response.into_response(problem.error_response())
+        }
+        _ => response,
+    };
+    (response, failure)
+}
+
+/// Sets the attributes of a request's span, with the names of OpenTelemetry's semantic conventions where they exist.
 fn finish(
     trace: &Trace,
     response: &ServiceResponse<BoxBody>,
-    route: &Route,
+    route: &ObservedRoute,
     request_id: &str,
     reason: Option<&str>,
 ) {
@@ -233,7 +234,7 @@ mod tests {
     use super::*;
 
     #[actix_web::test]
-    async fn an_error_that_is_none_of_ours_is_answered_as_a_bug_and_kept_from_the_client() {
+    async fn an_error_that_is_not_a_problem_is_answered_as_internal_and_its_text_is_hidden() {
         let registry = Registry::new();
         let metrics = Metrics::register(&registry, "ingest_api");
         let traces = Traces::default();

@@ -1,13 +1,14 @@
 use actix_web::http::header::{CACHE_CONTROL, LOCATION};
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use fluxgate_domain::OrderStatus;
 use fluxgate_domain::ids::{OrderId, ProductId, Quantity, UserId};
 use serde::{Deserialize, Serialize};
 
+use super::Services;
 use super::problem::{Kind, Problem};
-use super::{Services, body, idempotency};
+use super::request::{idempotency_key, ignore_body, json_body};
 use crate::orders::{Order, OrderView, PlaceOrder};
-use fluxgate_domain::OrderStatus;
 
 /// The header that marks the answer to a retry.
 const REPLAYED: &str = "Idempotency-Replayed";
@@ -15,7 +16,7 @@ const REPLAYED: &str = "Idempotency-Replayed";
 #[derive(Debug, Deserialize)]
 #[serde(
     rename_all = "camelCase",
-    expecting = "an object with productId, userId and perhaps quantity"
+    expecting = "an object with productId, userId and optionally quantity"
 )]
 struct OrderRequest {
     product_id: ProductId,
@@ -45,12 +46,12 @@ pub async fn place(
     services: Data<Services>,
     place_order: Data<PlaceOrder>,
 ) -> Result<HttpResponse, Problem> {
-    let asked: OrderRequest = body::json(&request, payload, services.body_limit).await?;
+    let body: OrderRequest = json_body(&request, payload, services.body_limit).await?;
     let order = Order {
-        key: idempotency::key(&request)?,
-        product: asked.product_id,
-        user: asked.user_id,
-        quantity: asked.quantity,
+        key: idempotency_key(&request)?,
+        product: body.product_id,
+        user: body.user_id,
+        quantity: body.quantity,
     };
     let placed = place_order.place(&order).await?;
 
@@ -75,15 +76,15 @@ pub async fn cancel(
     payload: Payload,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
-    body::none(payload, services.body_limit).await?;
+    ignore_body(payload, services.body_limit).await?;
     services.admin.check(&request)?;
     let order_id: OrderId = order_id
         .parse()
         .map_err(|error| Problem::new(Kind::UnknownOrder, error))?;
-    // Where nobody can tell, Redis decides below, or does not answer either.
+    // If the status is not known, Redis decides below.
     let written = match services.statuses.find(order_id).await.ok() {
         Some(order) if order.status == OrderStatus::Rejected => {
-            let detail = "it holds no units that could be given back";
+            let detail = "the order was rejected and holds no units";
             return Err(Problem::new(Kind::OrderRejected, detail));
         }
         written => written,
@@ -92,15 +93,15 @@ pub async fn cancel(
     let product = product.and_then(|order| ProductId::parse(&order.product_id).ok());
     let cancelled = services.changes.cancel(order_id, product.as_ref()).await;
     let (product, record) = match (cancelled, written) {
-        // Redis has forgotten the order, or lost it: there is nothing left to wait for.
+        // The order is cancelled, and Redis no longer has it: no lease is left to wait for.
         (Err(error), Some(order))
-            if order.status == OrderStatus::Cancelled && error.is_about_what_redis_has() =>
+            if order.status == OrderStatus::Cancelled && error.is_missing_in_redis() =>
         {
             return Ok(HttpResponse::Ok().json(order));
         }
         (cancelled, _) => cancelled?,
     };
-    services.views.forget(&product);
+    services.snapshots.forget(&product);
     let cancelled = OrderView::of(order_id, &product, &record, OrderStatus::Cancelled);
     Ok(HttpResponse::Ok().json(cancelled))
 }

@@ -3,16 +3,15 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
-use serde::Serialize;
-
 use fluxgate_domain::ids::OrderId;
+use serde::Serialize;
 
 use crate::orders::{Refusal, StatusError};
 use crate::sales::{ChangeError, OpenError, SaleLookupError};
 
-/// Every error the service answers: RFC 9457 `application/problem+json` with a stable `code`.
+/// An error answer: RFC 9457 `application/problem+json` with a stable `code`.
 ///
-/// Status, code and `Retry-After` are decided here, once.
+/// Only this file maps errors to status, code and `Retry-After`.
 #[derive(Debug)]
 pub struct Problem {
     kind: Kind,
@@ -23,7 +22,7 @@ pub struct Problem {
 
 macro_rules! kinds {
     ($($kind:ident = $status:ident, $code:literal, $title:literal;)+) => {
-        /// What can be wrong, with status, stable code and title.
+        /// The kinds of problems, each with status, stable code and title.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Kind { $($kind,)+ }
 
@@ -31,7 +30,7 @@ macro_rules! kinds {
             fn status(self) -> StatusCode {
                 match self { $(Self::$kind => StatusCode::$status,)+ }
             }
-            /// Stable.
+            /// The stable code.
             pub fn code(self) -> &'static str {
                 match self { $(Self::$kind => $code,)+ }
             }
@@ -44,71 +43,71 @@ macro_rules! kinds {
 
 kinds! {
     MissingIdempotencyKey = BAD_REQUEST, "missing_idempotency_key", "Idempotency-Key is missing";
-    InvalidRequest = BAD_REQUEST, "invalid_request", "The request is not valid";
+    InvalidRequest = BAD_REQUEST, "invalid_request", "The request is invalid";
     Unauthorized = UNAUTHORIZED, "unauthorized", "The admin token is missing or wrong";
     AdminDisabled = FORBIDDEN, "admin_disabled", "Admin calls are disabled";
-    NotFound = NOT_FOUND, "not_found", "There is nothing here";
-    UnknownProduct = NOT_FOUND, "unknown_product", "There is no sale of this product";
-    UnknownOrder = NOT_FOUND, "unknown_order", "There is no such order";
-    MethodNotAllowed = METHOD_NOT_ALLOWED, "method_not_allowed", "The method is not allowed here";
-    SoldOut = CONFLICT, "sold_out", "Everything is sold";
-    InsufficientStock = CONFLICT, "insufficient_stock", "Fewer units are left";
+    NotFound = NOT_FOUND, "not_found", "No such path";
+    UnknownProduct = NOT_FOUND, "unknown_product", "No sale of this product";
+    UnknownOrder = NOT_FOUND, "unknown_order", "No such order";
+    MethodNotAllowed = METHOD_NOT_ALLOWED, "method_not_allowed", "The method is not allowed";
+    SoldOut = CONFLICT, "sold_out", "The sale is sold out";
+    InsufficientStock = CONFLICT, "insufficient_stock", "Not enough units are left";
     SaleNotOpen = CONFLICT, "sale_not_open", "The sale is not open yet";
-    SaleClosed = CONFLICT, "sale_closed", "The sale is over";
-    UserLimitReached = CONFLICT, "user_limit_reached", "The limit per buyer is reached";
+    SaleClosed = CONFLICT, "sale_closed", "The sale is closed";
+    UserLimitReached = CONFLICT, "user_limit_reached", "The limit per user is reached";
     SaleExists = CONFLICT, "sale_exists", "The sale exists with other terms";
     OrderRejected = CONFLICT, "order_rejected", "The order was rejected";
-    RebuildRequired = CONFLICT, "rebuild_required", "The sale has to be rebuilt";
+    RebuildRequired = CONFLICT, "rebuild_required", "The sale must be rebuilt";
     BodyTooLarge = PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large";
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The body must be JSON";
-    KeyReused = UNPROCESSABLE_ENTITY, "idempotency_key_reused", "The key was used for another order";
-    Internal = INTERNAL_SERVER_ERROR, "internal", "Something went wrong here";
-    Unavailable = SERVICE_UNAVAILABLE, "unavailable", "A store does not answer";
-    Overloaded = SERVICE_UNAVAILABLE, "overloaded", "Too much is under way";
+    KeyReused = UNPROCESSABLE_ENTITY, "idempotency_key_reused", "The Idempotency-Key was used before";
+    Internal = INTERNAL_SERVER_ERROR, "internal", "Internal error";
+    Unavailable = SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable";
+    Overloaded = SERVICE_UNAVAILABLE, "overloaded", "Overloaded";
 }
 
-/// Most bytes of a detail: a parser's message may repeat what it was sent.
+/// Bytes of a detail: the message of a parser may repeat its input.
 const DETAIL_MAX_BYTES: usize = 300;
 
-/// What a client should wait before it tries the same again, where nothing better is known.
+/// The default `Retry-After` of a 503.
 const RETRY_AFTER_SECONDS: u64 = 1;
 
 impl Problem {
-    /// A problem with the words that help its reader.
+    /// A problem; `detail` says what is wrong and what is allowed.
     pub fn new(kind: Kind, detail: impl fmt::Display) -> Self {
-        let passing = matches!(kind, Kind::Unavailable | Kind::Overloaded);
+        let is_temporary = matches!(kind, Kind::Unavailable | Kind::Overloaded);
         let mut detail = detail.to_string();
         detail.truncate(detail.floor_char_boundary(DETAIL_MAX_BYTES));
         Self {
             kind,
             detail,
-            retry_after_seconds: passing.then_some(RETRY_AFTER_SECONDS),
+            retry_after_seconds: is_temporary.then_some(RETRY_AFTER_SECONDS),
             order_id: None,
         }
     }
 
-    /// The same, said of an order: for the log.
+    /// Adds the order concerned, for the log.
     pub fn about(mut self, order_id: OrderId) -> Self {
         self.order_id = Some(order_id);
         self
     }
 
-    /// The order that it is about, if it is about one.
+    /// The order concerned, if any.
     pub fn order_id(&self) -> Option<OrderId> {
         self.order_id
     }
 
-    /// A request that can never succeed as it is.
+    /// A request that cannot succeed as it is.
     pub fn invalid(detail: impl fmt::Display) -> Self {
         Self::new(Kind::InvalidRequest, detail)
     }
 
-    /// Its stable code.
+    /// The stable code.
     pub fn code(&self) -> &'static str {
         self.kind.code()
     }
 
-    /// The words for its reader.
+    /// What is wrong, for people.
     pub fn detail(&self) -> &str {
         &self.detail
     }
@@ -142,7 +141,7 @@ impl ResponseError for Problem {
             detail: &self.detail,
             code: self.kind.code(),
         };
-        answer.body(serde_json::to_string(&body).expect("texts and a number are JSON"))
+        answer.body(serde_json::to_string(&body).expect("strings and a number serialize to JSON"))
     }
 }
 
@@ -170,7 +169,7 @@ impl From<Refusal> for Problem {
             Refusal::RedisBehind
             | Refusal::Undecided
             | Refusal::Unanswered { .. }
-            | Refusal::ReservationStore(_) => Kind::Unavailable,
+            | Refusal::Gate(_) => Kind::Unavailable,
         };
         let mut problem = Self::new(kind, &refusal);
         if let Refusal::NotOpen { opens_in_ms } = refusal {
@@ -184,8 +183,8 @@ impl From<Refusal> for Problem {
 }
 
 impl From<SaleLookupError> for Problem {
-    fn from(absence: SaleLookupError) -> Self {
-        Refusal::from(absence).into()
+    fn from(error: SaleLookupError) -> Self {
+        Refusal::from(error).into()
     }
 }
 
@@ -194,7 +193,7 @@ impl From<OpenError> for Problem {
         let kind = match &error {
             OpenError::Exists => Kind::SaleExists,
             OpenError::RebuildRequired => Kind::RebuildRequired,
-            OpenError::Undecided | OpenError::NotPublished | OpenError::ReservationStore(_) => {
+            OpenError::Undecided | OpenError::NotPublished | OpenError::Gate(_) => {
                 Kind::Unavailable
             }
         };
@@ -205,16 +204,16 @@ impl From<OpenError> for Problem {
 impl From<ChangeError> for Problem {
     fn from(error: ChangeError) -> Self {
         let kind = match error {
-            ChangeError::Absent(absence) => return absence.into(),
+            ChangeError::Sale(error) => return error.into(),
             ChangeError::UnknownOrder => Kind::UnknownOrder,
             ChangeError::NotOpen => Kind::SaleNotOpen,
             ChangeError::Closed => Kind::SaleClosed,
             ChangeError::Rejected => Kind::OrderRejected,
             ChangeError::TooMany => Kind::InvalidRequest,
             ChangeError::KeyReused => Kind::KeyReused,
-            ChangeError::RedisBehind
-            | ChangeError::NotPublished
-            | ChangeError::ReservationStore(_) => Kind::Unavailable,
+            ChangeError::RedisBehind | ChangeError::NotPublished | ChangeError::Gate(_) => {
+                Kind::Unavailable
+            }
         };
         Self::new(kind, error)
     }
@@ -224,7 +223,7 @@ impl From<StatusError> for Problem {
     fn from(error: StatusError) -> Self {
         let kind = match &error {
             StatusError::Unknown => Kind::UnknownOrder,
-            StatusError::Ledger(_) | StatusError::ReservationStore(_) => Kind::Unavailable,
+            StatusError::Ledger(_) | StatusError::Gate(_) => Kind::Unavailable,
         };
         Self::new(kind, error)
     }

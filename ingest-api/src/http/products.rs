@@ -2,20 +2,21 @@ use actix_web::http::header::{CACHE_CONTROL, ETAG, EntityTag, Header, IfNoneMatc
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use fluxgate_domain::ids::{ProductId, Total};
+use fluxgate_gate::{SaleView, Terms};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Services;
 use super::problem::Problem;
-use super::{Services, body, idempotency};
-use fluxgate_gate::{SaleView, Terms};
+use super::request::{idempotency_key, ignore_body, json_body};
+use crate::orders::Refusal;
 
-/// Unlike an order, this refuses fields it does not know: a misspelt `perUserLimit` would open a
-/// sale without a limit, for good.
+/// Unknown fields are refused, unlike in an order: a misspelt `perUserLimit` would open a sale without a limit, for good.
 #[derive(Debug, Deserialize)]
 #[serde(
     rename_all = "camelCase",
     deny_unknown_fields,
-    expecting = "an object with quantity and perhaps opensAt, closesAt, perUserLimit"
+    expecting = "an object with quantity and optionally opensAt, closesAt, perUserLimit"
 )]
 struct SaleRequest {
     quantity: Total,
@@ -43,13 +44,13 @@ pub async fn open(
     payload: Payload,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
-    let asked = body::json(&request, payload, services.body_limit).await;
+    let body = json_body(&request, payload, services.body_limit).await;
     services.admin.check(&request)?;
-    let terms = terms(asked?)?;
+    let terms = terms(&body?)?;
     let product = ProductId::parse(&product).map_err(Problem::invalid)?;
 
     let opened = services.opener.open(&product, &terms).await?;
-    services.views.forget(&product);
+    services.snapshots.forget(&product);
     let mut answer = if opened.newly {
         HttpResponse::Created()
     } else {
@@ -65,25 +66,25 @@ pub async fn find(
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
     let product = ProductId::parse(&product).map_err(Problem::invalid)?;
-    let view = services.views.find(&product).await;
-    let Some(view) = view.map_err(crate::orders::Refusal::from)? else {
+    let view = services.snapshots.find(&product).await;
+    let Some(view) = view.map_err(Refusal::from)? else {
         return Err(services.sales.lookup_error(&product).await.into());
     };
-    // All that can change in the answer.
+    // The three fields that can change.
     let tag = format!("{}.{}.{}", view.total.get(), view.remaining, status(&view));
     let tag = EntityTag::new_strong(tag);
-    let has_it = match IfNoneMatch::parse(&request) {
+    let is_current = match IfNoneMatch::parse(&request) {
         Ok(IfNoneMatch::Any) => true,
         Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|it| it.weak_eq(&tag)),
         Err(_) => false,
     };
-    let mut answer = match has_it {
+    let mut answer = match is_current {
         true => HttpResponse::NotModified(),
         false => HttpResponse::Ok(),
     };
     answer.insert_header((CACHE_CONTROL, "no-cache"));
     answer.insert_header((ETAG, tag.to_string()));
-    Ok(match has_it {
+    Ok(match is_current {
         true => answer.finish(),
         false => answer.json(SaleAnswer::from(view)),
     })
@@ -102,14 +103,14 @@ pub async fn restock(
     payload: Payload,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
-    let asked = body::json(&request, payload, services.body_limit).await;
+    let body = json_body(&request, payload, services.body_limit).await;
     services.admin.check(&request)?;
-    let asked: RestockRequest = asked?;
-    let key = idempotency::key(&request)?;
+    let body: RestockRequest = body?;
+    let key = idempotency_key(&request)?;
     let product = ProductId::parse(&product).map_err(Problem::invalid)?;
-    let changed = services.changes.restock(&product, asked.quantity, &key);
+    let changed = services.changes.restock(&product, body.quantity, &key);
     let changed = changed.await?;
-    services.views.forget(&product);
+    services.snapshots.forget(&product);
     Ok(HttpResponse::Ok().json(SaleAnswer::from(changed)))
 }
 
@@ -120,31 +121,33 @@ pub async fn close(
     payload: Payload,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
-    body::none(payload, services.body_limit).await?;
+    ignore_body(payload, services.body_limit).await?;
     services.admin.check(&request)?;
     let product = ProductId::parse(&product).map_err(Problem::invalid)?;
     let closed = services.changes.close(&product).await?;
-    services.views.forget(&product);
+    services.snapshots.forget(&product);
     Ok(HttpResponse::Ok().json(SaleAnswer::from(closed)))
 }
 
-fn terms(asked: SaleRequest) -> Result<Terms, Problem> {
-    let in_range = |at: Timestamp| at.as_millisecond() > 0;
-    if !asked.opens_at.is_none_or(in_range) {
-        return Err(Problem::invalid("opensAt must be after 1970"));
+fn terms(sale: &SaleRequest) -> Result<Terms, Problem> {
+    let is_in_range = |at: Timestamp| at.as_millisecond() > 0;
+    if !sale.opens_at.is_none_or(is_in_range) {
+        return Err(Problem::invalid(
+            "opensAt must be after 1970-01-01T00:00:00Z",
+        ));
     }
-    let opens_at = asked.opens_at.unwrap_or_else(Timestamp::now);
-    if asked
+    let opens_at = sale.opens_at.unwrap_or_else(Timestamp::now);
+    if sale
         .closes_at
         .is_some_and(|closes_at| closes_at <= opens_at)
     {
         return Err(Problem::invalid("closesAt must be later than opensAt"));
     }
     Ok(Terms {
-        total: asked.quantity,
-        opens_at: asked.opens_at.map(to_millisecond),
-        closes_at: asked.closes_at.map(to_millisecond),
-        per_user_limit: asked.per_user_limit.map(Total::get),
+        total: sale.quantity,
+        opens_at: sale.opens_at.map(to_millisecond),
+        closes_at: sale.closes_at.map(to_millisecond),
+        per_user_limit: sale.per_user_limit.map(Total::get),
     })
 }
 

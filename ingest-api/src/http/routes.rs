@@ -13,10 +13,10 @@ use super::{AdminToken, CompatLimits, compat, orders, products};
 use crate::orders::{OrderStatusReader, PlaceOrder};
 use crate::sales::{SaleCache, SaleChanges, SaleOpener, SaleSnapshots};
 
-/// What the handlers work with; one for all threads.
+/// What the handlers of all threads share.
 #[allow(missing_docs)]
 pub struct Services {
-    pub views: SaleSnapshots,
+    pub snapshots: SaleSnapshots,
     pub sales: Arc<SaleCache>,
     pub opener: SaleOpener,
     pub changes: SaleChanges,
@@ -26,12 +26,12 @@ pub struct Services {
     pub body_limit: usize,
 }
 
-/// Adds the service's routes; those of the original only on request.
+/// Adds the routes of the service, and those of the original Flux-Gate if `has_compat_routes`.
 pub fn routes(
     services: Data<Services>,
     place_order: Data<PlaceOrder>,
     observer: Data<Observer>,
-    with_compat: bool,
+    has_compat_routes: bool,
 ) -> impl FnOnce(&mut ServiceConfig) {
     move |config| {
         config
@@ -67,17 +67,16 @@ pub fn routes(
             "POST",
             vec![web::post().to(products::close)],
         );
-        if with_compat {
+        if has_compat_routes {
             resource("/init", "POST", vec![web::post().to(compat::init)]);
             resource("/order", "POST", vec![web::post().to(compat::order)]);
         }
     }
 }
 
-/// A path that answers 405, with what it does allow, for every other method.
+/// A path with its handlers; other methods are answered 405 with `Allow`.
 ///
-/// Each path is watched by itself: a scope around all of them would cost every request a second
-/// match and two boxes.
+/// Each path is wrapped by itself: a scope around all of them would cost every request a second match and two boxes.
 fn resource(
     path: &str,
     allowed: &'static str,
@@ -88,7 +87,7 @@ fn resource(
         .app_data(observer.route(path))
         .wrap(from_fn(observe))
         .default_service(web::to(move |request: HttpRequest| async move {
-            let detail = format!("{} is not allowed here; {allowed} is", request.method());
+            let detail = format!("{} is not allowed; allowed: {allowed}", request.method());
             let mut answer = Problem::new(Kind::MethodNotAllowed, detail).error_response();
             let allowed = actix_web::http::header::HeaderValue::from_static(allowed);
             answer.headers_mut().insert(ALLOW, allowed);
@@ -98,6 +97,6 @@ fn resource(
 }
 
 async fn not_found(request: HttpRequest) -> HttpResponse {
-    let detail = format!("nothing answers to {}", request.path());
+    let detail = format!("no such path: {}", request.path());
     Problem::new(Kind::NotFound, detail).error_response()
 }

@@ -1,39 +1,42 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cardinality_estimator::CardinalityEstimator;
 use fluxgate_domain::ids::UserId;
 use prometheus::IntGauge;
 
-/// How many different buyers come. A sketch, a few kilobytes however many they are; off by a few
-/// percent. Cheap to clone; all clones are one.
+/// Estimates how many different buyers order per minute, in a few kilobytes and within a few percent. Clones share the
+/// estimate.
 #[derive(Clone)]
 pub struct ActiveBuyers {
-    /// Of the minute that is running.
-    seen: Arc<Mutex<CardinalityEstimator<str>>>,
+    current_minute: Arc<Mutex<CardinalityEstimator<str>>>,
     last_minute: IntGauge,
 }
 
 impl ActiveBuyers {
-    /// Nobody yet. `last_minute` shows how many there were.
+    /// An empty estimate; `last_minute` shows the result of the last full minute.
     pub fn new(last_minute: IntGauge) -> Self {
         Self {
-            seen: Arc::new(Mutex::new(CardinalityEstimator::new())),
+            current_minute: Arc::new(Mutex::new(CardinalityEstimator::new())),
             last_minute,
         }
     }
 
-    /// This one wants something.
+    /// Counts a buyer.
     pub fn observe(&self, user: &UserId) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.insert(user.as_str());
+        self.lock().insert(user.as_str());
     }
 
-    /// A minute is over.
+    /// Shows the estimate of the current minute and begins the next minute.
     pub fn begin_minute(&self) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let over = std::mem::replace(&mut *seen, CardinalityEstimator::new());
-        let count = i64::try_from(over.estimate()).unwrap_or(i64::MAX);
+        let mut current = self.lock();
+        let ended = std::mem::replace(&mut *current, CardinalityEstimator::new());
+        let count = i64::try_from(ended.estimate()).unwrap_or(i64::MAX);
         self.last_minute.set(count);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, CardinalityEstimator<str>> {
+        let current = self.current_minute.lock();
+        current.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -49,7 +52,7 @@ mod tests {
         for n in (0..BUYERS).chain(0..BUYERS) {
             buyers.observe(&UserId::parse(&format!("buyer-{n}")).unwrap());
         }
-        assert_eq!(gauge.get(), 0, "the minute is not over");
+        assert_eq!(gauge.get(), 0, "the minute has not ended");
         buyers.begin_minute();
         let off = (gauge.get() - BUYERS).abs();
         assert!(off * 10 < BUYERS, "off by {off} of {BUYERS}");

@@ -1,4 +1,4 @@
-//! The use case: a buyer places an order, once or several times with the same key, and gets one honest answer.
+//! Orders: placing an order and reading its status.
 
 mod active_buyers;
 mod order_status;

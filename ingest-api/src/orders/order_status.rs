@@ -11,7 +11,7 @@ use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::records::OrderRecord;
 use fluxgate_gate::{GateError, ReservationStore, StoredOrder};
 
-/// An order, as `GET /orders/{id}` shows it.
+/// An order, as `GET /orders/{id}` answers it.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs)]
@@ -36,7 +36,7 @@ impl OrderView {
         }
     }
 
-    /// The view of an order that Redis knows.
+    /// The view of an order in Redis.
     pub fn of(
         order_id: OrderId,
         product: &ProductId,
@@ -54,25 +54,24 @@ impl OrderView {
     }
 }
 
-/// Why nobody can tell how far an order has come.
+/// Why the status of an order is not known.
 #[derive(Debug, thiserror::Error)]
 pub enum StatusError {
-    /// No store knows it.
-    #[error("there is no such order")]
+    /// No store knows the order.
+    #[error("no such order")]
     Unknown,
-    /// PostgreSQL does not answer, and it may be further than Redis knows.
+    /// PostgreSQL is unavailable, and may have a later status than Redis.
     #[error(transparent)]
     Ledger(#[from] Unavailable),
-    /// Redis does not answer, and may know more: PostgreSQL does not have it (yet), or does not have
-    /// its cancel (yet).
+    /// Redis is unavailable, and may know the order or a cancel that PostgreSQL does not have yet.
     #[error(transparent)]
-    ReservationStore(#[from] GateError),
+    Gate(#[from] GateError),
 }
 
-/// Confirmed orders that one copy remembers, so that retries in a row ask PostgreSQL once.
-const REMEMBERED_MAX: usize = 100_000;
+/// Written orders that an instance remembers, so that repeated retries read PostgreSQL once.
+const WRITTEN_MAX: usize = 100_000;
 
-/// Reads how far orders have come: the furthest of Redis and PostgreSQL.
+/// Reads the status of orders: the furthest that Redis and PostgreSQL know.
 #[derive(Clone)]
 pub struct OrderStatusReader {
     store: ReservationStore,
@@ -81,18 +80,17 @@ pub struct OrderStatusReader {
 }
 
 impl OrderStatusReader {
-    /// Without a ledger, a status ends at `accepted`.
+    /// A reader of both stores. Without a ledger, a status ends at `accepted`.
     pub fn new(store: ReservationStore, ledger: Option<Ledger>) -> Self {
         Self {
             store,
             ledger,
-            written: Arc::new(Cache::new(REMEMBERED_MAX)),
+            written: Arc::new(Cache::new(WRITTEN_MAX)),
         }
     }
 
-    /// The status of an order that is known to be on Kafka, with the number that Redis has of it. A
-    /// silent PostgreSQL leaves it at `accepted`: a retry must be answered while only PostgreSQL is
-    /// away.
+    /// The status of an order that is on Kafka, given its number in Redis. While PostgreSQL is unavailable the status is
+    /// `accepted`: a retry must be answered without PostgreSQL.
     pub async fn at_least_accepted(
         &self,
         order_id: OrderId,
@@ -111,33 +109,34 @@ impl OrderStatusReader {
     /// An order with its status.
     ///
     /// # Errors
-    /// When no store knows it, or when the store that would know more does not answer: an answer
-    /// then could take back what an earlier one said.
+    /// If no store knows the order, or if the store that may know a later status is unavailable: an older status would
+    /// contradict an earlier answer.
     pub async fn find(&self, order_id: OrderId) -> Result<OrderView, StatusError> {
-        let (row, kept) = tokio::join!(self.row(order_id), self.store.order(order_id));
-        let view = |kept: &StoredOrder| {
-            OrderView::of(order_id, &kept.product, &kept.record, status_in_redis(kept))
+        let (row, stored) = tokio::join!(self.row(order_id), self.store.order(order_id));
+        let view = |stored: &StoredOrder| {
+            let status = status_in_redis(stored);
+            OrderView::of(order_id, &stored.product, &stored.record, status)
         };
-        match (row, kept) {
-            // Its key was taken again, by a sale that was rebuilt without it.
-            (Ok(Some((OrderStatus::Rejected, row))), Ok(Some(kept)))
-                if row.number < kept.record.number && !kept.record.rejected =>
+        match (row, stored) {
+            // The key was used again after a rebuild without the rejected order.
+            (Ok(Some((OrderStatus::Rejected, row))), Ok(Some(stored)))
+                if row.number < stored.record.number && !stored.record.rejected =>
             {
-                Ok(view(&kept))
+                Ok(view(&stored))
             }
-            // A cancel counts in Redis a moment before its row says so.
-            (Ok(Some((OrderStatus::Confirmed, row))), kept) => {
-                let status = match kept?.is_some_and(|kept| kept.cancelled) {
+            // Redis applies a cancel before the worker writes it.
+            (Ok(Some((OrderStatus::Confirmed, row))), stored) => {
+                let status = match stored?.is_some_and(|stored| stored.cancelled) {
                     true => OrderStatus::Cancelled,
                     false => OrderStatus::Confirmed,
                 };
                 Ok(OrderView::written(order_id, row, status))
             }
             (Ok(Some((status, row))), _) => Ok(OrderView::written(order_id, row, status)),
-            (row, kept) => {
-                let kept = kept?;
+            (row, stored) => {
+                let stored = stored?;
                 row?;
-                kept.as_ref().map(view).ok_or(StatusError::Unknown)
+                stored.as_ref().map(view).ok_or(StatusError::Unknown)
             }
         }
     }
@@ -159,10 +158,10 @@ impl OrderStatusReader {
             .filter(|status| status.is_written())
         else {
             tracing::error!(order.id = %order_id, order.status = order.status,
-                "PostgreSQL holds a status that this build does not know");
+                "unknown order status in PostgreSQL; the status is answered as unavailable");
             return Err(Unavailable);
         };
-        // A rejected order's key can be taken again, once its sale was rebuilt.
+        // The key of a rejected order can be used again after a rebuild.
         if status != OrderStatus::Rejected {
             self.written.insert(order_id, status);
         }
@@ -170,13 +169,13 @@ impl OrderStatusReader {
     }
 }
 
-/// How far an order is by Redis alone.
-fn status_in_redis(kept: &StoredOrder) -> OrderStatus {
-    if kept.record.rejected {
+/// The status that Redis alone gives an order.
+fn status_in_redis(order: &StoredOrder) -> OrderStatus {
+    if order.record.rejected {
         OrderStatus::Rejected
-    } else if kept.cancelled {
+    } else if order.cancelled {
         OrderStatus::Cancelled
-    } else if kept.waiting {
+    } else if order.waiting {
         OrderStatus::Reserved
     } else {
         OrderStatus::Accepted

@@ -12,12 +12,12 @@ use crate::boot_instant::BootInstant;
 use crate::metrics::{Counters, Metrics};
 use crate::publisher::{Outgoing, Publication, Publisher};
 use crate::sales::{Sale, SaleCache, SaleLookupError};
-use crate::sold_out::RefusalCache;
+use crate::sold_out::{RefusalCache, RefusalReason};
 use fluxgate_domain::records::OrderRecord;
 use fluxgate_gate::{LossContinuation, Reservation, ReservationRequest};
 use fluxgate_service::settings::OnRedisLoss;
 
-/// What a buyer asks for.
+/// An order that a buyer wants to place.
 #[derive(Debug, Clone)]
 #[allow(missing_docs)]
 pub struct Order {
@@ -27,25 +27,25 @@ pub struct Order {
     pub key: IdempotencyKey,
 }
 
-/// An order that was taken, now or before.
+/// A placed order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Placed {
-    /// Its derived id.
+    /// The derived id.
     pub order_id: OrderId,
-    /// How far it has come.
+    /// How far the order has come.
     pub status: OrderStatus,
-    /// Whether it had been taken before this call.
+    /// Whether an earlier call placed it.
     pub replayed: bool,
 }
 
-/// Takes orders: reserve in Redis, publish to Kafka, answer. Each HTTP thread has its own.
+/// The use case behind `POST /orders`: reserve units in Redis, publish to Kafka, answer. Each HTTP thread has its own.
 pub struct PlaceOrder {
     refusals: RefusalCache,
     batcher: ReservationBatcher,
     sales: Arc<SaleCache>,
     publisher: Publisher,
     statuses: OrderStatusReader,
-    /// How long an answer waits for Kafka.
+    /// How long an order waits for Kafka.
     publish_wait: Duration,
     on_redis_loss: OnRedisLoss,
     buyers: ActiveBuyers,
@@ -53,12 +53,12 @@ pub struct PlaceOrder {
     metrics: Metrics,
 }
 
-/// An order may try again once: when Redis disagrees with what this copy remembers of its sale.
+/// Lookups of a sale per order. The second follows if Redis disagrees with what this instance remembers of the sale.
 const LOOKUPS_MAX: usize = 2;
 
 impl PlaceOrder {
-    /// A place_order whose orders pass through `turnstile`, unless the `doorman` turns them away.
-    #[expect(clippy::too_many_arguments, reason = "each is a part of its own")]
+    /// The use case for one HTTP thread: `refusals` answers from memory, `batcher` calls Redis.
+    #[expect(clippy::too_many_arguments, reason = "independent parts")]
     pub fn new(
         refusals: RefusalCache,
         batcher: ReservationBatcher,
@@ -87,10 +87,10 @@ impl PlaceOrder {
         }
     }
 
-    /// Takes an order, or finds the one that was taken for the same product, user and key before.
+    /// Places an order, or finds the one that the same product, user and key placed before.
     ///
     /// # Errors
-    /// When it was not taken, or when nobody can tell ([`Refusal::ReservationStore`]).
+    /// If the order was not placed, or is not known to be placed ([`Refusal::Unanswered`], [`Refusal::Gate`]).
     pub async fn place(&self, order: &Order) -> Result<Placed, Refusal> {
         self.buyers.observe(&order.user);
         let placed = self.try_place(order).await;
@@ -106,16 +106,15 @@ impl PlaceOrder {
         placed
     }
 
-    /// What is rare and large lies in boxes: an order's future is moved several times on its way into
-    /// actix, and all of it each time.
+    /// Boxed calls: rare, large futures would enlarge this one, which is moved several times on its way into actix.
     async fn try_place(&self, order: &Order) -> Result<Placed, Refusal> {
         for _ in 0..LOOKUPS_MAX {
             let sale = self.sales.find(&order.product).await?;
             let order_id = sale.order_id(&order.user, &order.key);
-            if let Some(refusal) = self.refusals.refuse(&sale, order_id) {
-                return Err(refusal);
+            if let Some(reason) = self.refusals.refuse(&sale.refusals, order_id) {
+                return Err(reason.into());
             }
-            let asked = BootInstant::now();
+            let sent_at = BootInstant::now();
             let request = ReservationRequest {
                 order_id,
                 user: order.user.clone(),
@@ -143,28 +142,41 @@ impl PlaceOrder {
                 }
                 refused => {
                     let refusal = self.refusal(&refused);
-                    self.refusals.observe(&sale, &refusal, asked);
+                    self.remember(&sale, &refusal, sent_at);
                     Err(refusal)
                 }
             };
         }
-        Err(Box::pin(self.why_absent(&order.product)).await)
+        Err(Box::pin(self.why_not_found(&order.product)).await)
     }
 
-    /// Why Redis does not agree with what this copy remembers of a sale.
-    async fn why_absent(&self, product: &ProductId) -> Refusal {
+    /// Lets the sold-out cache learn from a refusal by Redis.
+    fn remember(&self, sale: &Sale, refusal: &Refusal, sent_at: BootInstant) {
+        let reason = match *refusal {
+            Refusal::SoldOut => RefusalReason::SoldOut,
+            Refusal::Closed => RefusalReason::Closed,
+            Refusal::NotOpen { opens_in_ms } if opens_in_ms > 0 => RefusalReason::NotOpen {
+                opens_at: sent_at + Duration::from_millis(opens_in_ms),
+            },
+            _ => return,
+        };
+        self.refusals.observe(&sale.refusals, reason, sent_at);
+    }
+
+    /// Why Redis disagrees with what this instance remembers of a sale.
+    async fn why_not_found(&self, product: &ProductId) -> Refusal {
         match self.sales.lookup_error(product).await {
             SaleLookupError::Unknown => match self.sales.find_in_redis(product).await {
-                // Redis has it by now, or never had it whole.
+                // Redis has the sale again, or has only part of it.
                 Ok(Some(_)) => Refusal::RedisBehind,
                 Ok(None) => SaleLookupError::Unknown.into(),
                 Err(error) => error.into(),
             },
-            absence => absence.into(),
+            error => error.into(),
         }
     }
 
-    /// Whether the sale sells although Redis has lost acknowledged writes.
+    /// Whether the sale continues although Redis has lost acknowledged writes.
     async fn continues_after_loss(&self, sale: &Sale) -> Result<bool, Refusal> {
         if self.on_redis_loss == OnRedisLoss::Stop {
             return Ok(false);
@@ -173,13 +185,13 @@ impl PlaceOrder {
         if continuation == LossContinuation::Began {
             self.metrics.redis_loss_continued_total.inc();
             tracing::error!(sale.product = %sale.facts.product,
-                "Redis has lost acknowledged writes; the sale goes on, and the ledger rejects what is too much");
+                "Redis has lost acknowledged writes; the sale continues, and the ledger rejects orders beyond the stock");
         }
         Ok(continuation != LossContinuation::Refused)
     }
 
-    /// Answers a retry with the order it repeats. If the order still waits in the outbox, this call
-    /// publishes it too: its first handler may be dead.
+    /// Answers a retry with the order it repeats. An order that is still in the outbox is published again, because its
+    /// first instance may have died.
     async fn replay(
         &self,
         sale: &Arc<Sale>,
@@ -194,7 +206,7 @@ impl PlaceOrder {
         let status = if record.rejected {
             OrderStatus::Rejected
         } else if record.cancel.is_some() {
-            // Whether its units have come back decides; rare enough for a look of its own.
+            // `cancelled` only after the units were returned, which takes another read.
             match self.statuses.find(order_id).await {
                 Ok(order) => order.status,
                 Err(_) => OrderStatus::Accepted,

@@ -1,71 +1,88 @@
 use fluxgate_domain::ids::OrderId;
-
-use crate::sales::SaleLookupError;
 use fluxgate_gate::GateError;
 
-/// Why an order was not taken. A refusal binds no key: the buyer may try again with it.
+use crate::boot_instant::BootInstant;
+use crate::sales::SaleLookupError;
+use crate::sold_out::RefusalReason;
+
+/// Why an order was not taken. A refusal binds no key: the buyer may use the key again.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// There is no such sale.
-    #[error("there is no sale of this product")]
+    /// No store knows the sale.
+    #[error("no sale of this product")]
     UnknownProduct,
-    /// It opens later.
-    #[error("the sale has not opened yet")]
+    /// The sale opens later.
+    #[error("the sale is not open yet")]
     NotOpen {
-        /// Milliseconds until it does; 0: any moment.
+        /// Milliseconds until it opens; 0: as soon as its opening is published.
         opens_in_ms: u64,
     },
-    /// It is over.
-    #[error("the sale is over")]
+    /// The sale takes no more orders.
+    #[error("the sale is closed")]
     Closed,
-    /// Nothing is left.
-    #[error("everything is sold")]
+    /// No unit is left.
+    #[error("no units are left")]
     SoldOut,
-    /// Less is left than was asked for.
-    #[error("fewer units are left than were asked for")]
+    /// Fewer units are left than the order requests.
+    #[error("fewer units are left than requested")]
     Insufficient,
-    /// The buyer would hold more than the sale allows.
-    #[error("the buyer's limit in this sale is reached")]
+    /// The user would hold more units than the sale allows.
+    #[error("the user would hold more units than the sale allows per user")]
     UserLimit,
-    /// The same product, user and key ordered another quantity before.
-    #[error("this key was used before for another quantity")]
+    /// The same product, user and key placed an order with another quantity.
+    #[error("the key was used before with another quantity")]
     KeyReused,
-    /// Too much waits for Kafka.
-    #[error("too many orders wait to be published")]
+    /// The outbox of the sale is at OUTBOX_MAX.
+    #[error("too many orders of this sale wait to be published")]
     OutboxFull,
-    /// Redis has lost acknowledged orders, or the whole sale: it must not sell.
-    #[error("the sale's data in Redis is not complete")]
+    /// Redis has lost acknowledged orders or the whole sale, so it must not sell.
+    #[error("Redis has lost data of this sale")]
     RedisBehind,
-    /// Nobody can tell whether the sale exists.
-    #[error("PostgreSQL does not answer")]
+    /// Neither Redis nor PostgreSQL can tell whether the sale exists.
+    #[error("PostgreSQL is unavailable")]
     Undecided,
-    /// Redis gave no usable answer; whether units were taken, the same key will tell.
+    /// Redis gave no usable answer. A retry with the same key tells whether the order was taken.
     #[error("{error}")]
     Unanswered {
-        /// The order as which they were, if they were.
+        /// The id of the order, if it was taken.
         order_id: OrderId,
-        /// What went wrong.
+        /// The cause.
         error: GateError,
     },
     /// Redis gave no usable answer about the sale.
     #[error(transparent)]
-    ReservationStore(#[from] GateError),
+    Gate(#[from] GateError),
 }
 
 impl From<SaleLookupError> for Refusal {
-    fn from(absence: SaleLookupError) -> Self {
-        match absence {
+    fn from(error: SaleLookupError) -> Self {
+        match error {
             SaleLookupError::Unknown => Self::UnknownProduct,
             SaleLookupError::Closed => Self::Closed,
             SaleLookupError::Lost => Self::RedisBehind,
             SaleLookupError::Undecided => Self::Undecided,
-            SaleLookupError::ReservationStore(error) => Self::ReservationStore(error),
+            SaleLookupError::Gate(error) => Self::Gate(error),
+        }
+    }
+}
+
+impl From<RefusalReason> for Refusal {
+    fn from(reason: RefusalReason) -> Self {
+        match reason {
+            RefusalReason::SoldOut => Self::SoldOut,
+            RefusalReason::Closed => Self::Closed,
+            RefusalReason::NotOpen { opens_at } => {
+                let opens_in_ms = opens_at.since(BootInstant::now()).as_millis();
+                Self::NotOpen {
+                    opens_in_ms: u64::try_from(opens_in_ms).unwrap_or(u64::MAX),
+                }
+            }
         }
     }
 }
 
 impl Refusal {
-    /// The stable code, as the buyer and the metrics see it.
+    /// The stable code for clients and metrics.
     pub fn code(&self) -> &'static str {
         match self {
             Self::UnknownProduct => "unknown_product",
@@ -76,10 +93,9 @@ impl Refusal {
             Self::UserLimit => "user_limit_reached",
             Self::KeyReused => "idempotency_key_reused",
             Self::OutboxFull => "overloaded",
-            Self::RedisBehind
-            | Self::Undecided
-            | Self::Unanswered { .. }
-            | Self::ReservationStore(_) => "unavailable",
+            Self::RedisBehind | Self::Undecided | Self::Unanswered { .. } | Self::Gate(_) => {
+                "unavailable"
+            }
         }
     }
 }

@@ -3,30 +3,29 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fluxgate_domain::ids::Tag;
+use fluxgate_gate::{
+    GateError, LossContinuation, Reservation, ReservationContext, ReservationRequest,
+    ReservationStore,
+};
 use fluxgate_service::traces::{SpanKind, child_span};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::metrics::Metrics;
 use crate::sales::Sale;
-use fluxgate_gate::{
-    GateError, LossContinuation, Reservation, ReservationContext, ReservationRequest,
-    ReservationStore,
-};
 
-/// Most orders in one call: Redis does nothing else meanwhile, for a third of a millisecond.
-const CALL_MAX: usize = 64;
-/// How long a lane stays open while nobody comes.
+/// Orders per call. A full call keeps Redis busy for a third of a millisecond.
+const BATCH_MAX: usize = 64;
+/// How long an idle queue is kept.
 const IDLE_MAX: Duration = Duration::from_secs(1);
 
-/// Lets orders through to Redis, those of one sale together.
+/// Combines concurrent orders of one sale into one Redis call.
 ///
-/// Each sale has a lane. While one call of a lane is under way, further orders of its sale wait and
-/// then go in the next call: under load Redis and its driver do a fraction of the work, and when
-/// nothing is under way an order goes at once. Each HTTP thread has a turnstile of its own. As many
-/// wait as requests are under way, which IN_FLIGHT_MAX bounds.
+/// Each sale has a queue. While a call is in flight, further orders of the sale wait in the queue and go into the next
+/// call; an order that finds no call in flight is sent at once. Under load Redis and its driver do a fraction of the work.
+/// Each HTTP thread has its own batcher. IN_FLIGHT_MAX bounds the length of the queues.
 ///
-/// Cheap to clone; all clones are one.
+/// Clones share the queues.
 #[derive(Clone)]
 pub struct ReservationBatcher {
     store: ReservationStore,
@@ -35,7 +34,7 @@ pub struct ReservationBatcher {
     metrics: Metrics,
 }
 
-/// No two sales share both tag and opening time.
+/// Unique: no two sales share both tag and opening time.
 type QueueId = (Tag, Timestamp);
 
 struct PendingRequest {
@@ -44,7 +43,7 @@ struct PendingRequest {
 }
 
 impl ReservationBatcher {
-    /// A turnstile that nobody waits at.
+    /// A batcher without queues.
     pub fn new(store: ReservationStore, outbox_max: u32, metrics: Metrics) -> Self {
         Self {
             store,
@@ -57,7 +56,7 @@ impl ReservationBatcher {
     /// Takes units for one order, once.
     ///
     /// # Errors
-    /// When Redis gave no usable answer; the units may have been taken all the same.
+    /// If Redis gave no usable answer; the units may have been taken.
     pub async fn reserve(
         &self,
         sale: &Arc<Sale>,
@@ -65,77 +64,80 @@ impl ReservationBatcher {
     ) -> Result<Reservation, GateError> {
         let _span = child_span("reserve", SpanKind::Client);
         let (answer, answered) = oneshot::channel();
-        self.queue(sale, PendingRequest { request, answer });
+        self.enqueue(sale, PendingRequest { request, answer });
         answered.await.unwrap_or(Err(GateError::Abandoned))
     }
 
-    /// Lets the sale go on in a Redis that has lost acknowledged writes.
+    /// Lets the sale continue in a Redis that has lost acknowledged writes.
     ///
     /// # Errors
-    /// When Redis gave no usable answer.
+    /// If Redis gave no usable answer.
     pub async fn continue_after_loss(&self, sale: &Sale) -> Result<LossContinuation, GateError> {
         self.store
             .continue_after_loss(&sale.keys, sale.high_water_mark())
             .await
     }
 
-    fn queue(&self, sale: &Arc<Sale>, waiting: PendingRequest) {
-        let mut queues = self.queues.lock().expect("nothing panics while it is held");
+    fn enqueue(&self, sale: &Arc<Sale>, pending: PendingRequest) {
+        let mut queues = self.queues.lock().expect("no code panics with this lock");
         let id = (sale.facts.tag, sale.facts.opens_at);
-        let refused = match queues.get(&id) {
-            Some(lane) => lane.send(waiting).err().map(|closed| closed.0),
-            None => Some(waiting),
+        let not_queued = match queues.get(&id) {
+            Some(queue) => queue.send(pending).err().map(|closed| closed.0),
+            None => Some(pending),
         };
-        if let Some(waiting) = refused {
-            queues.retain(|_, lane| !lane.is_closed());
-            let (lane, queue) = mpsc::unbounded_channel();
-            // A task of its own: whoever came first may hang up while others wait.
-            tokio::spawn(self.clone().serve(Arc::clone(sale), queue));
-            lane.send(waiting).ok();
-            queues.insert(id, lane);
+        if let Some(pending) = not_queued {
+            queues.retain(|_, queue| !queue.is_closed());
+            let (queue, receiver) = mpsc::unbounded_channel();
+            // A task of its own: the first client may disconnect while others wait.
+            tokio::spawn(self.clone().serve(Arc::clone(sale), receiver));
+            queue.send(pending).ok();
+            queues.insert(id, queue);
         }
     }
 
-    /// Makes calls until nobody comes any more.
+    /// Sends the requests of one queue until the queue has been idle for [`IDLE_MAX`].
     async fn serve(self, sale: Arc<Sale>, mut queue: mpsc::UnboundedReceiver<PendingRequest>) {
-        let mut waiting = Vec::new();
+        let mut batch = Vec::new();
         loop {
-            let came = queue.recv_many(&mut waiting, CALL_MAX);
-            match tokio::time::timeout(IDLE_MAX, came).await {
+            let received = queue.recv_many(&mut batch, BATCH_MAX);
+            match tokio::time::timeout(IDLE_MAX, received).await {
                 Ok(0) => return,
-                Ok(_) => self.call(&sale, &mut waiting, &mut queue).await,
-                // Who comes now opens a new lane; who came just before is still served.
+                Ok(_) => self.send(&sale, &mut batch, &mut queue).await,
+                // Later requests open a new queue; those that are already in this one are still served.
                 Err(_) => queue.close(),
             }
         }
     }
 
-    async fn call(
+    async fn send(
         &self,
         sale: &Sale,
-        waiting: &mut Vec<PendingRequest>,
+        batch: &mut Vec<PendingRequest>,
         queue: &mut mpsc::UnboundedReceiver<PendingRequest>,
     ) {
-        let (requests, answers): (Vec<_>, Vec<_>) =
-            waiting.drain(..).map(|w| (w.request, w.answer)).unzip();
+        let (requests, answers): (Vec<_>, Vec<_>) = batch
+            .drain(..)
+            .map(|pending| (pending.request, pending.answer))
+            .unzip();
         self.metrics.orders_per_call.observe(requests.len() as f64);
-        let known = ReservationContext {
+        let context = ReservationContext {
             keys: &sale.keys,
             opened_at: sale.facts.opens_at,
             high_water_mark: sale.high_water_mark(),
             outbox_max: self.outbox_max,
         };
-        // Who has hung up gets no answer: the same key will tell.
-        match self.store.reserve(&known, requests).await {
+        // Sending an answer fails if the client has disconnected: its retry finds the order.
+        match self.store.reserve(&context, requests).await {
             Ok(reservations) => {
                 for (answer, reservation) in answers.into_iter().zip(reservations) {
                     answer.send(reservation).ok();
                 }
             }
             Err(error) => {
-                // Those behind must not wait out one dead call after the other.
-                let behind = std::iter::from_fn(|| queue.try_recv().ok()).map(|w| w.answer);
-                for answer in answers.into_iter().chain(behind) {
+                // The queued requests fail too: otherwise they would wait for one timeout after the other.
+                let queued = std::iter::from_fn(|| queue.try_recv().ok());
+                let queued = queued.map(|pending| pending.answer);
+                for answer in answers.into_iter().chain(queued) {
                     answer.send(Err(error.clone())).ok();
                 }
             }

@@ -10,13 +10,13 @@ use crate::sales::Sale;
 use fluxgate_domain::SequenceNumber;
 use fluxgate_gate::{GateError, ReservationStore};
 
-/// Entries cleared in one go.
+/// Entries per batch.
 const BATCH_MAX: usize = 512;
 
-/// Clears acknowledged entries from the outbox, in batches, off the request path.
+/// Removes acknowledged entries from the outbox, in batches, off the request path.
 ///
-/// An entry that could not be cleared is left to the relay, which publishes it once more: a
-/// duplicate on the topic is harmless, a stranded entry would not be.
+/// An entry that could not be removed is left to the relay, which publishes it again. The duplicate on the topic is
+/// harmless; an entry that stayed for good would not be.
 pub struct OutboxAcker {
     store: ReservationStore,
     acknowledged: mpsc::Receiver<Acknowledged>,
@@ -24,10 +24,10 @@ pub struct OutboxAcker {
 }
 
 impl OutboxAcker {
-    /// Acknowledged entries that may wait to be cleared.
+    /// Acknowledged entries that may wait to be removed.
     pub const QUEUE_MAX: usize = 65_536;
 
-    /// Clears what arrives on `acknowledged`.
+    /// An acker for the entries that arrive on `acknowledged`.
     pub fn new(
         store: ReservationStore,
         acknowledged: mpsc::Receiver<Acknowledged>,
@@ -40,31 +40,33 @@ impl OutboxAcker {
         }
     }
 
-    /// Runs until every publisher is gone and everything has been cleared.
+    /// Runs until every publisher is dropped and every entry has been handled.
     pub async fn run(mut self) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         while self.acknowledged.recv_many(&mut batch, BATCH_MAX).await > 0 {
-            crash_point("before_clear");
+            crash_point("before_ack");
             for (sale, entries) in by_sale(batch.drain(..)) {
-                match self.clear(&sale, &entries).await {
-                    Ok(cleared) => self.metrics.outbox_acked_total.inc_by(cleared),
-                    Err(error) => tracing::debug!(%error, "entries are left to the relay"),
+                match self.ack(&sale, &entries).await {
+                    Ok(acked) => self.metrics.outbox_acked_total.inc_by(acked),
+                    Err(error) => {
+                        tracing::debug!(%error, "outbox entries not removed; left to the relay");
+                    }
                 }
             }
         }
     }
 
-    async fn clear(&self, sale: &Sale, entries: &Entries) -> Result<u64, GateError> {
-        let mut cleared = 0;
+    async fn ack(&self, sale: &Sale, entries: &Entries) -> Result<u64, GateError> {
+        let mut acked = 0;
         if !entries.others.is_empty() {
             let others = entries.others.iter().map(ToString::to_string).collect();
-            cleared += self.store.ack_all(&sale.keys, others).await?;
+            acked += self.store.ack_all(&sale.keys, others).await?;
         }
         for entry in &entries.making_room {
-            let made = self.store.ack_and_apply(&sale.keys, *entry).await?;
-            cleared += u64::from(made);
+            let applied = self.store.ack_and_apply(&sale.keys, *entry).await?;
+            acked += u64::from(applied);
         }
-        Ok(cleared)
+        Ok(acked)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The outbox: entries are removed once Kafka has acknowledged them, and republished if their instance did not.
+//! The outbox: entries are removed once Kafka has acknowledged them, and republished if their instance did not publish them.
 
 mod acker;
 mod relay;

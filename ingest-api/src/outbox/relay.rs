@@ -16,43 +16,43 @@ use crate::sales::{Sale, SaleCache};
 use fluxgate_domain::SequenceNumber;
 use fluxgate_gate::{EntryContent, GateError, OutboxEntry, OutboxPage, ReservationStore};
 
-/// Entries published again at once; the next page waits for this one.
+/// Entries published at once; the next page waits for their acknowledgement.
 const PAGE_MAX: u32 = 500;
-/// How long a page waits for Kafka before nothing more is published until the next sweep: less than the
-/// lease, so that a copy does not lose it while Kafka is away.
+/// How long a page waits for Kafka. Without an acknowledgement the pass publishes nothing more. Shorter than the lease, so
+/// that an instance keeps the lease while Kafka is unavailable.
 const PUBLISH_WAIT: Duration = Duration::from_secs(2);
-/// How long a copy that stops leaves the sweeping undone, at most, before another takes over.
+/// How long the relay lease lasts: the longest pause of the relay after its instance stops.
 const LEASE: Duration = Duration::from_secs(3);
 
-/// Publishes what stays in the outbox, because the copy that reserved it died or Kafka was away.
+/// Publishes entries that stay in the outbox because their instance died or Kafka was unavailable.
 ///
-/// It takes no clock to tell a stranded entry from one on its way: an entry that two sweeps in a
-/// row saw is published again. One that was merely slow becomes a harmless duplicate.
+/// An entry that two consecutive passes have seen is published again, so no clock is needed to tell a stale entry from one
+/// in flight. An entry that was only slow becomes a harmless duplicate.
 pub struct OutboxRelay {
     store: ReservationStore,
     sales: Arc<SaleCache>,
     publisher: Publisher,
     settings: OutboxSettings,
     metrics: Metrics,
-    /// Names this copy in the lease.
+    /// Identifies this instance in the lease.
     instance: String,
-    /// Per sale, the highest number that the sweep before this one saw.
+    /// The highest number that the previous pass saw, by sale.
     seen: HashMap<ProductId, SequenceNumber>,
-    /// The sale whose page was not acknowledged: the next sweep begins behind it, so that one that Kafka does not take
-    /// keeps no other waiting for ever.
-    given_up_at: Option<ProductId>,
+    /// The sale whose page was not acknowledged. The next pass begins after it: a sale that Kafka does not take must not
+    /// block the others for good.
+    unacknowledged: Option<ProductId>,
 }
 
-/// One sweep of all sales.
+/// One pass over all sales.
 #[derive(Default)]
-struct Sweep {
-    survey: OutboxSummary,
-    /// A page was not acknowledged: the sales after it are only looked at, not each waited for.
-    kafka_is_away: bool,
+struct Pass {
+    summary: OutboxSummary,
+    /// A page was not acknowledged: the remaining sales are only counted, because each would wait for Kafka in vain.
+    is_kafka_unavailable: bool,
 }
 
 impl OutboxRelay {
-    /// A relay that has seen nothing yet.
+    /// A relay that has seen no entry yet.
     pub fn new(
         store: ReservationStore,
         sales: Arc<SaleCache>,
@@ -68,11 +68,11 @@ impl OutboxRelay {
             metrics,
             instance: uuid::Uuid::new_v4().to_string(),
             seen: HashMap::new(),
-            given_up_at: None,
+            unacknowledged: None,
         }
     }
 
-    /// Sweeps until `shutdown`.
+    /// Makes passes until `shutdown`.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let mut tick = tokio::time::interval(self.settings.outbox_relay_interval());
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -81,53 +81,53 @@ impl OutboxRelay {
                 () = shutdown.cancelled() => return,
                 _ = tick.tick() => {}
             }
-            // A sweep may be dropped at any point: all it does is safe to do again.
-            let swept = tokio::select! {
+            // A pass may be dropped at any point: all its steps are safe to repeat.
+            let passed = tokio::select! {
                 () = shutdown.cancelled() => return,
-                swept = self.sweep() => swept,
+                passed = self.pass() => passed,
             };
-            if let Err(error) = swept {
+            if let Err(error) = passed {
                 self.metrics.outbox_relay_failures_total.inc();
-                tracing::debug!(%error, "the sweep was given up");
+                tracing::debug!(%error, "outbox relay pass failed; the next pass repeats it");
             }
         }
     }
 
-    async fn sweep(&mut self) -> Result<(), GateError> {
+    async fn pass(&mut self) -> Result<(), GateError> {
         if !self.store.take_relay_lease(&self.instance, LEASE).await? {
             OutboxSummary::default().show(&self.metrics, Timestamp::now());
             self.seen.clear();
             return Ok(());
         }
-        let mut sweep = Sweep::default();
+        let mut pass = Pass::default();
         let mut products = self.store.indexed().await?;
-        begin_behind(&mut products, self.given_up_at.take().as_ref());
+        begin_after(&mut products, self.unacknowledged.take().as_ref());
         for product in products {
-            // One damaged sale must not keep the others from being swept.
-            if let Err(error) = self.sweep_product(&product, &mut sweep).await {
+            // A damaged sale must not block the others.
+            if let Err(error) = self.relay_product(&product, &mut pass).await {
                 self.metrics.outbox_relay_failures_total.inc();
-                tracing::warn!(sale.product = %product, %error, "a sale could not be swept");
+                tracing::warn!(sale.product = %product, %error, "outbox relay skipped a sale; the next pass tries it again");
             }
         }
-        sweep.survey.show(&self.metrics, Timestamp::now());
+        pass.summary.show(&self.metrics, Timestamp::now());
         Ok(())
     }
 
-    async fn sweep_product(
+    async fn relay_product(
         &mut self,
         product: &ProductId,
-        sweep: &mut Sweep,
+        pass: &mut Pass,
     ) -> Result<(), GateError> {
         if let Some(sale) = self.sales.find_in_redis(product).await?
-            && self.sweep_sale(&sale, sweep).await?
+            && self.relay_sale(&sale, pass).await?
         {
             self.retire(&sale).await?;
         }
         Ok(())
     }
 
-    /// Publishes what the sweep before saw already; true when the sale is over.
-    async fn sweep_sale(&mut self, sale: &Arc<Sale>, sweep: &mut Sweep) -> Result<bool, GateError> {
+    /// Publishes the entries that the previous pass saw already; true if the sale is closed.
+    async fn relay_sale(&mut self, sale: &Arc<Sale>, pass: &mut Pass) -> Result<bool, GateError> {
         let product = &sale.facts.product;
         let until = self.seen.get(product).copied().unwrap_or_default();
         let first = self
@@ -136,18 +136,18 @@ impl OutboxRelay {
             .await?;
         let now = Timestamp::now();
         let facts = &sale.facts;
-        let over = first.state == "closed" || facts.closes_at.is_some_and(|at| at <= now);
-        let is_open = first.state == "open" && facts.opens_at <= now && !over;
-        sweep.survey.add(&first, is_open);
+        let is_closed = first.state == "closed" || facts.closes_at.is_some_and(|at| at <= now);
+        let is_open = first.state == "open" && facts.opens_at <= now && !is_closed;
+        pass.summary.add(&first, is_open);
         self.seen.insert(product.clone(), first.highest);
 
         let mut page = first;
         while let Some(last) = page.entries.last().map(|entry| entry.number)
-            && !sweep.kafka_is_away
+            && !pass.is_kafka_unavailable
         {
             if !self.publish(sale, page).await? {
-                sweep.kafka_is_away = true;
-                self.given_up_at = Some(product.clone());
+                pass.is_kafka_unavailable = true;
+                self.unacknowledged = Some(product.clone());
                 break;
             }
             page = self
@@ -155,10 +155,10 @@ impl OutboxRelay {
                 .read_outbox(&sale.keys, Some(last), until, PAGE_MAX)
                 .await?;
         }
-        Ok(over)
+        Ok(is_closed)
     }
 
-    /// Publishes a page; false when Kafka did not take all of it.
+    /// Publishes a page; false if Kafka did not acknowledge all of it.
     async fn publish(&self, sale: &Arc<Sale>, page: OutboxPage) -> Result<bool, GateError> {
         let mut outgoing = Vec::with_capacity(page.entries.len());
         for entry in page.entries {
@@ -203,16 +203,16 @@ impl OutboxRelay {
                 self.metrics.outbox_unreadable_total.inc();
                 tracing::error!(sale.product = %product, outbox.entry = %entry.number,
                     order.id = entry.order_id.map(tracing::field::display),
-                    "Redis has lost the record of an accepted order");
+                    "Redis has lost the record of an outbox entry; the entry cannot be published");
                 None
             }
         })
     }
 
-    /// Lets the keys of a closed sale expire, and takes it out of the index.
+    /// Lets the keys of a closed sale expire, and removes the sale from the index.
     async fn retire(&mut self, sale: &Sale) -> Result<(), GateError> {
-        let keep = self.settings.record_ttl();
-        if self.store.retire(&sale.keys, keep).await? {
+        let ttl = self.settings.record_ttl();
+        if self.store.retire(&sale.keys, ttl).await? {
             let product = &sale.facts.product;
             self.store.unindex(product).await?;
             self.seen.remove(product);
@@ -222,8 +222,8 @@ impl OutboxRelay {
     }
 }
 
-/// Turns the sales so that those behind `last` come first, and it comes last.
-fn begin_behind(products: &mut [ProductId], last: Option<&ProductId>) {
+/// Rotates the sales so that those after `last` come first and `last` comes last.
+fn begin_after(products: &mut [ProductId], last: Option<&ProductId>) {
     if let Some(at) = products.iter().position(|product| Some(product) == last) {
         products.rotate_left(at + 1);
     }
@@ -234,20 +234,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sweep_begins_behind_the_sale_where_the_one_before_gave_up() {
+    fn a_pass_begins_after_the_sale_whose_page_was_not_acknowledged() {
         let ids = |text: &str| -> Vec<ProductId> {
             text.chars()
                 .map(|id| ProductId::parse(&id.to_string()).unwrap())
                 .collect()
         };
-        let begun_behind = |last: Option<&str>| {
+        let rotated = |last: Option<&str>| {
             let mut products = ids("abcd");
-            begin_behind(&mut products, last.map(|id| ids(id).remove(0)).as_ref());
+            begin_after(&mut products, last.map(|id| ids(id).remove(0)).as_ref());
             products
         };
-        assert_eq!(begun_behind(None), ids("abcd"));
-        assert_eq!(begun_behind(Some("b")), ids("cdab"));
-        assert_eq!(begun_behind(Some("d")), ids("abcd"));
-        assert_eq!(begun_behind(Some("x")), ids("abcd"));
+        assert_eq!(rotated(None), ids("abcd"));
+        assert_eq!(rotated(Some("b")), ids("cdab"));
+        assert_eq!(rotated(Some("d")), ids("abcd"));
+        assert_eq!(rotated(Some("x")), ids("abcd"));
     }
 }

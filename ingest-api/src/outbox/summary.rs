@@ -1,34 +1,34 @@
+use fluxgate_gate::{OutboxEntry, OutboxPage};
 use jiff::Timestamp;
 
 use crate::metrics::Metrics;
-use fluxgate_gate::{OutboxEntry, OutboxPage};
 
-/// What one sweep has seen of all sales together.
+/// Outboxes and open sales, as one pass of the relay has seen them.
 #[derive(Debug, Default)]
 pub struct OutboxSummary {
     entries: u64,
     oldest: Option<Timestamp>,
-    open: i64,
-    units: i64,
-    remaining: i64,
+    open_sales: i64,
+    open_sales_units: i64,
+    open_sales_units_remaining: i64,
 }
 
 impl OutboxSummary {
-    /// Adds a sale, by the first page of its outbox. `is_open` tells whether it takes orders.
+    /// Adds a sale, given the first page of its outbox. `is_open`: the sale takes orders.
     pub fn add(&mut self, first: &OutboxPage, is_open: bool) {
         self.entries += first.waiting;
-        // Oldest first: of entries that say when, this is the first.
-        let mut waiting = first.oldest.iter().chain(&first.entries);
-        let since = waiting.find_map(OutboxEntry::since);
+        // Entries are sorted by age, but not all have a time.
+        let mut entries = first.oldest.iter().chain(&first.entries);
+        let since = entries.find_map(OutboxEntry::since);
         self.oldest = self.oldest.into_iter().chain(since).min();
         if is_open {
-            self.open += 1;
-            self.units += first.total;
-            self.remaining += first.remaining;
+            self.open_sales += 1;
+            self.open_sales_units += first.total;
+            self.open_sales_units_remaining += first.remaining;
         }
     }
 
-    /// Shows it in the metrics.
+    /// Sets the metrics.
     pub fn show(&self, metrics: &Metrics, now: Timestamp) {
         let entries = i64::try_from(self.entries).unwrap_or(i64::MAX);
         metrics.outbox_entries.set(entries);
@@ -36,8 +36,9 @@ impl OutboxSummary {
             .oldest
             .map_or(0.0, |since| now.duration_since(since).as_secs_f64());
         metrics.outbox_oldest_seconds.set(age.max(0.0));
-        metrics.open_sales.set(self.open);
-        metrics.open_sales_units.set(self.units);
-        metrics.open_sales_units_remaining.set(self.remaining);
+        metrics.open_sales.set(self.open_sales);
+        metrics.open_sales_units.set(self.open_sales_units);
+        let remaining = self.open_sales_units_remaining;
+        metrics.open_sales_units_remaining.set(remaining);
     }
 }

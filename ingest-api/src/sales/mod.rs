@@ -1,13 +1,13 @@
-//! Which sales there are: what an instance remembers of them, and how one opens and changes.
+//! Sales: what an instance remembers of them, and how a sale is opened, restocked and closed.
 
-mod changes;
-mod open;
 mod sale;
 mod sale_cache;
+mod sale_changes;
+mod sale_opener;
 mod sale_snapshots;
 
-pub use changes::{ChangeError, SaleChanges};
-pub use open::{OpenError, Opened, SaleOpener};
 pub use sale::Sale;
 pub use sale_cache::{SaleCache, SaleLookupError};
+pub use sale_changes::{ChangeError, SaleChanges};
+pub use sale_opener::{OpenError, Opened, SaleOpener};
 pub use sale_snapshots::SaleSnapshots;

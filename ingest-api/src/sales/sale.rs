@@ -1,9 +1,10 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, UserId};
 use fluxgate_domain::{NumberSeries, SequenceNumber};
 use fluxgate_gate::{SaleFacts, SaleKeys};
 
+use crate::high_water_mark::HighWaterMark;
 use crate::sold_out::SaleRefusals;
 
 /// A sale, as one instance remembers it: its fixed facts, the high-water mark and the cached refusals.
@@ -16,20 +17,22 @@ pub struct Sale {
     /// The series that its orders and changes are numbered in.
     pub series: NumberSeries,
     /// What may be refused from memory.
-    pub refusals: SaleRefusals,
-    high_water_mark: AtomicU64,
+    pub refusals: Arc<SaleRefusals>,
+    high_water_mark: Arc<HighWaterMark>,
 }
 
 impl Sale {
     /// A sale whose numbers up to `high_water_mark` are known to have been given out.
     pub fn new(facts: SaleFacts, high_water_mark: SequenceNumber) -> Self {
-        let opens_at_ms = facts.opens_at.as_millisecond();
+        let keys = SaleKeys::new(&facts.product, facts.tag, facts.opens_at.as_millisecond());
+        let high_water_mark = Arc::new(HighWaterMark::new(high_water_mark));
+        let mark = Arc::clone(&high_water_mark);
         Self {
-            keys: SaleKeys::new(&facts.product, facts.tag, opens_at_ms),
+            refusals: Arc::new(SaleRefusals::new(keys.clone(), facts.opens_at, mark)),
+            keys,
             series: NumberSeries::of(&facts.product),
             facts,
-            refusals: SaleRefusals::default(),
-            high_water_mark: AtomicU64::new(high_water_mark.to_bits()),
+            high_water_mark,
         }
     }
 
@@ -39,15 +42,13 @@ impl Sale {
         OrderId::derive(&self.facts.product, self.facts.tag, opened_at_ms, user, key)
     }
 
-    /// The highest number that Redis answered or the ledger holds, as far as this instance knows. A Redis whose numbers
-    /// are lower has lost writes.
+    /// The highest number that this instance has seen.
     pub fn high_water_mark(&self) -> SequenceNumber {
-        SequenceNumber::from_bits(self.high_water_mark.load(Ordering::Relaxed))
+        self.high_water_mark.get()
     }
 
     /// Raises the high-water mark to a number that Redis or the ledger has answered.
     pub fn observe(&self, number: SequenceNumber) {
-        self.high_water_mark
-            .fetch_max(number.to_bits(), Ordering::Relaxed);
+        self.high_water_mark.observe(number);
     }
 }

@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,12 +12,11 @@ use crate::ledger::{Entry, Ledger, Unavailable};
 use fluxgate_domain::SequenceNumber;
 use fluxgate_gate::{GateError, ReservationStore};
 
-/// Sales that one copy remembers. One that falls out is read again.
+/// Sales that an instance remembers. An evicted sale is read again.
 const SALES_MAX: usize = 10_000;
-/// How long the ledger's word on a product is taken without asking again.
-const LEDGER_ANSWER_KEPT: Duration = Duration::from_secs(1);
-
-/// Sales whose numbers are asked for in one query.
+/// How long an answer of the ledger about a product is reused.
+const LEDGER_ANSWER_TTL: Duration = Duration::from_secs(1);
+/// Sales whose highest numbers are read in one query.
 const SERIES_PER_QUERY: usize = 500;
 
 /// Finds sales: in memory, else in Redis, else in the ledger.
@@ -27,28 +27,28 @@ pub struct SaleCache {
     ledger_answers: Cache<ProductId, (Instant, Result<Option<Entry>, Unavailable>)>,
 }
 
-/// Why there is no sale to sell from.
+/// Why no sale was found.
 #[derive(Debug, thiserror::Error)]
 pub enum SaleLookupError {
-    /// No store has ever heard of it.
-    #[error("there is no sale of this product")]
+    /// No store knows the sale.
+    #[error("no sale of this product")]
     Unknown,
-    /// It is over, and Redis has forgotten it.
-    #[error("the sale is over")]
+    /// The sale is closed, and its records in Redis have expired.
+    #[error("the sale is closed")]
     Closed,
-    /// The ledger has it, Redis does not: its data is lost.
-    #[error("the sale's data in Redis is lost")]
+    /// The ledger has the sale, Redis has lost it.
+    #[error("Redis has lost the data of this sale")]
     Lost,
-    /// Nobody can tell: Redis does not have it, and PostgreSQL does not answer.
-    #[error("PostgreSQL does not answer")]
+    /// Redis does not have the sale, and PostgreSQL, which might, is unavailable.
+    #[error("PostgreSQL is unavailable")]
     Undecided,
     /// Redis gave no usable answer.
     #[error(transparent)]
-    ReservationStore(#[from] GateError),
+    Gate(#[from] GateError),
 }
 
 impl SaleCache {
-    /// An empty sales. Without a ledger, a product that Redis does not know is unknown.
+    /// An empty cache. Without a ledger, a product that Redis does not know is unknown.
     pub fn new(store: ReservationStore, ledger: Option<Ledger>) -> Self {
         Self {
             store,
@@ -61,22 +61,22 @@ impl SaleCache {
     /// The sale of a product.
     ///
     /// # Errors
-    /// When there is none to sell from, with the reason.
+    /// If there is none, with the reason.
     pub async fn find(&self, product: &ProductId) -> Result<Arc<Sale>, SaleLookupError> {
         if let Some(sale) = self.sales.get(product) {
             return Ok(sale);
         }
-        // In a box: every order would carry the room that only this takes.
+        // Boxed: a rare, large future would enlarge the one of every order.
         match Box::pin(self.find_in_redis(product)).await? {
             Some(sale) => Ok(sale),
             None => Err(Box::pin(self.lookup_error(product)).await),
         }
     }
 
-    /// The sale of a product, from memory or Redis; `None` where neither has it.
+    /// The sale of a product, from memory or Redis; `None` if neither has it.
     ///
     /// # Errors
-    /// When Redis gave no usable answer.
+    /// If Redis gave no usable answer.
     pub async fn find_in_redis(&self, product: &ProductId) -> Result<Option<Arc<Sale>>, GateError> {
         if let Some(sale) = self.sales.get(product) {
             return Ok(Some(sale));
@@ -84,45 +84,44 @@ impl SaleCache {
         let Some(view) = self.store.sale(product).await? else {
             return Ok(None);
         };
-        // A copy that starts after Redis was rolled back has seen nothing yet: the ledger has.
+        // An instance that starts after Redis lost writes has seen no number yet, but the ledger has.
         let high_water_mark = match self.ledger_entry(product).await {
             Ok(Some(entry)) => entry.highest,
             Ok(None) | Err(Unavailable) => SequenceNumber::default(),
         };
-        let fresh = Arc::new(Sale::new(view.facts, high_water_mark));
+        let new = Arc::new(Sale::new(view.facts, high_water_mark));
         let sale = self
             .sales
-            .get_or_insert_with(product, || Ok::<_, std::convert::Infallible>(fresh));
+            .get_or_insert_with(product, || Ok::<_, Infallible>(new));
         Ok(sale.ok())
     }
 
-    /// Learns how far the ledger is with every sale that this copy remembers: a Redis that has lost
-    /// what other copies saw, or was stopped for a rebuild and lost that, must not sell through this
-    /// one either.
+    /// Raises the high-water mark of every remembered sale to the highest number in the ledger. Otherwise this instance
+    /// would keep selling from a Redis that has lost writes which only other instances saw, or the stop of a rebuild.
     pub async fn refresh_high_water_marks(&self) {
         let Some(ledger) = &self.ledger else {
             return;
         };
         let sales: Vec<Arc<Sale>> = self.sales.iter().map(|(_, sale)| sale).collect();
-        for some in sales.chunks(SERIES_PER_QUERY) {
-            let products: Vec<&str> = some.iter().map(|s| s.facts.product.as_str()).collect();
-            // A silent PostgreSQL does not stop a sale.
+        for chunk in sales.chunks(SERIES_PER_QUERY) {
+            let products: Vec<&str> = chunk.iter().map(|s| s.facts.product.as_str()).collect();
+            // An unavailable PostgreSQL does not stop a sale.
             for (product, highest) in ledger.highest(&products).await.unwrap_or_default() {
-                let sale = some.iter().find(|s| s.facts.product.as_str() == product);
+                let sale = chunk.iter().find(|s| s.facts.product.as_str() == product);
                 sale.into_iter().for_each(|sale| sale.observe(highest));
             }
         }
     }
 
-    /// Takes down signs that ran out a while ago, and with them the orders they kept in memory.
+    /// Drops refusals whose leases expired before `then`, and the orders that they kept in memory.
     pub fn clear_expired_refusals(&self, then: BootInstant) {
         for (_, sale) in self.sales.iter() {
             sale.refusals.clear_expired(then);
         }
     }
 
-    /// Forgets what is remembered of a sale, because Redis no longer agrees. The ledger is asked
-    /// anew, too: its last word may be from before the sale was written there.
+    /// Forgets a sale that Redis no longer agrees with, and the ledger's last answer about it, which may be older than
+    /// the sale's row.
     pub fn forget(&self, product: &ProductId) {
         self.sales.remove(product);
         self.ledger_answers.remove(product);
@@ -140,18 +139,16 @@ impl SaleCache {
         }
     }
 
-    /// The ledger's word, at most a second old; one caller at a time asks for a product.
+    /// The ledger's entry, at most a second old. Concurrent callers for one product share one read.
     async fn ledger_entry(&self, product: &ProductId) -> Result<Option<Entry>, Unavailable> {
         let Some(ledger) = &self.ledger else {
             return Ok(None);
         };
-        let is_old = |asked: Instant| asked.elapsed() >= LEDGER_ANSWER_KEPT;
+        let is_expired = |read_at: Instant| read_at.elapsed() >= LEDGER_ANSWER_TTL;
         self.ledger_answers
-            .remove_if(product, |(asked, _)| is_old(*asked));
-        let ask = async {
-            Ok::<_, std::convert::Infallible>((Instant::now(), ledger.entry(product).await))
-        };
-        match self.ledger_answers.get_or_insert_async(product, ask).await {
+            .remove_if(product, |(read_at, _)| is_expired(*read_at));
+        let read = async { Ok::<_, Infallible>((Instant::now(), ledger.entry(product).await)) };
+        match self.ledger_answers.get_or_insert_async(product, read).await {
             Ok((_, answer)) => answer,
             Err(never) => match never {},
         }

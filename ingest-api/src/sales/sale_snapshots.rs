@@ -2,71 +2,73 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use fluxgate_domain::ids::ProductId;
+use fluxgate_gate::{GateError, ReservationStore, SaleView};
 use quick_cache::sync::Cache;
 
 use crate::boot_instant::BootInstant;
 use crate::metrics::Metrics;
-use fluxgate_gate::{GateError, ReservationStore, SaleView};
 
-/// Sales whose last look is remembered.
-const VIEWS_MAX: usize = 10_000;
-/// How long a look is shown again. With the time it takes to get here, no view is older than 250 ms.
-const KEPT: Duration = Duration::from_millis(200);
+/// Snapshots that an instance remembers.
+const SNAPSHOTS_MAX: usize = 10_000;
+/// How long a snapshot is reused. With the time of one read, no answer is older than 250 ms.
+const SNAPSHOT_TTL: Duration = Duration::from_millis(200);
 
-/// Sales as they were a moment ago: however many ask, Redis is asked five times a second.
+/// Snapshots of sales for `GET /products/{id}`: Redis is read at most five times a second per sale, however many clients
+/// read it.
 pub struct SaleSnapshots {
     store: ReservationStore,
-    views: Cache<ProductId, Look>,
+    snapshots: Cache<ProductId, Snapshot>,
     metrics: Metrics,
 }
 
 #[derive(Clone)]
-struct Look {
-    at: BootInstant,
+struct Snapshot {
+    read_at: BootInstant,
     view: Result<Option<SaleView>, GateError>,
 }
 
 impl SaleSnapshots {
-    /// Remembers nothing yet.
+    /// An empty cache in front of `store`.
     pub fn new(store: ReservationStore, metrics: Metrics) -> Self {
         Self {
             store,
-            views: Cache::new(VIEWS_MAX),
+            snapshots: Cache::new(SNAPSHOTS_MAX),
             metrics,
         }
     }
 
-    /// A sale as it stands, or stood a moment ago; `None` where Redis does not know it. One caller at a
-    /// time asks for a product, and what it is told, a failure too, is told to all.
+    /// A recent view of a sale; `None` if Redis does not have it. Concurrent callers for one product share one read and
+    /// its result, also an error.
     ///
     /// # Errors
-    /// When Redis gave no usable answer.
+    /// If Redis gave no usable answer.
     pub async fn find(&self, product: &ProductId) -> Result<Option<SaleView>, GateError> {
         let now = BootInstant::now();
-        self.views
-            .remove_if(product, |look| now.since(look.at) >= KEPT);
-        let mut source = "memory";
-        let look = self.views.get_or_insert_async(product, async {
-            source = "redis";
-            let at = BootInstant::now();
-            let view = self.store.sale(product).await;
-            Ok::<_, Infallible>(Look { at, view })
+        self.snapshots.remove_if(product, |snapshot| {
+            now.since(snapshot.read_at) >= SNAPSHOT_TTL
         });
-        let look = match look.await {
-            Ok(look) => look,
+        let mut source = "memory";
+        let snapshot = self.snapshots.get_or_insert_async(product, async {
+            source = "redis";
+            let read_at = BootInstant::now();
+            let view = self.store.sale(product).await;
+            Ok::<_, Infallible>(Snapshot { read_at, view })
+        });
+        let snapshot = match snapshot.await {
+            Ok(snapshot) => snapshot,
             Err(never) => match never {},
         };
-        if matches!(look.view, Ok(None)) {
-            // It may be opened at any moment, and then it is there for all.
-            self.views.remove(product);
+        if matches!(snapshot.view, Ok(None)) {
+            // The sale may be opened at any moment, and must then be visible at once.
+            self.snapshots.remove(product);
         }
-        let views = &self.metrics.sale_snapshot_reads_total;
-        views.with_label_values(&[source]).inc();
-        look.view
+        let reads = &self.metrics.sale_snapshot_reads_total;
+        reads.with_label_values(&[source]).inc();
+        snapshot.view
     }
 
-    /// Forgets what a sale looked like: it has changed.
+    /// Drops the snapshot of a sale that has changed.
     pub fn forget(&self, product: &ProductId) {
-        self.views.remove(product);
+        self.snapshots.remove(product);
     }
 }

@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::OrderId;
-use fluxgate_gate::{GateError, RefusalLease, ReservationContext, ReservationStore};
+use fluxgate_gate::{GateError, RefusalLease, ReservationStore};
 
-use super::{CachedRefusal, KnownOrders, MemoryShare, RefusalReason};
+use super::{CachedRefusal, KnownOrders, MemoryShare, RefusalReason, SaleRefusals};
 use crate::boot_instant::BootInstant;
 use crate::config::SoldOutSettings;
 use crate::metrics::Metrics;
-use crate::orders::Refusal;
-use crate::sales::Sale;
 
 /// Calls per renewal: one to learn that the orders must be read, one to get the lease.
 const ATTEMPTS: usize = 2;
@@ -51,10 +49,10 @@ impl RefusalCache {
         }
     }
 
-    /// The refusal of an order, if it can be given from memory.
-    pub fn refuse(&self, sale: &Arc<Sale>, order: OrderId) -> Option<Refusal> {
+    /// Why an order is refused, if that can be answered from memory.
+    pub fn refuse(&self, sale: &Arc<SaleRefusals>, order: OrderId) -> Option<RefusalReason> {
         let now = BootInstant::now();
-        let current = sale.refusals.current(now)?;
+        let current = sale.current(now)?;
         let cached = current.as_ref()?;
         if cached.orders.is_some() && cached.until.since(now) < self.lease_here() / 2 {
             self.renew(sale, now);
@@ -63,31 +61,21 @@ impl RefusalCache {
             return None;
         }
         self.metrics.refused_from_memory_total.inc();
-        Some(match cached.reason {
-            RefusalReason::SoldOut => Refusal::SoldOut,
-            RefusalReason::Closed => Refusal::Closed,
-            RefusalReason::NotOpen { opens_at } => Refusal::NotOpen {
-                opens_in_ms: u64::try_from(opens_at.since(now).as_millis()).unwrap_or(u64::MAX),
-            },
-        })
+        Some(cached.reason)
     }
 
-    /// Takes note of a refusal by Redis, which was asked at `asked`.
-    pub fn observe(&self, sale: &Arc<Sale>, refusal: &Refusal, asked: BootInstant) {
-        match *refusal {
-            Refusal::SoldOut | Refusal::Closed => self.renew(sale, BootInstant::now()),
-            // There are no orders before a sale opens, so no lease is needed.
-            Refusal::NotOpen { opens_in_ms } if opens_in_ms > 0 => {
-                let opens_in = Duration::from_millis(opens_in_ms);
-                sale.refusals.set(CachedRefusal {
-                    reason: RefusalReason::NotOpen {
-                        opens_at: asked + opens_in,
-                    },
-                    until: asked + opens_in.min(self.lease_here()),
-                    orders: None,
-                });
+    /// Takes note of a refusal by Redis. The order was sent to Redis at `sent_at`.
+    pub fn observe(&self, sale: &Arc<SaleRefusals>, reason: RefusalReason, sent_at: BootInstant) {
+        match reason {
+            RefusalReason::SoldOut | RefusalReason::Closed => {
+                self.renew(sale, BootInstant::now());
             }
-            _ => {}
+            // There are no orders before a sale opens, so no lease is needed.
+            RefusalReason::NotOpen { opens_at } => sale.set(CachedRefusal {
+                reason,
+                until: opens_at.min(sent_at + self.lease_here()),
+                orders: None,
+            }),
         }
     }
 
@@ -96,8 +84,8 @@ impl RefusalCache {
         self.lease * 4 / 5
     }
 
-    fn renew(&self, sale: &Arc<Sale>, now: BootInstant) {
-        if !self.lease.is_zero() && sale.refusals.begin_renewal(now) {
+    fn renew(&self, sale: &Arc<SaleRefusals>, now: BootInstant) {
+        if !self.lease.is_zero() && sale.begin_renewal(now) {
             let renewal = Renewal(Arc::clone(sale));
             let cache = self.clone();
             tokio::spawn(async move {
@@ -105,23 +93,18 @@ impl RefusalCache {
                 let renewed = renewed.await;
                 // The current lease expires by itself.
                 if !matches!(renewed, Ok(Ok(()))) {
-                    tracing::debug!(?renewed, sale.product = %renewal.0.facts.product, "no refusal lease");
+                    tracing::debug!(?renewed, sale.key = %renewal.0.keys.sale.as_str_lossy(), "no refusal lease");
                 }
             });
         }
     }
 
-    async fn request(&self, sale: &Sale) -> Result<(), GateError> {
-        let mut orders = sale.refusals.last().and_then(|last| last.orders.clone());
+    async fn request(&self, sale: &SaleRefusals) -> Result<(), GateError> {
+        let mut orders = sale.last().and_then(|last| last.orders.clone());
         for _ in 0..ATTEMPTS {
             // Taken before the call, so the lease ends here before it ends in Redis.
             let until = BootInstant::now() + self.lease_here();
-            let context = ReservationContext {
-                keys: &sale.keys,
-                opened_at: sale.facts.opens_at,
-                high_water_mark: sale.high_water_mark(),
-                outbox_max: 0,
-            };
+            let context = sale.context();
             let read_at = orders.as_ref().map(|orders| orders.number);
             let lease = self
                 .store
@@ -130,14 +113,14 @@ impl RefusalCache {
                 RefusalLease::SoldOut => RefusalReason::SoldOut,
                 RefusalLease::Closed => RefusalReason::Closed,
                 RefusalLease::Denied => {
-                    sale.refusals.clear();
+                    sale.clear();
                     return Ok(());
                 }
                 RefusalLease::OrdersNeeded { number, fields } => {
                     // The orders read before are out of date.
                     drop(orders.take());
-                    sale.refusals.clear();
-                    sale.observe(number);
+                    sale.clear();
+                    sale.high_water_mark.observe(number);
                     orders = self.read_orders(sale, number, fields).await?;
                     if orders.is_none() {
                         return Ok(());
@@ -145,7 +128,7 @@ impl RefusalCache {
                     continue;
                 }
             };
-            sale.refusals.set(CachedRefusal {
+            sale.set(CachedRefusal {
                 reason,
                 until,
                 orders,
@@ -158,24 +141,24 @@ impl RefusalCache {
     /// Reads the orders of a sale from a hash of `fields` fields; `None` if they may not be read now, or if fewer came.
     async fn read_orders(
         &self,
-        sale: &Sale,
+        sale: &SaleRefusals,
         number: SequenceNumber,
         fields: u32,
     ) -> Result<Option<Arc<KnownOrders>>, GateError> {
         let now = BootInstant::now();
         let next = now + READ_PAUSE_PER_ORDER * fields;
-        if !sale.refusals.may_read_orders(now, next) {
+        if !sale.may_read_orders(now, next) {
             return Ok(None);
         }
         let share = MemoryShare::take(&self.orders_used, fields as usize, self.orders_max);
         let Some(share) = share else {
             self.metrics.sold_out_orders_limit_hits_total.inc();
-            sale.refusals.back_off_until(now + BACK_OFF);
+            sale.back_off_until(now + BACK_OFF);
             return Ok(None);
         };
         let read = self.store.order_ids(&sale.keys).await?;
         if read.fields != fields as usize {
-            sale.refusals.back_off_until(now + BACK_OFF);
+            sale.back_off_until(now + BACK_OFF);
             return Ok(None);
         }
         Ok(Some(Arc::new(KnownOrders::new(
@@ -187,10 +170,10 @@ impl RefusalCache {
 }
 
 /// A running renewal; ends when it is dropped.
-struct Renewal(Arc<Sale>);
+struct Renewal(Arc<SaleRefusals>);
 
 impl Drop for Renewal {
     fn drop(&mut self) {
-        self.0.refusals.end_renewal();
+        self.0.end_renewal();
     }
 }

@@ -3,13 +3,21 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
 use fluxgate_domain::ids::OrderId;
+use fluxgate_gate::{ReservationContext, SaleKeys};
+use jiff::Timestamp;
 
 use super::KnownOrders;
 use crate::boot_instant::BootInstant;
+use crate::high_water_mark::HighWaterMark;
 
 /// What an instance may refuse in one sale, and when it may ask Redis for the next lease.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct SaleRefusals {
+    /// The sale's keys in Redis.
+    pub keys: SaleKeys,
+    /// The highest number of the sale that this instance has seen.
+    pub high_water_mark: Arc<HighWaterMark>,
+    opens_at: Timestamp,
     current: ArcSwapOption<CachedRefusal>,
     /// Whether a task is asking for a lease.
     is_renewing: AtomicBool,
@@ -46,6 +54,30 @@ pub enum RefusalReason {
 }
 
 impl SaleRefusals {
+    /// The refusals of the sale with these keys that opens at `opens_at`; none yet.
+    pub fn new(keys: SaleKeys, opens_at: Timestamp, high_water_mark: Arc<HighWaterMark>) -> Self {
+        Self {
+            keys,
+            high_water_mark,
+            opens_at,
+            current: ArcSwapOption::empty(),
+            is_renewing: AtomicBool::new(false),
+            renew_after: AtomicU64::new(0),
+            read_after: AtomicU64::new(0),
+        }
+    }
+
+    /// The sale, as a lease request describes it.
+    pub fn context(&self) -> ReservationContext<'_> {
+        ReservationContext {
+            keys: &self.keys,
+            opened_at: self.opens_at,
+            high_water_mark: self.high_water_mark.get(),
+            // A lease takes no unit, so it adds no outbox entry.
+            outbox_max: 0,
+        }
+    }
+
     /// The cached refusal, if its lease has not expired at `now`.
     pub fn current(&self, now: BootInstant) -> Option<arc_swap::Guard<Option<Arc<CachedRefusal>>>> {
         let current = self.current.load();
@@ -130,9 +162,16 @@ pub(super) mod tests {
         OrderId::derive(&product, Tag::of(&product), 1, &user, &key)
     }
 
+    fn refusals() -> SaleRefusals {
+        let product = ProductId::parse("product").unwrap();
+        let keys = SaleKeys::new(&product, Tag::of(&product), 1);
+        let high_water_mark = Arc::new(HighWaterMark::new(SequenceNumber::default()));
+        SaleRefusals::new(keys, Timestamp::UNIX_EPOCH, high_water_mark)
+    }
+
     #[test]
     fn a_cached_refusal_applies_until_its_lease_expires_to_all_but_known_orders() {
-        let refusals = SaleRefusals::default();
+        let refusals = refusals();
         let now = BootInstant::now();
         assert!(refusals.current(now).is_none());
         let until = now + Duration::from_millis(10);
@@ -155,7 +194,7 @@ pub(super) mod tests {
 
     #[test]
     fn one_task_renews_at_a_time_and_none_before_the_orders_may_be_read_again() {
-        let refusals = SaleRefusals::default();
+        let refusals = refusals();
         let now = BootInstant::now();
         let later = now + Duration::from_secs(1);
         assert!(refusals.begin_renewal(now));

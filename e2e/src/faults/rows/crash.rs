@@ -39,7 +39,7 @@ const POINTS: [Point; 6] = [
         passes: 20..150,
     },
     Point {
-        name: "before_clear",
+        name: "before_ack",
         about: "one API copy dies after Kafka's acknowledgement, before the outbox is cleared",
         program: Program::IngestApiCrashing,
         passes: 10..60,

@@ -10,16 +10,15 @@ use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::records::OrderRecord;
 use fluxgate_gate::{Change, GateError, ReservationStore, SaleView};
 
-/// How long a change that makes room waits for Kafka.
+/// How long a cancel or a restock waits for Kafka: it must be published before it counts.
 const PUBLISH_WAIT: Duration = Duration::from_secs(8);
-/// The longest that units which have come back are not sold because a copy may say from memory that
-/// there are none; longer, and Redis's clock was set back.
-const SIGN_MAX: Duration = Duration::from_secs(2);
-/// How long a change that takes room does: it counts already.
-const NOTICE_WAIT: Duration = Duration::from_millis(500);
+/// How long a closing waits for Kafka: it counts already.
+const CLOSING_PUBLISH_WAIT: Duration = Duration::from_millis(500);
+/// The longest wait for refusal leases to expire. If Redis reports a longer time, its clock was set back.
+const LEASE_WAIT_MAX: Duration = Duration::from_secs(2);
 
-/// SaleChanges sales and orders after the fact: gives units back, adds units, ends a sale. Each counts
-/// once, whatever is retried; whoever repeats an unfinished one finishes it.
+/// Cancels orders, restocks sales and closes sales. Each change takes effect once, however often it is repeated; a repeated
+/// call finishes a change that was interrupted.
 pub struct SaleChanges {
     store: ReservationStore,
     sales: Arc<SaleCache>,
@@ -30,50 +29,50 @@ pub struct SaleChanges {
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
     /// No store knows the order.
-    #[error("there is no such order")]
+    #[error("no such order")]
     UnknownOrder,
-    /// The order never got its units.
-    #[error("it holds no units that could be given back")]
+    /// The order was rejected and never had units.
+    #[error("the order was rejected and holds no units")]
     Rejected,
-    /// There is no sale to change.
+    /// The sale was not found.
     #[error(transparent)]
-    Absent(#[from] SaleLookupError),
+    Sale(#[from] SaleLookupError),
     /// The sale's opening is not on Kafka yet.
     #[error("the sale is not open yet")]
     NotOpen,
-    /// The sale is over.
-    #[error("the sale is over")]
+    /// The sale is closed.
+    #[error("the sale is closed")]
     Closed,
-    /// The sale would have more units than a sale may have.
-    #[error("a sale may have at most {} units", Total::MAX.get())]
+    /// The sale would have more units than a sale can have.
+    #[error("a sale can have at most {} units", Total::MAX.get())]
     TooMany,
-    /// The same key restocked the sale by another quantity.
-    #[error("this key was used before for another quantity")]
+    /// The same key restocked the sale with another quantity.
+    #[error("the key was used before with another quantity")]
     KeyReused,
     /// Redis has lost acknowledged writes.
-    #[error("the sale's data in Redis is not complete")]
+    #[error("Redis has lost data of this sale")]
     RedisBehind,
-    /// Kafka has not acknowledged it. It stands: a repeat or the relay finishes it.
-    #[error("Kafka has not acknowledged it yet")]
+    /// Kafka has not acknowledged the change. The change stands: a repeated call or the outbox relay finishes it.
+    #[error("Kafka has not acknowledged the change yet; repeat the call")]
     NotPublished,
-    /// Redis gave no usable answer; the change may have been noted all the same.
+    /// Redis gave no usable answer; the change may have been recorded.
     #[error(transparent)]
-    ReservationStore(#[from] GateError),
+    Gate(#[from] GateError),
 }
 
 impl ChangeError {
-    /// Whether Redis answered, and does not have what was to be changed.
-    pub fn is_about_what_redis_has(&self) -> bool {
+    /// Whether Redis answered and does not have the order or sale that was to be changed.
+    pub fn is_missing_in_redis(&self) -> bool {
         match self {
             Self::UnknownOrder | Self::RedisBehind => true,
-            Self::Absent(absence) => !matches!(absence, SaleLookupError::ReservationStore(_)),
+            Self::Sale(error) => !matches!(error, SaleLookupError::Gate(_)),
             _ => false,
         }
     }
 }
 
 impl SaleChanges {
-    /// SaleChanges what is in `stock`, and announces it through `publisher`.
+    /// Changes sales in `store` and publishes the changes through `publisher`.
     pub fn new(store: ReservationStore, sales: Arc<SaleCache>, publisher: Publisher) -> Self {
         Self {
             store,
@@ -82,45 +81,45 @@ impl SaleChanges {
         }
     }
 
-    /// Cancels an order: its units can be sold again once this returns. `written` is the product of
-    /// its row, if it has one.
+    /// Cancels an order. When this returns, its units can be sold again. `written` is the product of the order's row, if
+    /// the ledger has one.
     ///
     /// # Errors
-    /// When it is not cancelled, or nobody can tell.
+    /// If the order is not known to be cancelled.
     pub async fn cancel(
         &self,
         order_id: OrderId,
         written: Option<&ProductId>,
     ) -> Result<(ProductId, OrderRecord), ChangeError> {
-        let Some(kept) = self.store.order(order_id).await? else {
+        let Some(order) = self.store.order(order_id).await? else {
             let product = written.ok_or(ChangeError::UnknownOrder)?;
-            // Over and forgotten, or lost.
+            // Tells a sale whose records have expired from one that Redis has lost.
             self.sales.find(product).await?;
             return Err(ChangeError::RedisBehind);
         };
-        let product = kept.product;
+        let product = order.product;
         let sale = self.sales.find(&product).await?;
-        let asked = self
+        let change = self
             .store
             .cancel(&sale.keys, order_id, sale.high_water_mark());
-        let (record, waiting) = noted(asked.await?, ChangeError::UnknownOrder)?;
+        let (record, waiting) = recorded(change.await?, ChangeError::UnknownOrder)?;
         let event = record.cancelled_event(order_id, &product);
         if let Some((event, cancel)) = event.zip(record.cancel) {
             sale.observe(cancel.number);
             if waiting {
                 let event = Event::OrderCancelled(event);
-                self.make_room(&sale, event, cancel.number).await?;
+                self.publish_and_apply(&sale, event, cancel.number).await?;
                 tracing::info!(order.id = %order_id, "order cancelled");
             }
         }
-        self.sellable(&product).await?;
+        self.wait_until_sellable(&product).await?;
         Ok((product, record))
     }
 
-    /// Adds units to a sale, once per key: they can be sold once this returns.
+    /// Adds units to a sale, once per key. When this returns, the units can be sold.
     ///
     /// # Errors
-    /// When they are not added, or nobody can tell.
+    /// If the units are not known to be added.
     pub async fn restock(
         &self,
         product: &ProductId,
@@ -129,56 +128,53 @@ impl SaleChanges {
     ) -> Result<SaleView, ChangeError> {
         let sale = self.sales.find(product).await?;
         let id = RestockId::derive(product, key);
-        let asked = self
+        let change = self
             .store
             .restock(&sale.keys, id, units, sale.high_water_mark());
-        let (restock, waiting) = noted(asked.await?, ChangeError::RedisBehind)?;
+        let (restock, waiting) = recorded(change.await?, ChangeError::RedisBehind)?;
         if restock.units != units {
             return Err(ChangeError::KeyReused);
         }
         sale.observe(restock.number);
         if waiting {
             let event = Event::SaleRestocked(restock.event(id, product));
-            self.make_room(&sale, event, restock.number).await?;
+            self.publish_and_apply(&sale, event, restock.number).await?;
             tracing::info!(sale.product = %product, sale.units = units.get(), "sale restocked");
         }
-        self.sellable(product).await
+        self.wait_until_sellable(product).await
     }
 
-    /// Waits until what has come back is sold on every copy.
+    /// Closes a sale at once.
     ///
     /// # Errors
-    /// When Redis gave no usable answer, or has no such sale.
-    pub async fn sellable(&self, product: &ProductId) -> Result<SaleView, ChangeError> {
-        let view = self.view(product).await?;
-        let hidden = view.sold_out_for();
-        if !hidden.is_zero() && hidden <= SIGN_MAX {
-            tokio::time::sleep(hidden).await;
-        }
-        Ok(view)
-    }
-
-    /// Ends a sale at once.
-    ///
-    /// # Errors
-    /// When it is not closed, or nobody can tell.
+    /// If the sale is not known to be closed.
     pub async fn close(&self, product: &ProductId) -> Result<SaleView, ChangeError> {
         let sale = self.sales.find(product).await?;
-        let asked = self.store.close_sale(&sale.keys, sale.high_water_mark());
-        let (closing, waiting) = noted(asked.await?, ChangeError::RedisBehind)?;
+        let change = self.store.close_sale(&sale.keys, sale.high_water_mark());
+        let (closing, waiting) = recorded(change.await?, ChangeError::RedisBehind)?;
         sale.observe(closing.number);
         if waiting {
             let event = Event::SaleClosed(closing.event(product));
-            // It counts already; unpublished, it waits in the outbox.
-            self.publish(&sale, event, closing.number, NOTICE_WAIT)
+            // The closing counts already; if Kafka does not acknowledge it, it stays in the outbox.
+            self.publish(&sale, event, closing.number, CLOSING_PUBLISH_WAIT)
                 .await;
             tracing::info!(sale.product = %product, "sale closed");
         }
         self.view(product).await
     }
 
-    /// What makes room is on Kafka before it counts.
-    async fn make_room(
+    /// Waits until no instance holds a refusal lease, so that every instance sells the returned units.
+    async fn wait_until_sellable(&self, product: &ProductId) -> Result<SaleView, ChangeError> {
+        let view = self.view(product).await?;
+        let lease_left = view.sold_out_for();
+        if !lease_left.is_zero() && lease_left <= LEASE_WAIT_MAX {
+            tokio::time::sleep(lease_left).await;
+        }
+        Ok(view)
+    }
+
+    /// Publishes a change that makes room, then applies it: the ledger must see the room before an order uses it.
+    async fn publish_and_apply(
         &self,
         sale: &Arc<Sale>,
         event: Event,
@@ -189,8 +185,8 @@ impl SaleChanges {
                 if self.store.ack_and_apply(&sale.keys, entry).await? {
                     return Ok(());
                 }
-                // Somebody else was faster; or a rebuild came between, behind whose fence this
-                // change is not taken. A repeat tells.
+                // Either another instance applied the entry, or a rebuild removed it: events of an earlier epoch behind
+                // its fence have no effect.
                 let view = self.view(&sale.facts.product).await?;
                 if view.number.epoch > entry.epoch {
                     return Err(ChangeError::RedisBehind);
@@ -221,9 +217,9 @@ impl SaleChanges {
     }
 }
 
-/// The change and whether it waits in the outbox; `unknown` is what it means that Redis knows
-/// nothing to change.
-fn noted<T>(change: Change<T>, unknown: ChangeError) -> Result<(T, bool), ChangeError> {
+/// A recorded change, and whether its entry is still in the outbox. `unknown` is the error if Redis does not know the order
+/// or sale.
+fn recorded<T>(change: Change<T>, unknown: ChangeError) -> Result<(T, bool), ChangeError> {
     match change {
         Change::Noted { change, waiting } => Ok((change, waiting)),
         Change::Unknown => Err(unknown),

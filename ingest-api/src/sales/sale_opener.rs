@@ -12,7 +12,8 @@ use fluxgate_gate::{Claim, GateError, ReservationStore, SaleView, Terms};
 /// How long an opening waits for Kafka.
 const PUBLISH_WAIT: Duration = Duration::from_secs(8);
 
-/// Opens sales: claim in Redis, publish, open; whoever repeats it finishes it.
+/// Opens sales: claims the product in Redis, publishes the opening, then lets the sale take orders. A repeated call
+/// finishes an opening that was interrupted.
 pub struct SaleOpener {
     store: ReservationStore,
     sales: Arc<SaleCache>,
@@ -31,25 +32,25 @@ pub struct Opened {
 /// Why a sale was not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// It exists with other terms.
+    /// The sale exists with other terms.
     #[error("a sale of this product exists with other terms")]
     Exists,
-    /// The ledger has it, Redis lost it.
-    #[error("the ledger has this sale, but its data in Redis is lost")]
+    /// The ledger has the sale, Redis has lost it.
+    #[error("the ledger has this sale, but Redis has lost its data")]
     RebuildRequired,
-    /// Nobody can tell whether it existed: PostgreSQL does not answer.
-    #[error("PostgreSQL does not answer")]
+    /// PostgreSQL is unavailable, so a sale that Redis has lost cannot be ruled out.
+    #[error("PostgreSQL is unavailable")]
     Undecided,
-    /// Kafka has not acknowledged the opening. The claim stands: a repeat or the relay finishes it.
-    #[error("Kafka has not acknowledged the opening yet")]
+    /// Kafka has not acknowledged the opening. The claim stands: a repeated call or the outbox relay finishes it.
+    #[error("Kafka has not acknowledged the opening yet; repeat the call")]
     NotPublished,
     /// Redis gave no usable answer.
     #[error(transparent)]
-    ReservationStore(#[from] GateError),
+    Gate(#[from] GateError),
 }
 
 impl SaleOpener {
-    /// Opens sales in `stock` and announces them through `publisher`.
+    /// Opens sales in `store` and publishes their openings through `publisher`.
     pub fn new(store: ReservationStore, sales: Arc<SaleCache>, publisher: Publisher) -> Self {
         Self {
             store,
@@ -61,12 +62,12 @@ impl SaleOpener {
     /// Opens the sale of `product` on these terms, or confirms that it is open on them.
     ///
     /// # Errors
-    /// When it is not open on these terms. After [`OpenError::NotPublished`] or a silent Redis a
-    /// repeat finishes what was begun.
+    /// If the sale is not open on these terms. After [`OpenError::NotPublished`] and [`OpenError::Gate`] a repeated call
+    /// finishes the opening.
     pub async fn open(&self, product: &ProductId, terms: &Terms) -> Result<Opened, OpenError> {
         let partition = match self.store.sale(product).await? {
             Some(known) => known.facts.partition,
-            None => self.partition_of_new(product).await?,
+            None => self.partition_of_new_sale(product).await?,
         };
         match self.store.claim(product, terms, partition).await? {
             Claim::Claimed | Claim::Same => {}
@@ -80,21 +81,21 @@ impl SaleOpener {
                 newly: false,
             });
         }
-        self.announce(&claimed).await?;
+        self.publish(&claimed).await?;
         Ok(Opened {
             view: self.view(product).await?,
             newly: true,
         })
     }
 
-    async fn partition_of_new(&self, product: &ProductId) -> Result<i32, OpenError> {
+    async fn partition_of_new_sale(&self, product: &ProductId) -> Result<i32, OpenError> {
         match self.sales.lookup_error(product).await {
             SaleLookupError::Unknown => {}
             SaleLookupError::Lost | SaleLookupError::Closed => {
                 return Err(OpenError::RebuildRequired);
             }
             SaleLookupError::Undecided => return Err(OpenError::Undecided),
-            SaleLookupError::ReservationStore(error) => return Err(error.into()),
+            SaleLookupError::Gate(error) => return Err(error.into()),
         }
         let partitions = self.publisher.partitions().await;
         Ok(partition::of(
@@ -103,7 +104,7 @@ impl SaleOpener {
         ))
     }
 
-    async fn announce(&self, claimed: &SaleView) -> Result<(), OpenError> {
+    async fn publish(&self, claimed: &SaleView) -> Result<(), OpenError> {
         let product = &claimed.facts.product;
         let Some(sale) = self.sales.find_in_redis(product).await? else {
             return Err(OpenError::NotPublished);

@@ -1,0 +1,95 @@
+//! Background loops: readiness checks, high-water marks, the count of active buyers.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fluxgate_service::ops::Check;
+use tokio_util::sync::CancellationToken;
+
+use crate::boot_instant::BootInstant;
+use crate::orders::ActiveBuyers;
+use crate::publisher::Publisher;
+use crate::sales::SaleCache;
+use fluxgate_gate::ReservationStore;
+
+const REDIS_CHECK_INTERVAL: Duration = Duration::from_millis(500);
+/// How long Redis may be unavailable before the check fails.
+const REDIS_GRACE: Duration = Duration::from_secs(2);
+const KAFKA_CHECK_INTERVAL: Duration = Duration::from_secs(2);
+const SALE_REFRESH_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Loads the scripts into Redis, then checks every half second that Redis answers.
+pub async fn check_redis(store: ReservationStore, check: Check, shutdown: CancellationToken) {
+    let mut is_loaded = false;
+    let mut last_answer: Option<Instant> = None;
+    loop {
+        let answer = if is_loaded {
+            store.now().await.map(drop)
+        } else {
+            store.load_scripts().await
+        };
+        match answer {
+            Ok(()) => {
+                if !is_loaded {
+                    tracing::info!("connected to Redis; scripts loaded");
+                }
+                is_loaded = true;
+                last_answer = Some(Instant::now());
+                check.pass();
+            }
+            Err(error) if last_answer.is_none_or(|at| at.elapsed() >= REDIS_GRACE) => {
+                check.fail(error.to_string());
+            }
+            Err(_) => {}
+        }
+        if is_stopped_within(REDIS_CHECK_INTERVAL, &shutdown).await {
+            return;
+        }
+    }
+}
+
+/// Checks that the topic exists and that Kafka acknowledges messages.
+pub async fn check_kafka(publisher: Publisher, check: Check, shutdown: CancellationToken) {
+    loop {
+        match publisher.partitions().await {
+            _ if !publisher.is_flowing() => {
+                check.fail("Kafka does not acknowledge; orders stay in the outbox");
+            }
+            None => check.fail("no metadata of the topic from any broker"),
+            Some(_) => check.pass(),
+        }
+        if is_stopped_within(KAFKA_CHECK_INTERVAL, &shutdown).await {
+            return;
+        }
+    }
+}
+
+/// Raises the high-water marks of all remembered sales to the ledger's numbers, and drops refusals that expired before the
+/// previous round.
+pub async fn refresh_sales(sales: Arc<SaleCache>, shutdown: CancellationToken) {
+    let mut previous_round = BootInstant::now();
+    loop {
+        sales.refresh_high_water_marks().await;
+        let now = BootInstant::now();
+        sales.clear_expired_refusals(previous_round);
+        previous_round = now;
+        if is_stopped_within(SALE_REFRESH_INTERVAL, &shutdown).await {
+            return;
+        }
+    }
+}
+
+/// Ends a minute of the count of active buyers every minute.
+pub async fn count_buyers(buyers: ActiveBuyers, shutdown: CancellationToken) {
+    while !is_stopped_within(Duration::from_secs(60), &shutdown).await {
+        buyers.begin_minute();
+    }
+}
+
+/// Waits for `interval`; true at once if the service shuts down.
+async fn is_stopped_within(interval: Duration, shutdown: &CancellationToken) -> bool {
+    tokio::select! {
+        () = shutdown.cancelled() => true,
+        () = tokio::time::sleep(interval) => false,
+    }
+}

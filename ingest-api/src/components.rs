@@ -1,0 +1,180 @@
+//! The components of the service, built from the settings: what all HTTP threads share, and what each has of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use fluxgate_gate::{GateMetrics, ReservationStore};
+use fluxgate_service::ops::{Need, Readiness};
+use fluxgate_service::settings::refuse;
+use prometheus::Registry;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::background;
+use crate::config::Config;
+use crate::http::{AdminToken, CompatLimits, Services};
+use crate::ledger::Ledger;
+use crate::metrics::Metrics;
+use crate::orders::{ActiveBuyers, OrderStatusReader, PlaceOrder, ReservationBatcher};
+use crate::outbox::{OutboxAcker, OutboxRelay};
+use crate::publisher::{Acknowledged, Publisher};
+use crate::sales::{SaleCache, SaleChanges, SaleOpener, SaleSnapshots};
+use crate::sold_out::RefusalCache;
+
+/// The prefix of the metrics.
+const SERVICE: &str = "ingest_api";
+
+/// What all threads share. Clones share their connections and caches.
+#[derive(Clone)]
+pub struct Components {
+    config: Arc<Config>,
+    metrics: Metrics,
+    gate_metrics: GateMetrics,
+    store: ReservationStore,
+    publisher: Publisher,
+    sales: Arc<SaleCache>,
+    statuses: OrderStatusReader,
+    buyers: ActiveBuyers,
+    /// Orders that the sold-out caches of all threads keep in memory.
+    sold_out_orders: Arc<AtomicUsize>,
+}
+
+impl Components {
+    /// Builds the components. The stores need not be available: connections are made in the background. Also returns
+    /// the entries that Kafka acknowledges.
+    ///
+    /// Exits if a driver refuses a setting.
+    pub fn build(config: Arc<Config>, registry: &Registry) -> (Self, mpsc::Receiver<Acknowledged>) {
+        let metrics = Metrics::register(registry, SERVICE);
+        let gate_metrics = GateMetrics::register(registry, SERVICE);
+        let store = ReservationStore::connect(&config.redis, gate_metrics.clone())
+            .unwrap_or_else(|error| refuse("REDIS_URL", error.details()));
+        let ledger = ledger(&config, &metrics, registry);
+        let (acknowledged, to_ack) = mpsc::channel(OutboxAcker::QUEUE_MAX);
+        let publisher = Publisher::new(
+            &config.kafka,
+            &config.publisher,
+            metrics.clone(),
+            acknowledged,
+        )
+        .unwrap_or_else(|error| refuse("KAFKA_BROKERS", error));
+        let components = Self {
+            sales: Arc::new(SaleCache::new(store.clone(), ledger.clone())),
+            statuses: OrderStatusReader::new(store.clone(), ledger),
+            buyers: ActiveBuyers::new(metrics.active_buyers.clone()),
+            sold_out_orders: Arc::default(),
+            config,
+            metrics,
+            gate_metrics,
+            store,
+            publisher,
+        };
+        (components, to_ack)
+    }
+
+    /// The connections to Redis that everything but [`Self::place_order`] uses.
+    pub fn store(&self) -> &ReservationStore {
+        &self.store
+    }
+
+    /// The publisher.
+    pub fn publisher(&self) -> &Publisher {
+        &self.publisher
+    }
+
+    /// The metrics of the service.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Spawns the acker. It ends after the last clone of the publisher has been dropped.
+    pub fn spawn_acker(&self, to_ack: mpsc::Receiver<Acknowledged>) -> JoinHandle<()> {
+        let acker = OutboxAcker::new(self.store.clone(), to_ack, self.metrics.clone());
+        tokio::spawn(acker.run())
+    }
+
+    /// Spawns the loops that run until `shutdown`.
+    pub fn spawn_background(&self, readiness: &Readiness, shutdown: &CancellationToken) {
+        let relay = OutboxRelay::new(
+            self.store.clone(),
+            Arc::clone(&self.sales),
+            self.publisher.clone(),
+            self.config.outbox.clone(),
+            self.metrics.clone(),
+        );
+        tokio::spawn(relay.run(shutdown.clone()));
+        let sales = Arc::clone(&self.sales);
+        tokio::spawn(background::refresh_sales(sales, shutdown.clone()));
+        let buyers = self.buyers.clone();
+        tokio::spawn(background::count_buyers(buyers, shutdown.clone()));
+        tokio::spawn(background::check_redis(
+            self.store.clone(),
+            readiness.check("redis", Need::Required),
+            shutdown.clone(),
+        ));
+        tokio::spawn(background::check_kafka(
+            self.publisher.clone(),
+            readiness.check("kafka", Need::Optional),
+            shutdown.clone(),
+        ));
+    }
+
+    /// What the HTTP handlers of all threads share.
+    pub fn services(&self) -> Services {
+        let (store, sales, publisher) = (&self.store, &self.sales, &self.publisher);
+        let opener = SaleOpener::new(store.clone(), Arc::clone(sales), publisher.clone());
+        let changes = SaleChanges::new(store.clone(), Arc::clone(sales), publisher.clone());
+        Services {
+            opener,
+            changes,
+            snapshots: SaleSnapshots::new(store.clone(), self.metrics.clone()),
+            sales: Arc::clone(sales),
+            statuses: self.statuses.clone(),
+            admin: AdminToken(self.config.admin.admin_token.clone()),
+            compat: CompatLimits::new(&self.config.compat),
+            body_limit: self.config.limits.body_limit_bytes as usize,
+        }
+    }
+
+    /// The use case of the calling HTTP thread, with its own connections to Redis: the answer arrives on the thread that
+    /// waits for it.
+    pub fn place_order(&self) -> PlaceOrder {
+        let config = &self.config;
+        let store = ReservationStore::connect(&config.redis, self.gate_metrics.clone())
+            .expect("the same settings made the other connections");
+        let refusals = RefusalCache::new(
+            store.clone(),
+            &config.sold_out,
+            Arc::clone(&self.sold_out_orders),
+            self.metrics.clone(),
+        );
+        let outbox_max = config.outbox.outbox_max;
+        PlaceOrder::new(
+            refusals,
+            ReservationBatcher::new(store, outbox_max, self.metrics.clone()),
+            Arc::clone(&self.sales),
+            self.publisher.on_this_thread(),
+            self.statuses.clone(),
+            Duration::from_millis(config.publisher.publish_wait_ms),
+            config.redis.on_redis_loss,
+            self.buyers.clone(),
+            self.metrics.clone(),
+        )
+    }
+}
+
+fn ledger(config: &Config, metrics: &Metrics, registry: &Registry) -> Option<Ledger> {
+    let settings = &config.ledger;
+    let (variable, url) = match (&settings.read_database_url, &settings.database_url) {
+        (Some(url), _) => ("READ_DATABASE_URL", url),
+        (None, Some(url)) => ("DATABASE_URL", url),
+        (None, None) => {
+            tracing::warn!("READ_DATABASE_URL is not set; order statuses end at `accepted`");
+            return None;
+        }
+    };
+    let ledger = Ledger::connect(url, settings, metrics.clone(), registry);
+    Some(ledger.unwrap_or_else(|error| refuse(variable, error)))
+}

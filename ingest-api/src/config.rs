@@ -1,0 +1,270 @@
+//! Every setting of the program: one struct per concern, the environment variable beside each field.
+//!
+//! `ingest-api --help` prints them as a table. If a setting is missing or invalid, the program prints its name and exits
+//! with code 2.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use fluxgate_service::settings::{
+    CaCertificates, HttpSettings, KafkaSettings, LogSettings, RedisSettings, ShutdownSettings,
+    Switch,
+};
+use fluxgate_service::traces::TraceSettings;
+
+/// The port that HTTP_ADDR has by default.
+const DEFAULT_PORT: u16 = 8080;
+
+/// Takes the orders of a flash sale over HTTP and sells exactly the stock
+#[derive(Debug, Clone, Parser)]
+#[command(name = "ingest-api", version)]
+#[allow(missing_docs)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub config: Config,
+}
+
+/// What the program does; `run` by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Take orders until SIGTERM
+    Run,
+    /// Ask the instance on OPS_ADDR, or else on HTTP_ADDR, whether it is ready: exit code 0 if so, otherwise 1
+    Health,
+}
+
+/// All settings, one field per group.
+#[derive(Debug, Clone, Args)]
+#[allow(missing_docs)]
+pub struct Config {
+    #[command(flatten)]
+    pub http: HttpSettings,
+    #[command(flatten)]
+    pub ops: OpsSettings,
+    #[command(flatten)]
+    pub connections: ConnectionSettings,
+    #[command(flatten)]
+    pub limits: LimitSettings,
+    #[command(flatten)]
+    pub admin: AdminSettings,
+    #[command(flatten)]
+    pub redis: RedisSettings,
+    #[command(flatten)]
+    pub sold_out: SoldOutSettings,
+    #[command(flatten)]
+    pub kafka: KafkaSettings,
+    #[command(flatten)]
+    pub publisher: PublisherSettings,
+    #[command(flatten)]
+    pub outbox: OutboxSettings,
+    #[command(flatten)]
+    pub ledger: LedgerSettings,
+    #[command(flatten)]
+    pub compat: CompatSettings,
+    #[command(flatten)]
+    pub shutdown: ShutdownSettings,
+    #[command(flatten)]
+    pub log: LogSettings,
+    #[command(flatten)]
+    pub traces: TraceSettings,
+}
+
+impl Config {
+    /// The address for clients.
+    pub fn http_address(&self) -> SocketAddr {
+        self.http.address_or(DEFAULT_PORT)
+    }
+
+    /// Threads that serve HTTP.
+    pub fn http_threads(&self) -> usize {
+        let one_per_core = || std::thread::available_parallelism().map_or(2, usize::from);
+        let threads = self.limits.http_threads.map(usize::from);
+        threads.unwrap_or_else(one_per_core)
+    }
+}
+
+/// The listener for probes and metrics.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "HTTP")]
+pub struct OpsSettings {
+    /// Address and port for probes and /metrics only, outside CONNECTIONS_MAX; HTTP_ADDR then has no
+    /// /metrics [default: none; HTTP_ADDR has probes and /metrics]
+    #[arg(long, env = "OPS_ADDR")]
+    pub ops_addr: Option<SocketAddr>,
+}
+
+/// Client connections.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Connections")]
+pub struct ConnectionSettings {
+    /// Client connections per instance, one open file each; above it new connections wait in the backlog
+    /// [default: 25000, or as many as the limit of open files allows]
+    #[arg(long, env = "CONNECTIONS_MAX", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub connections_max: Option<u32>,
+
+    /// Connections that wait to be accepted; the kernel allows at most net.core.somaxconn
+    #[arg(long, env = "CONNECTIONS_BACKLOG", default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..=65_535))]
+    pub connections_backlog: u32,
+
+    /// Seconds after which an idle connection is closed; longer than the idle timeout of the load balancer,
+    /// so that the load balancer closes first
+    #[arg(long, env = "KEEP_ALIVE_SECONDS", default_value_t = 75, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub keep_alive_seconds: u64,
+}
+
+impl ConnectionSettings {
+    /// How long a connection may be idle.
+    pub fn keep_alive(&self) -> Duration {
+        Duration::from_secs(self.keep_alive_seconds)
+    }
+}
+
+/// Requests in flight, body size and threads.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitSettings {
+    /// Requests in flight per instance; above it requests are answered 503 `overloaded`
+    #[arg(long, env = "IN_FLIGHT_MAX", default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..))]
+    pub in_flight_max: u32,
+
+    /// Largest request body in bytes; a larger one is answered 413
+    #[arg(long, env = "BODY_LIMIT_BYTES", default_value_t = 16_384, value_parser = clap::value_parser!(u32).range(256..=4_194_304))]
+    pub body_limit_bytes: u32,
+
+    /// Threads that serve HTTP [default: one per core]
+    #[arg(long, env = "HTTP_THREADS", value_parser = clap::value_parser!(u16).range(1..=1_024))]
+    pub http_threads: Option<u16>,
+}
+
+/// Admin calls.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Admin")]
+pub struct AdminSettings {
+    /// Bearer token for admin calls; without it they are answered 403 `admin_disabled`
+    #[arg(long, env = "ADMIN_TOKEN", hide_env_values = true, value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub admin_token: Option<String>,
+}
+
+/// The sold-out cache.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Sold out")]
+pub struct SoldOutSettings {
+    /// Milliseconds for which an instance refuses orders from memory before it asks Redis again; returned
+    /// units wait at most this long until they can be sold. 0: every order asks Redis
+    #[arg(long, env = "SOLD_OUT_LEASE_MS", default_value_t = 250, value_parser = clap::value_parser!(u64).range(0..=1_000))]
+    pub sold_out_lease_ms: u64,
+
+    /// Orders of sold-out and closed sales that an instance keeps in memory, 8 bytes each
+    #[arg(long, env = "SOLD_OUT_ORDERS_MAX", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(0..=100_000_000))]
+    pub sold_out_orders_max: u32,
+}
+
+impl SoldOutSettings {
+    /// How long a refusal lease lasts.
+    pub fn lease(&self) -> Duration {
+        Duration::from_millis(self.sold_out_lease_ms)
+    }
+}
+
+/// Publishing to Kafka.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Publishing")]
+pub struct PublisherSettings {
+    /// Milliseconds that an order waits for Kafka before it is answered `reserved`
+    #[arg(long, env = "PUBLISH_WAIT_MS", default_value_t = 500, value_parser = clap::value_parser!(u64).range(0..=10_000))]
+    pub publish_wait_ms: u64,
+
+    /// Milliseconds after which an unacknowledged message fails; its outbox entry stays and is published
+    /// again
+    #[arg(long, env = "KAFKA_MESSAGE_TIMEOUT_MS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1_000..=300_000))]
+    pub kafka_message_timeout_ms: u64,
+
+    /// Milliseconds that a message waits for others to share its request
+    #[arg(long, env = "KAFKA_LINGER_MS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=1_000))]
+    pub kafka_linger_ms: u64,
+}
+
+/// The outbox and the records of closed sales.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Outbox")]
+pub struct OutboxSettings {
+    /// Outbox entries per sale; at this number new orders are answered 503 `overloaded`
+    #[arg(long, env = "OUTBOX_MAX", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub outbox_max: u32,
+
+    /// Milliseconds between two passes of the outbox relay; it publishes again the entries that two
+    /// consecutive passes have seen
+    #[arg(long, env = "OUTBOX_RELAY_INTERVAL_MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(50..=60_000))]
+    pub outbox_relay_interval_ms: u64,
+
+    /// Seconds that a sale's records are kept in Redis after it has closed
+    #[arg(long, env = "ORDER_RECORD_TTL_SECONDS", default_value_t = 604_800, value_parser = clap::value_parser!(u64).range(1..=315_360_000))]
+    pub order_record_ttl_seconds: u64,
+}
+
+impl OutboxSettings {
+    /// The time between two passes of the outbox relay.
+    pub fn outbox_relay_interval(&self) -> Duration {
+        Duration::from_millis(self.outbox_relay_interval_ms)
+    }
+
+    /// How long Redis keeps the records of a closed sale.
+    pub fn record_ttl(&self) -> Duration {
+        Duration::from_secs(self.order_record_ttl_seconds)
+    }
+}
+
+/// Reads of PostgreSQL: order status, and products that Redis does not know.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "PostgreSQL")]
+pub struct LedgerSettings {
+    /// URL of PostgreSQL for reads, such as a replica's [default: DATABASE_URL; with neither, an order's
+    /// status ends at `accepted`, and a product that Redis does not have is unknown]
+    #[arg(long, env = "READ_DATABASE_URL", hide_env_values = true)]
+    pub read_database_url: Option<String>,
+
+    /// URL of PostgreSQL, the one of the worker; used for reads if READ_DATABASE_URL is not set
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+
+    /// PEM file of the certificate authorities of PostgreSQL [default: those of the system]
+    #[arg(long, env = "DATABASE_CA_FILE")]
+    pub database_ca_file: Option<CaCertificates>,
+
+    /// Connections for reads
+    #[arg(long, env = "READ_DATABASE_CONNECTIONS", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub read_database_connections: u8,
+
+    /// Timeout of one read in milliseconds
+    #[arg(long, env = "READ_DATABASE_TIMEOUT_MS", default_value_t = 500, value_parser = clap::value_parser!(u64).range(10..=60_000))]
+    pub read_database_timeout_ms: u64,
+}
+
+/// The routes of the original Flux-Gate, for its clients.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Compatibility")]
+pub struct CompatSettings {
+    /// Whether `POST /init` and `POST /order` of the original Flux-Gate exist; they need no token
+    #[arg(long, env = "COMPAT_ROUTES", default_value = "off")]
+    pub compat_routes: Switch,
+
+    /// Requests per second and instance on `POST /order`; above it the answer is a redirect
+    #[arg(
+        long,
+        env = "COMPAT_RATE_PER_SECOND",
+        requires = "compat_waiting_room_url"
+    )]
+    pub compat_rate_per_second: Option<NonZeroU32>,
+
+    /// Target of that redirect
+    #[arg(
+        long,
+        env = "COMPAT_WAITING_ROOM_URL",
+        requires = "compat_rate_per_second"
+    )]
+    pub compat_waiting_room_url: Option<String>,
+}

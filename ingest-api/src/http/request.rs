@@ -1,0 +1,134 @@
+//! Reading a request: the admin token, the idempotency key, the JSON body.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use actix_web::web::{Bytes, BytesMut, Payload};
+use fluxgate_domain::ids::IdempotencyKey;
+use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
+use subtle::ConstantTimeEq;
+
+use super::problem::{Kind, Problem};
+
+/// The header of draft-ietf-httpapi-idempotency-key-header, and its earlier name.
+const IDEMPOTENCY_KEY: [&str; 2] = ["idempotency-key", "x-idempotency-key"];
+
+/// How much of a body above the limit is read and discarded, so that a client that is still sending can read the answer.
+const DISCARD_MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// The token that admin calls must carry; `None` disables admin calls.
+#[derive(Clone)]
+pub struct AdminToken(pub Option<String>);
+
+impl AdminToken {
+    /// Checks the token of an admin call.
+    ///
+    /// # Errors
+    /// 403 if admin calls are disabled, 401 if the token is missing or wrong.
+    pub fn check(&self, request: &HttpRequest) -> Result<(), Problem> {
+        let Some(token) = &self.0 else {
+            let detail = "ADMIN_TOKEN is not set on this instance";
+            return Err(Problem::new(Kind::AdminDisabled, detail));
+        };
+        let given = request
+            .headers()
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token.trim());
+        // Constant time: the duration must not tell how much of a wrong token is right.
+        match given {
+            Some(given) if bool::from(given.as_bytes().ct_eq(token.as_bytes())) => Ok(()),
+            _ => Err(Problem::new(
+                Kind::Unauthorized,
+                "Authorization must be `Bearer` followed by the admin token",
+            )),
+        }
+    }
+}
+
+/// The idempotency key. It may be sent several times, but not with different values.
+///
+/// # Errors
+/// 400 if the key is missing or invalid, or if two keys differ.
+pub fn idempotency_key(request: &HttpRequest) -> Result<IdempotencyKey, Problem> {
+    let mut found: Option<IdempotencyKey> = None;
+    for value in IDEMPOTENCY_KEY
+        .iter()
+        .flat_map(|name| request.headers().get_all(*name))
+    {
+        // A value that is not visible ASCII reads as an empty, invalid key.
+        let key =
+            IdempotencyKey::parse(value.to_str().unwrap_or_default()).map_err(Problem::invalid)?;
+        if found.as_ref().is_some_and(|first| *first != key) {
+            let detail = "Idempotency-Key was sent with two different values";
+            return Err(Problem::invalid(detail));
+        }
+        found = Some(key);
+    }
+    found.ok_or_else(|| {
+        let detail = "send an Idempotency-Key, and the same one with every retry";
+        Problem::new(Kind::MissingIdempotencyKey, detail)
+    })
+}
+
+/// Reads a JSON body.
+///
+/// # Errors
+/// 413 above `limit` bytes, 415 if the content type is not JSON, 400 if the body is not a valid `T`.
+pub async fn json_body<T: DeserializeOwned>(
+    request: &HttpRequest,
+    payload: Payload,
+    limit: usize,
+) -> Result<T, Problem> {
+    let body = body(payload, limit).await?;
+    if !is_json(request) {
+        let detail = "Content-Type must be application/json";
+        return Err(Problem::new(Kind::UnsupportedMediaType, detail));
+    }
+    serde_json::from_slice(&body).map_err(Problem::invalid)
+}
+
+/// Reads and ignores the body of a call that needs none.
+///
+/// # Errors
+/// 413 above `limit` bytes.
+pub async fn ignore_body(payload: Payload, limit: usize) -> Result<(), Problem> {
+    body(payload, limit).await.map(drop)
+}
+
+async fn body(mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
+    // Nearly every body is one chunk, which is not copied.
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    let mut received = 0;
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| Problem::invalid(format!("body: {error}")))?;
+        received += chunk.len();
+        if received <= limit {
+            match first.is_empty() {
+                true => first = chunk,
+                false => rest.extend_from_slice(&chunk),
+            }
+        } else if received > DISCARD_MAX_BYTES {
+            break;
+        }
+    }
+    if received > limit {
+        let detail = format!("the body must have at most {limit} bytes");
+        return Err(Problem::new(Kind::BodyTooLarge, detail));
+    }
+    if rest.is_empty() {
+        return Ok(first);
+    }
+    Ok([first, rest.freeze()].concat().into())
+}
+
+fn is_json(request: &HttpRequest) -> bool {
+    let content_type = request.headers().get(CONTENT_TYPE);
+    content_type
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}
