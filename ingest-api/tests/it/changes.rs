@@ -1,9 +1,9 @@
-//! Units that come back, units that are added, and the end of a sale.
+//! Cancel, restock and close.
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
-use crate::fixture::{App, TOKEN, World, read, unique, until};
+use crate::fixture::{App, Stores, TOKEN, read, unique, until};
 
 impl App {
     async fn change(&self, path: &str, key: Option<&str>, body: Value) -> Response {
@@ -28,7 +28,7 @@ impl App {
         (status.as_u16(), body)
     }
 
-    async fn taken(&self, product: &str, user: &str, quantity: u32, key: &str) -> String {
+    async fn place(&self, product: &str, user: &str, quantity: u32, key: &str) -> String {
         let (status, order) = read(self.order(product, user, quantity, key).await).await;
         assert_eq!(status, 202, "{order}");
         order["orderId"].as_str().unwrap().to_owned()
@@ -41,13 +41,13 @@ fn code(answer: (u16, Value)) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn a_cancelled_order_gives_its_units_back_once() {
+async fn a_cancelled_order_returns_its_units_once() {
     let app = App::start(&[]).await;
     let product = unique("p");
     let terms = json!({"quantity": 3, "perUserLimit": 2});
     app.open(&product, &terms).await;
-    let id = app.taken(&product, "ada", 2, "a").await;
-    app.taken(&product, "bob", 1, "b").await;
+    let id = app.place(&product, "ada", 2, "a").await;
+    app.place(&product, "bob", 1, "b").await;
     assert_eq!(app.order(&product, "cid", 1, "c").await.status(), 409);
 
     for _ in 0..3 {
@@ -61,20 +61,20 @@ async fn a_cancelled_order_gives_its_units_back_once() {
         app.get(&format!("/orders/{id}")).await.1["status"],
         "cancelled"
     );
-    // The key keeps its order; its user may buy again.
+    // The key stays bound to the cancelled order; the user may order again with another key.
     let replay = app.order(&product, "ada", 2, "a").await;
     assert_eq!(replay.headers()["Idempotency-Replayed"], "true");
     assert_eq!(read(replay).await.1["status"], "cancelled");
-    app.taken(&product, "ada", 2, "again").await;
+    app.place(&product, "ada", 2, "again").await;
     assert_eq!(app.order(&product, "cid", 1, "c").await.status(), 409);
 }
 
 #[tokio::test]
-async fn many_cancels_of_one_order_at_once_give_its_units_back_once() {
-    let world = World::new().await;
-    let (one, two) = (world.app(&[]).await, world.app(&[]).await);
+async fn concurrent_cancels_of_one_order_return_its_units_once() {
+    let stores = Stores::new().await;
+    let (one, two) = (stores.app(&[]).await, stores.app(&[]).await);
     let product = one.sale(5).await;
-    let id = one.taken(&product, "ada", 3, "a").await;
+    let id = one.place(&product, "ada", 3, "a").await;
     let cancels = (0..16).map(|n| if n % 2 == 0 { &one } else { &two }.cancel(&id));
     for (status, order) in futures_util::future::join_all(cancels).await {
         assert_eq!((status, &order["status"]), (200, &json!("cancelled")));
@@ -84,10 +84,10 @@ async fn many_cancels_of_one_order_at_once_give_its_units_back_once() {
 }
 
 #[tokio::test]
-async fn a_restock_wakes_a_sold_out_sale_once_per_key() {
+async fn a_restock_adds_units_to_a_sold_out_sale_once_per_key() {
     let app = App::start(&[]).await;
     let product = app.sale(1).await;
-    app.taken(&product, "ada", 1, "a").await;
+    app.place(&product, "ada", 1, "a").await;
     assert_eq!(app.order(&product, "bob", 1, "b").await.status(), 409);
     for _ in 0..2 {
         let (status, sale) = app.restock(&product, "r", 2).await;
@@ -96,12 +96,12 @@ async fn a_restock_wakes_a_sold_out_sale_once_per_key() {
     }
     let reused = code(app.restock(&product, "r", 3).await);
     assert_eq!(reused, (422, "idempotency_key_reused".to_owned()));
-    app.taken(&product, "bob", 2, "b").await;
+    app.place(&product, "bob", 2, "b").await;
     assert_eq!(app.restock(&product, "s", 1).await.1["remaining"], 1);
 
     let too_many = code(app.restock(&product, "t", 1_000_000_000).await);
     assert_eq!(too_many, (400, "invalid_request".to_owned()));
-    let unknown = code(app.restock("nobody-sells-this", "r", 1).await);
+    let unknown = code(app.restock("no-such-product", "r", 1).await);
     assert_eq!(unknown, (404, "unknown_product".to_owned()));
     let path = format!("/products/{product}/restock");
     let (status, problem) = read(app.change(&path, None, json!({"quantity": 1})).await).await;
@@ -110,10 +110,10 @@ async fn a_restock_wakes_a_sold_out_sale_once_per_key() {
 }
 
 #[tokio::test]
-async fn a_closed_sale_takes_nothing_more_and_still_replays_and_cancels() {
+async fn a_closed_sale_takes_no_orders_but_still_replays_and_cancels() {
     let app = App::start(&[]).await;
     let product = app.sale(5).await;
-    let id = app.taken(&product, "ada", 2, "a").await;
+    let id = app.place(&product, "ada", 2, "a").await;
     let path = format!("/products/{product}/close");
     for _ in 0..2 {
         let (status, sale) = read(app.change(&path, None, json!({})).await).await;
@@ -131,14 +131,17 @@ async fn a_closed_sale_takes_nothing_more_and_still_replays_and_cancels() {
         (&json!("closed"), &json!(5))
     );
     let (status, _) = app.open(&product, &json!({"quantity": 5})).await;
-    assert_eq!(status, 200, "the terms it was opened on are the same");
+    assert_eq!(
+        status, 200,
+        "opening it again on the same terms confirms it"
+    );
 }
 
 #[tokio::test]
-async fn changes_need_the_token_and_something_to_change() {
+async fn changes_need_the_token_and_an_existing_order() {
     let app = App::start(&[]).await;
     let product = app.sale(1).await;
-    let id = app.taken(&product, "ada", 1, "a").await;
+    let id = app.place(&product, "ada", 1, "a").await;
     for path in [
         format!("/orders/{id}/cancel"),
         format!("/products/{product}/restock"),
@@ -159,46 +162,46 @@ async fn changes_need_the_token_and_something_to_change() {
 }
 
 #[tokio::test]
-async fn what_postgresql_has_decided_stands() {
-    let world = World::new().await;
-    let app = world.app(&[]).await;
+async fn a_cancel_follows_the_status_in_postgresql() {
+    let stores = Stores::new().await;
+    let app = stores.app(&[]).await;
     let product = app.sale(2).await;
-    let id = app.taken(&product, "ada", 1, "a").await;
+    let id = app.place(&product, "ada", 1, "a").await;
     let insert = format!(
         "INSERT INTO orders (order_id, product_id, user_id, quantity, epoch, sequence, status, placed_at)
          VALUES ('{id}', '{product}', 'ada', 1, 1, 1, 'rejected', now())"
     );
-    world.sql.batch_execute(&insert).await.unwrap();
+    stores.sql.batch_execute(&insert).await.unwrap();
     assert_eq!(
         code(app.cancel(&id).await),
         (409, "order_rejected".to_owned())
     );
 
-    // Cancelled there, forgotten by Redis: the same answer as ever.
+    // Cancelled in PostgreSQL, unknown to Redis: the same answer.
     let cancelled = "UPDATE orders SET status = 'cancelled'";
-    world.sql.batch_execute(cancelled).await.unwrap();
-    world.empty_redis().await;
+    stores.sql.batch_execute(cancelled).await.unwrap();
+    stores.empty_redis().await;
     assert_eq!(app.cancel(&id).await.0, 200);
     let lost = "UPDATE orders SET status = 'confirmed'";
-    world.sql.batch_execute(lost).await.unwrap();
+    stores.sql.batch_execute(lost).await.unwrap();
     assert_ne!(
         app.cancel(&id).await.0,
         200,
-        "Redis has lost the units' place"
+        "Redis has lost the sale and cannot return the units"
     );
 }
 
 #[tokio::test]
-async fn without_kafka_no_room_is_made_until_it_is_back() {
-    let world = World::new().await;
+async fn without_kafka_cancels_and_restocks_count_only_after_it_is_back() {
+    let stores = Stores::new().await;
     let (product, id) = {
-        let app = world.app(&[]).await;
+        let app = stores.app(&[]).await;
         let product = app.sale(2).await;
-        let id = app.taken(&product, "ada", 2, "a").await;
+        let id = app.place(&product, "ada", 2, "a").await;
         (product, id)
     };
-    let app = world.app(&["--kafka-brokers", "127.0.0.1:1"]).await;
-    // The breaker first needs failures enough not to wait.
+    let app = stores.app(&["--kafka-brokers", "127.0.0.1:1"]).await;
+    // Enough failures to open the circuit breaker.
     for n in 0..3 {
         app.order(&product, "bob", 1, &format!("b{n}")).await;
     }
@@ -216,14 +219,14 @@ async fn without_kafka_no_room_is_made_until_it_is_back() {
         "accepted"
     );
 
-    // The sweeper of a copy that has Kafka finishes both, with nobody asking.
-    let whole = world.app(&["--outbox-relay-interval-ms", "50"]).await;
+    // The relay of an instance with Kafka finishes both, without another request.
+    let healthy = stores.app(&["--outbox-relay-interval-ms", "50"]).await;
     drop(app);
-    until("the room is made", async || {
-        let (_, sale) = whole.get(&format!("/products/{product}")).await;
+    until("the units can be sold", async || {
+        let (_, sale) = healthy.get(&format!("/products/{product}")).await;
         (&sale["remaining"], &sale["total"]) == (&json!(6), &json!(6))
     })
     .await;
-    assert_eq!(whole.cancel(&id).await.0, 200);
-    assert_eq!(whole.restock(&product, "r", 4).await.1["remaining"], 6);
+    assert_eq!(healthy.cancel(&id).await.0, 200);
+    assert_eq!(healthy.restock(&product, "r", 4).await.1["remaining"], 6);
 }

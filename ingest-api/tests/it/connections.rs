@@ -1,4 +1,4 @@
-//! How many clients may be connected, and for how long.
+//! Limits and timeouts of client connections.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use tokio::time::timeout;
 
 use crate::fixture::{App, read, until};
 
-/// Long enough for an answer that comes.
-const MOMENT: Duration = Duration::from_millis(300);
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Within this time an answer arrives, if there is one.
+const SHORT: Duration = Duration::from_millis(300);
+const LONG: Duration = Duration::from_secs(10);
 
-async fn ask(app: &App) -> TcpStream {
+async fn send_request(app: &App) -> TcpStream {
     let mut stream = TcpStream::connect(app.address()).await.unwrap();
     let request = b"GET /readyz HTTP/1.1\r\nHost: here\r\n\r\n";
     stream.write_all(request).await.unwrap();
     stream
 }
 
-/// Whether something came, or the end; within this time.
+/// Bytes read within `limit`; 0: the connection was closed.
 async fn read_within(stream: &mut TcpStream, limit: Duration) -> Option<usize> {
     let mut buffer = [0; 4_096];
     let read = timeout(limit, stream.read(&mut buffer)).await.ok()?;
@@ -27,21 +27,21 @@ async fn read_within(stream: &mut TcpStream, limit: Duration) -> Option<usize> {
 }
 
 #[tokio::test]
-async fn connections_above_the_limit_wait_and_the_metric_tells() {
-    // The client that asks for metrics holds one of them.
+async fn connections_above_the_limit_wait_and_are_counted() {
+    // The fixture's client holds one of the two.
     let app = App::start(&["--connections-max=2"]).await;
     assert_eq!(app.metric("connections_limit_hits_total").await, 0.0);
-    let mut second = ask(&app).await;
-    assert!(read_within(&mut second, PATIENCE).await > Some(0));
+    let mut second = send_request(&app).await;
+    assert!(read_within(&mut second, LONG).await > Some(0));
     assert_eq!(app.metric("connections").await, 2.0);
     assert_eq!(app.metric("connections_limit_hits_total").await, 1.0);
 
-    let mut third = ask(&app).await;
-    assert_eq!(read_within(&mut third, MOMENT).await, None);
+    let mut third = send_request(&app).await;
+    assert_eq!(read_within(&mut third, SHORT).await, None);
     drop(second);
-    assert!(read_within(&mut third, PATIENCE).await > Some(0));
+    assert!(read_within(&mut third, LONG).await > Some(0));
     drop(third);
-    until("the connections are gone", async || {
+    until("the connections are closed", async || {
         app.metric("connections").await == 1.0
     })
     .await;
@@ -50,25 +50,29 @@ async fn connections_above_the_limit_wait_and_the_metric_tells() {
 #[tokio::test]
 async fn an_idle_connection_is_closed_after_keep_alive_seconds() {
     let app = App::start(&["--keep-alive-seconds=1"]).await;
-    let mut idle = ask(&app).await;
-    assert!(read_within(&mut idle, PATIENCE).await > Some(0));
-    assert_eq!(read_within(&mut idle, MOMENT).await, None);
-    assert_eq!(read_within(&mut idle, PATIENCE).await, Some(0));
+    let mut idle = send_request(&app).await;
+    assert!(read_within(&mut idle, LONG).await > Some(0));
+    assert_eq!(read_within(&mut idle, SHORT).await, None);
+    assert_eq!(read_within(&mut idle, LONG).await, Some(0));
 }
 
 #[tokio::test]
-async fn with_ops_addr_probes_and_metrics_answer_whatever_the_crowd_holds() {
+async fn with_ops_addr_probes_and_metrics_answer_while_clients_hold_all_connections() {
     let app = App::start(&["--connections-max=2", "--ops-addr=127.0.0.1:0"]).await;
-    // The fixture's own client holds the first.
+    // The fixture's client holds the first connection.
     let (status, problem) = app.get("/metrics").await;
     assert_eq!(
         (status.as_u16(), problem["code"].as_str()),
         (404, Some("not_found"))
     );
-    let mut second = ask(&app).await;
-    assert!(read_within(&mut second, PATIENCE).await > Some(0));
-    let mut third = ask(&app).await;
-    assert_eq!(read_within(&mut third, MOMENT).await, None, "all are held");
+    let mut second = send_request(&app).await;
+    assert!(read_within(&mut second, LONG).await > Some(0));
+    let mut third = send_request(&app).await;
+    assert_eq!(
+        read_within(&mut third, SHORT).await,
+        None,
+        "all connections are in use"
+    );
 
     for path in ["/livez", "/readyz", "/health"] {
         let (status, report) = read(app.ops(path).send().await.unwrap()).await;
@@ -83,29 +87,29 @@ async fn with_ops_addr_probes_and_metrics_answer_whatever_the_crowd_holds() {
 }
 
 #[tokio::test]
-async fn the_ops_listener_tells_of_the_drain_until_it_has_ended() {
-    // Idle connections would keep the drain from ending, too.
+async fn the_ops_listener_shows_the_drain_until_it_has_ended() {
+    // A short keep-alive: idle connections would also delay the end of the drain.
     let app = App::start(&["--ops-addr=127.0.0.1:0", "--keep-alive-seconds=1"]).await;
-    // A request under way: it keeps the drain from ending.
+    // A request in flight, which delays the end of the drain.
     let mut order = TcpStream::connect(app.address()).await.unwrap();
     let head = b"POST /orders HTTP/1.1\r\nHost: here\r\nIdempotency-Key: k\r\n\
         Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{";
     order.write_all(head).await.unwrap();
-    let under_way = async || {
+    let is_in_flight = async || {
         let metrics = app.ops("/metrics").send().await.unwrap();
         let metrics = metrics.text().await.unwrap();
         metrics.contains("\ningest_api_in_flight_requests 1\n")
     };
-    until("the request is under way", under_way).await;
+    until("the request is in flight", is_in_flight).await;
     app.stop();
-    until("the drain is told", async || {
+    until("the drain is shown", async || {
         let (status, report) = read(app.ops("/readyz").send().await.unwrap()).await;
         status == 503 && report["checks"]["shutdown"] == "draining"
     })
     .await;
     order.write_all(b"}").await.unwrap();
-    assert!(read_within(&mut order, PATIENCE).await > Some(0));
-    until("it listens no more", async || {
+    assert!(read_within(&mut order, LONG).await > Some(0));
+    until("the ops listener is closed", async || {
         app.ops("/readyz").send().await.is_err()
     })
     .await;

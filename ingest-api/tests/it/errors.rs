@@ -1,9 +1,12 @@
-use crate::fixture::{App, TOKEN, World, read};
+//! Requests that are refused, and the problems that say why.
+
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
-/// Sends a request that must be refused, and checks the whole problem.
-async fn refused(request: RequestBuilder, status: u16, code: &str) {
+use crate::fixture::{App, Stores, TOKEN, read};
+
+/// Sends a request and checks that the answer is this problem.
+async fn assert_refused(request: RequestBuilder, status: u16, code: &str) {
     let response = request.send().await.unwrap();
     let content_type = response.headers()["content-type"]
         .to_str()
@@ -34,7 +37,7 @@ async fn remaining(app: &App, product: &str) -> Value {
 }
 
 #[tokio::test]
-async fn bad_orders_are_refused_and_take_nothing() {
+async fn invalid_orders_are_refused_and_take_no_units() {
     let app = App::start(&[]).await;
     let product = app.sale(1_000).await;
     let order = |user: &str, quantity: &str| {
@@ -72,9 +75,9 @@ async fn bad_orders_are_refused_and_take_nothing() {
         .map(|quantity| order("\"u\"", quantity)),
     );
     for body in bad {
-        refused(post(&app, body), 400, "invalid_request").await;
+        assert_refused(post(&app, body), 400, "invalid_request").await;
     }
-    refused(
+    assert_refused(
         post(
             &app,
             format!("{}{}", order("\"u\"", "1"), " ".repeat(20_000)),
@@ -83,22 +86,22 @@ async fn bad_orders_are_refused_and_take_nothing() {
         "body_too_large",
     )
     .await;
-    refused(post(&app, "x".repeat(3_000_000)), 413, "body_too_large").await;
-    let elsewhere = r#"{"productId":"nobody-sells-this","userId":"u"}"#;
-    refused(post(&app, elsewhere), 404, "unknown_product").await;
+    assert_refused(post(&app, "x".repeat(3_000_000)), 413, "body_too_large").await;
+    let unknown = r#"{"productId":"no-such-product","userId":"u"}"#;
+    assert_refused(post(&app, unknown), 404, "unknown_product").await;
     assert_eq!(remaining(&app, &product).await, 1_000);
 }
 
 #[tokio::test]
-async fn the_key_and_the_media_type_are_asked_for() {
+async fn the_key_and_the_media_type_are_required() {
     let app = App::start(&[]).await;
     let product = app.sale(10).await;
     let body = format!(r#"{{"productId":"{product}","userId":"u"}}"#);
     let plain = || app.request(Method::POST, "/orders").body(body.clone());
     let json = || plain().header("Content-Type", "application/json");
-    refused(json(), 400, "missing_idempotency_key").await;
+    assert_refused(json(), 400, "missing_idempotency_key").await;
     for key in ["", "\"\"", "a b", &"k".repeat(256)] {
-        refused(
+        assert_refused(
             json().header("Idempotency-Key", key),
             400,
             "invalid_request",
@@ -108,8 +111,8 @@ async fn the_key_and_the_media_type_are_asked_for() {
     let two = json()
         .header("Idempotency-Key", "a")
         .header("X-Idempotency-Key", "b");
-    refused(two, 400, "invalid_request").await;
-    refused(
+    assert_refused(two, 400, "invalid_request").await;
+    assert_refused(
         plain().header("Idempotency-Key", "k"),
         415,
         "unsupported_media_type",
@@ -118,7 +121,7 @@ async fn the_key_and_the_media_type_are_asked_for() {
     let text = plain()
         .header("Idempotency-Key", "k")
         .header("Content-Type", "text/plain");
-    refused(text, 415, "unsupported_media_type").await;
+    assert_refused(text, 415, "unsupported_media_type").await;
     assert_eq!(remaining(&app, &product).await, 10);
 
     let alias = json()
@@ -136,8 +139,8 @@ async fn admin_calls_need_the_token() {
             .body(body.to_owned())
     };
     let good = r#"{"quantity":1}"#;
-    refused(put(good), 401, "unauthorized").await;
-    refused(put(good).bearer_auth("wrong"), 401, "unauthorized").await;
+    assert_refused(put(good), 401, "unauthorized").await;
+    assert_refused(put(good).bearer_auth("wrong"), 401, "unauthorized").await;
     for bad in [
         "{}",
         r#"{"quantity":0}"#,
@@ -146,27 +149,27 @@ async fn admin_calls_need_the_token() {
         r#"{"quantity":1,"perUserLimit":0}"#,
         r#"{"quantity":1,"closesAt":"2020-01-01T00:00:00Z"}"#,
     ] {
-        refused(put(bad).bearer_auth(TOKEN), 400, "invalid_request").await;
+        assert_refused(put(bad).bearer_auth(TOKEN), 400, "invalid_request").await;
     }
     let odd = app
         .request(Method::PUT, "/products/a%7Bb%7D")
         .bearer_auth(TOKEN);
     let odd = odd.header("Content-Type", "application/json").body(good);
-    refused(odd, 400, "invalid_request").await;
+    assert_refused(odd, 400, "invalid_request").await;
 }
 
 #[tokio::test]
-async fn without_a_token_in_the_settings_there_are_no_admin_calls() {
-    let mut config = World::new().await.settings(&[]);
+async fn without_admin_token_admin_calls_are_disabled() {
+    let mut config = Stores::new().await.settings(&[]);
     config.admin.admin_token = None;
     let app = App::run(config).await;
     let put = app.request(Method::PUT, "/products/p").bearer_auth("");
     let put = put.header("Content-Type", "application/json");
-    refused(put.body(r#"{"quantity":1}"#), 403, "admin_disabled").await;
+    assert_refused(put.body(r#"{"quantity":1}"#), 403, "admin_disabled").await;
 }
 
 #[tokio::test]
-async fn every_answer_carries_the_id_of_its_request() {
+async fn every_answer_has_a_request_id() {
     let app = App::start(&[]).await;
     let id_of = async |request: RequestBuilder| {
         let answer = request.send().await.unwrap();
@@ -175,7 +178,7 @@ async fn every_answer_carries_the_id_of_its_request() {
             .unwrap()
             .to_owned()
     };
-    let plain = || app.request(Method::GET, "/products/nobody-sells-this");
+    let plain = || app.request(Method::GET, "/products/no-such-product");
     assert_eq!(
         id_of(plain().header("X-Request-Id", "mine-1")).await,
         "mine-1"
@@ -187,7 +190,7 @@ async fn every_answer_carries_the_id_of_its_request() {
 }
 
 #[tokio::test]
-async fn unknown_paths_methods_and_orders_are_named() {
+async fn unknown_paths_methods_and_orders_are_problems() {
     let app = App::start(&[]).await;
     let product = app.sale(1).await;
     for path in [
@@ -199,16 +202,16 @@ async fn unknown_paths_methods_and_orders_are_named() {
         let head = app.request(Method::HEAD, path).send().await.unwrap();
         assert_eq!(head.status(), 200, "{path}");
     }
-    refused(app.request(Method::GET, "/nowhere"), 404, "not_found").await;
-    refused(app.request(Method::POST, "/order"), 404, "not_found").await;
-    refused(
+    assert_refused(app.request(Method::GET, "/nowhere"), 404, "not_found").await;
+    assert_refused(app.request(Method::POST, "/order"), 404, "not_found").await;
+    assert_refused(
         app.request(Method::DELETE, "/orders"),
         405,
         "method_not_allowed",
     )
     .await;
-    refused(
-        app.request(Method::GET, "/products/nobody-sells-this"),
+    assert_refused(
+        app.request(Method::GET, "/products/no-such-product"),
         404,
         "unknown_product",
     )
@@ -218,7 +221,7 @@ async fn unknown_paths_methods_and_orders_are_named() {
         "01a1fb67-1800-897f-98f2-381895f55db8",
         "0190163d-8694-739b-aea5-966c26f8ad91",
     ] {
-        refused(
+        assert_refused(
             app.request(Method::GET, &format!("/orders/{id}")),
             404,
             "unknown_order",
@@ -228,10 +231,10 @@ async fn unknown_paths_methods_and_orders_are_named() {
 }
 
 #[tokio::test]
-async fn beyond_the_bound_requests_are_refused() {
+async fn requests_above_in_flight_max_are_refused() {
     let app = App::start(&["--in-flight-max", "1"]).await;
     let product = app.sale(100).await;
-    let crowd = (0..64).map(|n| {
+    let orders = (0..64).map(|n| {
         let (app, product) = (&app, &product);
         async move {
             app.order(product, "u", 1, &format!("k{n}"))
@@ -240,13 +243,16 @@ async fn beyond_the_bound_requests_are_refused() {
                 .as_u16()
         }
     });
-    let seen = futures_util::future::join_all(crowd).await;
-    assert!(seen.contains(&202) && seen.contains(&503), "{seen:?}");
+    let statuses = futures_util::future::join_all(orders).await;
     assert!(
-        seen.iter().all(|status| [202, 503].contains(status)),
-        "{seen:?}"
+        statuses.contains(&202) && statuses.contains(&503),
+        "{statuses:?}"
     );
-    let refused = seen.iter().filter(|status| **status == 503).count();
+    assert!(
+        statuses.iter().all(|status| [202, 503].contains(status)),
+        "{statuses:?}"
+    );
+    let refused = statuses.iter().filter(|status| **status == 503).count();
     let counted = app.metric(r#"orders_total{outcome="overloaded"}"#).await;
     assert_eq!(counted, refused as f64);
 }

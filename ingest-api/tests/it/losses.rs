@@ -1,10 +1,10 @@
-//! What is answered when Redis has lost what it acknowledged.
+//! Answers after Redis has lost acknowledged writes.
 
 use futures_util::future::join_all;
 use reqwest::Response;
 use serde_json::json;
 
-use crate::fixture::{World, read, until};
+use crate::fixture::{Stores, read, until};
 
 async fn code(response: Response) -> (u16, String) {
     let retry_after = response.headers().contains_key("Retry-After");
@@ -20,20 +20,20 @@ fn unavailable() -> (u16, String) {
     (503, "unavailable".to_owned())
 }
 
-/// The ledger's row of a sale, as the worker writes it.
-async fn enter_into_ledger(world: &World, product: &str, last_sequence: i64) {
+/// Writes the ledger's row of a sale, as the worker does.
+async fn insert_into_ledger(stores: &Stores, product: &str, last_sequence: i64) {
     let insert =
         "INSERT INTO stock_ledger (product_id, total, opens_at, epoch, last_sequence, partition)
                   VALUES ($1, 10, now(), 1, $2, 0)";
     let row: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&product, &last_sequence];
-    world.sql.execute(insert, &row).await.unwrap();
+    stores.sql.execute(insert, &row).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_sale_that_only_the_ledger_knows_is_neither_sold_nor_opened_again() {
-    let world = World::new().await;
-    enter_into_ledger(&world, "lost", 3).await;
-    let app = world.app(&[]).await;
+async fn a_sale_that_only_the_ledger_has_is_neither_sold_nor_opened_again() {
+    let stores = Stores::new().await;
+    insert_into_ledger(&stores, "lost", 3).await;
+    let app = stores.app(&[]).await;
     assert_eq!(
         code(app.order("lost", "ada", 1, "k").await).await,
         unavailable()
@@ -47,10 +47,10 @@ async fn a_sale_that_only_the_ledger_knows_is_neither_sold_nor_opened_again() {
 }
 
 #[tokio::test]
-async fn without_the_ledger_nobody_says_that_a_product_is_unknown() {
-    let world = World::new().await;
-    let silent = ["--read-database-url", "postgres://nobody@127.0.0.1:1/none"];
-    let app = world.app(&silent).await;
+async fn without_the_ledger_no_product_is_answered_as_unknown() {
+    let stores = Stores::new().await;
+    let no_postgres = ["--read-database-url", "postgres://nobody@127.0.0.1:1/none"];
+    let app = stores.app(&no_postgres).await;
     assert_eq!(
         code(app.order("never", "ada", 1, "k").await).await,
         unavailable()
@@ -59,27 +59,27 @@ async fn without_the_ledger_nobody_says_that_a_product_is_unknown() {
 }
 
 #[tokio::test]
-async fn a_redis_below_the_highest_number_it_gave_sells_nothing() {
-    let world = World::new().await;
-    let app = world.app(&[]).await;
+async fn a_redis_behind_the_high_water_mark_sells_nothing() {
+    let stores = Stores::new().await;
+    let app = stores.app(&[]).await;
     let product = app.sale(10).await;
     for key in ["a", "b"] {
         assert_eq!(app.order(&product, "ada", 1, key).await.status(), 202);
     }
-    let keys = world.keys("fg:*:sale:*").await;
-    world.redis::<()>("HSET", &[&keys[0], "seq", "1"]).await;
+    let keys = stores.keys("fg:*:sale:*").await;
+    stores.redis::<()>("HSET", &[&keys[0], "seq", "1"]).await;
 
     assert_eq!(
         code(app.order(&product, "ada", 1, "c").await).await,
         unavailable()
     );
-    // What was sold stays sold.
+    // Earlier orders are still replayed.
     let replay = app.order(&product, "ada", 1, "b").await;
     assert_eq!(replay.headers()["Idempotency-Replayed"], "true");
 
-    // A copy that starts later has seen no number; the ledger has.
-    enter_into_ledger(&world, &product, 2).await;
-    let later = world.app(&[]).await;
+    // An instance that starts later has seen no number, but the ledger has.
+    insert_into_ledger(&stores, &product, 2).await;
+    let later = stores.app(&[]).await;
     assert_eq!(
         code(later.order(&product, "ada", 1, "c").await).await,
         unavailable()
@@ -88,33 +88,35 @@ async fn a_redis_below_the_highest_number_it_gave_sells_nothing() {
 }
 
 #[tokio::test]
-async fn a_damaged_record_harms_nobody_else() {
-    let world = World::new().await;
-    let app = world.app(&[]).await;
+async fn a_damaged_record_does_not_affect_other_orders() {
+    let stores = Stores::new().await;
+    let app = stores.app(&[]).await;
     let product = app.sale(40).await;
     let (_, order) = read(app.order(&product, "ada", 1, "damaged").await).await;
-    let keys = world.keys("fg:*:orders:*").await;
+    let keys = stores.keys("fg:*:orders:*").await;
     let id = order["orderId"].as_str().unwrap();
-    world.redis::<()>("HSET", &[&keys[0], id, "nonsense"]).await;
+    stores
+        .redis::<()>("HSET", &[&keys[0], id, "nonsense"])
+        .await;
 
     let names: Vec<_> = (0..32).map(|n| format!("k{n}")).collect();
-    let crowd = names.iter().map(|key| app.order(&product, "bob", 1, key));
+    let others = names.iter().map(|key| app.order(&product, "bob", 1, key));
     let damaged = (0..8).map(|_| app.order(&product, "ada", 1, "damaged"));
-    let (crowd, damaged) = tokio::join!(join_all(crowd), join_all(damaged));
-    assert!(crowd.iter().all(|answer| answer.status() == 202));
+    let (others, damaged) = tokio::join!(join_all(others), join_all(damaged));
+    assert!(others.iter().all(|answer| answer.status() == 202));
     for answer in damaged {
         assert_eq!(code(answer).await, unavailable());
     }
 }
 
 #[tokio::test]
-async fn an_empty_redis_is_noticed_by_a_copy_that_remembers_the_sale() {
-    let world = World::new().await;
-    let app = world.app(&[]).await;
+async fn an_instance_that_remembers_the_sale_detects_an_empty_redis() {
+    let stores = Stores::new().await;
+    let app = stores.app(&[]).await;
     let product = app.sale(10).await;
     assert_eq!(app.order(&product, "ada", 1, "k").await.status(), 202);
-    enter_into_ledger(&world, &product, 1).await;
-    world.empty_redis().await;
+    insert_into_ledger(&stores, &product, 1).await;
+    stores.empty_redis().await;
     assert_eq!(
         code(app.order(&product, "ada", 1, "k").await).await,
         unavailable()
@@ -122,18 +124,18 @@ async fn an_empty_redis_is_noticed_by_a_copy_that_remembers_the_sale() {
 }
 
 #[tokio::test]
-async fn forgotten_scripts_are_loaded_again() {
-    let world = World::new().await;
-    let app = world.app(&[]).await;
+async fn flushed_scripts_are_loaded_again() {
+    let stores = Stores::new().await;
+    let app = stores.app(&[]).await;
     let product = app.sale(2).await;
-    world.redis::<()>("SCRIPT", &["FLUSH"]).await;
+    stores.redis::<()>("SCRIPT", &["FLUSH"]).await;
     assert_eq!(app.order(&product, "ada", 1, "a").await.status(), 202);
 }
 
 #[tokio::test]
-async fn an_order_is_as_far_as_postgresql_says() {
-    let world = World::new().await;
-    let app = world.app(&[]).await;
+async fn an_order_has_the_status_of_its_row_in_postgresql() {
+    let stores = Stores::new().await;
+    let app = stores.app(&[]).await;
     let product = app.sale(2).await;
     let (_, order) = read(app.order(&product, "ada", 1, "k").await).await;
     let id = order["orderId"].as_str().unwrap();
@@ -144,16 +146,16 @@ async fn an_order_is_as_far_as_postgresql_says() {
         "INSERT INTO orders (order_id, product_id, user_id, quantity, epoch, sequence, status, placed_at)
          VALUES ('{id}', '{product}', 'ada', 1, 1, 1, 'confirmed', now())"
     );
-    world.sql.batch_execute(&insert).await.unwrap();
-    until("the row is seen", async || {
+    stores.sql.batch_execute(&insert).await.unwrap();
+    until("the status of the row is answered", async || {
         app.get(&path).await.1["status"] == "confirmed"
     })
     .await;
     let (_, replay) = read(app.order(&product, "ada", 1, "k").await).await;
     assert_eq!(replay["status"], "confirmed");
 
-    // Also when Redis has forgotten the order.
-    world.empty_redis().await;
+    // Also if Redis has lost the order.
+    stores.empty_redis().await;
     let (status, found) = app.get(&path).await;
     assert_eq!(
         (status.as_u16(), &found["status"]),

@@ -1,4 +1,4 @@
-//! `ingest-api` on real Redis, Kafka and PostgreSQL; `make test` starts them.
+//! `ingest-api` with real Redis, Kafka and PostgreSQL; `make test` starts them.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -10,5 +10,4 @@ mod losses;
 mod orders;
 mod outbox;
 mod program;
-mod refusal_leases;
-mod reservation_model;
+mod sold_out;

@@ -1,7 +1,10 @@
-use crate::fixture::{App, read, unique};
+//! Placing orders.
+
 use jiff::{Timestamp, ToSpan};
 use reqwest::Method;
 use serde_json::json;
+
+use crate::fixture::{App, read, unique};
 
 #[tokio::test]
 async fn a_retry_returns_the_first_order_also_while_sold_out() {
@@ -56,7 +59,7 @@ async fn a_refusal_binds_no_key() {
 }
 
 #[tokio::test]
-async fn a_user_may_hold_only_so_many_units() {
+async fn a_user_may_hold_only_as_many_units_as_the_limit() {
     let app = App::start(&[]).await;
     let product = unique("p");
     app.open(&product, &json!({"quantity": 10, "perUserLimit": 2}))
@@ -114,7 +117,7 @@ async fn opening_a_sale_again_changes_nothing() {
 }
 
 #[tokio::test]
-async fn clients_of_the_original_are_answered_in_its_shapes() {
+async fn clients_of_the_original_get_its_json() {
     let app = App::start(&["--compat-routes", "on"]).await;
     let product = unique("p");
     let init = |quantity: u32| {
@@ -124,7 +127,7 @@ async fn clients_of_the_original_are_answered_in_its_shapes() {
     assert_eq!(read(init(1).await.unwrap()).await.1["status"], "ok");
     assert_eq!(init(1).await.unwrap().status(), 200);
     assert_eq!(init(2).await.unwrap().status(), 409);
-    for (user, status, word) in [
+    for (user, status, text) in [
         ("a", 200, "success"),
         ("a", 200, "ignored"),
         ("b", 409, "sold_out"),
@@ -136,18 +139,18 @@ async fn clients_of_the_original_are_answered_in_its_shapes() {
         let (seen, body) = read(post.json(&body).send().await.unwrap()).await;
         assert_eq!(
             (seen.as_u16(), body["status"].as_str()),
-            (status, Some(word))
+            (status, Some(text))
         );
     }
 }
 
 #[tokio::test]
-async fn orders_that_come_together_go_to_redis_together() {
+async fn concurrent_orders_share_redis_calls() {
     let app = App::start(&[]).await;
     let product = app.sale(40).await;
     let keys: Vec<_> = (0..64).map(|n| format!("k{n}")).collect();
-    let crowd = keys.iter().map(|key| app.order(&product, "ada", 1, key));
-    let answers = futures_util::future::join_all(crowd).await;
+    let orders = keys.iter().map(|key| app.order(&product, "ada", 1, key));
+    let answers = futures_util::future::join_all(orders).await;
     let taken = answers.iter().filter(|answer| answer.status() == 202);
     assert_eq!(taken.count(), 40);
     assert_eq!(app.metric("orders_per_call_sum").await, 64.0);

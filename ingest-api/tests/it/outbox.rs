@@ -1,4 +1,4 @@
-//! Accepted orders that did not get to Kafka at once.
+//! Outbox entries that were not published at once.
 
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, Total, UserId};
@@ -11,81 +11,82 @@ use serde_json::json;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::fixture::{World, read, unique, until};
+use crate::fixture::{Stores, read, unique, until};
 
-/// No broker is there.
+/// Settings without a broker.
 const NO_KAFKA: [&str; 4] = ["--kafka-brokers", "127.0.0.1:1", "--publish-wait-ms", "20"];
-const QUICK_SWEEPS: [&str; 2] = ["--outbox-relay-interval-ms", "50"];
+const FAST_RELAY: [&str; 2] = ["--outbox-relay-interval-ms", "50"];
 
-async fn waiting(world: &World) -> u64 {
-    let outboxes = world.keys("fg:*:outbox:*").await;
-    world.redis("XLEN", &[&outboxes[0]]).await
+/// Entries in the outbox of the only sale.
+async fn outbox_length(stores: &Stores) -> u64 {
+    let outboxes = stores.keys("fg:*:outbox:*").await;
+    stores.redis("XLEN", &[&outboxes[0]]).await
 }
 
-/// Claims a sale as a copy does that dies before it publishes.
-async fn claim_five(stock: &ReservationStore, product: &ProductId) {
+/// Claims a sale of five units, as an instance does that dies before it publishes the opening.
+async fn claim_five(gate: &ReservationStore, product: &ProductId) {
     let terms = Terms {
         total: Total::try_from(5).unwrap(),
         opens_at: None,
         closes_at: None,
         per_user_limit: None,
     };
-    let claimed = stock.claim(product, &terms, 0).await.unwrap();
+    let claimed = gate.claim(product, &terms, 0).await.unwrap();
     assert_eq!(claimed, Claim::Claimed);
 }
 
-/// What a first sweep asks for: nothing but how much waits, and for how long.
-async fn first_page(stock: &ReservationStore, product: &str) -> OutboxPage {
+/// The page that a relay reads first: the length of the outbox and the age of its oldest entry, no entries.
+async fn first_page(gate: &ReservationStore, product: &str) -> OutboxPage {
     let product = ProductId::parse(product).unwrap();
-    let facts = stock.sale(&product).await.unwrap().unwrap().facts;
+    let facts = gate.sale(&product).await.unwrap().unwrap().facts;
     let keys = SaleKeys::new(&product, facts.tag, facts.opens_at.as_millisecond());
-    let page = stock
+    let page = gate
         .read_outbox(&keys, None, SequenceNumber::default(), 10)
         .await;
     page.unwrap()
 }
 
 #[tokio::test]
-async fn what_a_dead_copy_left_is_published_by_another() {
-    let world = World::new().await;
-    let (stock, product) = (world.stock(), ProductId::parse(&unique("p")).unwrap());
-    claim_five(&stock, &product).await;
+async fn entries_of_a_dead_instance_are_published_by_another() {
+    let stores = Stores::new().await;
+    let (gate, product) = (stores.gate(), ProductId::parse(&unique("p")).unwrap());
+    claim_five(&gate, &product).await;
 
-    // The opening itself: the sale takes no orders before it is on Kafka.
-    let app = world.app(&QUICK_SWEEPS).await;
+    // First the opening: the sale takes no orders before it is on Kafka.
+    let app = stores.app(&FAST_RELAY).await;
     until("the opening is published", async || {
         app.get(&format!("/products/{product}")).await.1["status"] == "open"
     })
     .await;
 
-    let facts = stock.sale(&product).await.unwrap().unwrap().facts;
+    let facts = gate.sale(&product).await.unwrap().unwrap().facts;
     let opened_ms = facts.opens_at.as_millisecond();
     let user = UserId::parse("ada").unwrap();
     let key = IdempotencyKey::parse("k").unwrap();
     let order_id = OrderId::derive(&product, facts.tag, opened_ms, &user, &key);
     let keys = SaleKeys::new(&product, Tag::of(&product), opened_ms);
-    let ask = ReservationRequest {
+    let request = ReservationRequest {
         order_id,
         user,
         quantity: Quantity::try_from(1).unwrap(),
     };
-    let sale = ReservationContext {
+    let context = ReservationContext {
         keys: &keys,
         opened_at: facts.opens_at,
         high_water_mark: SequenceNumber::default(),
         outbox_max: 10,
     };
-    let reserved = stock.reserve(&sale, vec![ask]).await.unwrap();
+    let reserved = gate.reserve(&context, vec![request]).await.unwrap();
     assert!(
         matches!(reserved[..], [Ok(Reservation::Reserved(_))]),
         "{reserved:?}"
     );
     until("the order is published", async || {
-        waiting(&world).await == 0
+        outbox_length(&stores).await == 0
     })
     .await;
     assert_eq!(
-        world.ids_on_kafka(2).await[1],
+        stores.ids_on_kafka(2).await[1],
         order_id.to_string(),
         "after the opening"
     );
@@ -93,16 +94,19 @@ async fn what_a_dead_copy_left_is_published_by_another() {
 }
 
 #[tokio::test]
-async fn without_kafka_orders_wait_up_to_a_bound_and_a_sale_does_not_open() {
-    let world = World::new().await;
+async fn without_kafka_orders_wait_up_to_outbox_max_and_no_sale_opens() {
+    let stores = Stores::new().await;
     let product = {
-        let app = world.app(&[]).await;
+        let app = stores.app(&[]).await;
         let product = app.sale(10).await;
-        until("the outbox is empty", async || waiting(&world).await == 0).await;
+        until("the outbox is empty", async || {
+            outbox_length(&stores).await == 0
+        })
+        .await;
         product
     };
     let settings = [&NO_KAFKA[..], &["--outbox-max", "2"]].concat();
-    let app = world.app(&settings).await;
+    let app = stores.app(&settings).await;
     for key in ["a", "b"] {
         let (status, order) = read(app.order(&product, "ada", 1, key).await).await;
         assert_eq!(
@@ -116,7 +120,7 @@ async fn without_kafka_orders_wait_up_to_a_bound_and_a_sale_does_not_open() {
         (503, &json!("overloaded"))
     );
     assert_eq!(app.metric("outbox_full_total").await, 1.0);
-    let page = first_page(&world.stock(), &product).await;
+    let page = first_page(&stores.gate(), &product).await;
     assert!(page.entries.is_empty());
     assert_eq!(page.oldest.unwrap().number.sequence, 1);
 
@@ -125,84 +129,89 @@ async fn without_kafka_orders_wait_up_to_a_bound_and_a_sale_does_not_open() {
     assert_eq!(read(replay).await.1["status"], "reserved");
 
     let (status, _) = app.open(&unique("p"), &json!({"quantity": 1})).await;
-    assert_eq!(status, 503, "nobody says how many partitions there are");
+    assert_eq!(status, 503, "the number of partitions is not known");
     let (status, ready) = app.get("/readyz").await;
     assert_eq!(
         (status.as_u16(), &ready["status"]),
         (200, &json!("degraded"))
     );
 
-    // With Kafka back, another copy publishes both.
-    let _whole = world.app(&QUICK_SWEEPS).await;
+    // With Kafka back, another instance publishes both.
+    let _healthy = stores.app(&FAST_RELAY).await;
     drop(app);
-    until("the outbox is empty", async || waiting(&world).await == 0).await;
-    assert_eq!(world.ids_on_kafka(3).await.len(), 3);
+    until("the outbox is empty", async || {
+        outbox_length(&stores).await == 0
+    })
+    .await;
+    assert_eq!(stores.ids_on_kafka(3).await.len(), 3);
 }
 
 #[tokio::test]
-async fn a_copy_that_sweeps_keeps_the_lease_while_kafka_is_away() {
-    let world = World::new().await;
-    let stock = world.stock();
+async fn the_relay_leader_keeps_its_lease_while_kafka_is_unavailable() {
+    let stores = Stores::new().await;
+    let gate = stores.gate();
     for _ in 0..4 {
-        claim_five(&stock, &ProductId::parse(&unique("p")).unwrap()).await;
+        claim_five(&gate, &ProductId::parse(&unique("p")).unwrap()).await;
     }
-    let app = world.app(&[&NO_KAFKA[..], &QUICK_SWEEPS].concat()).await;
-    until("it sweeps", async || {
+    let app = stores.app(&[&NO_KAFKA[..], &FAST_RELAY].concat()).await;
+    until("the relay has made a pass", async || {
         app.metric("outbox_entries").await == 4.0
     })
     .await;
-    let holder: String = world.redis("GET", &["fg:outbox-relay"]).await;
-    until("three pages were waited for", async || {
+    let holder: String = stores.redis("GET", &["fg:outbox-relay"]).await;
+    until("three pages were not acknowledged", async || {
         app.metric("publish_wait_timeouts_total").await >= 3.0
     })
     .await;
-    // One page for each sweep: after each, all four are seen, and it is still this copy that looks.
+    // One page per pass: each pass still counts all four outboxes, and the leader has not changed.
     assert_eq!(app.metric("outbox_entries").await, 4.0);
     assert_eq!(
-        world.redis::<String>("GET", &["fg:outbox-relay"]).await,
+        stores.redis::<String>("GET", &["fg:outbox-relay"]).await,
         holder
     );
 }
 
 #[tokio::test]
-async fn a_sale_that_cannot_be_swept_is_counted_and_harms_no_other() {
-    let world = World::new().await;
-    let stock = world.stock();
-    let [damaged, whole] = ["a", "b"].map(|it| ProductId::parse(&unique(it)).unwrap());
-    claim_five(&stock, &damaged).await;
-    claim_five(&stock, &whole).await;
-    let outboxes = world.keys(&format!("fg:*:outbox:{damaged}")).await;
-    world.redis::<()>("SET", &[&outboxes[0], "no stream"]).await;
-    let app = world.app(&QUICK_SWEEPS).await;
-    until("both were swept", async || {
+async fn a_damaged_outbox_is_counted_and_does_not_affect_other_sales() {
+    let stores = Stores::new().await;
+    let gate = stores.gate();
+    let [damaged, healthy] = ["a", "b"].map(|it| ProductId::parse(&unique(it)).unwrap());
+    claim_five(&gate, &damaged).await;
+    claim_five(&gate, &healthy).await;
+    let outboxes = stores.keys(&format!("fg:*:outbox:{damaged}")).await;
+    stores
+        .redis::<()>("SET", &[&outboxes[0], "not a stream"])
+        .await;
+    let app = stores.app(&FAST_RELAY).await;
+    until("a pass handled both sales", async || {
         app.metric("outbox_relay_failures_total").await >= 1.0
-            && app.get(&format!("/products/{whole}")).await.1["status"] == "open"
+            && app.get(&format!("/products/{healthy}")).await.1["status"] == "open"
     })
     .await;
 }
 
-/// Brokers that are away until they are let through.
-struct Gate {
-    door: TcpListener,
+/// A proxy to the brokers that accepts no connection until it is opened.
+struct BlockedProxy {
+    listener: TcpListener,
     brokers: String,
 }
 
-impl Gate {
-    async fn shut(brokers: &str) -> Self {
+impl BlockedProxy {
+    async fn new(brokers: &str) -> Self {
         Self {
-            door: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
             brokers: brokers.to_owned(),
         }
     }
 
     fn address(&self) -> String {
-        self.door.local_addr().unwrap().to_string()
+        self.listener.local_addr().unwrap().to_string()
     }
 
-    /// Whoever has knocked meanwhile is let through as well.
+    /// Forwards connections, also those that are already waiting.
     fn open(self) {
         tokio::spawn(async move {
-            while let Ok((mut client, _)) = self.door.accept().await {
+            while let Ok((mut client, _)) = self.listener.accept().await {
                 let mut broker = TcpStream::connect(&self.brokers).await.unwrap();
                 tokio::spawn(async move { copy_bidirectional(&mut client, &mut broker).await });
             }
@@ -211,18 +220,18 @@ impl Gate {
 }
 
 #[tokio::test]
-async fn a_copy_without_orders_finds_out_that_kafka_is_back() {
-    let world = World::new().await;
+async fn an_idle_instance_detects_that_kafka_is_back() {
+    let stores = Stores::new().await;
     let product = {
-        let app = world.app(&[]).await;
+        let app = stores.app(&[]).await;
         app.sale(10).await
     };
-    let gate = Gate::shut(&world.kafka).await;
-    // It sweeps once, at its start: nothing of its own tells it.
-    let app = world
+    let proxy = BlockedProxy::new(&stores.kafka).await;
+    // The relay makes one pass, at start, so it publishes nothing that could close the circuit.
+    let app = stores
         .app(&[
             "--kafka-brokers",
-            &gate.address(),
+            &proxy.address(),
             "--kafka-message-timeout-ms=1000",
             "--publish-wait-ms=20",
             "--outbox-relay-interval-ms=60000",
@@ -233,12 +242,12 @@ async fn a_copy_without_orders_finds_out_that_kafka_is_back() {
         assert_eq!(order["status"], "reserved");
     }
     assert_eq!(app.metric("publisher_circuit_open").await, 1.0);
-    until("nothing is under way", async || {
+    until("all three messages have failed", async || {
         app.metric(r#"publishes_total{outcome="failed"}"#).await == 3.0
     })
     .await;
 
-    gate.open();
+    proxy.open();
     until("the circuit is closed", async || {
         app.metric("publisher_circuit_open").await == 0.0
             && app.get("/readyz").await.1["status"] == "ok"
@@ -253,27 +262,27 @@ async fn a_copy_without_orders_finds_out_that_kafka_is_back() {
 
 #[tokio::test]
 async fn a_closed_sale_is_retired_and_an_open_one_is_not() {
-    let world = World::new().await;
-    let app = world
-        .app(&[&QUICK_SWEEPS[..], &["--order-record-ttl-seconds", "3600"]].concat())
+    let stores = Stores::new().await;
+    let app = stores
+        .app(&[&FAST_RELAY[..], &["--order-record-ttl-seconds", "3600"]].concat())
         .await;
     let open = app.sale(1).await;
     let closed = unique("p");
     let now = Timestamp::now();
     let times = json!({"quantity": 1, "opensAt": now - 2.minutes(), "closesAt": now - 1.minutes()});
     assert_eq!(app.open(&closed, &times).await.0, 201);
-    until("its keys expire", async || {
-        let keys = world.keys(&format!("fg:*:sale:{closed}")).await;
-        world.redis::<i64>("PTTL", &[&keys[0]]).await > 0
+    until("the keys have an expiry", async || {
+        let keys = stores.keys(&format!("fg:*:sale:{closed}")).await;
+        stores.redis::<i64>("PTTL", &[&keys[0]]).await > 0
     })
     .await;
-    until("the sweepers forget it", async || {
-        world.redis::<Vec<String>>("SMEMBERS", &["fg:sales"]).await == [open.clone()]
+    until("the index no longer has the sale", async || {
+        stores.redis::<Vec<String>>("SMEMBERS", &["fg:sales"]).await == [open.clone()]
     })
     .await;
-    let keys = world.keys(&format!("fg:*:*:{open}")).await;
+    let keys = stores.keys(&format!("fg:*:*:{open}")).await;
     assert_eq!(keys.len(), 3);
     for key in keys {
-        assert_eq!(world.redis::<i64>("PTTL", &[&key]).await, -1, "{key}");
+        assert_eq!(stores.redis::<i64>("PTTL", &[&key]).await, -1, "{key}");
     }
 }

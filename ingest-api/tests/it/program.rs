@@ -1,3 +1,5 @@
+//! The program: settings, exit codes, log lines.
+
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -6,9 +8,9 @@ use std::thread;
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 
-use crate::fixture::{World, read, until};
+use crate::fixture::{Stores, read, until};
 
-fn stderr_of(settings: &[(&str, &str)]) -> (Option<i32>, String) {
+fn run_with(settings: &[(&str, &str)]) -> (Option<i32>, String) {
     let mut program = Command::new(env!("CARGO_BIN_EXE_ingest-api"));
     program.env_clear().envs(settings.iter().copied());
     let output = program.output().unwrap();
@@ -19,8 +21,8 @@ fn stderr_of(settings: &[(&str, &str)]) -> (Option<i32>, String) {
 }
 
 #[test]
-fn a_bad_or_missing_setting_ends_the_program_with_its_name() {
-    let good = [
+fn an_invalid_or_missing_setting_ends_the_program_with_its_name() {
+    let valid = [
         ("REDIS_URL", "redis://127.0.0.1:1"),
         ("KAFKA_BROKERS", "127.0.0.1:1"),
     ];
@@ -37,13 +39,13 @@ fn a_bad_or_missing_setting_ends_the_program_with_its_name() {
         ("OPS_ADDR", Some("there")),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", Some("collector:4318")),
     ] {
-        let mut settings: Vec<_> = good
+        let mut settings: Vec<_> = valid
             .iter()
             .copied()
             .filter(|(known, _)| *known != name)
             .collect();
         settings.extend(value.map(|value| (name, value)));
-        let (code, stderr) = stderr_of(&settings);
+        let (code, stderr) = run_with(&settings);
         assert_eq!(code, Some(2), "{name}: {stderr}");
         assert!(stderr.contains(name), "{name}: {stderr}");
         assert!(!stderr.contains("secret"), "{stderr}");
@@ -51,10 +53,10 @@ fn a_bad_or_missing_setting_ends_the_program_with_its_name() {
 }
 
 #[test]
-fn a_port_that_is_taken_ends_the_program_with_the_settings_name() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
-    let (code, stderr) = stderr_of(&[
+fn a_port_in_use_ends_the_program_with_the_name_of_the_setting() {
+    let in_use = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = in_use.local_addr().unwrap().to_string();
+    let (code, stderr) = run_with(&[
         ("REDIS_URL", "redis://127.0.0.1:1"),
         ("KAFKA_BROKERS", "127.0.0.1:1"),
         ("HTTP_ADDR", &address),
@@ -66,7 +68,7 @@ fn a_port_that_is_taken_ends_the_program_with_the_settings_name() {
     );
 }
 
-/// The program, with what it has logged so far; it is killed with this.
+/// A running program with its log lines; it is killed when this is dropped.
 struct Running {
     process: Child,
     lines: Arc<Mutex<Vec<Value>>>,
@@ -81,18 +83,18 @@ impl Drop for Running {
 }
 
 impl Running {
-    /// Logs JSON at `info`, and traces every request to a receiver that is away.
-    fn start(world: &World) -> Self {
+    /// Starts it with JSON logs at `info`. Every request is traced, to a collector that is not there.
+    fn start(stores: &Stores) -> Self {
         let mut program = Command::new(env!("CARGO_BIN_EXE_ingest-api"));
         program
             .env_clear()
             .env("HTTP_ADDR", "127.0.0.1:0")
             .env("OPS_ADDR", "127.0.0.1:0")
             .env("HTTP_THREADS", "1")
-            .env("REDIS_URL", &world.redis_url)
-            .env("KAFKA_BROKERS", &world.kafka)
-            .env("KAFKA_TOPIC", &world.topic)
-            .env("READ_DATABASE_URL", &world.database_url)
+            .env("REDIS_URL", &stores.redis_url)
+            .env("KAFKA_BROKERS", &stores.kafka)
+            .env("KAFKA_TOPIC", &stores.topic)
+            .env("READ_DATABASE_URL", &stores.database_url)
             .env("LOG_FORMAT", "json")
             .env("RUST_LOG", "info")
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
@@ -100,11 +102,11 @@ impl Running {
         let mut process = program.stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(process.stderr.take().unwrap());
         let lines = Arc::<Mutex<Vec<Value>>>::default();
-        let written = Arc::clone(&lines);
+        let collected = Arc::clone(&lines);
         thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 let line = serde_json::from_str(&line).unwrap_or(Value::String(line));
-                written.lock().unwrap().push(line);
+                collected.lock().unwrap().push(line);
             }
         });
         Self {
@@ -118,14 +120,14 @@ impl Running {
         self.lines.lock().unwrap().clone()
     }
 
-    /// An address that it has logged.
+    /// Waits for an address in the log.
     async fn logged(&self, field: &str) -> String {
         let find = || {
             let lines = self.lines();
             let found = lines.iter().find_map(|line| line[field].as_str());
             found.map(str::to_owned)
         };
-        until("it has logged its address", async || find().is_some()).await;
+        until("the address is logged", async || find().is_some()).await;
         find().unwrap()
     }
 
@@ -141,34 +143,34 @@ impl Running {
 }
 
 #[tokio::test]
-async fn a_failed_order_is_logged_with_its_ids_and_refused_ones_are_not() {
-    let world = World::new().await;
+async fn a_failed_order_is_logged_with_its_ids_and_refused_orders_are_not() {
+    let stores = Stores::new().await;
     let (damaged, sold_out) = {
-        let app = world.app(&[]).await;
+        let app = stores.app(&[]).await;
         (app.sale(2).await, app.sale(1).await)
     };
-    let running = Running::start(&world);
+    let running = Running::start(&stores);
     let ops = running.logged("ops.address").await;
-    until("it is ready", async || {
-        let asked = running.client.get(format!("http://{ops}/readyz")).send();
-        asked.await.is_ok_and(|answer| answer.status() == 200)
+    until("the program is ready", async || {
+        let response = running.client.get(format!("http://{ops}/readyz")).send();
+        response.await.is_ok_and(|answer| answer.status() == 200)
     })
     .await;
 
     let (_, order) = read(running.order(&damaged, "first", "k").await).await;
     let id = order["orderId"].as_str().unwrap().to_owned();
     assert_eq!(running.order(&sold_out, "first", "k").await.status(), 202);
-    // A line per order, if there were one, would be one of the hundred.
+    // A log line per order would add a hundred lines.
     let before = running.lines().len();
     for n in 0..100 {
         let answer = running.order(&sold_out, "late", &format!("k{n}")).await;
         assert_eq!(answer.status(), 409);
     }
 
-    let keys = world.keys("fg:*:orders:*").await;
+    let keys = stores.keys("fg:*:orders:*").await;
     for key in keys {
-        if world.redis::<bool>("HEXISTS", &[&key, &id]).await {
-            world.redis::<()>("HSET", &[&key, &id, "nonsense"]).await;
+        if stores.redis::<bool>("HEXISTS", &[&key, &id]).await {
+            stores.redis::<()>("HSET", &[&key, &id, "nonsense"]).await;
         }
     }
     assert_eq!(running.order(&damaged, "mine-7", "k").await.status(), 503);
@@ -185,6 +187,6 @@ async fn a_failed_order_is_logged_with_its_ids_and_refused_ones_are_not() {
     assert_eq!(line["order.id"], id.as_str(), "{line}");
     assert_eq!(line["trace.id"].as_str().map(str::len), Some(32), "{line}");
     assert!(lines.iter().all(Value::is_object), "{lines:#?}");
-    let meanwhile = lines.len() - before;
-    assert!(meanwhile < 100, "{meanwhile} lines");
+    let added = lines.len() - before;
+    assert!(added < 100, "{added} lines");
 }

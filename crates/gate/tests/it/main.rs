@@ -1,0 +1,6 @@
+//! The scripts on a real Redis; `make test` starts one.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod sale_model;
+mod scripts;

@@ -1,0 +1,213 @@
+//! A sale as it should be: the same calls as the scripts take, without Redis.
+//!
+//! Outcomes are texts in the form of the gate's own `Debug` output, so that a test can compare both.
+
+use std::collections::BTreeMap;
+
+use fluxgate_domain::ids::Total;
+
+/// Units that one user may hold.
+pub const USER_LIMIT: u32 = 4;
+
+/// An order of a small set of users and keys.
+#[derive(Debug, Clone, Copy)]
+pub struct OrderCall {
+    pub user: u8,
+    pub key: u8,
+    pub quantity: u8,
+}
+
+#[derive(Default)]
+pub struct SaleModel {
+    /// Units at opening; `None`: not claimed.
+    pub opened_total: Option<u32>,
+    pub remaining: u32,
+    /// Units of restocks that count.
+    pub restocked: u32,
+    /// The last number given out.
+    pub sequence: u32,
+    /// The highest number that the caller has seen.
+    pub high_water_mark: u32,
+    pub outbox: BTreeMap<u32, Entry>,
+    state: State,
+    /// Units of all restocks, also of those that do not count yet.
+    planned: u32,
+    orders: BTreeMap<(u8, u8), Order>,
+    /// Number and units, by key.
+    restocks: BTreeMap<u8, (u32, u32)>,
+    /// The number of the closing.
+    closing: Option<u32>,
+    /// Units by user.
+    held: BTreeMap<u8, u32>,
+}
+
+#[derive(Default, PartialEq)]
+enum State {
+    #[default]
+    Opening,
+    Open,
+    Closed,
+}
+
+struct Order {
+    sequence: u32,
+    quantity: u32,
+    /// The number of its cancel.
+    cancel: Option<u32>,
+}
+
+#[derive(Clone, Copy)]
+pub enum Entry {
+    Opening,
+    Order,
+    Cancel(u8, u8),
+    Restock(u8),
+    Closing,
+}
+
+impl SaleModel {
+    /// Claims the sale; true if it was new.
+    pub fn claim(&mut self, total: u32) -> bool {
+        if self.opened_total.is_some() {
+            return false;
+        }
+        (self.opened_total, self.remaining) = (Some(total), total);
+        self.outbox.insert(0, Entry::Opening);
+        true
+    }
+
+    pub fn reserve(&mut self, call: OrderCall) -> String {
+        let (user, quantity) = (call.user, u32::from(call.quantity));
+        if let Some(order) = self.orders.get(&(user, call.key)) {
+            let waiting = self.outbox.contains_key(&order.sequence);
+            return format!("known {} {waiting}", order.sequence);
+        }
+        let held = self.held.get(&user).copied().unwrap_or_default();
+        if self.opened_total.is_none() {
+            "Unknown".into()
+        } else if self.is_behind() {
+            "Behind".into()
+        } else if self.state == State::Opening {
+            "NotOpen { opens_in_ms: 0 }".into()
+        } else if self.is_closed() {
+            "Closed".into()
+        } else if self.remaining == 0 {
+            "SoldOut".into()
+        } else if held + quantity > USER_LIMIT {
+            "UserLimit".into()
+        } else if self.remaining < quantity {
+            "Insufficient".into()
+        } else {
+            self.held.insert(user, held + quantity);
+            self.remaining -= quantity;
+            let sequence = self.append(Entry::Order);
+            let order = Order {
+                sequence,
+                quantity,
+                cancel: None,
+            };
+            self.orders.insert((user, call.key), order);
+            format!("reserved {sequence}")
+        }
+    }
+
+    pub fn cancel(&mut self, user: u8, key: u8) -> String {
+        let is_behind = self.is_behind();
+        let Some(order) = self.orders.get(&(user, key)) else {
+            return "Unknown".into();
+        };
+        let sequence = match order.cancel {
+            Some(sequence) => sequence,
+            None if is_behind => return "Behind".into(),
+            None => {
+                let sequence = self.append(Entry::Cancel(user, key));
+                let order = self.orders.get_mut(&(user, key)).unwrap();
+                order.cancel = Some(sequence);
+                sequence
+            }
+        };
+        self.recorded(sequence)
+    }
+
+    pub fn restock(&mut self, key: u8, units: u32) -> String {
+        if let Some((sequence, _)) = self.restocks.get(&key) {
+            return self.recorded(*sequence);
+        }
+        let Some(opened_total) = self.opened_total else {
+            return "Unknown".into();
+        };
+        if self.is_behind() {
+            "Behind".into()
+        } else if self.is_closed() {
+            "Closed".into()
+        } else if self.state == State::Opening {
+            "NotOpen".into()
+        } else if opened_total + self.planned + units > Total::MAX.get() {
+            "TooMany".into()
+        } else {
+            self.planned += units;
+            let sequence = self.append(Entry::Restock(key));
+            self.restocks.insert(key, (sequence, units));
+            self.recorded(sequence)
+        }
+    }
+
+    pub fn close(&mut self) -> String {
+        if self.opened_total.is_none() {
+            return "Unknown".into();
+        }
+        let sequence = match self.closing {
+            Some(sequence) => sequence,
+            None if self.is_behind() => return "Behind".into(),
+            None if self.state == State::Opening => return "NotOpen".into(),
+            None => {
+                self.state = State::Closed;
+                let sequence = self.append(Entry::Closing);
+                self.closing = Some(sequence);
+                sequence
+            }
+        };
+        self.recorded(sequence)
+    }
+
+    /// Removes an outbox entry and applies its effect; whether it makes room. `None` if there is no such entry.
+    pub fn ack(&mut self, sequence: u32) -> Option<bool> {
+        let entry = self.outbox.remove(&sequence)?;
+        match entry {
+            Entry::Order | Entry::Closing => return Some(false),
+            Entry::Opening => self.state = State::Open,
+            Entry::Cancel(user, key) => {
+                let quantity = self.orders[&(user, key)].quantity;
+                self.remaining += quantity;
+                *self.held.get_mut(&user).unwrap() -= quantity;
+            }
+            Entry::Restock(key) => {
+                let (_, units) = self.restocks[&key];
+                self.remaining += units;
+                self.restocked += units;
+            }
+        }
+        Some(true)
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    fn is_behind(&self) -> bool {
+        self.sequence < self.high_water_mark
+    }
+
+    fn append(&mut self, entry: Entry) -> u32 {
+        self.sequence += 1;
+        self.outbox.insert(self.sequence, entry);
+        self.sequence
+    }
+
+    fn recorded(&self, sequence: u32) -> String {
+        format!(
+            "recorded {sequence} {}",
+            self.outbox.contains_key(&sequence)
+        )
+    }
+}
