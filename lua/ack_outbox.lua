@@ -1,11 +1,13 @@
--- Removes one outbox entry that makes room, after Kafka has acknowledged its event, and applies the
--- entry's effect if and only if this very call removed it: however often an event was published and
--- cleared, its effect counts once.
--- Entries that take room (orders, closings) have no effect left: a plain XDEL clears them in bulk.
+-- Acknowledges one outbox entry that makes room: removes it, after Kafka has acknowledged its event, and applies
+-- its effect if and only if this call removed it. So the effect counts once, however often the event
+-- was published.
+-- Entries that take room (orders, closings) have no effect left: a plain XDEL acknowledges many of them.
+--
+-- Safe to run twice: the second run finds no entry.
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash
 -- ARGV  1 entry id
--- Returns 1 when this call removed the entry and applied its effect, else 0
+-- Returns 1 if this call removed the entry and applied its effect, else 0
 assert(#KEYS == 4 and #ARGV == 1, 'ack_outbox.lua takes 4 keys and 1 argument')
 local sale, orders, outbox, users, entry = KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[1]
 
@@ -18,7 +20,7 @@ local kind, subject = found[2][1], found[2][2]
 local effects = {}
 
 function effects.opens()
-  -- Closed already, if it was closed before this very call: never open it again.
+  -- A sale that was closed before this call stays closed.
   if redis.call('HGET', sale, 'state') == 'opening' then
     redis.call('HSET', sale, 'state', 'open')
   end

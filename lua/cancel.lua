@@ -1,16 +1,17 @@
--- Asks for the units of one order back, once. What makes room is on Kafka before it counts: this
--- only marks the order and puts the cancel into the outbox; ack_outbox.lua gives the units back once the
--- cancel's event is on Kafka.
+-- Notes the cancel of one order, once. A cancel makes room, so it is on Kafka before it counts: this script
+-- writes the cancel into the order record and into the outbox; ack_outbox.lua returns the units.
+--
+-- Safe to run twice: the second run finds the cancel in the record.
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream
 -- ARGV  1 order id
 --       2 high-water mark: epoch     \ see reserve.lua
 --       3 high-water mark: sequence  /
 -- Returns one of
---   {'marked', record, n}  the order is marked; n = 1 while its cancel still waits in the outbox
---   {'rejected'}           it never got its units: the ledger said so before the sale was rebuilt
---   {'unknown'}            this Redis has no such order
---   { 'behind' }               this Redis is behind the high-water mark, or the sale is being rebuilt
+--   {'marked', record, n}  the record has the cancel; n = 1 while the cancel's entry is in the outbox
+--   {'rejected'}           the order never had units: the ledger rejected it before the sale was rebuilt
+--   {'unknown'}            Redis has no such order
+--   {'behind'}             Redis is behind the high-water mark, or the sale is being rebuilt
 assert(#KEYS == 3 and #ARGV == 3, 'cancel.lua takes 3 keys and 3 arguments')
 local sale, orders, outbox = KEYS[1], KEYS[2], KEYS[3]
 local order_id, mark_epoch, mark_seq = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])

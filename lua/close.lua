@@ -1,13 +1,15 @@
--- Ends a sale by hand. What takes room counts at once, before its event is on Kafka.
+-- Closes a sale by hand. A closing takes room, so it counts at once, before its event is on Kafka.
+--
+-- Safe to run twice: the second run finds the sale closed.
 --
 -- KEYS  1 sale hash  2 outbox stream
 -- ARGV  1 high-water mark: epoch     \ see reserve.lua
 --       2 high-water mark: sequence  /
 -- Returns one of
---   {'ended', entry, at_ms, n}  it is closed; n = 1 while the event waits in the outbox
---   {'unknown'}                  no such sale in this Redis
---   {'not_open'}                 its opening is not on Kafka yet
---   { 'behind' }                     this Redis is behind the high-water mark, or the sale is being rebuilt
+--   {'ended', entry, at_ms, n}  it is closed; n = 1 while the closing's entry is in the outbox
+--   {'unknown'}                 Redis has no such sale
+--   {'not_open'}                its opening is not on Kafka yet
+--   {'behind'}                  Redis is behind the high-water mark, or the sale is being rebuilt
 assert(#KEYS == 2 and #ARGV == 2, 'close.lua takes 2 keys and 2 arguments')
 local sale, outbox = KEYS[1], KEYS[2]
 local mark_epoch, mark_seq = tonumber(ARGV[1]), tonumber(ARGV[2])

@@ -1,14 +1,15 @@
--- Lets a sale go on in a Redis that has lost acknowledged writes (ON_REDIS_LOSS=continue): in an
--- epoch of its own, so that from now on no number is given to a second order. What it sells beyond
--- the stock, the ledger rejects. Sent twice, it does nothing the second time.
+-- Lets a sale continue in a Redis that has lost acknowledged writes (ON_REDIS_LOSS=continue): in a
+-- new epoch, so that no sequence number is given to a second order. The ledger rejects what is sold beyond the stock.
+--
+-- Safe to run twice: the second run finds the new epoch.
 --
 -- KEYS  1 sale hash
 -- ARGV  1 high-water mark: epoch     \ see reserve.lua
 --       2 high-water mark: sequence  /
 -- Returns one of
---   {'began'}  this call began the new epoch
---   {'whole'}  this Redis does not stand below the witness (any more)
---   { 'behind' }   it has lost the whole sale, or the sale is being rebuilt
+--   {'began'}   this call began the new epoch
+--   {'whole'}   Redis is not behind the high-water mark (any more)
+--   {'behind'}  Redis has lost the whole sale, or the sale is being rebuilt
 assert(#KEYS == 1 and #ARGV == 2, 'continue_after_loss.lua takes 1 key and 2 arguments')
 local sale, mark_epoch, mark_seq = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
 

@@ -1,24 +1,24 @@
--- Hangs out a sign: nothing is taken in this sale until the sign has run out. While it hangs, a copy
--- of the API turns away whoever is not among the orders that there are, without asking Redis.
+-- Grants a refusal lease: Redis sells nothing of this sale until the lease has expired. Meanwhile an instance
+-- of the API refuses orders from memory, except the orders that exist.
 --
--- It is hung only where nothing can be taken: everything is sold, or the sale is over. Units that
--- come back count at once, but reserve.lua sells none before the latest sign has run out; and none
--- is hung while there are any, so that they wait for less than one sign's time.
+-- A lease is granted only if nothing can be sold: no unit is left, or the sale is closed. Units that
+-- return count at once, but reserve.lua sells none before the latest lease has expired. No lease is granted while
+-- there are units, so they wait for less than the time of one lease.
 --
--- Sent twice, it hangs a little longer.
+-- Safe to run twice: the second run extends the lease a little.
 --
 -- KEYS  1 sale hash  2 orders hash
--- ARGV  1 opening time the caller derived the order ids from, Unix ms
+-- ARGV  1 opening time from which the caller derived the order ids, Unix ms
 --       2 high-water mark: epoch     \ see reserve.lua
 --       3 high-water mark: sequence  /
---       4 milliseconds that it shall hang
+--       4 length of the lease, ms
 --       5 the number at which the caller began to read the orders, 'epoch-seq', or ''
 -- Returns one of
---   {'sold_out'}, {'closed'}  it hangs, and no order was taken since ARGV[5]
---   {'orders_needed', number, n}       it would, once the caller has read the n fields of the orders hash
---   { 'denied' }                    orders can be taken here, or nobody can tell
+--   {'sold_out'}, {'closed'}  the lease is granted, and no order was taken since ARGV[5]
+--   {'read', number, n}       it will be, once the caller has read the n fields of the orders hash
+--   {'no'}                    orders can be taken, or Redis cannot decide
 assert(#KEYS == 2 and #ARGV == 5, 'grant_refusal_lease.lua takes 2 keys and 5 arguments')
--- The longest that a sign hangs; the same in reserve.lua.
+-- The longest lease, in ms; the same in reserve.lua.
 local LEASE_MS_MAX = 2000
 local sale, orders = KEYS[1], KEYS[2]
 local mark_epoch, mark_seq = tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -38,19 +38,19 @@ if not closed and (facts[4] ~= '0' or now < tonumber(facts[5])) then
   return { 'denied' }
 end
 
--- Every order has a number: while it stands still, there is no order more.
+-- Every order has a number: while the number stands still, there is no new order.
 local number = facts[2] .. '-' .. facts[3]
 if number ~= ARGV[5] then
   return { 'orders_needed', number, redis.call('HLEN', orders) }
 end
 if closed then
-  -- For good: nothing needs to wait for the sign.
+  -- Closed for good: no unit has to wait for the lease.
   return { 'closed' }
 end
--- This clock's milliseconds are cut off; the caller's, from before it asked, are not.
+-- Redis's clock is truncated to milliseconds; the caller's, read before it asked, is not.
 local leased_until = now + tonumber(ARGV[4]) + 1
 local latest = tonumber(facts[7] or 0)
--- What lies further ahead is from before the clock was set back; reserve.lua does not believe it.
+-- A later end is from before the clock was set back; reserve.lua ignores it.
 if leased_until > latest or latest - now > LEASE_MS_MAX then
   redis.call('HSET', sale, 'sold_out_until', string.format('%d', leased_until))
 end

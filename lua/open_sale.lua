@@ -1,21 +1,23 @@
--- Claims a sale: the first caller wins, every later one is told whether it asked for the same.
--- The sale takes no orders yet: its opening event waits in the outbox, and ack_outbox.lua opens the
--- sale once that event is on Kafka.
+-- Claims a sale: the first caller gets it; every later caller is told whether it asked for the same terms.
+-- An opening makes room, so the sale takes no orders yet: its opening waits in the outbox, and ack_outbox.lua opens
+-- the sale when that event is on Kafka.
+--
+-- Safe to run twice: the second run answers 'same'.
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash
 -- ARGV  1 product id
 --       2 total units
---       3 opening time, Unix ms (also inside KEYS[2])
---       4 opening time as asked for, Unix ms, '' = none asked
---       5 closing time, Unix ms, '' = none
---       6 units per user, '' = no limit
+--       3 opening time, Unix ms (also part of KEYS[2])
+--       4 opening time as it was asked for, Unix ms; '': now
+--       5 closing time, Unix ms; '': never
+--       6 units per user; '': no limit
 --       7 Kafka partition
 -- Returns one of
---   {'claimed'}    the sale is new and ours to publish
---   {'same'}       it exists with these facts (published or not)
---   {'different'}  it exists with other facts
---   {'rebuilding'} it exists, and is being rebuilt
---   {'taken'}      another sale of the same tag opened in this millisecond: try the next one
+--   {'claimed'}     the sale is new, and the caller has to publish its opening
+--   {'same'}        it exists on these terms (published or not)
+--   {'different'}   it exists on other terms
+--   {'rebuilding'}  it exists, and is being rebuilt
+--   {'taken'}       another sale with the same tag opened in this millisecond: try the next one
 assert(#KEYS == 4 and #ARGV == 7, 'open_sale.lua takes 4 keys and 7 arguments')
 local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local product, total, opens_at, asked_opens_at, closes_at, user_limit, partition =
@@ -33,14 +35,14 @@ if known[1] then
   return { 'different' }
 end
 
--- An order id names its sale by tag and opening time alone, so no two sales may share both.
+-- An order id names its sale by tag and opening time alone, so no two sales can share both.
 local owner = redis.call('HGET', orders, '')
 if owner and owner ~= product then
   return { 'taken' }
 end
 
--- The empty field keeps both hashes alive while they hold nothing: a key that comes into being in
--- the middle of a sale makes scripts fail while a Cluster moves its slot.
+-- The empty field keeps both hashes in existence: a key that comes into being during a sale makes
+-- scripts fail while a Cluster moves its slot.
 redis.call('XADD', outbox, '1-0', 'opens', product)
 redis.call('HSET', orders, '', product)
 redis.call('HSET', users, '', 0)

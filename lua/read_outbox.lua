@@ -1,16 +1,18 @@
--- One page of what waits in the outbox, oldest first, with all that is needed to publish it again.
+-- Reads one page of the outbox, oldest entry first, with everything that is needed to publish the entries again.
+--
+-- Safe to run twice: it writes nothing.
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream
 -- ARGV  1 start of the page: '-', or '(' and the last entry id of the page before
 --       2 end of the page: the highest entry id wanted
---       3 most entries on the page
+--       3 limit of entries on the page
 -- Returns {epoch, seq, waiting, state, total, remaining, oldest, entries}
---   epoch, seq  the highest number given out so far ({0, 0} for a sale this Redis does not have)
---   waiting     how many entries the outbox holds
---   state, total, remaining  as the sale hash has them ('', 0, 0 for a sale this Redis does not have)
---   oldest      the outbox's first entry, whatever the page begins and ends with; empty where nothing waits
---   entries     {entry id, kind, subject, record} each: what XADD wrote as kind and subject, and the
---               order's or restock's record, '' where there is none or Redis has lost it
+--   epoch, seq  the highest sequence number given out ({0, 0} without a sale)
+--   waiting     number of entries in the outbox
+--   state, total, remaining  from the sale hash ('', 0, 0 without a sale)
+--   oldest      the first entry of the outbox, whatever the page is; empty if the outbox is
+--   entries     {entry id, kind, subject, record} each: kind and subject as XADD wrote them, and the
+--               record of the order or restock; '' if there is none, or if Redis has lost it
 assert(#KEYS == 3 and #ARGV == 3, 'read_outbox.lua takes 3 keys and 3 arguments')
 local sale, orders, outbox = KEYS[1], KEYS[2], KEYS[3]
 

@@ -1,9 +1,11 @@
--- Ends a rebuild: the sale stands as given. The last write, so that a rebuild that died half way
--- left nothing that sells. Sent twice, it does nothing the second time.
+-- Ends a rebuild: writes the sale hash as given. It is the last write of a rebuild, so that a rebuild that was
+-- interrupted leaves nothing that sells.
+--
+-- Safe to run twice: the second run finds its token in `rebuilt`.
 --
 -- KEYS  1 sale hash
--- ARGV  1 token of the rebuild, then field and value, field and value ... of the sale hash
--- Returns 1, or 0 when the sale was not stopped with this token
+-- ARGV  1 token of the rebuild, then pairs of field and value of the sale hash
+-- Returns 1, or 0 if the sale was not stopped with this token
 assert(#KEYS == 1 and #ARGV >= 3 and #ARGV % 2 == 1, 'reopen_sale.lua takes 1 key, 1 argument and pairs')
 local sale, token = KEYS[1], ARGV[1]
 
@@ -13,7 +15,7 @@ end
 if redis.call('HGET', sale, 'rebuild') ~= token then
   return 0
 end
--- Signs may still hang (grant_refusal_lease.lua).
+-- Refusal leases may not have expired yet (grant_refusal_lease.lua).
 local sold_out_until = redis.call('HGET', sale, 'sold_out_until')
 redis.call('DEL', sale)
 redis.call('HSET', sale, 'rebuilt', token, unpack(ARGV, 2))

@@ -1,30 +1,29 @@
 -- Takes units for orders of one sale, in the order given, each order once, or says why not.
--- Many orders in one call cost Redis a third of as many calls: what is read or written per sale is
--- read or written once.
+-- Several orders share one call: what is read or written per sale is read or written once.
 --
--- All checks of an order come before its writes, and the first write of the call is the only one
--- that can fail (XADD: out of memory), so a failed call changed nothing. Sending it twice is safe:
--- the second call finds the orders known.
+-- Safe to run twice: the second run finds the orders known. All checks of an order come before its writes,
+-- and the first write is the only one that can fail (XADD, when Redis is out of memory), so a failed call has
+-- changed nothing.
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash
--- ARGV  1 opening time the caller derived the order ids from, Unix ms
---       2 high-water mark: epoch     \ the highest number the caller was answered, or read in the ledger:
---       3 high-water mark: sequence  / a Redis that stands lower has lost acknowledged writes
---       4 most entries the outbox may hold
+-- ARGV  1 opening time from which the caller derived the order ids, Unix ms
+--       2 high-water mark: epoch     \ the highest number that the caller has seen, or the ledger has:
+--       3 high-water mark: sequence  / if Redis has a lower one, it has lost acknowledged writes
+--       4 limit of outbox entries
 --       then for each order: order id, user id, quantity
--- Returns {epoch, now_ms, answers}: the sale's epoch (nil where there is no sale), Redis's clock (nil
--- where it was not asked), and one answer per order, each one of
---   seq                    units were taken now, under this number; the record is the caller's own
---                          order at now_ms, so it is not sent back
---   {'known', record, n}   the order exists; n = 1 while it still waits in the outbox
---   {'unknown'}            no such sale in this Redis
+-- Returns {epoch, now_ms, answers}: the sale's epoch (nil without a sale), Redis's clock (nil if it was not
+-- read), and one answer per order:
+--   seq                    units were taken, under this number. The caller can build the record itself, from
+--                          its own order and now_ms
+--   {'known', record, n}   the order exists; n = 1 while its entry is in the outbox
+--   {'unknown'}            Redis has no such sale
 --   {'moved'}              the sale opened at another time than ARGV[1]
---   { 'behind' }               this Redis is behind the high-water mark, or the sale is being rebuilt
---   {'not_open', ms}       opens in that many ms; 0 = as soon as its opening is on Kafka
+--   {'behind'}             Redis is behind the high-water mark, or the sale is being rebuilt
+--   {'not_open', ms}       opens in that many ms; 0: as soon as its opening is on Kafka
 --   {'closed'}
---   {'user_limit'}
---   {'sold_out'}           nothing is left, or a sign says so for a moment longer (grant_refusal_lease.lua)
---   {'insufficient'}       something is left, but less than the quantity
+--   {'user_limit'}         the user would hold more units than the limit
+--   {'sold_out'}           no unit is left, or a refusal lease has not expired (grant_refusal_lease.lua)
+--   {'insufficient'}       units are left, but fewer than the quantity
 --   {'outbox_full'}
 assert(#KEYS == 4 and #ARGV >= 7 and (#ARGV - 4) % 3 == 0, 'reserve.lua takes 4 keys, 4 arguments, and 3 per order')
 local call = redis.call
@@ -35,10 +34,10 @@ local ids = {}
 for i = 5, #ARGV, 3 do
   ids[#ids + 1] = ARGV[i]
 end
--- By position: the record, or false. A record written below is found by the next order of its id.
+-- By position: the record, or false. The table `written` has those of this call.
 local records = call('HMGET', orders, unpack(ids))
 
--- Numbers become text by %d: Redis and Lua themselves would print them as floating point, slowly.
+-- Redis and Lua themselves would print numbers as floating point, slowly.
 local function integer(number)
   return string.format('%d', number)
 end
@@ -48,10 +47,10 @@ local state, epoch, seq, remaining = facts[1], facts[2], tonumber(facts[3]), ton
 local user_limit, sold_out_until = tonumber(facts[7]), tonumber(facts[8])
 local now_ms
 
--- The longest that a sign hangs (grant_refusal_lease.lua); beyond it, the clock was set back.
+-- The longest lease (grant_refusal_lease.lua). If one ends later, the clock was set back.
 local LEASE_MS_MAX = 2000
 
--- Why the sale takes no new order at all, if so.
+-- Why the sale takes no new order at all, or nil.
 local function refusal()
   if not state then
     return { 'unknown' }
@@ -80,7 +79,7 @@ local function refusal()
   if state == 'closed' then
     return { 'closed' }
   end
-  -- Units have come back while copies still say from memory that there are none.
+  -- Units have returned while instances still refuse from memory.
   if sold_out_until and now < sold_out_until and sold_out_until - now <= LEASE_MS_MAX then
     return { 'sold_out' }
   end
@@ -123,7 +122,7 @@ end
 for n, id in ipairs(ids) do
   local record = records[n] or written[id]
   if record then
-    -- A damaged record has none; the caller will say so, of this order alone.
+    -- A damaged record has no number: the caller reports that for this order alone.
     local entry = string.match(record, '^%d+%-%d+')
     answers[n] = { 'known', record, entry and #call('XRANGE', outbox, entry, entry) or 0 }
   else

@@ -1,19 +1,20 @@
--- Asks for more units in a sale, once per restock id. They count only after their event is on Kafka;
--- see cancel.lua.
+-- Notes a restock, once per restock id. A restock makes room, so it is on Kafka before it counts; see cancel.lua.
+--
+-- Safe to run twice: the second run finds the restock.
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream
 -- ARGV  1 restock id
 --       2 units
 --       3 high-water mark: epoch     \ see reserve.lua
 --       4 high-water mark: sequence  /
---       5 most units a sale may have in all
+--       5 limit of units in a sale
 -- Returns one of
---   {'noted', restock, n}  it is noted as 'epoch-seq at_ms units'; n = 1 while it waits in the outbox
---   {'unknown'}            no such sale in this Redis
+--   {'noted', restock, n}  it is noted, as 'epoch-seq at_ms units'; n = 1 while its entry is in the outbox
+--   {'unknown'}            Redis has no such sale
 --   {'not_open'}           its opening is not on Kafka yet
 --   {'closed'}
 --   {'too_many'}           the sale would have more than ARGV[5] units
---   { 'behind' }               this Redis is behind the high-water mark, or the sale is being rebuilt
+--   {'behind'}             Redis is behind the high-water mark, or the sale is being rebuilt
 assert(#KEYS == 3 and #ARGV == 5, 'restock.lua takes 3 keys and 5 arguments')
 local sale, orders, outbox = KEYS[1], KEYS[2], KEYS[3]
 local field, units = 'restock:' .. ARGV[1], ARGV[2]
@@ -53,7 +54,7 @@ local entry = facts[2] .. '-' .. sequence
 noted = entry .. ' ' .. now_ms .. ' ' .. units
 redis.call('XADD', outbox, entry, 'restock', ARGV[1])
 redis.call('HSET', orders, field, noted)
--- What is planned, not only what counts already: together they must fit.
+-- Restocks that do not count yet are included: all of them together must stay within the limit.
 redis.call('HINCRBY', sale, 'planned_total', units)
 redis.call('HSET', sale, 'seq', sequence)
 return { 'noted', noted, 1 }

@@ -1,11 +1,12 @@
--- Fills the keys of a stopped sale, a part at a time: a million orders in one call would hold up
--- everything else that Redis does. Sent twice, it writes the same twice.
+-- Fills the keys of a stopped sale, a part per call: a million orders in one call would block Redis.
+--
+-- Safe to run twice: the second run writes the same.
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash
 -- ARGV  1 token of the rebuild
---       2 'empty', then the new epoch and the product id: empties all but the sale hash
---         'orders' or 'users', then field and value, field and value ...: adds them to that hash
--- Returns 1, or 0 when the sale was not stopped with this token
+--       2 'empty', then the new epoch and the product id: empties all keys but the sale hash;
+--         'orders' or 'users', then pairs of field and value: adds them to that hash
+-- Returns 1, or 0 if the sale was not stopped with this token
 assert(#KEYS == 4 and #ARGV >= 4 and #ARGV % 2 == 0, 'restore.lua takes 4 keys, 2 arguments and pairs')
 local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 
@@ -15,7 +16,7 @@ end
 if ARGV[2] == 'empty' then
   local epoch, product = ARGV[3], ARGV[4]
   redis.call('UNLINK', orders, outbox, users)
-  -- As after opening: all keys exist, whatever they hold.
+  -- As after opening: all keys exist, even if they are empty.
   redis.call('HSET', orders, '', product)
   redis.call('HSET', users, '', 0)
   redis.call('XADD', outbox, epoch .. '-0', 'opens', product)

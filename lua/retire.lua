@@ -1,8 +1,10 @@
--- Lets the keys of a closed sale expire once nothing of it waits in the outbox any more.
+-- Lets the keys of a closed sale expire when its outbox is empty.
+--
+-- Safe to run twice: the second run sets the same expiry.
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash
 -- ARGV  1 how long to keep them after closing, ms
--- Returns 1 when the keys will expire (or are gone), 0 while the sale can sell or has entries waiting
+-- Returns 1 if the keys will expire (or are gone), 0 while the sale can sell or has outbox entries
 assert(#KEYS == 4 and #ARGV == 1, 'retire.lua takes 4 keys and 1 argument')
 
 if redis.call('EXISTS', KEYS[1]) == 0 then

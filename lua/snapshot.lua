@@ -1,13 +1,13 @@
--- A sale at one moment, for an audit, with those outbox entries whose effect is not counted yet.
--- Entries of orders are left out: there may be a hundred thousand, and read_outbox.lua reads them by
--- page; until then they can only have gone where the audit looks next.
--- Writes nothing.
+-- Reads a sale at one moment, for an audit, with the outbox entries whose effect does not count yet.
+-- Entries of orders are left out, because there can be a hundred thousand: read_outbox.lua reads them in
+-- pages. Until then they can only move to where the audit looks next.
+--
+-- Safe to run twice: it writes nothing.
 --
 -- KEYS  1 sale hash  2 outbox stream
--- Returns {state, epoch, seq, total, remaining, waiting, entries}, nothing for a sale this Redis does
--- not have
---   waiting  how many entries the outbox holds
---   entries  their ids
+-- Returns {state, epoch, seq, total, remaining, waiting, entries}, or {} if Redis has no such sale
+--   waiting  number of entries in the outbox
+--   entries  their ids, without those of orders
 assert(#KEYS == 2 and #ARGV == 0, 'snapshot.lua takes 2 keys and no argument')
 local sale, outbox = KEYS[1], KEYS[2]
 

@@ -1,14 +1,15 @@
--- Stops a sale for a rebuild: it sells nothing and takes no change until reopen_sale.lua. A sale
--- that this Redis has lost is stopped, too, so that nobody opens it anew meanwhile, nor another sale
--- of the same tag and opening time, which would share its orders hash.
--- Sent twice, it stops the sale twice.
+-- Stops a sale for a rebuild: until reopen_sale.lua it sells nothing and takes no change. A sale
+-- that Redis has lost is stopped too, so that it cannot be opened again meanwhile, nor another sale
+-- with the same tag and opening time, which would share its orders hash.
+--
+-- Safe to run twice: the second run stops the sale again.
 --
 -- KEYS  1 sale hash  2 orders hash
--- ARGV  1 token of the rebuild: whoever stopped a sale last is the one who may reopen it
+-- ARGV  1 token of the rebuild: only the rebuild that stopped a sale last can reopen it
 --       2 product id
 -- Returns one of
---   {'stopped', epoch, seq}  the highest number given out so far (0, 0 for a lost sale)
---   {'taken'}                another sale has taken the orders hash since this one was lost
+--   {'stopped', epoch, seq}  the highest sequence number given out (0, 0 for a lost sale)
+--   {'taken'}                another sale has used the orders hash since this one was lost
 assert(#KEYS == 2 and #ARGV == 2, 'stop_sale.lua takes 2 keys and 2 arguments')
 local sale, orders, token, product = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
 
