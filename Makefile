@@ -56,7 +56,7 @@ bench-check: build ## instructions against the last known good, and ratios to th
 load: ## k6 against a running API: SCENARIO=smoke, load, stress, soak, spike, flash-sale, check; RATE=2000 and such
 	@scripts/load $(SCENARIO)
 
-panels: ## a sale watched by a real Prometheus; plots every dashboard into docs/images
+panels: ## check that every query of dashboards and alerts returns data, with a real Prometheus and a sale
 	@scripts/panels
 
 tools:

@@ -1,4 +1,4 @@
-"""All checks, in turn; exit code 1 when one of them complains."""
+"""Runs all checks. Exit code 1 if one of them complains."""
 
 import argparse
 import os
@@ -18,7 +18,7 @@ PROGRAMS = ("ingest-api", "inventory-worker", "reconciler")
 
 def main() -> int:
     arguments = argparse.ArgumentParser(prog="k8s/check")
-    arguments.add_argument("--write", action="store_true", help="write the PrometheusRule anew first")
+    arguments.add_argument("--write", action="store_true", help="first generate the PrometheusRule")
     if arguments.parse_args().write:
         prometheus_rule.write()
 
@@ -26,10 +26,10 @@ def main() -> int:
     programs = {name: Program.ask(binaries / name) for name in PROGRAMS}
     overlays = [Overlay.render(os.environ["KUSTOMIZE"], FOLDER / "overlays" / name, programs) for name in OVERLAYS]
 
-    complained = report("the PrometheusRule is that of monitoring/alerts.yaml", prometheus_rule.complaints())
-    complained |= report("docker/compose.yaml gives the programs settings that they have, and builds each image once", compose.complaints(compose.read(), programs))
+    complained = report("the PrometheusRule is generated from monitoring/alerts.yaml", prometheus_rule.complaints())
+    complained |= report("docker/compose.yaml uses existing settings and builds each image once", compose.complaints(compose.read(), programs))
     for overlay in overlays:
-        sentence = f"{overlay.name}: {len(overlay.objects)} objects are what Kubernetes {schemas.KUBERNETES} and the operators know"
+        sentence = f"{overlay.name}: {len(overlay.objects)} objects match the schemas of Kubernetes {schemas.KUBERNETES} and the operators"
         complained |= report(sentence, schemas.complaints(overlay, Path(os.environ["DEFINITIONS"])))
     for check in RULES:
         found = [f"{overlay.name}: {complaint}" for overlay in overlays for complaint in check(overlay)]
@@ -48,13 +48,13 @@ def report(sentence: str, complaints) -> bool:
 
 
 def every_check_can_fail(overlays) -> bool:
-    """Breaks what was right in every way that a rule looks for."""
-    print("\nbroken on purpose, and found:", flush=True)
+    """Runs the tests that break the overlays. Every rule must complain in one of them."""
+    print("\ntests of the rules:", flush=True)
     tests.use(overlays)
     suite = unittest.defaultTestLoader.discover(str(FOLDER / "checks/tests"), top_level_dir=str(FOLDER))
     passed = unittest.TextTestRunner(stream=sys.stdout, verbosity=1).run(suite).wasSuccessful()
     never_seen = [check.__name__ for check in RULES if check not in tests.seen_complaining]
-    return not report("every rule has been seen to complain", never_seen) and passed
+    return not report("every rule has complained in a test", never_seen) and passed
 
 
 if __name__ == "__main__":

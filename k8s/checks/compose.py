@@ -1,4 +1,4 @@
-"""docker/compose.yaml: what the services there are given are settings of the programs in their images."""
+"""docker/compose.yaml: settings and builds of the services."""
 
 from pathlib import Path
 
@@ -17,19 +17,19 @@ def complaints(services, programs):
 
 
 def complaints_of_settings(services, programs):
-    """The demo is none of the programs: it is given what the services are given."""
+    """The demo is not checked: it has the settings of the services."""
     for name, service in services.items():
         program = programs.get(service["image"].split("/")[-1].split(":")[0])
         if program is None:
             continue
         for setting in service["environment"].keys() - program.settings:
-            yield f"{name}: {program.name} knows no setting {setting}"
+            yield f"{name}: {program.name} has no setting {setting}"
         for setting in program.required - service["environment"].keys():
             yield f"{name}: {setting} is missing"
 
 
 def complaints_of_builds(services):
-    """Each image of ours is built by one service, whose name need not be the image's: two that build one tag fail side by side."""
+    """One service builds each of our images: two concurrent builds of one tag fail."""
     for image in sorted({service["image"] for service in services.values() if service["image"].startswith("fluxgate/")}):
         program = image.split("/")[-1].split(":")[0]
         targets = [service["build"]["target"] for service in services.values() if service["image"] == image and "build" in service]

@@ -1,4 +1,4 @@
-"""One overlay as it is rendered, and what can be looked up in it."""
+"""A rendered overlay, and lookups in it."""
 
 import copy
 import shlex
@@ -47,11 +47,11 @@ class Overlay:
         return [(workload, container) for workload in self.workloads for container in workload.containers]
 
     def program_of(self, container: dict) -> Program | None:
-        """The images are named like the programs in them."""
+        """Images are named after their program."""
         return self.programs.get(container["image"].split("/")[-1].split(":")[0])
 
     def settings_of(self, container: dict) -> dict[str, str | None]:
-        """Environment variables by name; None where the value comes from a Secret."""
+        """Environment variables by name; None if the value is in a Secret."""
         settings: dict[str, str | None] = {}
         for source in container.get("envFrom", []):
             config_map = self.find("ConfigMap", source.get("configMapRef", {}).get("name"))
@@ -61,12 +61,12 @@ class Overlay:
         return settings
 
     def setting(self, container: dict, name: str) -> str | None:
-        """What the program will use: what it is given, else its default."""
+        """The value that the program uses: from the container, else the default."""
         program = self.program_of(container)
         return self.settings_of(container).get(name) or (program.defaults.get(name) if program else None)
 
     def secret_references(self) -> list[tuple[Workload, dict]]:
-        """Every key of a Secret that a container asks for."""
+        """Every key of a Secret that a container references."""
         return [
             (workload, variable["valueFrom"]["secretKeyRef"])
             for workload, container in self.containers
@@ -75,6 +75,6 @@ class Overlay:
         ]
 
     def selected_by(self, selector: dict) -> list[Workload]:
-        """The workloads whose pods a `matchLabels` finds; an empty one finds all."""
+        """The workloads whose pods `matchLabels` selects; an empty one selects all."""
         wanted = selector.get("matchLabels", {}).items()
         return [workload for workload in self.workloads if wanted <= workload.labels.items()]

@@ -1,11 +1,11 @@
-"""What a program says about its settings: `--help` is the one place where all of them stand."""
+"""The settings of a program, from its `--help`."""
 
 import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-# `[env: NAME=]` is a setting, `[env: NAME]` one whose value the program shows to nobody.
+# `[env: NAME=]` is a setting, `[env: NAME]` a setting with a hidden value.
 SETTING = re.compile(r"\[env: (?P<name>\w+)(?P<shown>=)?[^\]]*\](?:\s+\[default: (?P<default>[^\]]*)\])?")
 REQUIRED = re.compile(r"(?<!\[)--[\w-]+ <(\w+)>")
 
@@ -21,8 +21,8 @@ class Program:
     @classmethod
     def ask(cls, binary: Path) -> "Program":
         if not binary.exists():
-            raise SystemExit(f"error: {binary} is missing; `make build` builds it, FLUXGATE_BIN_DIR says where it is")
-        # Without an environment: it would be shown as if it were part of the help.
+            raise SystemExit(f"error: {binary} does not exist; `make build` builds it, FLUXGATE_BIN_DIR is its folder")
+        # With an empty environment: --help would print its values.
         answer = subprocess.run([binary, "--help"], env={}, capture_output=True, text=True, check=True)
         return cls.from_help(binary.name, answer.stdout)
 

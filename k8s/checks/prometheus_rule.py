@@ -1,4 +1,4 @@
-"""The PrometheusRule: the rules of monitoring/alerts.yaml, as they are, in the wrapping that the operator wants."""
+"""The PrometheusRule, generated from monitoring/alerts.yaml."""
 
 import textwrap
 from pathlib import Path
@@ -30,4 +30,4 @@ def is_due() -> bool:
 
 def complaints():
     if is_due() and (not TARGET.exists() or TARGET.read_text() != wrapped(SOURCE.read_text())):
-        yield f"{TARGET.name} is not what {SOURCE.name} says: k8s/check --write"
+        yield f"{TARGET.name} is not generated from {SOURCE.name}: run k8s/check --write"

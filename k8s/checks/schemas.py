@@ -1,4 +1,4 @@
-"""The schemas of the API server and of the operators: their words, not ours."""
+"""Validation against the schemas of Kubernetes and of the operators."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ KUBERNETES = "1.34"
 
 
 def complaints(overlay, folder: Path):
-    """`folder` holds the CustomResourceDefinitions."""
+    """`folder` contains the CustomResourceDefinitions."""
     custom = read_definitions(folder)
     for entry in overlay.objects:
         name = f"{entry['kind']} {entry['metadata']['name']}"
@@ -29,7 +29,7 @@ def complaints(overlay, folder: Path):
 
 
 def read_definitions(folder: Path) -> dict[tuple[str, str], dict]:
-    """The schema of each resource kind, by apiVersion and kind."""
+    """The schemas by apiVersion and kind."""
     schemas = {}
     for file in sorted(folder.glob("*.yaml")):
         spec = yaml.safe_load(file.read_text())["spec"]
@@ -41,7 +41,7 @@ def read_definitions(folder: Path) -> dict[tuple[str, str], dict]:
 
 
 def forbid_unknown_fields(schema):
-    """As `kubectl apply` does. Objects without `properties`, such as labels, may have any."""
+    """As `kubectl apply` does. Objects without `properties`, such as labels, accept any field."""
     if isinstance(schema, list):
         for part in schema:
             forbid_unknown_fields(part)

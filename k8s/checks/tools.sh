@@ -1,7 +1,7 @@
-# What the checks need, in .local/k8s, each in one version. Go fetches the modules, checked against its checksum database.
+# Installs the tools of the checks into .local/k8s, in fixed versions. Go verifies the modules by its checksum database.
 # shellcheck shell=bash
 
-# The last whose source Debian's Go 1.19 still compiles.
+# The last version that Go 1.19 of Debian 12 compiles.
 readonly kustomize=sigs.k8s.io/kustomize/kustomize/v5@v5.0.3
 readonly keda=github.com/kedacore/keda/v2@v2.16.1
 readonly prometheus_operator=github.com/prometheus-operator/prometheus-operator@v0.85.0
@@ -9,9 +9,9 @@ readonly tools=$repo/.local/k8s
 
 install_tools() {
   local packages=()
-  # A new list of tools: all of them anew.
+  # After a change of the versions, all tools are installed again.
   if ! cmp -s "$k8s/checks/tools.sh" "$tools/installed.sh" || ! cmp -s "$k8s/checks/requirements.txt" "$tools/installed.txt"; then
-    say "fetching what the checks need"
+    say "installing the tools of k8s/check"
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
     command -v go >/dev/null || packages+=(golang-go ca-certificates)
     ((${#packages[@]} == 0)) || install_packages "${packages[@]}"
@@ -27,7 +27,7 @@ install_schemas() {
   "$tools/python/bin/pip" install --quiet --disable-pip-version-check --requirement "$k8s/checks/requirements.txt"
 }
 
-# Only what is wanted stays: sources and what was compiled on the way are gone again.
+# Sources and build results are removed afterwards.
 install_from_go() (
   export GOPATH=$tools/go GOCACHE=$tools/go/cache GOBIN=$tools GOFLAGS=-modcacherw GOTOOLCHAIN=local CGO_ENABLED=0
   trap 'rm -rf "$tools/go"' EXIT
@@ -35,7 +35,7 @@ install_from_go() (
   cd "$tools"
   definitions "$keda" config/crd/bases keda.sh_scaledobjects keda.sh_triggerauthentications
   definitions "$prometheus_operator" example/prometheus-operator-crd monitoring.coreos.com_{servicemonitors,prometheusrules}
-  go install "$kustomize" 2>install.log || fail "kustomize could not be built: $(<install.log)"
+  go install "$kustomize" 2>install.log || fail "kustomize cannot be built: $(<install.log)"
 )
 
 # definitions <module@version> <folder in it> <resource...>

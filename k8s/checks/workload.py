@@ -1,4 +1,4 @@
-"""Whatever makes pods: Deployment, Job and CronJob, seen in the same way."""
+"""Deployments, Jobs and CronJobs, with one interface."""
 
 from dataclasses import dataclass
 
@@ -25,12 +25,12 @@ class Workload:
         return self.object["metadata"]["name"]
 
     @property
-    def runs_for_ever(self) -> bool:
+    def is_a_service(self) -> bool:
         return self.kind == "Deployment"
 
     @property
     def job(self) -> dict:
-        """What a Job has beside its pods."""
+        """The spec of the Job."""
         spec = self.object["spec"]
         return spec["jobTemplate"]["spec"] if self.kind == "CronJob" else spec
 
@@ -51,7 +51,7 @@ class Workload:
         return self.pod.get("initContainers", []) + self.pod["containers"]
 
     def port(self, name_or_number) -> int | None:
-        """The number of a container's port."""
+        """The number of a container port."""
         for container in self.containers:
             for port in container.get("ports", []):
                 if name_or_number in (port["containerPort"], port.get("name")):

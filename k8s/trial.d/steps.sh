@@ -1,7 +1,7 @@
-# What is done to the services while they are under load, each step when the one before has settled.
+# The steps of the trial. Each one starts when the previous one has settled.
 # shellcheck shell=bash
 
-readonly pause=5 # of load alone, between two steps
+readonly pause=5 # seconds of undisturbed load between two steps
 readonly patience=120s
 
 all_steps() {
@@ -9,10 +9,10 @@ all_steps() {
   step "four workers" workers_become 4
   step "one worker" workers_become 1
   step "two workers" workers_become 2
-  step "a rollout of the API" rollout ingest-api
-  step "a rollout of the workers" rollout inventory-worker
-  step "an API pod deleted" lose_pod ingest-api --wait=false
-  step "a worker pod deleted by force" lose_pod inventory-worker --force --grace-period=0
+  step "restart of the API" rollout ingest-api
+  step "restart of the workers" rollout inventory-worker
+  step "API pod deleted" lose_pod ingest-api --wait=false
+  step "worker pod killed" lose_pod inventory-worker --force --grace-period=0
 }
 
 # step <words> <command...>
@@ -28,7 +28,7 @@ workers_become() {
   kube scale deployment/inventory-worker --replicas="$1"
   kube rollout status deployment/inventory-worker --timeout="$patience"
   until [[ $(kube get pods --selector app=inventory-worker --output name | wc -l) == "$1" ]]; do
-    sleep 0.5 # some are still leaving, for at most their grace period
+    sleep 0.5 # pods terminate within their grace period
   done
 }
 
@@ -37,7 +37,7 @@ rollout() {
   kube rollout status "deployment/$1" --timeout="$patience"
 }
 
-# lose_pod <service> <how...>: the newest, which surely is not leaving already
+# lose_pod <service> <options of kubectl delete...>: the newest pod, which is not terminating
 lose_pod() {
   local pod
   pod=$(kube get pods --selector "app=$1" --sort-by=.metadata.creationTimestamp --output 'jsonpath={.items[-1:].metadata.name}')
@@ -46,9 +46,9 @@ lose_pod() {
   kube rollout status "deployment/$1" --timeout="$patience"
 }
 
-# What the CronJob does every quarter of an hour.
+# As the CronJob does every 15 minutes.
 audit() {
   kube create job audit --from=cronjob/reconciler
-  kube wait --for=condition=complete job/audit --timeout=300s || fail "the audit: $(kube logs job/audit)"
+  kube wait --for=condition=complete job/audit --timeout=300s || fail "the audit failed: $(kube logs job/audit)"
   kube logs job/audit
 }

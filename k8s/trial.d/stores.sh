@@ -1,11 +1,11 @@
-# Stores beside the cluster: processes on this machine that listen where pods can reach it.
+# The stores of the trial: processes on this machine, on an address that pods can reach.
 # shellcheck shell=bash
 
 start_stores() {
   STACK_DIR=$repo/.local/trial-stack
   STACK_ADDRESS=$(kubectl get nodes --output 'jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}')
   export STACK_DIR STACK_ADDRESS
-  "$repo/scripts/stack" down # what a killed trial left
+  "$repo/scripts/stack" down # the rest of a trial that was killed
   "$repo/scripts/stack" up
   set -a
   # shellcheck source=/dev/null
@@ -13,8 +13,8 @@ start_stores() {
   set +a
 }
 
-# Under the names and ports that the overlay `local` knows; at this machine the ports are whatever was free.
-lead_pods_to_the_stores() {
+# Services with the names and ports of the overlay `local`, for the ports that were free on this machine.
+route_pods_to_stores() {
   kube apply --filename - <<YAML
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -29,7 +29,7 @@ YAML
   store postgres 5432 "$(sed 's|.*:\([0-9]*\)/.*|\1|' <<<"$DATABASE_URL")"
 }
 
-# store <name> <port> <port on this machine>: a Service whose one endpoint is no pod
+# store <name> <port> <port on this machine>: a Service with this machine as its endpoint
 store() {
   kube apply --filename - <<YAML
 apiVersion: v1

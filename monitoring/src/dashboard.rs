@@ -1,179 +1,103 @@
-//! A dashboard as Grafana reads it: of its JSON, what is checked and plotted.
+//! A dashboard as it is written in `dashboards/*.yaml`: what it shows, without the details of Grafana.
 
-use anyhow::Result;
 use serde::Deserialize;
 
 use crate::query::Query;
 
+/// The query that marks critical alerts on every panel.
+pub const FIRING: &str = r#"ALERTS{alertstate="firing", severity="critical"}"#;
+
 /// One dashboard.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct Dashboard {
-    pub uid: String,
     pub title: String,
-    pub description: String,
+    pub about: String,
+    pub rows: Vec<Row>,
+}
+
+/// Panels under a title. They flow from left to right.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Row {
+    pub title: String,
     pub panels: Vec<Panel>,
-    pub annotations: List<Annotation>,
-    pub templating: List<Variable>,
 }
 
-/// Grafana's way to write some lists.
-#[derive(Debug, Clone, Deserialize)]
-pub struct List<T> {
-    /// What is in it.
-    pub list: Vec<T>,
-}
-
-/// Marks on every panel, by a query.
-#[derive(Debug, Clone, Deserialize)]
-#[allow(missing_docs)]
-pub struct Annotation {
-    pub name: String,
-    pub expr: String,
-    pub datasource: Datasource,
-}
-
-/// What a person can choose above a dashboard.
-#[derive(Debug, Clone, Deserialize)]
-#[allow(missing_docs)]
-pub struct Variable {
-    pub name: String,
-    #[serde(rename = "type")]
-    pub kind: String,
-    pub query: String,
-}
-
-/// A panel, or the strip that begins a row of them.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// One panel.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct Panel {
-    pub id: u32,
-    #[serde(rename = "type")]
-    pub kind: String,
     pub title: String,
-    #[serde(default)]
-    pub description: String,
-    pub grid_pos: Place,
-    pub datasource: Option<Datasource>,
-    #[serde(default)]
-    pub field_config: FieldConfig,
-    #[serde(default)]
-    pub targets: Vec<Target>,
-}
-
-/// On the dashboard's grid of 24 columns.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[allow(missing_docs)]
-pub struct Place {
-    pub x: u32,
-    pub y: u32,
-    pub w: u32,
-    pub h: u32,
-}
-
-/// Where queries go to.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[allow(missing_docs)]
-pub struct Datasource {
-    #[serde(rename = "type")]
-    pub kind: String,
-    pub uid: String,
-}
-
-/// How values are shown.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[allow(missing_docs)]
-pub struct FieldConfig {
-    pub defaults: Defaults,
-}
-
-/// How values are shown that no override is for.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[allow(missing_docs)]
-pub struct Defaults {
+    pub about: String,
+    #[serde(default, rename = "as")]
+    pub form: Form,
+    /// Grafana's name of the unit.
     pub unit: String,
-    pub thresholds: Thresholds,
-    pub custom: Option<Custom>,
+    /// Columns, of 24.
+    pub width: Option<u32>,
+    pub height: Option<u32>,
+    /// Whether the series are stacked.
+    #[serde(default)]
+    pub stack: bool,
+    /// The value is orange from here on.
+    pub warning: Option<f64>,
+    /// The value is red from here on.
+    pub critical: Option<f64>,
+    pub queries: Vec<Target>,
 }
 
-/// From where on a value is worth a color.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[allow(missing_docs)]
-pub struct Thresholds {
-    pub steps: Vec<Step>,
+/// How a panel shows its series.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// Lines over time.
+    #[default]
+    Lines,
+    /// The last value, as a number.
+    Stat,
 }
 
-/// The first begins nowhere.
-#[derive(Debug, Clone, Deserialize)]
-#[allow(missing_docs)]
-pub struct Step {
-    pub value: Option<f64>,
-    pub color: String,
-}
-
-/// What only time series have.
-#[derive(Debug, Clone, Deserialize)]
-#[allow(missing_docs)]
-pub struct Custom {
-    pub stacking: Stacking,
-}
-
-/// `normal` or `none`.
-#[derive(Debug, Clone, Deserialize)]
-#[allow(missing_docs)]
-pub struct Stacking {
-    pub mode: String,
-}
-
-/// A query of a panel.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
+/// One query of a panel.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Target {
-    pub ref_id: String,
+    /// `{{label}}` stands for the value of a label.
+    #[serde(default)]
+    pub legend: String,
+    /// PromQL, with `$__rate_interval` as Grafana provides it.
     pub expr: String,
-    pub legend_format: String,
-    pub datasource: Datasource,
 }
 
 impl Dashboard {
-    /// Reads a dashboard's JSON.
-    ///
-    /// # Errors
-    /// When it is none.
-    pub fn read(json: &str) -> Result<Self> {
-        Ok(serde_json::from_str(json)?)
+    /// All panels.
+    pub fn panels(&self) -> impl Iterator<Item = &Panel> {
+        self.rows.iter().flat_map(|row| &row.panels)
     }
 
-    /// Panels that show something.
-    pub fn charts(&self) -> impl Iterator<Item = &Panel> {
-        self.panels.iter().filter(|panel| panel.kind != "row")
-    }
-
-    /// Every query in it.
+    /// All queries, including the one that marks alerts.
     pub fn queries(&self) -> impl Iterator<Item = Query> {
-        let marks = self.annotations.list.iter();
-        let marks = marks.map(|it| Query::new(format!("{}, {}", self.title, it.name), &it.expr));
-        marks.chain(self.charts().flat_map(|panel| {
+        let firing = Query::new(format!("{}, annotation", self.title), FIRING);
+        let panels = self.panels().flat_map(move |panel| {
             let place = format!("{}, {}", self.title, panel.title);
             let query = move |target: &Target| Query::new(place.clone(), &target.expr);
-            panel.targets.iter().map(query)
-        }))
+            panel.queries.iter().map(query)
+        });
+        std::iter::once(firing).chain(panels)
     }
 }
 
 impl Panel {
-    /// Whether its series stand on each other.
+    /// Columns and rows of the grid.
     #[must_use]
-    pub fn is_stacked(&self) -> bool {
-        let custom = self.field_config.defaults.custom.as_ref();
-        custom.is_some_and(|it| it.stacking.mode == "normal")
-    }
-
-    /// Where a value becomes worth a color, and which.
-    pub fn thresholds(&self) -> impl Iterator<Item = (f64, &str)> {
-        let steps = self.field_config.defaults.thresholds.steps.iter();
-        steps.filter_map(|step| Some((step.value?, step.color.as_str())))
+    pub fn size(&self) -> (u32, u32) {
+        let (width, height) = match self.form {
+            Form::Lines => (8, 8),
+            Form::Stat => (4, 4),
+        };
+        (self.width.unwrap_or(width), self.height.unwrap_or(height))
     }
 }

@@ -2,85 +2,80 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use serde::Deserialize;
+use serde_json::Value;
 
 use crate::dashboard::Dashboard;
-use crate::description::Description;
-use crate::known::Known;
+use crate::known_metrics::KnownMetrics;
 use crate::query::Query;
 use crate::rules::Rules;
 
-/// Where all of it lies.
+/// Metrics that `make panels` cannot scrape, from `no-data.yaml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Excuse {
+    /// How the names of the metrics start.
+    pub metric: String,
+    /// Why they have no data.
+    pub reason: String,
+}
+
+/// The folder of this package.
 #[must_use]
 pub fn folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// `alerts.yaml`.
+/// The rules in `alerts.yaml`.
 ///
 /// # Errors
-/// When it cannot be read.
+/// If the file cannot be read or parsed. The same holds for the functions below.
 pub fn rules() -> Result<Rules> {
-    Rules::read(&read(&folder().join("alerts.yaml"))?)
+    Ok(serde_saphyr::from_str(&read(
+        &folder().join("alerts.yaml"),
+    )?)?)
 }
 
-/// The dashboards that Grafana reads, by file name.
-///
-/// # Errors
-/// When one cannot be read.
+/// The metrics that have no data in `make panels`.
+#[allow(clippy::missing_errors_doc, reason = "see rules()")]
+pub fn excuses() -> Result<Vec<Excuse>> {
+    Ok(serde_saphyr::from_str(&read(
+        &folder().join("no-data.yaml"),
+    )?)?)
+}
+
+/// The dashboards in `dashboards/`, each with its file name.
+#[allow(clippy::missing_errors_doc, reason = "see rules()")]
 pub fn dashboards() -> Result<Vec<(String, Dashboard)>> {
-    all("grafana/dashboards", "json", Dashboard::read)
+    all("dashboards", |text| Ok(serde_saphyr::from_str(text)?))
 }
 
-/// What they are made from, by file name.
-///
-/// # Errors
-/// When one cannot be read.
-pub fn descriptions() -> Result<Vec<(String, Description)>> {
-    all("dashboards", "yaml", Description::read)
-}
-
-/// What exporters have, as far as it is used.
-///
-/// # Errors
-/// When a list cannot be read.
-pub fn exporters() -> Result<Known> {
-    let mut known = Known::default();
-    for (_, text) in all("exporters", "txt", |text| Ok(text.to_owned()))? {
-        known.read(&text);
-    }
+/// The metrics of exporters that are in use, from `exporters/`.
+pub(crate) fn exporters() -> Result<KnownMetrics> {
+    let mut known = KnownMetrics::default();
+    all("exporters", |text| known.read(text))?;
     Ok(known)
 }
 
-/// Every query of the rules and the dashboards.
-///
-/// # Errors
-/// When a file cannot be read.
-pub fn queries() -> Result<Vec<Query>> {
-    let rules = rules()?;
-    let recorded = rules.recorded().map(|(_, query)| query);
-    let mut queries: Vec<_> = rules
-        .alerts()
-        .map(|it| it.query())
-        .chain(recorded)
-        .collect();
-    for (_, dashboard) in dashboards()? {
-        queries.extend(dashboard.queries());
-    }
-    Ok(queries)
+/// The input series of the tests in `alerts.test/`.
+pub(crate) fn test_series() -> Result<Vec<Query>> {
+    let files: Vec<(_, Value)> = all("alerts.test", |text| Ok(serde_saphyr::from_str(text)?))?;
+    let array = |it: &Value| it.as_array().cloned().unwrap_or_default();
+    let tests = files.iter().flat_map(|(_, file)| array(&file["tests"]));
+    let series = tests.flat_map(|test| {
+        let place = test["name"].to_string();
+        let inputs = array(&test["input_series"]).into_iter();
+        inputs.map(move |it| Query::new(&*place, it["series"].as_str().unwrap_or_default()))
+    });
+    Ok(series.collect())
 }
 
-/// Names without their ending, sorted, with what `parse` makes of their text.
-fn all<T>(
-    subfolder: &str,
-    ending: &str,
-    parse: impl Fn(&str) -> Result<T>,
-) -> Result<Vec<(String, T)>> {
+/// File names without extension, sorted, each with the parsed content.
+fn all<T>(subfolder: &str, mut parse: impl FnMut(&str) -> Result<T>) -> Result<Vec<(String, T)>> {
     let subfolder = folder().join(subfolder);
     let entries = fs::read_dir(&subfolder).with_context(|| subfolder.display().to_string())?;
-    let mut paths: Vec<PathBuf> = entries
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<_>>()?;
-    paths.retain(|path| path.extension().is_some_and(|it| it == ending));
+    let paths: std::io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
+    let mut paths = paths?;
     paths.sort();
     let parsed = paths.iter().map(|path| {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();

@@ -1,43 +1,51 @@
-//! Alerts and dashboards as data, and what holds them together: every query in them is read, and every
-//! metric that it asks for has to exist, with the labels and values by which it is chosen.
+//! Generates the Grafana dashboards and checks them together with the alerts: every query parses, and every
+//! metric that a query reads exists, with the labels and values by which it is selected.
 
-mod answers;
 pub mod dashboard;
-pub mod description;
 mod files;
-mod known;
-pub mod plot;
-mod prometheus;
+mod grafana;
+mod known_metrics;
+pub mod prometheus;
 mod query;
-mod render;
 pub mod rules;
 
 use anyhow::Result;
 
-pub use files::{dashboards, descriptions, exporters, folder, queries, rules};
-pub use known::{Known, Labels};
-pub use prometheus::{Prometheus, Range, Series};
-pub use query::{Query, Use};
+pub use files::{Excuse, dashboards, excuses, folder, rules};
+pub use known_metrics::KnownMetrics;
+pub use query::{MetricUse, Query};
 
-/// What dashboards and rules ask for that none of these has: `services` (their `/metrics`, see
-/// [`Known::read`]), the exporters in `exporters/`, and the rules themselves.
+/// The metrics, labels and values that dashboards, rules and tests of rules use and that do not exist. One sentence
+/// each.
 ///
-/// One line for each, in words; empty when nothing is missing.
+/// `services` are the metrics of the services. Those of exporters and recording rules are added here.
 ///
 /// # Errors
-/// When a file cannot be read, or a query is none.
-pub fn missing(services: &Known) -> Result<Vec<String>> {
+/// If a file cannot be read, or a query does not parse.
+pub fn missing(services: &KnownMetrics) -> Result<Vec<String>> {
     let rules = rules()?;
     let mut known = services.clone();
     known.extend(files::exporters()?);
-    for (name, query) in rules.recorded() {
-        known.add_recorded(name, &query)?;
+    for query in rules.recorded() {
+        known.add_recorded(&query)?;
+    }
+    let mut queries: Vec<_> = rules.recorded().collect();
+    queries.extend(rules.alerts().map(rules::Alert::query));
+    for (_, dashboard) in dashboards()? {
+        queries.extend(dashboard.queries());
     }
     let mut missing = Vec::new();
-    for query in files::queries()? {
+    for query in &queries {
         for used in query.uses()? {
             let complaint = known.complaint(&used);
             missing.extend(complaint.map(|it| format!("{}: {it}", query.place)));
+        }
+    }
+    for series in files::test_series()? {
+        for mut used in series.uses()? {
+            used.values.clear(); // a test may use a value that the services have not exported yet
+            let complaint = known.complaint(&used);
+            missing.extend(complaint.map(|it| format!("{}: {it}", series.place)));
         }
     }
     Ok(missing)

@@ -1,33 +1,35 @@
+//! PromQL queries: the metrics they read.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, anyhow};
 use promql_parser::parser::{self, BinaryExpr, Expr, LabelModifier, VectorSelector};
 
-/// What Grafana makes of it where metrics are scraped every five seconds: four times that.
+/// Grafana's value for a scrape interval of five seconds: four times the interval.
 const RATE_INTERVAL: &str = "20s";
 
-/// A query in PromQL, and where it stands.
+/// A PromQL query, and where it is written.
 #[derive(Debug, Clone)]
 pub struct Query {
-    /// For whoever has to mend it.
+    /// Dashboard and panel, or the name of the rule.
     pub place: String,
-    /// As Prometheus takes it.
+    /// The query as Prometheus reads it.
     pub expr: String,
 }
 
-/// A metric that a query asks for.
+/// A metric that a query reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Use {
-    /// Its name, `_bucket`, `_sum` or `_count` included.
+pub struct MetricUse {
+    /// The name, with `_bucket`, `_sum` or `_count`.
     pub metric: String,
-    /// Those that it must have for the query to mean something: by which it is chosen, grouped or joined.
+    /// Labels by which the metric is selected, grouped or joined.
     pub labels: BTreeSet<String>,
-    /// What is looked for, or left out, in them; `a|b` is two values.
+    /// Values that the query selects or excludes; `a|b` is two values.
     pub values: BTreeMap<String, Vec<String>>,
 }
 
 impl Query {
-    /// A query as it stands in a file, with a length for the window that Grafana would choose.
+    /// A query as it is written in a file. `$__rate_interval` is replaced by 20 s.
     #[must_use]
     pub fn new(place: impl Into<String>, expr: &str) -> Self {
         Self {
@@ -36,21 +38,52 @@ impl Query {
         }
     }
 
-    /// Every metric in it, with the labels that are asked of it.
+    /// Every metric that the query reads.
     ///
     /// # Errors
-    /// When it is no PromQL, or a selector has no name.
-    pub fn uses(&self) -> Result<Vec<Use>> {
-        let parsed = parser::parse(&self.expr).map_err(|why| anyhow!("{why}"));
-        let parsed = parsed.with_context(|| format!("{}: {}", self.place, self.expr))?;
+    /// If the query is not PromQL, or a selector has no name.
+    pub fn uses(&self) -> Result<Vec<MetricUse>> {
+        let parsed = self.parse()?;
         let mut uses = Vec::new();
         collect(&parsed, &BTreeSet::new(), &mut uses).with_context(|| self.place.clone())?;
         Ok(uses)
     }
+
+    /// The queries that a condition compares or combines, without the comparisons: each of them has data whether
+    /// the condition holds or not.
+    ///
+    /// # Errors
+    /// If the query is not PromQL.
+    pub fn operands(&self) -> Result<Vec<Self>> {
+        let mut operands = Vec::new();
+        split(&self.parse()?, &mut operands);
+        let query = |expr: String| Self::new(self.place.clone(), &expr);
+        Ok(operands.into_iter().map(query).collect())
+    }
+
+    fn parse(&self) -> Result<Expr> {
+        let parsed = parser::parse(&self.expr).map_err(|why| anyhow!("{why}"));
+        parsed.with_context(|| format!("{}: {}", self.place, self.expr))
+    }
 }
 
-/// `wanted` are the labels that what stands around `expr` asks of every metric in it.
-fn collect(expr: &Expr, wanted: &BTreeSet<String>, uses: &mut Vec<Use>) -> Result<()> {
+fn split(expr: &Expr, operands: &mut Vec<String>) {
+    match expr {
+        Expr::Binary(it) if it.op.is_comparison_operator() || it.op.is_set_operator() => {
+            split(&it.lhs, operands);
+            split(&it.rhs, operands);
+        }
+        Expr::Paren(it) => split(&it.expr, operands),
+        Expr::Call(it) if it.func.name == "absent" => {
+            it.args.args.iter().for_each(|it| split(it, operands));
+        }
+        Expr::NumberLiteral(_) => {}
+        _ => operands.push(expr.to_string()),
+    }
+}
+
+/// `wanted` are the labels that the expressions around `expr` need.
+fn collect(expr: &Expr, wanted: &BTreeSet<String>, uses: &mut Vec<MetricUse>) -> Result<()> {
     match expr {
         Expr::Aggregate(it) => collect(&it.expr, &with(wanted, it.modifier.as_ref()), uses),
         Expr::Binary(it) => {
@@ -69,7 +102,7 @@ fn collect(expr: &Expr, wanted: &BTreeSet<String>, uses: &mut Vec<Use>) -> Resul
         Expr::VectorSelector(it) => selected(it, wanted, uses),
         Expr::MatrixSelector(it) => selected(&it.vs, wanted, uses),
         Expr::NumberLiteral(_) | Expr::StringLiteral(_) => Ok(()),
-        Expr::Extension(_) => Err(anyhow!("something that is not of PromQL")),
+        Expr::Extension(_) => Err(anyhow!("not PromQL")),
     }
 }
 
@@ -89,7 +122,7 @@ fn with(wanted: &BTreeSet<String>, modifier: Option<&LabelModifier>) -> BTreeSet
 fn selected(
     selector: &VectorSelector,
     wanted: &BTreeSet<String>,
-    uses: &mut Vec<Use>,
+    uses: &mut Vec<MetricUse>,
 ) -> Result<()> {
     let metric = selector.name.clone().context("a selector without a name")?;
     let matchers = selector.matchers.matchers.iter();
@@ -98,7 +131,7 @@ fn selected(
         (it.name.clone(), values.collect())
     });
     let values: BTreeMap<String, Vec<String>> = values.collect();
-    uses.push(Use {
+    uses.push(MetricUse {
         metric,
         labels: wanted.iter().chain(values.keys()).cloned().collect(),
         values,
@@ -126,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_asked_for_by_choosing_grouping_and_joining() {
+    fn labels_come_from_selecting_grouping_and_joining() {
         let expr = r#"histogram_quantile(0.99, sum by (le) (rate(a_bucket{route="/orders"}[$__rate_interval])))"#;
         assert_eq!(uses(expr), [is("a_bucket", &["le", "route"])]);
         let expr = "sum by (x) (a) / on (y) (b offset 5m)";
@@ -137,7 +170,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_query_is_told_with_its_place() {
+    fn a_condition_is_split_at_comparisons_and_set_operators() {
+        let operands = |expr| {
+            let operands = Query::new("here", expr).operands().unwrap();
+            operands.into_iter().map(|it| it.expr).collect::<Vec<_>>()
+        };
+        assert_eq!(operands("sum(a) / b > 0.5"), ["sum(a) / b"]);
+        assert_eq!(operands("a == 0 or (b > c) unless d"), ["a", "b", "c", "d"]);
+        assert_eq!(operands("absent(a == 1)"), ["a"]);
+    }
+
+    #[test]
+    fn an_invalid_query_is_reported_with_its_place() {
         let error = Query::new("the place", "sum(").uses().unwrap_err();
         assert!(
             format!("{error:#}").starts_with("the place: sum("),

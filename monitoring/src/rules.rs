@@ -1,8 +1,7 @@
-//! Prometheus's rule file.
+//! The rule file of Prometheus.
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
 use serde::Deserialize;
 
 use crate::query::Query;
@@ -15,9 +14,7 @@ pub struct Rules {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Group {
-    name: String,
     rules: Vec<Rule>,
 }
 
@@ -28,7 +25,7 @@ enum Rule {
     Recorded { record: String, expr: String },
 }
 
-/// An alert. One name may be given to two, of different severity.
+/// An alert. Two alerts may share a name if their severities differ.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
@@ -43,13 +40,13 @@ pub struct Alert {
 }
 
 impl Alert {
-    /// `critical`, `warning` or `info`; empty where nobody said.
+    /// `critical`, `warning` or `info`; empty if the label is missing.
     #[must_use]
     pub fn severity(&self) -> &str {
         self.labels.get("severity").map_or("", String::as_str)
     }
 
-    /// What it asks.
+    /// The condition.
     #[must_use]
     pub fn query(&self) -> Query {
         Query::new(format!("alert {}", self.name), &self.expr)
@@ -57,15 +54,7 @@ impl Alert {
 }
 
 impl Rules {
-    /// Reads a rule file.
-    ///
-    /// # Errors
-    /// When it is none.
-    pub fn read(text: &str) -> Result<Self> {
-        Ok(serde_saphyr::from_str(text)?)
-    }
-
-    /// The alerts, in the file's order.
+    /// The alerts, in the order of the file.
     pub fn alerts(&self) -> impl Iterator<Item = &Alert> {
         self.rules().filter_map(|rule| match rule {
             Rule::Alert(alert) => Some(alert),
@@ -73,19 +62,12 @@ impl Rules {
         })
     }
 
-    /// Names and queries of what is recorded.
-    pub fn recorded(&self) -> impl Iterator<Item = (&str, Query)> {
+    /// The recording rules. The place of each query is the name of the recorded metric.
+    pub fn recorded(&self) -> impl Iterator<Item = Query> {
         self.rules().filter_map(|rule| match rule {
             Rule::Alert(_) => None,
-            Rule::Recorded { record, expr } => {
-                Some((record.as_str(), Query::new(format!("rule {record}"), expr)))
-            }
+            Rule::Recorded { record, expr } => Some(Query::new(record, expr)),
         })
-    }
-
-    /// Names of the groups.
-    pub fn groups(&self) -> impl Iterator<Item = &str> {
-        self.groups.iter().map(|group| group.name.as_str())
     }
 
     fn rules(&self) -> impl Iterator<Item = &Rule> {

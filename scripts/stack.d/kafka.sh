@@ -8,20 +8,20 @@ kafka_is_installed() {
   [[ -d $kafka_home ]]
 }
 
-# Kafka and what it needs, with checked checksums, moved into place only when complete.
+# Kafka and its dependencies, with verified checksums; moved into place when complete.
 install_kafka() (
   mkdir -p "$repo/.local"
   exec {install_lock}>"$repo/.local/install.lock"
-  flock -w 600 "$install_lock" || fail "another install of Kafka has been running for 600 s"
+  flock -w 600 "$install_lock" || fail "another installation of Kafka has been running for 600 s"
   ! kafka_is_installed || exit 0
-  say "fetching Kafka $kafka_version from Maven Central"
-  rm -rf "$kafka_home".* # what a killed install left
+  say "downloading Kafka $kafka_version from Maven Central"
+  rm -rf "$kafka_home".* # the rest of an installation that was killed
   unfinished=$(mktemp -d "$kafka_home.XXXXXX")
   trap 'rm -rf "$unfinished"' EXIT
   MAVEN_OPTS="${MAVEN_OPTS-} -XX:-UsePerfData" timeout --foreground 900 \
     mvn -B -q -ntp -C -Dstyle.color=never -f "$here/stack.d/kafka/pom.xml" dependency:copy-dependencies \
     -Dkafka.version="$kafka_version" -DoutputDirectory="$unfinished" >&2 </dev/null ||
-    fail "Maven could not fetch Kafka"
+    fail "Maven cannot download Kafka"
   chmod 755 "$unfinished"
   mv -T "$unfinished" "$kafka_home"
 )
@@ -37,7 +37,7 @@ kafka_prepare() {
 process.roles=broker,controller
 node.id=1
 listeners=BROKER://$STACK_ADDRESS:$KAFKA_PORT,SECURE://$STACK_ADDRESS:$KAFKA_TLS_PORT,CUT://127.0.0.1:$KAFKA_CUT_TARGET_PORT,CONTROLLER://127.0.0.1:$KAFKA_CONTROLLER_PORT
-# Clients go on with what is advertised: those of CUT meet a proxy there, which fault runs put in their way.
+# Clients continue at the advertised address. For those of CUT it is the address of a proxy of the fault runs.
 advertised.listeners=BROKER://$STACK_ADDRESS:$KAFKA_PORT,SECURE://$STACK_ADDRESS:$KAFKA_TLS_PORT,CUT://127.0.0.1:$KAFKA_CUT_PORT,CONTROLLER://127.0.0.1:$KAFKA_CONTROLLER_PORT
 listener.security.protocol.map=BROKER:PLAINTEXT,SECURE:SASL_SSL,CUT:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=BROKER
@@ -52,14 +52,14 @@ listener.name.secure.plain.sasl.jaas.config=org.apache.kafka.common.security.pla
 
 log.dirs=data
 
-# Topics are made by \`inventory-worker migrate\`, never by a typing error.
+# \`inventory-worker migrate\` creates the topics; a misspelled name must not.
 auto.create.topics.enable=false
 
-# One node: nothing to replicate to, and no second member worth waiting for.
+# One node: no replicas, and no second member to wait for.
 group.initial.rebalance.delay.ms=0
 
-# Groups of the consumer protocol (KIP-848) go by the broker's times: as short as the tests' for the others. The defaults
-# are 45 s and 5 s, and nothing shorter is allowed.
+# For groups of the consumer protocol (KIP-848) the broker sets the timeouts: here as short as the tests set them for classic
+# groups. The defaults and minimums are 45 s and 5 s.
 group.consumer.session.timeout.ms=6000
 group.consumer.min.session.timeout.ms=6000
 group.consumer.heartbeat.interval.ms=600
@@ -74,7 +74,7 @@ share.coordinator.state.topic.num.partitions=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 
-# A quarter of a gigabyte of heap goes to compaction otherwise.
+# The default reserves 128 MiB of heap for compaction.
 log.cleaner.dedupe.buffer.size=16777216
 CONF
   [[ -e $folder/formatted ]] || kafka_format
@@ -85,7 +85,7 @@ kafka_format() {
   cluster_id=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_')
   cd "$STACK_DIR/kafka"
   rm -rf data
-  # With "=", because one id in 64 begins with a hyphen.
+  # With "=", because one id in 64 starts with a hyphen.
   kafka_command kafka.tools.StorageTool format --standalone --cluster-id="${cluster_id%==}" -c "$(kafka_marker)" \
     --add-scram "SCRAM-SHA-512=[name=$tls_user,password=$(tls_password)]"
   "${command[@]}" </dev/null
@@ -99,7 +99,7 @@ kafka_launch() {
 }
 
 # kafka_command <main class> <arguments...>: sets `command`.
-# Native libraries are unpacked into the stack's folder, and no performance data is left in /tmp.
+# Java unpacks native libraries into the folder of the stack, and leaves no performance data in /tmp.
 kafka_command() {
   command=("$(java_program)" -Xms512m -Xmx768m -XX:+UseG1GC -XX:-UsePerfData
     -Djava.io.tmpdir="$STACK_DIR/kafka/tmp" -Djava.awt.headless=true
@@ -107,8 +107,8 @@ kafka_command() {
     -cp "$kafka_home/*" "$@")
 }
 
-# Its own protocol: an open port alone comes before it can serve. Bounded from outside, because a paused broker
-# accepts connections and never answers.
+# Asks in the Kafka protocol: the port is open before the broker can serve. With a timeout, because a paused broker accepts
+# connections and never answers.
 kafka_answers() {
   timeout 2 bash "$here/stack.d/kafka/ping" "$KAFKA_PORT" "$STACK_ADDRESS"
 }

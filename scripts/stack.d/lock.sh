@@ -1,10 +1,10 @@
-# One at a time: two commands on one stack, two test runs in one clone.
+# Locks: one command at a time per stack, and one test run at a time per clone.
 # shellcheck shell=bash
 
 readonly lock_seconds=600 # longer than the longest install
 
 # lock_folder <folder>: held until this shell ends
-# The lock lies in the folder that may be removed: whoever waited for a removed one tries again with the new one.
+# The lock file is in the folder, which the holder may remove. A waiter that gets a removed lock tries again.
 lock_folder() {
   local lock
   while true; do
@@ -16,7 +16,7 @@ lock_folder() {
   done
 }
 
-# lock_or_fail <name>: for what shares one stack for a longer time
+# lock_or_fail <name>: fails at once if another command holds the lock
 lock_or_fail() {
   local lock
   mkdir -p "$repo/.local"

@@ -1,9 +1,8 @@
-# Installing what is missing: Debian packages, and Kafka's jars from Maven Central.
+# Installs missing Debian packages, and the jars of Kafka from Maven Central.
 # shellcheck shell=bash
 
-# missing_packages [nginx]: one Debian package per line. The compilers and OpenSSL's headers are for librdkafka, which
-# `cargo build` compiles; `openssl` makes the certificates of the stores' encrypted doors; promtool checks
-# monitoring/.
+# missing_packages [nginx]: one Debian package per line. `cargo build` compiles librdkafka with the compilers and the OpenSSL
+# headers; `openssl` creates the certificates of the TLS listeners; promtool checks monitoring/.
 missing_packages() {
   redis_program >/dev/null || echo redis-tools
   postgres_programs >/dev/null || echo postgresql
@@ -16,7 +15,6 @@ missing_packages() {
   pkg-config --exists openssl 2>/dev/null || echo libssl-dev
   command -v openssl >/dev/null || echo openssl
   command -v promtool >/dev/null || echo prometheus
-  # Only runs with several copies of the API behind one address need it: they ask for it.
   [[ ${1-} != nginx ]] || nginx_program >/dev/null || echo nginx
 }
 
@@ -27,7 +25,7 @@ install_missing() {
   if ((${#packages[@]})); then
     install_packages "${packages[@]}"
     mapfile -t packages < <(missing_packages "$@")
-    ((${#packages[@]} == 0)) || fail "installed, but still not usable: ${packages[*]}"
+    ((${#packages[@]} == 0)) || fail "installed, but still not found: ${packages[*]}"
   fi
   kafka_is_installed || install_kafka
 }
@@ -35,7 +33,7 @@ install_missing() {
 install_packages() {
   local installer=$here/stack.d/apt-install
   if ! command -v apt-get >/dev/null; then
-    fail "this system has no apt-get; please install what Debian calls: $*" \
+    fail "this system has no apt-get; install the equivalents of these Debian packages: $*" \
       "(Redis 7, PostgreSQL 15, Java 17, Maven, a C and C++ compiler with make, OpenSSL with its headers, pkg-config)"
   fi
   say "installing Debian packages: $*"
@@ -44,7 +42,7 @@ install_packages() {
   elif sudo -n true 2>/dev/null; then
     sudo -n bash "$installer" "$@"
   else
-    fail "packages are missing and only root can install them; run this once, then try again:"$'\n'"  $(
+    fail "only root can install packages; run this once, then try again:"$'\n'"  $(
       printf 'sudo bash %q' "$installer"
       printf ' %q' "$@"
     )"

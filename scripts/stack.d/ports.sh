@@ -1,14 +1,14 @@
-# Ports are chosen once and kept, so that a restarted server is found where it was.
+# Ports are chosen once and kept, so that a restarted server has the same address.
 # shellcheck shell=bash
 
-# Below the kernel's range for outgoing connections: one of those could otherwise take a stopped server's port.
+# Below the ephemeral range of the kernel: an outgoing connection could otherwise take the port of a stopped server.
 readonly first_port=15000 last_port=30000
 
 port_is_open() {
   (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
 
-# free_ports <count>: that many different ports, one per line, on which nothing listens
+# free_ports <count>: different unused ports, one per line
 free_ports() {
   local wanted=$1 port
   local -A chosen=()
@@ -19,12 +19,12 @@ free_ports() {
   printf '%s\n' "${!chosen[@]}"
 }
 
-# KAFKA_CUT_TARGET_PORT is Kafka's too; it tells clients that come that way to go on with KAFKA_CUT_PORT, where only a
-# proxy of theirs listens, if anything.
+# Kafka also listens on KAFKA_CUT_TARGET_PORT. To clients there it advertises KAFKA_CUT_PORT, where only the proxy of a test
+# listens.
 readonly port_names=(REDIS_PORT REDIS_TLS_PORT POSTGRES_PORT
   KAFKA_PORT KAFKA_TLS_PORT KAFKA_CONTROLLER_PORT KAFKA_CUT_PORT KAFKA_CUT_TARGET_PORT)
 
-# Sets all of port_names. A stack that was made when there were fewer gets the others now.
+# Sets all of port_names. A stack of an older version gets the ports it lacks.
 choose_ports() {
   local name ports
   touch "$STACK_DIR/ports"

@@ -1,8 +1,8 @@
-# PostgreSQL with its own durability settings, for one user `fluxgate` who owns the database `fluxgate`.
+# PostgreSQL with default durability settings, and a user `fluxgate` that owns the database `fluxgate`.
 # shellcheck shell=bash
 
-# PostgreSQL refuses to run as root: then its data lies with Debian's user postgres, outside of the clone, which he may
-# not be able to enter, and $STACK_DIR/postgres is a link to it. In /var/tmp, because /tmp may be memory.
+# PostgreSQL refuses to run as root: root starts it as Debian's user postgres, who may have no access to the clone. Then the
+# data is in /var/tmp (/tmp may be in memory), and $STACK_DIR/postgres is a symlink to it.
 readonly postgres_home=$STACK_DIR/postgres
 
 postgres_data() {
@@ -13,7 +13,7 @@ postgres_marker() {
   postgres_data
 }
 
-# Runs a command as the owner of the data; setpriv execs in place.
+# Runs a command as the owner of the data; setpriv keeps the pid.
 as_postgres=()
 if ((EUID == 0)); then
   as_postgres=(setpriv --reuid=postgres --regid=postgres --init-groups --)
@@ -22,7 +22,7 @@ fi
 postgres_prepare() {
   if [[ ! -e $postgres_home ]]; then
     [[ ! -L $postgres_home ]] ||
-      fail "PostgreSQL's data in $(readlink "$postgres_home") is gone; scripts/stack down makes room for a new stack"
+      fail "PostgreSQL's data in $(readlink "$postgres_home") is gone; run scripts/stack down, then start a new stack"
     postgres_make_home
   fi
   [[ -d $(postgres_data) ]] || postgres_create
@@ -40,8 +40,8 @@ postgres_make_home() {
   fi
 }
 
-# A new database, moved into place only when complete. No unix socket, so no path can be too long for one; no shared
-# memory files outside of the data folder.
+# A new database, moved into place when complete. No unix socket, whose path could be too long; no shared memory files
+# outside of the data folder.
 postgres_create() {
   local programs new
   programs=$(postgres_programs)
@@ -58,7 +58,7 @@ dynamic_shared_memory_type = mmap
 ssl = on
 CONF
   install_certificate "$new"
-  # Whoever comes encrypted is asked for a password.
+  # Connections with TLS need a password.
   cat >"$new/pg_hba.conf" <<CONF
 hostnossl all $tls_user samenet trust
 hostssl all $tls_user samenet scram-sha-256
@@ -70,22 +70,22 @@ SQL
   mv -T "$new" "$(postgres_data)"
 }
 
-# PostgreSQL takes a key that is its own and nobody else's.
+# PostgreSQL requires that only its user can read the key.
 install_certificate() {
   cp "$tls_folder/server.crt" "$tls_folder/server.key" "$1"
   chmod 600 "$1/server.key"
   ((EUID != 0)) || chown postgres:postgres "$1"/server.{crt,key}
 }
 
-# The shared memory segment that a postmaster noted in postmaster.pid, if it still exists.
+# The shared memory segment in postmaster.pid, if it still exists.
 postgres_segment() {
   local noted
   noted=$(sed -n '7s/.* //p' "$(postgres_data)/postmaster.pid" 2>/dev/null)
   [[ $noted ]] && awk -v id="$noted" '$2 == id { print $2, $7 }' /proc/sysvipc/shm
 }
 
-# A killed postmaster leaves its lock file, and for a moment its children, which are still attached to its shared
-# memory. Without them the lock file means nothing, whoever has its pid today.
+# A killed postmaster leaves its lock file, and for a moment its children, which are attached to its shared memory. Once they
+# are gone, the lock file is stale, even if its pid has been reused.
 postgres_clear_leftovers() {
   local deadline=$((SECONDS + 30)) segment attached
   while read -r segment attached < <(postgres_segment) && ((attached > 0)); do
@@ -114,13 +114,13 @@ postgres_stopped() {
   postgres_clear_leftovers
 }
 
-# What fault runs do to it.
+# Operations of the fault runs.
 
 postgres_saved() {
   echo "$(realpath -m "$postgres_home")/saved"
 }
 
-# The owners stay what they are.
+# cp -a keeps the owners.
 postgres_save() {
   rm -rf "$(postgres_saved)"
   cp -a "$(postgres_data)" "$(postgres_saved)"
@@ -136,14 +136,14 @@ postgres_disk() {
   echo "$(realpath -m "$postgres_home")/small"
 }
 
-# A tablespace on a disk of 2 MiB, which lies in memory: soon full. Exit code 3 where mounting is not allowed.
-# Only a superuser may make one, and he has no login: PostgreSQL must not run.
+# A tablespace on a file system of 2 MiB in memory, which is soon full. Exit code 3 if mounting is not permitted.
+# Only the superuser can create one, and the superuser has no login: PostgreSQL must be stopped.
 postgres_make_small() {
   local disk
   disk=$(postgres_disk)
   mkdir -p "$disk"
   if ! mount -t tmpfs -o size=2m,mode=700 tmpfs "$disk" 2>/dev/null; then
-    say "mounting is not allowed here"
+    say "mounting is not permitted"
     exit 3
   fi
   chown postgres:postgres "$disk"

@@ -1,9 +1,8 @@
-# Programs that outlive this shell, known by their pid files.
+# Programs that outlive this shell, tracked by pid files.
 # shellcheck shell=bash
 
 # launch <pid file> <log file> <command...>
-# In a session of its own, so that neither Ctrl-C nor the end of `make` reaches it. exec, setsid, setpriv and env keep
-# the pid: it is the program's own.
+# In a session of its own, so that neither Ctrl-C nor the end of `make` stops it. exec, setsid, setpriv and env keep the pid.
 launch() {
   local pid_file=$1 log_file=$2
   shift 2
@@ -14,7 +13,7 @@ launch() {
   echo $! >"$pid_file"
 }
 
-# A lock or a pipe of this shell is none of a server's business: it would hold it for as long as it lives.
+# Otherwise the server would hold the locks and pipes of this shell for as long as it runs.
 close_inherited_files() {
   local file
   for file in /proc/self/fd/*; do
@@ -24,8 +23,7 @@ close_inherited_files() {
 }
 
 # is_running <pid file> <argument>
-# A pid alone proves nothing: it may have been given to another program since. Ours carries <argument> in its command
-# line, be it as its own name; a zombie has no command line.
+# The pid may have been reused by another program. Ours has <argument> in its command line; a zombie has no command line.
 is_running() {
   local pid command_line
   pid=$(cat "$1" 2>/dev/null) && [[ $pid ]] || return 1
@@ -43,7 +41,7 @@ gone_within() {
 }
 
 # terminate <pid file> <argument> <signal> <seconds>
-# Asks with <signal>, insists after <seconds>. CONT, because a paused program hears nothing.
+# Sends <signal>, and SIGKILL after <seconds>. SIGCONT, because a paused process does not handle signals.
 terminate() {
   local pid_file=$1 argument=$2 signal=$3 seconds=$4 pid
   if is_running "$pid_file" "$argument"; then
@@ -51,9 +49,9 @@ terminate() {
     kill -s "$signal" "$pid" || true
     kill -s CONT "$pid" || true
     if ! gone_within "$seconds" "$pid_file" "$argument"; then
-      say "$argument: still there $seconds s after SIG$signal, killing it"
+      say "$argument still runs $seconds s after SIG$signal; sending SIGKILL"
       kill -s KILL "$pid" || true
-      gone_within 10 "$pid_file" "$argument" || fail "process $pid ($argument) does not end"
+      gone_within 10 "$pid_file" "$argument" || fail "process $pid ($argument) does not exit"
     fi
   fi
   rm -f "$pid_file"

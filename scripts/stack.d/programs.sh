@@ -1,13 +1,13 @@
-# Where the programs are that the stack needs.
+# Finds the programs that the stack needs.
 # shellcheck shell=bash
 
-# Redis's server and its checkers are one program that goes by its name. Debian's redis-tools carries the checkers;
-# the package redis-server adds a link and a system service that we do not want.
+# The Redis server and its checkers are one program with several names. The Debian package redis-tools has the checkers;
+# redis-server would add a symlink and a system service.
 redis_program() {
   command -v redis-server || command -v redis-check-rdb
 }
 
-# The folder of initdb, postgres and psql. 15 is what Fluxgate is tested with; a newer one will do.
+# The folder of initdb, postgres and psql. Fluxgate is tested with 15; newer versions work.
 postgres_programs() {
   local folder
   for folder in /usr/lib/postgresql/{15,16,17,18}/bin "$(dirname "$(command -v initdb || echo none)")"; do
@@ -33,7 +33,7 @@ java_program() {
   return 1
 }
 
-# Debian's nginx is not on everybody's path.
+# /usr/sbin is not on the PATH of every user.
 nginx_program() {
   command -v nginx || { [[ -x /usr/sbin/nginx ]] && echo /usr/sbin/nginx; }
 }

@@ -1,5 +1,5 @@
-# Redis as in production: every write in the append-only file within a second, nothing evicted, no snapshots, what
-# expires freed in the background.
+# Redis as in production: append-only file synced every second, no eviction, no snapshots, expired keys freed in the
+# background.
 # shellcheck shell=bash
 
 redis_marker() {
@@ -12,31 +12,31 @@ redis_prepare() {
   ln -sfn "$(redis_program)" "$folder/redis-server"
   cat >"$folder/redis.conf" <<CONF
 bind $STACK_ADDRESS
-# it has no password, so it would answer nobody from elsewhere
+# without a password, protected mode would reject clients of other machines
 protected-mode no
 port $REDIS_PORT
 tls-port $REDIS_TLS_PORT
 tls-cert-file $tls_folder/server.crt
 tls-key-file $tls_folder/server.key
 tls-auth-clients no
-# beside the default user, who needs no password
+# in addition to the default user, which has no password
 user $tls_user on >$(tls_password) ~* &* +@all
 appendonly yes
 appendfsync everysec
 save ""
 maxmemory-policy noeviction
-# an entry is taken out of the outbox by walking through its node: short nodes, short walks
+# XDEL scans a node of the stream: small nodes keep acknowledging outbox entries cheap
 stream-node-max-entries 10
-# a closed sale's records expire as one key: freeing a million of them at once would stop all else for a second
+# the records of a sale expire as one key: freeing a million of them at once would block Redis for a second
 lazyfree-lazy-expire yes
-# one per test that runs a sweeper: it publishes whatever waits in its database
+# one per test that runs an outbox relay, which publishes all entries of its database
 databases 64
-# the path of this file, by which the process is known
+# is_running looks for the path of this file
 proc-title-template "{title} {config-file}"
 CONF
 }
 
-# Starts in its folder: that is where Redis keeps its data.
+# Redis stores its data in the working directory.
 redis_launch() (
   cd "$STACK_DIR/redis"
   launch "$STACK_DIR/redis.pid" "$STACK_DIR/redis.log" ./redis-server "$(redis_marker)"

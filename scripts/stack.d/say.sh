@@ -1,4 +1,4 @@
-# Words for the person at the terminal go to stderr: stdout belongs to results.
+# Messages go to stderr; stdout is for results.
 # shellcheck shell=bash
 
 say() {

@@ -1,9 +1,9 @@
-# A long command in the foreground that leaves nothing behind, however it ends.
+# Runs long commands in the foreground so that no process survives them.
 # shellcheck shell=bash
 
 # run_in_session <command...>: its exit code
-# The command has a process group of its own. When this shell is told to end, the whole group is: processes that the
-# command started would otherwise outlive it.
+# The command has its own process group. A signal to this shell ends the whole group, including processes that the command
+# started.
 run_in_session() {
   local leader code=0
   setsid "$@" </dev/null &
@@ -15,7 +15,7 @@ run_in_session() {
   return "$code"
 }
 
-# end_group <leader>: asks, and after 30 s insists
+# end_group <leader>: SIGTERM, and SIGKILL after 30 s
 end_group() {
   local deadline=$((SECONDS + 30))
   trap '' INT TERM HUP
@@ -29,12 +29,12 @@ end_group() {
   done
 }
 
-# A zombie does not count: a container's first process may never reap it.
+# Zombies do not count: the first process of a container may never reap them.
 group_lives() {
   cat /proc/[0-9]*/stat 2>/dev/null | sed 's/.*) //' | grep -q "^[^Z] [0-9]* $1 "
 }
 
-# For `trap … EXIT`. No further Ctrl-C interrupts it: every step of it is bounded.
+# For `trap … EXIT`. Ignores Ctrl-C; every step is bounded in time.
 remove_stack() {
   trap '' INT TERM HUP
   "$here/stack" down

@@ -1,15 +1,15 @@
-# What can be done with a stack. Each store brings, under its own name:
-#   _prepare   makes data and configuration where missing
+# The commands of scripts/stack. Each store defines these functions, prefixed with its name:
+#   _prepare   creates data and configuration if they do not exist
 #   _launch    starts the server and writes its pid file
-#   _marker    the argument by which its process is recognised
-#   _answers   whether it answers a real request
-#   _stopped   deals with what a killed server leaves behind
+#   _marker    the argument that identifies its process
+#   _answers   whether it answers a request
+#   _stopped   cleans up after a killed server
 #   _remove    removes its data
 # shellcheck shell=bash
 
 readonly stores=(redis kafka postgres)
 readonly -A answer_seconds=([redis]=60 [kafka]=120 [postgres]=60)
-# PostgreSQL would wait for every client to leave when told TERM.
+# On SIGTERM PostgreSQL waits for all clients to disconnect.
 readonly -A stop_signal=([redis]=TERM [kafka]=TERM [postgres]=INT)
 readonly stop_seconds=30
 
@@ -24,7 +24,7 @@ stack_up() {
   stack_status >&2
 }
 
-# Removes by name what `up` made, and the folder only if nothing else is in it.
+# Removes the files that `up` created, and the folder if it is empty then.
 stack_down() {
   [[ -d $STACK_DIR ]] || return 0
   lock_folder "$STACK_DIR"
@@ -32,7 +32,7 @@ stack_down() {
   for_each_store remove_store
   tls_remove
   rm -f "$STACK_DIR"/{ports,env}{,.new} "$STACK_DIR/ports.all" "$STACK_DIR/lock"
-  rmdir "$STACK_DIR" 2>/dev/null || say "kept $STACK_DIR: there are other files in it"
+  rmdir "$STACK_DIR" 2>/dev/null || say "kept $STACK_DIR: it contains other files"
 }
 
 stack_start() {
@@ -49,7 +49,7 @@ stack_stop() {
   stop_store "$1"
 }
 
-# The copy is the folder of a server that stopped at once: what it comes back to is what had been committed.
+# The backup is the folder of a server after an immediate shutdown: it recovers all committed transactions.
 stack_save() {
   lock_folder "$STACK_DIR"
   choose_ports
@@ -66,14 +66,14 @@ stack_revert() {
   start_store postgres
 }
 
-# Made once in a stack's life.
+# Creates the tablespace once per stack.
 stack_small() {
   lock_folder "$STACK_DIR"
   choose_ports
   ! mountpoint -q "$(postgres_disk)" || return 0
   stop_postgres_at_once
   local code=0
-  # In the background, because bash forgets `set -e` in whatever stands before `||`.
+  # In the background, because bash ignores `set -e` in a command before `||`.
   postgres_make_small &
   wait $! || code=$?
   start_store postgres
@@ -86,7 +86,7 @@ stop_postgres_at_once() (
 )
 
 stack_env() {
-  [[ -e $STACK_DIR/env ]] || fail "no stack in $STACK_DIR; scripts/stack up starts one"
+  [[ -e $STACK_DIR/env ]] || fail "there is no stack in $STACK_DIR; scripts/stack up starts one"
   cat "$STACK_DIR/env"
 }
 
@@ -109,7 +109,7 @@ stack_addresses() {
 stack_status() {
   local store port state running=0 answering=0
   if [[ ! -e $STACK_DIR/ports ]]; then
-    say "no stack in $STACK_DIR"
+    say "there is no stack in $STACK_DIR"
     return 2
   fi
   read_ports
@@ -118,7 +118,7 @@ stack_status() {
     state=stopped
     if store_runs "$store"; then
       running=$((running + 1))
-      state="runs as pid $(<"$STACK_DIR/$store.pid"), does not answer"
+      state="runs as pid $(<"$STACK_DIR/$store.pid"), but does not answer"
       if "$store"_answers; then
         answering=$((answering + 1))
         state="runs as pid $(<"$STACK_DIR/$store.pid")"
@@ -130,7 +130,7 @@ stack_status() {
   ((answering == ${#stores[@]}))
 }
 
-# for_each_store <function>: for all of them at once
+# for_each_store <function>: in parallel
 for_each_store() {
   local store running=() failed=()
   for store in "${stores[@]}"; do
@@ -147,15 +147,15 @@ store_runs() {
   is_running "$STACK_DIR/$1.pid" "$("$1_marker")"
 }
 
-# A store that was only paused goes on.
+# Resumes a store that was paused.
 start_store() (
   store=$1
   if store_runs "$store"; then
     kill -s CONT "$(<"$STACK_DIR/$store.pid")"
   else
-    # In the background, because bash forgets `set -e` in whatever stands before `||`.
+    # In the background, because bash ignores `set -e` in a command before `||`.
     "$store"_prepare >>"$STACK_DIR/$store.log" 2>&1 &
-    wait $! || store_failed "$store" "could not be prepared"
+    wait $! || store_failed "$store" "cannot be prepared"
     "$store"_launch
   fi
   await_answer "$store"
@@ -165,15 +165,15 @@ await_answer() {
   local store=$1 pid deadline=$((SECONDS + answer_seconds[$1]))
   pid=$(<"$STACK_DIR/$store.pid")
   until "$store"_answers; do
-    [[ -e /proc/$pid ]] || store_failed "$store" "ended while starting"
+    [[ -e /proc/$pid ]] || store_failed "$store" "exited during startup"
     ((SECONDS < deadline)) || store_failed "$store" "did not answer within ${answer_seconds[$store]} s"
     sleep 0.1
   done
 }
 
 store_failed() {
-  say "$1 $2; the end of its log:"
-  # Kafka's Java machine has words of its own.
+  say "$1 $2; last lines of its log:"
+  # The Java VM of Kafka writes to stdout.
   tail -q -n 30 "$STACK_DIR/$1.log" "$STACK_DIR/$1/stdout" >&2 2>/dev/null || true
   exit 1
 }

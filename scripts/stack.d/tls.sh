@@ -1,17 +1,17 @@
-# What the stores' encrypted doors need: a certificate for their address, an authority that vouches for it, a password.
-# Beside its plain port each store has one that asks for both, for tests of just that.
+# Certificates and a password for the TLS listeners. Besides its plain port, each store has a port with TLS and a password,
+# for tests.
 # shellcheck shell=bash
 
 readonly tls_folder=$STACK_DIR/tls
 readonly tls_user=fluxgate
 
-# Made once in a stack's life, and only complete.
+# Created once per stack, and moved into place when complete.
 tls_prepare() {
   [[ ! -e $tls_folder ]] || return 0
   local new=$tls_folder.new
   rm -rf "$new"
   mkdir -p "$new"
-  tls_certificates "$new" >>"$STACK_DIR/tls.log" 2>&1 || fail "no certificates could be made; see $STACK_DIR/tls.log"
+  tls_certificates "$new" >>"$STACK_DIR/tls.log" 2>&1 || fail "cannot create certificates; see $STACK_DIR/tls.log"
   rm -f "$STACK_DIR/tls.log"
   (umask 077 && od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$new/password")
   mv -T "$new" "$tls_folder"

@@ -1,4 +1,4 @@
-"""The rules. Each looks at one overlay and says, in words, what is wrong with it."""
+"""The rules. Each checks one overlay and yields what is wrong, as sentences."""
 
 RULES = []
 

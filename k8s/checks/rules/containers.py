@@ -1,4 +1,4 @@
-"""What every container has, whatever runs in it."""
+"""Hardening, resources and images of all containers."""
 
 from . import rule
 
@@ -15,12 +15,12 @@ LOCKED_CONTAINER = {
 
 
 @rule
-def every_container_asks_for_cpu_and_memory_and_has_a_limit_of_memory(overlay):
+def every_container_has_requests_and_a_memory_limit(overlay):
     for workload, container in overlay.containers:
         resources = container.get("resources", {})
         for section, resource in (("requests", "cpu"), ("requests", "memory"), ("limits", "memory")):
             if resource not in resources.get(section, {}):
-                yield f"{workload.name}: no {section} of {resource}"
+                yield f"{workload.name}: no {resource} in {section}"
 
 
 @rule
@@ -34,21 +34,21 @@ def every_container_is_locked_down(overlay):
                 if not is_right(context.get(key)):
                     yield f"{workload.name}: securityContext.{key} is {context.get(key)}"
         if "securityContext" in container and container["securityContext"].keys() - LOCKED_CONTAINER.keys():
-            yield f"{workload.name}: the container overrules the securityContext of its pod"
+            yield f"{workload.name}: the container overrides the securityContext of its pod"
 
 
 @rule
-def every_image_has_a_tag_that_stays(overlay):
+def every_image_has_a_fixed_tag(overlay):
     for workload, container in overlay.containers:
         _, _, tag = container["image"].split("/")[-1].partition(":")
         if tag in ("", "latest"):
-            yield f"{workload.name}: image {container['image']} has no tag of its own"
+            yield f"{workload.name}: image {container['image']} has no fixed tag"
         if container.get("imagePullPolicy") != "IfNotPresent":
             yield f"{workload.name}: imagePullPolicy is {container.get('imagePullPolicy')}"
 
 
 @rule
-def no_pod_carries_a_token_or_the_addresses_of_services(overlay):
+def no_pod_gets_a_token_or_service_links(overlay):
     for workload in overlay.workloads:
         account = overlay.find("ServiceAccount", workload.pod.get("serviceAccountName"))
         if account is None:
@@ -57,21 +57,21 @@ def no_pod_carries_a_token_or_the_addresses_of_services(overlay):
             if holder.get("automountServiceAccountToken") is not False:
                 yield f"{workload.name}: a token is mounted"
         if workload.pod.get("enableServiceLinks") is not False:
-            yield f"{workload.name}: enableServiceLinks may set variables that are settings"
+            yield f"{workload.name}: enableServiceLinks can set variables that are settings"
 
 
 @rule
-def the_namespace_refuses_pods_that_are_not_locked_down(overlay):
+def the_namespace_enforces_pod_security(overlay):
     for namespace in overlay.of_kind("Namespace"):
         level = namespace["metadata"].get("labels", {}).get("pod-security.kubernetes.io/enforce")
         if level != "restricted":
-            yield f"{namespace['metadata']['name']}: pod security is {level}"
+            yield f"{namespace['metadata']['name']}: enforces pod security {level}"
 
 
 @rule
 def everything_is_in_the_namespace_fluxgate(overlay):
     if overlay.find("Namespace", "fluxgate") is None:
-        yield "there is no such namespace"
+        yield "the namespace does not exist"
     for entry in overlay.objects:
         if entry["kind"] != "Namespace" and entry["metadata"].get("namespace") != "fluxgate":
-            yield f"{entry['kind']} {entry['metadata']['name']} is elsewhere"
+            yield f"{entry['kind']} {entry['metadata']['name']} is in another namespace"

@@ -1,4 +1,4 @@
-"""What ends by itself."""
+"""Jobs and CronJobs."""
 
 from . import rule
 
@@ -9,30 +9,30 @@ CLEARED_AWAY_BY = {
 
 
 def jobs(overlay):
-    return [workload for workload in overlay.workloads if not workload.runs_for_ever]
+    return [workload for workload in overlay.workloads if not workload.is_a_service]
 
 
 @rule
-def every_job_ends_and_is_cleared_away(overlay):
+def every_job_has_a_deadline_and_is_removed(overlay):
     for workload in jobs(overlay):
         if "activeDeadlineSeconds" not in workload.job:
-            yield f"{workload.name}: may run for ever"
+            yield f"{workload.name}: has no deadline"
         if "backoffLimit" not in workload.job:
-            yield f"{workload.name}: does not say how often it is tried"
+            yield f"{workload.name}: has no backoffLimit"
         for key in CLEARED_AWAY_BY[workload.kind]:
             if key not in workload.object["spec"]:
-                yield f"{workload.name}: no {key}, so what has ended stays for ever"
+                yield f"{workload.name}: no {key}, so finished Jobs stay"
 
 
 @rule
-def a_job_is_not_tried_again_where_that_mends_nothing(overlay):
-    # migrate: 2 is a bad setting. audit: 1 is a sale that is wrong; 2, undecided, is worth another look.
+def a_job_is_not_retried_after_a_final_exit_code(overlay):
+    # migrate: 2 is an invalid setting. audit: 1 is a mismatch; 2, undecided, is retried.
     final_codes = {"migration": [2], "reconciler": [1]}
     for workload in jobs(overlay):
         policies = workload.job.get("podFailurePolicy", {}).get("rules", [])
         codes = [policy["onExitCodes"]["values"] for policy in policies if policy["action"] == "FailJob"]
         if codes != [final_codes.get(workload.name)]:
-            yield f"{workload.name}: fails for good with exit codes {codes}"
+            yield f"{workload.name}: is not retried after exit codes {codes}"
 
 
 @rule

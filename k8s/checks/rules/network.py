@@ -1,11 +1,11 @@
-"""Who may talk to whom."""
+"""Network policies: who may connect to whom."""
 
 from . import rule
 
-# Which way out a setting needs, beside Kafka's, whose ports stand in the setting itself.
+# The port that a setting needs for egress. Those of Kafka are in KAFKA_BROKERS.
 STORE_PORTS = {"REDIS_URL": 6379, "DATABASE_URL": 5432, "READ_DATABASE_URL": 5432}
 COLLECTOR_PORT = 4318  # OTLP over HTTP
-# Who calls what: the role of a namespace, and the port that it is let in at.
+# The clients of each service: the role of their namespace, and the port.
 CALLERS = {"ingest-api": {("ingress", "http"), ("monitoring", "ops")}, "inventory-worker": {("monitoring", "ops")}}
 
 
@@ -17,7 +17,7 @@ def policies_of(overlay, workload):
     ]
 
 
-def ways_out(overlay, workload) -> set:
+def egress_ports(overlay, workload) -> set:
     return {
         port["port"]
         for policy in policies_of(overlay, workload)
@@ -27,35 +27,35 @@ def ways_out(overlay, workload) -> set:
 
 
 @rule
-def nothing_is_allowed_that_no_policy_names(overlay):
+def network_policies_deny_by_default(overlay):
     policy = overlay.find("NetworkPolicy", "default-deny")
     if policy is None or policy["spec"] != {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}:
-        yield "there is no policy that denies everything"
+        yield "no policy denies all traffic"
     for policy in overlay.of_kind("NetworkPolicy"):
         spec = policy["spec"]
         for way in spec.get("ingress", []) + spec.get("egress", []):
             if not way.get("ports"):
                 yield f"{policy['metadata']['name']}: allows every port"
         if any(not way.get("from") for way in spec.get("ingress", [])):
-            yield f"{policy['metadata']['name']}: lets everybody in"
+            yield f"{policy['metadata']['name']}: allows all sources"
         if not overlay.selected_by(spec["podSelector"]):
-            yield f"{policy['metadata']['name']}: finds no pods"
+            yield f"{policy['metadata']['name']}: selects no pods"
 
 
 @rule
-def every_program_may_reach_what_it_is_told_of(overlay):
+def every_program_can_reach_its_stores(overlay):
     for workload, container in overlay.containers:
-        told = overlay.settings_of(container)
-        needed = {53} | {port for name, port in STORE_PORTS.items() if name in told}
-        needed |= {int(broker.rpartition(":")[2]) for broker in told.get("KAFKA_BROKERS", "").split(",") if broker}
+        settings = overlay.settings_of(container)
+        needed = {53} | {port for name, port in STORE_PORTS.items() if name in settings}
+        needed |= {int(broker.rpartition(":")[2]) for broker in settings.get("KAFKA_BROKERS", "").split(",") if broker}
         program = overlay.program_of(container)
-        if workload.runs_for_ever and program and "OTEL_EXPORTER_OTLP_ENDPOINT" in program.settings:
+        if workload.is_a_service and program and "OTEL_EXPORTER_OTLP_ENDPOINT" in program.settings:
             needed.add(COLLECTOR_PORT)
-        for port in sorted(needed - ways_out(overlay, workload)):
-            yield f"{workload.name}: no policy lets it out to port {port}"
+        for port in sorted(needed - egress_ports(overlay, workload)):
+            yield f"{workload.name}: no policy allows egress to port {port}"
 
 
-def ways_in(overlay, workload) -> set:
+def allowed_clients(overlay, workload) -> set:
     return {
         (peer.get("namespaceSelector", {}).get("matchLabels", {}).get("fluxgate-role"), port["port"])
         for policy in policies_of(overlay, workload)
@@ -66,13 +66,13 @@ def ways_in(overlay, workload) -> set:
 
 
 @rule
-def buyers_and_watchers_are_let_in_each_at_their_port(overlay):
+def ingress_and_monitoring_reach_only_their_ports(overlay):
     for workload in overlay.workloads:
-        let_in, wanted = ways_in(overlay, workload), CALLERS.get(workload.name, set())
-        for role, port in sorted(let_in - wanted, key=str):
-            yield f"{workload.name}: lets in {role} at {port}"
-        for role, port in sorted(wanted - let_in):
-            yield f"{workload.name}: does not let in {role} at {port}"
-        for _, port in let_in:
+        allowed, wanted = allowed_clients(overlay, workload), CALLERS.get(workload.name, set())
+        for role, port in sorted(allowed - wanted, key=str):
+            yield f"{workload.name}: allows {role} at {port}"
+        for role, port in sorted(wanted - allowed):
+            yield f"{workload.name}: does not allow {role} at {port}"
+        for _, port in allowed:
             if workload.port(port) is None:
-                yield f"{workload.name}: lets in at a port {port} that it has not"
+                yield f"{workload.name}: allows port {port}, which it does not have"

@@ -1,4 +1,4 @@
-"""Whatever points at something else finds it."""
+"""References between objects resolve."""
 
 from .. import prometheus_rule
 from . import rule
@@ -11,12 +11,12 @@ def selects(selector: dict, labels: dict) -> bool:
 
 
 @rule
-def every_service_finds_pods_and_their_port(overlay):
+def every_service_selects_pods_and_their_port(overlay):
     for service in overlay.of_kind("Service"):
         name = service["metadata"]["name"]
         found = overlay.selected_by({"matchLabels": service["spec"].get("selector", {})})
         if len(found) != 1:
-            yield f"{name}: the Service finds {[workload.name for workload in found]}"
+            yield f"{name}: the Service selects {[workload.name for workload in found]}"
         for workload in found:
             for port in service["spec"]["ports"]:
                 if workload.port(port.get("targetPort")) is None:
@@ -28,12 +28,12 @@ def every_deployment_is_labelled_with_its_name(overlay):
     for workload in overlay.workloads:
         if workload.labels.get("app") != workload.name or workload.object["metadata"]["labels"].get("app") != workload.name:
             yield f"{workload.name}: its label app is {workload.labels.get('app')}"
-        if workload.runs_for_ever and workload.object["spec"]["selector"] != {"matchLabels": {"app": workload.name}}:
+        if workload.is_a_service and workload.object["spec"]["selector"] != {"matchLabels": {"app": workload.name}}:
             yield f"{workload.name}: selects {workload.object['spec']['selector']}"
 
 
 @rule
-def both_services_exist(overlay):
+def both_services_are_complete(overlay):
     for name in ("ingest-api", "inventory-worker"):
         for kind in ("Deployment", "Service", "PodDisruptionBudget", "ServiceAccount", "NetworkPolicy"):
             if overlay.find(kind, name) is None:
@@ -41,33 +41,33 @@ def both_services_exist(overlay):
 
 
 @rule
-def every_disruption_budget_lets_one_pod_go(overlay):
+def every_disruption_budget_allows_one_eviction(overlay):
     for budget in overlay.of_kind("PodDisruptionBudget"):
         name = budget["metadata"]["name"]
         if [workload.name for workload in overlay.selected_by(budget["spec"]["selector"])] != [name]:
-            yield f"{name}: its PodDisruptionBudget finds other pods"
+            yield f"{name}: its PodDisruptionBudget selects other pods"
         if budget["spec"].get("maxUnavailable") != 1:
-            yield f"{name}: its PodDisruptionBudget lets {budget['spec'].get('maxUnavailable')} pods go"
+            yield f"{name}: its PodDisruptionBudget allows {budget['spec'].get('maxUnavailable')} evictions"
 
 
 @rule
-def copies_are_spread_over_nodes_and_zones(overlay):
+def pods_are_spread_over_nodes_and_zones(overlay):
     for workload in overlay.workloads:
         spread = workload.pod.get("topologySpreadConstraints", [])
-        if workload.runs_for_ever and {entry["topologyKey"] for entry in spread} != {
+        if workload.is_a_service and {entry["topologyKey"] for entry in spread} != {
             "kubernetes.io/hostname",
             "topology.kubernetes.io/zone",
         }:
             yield f"{workload.name}: not spread over nodes and zones"
         for entry in spread:
             if not selects(entry["labelSelector"], workload.labels):
-                yield f"{workload.name}: spread among other pods"
+                yield f"{workload.name}: spread with other pods"
             if entry["whenUnsatisfiable"] != "ScheduleAnyway":
-                yield f"{workload.name}: stays pending where it cannot be spread"
+                yield f"{workload.name}: stays pending if it cannot be spread"
 
 
 @rule
-def prometheus_finds_the_metrics_of_both_services(overlay):
+def prometheus_scrapes_both_services(overlay):
     found = set()
     for monitor in overlay.of_kind("ServiceMonitor"):
         for service in overlay.of_kind("Service"):
@@ -77,7 +77,7 @@ def prometheus_finds_the_metrics_of_both_services(overlay):
                 if "ops" in ports and asked == {("ops", "/metrics")}:
                     found.add(service["metadata"]["name"])
     if overlay.name == "production" and found != {"ingest-api", "inventory-worker"}:
-        yield f"its ServiceMonitors find {sorted(found)}"
+        yield f"its ServiceMonitors select {sorted(found)}"
 
 
 @rule

@@ -1,6 +1,6 @@
-"""What the rules are for: each test breaks a copy of what is rendered, and expects the complaint.
+"""Tests of the rules: each test breaks a rendered overlay and expects a complaint.
 
-Before they run, every rule has found nothing wrong: whatever is found here was broken here.
+The rules have passed before these tests run, so every complaint comes from the test.
 """
 
 import unittest
@@ -26,11 +26,11 @@ class Broken(unittest.TestCase):
         return self.overlay.workload(name).containers[0]
 
     def entry(self, kind, name):
-        """An object, to be broken."""
+        """An object, for the test to break."""
         return self.overlay.find(kind, name)
 
     def settings(self, name):
-        """Of a ConfigMap, whatever hash its name ends with."""
+        """The data of a ConfigMap, whose name ends with a hash."""
         return next(
             entry["data"] for entry in self.overlay.of_kind("ConfigMap") if entry["metadata"]["name"].startswith(f"{name}-settings")
         )

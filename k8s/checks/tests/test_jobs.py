@@ -3,18 +3,18 @@ from checks.tests import Broken
 
 
 class Jobs(Broken):
-    def test_an_audit_that_may_run_for_ever(self):
+    def test_an_audit_without_a_deadline(self):
         del self.overlay.workload("reconciler").job["activeDeadlineSeconds"]
-        self.assert_found(jobs.every_job_ends_and_is_cleared_away, "reconciler: may run for ever")
+        self.assert_found(jobs.every_job_has_a_deadline_and_is_removed, "reconciler: has no deadline")
 
-    def test_a_migration_that_stays_for_ever(self):
+    def test_a_migration_that_is_not_removed(self):
         del self.entry("Job", "migration")["spec"]["ttlSecondsAfterFinished"]
-        self.assert_found(jobs.every_job_ends_and_is_cleared_away, "no ttlSecondsAfterFinished")
+        self.assert_found(jobs.every_job_has_a_deadline_and_is_removed, "no ttlSecondsAfterFinished")
 
-    def test_an_audit_that_found_something_and_is_tried_again(self):
+    def test_an_audit_that_is_retried_after_a_mismatch(self):
         self.overlay.workload("reconciler").job["podFailurePolicy"]["rules"][1]["onExitCodes"]["values"] = [2]
-        self.assert_found(jobs.a_job_is_not_tried_again_where_that_mends_nothing, "exit codes [[2]]")
+        self.assert_found(jobs.a_job_is_not_retried_after_a_final_exit_code, "exit codes [[2]]")
 
-    def test_audits_that_run_beside_each_other(self):
+    def test_concurrent_audits(self):
         del self.entry("CronJob", "reconciler")["spec"]["concurrencyPolicy"]
         self.assert_found(jobs.one_audit_runs_at_a_time, "concurrencyPolicy is None")

@@ -9,7 +9,7 @@ class Schemas(Broken):
     def first_complaint(self, kind, name, how):
         entry = self.entry(kind, name)
         how(entry)
-        self.overlay.objects = [entry]  # the others take their time
+        self.overlay.objects = [entry]  # validating all objects takes long
         return next(schemas.complaints(self.overlay, Path(os.environ["DEFINITIONS"])))
 
     def test_a_field_that_kubernetes_does_not_know(self):
@@ -20,7 +20,7 @@ class Schemas(Broken):
         complaint = self.first_complaint("Job", "migration", lambda entry: entry["spec"].update(backoffLimit="often"))
         self.assertIn("backoffLimit: 'often' is not", complaint)
 
-    def test_a_kind_that_nobody_knows(self):
+    def test_an_unknown_kind(self):
         complaint = self.first_complaint("ScaledObject", "inventory-worker", lambda entry: entry.update(apiVersion="keda.sh/v1"))
         self.assertIn("Couldn't find schema", complaint)
 

@@ -1,14 +1,14 @@
-//! Writes `grafana/dashboards/*.json` anew, from `dashboards/*.yaml`.
+//! Writes `grafana/dashboards/*.json` from `dashboards/*.yaml`.
 
 use std::fs;
 
 use anyhow::Result;
-use monitoring::{descriptions, folder};
+use monitoring::{dashboards, folder};
 
 fn main() -> Result<()> {
-    for (name, description) in descriptions()? {
+    for (name, dashboard) in dashboards()? {
         let path = folder().join(format!("grafana/dashboards/{name}.json"));
-        fs::write(path, description.json(&name)?)?;
+        fs::write(path, dashboard.json(&name)?)?;
     }
     Ok(())
 }

@@ -1,110 +1,127 @@
-//! Asks a Prometheus whatever the dashboards and alerts ask, for a time that is over; plots the
-//! dashboards from the answers.
+//! Checks that every query of dashboards and rules returns data from a Prometheus that scraped a sale.
+//!
+//! `panels URL START END`, with the times in seconds since 1970. Exit code 1 if a query has no data and uses no
+//! metric of `no-data.yaml`, if Prometheus rejects a query, or if a legend names a label that a series lacks.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
-use clap::Parser;
-use jiff::{SignedDuration, Timestamp};
-use monitoring::dashboard::Dashboard;
-use monitoring::plot::{Shown, picture};
-use monitoring::{Prometheus, Query, Range, dashboards, rules};
+use anyhow::{Context, Result};
+use monitoring::prometheus::{Range, Series};
+use monitoring::rules::Alert;
+use monitoring::{Excuse, Query, dashboards, excuses, rules};
 
-/// Points of a line.
-const POINTS: i64 = 72;
-
-/// Exit code 1 where a query is an error or a legend stays unfilled; panels without data are only told.
-#[derive(Debug, Parser)]
-struct Arguments {
-    /// Where Prometheus answers.
-    #[arg(long, default_value = "http://127.0.0.1:9090")]
-    prometheus: String,
-    /// The beginning, as in 2026-11-21T20:00:00Z; a quarter of an hour before the end by default.
-    #[arg(long)]
-    from: Option<Timestamp>,
-    /// The end; now by default.
-    #[arg(long)]
-    to: Option<Timestamp>,
-    /// A folder for `dashboard-<name>.svg`; nothing is plotted without it.
-    #[arg(long)]
-    svg: Option<PathBuf>,
-}
-
-impl Arguments {
-    fn range(&self) -> Result<Range> {
-        let to = self.to.unwrap_or_else(Timestamp::now);
-        let from = self.from.unwrap_or(to - SignedDuration::from_mins(15));
-        let seconds = to.duration_since(from).as_secs();
-        ensure!(seconds > 0, "--from is not before --to");
-        Ok(Range {
-            from,
-            to,
-            step_seconds: u32::try_from((seconds / POINTS).max(1))?,
-        })
-    }
-}
-
-#[tokio::main]
-async fn main() -> Result<ExitCode> {
-    let arguments = Arguments::parse();
-    let range = arguments.range()?;
-    let prometheus = Prometheus::at(&arguments.prometheus);
-    let mut errors = Vec::new();
-    for (name, dashboard) in dashboards()? {
-        let shown = ask(&prometheus, &dashboard, range, &mut errors).await;
-        if let Some(folder) = &arguments.svg {
-            let path = folder.join(format!("dashboard-{name}.svg"));
-            fs::write(path, picture(&dashboard, &shown, range)?)?;
-        }
-    }
-    alerts(&prometheus, range, &mut errors).await?;
-    for error in &errors {
-        println!("ERROR {error}");
-    }
-    Ok(ExitCode::from(u8::from(!errors.is_empty())))
-}
-
-async fn ask(
-    prometheus: &Prometheus,
-    dashboard: &Dashboard,
+struct Check {
     range: Range,
-    errors: &mut Vec<String>,
-) -> Vec<Shown> {
-    let mut shown = Vec::new();
-    for panel in dashboard.charts() {
-        shown.push(Shown::ask(prometheus, panel, range, errors).await);
-    }
-    let empty = shown.iter().filter(|it| it.is_empty());
-    let empty: Vec<_> = empty.map(|it| it.panel.title.as_str()).collect();
-    println!(
-        "{}: {} panels, no data in {:?}",
-        dashboard.title,
-        shown.len(),
-        empty
-    );
-    shown
+    excuses: Vec<Excuse>,
+    /// How many queries each excuse excused.
+    excused: Vec<usize>,
+    /// Queries, and queries with data, of each dashboard and kind of rule.
+    table: Vec<(String, usize, usize)>,
+    errors: Vec<String>,
 }
 
-/// Which alerts fired, and what each expression says by itself.
-async fn alerts(prometheus: &Prometheus, range: Range, errors: &mut Vec<String>) -> Result<()> {
-    let mut held = BTreeSet::new();
-    let rules = rules()?;
-    for alert in rules.alerts() {
-        match prometheus.ask(&alert.query(), range).await {
-            Ok(series) if series.is_empty() => {}
-            Ok(_) => drop(held.insert(format!("{} ({})", alert.name, alert.severity()))),
-            Err(error) => errors.push(format!("{error:#}")),
+fn main() -> Result<ExitCode> {
+    let mut arguments = std::env::args().skip(1);
+    let mut next = || arguments.next().context("usage: panels URL START END");
+    let range = Range {
+        url: next()?,
+        start: next()?,
+        end: next()?,
+    };
+    let excuses = excuses()?;
+    let mut check = Check {
+        range,
+        excused: vec![0; excuses.len()],
+        excuses,
+        table: Vec::new(),
+        errors: Vec::new(),
+    };
+    for (_, dashboard) in dashboards()? {
+        check.begin(format!("dashboard {}", dashboard.title));
+        for panel in dashboard.panels() {
+            for target in &panel.queries {
+                let place = format!("{}, {}", dashboard.title, panel.title);
+                check.query(&Query::new(place, &target.expr), &target.legend)?;
+            }
         }
     }
-    let firing = Query::new("firing", r#"ALERTS{alertstate="firing"}"#);
-    let fired = prometheus.ask(&firing, range).await?.into_iter().map(|it| {
-        let label = |name| it.labels.get(name).cloned().unwrap_or_default();
-        format!("{} ({})", label("alertname"), label("severity"))
-    });
-    println!("alerts whose condition held: {held:?}");
-    println!("alerts that fired: {:?}", fired.collect::<BTreeSet<_>>());
-    Ok(())
+    let rules = rules()?;
+    check.rules("recording rules", rules.recorded())?;
+    check.rules("alerts", rules.alerts().map(Alert::query))?;
+    Ok(check.report())
+}
+
+impl Check {
+    fn begin(&mut self, title: String) {
+        self.table.push((title, 0, 0));
+    }
+
+    /// A rule has data if each of its operands has: whether a condition holds depends on the sale.
+    fn rules(&mut self, title: &str, rules: impl Iterator<Item = Query>) -> Result<()> {
+        self.begin(title.to_owned());
+        for rule in rules {
+            for operand in rule.operands()? {
+                self.query(&operand, "")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn query(&mut self, query: &Query, legend: &str) -> Result<()> {
+        let answer = self.range.query(query);
+        let (_, queries, with_data) = self.table.last_mut().context("begin() was called")?;
+        *queries += 1;
+        match answer {
+            Err(error) => self.errors.push(format!("{error:#}")),
+            Ok(series) if series.is_empty() => match self.excuse(query)? {
+                Some(excuse) => self.excused[excuse] += 1,
+                None => {
+                    let error = format!("{}: no data: {}", query.place, query.expr);
+                    self.errors.push(error);
+                }
+            },
+            Ok(series) => {
+                *with_data += 1;
+                let unfilled = series.iter().find_map(|it| unfilled(legend, it));
+                let error = unfilled.map(|it| format!("{}: no label for {it}", query.place));
+                self.errors.extend(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// The first excuse for a metric that the query reads.
+    fn excuse(&self, query: &Query) -> Result<Option<usize>> {
+        let uses = query.uses()?;
+        let applies = |it: &Excuse| uses.iter().any(|used| used.metric.starts_with(&it.metric));
+        Ok(self.excuses.iter().position(applies))
+    }
+
+    fn report(mut self) -> ExitCode {
+        println!("{:20} queries  with data", "");
+        for (title, queries, with_data) in &self.table {
+            println!("{title:20} {queries:7}  {with_data:9}");
+        }
+        for (Excuse { metric, reason }, count) in self.excuses.iter().zip(&self.excused) {
+            println!("without data: {count} queries of {metric}*: {reason}");
+            if *count == 0 {
+                let error = format!("no-data.yaml: {metric} excuses no query");
+                self.errors.push(error);
+            }
+        }
+        for error in &self.errors {
+            println!("ERROR {error}");
+        }
+        ExitCode::from(u8::from(!self.errors.is_empty()))
+    }
+}
+
+/// A `{{label}}` of the legend that the series lacks. `vector(0)` stands in for missing series and has no labels.
+fn unfilled(legend: &str, series: &Series) -> Option<String> {
+    let labels = legend
+        .split("{{")
+        .skip(1)
+        .filter_map(|it| it.split("}}").next());
+    let mut lacking = labels.filter(|label| !series.metric.contains_key(*label));
+    (!series.metric.is_empty()).then(|| lacking.next().map(str::to_owned))?
 }

@@ -1,51 +1,40 @@
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fs;
 
-use monitoring::rules::Alert;
-use monitoring::{folder, rules};
+use monitoring::{KnownMetrics, folder, missing, rules};
 
-/// From the repository's folder, as links have it.
+/// Relative to the root of the repository, as in the links.
 const DOCUMENT: &str = "docs/OPERATIONS.md";
 const RUNBOOK: &str = "\n## Alerts and what to do\n";
 
 #[test]
-fn an_alert_says_how_bad_it_is_what_it_is_and_what_it_saw() {
-    for alert in rules().unwrap().alerts() {
-        let name = &alert.name;
+fn every_alert_has_a_severity_a_summary_and_a_description_with_the_observed_value() {
+    let mut seen = HashSet::new();
+    let rules = rules().unwrap();
+    for alert in rules.alerts() {
+        let (name, severity) = (&alert.name, alert.severity());
         assert!(
-            ["critical", "warning", "info"].contains(&alert.severity()),
+            ["critical", "warning", "info"].contains(&severity),
             "{name}"
         );
+        assert!(seen.insert((name, severity)), "{name} is there twice");
+        assert!(name.chars().all(char::is_alphanumeric), "{name}");
+        let annotations: Vec<_> = alert.annotations.keys().map(String::as_str).collect();
+        assert_eq!(annotations, ["description", "runbook_url", "summary"]);
+        let description = &alert.annotations["description"];
+        let has_value = description.contains("$value") || description.contains("$labels");
         assert!(
-            name.chars().all(char::is_alphanumeric),
-            "{name}: the link has no hyphens"
+            has_value || alert.expr.starts_with("absent("),
+            "{name}: {description}"
         );
-        let said: Vec<_> = alert.annotations.keys().map(String::as_str).collect();
-        assert_eq!(said, ["description", "runbook_url", "summary"], "{name}");
-        let is_absence = alert.expr.starts_with("absent(");
-        let has_value = alert.annotations["description"].contains("$value")
-            || alert.annotations["description"].contains("$labels");
-        assert!(has_value || is_absence, "{name} does not say what it saw");
+        for text in [description, &alert.annotations["summary"]] {
+            assert!(text.ends_with('.'), "{name}: {text}");
+        }
     }
 }
 
 #[test]
-fn two_alerts_of_one_name_differ_in_severity_alone() {
-    let rules = rules().unwrap();
-    let mut seen = HashMap::<_, Vec<&Alert>>::new();
-    for alert in rules.alerts() {
-        seen.entry(&alert.name).or_default().push(alert);
-    }
-    for (name, alerts) in seen {
-        let mut severities: Vec<_> = alerts.iter().map(|it| it.severity()).collect();
-        severities.sort_unstable();
-        severities.dedup();
-        assert_eq!(severities.len(), alerts.len(), "{name}");
-    }
-}
-
-#[test]
-fn every_alert_has_its_section_in_the_runbook_and_every_section_its_alert() {
+fn the_runbook_has_one_section_per_alert() {
     let document = fs::read_to_string(folder().join("..").join(DOCUMENT)).unwrap();
     let (_, runbook) = document.split_once(RUNBOOK).unwrap();
     let lines = runbook.lines().take_while(|it| !it.starts_with("## "));
@@ -63,11 +52,10 @@ fn every_alert_has_its_section_in_the_runbook_and_every_section_its_alert() {
 }
 
 #[test]
-fn groups_have_names_of_their_own() {
-    let rules = rules().unwrap();
-    let mut groups: Vec<_> = rules.groups().collect();
-    let all = groups.len();
-    groups.sort_unstable();
-    groups.dedup();
-    assert_eq!(groups.len(), all);
+fn a_missing_metric_is_reported() {
+    let missing = missing(&KnownMetrics::default()).unwrap();
+    for place in ["Overview, Accepted orders", "alert OrdersRejected", "fires"] {
+        let reports = |it: &String| it.contains(place) && it.contains("there is no metric");
+        assert!(missing.iter().any(reports), "{place}: {missing:#?}");
+    }
 }

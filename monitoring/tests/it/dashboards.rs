@@ -1,10 +1,12 @@
 use std::collections::HashSet;
+use std::fs;
 
-use monitoring::dashboard::{Dashboard, Datasource, Panel, Place};
-use monitoring::{dashboards, descriptions};
+use monitoring::dashboard::Form;
+use monitoring::{dashboards, folder};
+use serde_json::Value;
 
-const COLUMNS: u32 = 24;
-/// Of Grafana's names for units, those that are used; `count:` stands before words of our own.
+const COLUMNS: u64 = 24;
+/// The units of Grafana that are in use. `count:` is followed by a word of our own.
 const UNITS: [&str; 8] = [
     "Bps",
     "count:",
@@ -16,118 +18,54 @@ const UNITS: [&str; 8] = [
     "short",
 ];
 
-fn all() -> Vec<Dashboard> {
-    let all = dashboards().unwrap().into_iter();
-    all.map(|(_, dashboard)| dashboard).collect()
-}
-
 #[test]
-fn dashboards_are_what_their_descriptions_make() {
-    let mut made = Vec::new();
-    for (name, description) in descriptions().unwrap() {
-        let path = monitoring::folder().join(format!("grafana/dashboards/{name}.json"));
-        let written = std::fs::read_to_string(path).unwrap_or_default();
+fn the_json_is_generated_from_the_descriptions() {
+    let mut generated = HashSet::new();
+    for (name, dashboard) in dashboards().unwrap() {
+        let file = format!("{name}.json");
+        let path = folder().join("grafana/dashboards").join(&file);
+        let written = fs::read_to_string(path).unwrap_or_default();
         assert!(
-            written == description.json(&name).unwrap(),
-            "{name}.json is old: cargo run -p monitoring --bin dashboards"
+            written == dashboard.json(&name).unwrap(),
+            "{file} is out of date: cargo run --release -p monitoring --bin dashboards"
         );
-        made.push(name);
+        generated.insert(file);
     }
-    let there = dashboards().unwrap().into_iter().map(|(name, _)| name);
-    assert_eq!(there.collect::<Vec<_>>(), made, "one has no description");
-    assert_eq!(made, ["api", "overview", "sale", "stores", "worker"]);
+    let files = fs::read_dir(folder().join("grafana/dashboards")).unwrap();
+    let files = files.map(|it| it.unwrap().file_name().into_string().unwrap());
+    assert_eq!(files.collect::<HashSet<_>>(), generated);
 }
 
 #[test]
-fn ids_and_titles_are_given_once() {
-    let mut uids = HashSet::new();
-    for dashboard in all() {
-        assert!(uids.insert(dashboard.uid.clone()), "{}", dashboard.uid);
-        let mut ids = HashSet::new();
+fn every_panel_has_a_title_of_its_own_a_description_a_unit_and_legends() {
+    for (_, dashboard) in dashboards().unwrap() {
         let mut titles = HashSet::new();
-        for panel in &dashboard.panels {
-            assert!(ids.insert(panel.id), "{}: {}", dashboard.title, panel.title);
-        }
-        for panel in dashboard.charts() {
-            let title = (&panel.title, panel.kind.as_str());
-            assert!(titles.insert(title), "{}: {title:?}", dashboard.title);
-            let letters: HashSet<_> = panel.targets.iter().map(|it| &it.ref_id).collect();
-            assert_eq!(letters.len(), panel.targets.len(), "{}", panel.title);
-        }
-    }
-}
-
-#[test]
-fn every_panel_says_what_it_shows() {
-    for panel in all().iter().flat_map(Dashboard::charts) {
-        let title = &panel.title;
-        assert!(!title.is_empty());
-        assert!(
-            panel.description.ends_with('.'),
-            "{title}: {}",
-            panel.description
-        );
-        let unit = &panel.field_config.defaults.unit;
-        let known = |name: &&str| unit == name || name.ends_with(':') && unit.starts_with(*name);
-        assert!(UNITS.iter().any(known), "{title}: {unit}");
-        assert!(!panel.targets.is_empty(), "{title}");
-        let is_number = panel.kind == "stat";
-        assert!(
-            is_number || panel.targets.iter().all(|it| !it.legend_format.is_empty()),
-            "{title}"
-        );
-    }
-}
-
-#[test]
-fn whoever_looks_chooses_the_prometheus() {
-    let chosen = Datasource {
-        kind: "prometheus".to_owned(),
-        uid: "${datasource}".to_owned(),
-    };
-    for dashboard in all() {
-        let mut variables = dashboard.templating.list.iter();
-        assert!(
-            variables.any(|it| (&*it.name, &*it.kind, &*it.query)
-                == ("datasource", "datasource", "prometheus"))
-        );
-        assert!(
-            dashboard
-                .annotations
-                .list
-                .iter()
-                .all(|it| it.datasource == chosen)
-        );
-        for panel in dashboard.charts() {
-            assert_eq!(panel.datasource.as_ref(), Some(&chosen), "{}", panel.title);
-            assert!(
-                panel.targets.iter().all(|it| it.datasource == chosen),
-                "{}",
-                panel.title
-            );
+        for panel in dashboard.panels() {
+            let title = &panel.title;
+            assert!(titles.insert(title), "{}: {title}", dashboard.title);
+            assert!(panel.about.ends_with('.'), "{title}: {}", panel.about);
+            let unit = &panel.unit;
+            let known = |it: &&str| unit == it || it.ends_with(':') && unit.starts_with(*it);
+            assert!(UNITS.iter().any(known), "{title}: {unit}");
+            assert!(!panel.queries.is_empty(), "{title}");
+            let has_legends = panel.queries.iter().all(|it| !it.legend.is_empty());
+            assert!(panel.form == Form::Stat || has_legends, "{title}");
         }
     }
 }
 
 #[test]
-fn panels_lie_on_the_grid_and_not_on_each_other() {
-    for dashboard in all() {
-        for (n, panel) in dashboard.panels.iter().enumerate() {
-            let Place { x, w, h, .. } = panel.grid_pos;
-            assert!(
-                w > 0 && h > 0 && x + w <= COLUMNS,
-                "{}: {}",
-                dashboard.title,
-                panel.title
-            );
-            let other = dashboard.panels[..n].iter().find(|it| overlap(it, panel));
-            assert!(other.is_none(), "{}: {}", dashboard.title, panel.title);
+fn panels_are_on_the_grid_and_do_not_overlap() {
+    for (name, dashboard) in dashboards().unwrap() {
+        let json: Value = serde_json::from_str(&dashboard.json(&name).unwrap()).unwrap();
+        let mut taken = HashSet::new();
+        for panel in json["panels"].as_array().unwrap() {
+            let of = |side: &str| panel["gridPos"][side].as_u64().unwrap();
+            let (x, y, w, h) = (of("x"), of("y"), of("w"), of("h"));
+            assert!(w > 0 && h > 0 && x + w <= COLUMNS, "{}", panel["title"]);
+            for cell in (x..x + w).flat_map(|x| (y..y + h).map(move |y| (x, y))) {
+                assert!(taken.insert(cell), "{name}: {} overlaps", panel["title"]);
+            }
         }
     }
-}
-
-fn overlap(a: &Panel, b: &Panel) -> bool {
-    let meet = |a: u32, a_long: u32, b: u32, b_long: u32| a < b + b_long && b < a + a_long;
-    let (a, b) = (a.grid_pos, b.grid_pos);
-    meet(a.x, a.w, b.x, b.w) && meet(a.y, a.h, b.y, b.h)
 }

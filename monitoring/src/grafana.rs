@@ -1,18 +1,17 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::dashboard::Place;
-use crate::description::{Description, Form, Panel, Query, Row};
+use crate::dashboard::{Dashboard, FIRING, Form, Panel, Row, Target};
 
 const COLUMNS: u32 = 24;
-/// Of Grafana 12; older ones say so, newer ones convert it.
+/// The version of Grafana 12. Older versions report it as unknown; newer ones convert the dashboard.
 const SCHEMA_VERSION: u32 = 41;
 
-impl Description {
-    /// The JSON that Grafana reads. `name` is the file's, without its ending.
+impl Dashboard {
+    /// The JSON that Grafana reads. `name` is the file name without extension.
     ///
     /// # Errors
-    /// When it cannot be written as JSON.
+    /// If the JSON cannot be written.
     pub fn json(&self, name: &str) -> Result<String> {
         let dashboard = json!({
             "uid": format!("fluxgate-{name}"),
@@ -33,7 +32,7 @@ impl Description {
             ] },
             "annotations": { "list": [{
                 "name": "Alerts", "enable": true, "iconColor": "red", "datasource": datasource(),
-                "expr": "ALERTS{alertstate=\"firing\", severity=\"critical\"}",
+                "expr": FIRING,
                 "titleFormat": "{{alertname}}", "step": "10s",
             }] },
             "panels": panels(&self.rows),
@@ -57,13 +56,13 @@ fn panels(rows: &[Row]) -> Vec<Value> {
         }));
         for panel in &row.panels {
             let place = flow.place(panel.size());
-            panels.push(of(panel, panels.len() + 1, place));
+            panels.push(json_of(panel, panels.len() + 1, place));
         }
     }
     panels
 }
 
-fn of(panel: &Panel, id: usize, place: Place) -> Value {
+fn json_of(panel: &Panel, id: usize, place: Place) -> Value {
     let (kind, color, custom, options) = match panel.form {
         Form::Lines => (
             "timeseries",
@@ -113,7 +112,7 @@ fn of(panel: &Panel, id: usize, place: Place) -> Value {
     })
 }
 
-/// The first color is for what is below all limits.
+/// The first color applies below all limits.
 fn steps(panel: &Panel) -> Vec<Value> {
     let limits = [(panel.warning, "orange"), (panel.critical, "red")];
     let limits = limits
@@ -124,7 +123,7 @@ fn steps(panel: &Panel) -> Vec<Value> {
         .collect()
 }
 
-fn targets(queries: &[Query]) -> Vec<Value> {
+fn targets(queries: &[Target]) -> Vec<Value> {
     let targets = ('A'..='Z').zip(queries).map(|(letter, query)| {
         json!({
             "refId": letter.to_string(),
@@ -138,27 +137,35 @@ fn targets(queries: &[Query]) -> Vec<Value> {
     targets.collect()
 }
 
-/// The one that is chosen above the dashboard.
+/// The data source that is selected above the dashboard.
 fn datasource() -> Value {
     json!({ "type": "prometheus", "uid": "${datasource}" })
 }
 
-fn grid(place: Place) -> Value {
-    let Place { x, y, w, h } = place;
+fn grid(Place { x, y, w, h }: Place) -> Value {
     json!({ "x": x, "y": y, "w": w, "h": h })
 }
 
-/// From left to right, and below what stands there.
+/// A rectangle of the grid.
+#[derive(Clone, Copy)]
+struct Place {
+    x: u32,
+    y: u32,
+    w: u32,
+    h: u32,
+}
+
+/// Places panels from left to right, and then below.
 #[derive(Default)]
 struct Flow {
     x: u32,
     y: u32,
-    /// Where the next line begins.
+    /// Where the next line starts.
     below: u32,
 }
 
 impl Flow {
-    /// A whole line.
+    /// A place of full width.
     fn line(&mut self, h: u32) -> Place {
         self.x = COLUMNS;
         self.place((COLUMNS, h))
@@ -168,14 +175,9 @@ impl Flow {
         if self.x + w > COLUMNS {
             (self.x, self.y) = (0, self.below);
         }
-        let place = Place {
-            x: self.x,
-            y: self.y,
-            w,
-            h,
-        };
+        let (x, y) = (self.x, self.y);
         self.x += w;
-        self.below = self.below.max(self.y + h);
-        place
+        self.below = self.below.max(y + h);
+        Place { x, y, w, h }
     }
 }

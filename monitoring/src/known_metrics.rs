@@ -1,50 +1,60 @@
+//! The metrics, labels and values that exist, against which queries are checked.
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::mem::take;
 
 use anyhow::Result;
 
-use crate::query::{Query, Use};
+use crate::query::{MetricUse, Query};
 
-/// Labels that Prometheus itself gives to whatever it scrapes.
+/// Labels that Prometheus adds to every series that it scrapes.
 const OF_EVERY_TARGET: [&str; 2] = ["job", "instance"];
 
-/// Names of labels, and the values that each has; none where they are not known.
-pub type Labels = BTreeMap<String, BTreeSet<String>>;
+/// The values of each label. No values: they are not known.
+type Labels = BTreeMap<String, BTreeSet<String>>;
 
-/// Metrics that exist.
+/// The metrics that exist, with their labels.
 #[derive(Debug, Default, Clone)]
-pub struct Known(BTreeMap<String, Labels>);
+pub struct KnownMetrics(BTreeMap<String, Labels>);
 
-impl Known {
-    /// Adds what a `/metrics` answer has, in Prometheus's text format. Samples and comments are not
-    /// looked at. A label with the value "" is one whose values are not known.
-    pub fn read(&mut self, text: &str) {
-        for line in text.lines().map(str::trim) {
-            if !line.is_empty() && !line.starts_with('#') {
-                let end = line.find(['{', ' ']).unwrap_or(line.len());
-                let (name, rest) = line.split_at(end);
-                self.add(name, labels(rest));
+impl KnownMetrics {
+    /// Adds the series of a `/metrics` response, in the text format of Prometheus. Samples and comments are ignored.
+    /// The value "" stands for values that are not known.
+    ///
+    /// # Errors
+    /// If a line is not a series.
+    pub fn read(&mut self, text: &str) -> Result<()> {
+        let lines = text.lines().map(str::trim);
+        for line in lines.filter(|it| !it.is_empty() && !it.starts_with('#')) {
+            let end = line.rfind('}').map(|it| it + 1).or_else(|| line.find(' '));
+            // A series without its sample is a selector.
+            for series in Query::new("/metrics", &line[..end.unwrap_or(line.len())]).uses()? {
+                let values = series.values.into_iter();
+                let known = |values: Vec<String>| values.into_iter().filter(|it| !it.is_empty());
+                let labels = values.map(|(label, values)| (label, known(values).collect()));
+                self.add(&series.metric, labels.collect());
             }
         }
+        Ok(())
     }
 
-    /// Adds one metric, or what else is known of its labels.
-    pub fn add(&mut self, name: &str, labels: Labels) {
+    /// Adds a metric, or labels of a metric.
+    fn add(&mut self, name: &str, labels: Labels) {
         let metric = self.0.entry(name.to_owned()).or_default();
         for (label, values) in labels {
             metric.entry(label).or_default().extend(values);
         }
     }
 
-    /// Adds what `others` knows.
+    /// Adds all metrics of `others`.
     pub fn extend(&mut self, others: Self) {
         for (name, labels) in others.0 {
             self.add(&name, labels);
         }
     }
 
-    /// Adds what a recording rule makes: its labels are among those of what it is made of.
-    pub(crate) fn add_recorded(&mut self, name: &str, query: &Query) -> Result<()> {
+    /// Adds the metric of a recording rule. Its labels are among those of the metrics it reads.
+    pub(crate) fn add_recorded(&mut self, query: &Query) -> Result<()> {
+        let name = &query.place;
         self.add(name, Labels::new());
         for used in query.uses()? {
             let labels = self.0.get(&used.metric).cloned().unwrap_or_default();
@@ -53,9 +63,9 @@ impl Known {
         Ok(())
     }
 
-    /// What a query asks for in vain, in words.
+    /// What of `used` does not exist, as a sentence.
     #[must_use]
-    pub fn complaint(&self, used: &Use) -> Option<String> {
+    pub fn complaint(&self, used: &MetricUse) -> Option<String> {
         let metric = &used.metric;
         let Some(labels) = self.0.get(metric) else {
             return Some(format!("there is no metric {metric}"));
@@ -80,45 +90,18 @@ fn is_of_every_target(label: &str) -> bool {
     OF_EVERY_TARGET.contains(&label)
 }
 
-/// Whether it is a word, and no pattern.
+/// Whether the value is literal, not a regular expression.
 fn is_plain(value: &str) -> bool {
     let plain = |it: char| it.is_alphanumeric() || "_-/{}".contains(it);
     value.chars().all(plain)
-}
-
-/// What is in `{name="value", …}`.
-fn labels(text: &str) -> Labels {
-    let mut labels = Labels::new();
-    let (mut name, mut value) = (String::new(), String::new());
-    let (mut in_value, mut escaped) = (false, false);
-    for character in text.chars() {
-        match character {
-            _ if escaped => {
-                escaped = false;
-                value.push(character);
-            }
-            '\\' if in_value => escaped = true,
-            '"' if in_value => {
-                in_value = false;
-                let values = labels.entry(take(&mut name)).or_default();
-                values.extend(Some(take(&mut value)).filter(|it| !it.is_empty()));
-            }
-            '"' => in_value = true,
-            _ if in_value => value.push(character),
-            '}' => break,
-            '{' | ',' | ' ' | '=' => {}
-            _ => name.push(character),
-        }
-    }
-    labels
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn used(metric: &str, labels: &[&str]) -> Use {
-        Use {
+    fn used(metric: &str, labels: &[&str]) -> MetricUse {
+        MetricUse {
             metric: metric.to_owned(),
             labels: labels.iter().map(ToString::to_string).collect(),
             values: BTreeMap::new(),
@@ -127,12 +110,14 @@ mod tests {
 
     #[test]
     fn names_labels_and_values_are_read_from_metrics() {
-        let mut known = Known::default();
-        known.read(
-            "# HELP http_total x{y=\"z\"}\n\
+        let mut known = KnownMetrics::default();
+        known
+            .read(
+                "# HELP http_total x{y=\"z\"}\n\
              http_total{route=\"/orders/{id}\",status=\"20\\\"2,a=\"} 3\n\
              up 1\n",
-        );
+            )
+            .unwrap();
         assert_eq!(known.complaint(&used("up", &["job"])), None);
         assert_eq!(
             known.complaint(&used("http_total", &["route", "status"])),
@@ -152,9 +137,9 @@ mod tests {
     }
 
     #[test]
-    fn values_that_are_not_known_may_be_any() {
-        let mut known = Known::default();
-        known.read("lag{topic=\"\"}");
+    fn a_label_without_known_values_has_any_value() {
+        let mut known = KnownMetrics::default();
+        known.read("lag{topic=\"\"}").unwrap();
         let mut lag = used("lag", &["topic"]);
         lag.values
             .insert("topic".to_owned(), vec!["orders".to_owned()]);
@@ -162,11 +147,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_recorded_has_the_labels_of_what_it_is_made_of() {
-        let mut known = Known::default();
-        known.read("free_bytes{mountpoint=\"/\"} 1");
-        let query = Query::new("rule", "free_bytes / 2");
-        known.add_recorded("free:half", &query).unwrap();
+    fn a_recorded_metric_has_the_labels_of_the_metrics_it_reads() {
+        let mut known = KnownMetrics::default();
+        known.read("free_bytes{mountpoint=\"/\"} 1").unwrap();
+        let query = Query::new("free:half", "free_bytes / 2");
+        known.add_recorded(&query).unwrap();
         assert_eq!(known.complaint(&used("free:half", &["mountpoint"])), None);
         assert!(known.complaint(&used("free:half", &["device"])).is_some());
     }
