@@ -4,7 +4,7 @@ export CARGO
 # Where rustup puts cargo, for shells that have not read its settings.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test faults scale up down build fmt lint bench bench-connections bench-soak bench-growth bench-check load panels tools
+.PHONY: help demo test test-upgrade faults scale up down build fmt lint bench bench-connections bench-soak bench-growth bench-check load panels tools
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf 'make %-17s %s\n' "$$target" "$$text"; done
@@ -20,6 +20,9 @@ faults: ## break one thing after the other while a sale runs; goes on where it w
 
 scale: ## scale workers and API copies while orders come in, kill some; ARGS="--only workers" and such
 	@NEEDS=nginx scripts/on-stack scale $(ARGS)
+
+test-upgrade: ## upgrade a running sale from another commit to this one and check every order; FROM=<commit>
+	@scripts/test-upgrade "$(FROM)"
 
 up: build ## start the stack, one API and two workers, and keep them running
 	@scripts/services up
