@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::components::Components;
 use crate::config::Config;
 use crate::listeners::{self, Listener};
-use crate::publisher::Publisher;
+use crate::sales::Publisher;
 
 /// The service, listening but not yet serving.
 pub struct Application {

@@ -8,8 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::boot_instant::BootInstant;
 use crate::orders::ActiveBuyers;
-use crate::publisher::Publisher;
-use crate::sales::SaleCache;
+use crate::sales::{Publisher, SaleCache};
 use fluxgate_gate::ReservationStore;
 
 const REDIS_CHECK_INTERVAL: Duration = Duration::from_millis(500);

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
 
 use fluxgate_gate::{GateMetrics, ReservationStore};
+use fluxgate_log::{AckQueue, ClientMetrics, PublisherMetrics};
 use fluxgate_service::ops::{Need, Readiness};
 use fluxgate_service::settings::refuse;
 use prometheus::Registry;
@@ -19,8 +19,7 @@ use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::orders::{ActiveBuyers, OrderStatusReader, PlaceOrder, ReservationBatcher};
 use crate::outbox::{OutboxAcker, OutboxRelay};
-use crate::publisher::{Acknowledged, Publisher};
-use crate::sales::{SaleCache, SaleChanges, SaleOpener, SaleSnapshots};
+use crate::sales::{PublishedEntry, Publisher, SaleCache, SaleChanges, SaleOpener, SaleSnapshots};
 use crate::sold_out::RefusalCache;
 
 /// The prefix of the metrics.
@@ -46,18 +45,24 @@ impl Components {
     /// the entries that Kafka acknowledges.
     ///
     /// Exits if a driver refuses a setting.
-    pub fn build(config: Arc<Config>, registry: &Registry) -> (Self, mpsc::Receiver<Acknowledged>) {
+    pub fn build(
+        config: Arc<Config>,
+        registry: &Registry,
+    ) -> (Self, mpsc::Receiver<PublishedEntry>) {
         let metrics = Metrics::register(registry, SERVICE);
         let gate_metrics = GateMetrics::register(registry, SERVICE);
         let store = ReservationStore::connect(&config.redis, gate_metrics.clone())
             .unwrap_or_else(|error| refuse("REDIS_URL", error.details()));
         let ledger = ledger(&config, &metrics, registry);
-        let (acknowledged, to_ack) = mpsc::channel(OutboxAcker::QUEUE_MAX);
+        let (queue, to_ack) = mpsc::channel(OutboxAcker::QUEUE_MAX);
+        let full_total = metrics.outbox_ack_queue_full_total.clone();
         let publisher = Publisher::new(
             &config.kafka,
             &config.publisher,
-            metrics.clone(),
-            acknowledged,
+            "ingest-api",
+            AckQueue { queue, full_total },
+            PublisherMetrics::register(registry, SERVICE),
+            &ClientMetrics::register(registry, SERVICE),
         )
         .unwrap_or_else(|error| refuse("KAFKA_BROKERS", error));
         let components = Self {
@@ -90,7 +95,7 @@ impl Components {
     }
 
     /// Spawns the acker. It ends after the last clone of the publisher has been dropped.
-    pub fn spawn_acker(&self, to_ack: mpsc::Receiver<Acknowledged>) -> JoinHandle<()> {
+    pub fn spawn_acker(&self, to_ack: mpsc::Receiver<PublishedEntry>) -> JoinHandle<()> {
         let acker = OutboxAcker::new(self.store.clone(), to_ack, self.metrics.clone());
         tokio::spawn(acker.run())
     }
@@ -157,7 +162,7 @@ impl Components {
             Arc::clone(&self.sales),
             self.publisher.on_this_thread(),
             self.statuses.clone(),
-            Duration::from_millis(config.publisher.publish_wait_ms),
+            config.publisher.wait(),
             config.redis.on_redis_loss,
             self.buyers.clone(),
             self.metrics.clone(),

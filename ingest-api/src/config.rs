@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use fluxgate_log::PublisherSettings;
 use fluxgate_service::settings::{
     CaCertificates, HttpSettings, KafkaSettings, LogSettings, RedisSettings, ShutdownSettings,
     Switch,
@@ -168,24 +169,6 @@ impl SoldOutSettings {
     pub fn lease(&self) -> Duration {
         Duration::from_millis(self.sold_out_lease_ms)
     }
-}
-
-/// Publishing to Kafka.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Publishing")]
-pub struct PublisherSettings {
-    /// Milliseconds that an order waits for Kafka before it is answered `reserved`
-    #[arg(long, env = "PUBLISH_WAIT_MS", default_value_t = 500, value_parser = clap::value_parser!(u64).range(0..=10_000))]
-    pub publish_wait_ms: u64,
-
-    /// Milliseconds after which an unacknowledged message fails; its outbox entry stays and is published
-    /// again
-    #[arg(long, env = "KAFKA_MESSAGE_TIMEOUT_MS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1_000..=300_000))]
-    pub kafka_message_timeout_ms: u64,
-
-    /// Milliseconds that a message waits for others to share its request
-    #[arg(long, env = "KAFKA_LINGER_MS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=1_000))]
-    pub kafka_linger_ms: u64,
 }
 
 /// The outbox and the records of closed sales.

@@ -33,7 +33,6 @@ pub mod metrics;
 pub mod open_files;
 pub mod orders;
 pub mod outbox;
-pub mod publisher;
 pub mod sales;
 pub mod sold_out;
 

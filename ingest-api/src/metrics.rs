@@ -77,14 +77,6 @@ fluxgate_service::metrics! {
     redis_lost_writes_total: IntCounter,
     /// Sales that this instance let continue in a Redis that had lost acknowledged writes (ON_REDIS_LOSS=continue).
     redis_loss_continued_total: IntCounter,
-    /// Seconds from handing a message to the producer until Kafka acknowledged it.
-    publish_seconds: Histogram (SECONDS),
-    /// Messages handed to the producer, by how that ended: acknowledged, failed, refused (the producer's queue was full).
-    publishes_total: IntCounterVec ["outcome"] {"acknowledged", "failed", "refused"},
-    /// Orders that were answered `reserved` because Kafka took longer than PUBLISH_WAIT_MS.
-    publish_wait_timeouts_total: IntCounter,
-    /// 1 while this copy answers `reserved` at once because Kafka does not acknowledge, else 0.
-    publisher_circuit_open: IntGauge,
     /// Outbox entries of all sales. Set by the relay leader; 0 elsewhere.
     outbox_entries: IntGauge,
     /// Age in seconds of the oldest outbox entry. Set by the relay leader; 0 elsewhere.
@@ -101,8 +93,6 @@ fluxgate_service::metrics! {
     outbox_unreadable_total: IntCounter,
     /// Orders refused because the outbox of the sale was at OUTBOX_MAX.
     outbox_full_total: IntCounter,
-    /// Times a Kafka client that had lost all its brokers was told of them again.
-    kafka_clients_recovered_total: IntCounter,
     /// Seconds that one read of PostgreSQL took, waiting for a connection included.
     ledger_read_seconds: HistogramVec (SECONDS) ["read"] {"entry", "highest", "order"},
     /// Reads of PostgreSQL, by how they ended: ok, or silent (no usable answer in time).

@@ -1,4 +1,4 @@
-//! Putting the worker together, running it, and taking it down in order.
+//! Assembles the worker, runs it and stops it in order.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer};
 use backon::{ExponentialBuilder, Retryable};
+use fluxgate_log::ClientMetrics;
 use fluxgate_service::metrics::registry;
 use fluxgate_service::ops::{self, Check, Need, Readiness};
 use fluxgate_service::settings::{Switch, refuse};
@@ -18,16 +19,19 @@ use crate::migrate::{MigrateError, migrate};
 use crate::pipeline::Pipeline;
 use crate::store::Store;
 
-/// Where it answers HTTP unless told otherwise.
+/// The default port of HTTP_ADDR.
 pub const DEFAULT_PORT: u16 = 8081;
+/// The prefix of its metrics.
+const SERVICE: &str = "inventory_worker";
 
-/// The worker, its port open, not yet reading.
+/// The worker: its port is open, it does not read yet.
 pub struct Worker {
     addresses: Vec<SocketAddr>,
     server: Server,
     config: Config,
     store: Store,
     metrics: Metrics,
+    clients: ClientMetrics,
     traces: Traces,
     readiness: Readiness,
     database: Check,
@@ -35,12 +39,13 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Opens the port. No store has to be there yet.
+    /// Opens the port. No store has to be reachable yet.
     ///
-    /// A setting that cannot work ends the program: a URL that a driver refuses, a port that is taken.
+    /// Exits the program if a setting cannot work: a URL that a driver refuses, a port that is in use.
     pub fn build(config: Config) -> Self {
         let registry = registry();
-        let metrics = Metrics::register(&registry, "inventory_worker");
+        let metrics = Metrics::register(&registry, SERVICE);
+        let clients = ClientMetrics::register(&registry, SERVICE);
         let traces = Traces::start(&config.traces, "inventory-worker", &registry)
             .unwrap_or_else(|error| refuse("OTEL_EXPORTER_OTLP_ENDPOINT", error));
         let readiness = Readiness::default();
@@ -67,6 +72,7 @@ impl Worker {
             config,
             store,
             metrics,
+            clients,
             traces,
             readiness,
             database,
@@ -74,7 +80,7 @@ impl Worker {
         }
     }
 
-    /// Where it answers HTTP; with port 0 in the settings, the port that the system gave.
+    /// Where it serves HTTP; with port 0 in the settings, the port that the system chose.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -82,7 +88,7 @@ impl Worker {
     /// Writes orders until `shutdown`; then writes what was read, and leaves the group.
     ///
     /// # Errors
-    /// When the HTTP server fails, or the reader or a writer ended badly.
+    /// When the HTTP server fails, the group does not accept this worker any more, or the reader or a writer panics.
     pub async fn run_until_stopped(self, shutdown: CancellationToken) -> std::io::Result<()> {
         for address in &self.addresses {
             tracing::info!(http.address = %address, "listening");
@@ -103,6 +109,7 @@ impl Worker {
                     config: self.config,
                     store: self.store,
                     metrics: self.metrics,
+                    clients: self.clients,
                     database: self.database,
                     group: self.group,
                     shutdown,
@@ -119,7 +126,7 @@ impl Worker {
     }
 }
 
-/// Waits for the stores, as long as it takes, and brings them up to date where that is asked for.
+/// Waits until the stores are reachable, and brings them up to date if MIGRATE_ON_START is on.
 async fn prepare(config: &Config, store: &Store, database: &Check) {
     let attempt = || async {
         if config.migrate.migrate_on_start == Switch::On {
@@ -127,15 +134,15 @@ async fn prepare(config: &Config, store: &Store, database: &Check) {
         }
         store.probe().await.map_err(MigrateError::from)
     };
-    let patience = ExponentialBuilder::default()
+    let delays = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(200))
         .with_max_delay(Duration::from_secs(1))
         .with_jitter()
         .without_max_times();
     let prepared = attempt
-        .retry(patience)
+        .retry(delays)
         .notify(|error: &MigrateError, _| {
-            tracing::warn!(%error, "the stores are not ready; trying again");
+            tracing::warn!(%error, "stores not ready; retrying");
             database.fail(error.to_string());
         })
         .await;

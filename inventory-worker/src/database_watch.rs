@@ -6,8 +6,8 @@ use fluxgate_service::ops::Check;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::consumer::Command;
-use crate::progress::Progress;
+use crate::lag_tracker::LagTracker;
+use crate::reader::Command;
 use crate::store::{Store, WriteError};
 
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
@@ -18,7 +18,7 @@ pub struct DatabaseWatch {
     pub store: Store,
     pub topic: String,
     pub check: Check,
-    pub progress: Progress,
+    pub lag: LagTracker,
     pub commands: mpsc::Sender<Command>,
 }
 
@@ -42,7 +42,7 @@ impl DatabaseWatch {
     async fn look(&self) -> Result<(), WriteError> {
         self.store.probe().await?;
         // Ours first: positions only grow, unless the database was restored.
-        let ours = self.progress.positions();
+        let ours = self.lag.positions();
         let held = self.store.positions(&self.topic).await?;
         for (partition, written) in ours {
             let position = held.get(&partition).copied().unwrap_or_default();

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::lag_tracker::LagTracker;
 use crate::metrics::Metrics;
-use crate::progress::Progress;
 use crate::store::Store;
 
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -16,7 +16,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 pub struct GapWatch {
     pub store: Store,
     pub topic: String,
-    pub progress: Progress,
+    pub lag: LagTracker,
     pub metrics: Metrics,
 }
 
@@ -24,7 +24,7 @@ impl GapWatch {
     /// Counts every five seconds until `shutdown`.
     pub async fn run(self, shutdown: CancellationToken) {
         loop {
-            let partitions: Vec<i32> = self.progress.positions().into_keys().collect();
+            let partitions: Vec<i32> = self.lag.positions().into_keys().collect();
             match self.store.sequence_gaps(&self.topic, &partitions).await {
                 Ok(gaps) => self.metrics.sequence_gaps.set(gaps),
                 // Whoever watches the database has said so.

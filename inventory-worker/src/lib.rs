@@ -1,28 +1,29 @@
-//! The order's way through this service:
+//! Writes the events of the topic to PostgreSQL.
 //!
 //! ```text
-//! consumer/   one thread polls the topic; PostgreSQL says where each partition starts
-//! batch/      records are gathered by number or age, the ones of a partition always for one writer
-//! writer/     a batch is written again until it is: missed positions, refused records, outages
-//! store/      one transaction: positions first, then sales, orders, ledger, dead letters
+//! reader/        one thread polls the topic; PostgreSQL's positions say where each partition starts
+//! batch/         collects records by number or age; those of one partition go to one writer
+//! writer/        writes a batch until PostgreSQL has it: position mismatches, refused records, outages
+//! dead_letters/  copies and log lines of records that cannot be written
+//! store/         one transaction: positions first, then sales, orders, ledger, dead letters
 //! ```
 //!
-//! The next batches are read while some are written. `rdkafka` stays in [`consumer`], [`writer`]'s topic
-//! of dead letters and [`topics`]; `tokio_postgres` in [`store`]. Only [`app`] sees the whole config.
+//! The next batches are read while some are written. `tokio_postgres` stays in [`store`]. Only [`app`] sees the whole
+//! config.
 
 pub mod app;
 pub mod batch;
 pub mod config;
-pub mod consumer;
 mod database_watch;
+mod dead_letters;
 mod gap_watch;
-pub mod metrics;
-pub mod migrate;
+mod lag_tracker;
+mod metrics;
+mod migrate;
 mod pipeline;
-pub mod progress;
+mod reader;
 pub mod store;
-pub mod topics;
-pub mod writer;
+mod writer;
 
 use clap::Parser;
 use fluxgate_service::ops::check_health;
@@ -31,7 +32,7 @@ use fluxgate_service::{shutdown, telemetry};
 
 use config::{Cli, Command};
 
-/// The whole program: settings from the environment, until SIGTERM or, for `migrate`, until done.
+/// The program: reads the settings, then runs until SIGTERM or, for `migrate`, until done.
 ///
 /// # Errors
 /// When migrating or the HTTP server fails.

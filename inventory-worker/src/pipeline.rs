@@ -1,10 +1,10 @@
-//! The reader and the writers, put together.
+//! The reader, the writers and the monitors, put together.
 
 use std::sync::Arc;
 
+use fluxgate_log::{ClientMetrics, GroupError, GroupMembership, LogError, TopicReader};
 use fluxgate_service::ops::Check;
 use fluxgate_service::settings::refuse;
-use rdkafka::error::KafkaError;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
@@ -12,102 +12,79 @@ use tokio_util::sync::CancellationToken;
 
 use crate::batch::{Batch, BatchBuilder};
 use crate::config::{BatchSettings, Config};
-use crate::consumer::{Claims, Lanes, Loader, Log, Member, Reader, ReaderParts};
 use crate::database_watch::DatabaseWatch;
+use crate::dead_letters::DeadLetterTopic;
 use crate::gap_watch::GapWatch;
+use crate::lag_tracker::LagTracker;
 use crate::metrics::Metrics;
-use crate::progress::Progress;
+use crate::reader::{Command, PartitionDispatcher, Reader, ReaderParts, StartOffsets};
 use crate::store::Store;
-use crate::writer::{DeadLetterTopic, Flusher, Writer};
+use crate::writer::{Flusher, Writer};
 
-/// Batches between the reader and each writer: while one is written, the next waits and a third is
-/// built.
+/// The name of the Kafka clients in the brokers' logs.
+const CLIENT_ID: &str = "inventory-worker";
+/// Batches that wait for each writer: while one is written, the next waits and a third is built.
 const BATCHES_WAITING: usize = 1;
-/// Commands that may wait for the reader; whoever sends one more waits.
+/// Commands that may wait for the reader; the sender of one more waits.
 const COMMANDS_WAITING: usize = 1_024;
 
-/// What brings orders from Kafka to PostgreSQL.
+/// Brings orders from Kafka to PostgreSQL.
 #[allow(missing_docs)]
 pub struct Pipeline {
     pub config: Config,
     pub store: Store,
     pub metrics: Metrics,
-    /// Whether PostgreSQL is there.
+    pub clients: ClientMetrics,
+    /// Whether PostgreSQL is available.
     pub database: Check,
     /// Whether the consumer group is joined.
     pub group: Check,
     pub shutdown: CancellationToken,
 }
 
+/// The Kafka clients of the worker.
+struct Clients {
+    membership: Arc<GroupMembership>,
+    log: Arc<TopicReader>,
+    dead_letters: DeadLetterTopic,
+}
+
+/// The batches that each writer takes, and the writers that take them.
+struct Writers {
+    dispatcher: PartitionDispatcher,
+    running: JoinSet<()>,
+}
+
 impl Pipeline {
-    /// Runs until `shutdown`, and until what was read is written.
+    /// Runs until the shutdown, and until what was read is written.
     ///
     /// # Errors
-    /// When the reader or a writer ended badly: then not all that was read is written. Or when the
-    /// group will not have this worker any more.
+    /// When the reader or a writer panics: then not everything that was read is written. Or when the
+    /// group does not accept this worker any more.
     pub async fn run(self) -> Result<(), PipelineError> {
-        let config = &self.config;
-        let topic = config.kafka.kafka_topic.clone();
-        let progress = Progress::new(self.metrics.clone());
-        let log = Log::open(config, progress.clone(), &self.metrics);
-        let log = Arc::new(log.unwrap_or_else(|error| refuse("KAFKA_BROKERS", error)));
-        let member = Member::join(config, self.group, &self.metrics);
-        let member = Arc::new(member.unwrap_or_else(|error| refuse("KAFKA_BROKERS", error)));
-        let dead_letters = DeadLetterTopic::new(
-            &config.kafka,
-            config.consumer.kafka_dlq_topic.clone(),
-            self.metrics.clone(),
-        )
-        .unwrap_or_else(|error| refuse("KAFKA_BROKERS", error));
+        let lag = LagTracker::new(self.metrics.clone());
+        let clients = self
+            .connect(&lag)
+            .unwrap_or_else(|error| refuse("KAFKA_BROKERS", error));
         let (to_reader, commands) = mpsc::channel(COMMANDS_WAITING);
+        self.spawn_monitors(&lag, &to_reader);
+        let mut writers = self.spawn_writers(&clients, &lag, &to_reader);
 
-        let watch = DatabaseWatch {
-            store: self.store.clone(),
-            topic: topic.clone(),
-            check: self.database,
-            progress: progress.clone(),
-            commands: to_reader.clone(),
-        };
-        tokio::spawn(watch.run(self.shutdown.clone()));
-        let gaps = GapWatch {
-            store: self.store.clone(),
-            topic: topic.clone(),
-            progress: progress.clone(),
-            metrics: self.metrics.clone(),
-        };
-        tokio::spawn(gaps.run(self.shutdown.clone()));
-
-        let flusher = Flusher {
-            store: self.store.clone(),
-            topic: topic.clone(),
-            dead_letters,
-            dead_letters_max: config.batch.dead_letters_max_per_batch as usize,
-            commands: to_reader.clone(),
-            metrics: self.metrics.clone(),
-            shutdown: self.shutdown.clone(),
-        };
-        let (lanes, mut writers) = lanes(&config.batch, |batches| Writer {
-            batches,
-            flusher: flusher.clone(),
-            member: Arc::clone(&member),
-            progress: progress.clone(),
-            metrics: self.metrics.clone(),
-        });
-
+        let topic = self.config.kafka.kafka_topic;
         let reader = ReaderParts {
-            member: Arc::clone(&member),
-            log: Arc::clone(&log),
-            claims: Claims::new(config.consumer.session()),
-            loader: Loader {
-                log,
+            membership: Arc::clone(&clients.membership),
+            log: Arc::clone(&clients.log),
+            session: self.config.consumer.membership.session(),
+            start_offsets: StartOffsets {
+                log: clients.log,
                 store: self.store,
                 topic,
-                progress: progress.clone(),
+                lag: lag.clone(),
                 commands: to_reader,
             },
             commands,
-            lanes,
-            progress,
+            dispatcher: writers.dispatcher,
+            lag,
             metrics: self.metrics,
             shutdown: self.shutdown.clone(),
         };
@@ -117,49 +94,131 @@ impl Pipeline {
             .spawn(move || reader.run())
             .expect("a process may start a thread");
 
-        let mut outcome: Result<(), PipelineError> = Ok(());
-        while let Some(ended) = writers.join_next().await {
-            if let Err(panic) = ended {
-                // What it was given is not written, and nothing more of its partitions can be.
-                tracing::error!("a writer ended badly");
-                self.shutdown.cancel();
-                outcome = Err(panic.into());
-            }
-        }
-        // The last reference to the member commits its offsets and leaves the group; that blocks.
+        let written = until_written(&mut writers.running, &self.shutdown).await;
+        // Dropping the last reference to the membership commits its offsets and leaves the group, which blocks.
+        let membership = clients.membership;
         let left = tokio::task::spawn_blocking(move || {
-            let ended = reading.join();
-            drop(member);
-            ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            let outcome = reading.join();
+            drop(membership);
+            outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         });
-        outcome?;
+        written?;
         Ok(left.await??)
+    }
+
+    fn connect(&self, lag: &LagTracker) -> Result<Clients, LogError> {
+        let (kafka, consumer) = (&self.config.kafka, &self.config.consumer);
+        let group = &consumer.kafka_group;
+        let report = lag.clone();
+        let on_log_ends = Box::new(move |ends: &mut dyn Iterator<Item = (i32, i64)>| {
+            report.report(ends);
+        });
+        let log = TopicReader::new(kafka, CLIENT_ID, group, on_log_ends, &self.clients)?;
+        let membership = GroupMembership::join(
+            kafka,
+            &consumer.membership,
+            CLIENT_ID,
+            group,
+            self.group.clone(),
+            &self.clients,
+        )?;
+        let dead_letters = DeadLetterTopic::new(
+            kafka,
+            consumer.kafka_dlq_topic.clone(),
+            self.metrics.clone(),
+            &self.clients,
+        )?;
+        Ok(Clients {
+            membership: Arc::new(membership),
+            log: Arc::new(log),
+            dead_letters,
+        })
+    }
+
+    fn spawn_monitors(&self, lag: &LagTracker, to_reader: &mpsc::Sender<Command>) {
+        let topic = &self.config.kafka.kafka_topic;
+        let database = DatabaseWatch {
+            store: self.store.clone(),
+            topic: topic.clone(),
+            check: self.database.clone(),
+            lag: lag.clone(),
+            commands: to_reader.clone(),
+        };
+        tokio::spawn(database.run(self.shutdown.clone()));
+        let gaps = GapWatch {
+            store: self.store.clone(),
+            topic: topic.clone(),
+            lag: lag.clone(),
+            metrics: self.metrics.clone(),
+        };
+        tokio::spawn(gaps.run(self.shutdown.clone()));
+    }
+
+    /// Starts the writers. Each ends once the dispatcher is gone and its batches are written.
+    fn spawn_writers(
+        &self,
+        clients: &Clients,
+        lag: &LagTracker,
+        to_reader: &mpsc::Sender<Command>,
+    ) -> Writers {
+        let settings = &self.config.batch;
+        let flusher = Flusher {
+            store: self.store.clone(),
+            topic: self.config.kafka.kafka_topic.clone(),
+            dead_letters: clients.dead_letters.clone(),
+            dead_letters_max: settings.dead_letters_max_per_batch as usize,
+            commands: to_reader.clone(),
+            metrics: self.metrics.clone(),
+            shutdown: self.shutdown.clone(),
+        };
+        let mut running = JoinSet::new();
+        let dispatcher = PartitionDispatcher::new((0..settings.batch_writers).map(|_| {
+            let (batches, waiting) = mpsc::channel::<Batch>(BATCHES_WAITING);
+            let writer = Writer {
+                batches: waiting,
+                flusher: flusher.clone(),
+                membership: Arc::clone(&clients.membership),
+                lag: lag.clone(),
+                metrics: self.metrics.clone(),
+            };
+            running.spawn(writer.run());
+            (builder(settings), batches)
+        }));
+        Writers {
+            dispatcher,
+            running,
+        }
     }
 }
 
-/// Why not all is written that could be.
-#[derive(Debug, thiserror::Error)]
-pub enum PipelineError {
-    /// A part of the pipeline ended badly.
-    #[error(transparent)]
-    Ended(#[from] JoinError),
-    /// The group will not have this worker any more.
-    #[error("the consumer group is closed to this process: {0}")]
-    Expelled(#[from] KafkaError),
+fn builder(settings: &BatchSettings) -> BatchBuilder {
+    BatchBuilder::new(settings.batch_max_rows as usize, settings.max_age())
 }
 
-/// The ways out of the reader, with a running writer at the end of each. A writer ends when the
-/// reader has.
-fn lanes(
-    settings: &BatchSettings,
-    writer: impl Fn(mpsc::Receiver<Batch>) -> Writer,
-) -> (Lanes, JoinSet<()>) {
-    let mut writers = JoinSet::new();
-    let lanes = Lanes::new((0..settings.batch_writers).map(|_| {
-        let (batches, waiting) = mpsc::channel(BATCHES_WAITING);
-        writers.spawn(writer(waiting).run());
-        let builder = BatchBuilder::new(settings.batch_max_rows as usize, settings.max_age());
-        (builder, batches)
-    }));
-    (lanes, writers)
+/// Waits until all writers have ended. If one panics, its partitions cannot be written any more, so the worker shuts
+/// down.
+async fn until_written(
+    writers: &mut JoinSet<()>,
+    shutdown: &CancellationToken,
+) -> Result<(), JoinError> {
+    let mut outcome = Ok(());
+    while let Some(ended) = writers.join_next().await {
+        if let Err(panic) = ended {
+            tracing::error!("writer task panicked; shutting down");
+            shutdown.cancel();
+            outcome = Err(panic);
+        }
+    }
+    outcome
+}
+
+/// Why not everything is written that could be.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// The reader or a writer panicked.
+    #[error(transparent)]
+    Panicked(#[from] JoinError),
+    /// The group does not accept this worker any more.
+    #[error(transparent)]
+    Group(#[from] GroupError),
 }

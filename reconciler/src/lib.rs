@@ -5,32 +5,36 @@
 //! republish   publishes the events of records that PostgreSQL lacks           (Kafka lost the end of its log)
 //! rebuild     stops a sale, fences its log, restores Redis from PostgreSQL    (Redis lost writes)
 //! flow        reads one sale in the order in which an order travels
-//! log         Kafka: where its partitions end, one more event
 //! truth/      PostgreSQL: sales, positions, rows
 //! ```
 
 pub mod audit;
 pub mod config;
 pub mod flow;
-pub mod log;
 pub mod rebuild;
 pub mod republish;
 pub mod truth;
 
+use std::time::Duration;
+
 use fluxgate_gate::GateMetrics;
 use fluxgate_gate::{GateError, ReservationStore};
+use fluxgate_log::{AppenderSettings, ClientMetrics, LogError, TopicAppender};
+use fluxgate_service::settings::KafkaSettings;
 use prometheus::Registry;
 
 use config::Settings;
-use log::{Log, LogError};
 use truth::{Truth, TruthError};
+
+/// How long the brokers may take for one answer.
+const KAFKA_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The three stores.
 pub struct Stores {
     /// Redis.
     pub gate: ReservationStore,
     /// Kafka.
-    pub log: Log,
+    pub log: TopicAppender,
     /// PostgreSQL.
     pub truth: Truth,
 }
@@ -85,8 +89,19 @@ impl Stores {
         });
         Ok(Self {
             gate: stock,
-            log: Log::new(&settings.kafka)?,
+            log: log(&settings.kafka)?,
             truth: Truth::connect(settings).await?,
         })
     }
+}
+
+fn log(kafka: &KafkaSettings) -> Result<TopicAppender, LogError> {
+    let settings = AppenderSettings {
+        client_id: "reconciler",
+        topic: &kafka.kafka_topic,
+        timeout: KAFKA_TIMEOUT,
+        keeps_order: true,
+    };
+    let metrics = ClientMetrics::register(&Registry::new(), "reconciler");
+    TopicAppender::new(kafka, settings, &metrics)
 }

@@ -7,15 +7,14 @@ use rdkafka::bindings::rd_kafka_brokers_add;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::statistics::Statistics;
 
-/// Brings a client back that has forgotten its brokers.
+/// Recovers a client that has lost all its brokers.
 ///
-/// librdkafka drops a broker that the cluster does not name, and its first brokers once it has
-/// learned of others. A cluster that fences a broker, as it does with one that was frozen, names
-/// none for a moment; whoever asks in that moment has nobody left to ask, for ever
-/// (docs/decisions/0011).
+/// librdkafka drops every broker that the cluster does not name, including the bootstrap brokers once it has learned of
+/// others. A cluster that fences a broker, as it does with one that was frozen, names none for a moment. A client that
+/// asks in that moment has no broker left to ask, and never recovers by itself (docs/decisions/0011).
 ///
-/// One clone is the client's context, or in it and shown the statistics. Another one is with whoever
-/// uses the client, and mends it from time to time.
+/// One clone is the client's context, or inside it, and sees the statistics. Another clone belongs to the user of the
+/// client, who calls [`BrokerWatchdog::recover`] regularly.
 #[derive(Debug, Clone)]
 pub struct BrokerWatchdog {
     brokers: CString,
@@ -24,39 +23,39 @@ pub struct BrokerWatchdog {
 }
 
 impl BrokerWatchdog {
-    /// For a client of these bootstrap brokers.
+    /// A watchdog for a client of these bootstrap brokers.
     ///
     /// # Panics
-    /// When `brokers` holds a NUL, which neither an argument nor an environment variable can.
+    /// When `brokers` contains a NUL, which neither an argument nor an environment variable can.
     #[must_use]
     pub fn new(brokers: &str) -> Self {
         Self {
-            brokers: CString::new(brokers).expect("no setting holds a NUL"),
+            brokers: CString::new(brokers).expect("a setting contains no NUL"),
             is_lost: Arc::default(),
             recovered_total: None,
         }
     }
 
-    /// The same, which counts how often it was needed.
+    /// The same watchdog, counting recoveries.
     #[must_use]
     pub fn counting(mut self, recovered_total: &IntCounter) -> Self {
         self.recovered_total = Some(recovered_total.clone());
         self
     }
 
-    /// Takes note of whether the client knows a broker.
+    /// Records whether the client knows a broker.
     pub fn observe(&self, statistics: &Statistics) {
         let mut sources = statistics
             .brokers
             .values()
             .map(|broker| broker.source.as_str());
-        // Others are stand-ins, such as the group's coordinator.
+        // Other sources are placeholders, such as the group's coordinator.
         let knows_one = sources.any(|source| matches!(source, "configured" | "learned"));
         self.is_lost.store(!knows_one, Ordering::Relaxed);
     }
 
-    /// Names the bootstrap brokers to the client again if it was last seen without any; the client
-    /// connects in the background. Costs nothing otherwise.
+    /// Adds the bootstrap brokers to the client again if its last statistics showed no broker; the client connects in
+    /// the background. Otherwise this reads one atomic.
     #[allow(unsafe_code)]
     pub fn recover<C: ClientContext>(&self, client: &Client<C>) {
         let is_lost = self.is_lost.load(Ordering::Relaxed);
@@ -72,12 +71,12 @@ impl BrokerWatchdog {
         }
         tracing::warn!(
             brokers = added,
-            "the Kafka client had lost all its brokers; the bootstrap brokers were named to it again"
+            "Kafka client had lost all brokers; bootstrap brokers added again"
         );
     }
 }
 
-/// The context of a client that needs no other.
+/// The context of a client that needs nothing else.
 impl ClientContext for BrokerWatchdog {
     fn stats(&self, statistics: Statistics) {
         self.observe(&statistics);
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_lost_when_only_stand_ins_are_left() {
+    fn a_client_is_lost_when_only_placeholders_are_left() {
         assert!(is_lost_among(&[]));
         assert!(is_lost_among(&["logical"]));
         assert!(!is_lost_among(&["logical", "learned"]));

@@ -4,11 +4,10 @@ use clap::ValueEnum;
 use fluxgate_service::settings::KafkaSettings;
 use rdkafka::ClientConfig;
 
-/// How often a client tells of itself. A [`crate::BrokerWatchdog`] lives on it, and the worker's lag and
-/// its readiness.
+/// How often a client reports statistics. The [`crate::BrokerWatchdog`], the lag and the state of the group depend on them.
 const STATISTICS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The settings of any client. `client_id` is its name in the brokers' logs.
+/// The options of any client. `client_id` is its name in the brokers' logs.
 #[must_use]
 pub fn client_config(settings: &KafkaSettings, client_id: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
@@ -16,7 +15,7 @@ pub fn client_config(settings: &KafkaSettings, client_id: &str) -> ClientConfig 
         .set("bootstrap.servers", &settings.kafka_brokers)
         .set("client.id", client_id)
         .set("allow.auto.create.topics", "false")
-        // A topic or a leader that is new should be seen in seconds.
+        // A new topic or leader should be seen within seconds.
         .set("topic.metadata.refresh.interval.ms", "5000")
         .set("reconnect.backoff.ms", "50")
         .set("reconnect.backoff.max.ms", "1000")
@@ -46,7 +45,7 @@ fn secure(config: &mut ClientConfig, settings: &KafkaSettings) {
     }
 }
 
-/// A setting's value, which is librdkafka's as well.
+/// The name of a setting's value, which librdkafka shares.
 fn name(value: impl ValueEnum) -> String {
     let value = value.to_possible_value();
     let value = value.expect("no value of these settings is hidden");

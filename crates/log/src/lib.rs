@@ -1,12 +1,38 @@
-//! What all Kafka clients of Fluxgate have in common: how they connect, how they get back to
-//! brokers they have lost, and how an event's headers are written.
+//! The log: every Kafka client of Fluxgate. The only crate with `rdkafka` in its manifest.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `publisher` | [`Publisher`]: one message per event, waited for at most as long as its caller allows |
+//! | `topic_appender` | [`TopicAppender`]: records appended to a topic, each waited for |
+//! | `topic_reader` | [`TopicReader`]: reads the partitions it is given, from the offsets it is given |
+//! | `group` | [`GroupMembership`] and [`Assignment`]: which partitions this process should read |
+//! | `topics` | creates missing topics |
+//! | `broker_watchdog` | recovers clients that have lost all brokers |
+//! | `client_config`, `headers`, `settings`, `metrics`, `error` | what these clients share |
+//!
+//! The crate knows events, partitions and offsets. It knows nothing about outboxes or rows: a [`Publisher`] hands the
+//! context of each message back once Kafka has acknowledged it.
 
 mod broker_watchdog;
 mod client_config;
-mod has_no_leader;
+mod error;
+mod group;
 mod headers;
+mod metrics;
+mod publisher;
+mod settings;
+mod topic_appender;
+mod topic_reader;
+mod topics;
 
 pub use broker_watchdog::BrokerWatchdog;
 pub use client_config::client_config;
-pub use has_no_leader::has_no_leader;
+pub use error::LogError;
+pub use group::{Assignment, GroupError, GroupMembership, Rebalance};
 pub use headers::headers;
+pub use metrics::{ClientMetrics, PublisherMetrics};
+pub use publisher::{AckQueue, OutgoingMessage, Publication, Publisher};
+pub use settings::{GroupProtocol, GroupSettings, PublisherSettings};
+pub use topic_appender::{AppenderSettings, RecordToAppend, TopicAppender};
+pub use topic_reader::{OnLogEnds, ReadError, ReceivedRecord, TopicReader};
+pub use topics::{NewTopic, TopicError, create_missing_topics};

@@ -10,11 +10,11 @@ use fluxgate_service::traces::set_attribute;
 use super::{ActiveBuyers, OrderStatusReader, Refusal, ReservationBatcher};
 use crate::boot_instant::BootInstant;
 use crate::metrics::{Counters, Metrics};
-use crate::publisher::{Outgoing, Publication, Publisher};
-use crate::sales::{Sale, SaleCache, SaleLookupError};
+use crate::sales::{PublishedEntry, Publisher, Sale, SaleCache, SaleLookupError};
 use crate::sold_out::{RefusalCache, RefusalReason};
 use fluxgate_domain::records::OrderRecord;
 use fluxgate_gate::{LossContinuation, Reservation, ReservationRequest};
+use fluxgate_log::Publication;
 use fluxgate_service::settings::OnRedisLoss;
 
 /// An order that a buyer wants to place.
@@ -227,13 +227,10 @@ impl PlaceOrder {
         order_id: OrderId,
         record: &OrderRecord,
     ) -> OrderStatus {
-        let outgoing = Outgoing {
-            event: Event::OrderReserved(record.event(order_id, &sale.facts.product)),
-            entry: record.number,
-            sale: Arc::clone(sale),
-        };
+        let event = Event::OrderReserved(record.event(order_id, &sale.facts.product));
+        let message = PublishedEntry::message(sale, record.number, event);
         tracing::debug!(order.id = %order_id, order.number = %record.number, "order reserved");
-        match self.publisher.publish(outgoing, self.publish_wait).await {
+        match self.publisher.publish(message, self.publish_wait).await {
             Publication::Acknowledged => OrderStatus::Accepted,
             Publication::Waiting => OrderStatus::Reserved,
         }

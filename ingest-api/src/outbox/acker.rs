@@ -5,8 +5,7 @@ use fluxgate_service::crash_points::crash_point;
 use tokio::sync::mpsc;
 
 use crate::metrics::Metrics;
-use crate::publisher::Acknowledged;
-use crate::sales::Sale;
+use crate::sales::{PublishedEntry, Sale};
 use fluxgate_domain::SequenceNumber;
 use fluxgate_gate::{GateError, ReservationStore};
 
@@ -19,7 +18,7 @@ const BATCH_MAX: usize = 512;
 /// harmless; an entry that stayed for good would not be.
 pub struct OutboxAcker {
     store: ReservationStore,
-    acknowledged: mpsc::Receiver<Acknowledged>,
+    acknowledged: mpsc::Receiver<PublishedEntry>,
     metrics: Metrics,
 }
 
@@ -30,7 +29,7 @@ impl OutboxAcker {
     /// An acker for the entries that arrive on `acknowledged`.
     pub fn new(
         store: ReservationStore,
-        acknowledged: mpsc::Receiver<Acknowledged>,
+        acknowledged: mpsc::Receiver<PublishedEntry>,
         metrics: Metrics,
     ) -> Self {
         Self {
@@ -77,7 +76,7 @@ struct Entries {
     others: Vec<SequenceNumber>,
 }
 
-fn by_sale(acknowledged: impl Iterator<Item = Acknowledged>) -> Vec<(Arc<Sale>, Entries)> {
+fn by_sale(acknowledged: impl Iterator<Item = PublishedEntry>) -> Vec<(Arc<Sale>, Entries)> {
     let mut sales: HashMap<*const Sale, (Arc<Sale>, Entries)> = HashMap::new();
     for acknowledged in acknowledged {
         let sale = acknowledged.sale;

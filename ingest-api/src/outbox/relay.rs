@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 use super::summary::OutboxSummary;
 use crate::config::OutboxSettings;
 use crate::metrics::Metrics;
-use crate::publisher::{Outgoing, Publication, Publisher};
-use crate::sales::{Sale, SaleCache};
+use crate::sales::{PublishedEntry, Publisher, Sale, SaleCache};
 use fluxgate_domain::SequenceNumber;
 use fluxgate_gate::{EntryContent, GateError, OutboxEntry, OutboxPage, ReservationStore};
+use fluxgate_log::Publication;
 
 /// Entries published at once; the next page waits for their acknowledgement.
 const PAGE_MAX: u32 = 500;
@@ -163,11 +163,7 @@ impl OutboxRelay {
         let mut outgoing = Vec::with_capacity(page.entries.len());
         for entry in page.entries {
             if let Some(event) = self.event(sale, &entry).await? {
-                outgoing.push(Outgoing {
-                    event,
-                    entry: entry.number,
-                    sale: Arc::clone(sale),
-                });
+                outgoing.push(PublishedEntry::message(sale, entry.number, event));
             }
         }
         let publications = join_all(outgoing.into_iter().map(|outgoing| async {

@@ -1,11 +1,13 @@
 //! Sales: what an instance remembers of them, and how a sale is opened, restocked and closed.
 
+mod published_entry;
 mod sale;
 mod sale_cache;
 mod sale_changes;
 mod sale_opener;
 mod sale_snapshots;
 
+pub use published_entry::{PublishedEntry, Publisher};
 pub use sale::Sale;
 pub use sale_cache::{SaleCache, SaleLookupError};
 pub use sale_changes::{ChangeError, SaleChanges};

@@ -4,11 +4,11 @@ use std::time::Duration;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, RestockId, Total};
 
-use super::{Sale, SaleCache, SaleLookupError};
-use crate::publisher::{Outgoing, Publication, Publisher};
+use super::{PublishedEntry, Publisher, Sale, SaleCache, SaleLookupError};
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::records::OrderRecord;
 use fluxgate_gate::{Change, GateError, ReservationStore, SaleView};
+use fluxgate_log::Publication;
 
 /// How long a cancel or a restock waits for Kafka: it must be published before it counts.
 const PUBLISH_WAIT: Duration = Duration::from_secs(8);
@@ -204,9 +204,8 @@ impl SaleChanges {
         entry: SequenceNumber,
         wait: Duration,
     ) -> Publication {
-        let sale = Arc::clone(sale);
-        let outgoing = Outgoing { event, entry, sale };
-        self.publisher.publish(outgoing, wait).await
+        let message = PublishedEntry::message(sale, entry, event);
+        self.publisher.publish(message, wait).await
     }
 
     async fn view(&self, product: &ProductId) -> Result<SaleView, ChangeError> {

@@ -5,9 +5,9 @@ use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::ProductId;
 use fluxgate_domain::partition;
 
-use super::{SaleCache, SaleLookupError};
-use crate::publisher::{Outgoing, Publication, Publisher};
+use super::{PublishedEntry, Publisher, SaleCache, SaleLookupError};
 use fluxgate_gate::{Claim, GateError, ReservationStore, SaleView, Terms};
+use fluxgate_log::Publication;
 
 /// How long an opening waits for Kafka.
 const PUBLISH_WAIT: Duration = Duration::from_secs(8);
@@ -109,11 +109,8 @@ impl SaleOpener {
         let Some(sale) = self.sales.find_in_redis(product).await? else {
             return Err(OpenError::NotPublished);
         };
-        let opening = Outgoing {
-            event: Event::SaleOpened(claimed.opened_event()),
-            entry: claimed.number,
-            sale: Arc::clone(&sale),
-        };
+        let event = Event::SaleOpened(claimed.opened_event());
+        let opening = PublishedEntry::message(&sale, claimed.number, event);
         match self.publisher.publish(opening, PUBLISH_WAIT).await {
             Publication::Acknowledged => {
                 self.store.ack_and_apply(&sale.keys, claimed.number).await?;

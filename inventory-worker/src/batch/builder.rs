@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use super::{Batch, Record, Slice};
 
-/// Gathers records until there are enough of them, or the first has waited long enough.
+/// Collects records until there are enough of them, or the first has waited long enough.
 #[derive(Debug)]
 pub struct BatchBuilder {
     max_rows: usize,
@@ -25,7 +25,7 @@ impl BatchBuilder {
         }
     }
 
-    /// Adds a record that was read from position `from`; true when it is the first of its partition.
+    /// Adds a record that was read from position `from`; true if it is the first of its partition.
     pub fn push(
         &mut self,
         partition: i32,
@@ -52,7 +52,7 @@ impl BatchBuilder {
         is_first
     }
 
-    /// Forgets what was read of a partition; true when there was something.
+    /// Discards what was read of a partition; true if there was something.
     pub fn forget(&mut self, partition: i32) -> bool {
         let Some(slice) = self.slices.remove(&partition) else {
             return false;
@@ -64,7 +64,7 @@ impl BatchBuilder {
         true
     }
 
-    /// Whether it holds all the records it may.
+    /// Whether it holds the most records allowed.
     pub fn is_full(&self) -> bool {
         self.rows >= self.max_rows
     }
@@ -80,7 +80,7 @@ impl BatchBuilder {
             .map(|due_at| due_at.saturating_duration_since(now))
     }
 
-    /// What was gathered; the builder is empty afterwards.
+    /// Takes the batch; the builder is empty afterwards.
     pub fn take(&mut self) -> Batch {
         self.rows = 0;
         self.due_at = None;

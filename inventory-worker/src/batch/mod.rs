@@ -11,7 +11,7 @@ pub use record::{Content, Record};
 pub struct Slice {
     /// The partition.
     pub partition: i32,
-    /// Which reading of the partition this belongs to; see [`crate::consumer`].
+    /// Which reading of the partition this belongs to; see [`crate::reader`].
     pub generation: u64,
     /// The position that PostgreSQL must hold for this slice to be written.
     pub expected: i64,

@@ -5,11 +5,10 @@ use fluxgate_service::traces::{Span, SpanKind};
 
 use crate::batch::{Batch, Content, Record};
 
-/// Orders of one batch that are traced; a batch may be linked with as many.
+/// Most orders of one batch that are traced; a span may have as many links.
 const TRACED_MAX: usize = 128;
 
-/// What becomes of the traced orders of a batch: each goes on in its own trace, and the batch that they
-/// share has one that is linked with all of theirs.
+/// The spans of a batch: one per traced order, in that order's trace, and one of the whole batch, linked to all of them.
 pub struct BatchTrace {
     batch: Span,
     orders: Vec<TracedOrder>,
@@ -22,7 +21,7 @@ struct TracedOrder {
 }
 
 impl BatchTrace {
-    /// Nothing where no record of the batch is traced, or no traces are sent.
+    /// Begins the spans; `None` if no record of the batch is traced or traces are off.
     pub fn begin(batch: &Batch) -> Option<Self> {
         let orders: Vec<_> = batch
             .records()
@@ -45,14 +44,14 @@ impl BatchTrace {
         Some(this)
     }
 
-    /// The batch is done with. `written` tells up to where each partition is.
+    /// Ends the spans. `written` holds the new position of each partition that was written.
     pub fn end(mut self, written: &HashMap<i32, i64>) {
         for order in &mut self.orders {
             let next = written.get(&order.partition);
             if next.is_none_or(|next| *next <= order.offset) {
                 order
                     .span
-                    .fail("not written here: whoever owns the partition next reads it again");
+                    .fail("not written here; the next owner of the partition reads it again");
             }
         }
     }

@@ -2,32 +2,33 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use fluxgate_domain::events::Event;
+use fluxgate_domain::ids::OrderId;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::DeadLetterTopic;
-use super::log_lines::{log_dead_letters, log_rejected};
-use crate::batch::Batch;
-use crate::consumer::Command;
+use crate::batch::{Batch, Content, Record};
+use crate::dead_letters::{DeadLetterTopic, log_dead_letters};
 use crate::metrics::Metrics;
+use crate::reader::Command;
 use crate::store::{Store, WriteError, Written};
 
-/// First and longest pause between two attempts to write a batch.
+/// First and longest delay between two attempts to write a batch.
 const RETRY_DELAY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
-/// Writes one batch, whatever it takes.
+/// Writes one batch, retrying until PostgreSQL has it.
 ///
-/// | what happens | what is done |
+/// | outcome | reaction |
 /// |---|---|
-/// | written | positions and counters move on |
+/// | written | positions and counters are updated |
 /// | PostgreSQL holds another position | the partition is read again from there, the rest is written |
 /// | a record is refused | the batch is halved until the record is alone; it becomes a dead letter |
 /// | too many dead letters | that partition is halted, the rest is written |
-/// | anything else | the same again, after a pause |
+/// | anything else | the batch is retried after a delay |
 #[derive(Clone)]
 pub struct Flusher {
-    /// The truth.
+    /// PostgreSQL.
     pub store: Store,
     /// The topic that is read.
     pub topic: String,
@@ -37,35 +38,32 @@ pub struct Flusher {
     pub dead_letters_max: usize,
     /// To the reader.
     pub commands: mpsc::Sender<Command>,
-    /// Where everything is counted.
+    /// Metrics of the service.
     pub metrics: Metrics,
     /// Ends retrying.
     pub shutdown: CancellationToken,
 }
 
 impl Flusher {
-    /// Writes a batch; returns the position of each partition that moved on. After `shutdown` a
-    /// batch that PostgreSQL does not take is left to whoever owns its partitions next.
+    /// Writes a batch; returns the new position of each partition that was written. After `shutdown` a
+    /// batch that PostgreSQL does not accept is left to the next owner of its partitions.
     pub async fn flush(&self, batch: Batch) -> HashMap<i32, i64> {
-        let mut moved = HashMap::new();
-        let mut buried: HashMap<i32, usize> = HashMap::new();
+        let mut written = HashMap::new();
+        let mut dead_letters: HashMap<i32, usize> = HashMap::new();
         let mut work = VecDeque::from([batch]);
         let mut delays = retry_delays();
         while let Some(mut batch) = work.pop_front() {
-            self.halt_hopeless(&mut batch, &buried).await;
+            self.halt_partitions_with_too_many(&mut batch, &dead_letters)
+                .await;
             if batch.is_empty() {
                 continue;
             }
             self.dead_letters.copy(&self.topic, &batch).await;
             match self.write(&batch).await {
-                Ok(written) => {
-                    self.count(&batch, &written);
-                    moved.extend(
-                        batch
-                            .slices
-                            .iter()
-                            .map(|slice| (slice.partition, slice.next)),
-                    );
+                Ok(outcome) => {
+                    self.count(&batch, &outcome);
+                    let slices = batch.slices.iter();
+                    written.extend(slices.map(|slice| (slice.partition, slice.next)));
                     delays = retry_delays();
                 }
                 Err(WriteError::Missed(partitions)) => {
@@ -74,16 +72,18 @@ impl Flusher {
                     work.iter_mut().for_each(|rest| rest.remove(&partitions));
                     work.push_front(batch);
                 }
-                Err(WriteError::Data(reason)) => isolate(batch, &reason, &mut work, &mut buried),
+                Err(WriteError::Data(reason)) => {
+                    isolate(batch, &reason, &mut work, &mut dead_letters)
+                }
                 Err(error) => {
                     if !self.wait_to_retry(&error, &mut delays).await {
-                        return moved;
+                        return written;
                     }
                     work.push_front(batch);
                 }
             }
         }
-        moved
+        written
     }
 
     async fn write(&self, batch: &Batch) -> Result<Written, WriteError> {
@@ -91,7 +91,7 @@ impl Flusher {
         let outcome = self.store.write(&self.topic, batch).await;
         let label = match &outcome {
             Ok(_) => "committed",
-            Err(WriteError::Missed(_)) => "missed",
+            Err(WriteError::Missed(_)) => "position_mismatch",
             Err(WriteError::Data(_)) => "refused",
             Err(_) => "failed",
         };
@@ -102,16 +102,23 @@ impl Flusher {
         outcome
     }
 
-    /// Takes partitions out of the batch that produce more dead letters than can be bad luck.
-    async fn halt_hopeless(&self, batch: &mut Batch, buried: &HashMap<i32, usize>) {
-        let mut hopeless = Vec::new();
+    /// Halts partitions that have more dead letters than allowed, and removes them from the batch.
+    async fn halt_partitions_with_too_many(
+        &self,
+        batch: &mut Batch,
+        dead_letters: &HashMap<i32, usize>,
+    ) {
+        let mut halted = Vec::new();
         for slice in &batch.slices {
             let dead = slice
                 .records
                 .iter()
                 .filter(|record| record.reason().is_some());
-            let earlier = buried.get(&slice.partition).copied().unwrap_or_default();
-            // A record alone in its slice was counted when it was buried.
+            let earlier = dead_letters
+                .get(&slice.partition)
+                .copied()
+                .unwrap_or_default();
+            // A record that is alone in its slice was counted when it became a dead letter.
             let count = dead.count().max(earlier);
             if count > self.dead_letters_max {
                 let reason = format!("{count} dead letters in one batch");
@@ -121,10 +128,10 @@ impl Flusher {
                     reason,
                 };
                 self.tell(halt).await;
-                hopeless.push(slice.partition);
+                halted.push(slice.partition);
             }
         }
-        batch.remove(&hopeless);
+        batch.remove(&halted);
     }
 
     async fn reload(&self, batch: &Batch, partitions: &[i32]) {
@@ -134,7 +141,7 @@ impl Flusher {
                 tracing::warn!(
                     kafka.partition = slice.partition,
                     kafka.offset = slice.expected,
-                    "PostgreSQL holds another position; reading again from there"
+                    "PostgreSQL holds another position; reading again from it"
                 );
                 let reload = Command::Reload {
                     partition: slice.partition,
@@ -145,19 +152,19 @@ impl Flusher {
         }
     }
 
-    /// A reader that has ended needs no commands.
+    /// Fails only after the reader has ended.
     async fn tell(&self, command: Command) {
         let _ = self.commands.send(command).await;
     }
 
-    /// False when it is time to stop instead.
+    /// Waits before the next attempt; false on shutdown.
     async fn wait_to_retry(&self, error: &WriteError, delays: &mut ExponentialBackoff) -> bool {
         let cause = error.cause();
         self.metrics
             .flush_retries_total
             .with_label_values(&[cause])
             .inc();
-        tracing::warn!(%error, flush.cause = cause, "batch not written; trying again");
+        tracing::warn!(%error, flush.cause = cause, "batch not written; retrying");
         let delay = delays.next().unwrap_or(RETRY_DELAY.1);
         tokio::select! {
             () = self.shutdown.cancelled() => false,
@@ -186,18 +193,18 @@ impl Flusher {
     }
 }
 
-/// Comes closer to the record that PostgreSQL refuses, or buries it when it is alone.
+/// Halves the batch to find the record that PostgreSQL refuses, or turns it into a dead letter if it is alone.
 fn isolate(
     mut batch: Batch,
     reason: &str,
     work: &mut VecDeque<Batch>,
-    buried: &mut HashMap<i32, usize>,
+    dead_letters: &mut HashMap<i32, usize>,
 ) {
     if let [slice] = &mut *batch.slices
         && let [record] = &mut *slice.records
     {
         record.bury(reason);
-        *buried.entry(slice.partition).or_default() += 1;
+        *dead_letters.entry(slice.partition).or_default() += 1;
         work.push_front(batch);
         return;
     }
@@ -213,4 +220,30 @@ fn retry_delays() -> ExponentialBackoff {
         .with_jitter()
         .without_max_times()
         .build()
+}
+
+/// Logs the first rejected orders one by one, and the number of all of them.
+fn log_rejected(batch: &Batch, written: &Written) {
+    for &id in &written.rejected {
+        let mut records = batch.records().map(|(_, record)| record);
+        let record = records.find(|record| is_order(record, id));
+        let parent = record.and_then(|record| record.remote_parent.as_ref());
+        tracing::error!(
+            order.id = %id,
+            trace.id = parent.map(|parent| tracing::field::display(parent.id())),
+            "accepted order rejected"
+        );
+    }
+    if written.oversold + written.unknown_sale + written.fenced > 0 {
+        tracing::error!(
+            orders.oversold = written.oversold,
+            orders.unknown_sale = written.unknown_sale,
+            orders.fenced = written.fenced,
+            "accepted orders rejected: Redis has lost data"
+        );
+    }
+}
+
+fn is_order(record: &Record, id: OrderId) -> bool {
+    matches!(&record.content, Content::Event(Event::OrderReserved(order)) if order.order_id == id)
 }

@@ -1,37 +1,34 @@
-//! Writing batches: one after the other, again until each is written.
+//! Writing batches one after the other, each until PostgreSQL has it.
 
 mod batch_trace;
-mod dead_letter_topic;
 mod flush;
-mod log_lines;
 
-pub use dead_letter_topic::DeadLetterTopic;
 pub use flush::Flusher;
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use fluxgate_log::GroupMembership;
 use fluxgate_service::crash_points::crash_point;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::batch::Batch;
-use crate::consumer::Member;
+use crate::lag_tracker::LagTracker;
 use crate::metrics::Metrics;
-use crate::progress::Progress;
 use batch_trace::BatchTrace;
 
 /// Takes batches from the reader and writes them.
 pub struct Writer {
-    /// What the reader hands over.
+    /// The batches that the reader hands over.
     pub batches: mpsc::Receiver<Batch>,
     /// Writes one batch.
     pub flusher: Flusher,
-    /// Is told what is written.
-    pub member: Arc<Member>,
-    /// Where lag is noted.
-    pub progress: Progress,
-    /// Where flushes are counted.
+    /// Commits what is written.
+    pub membership: Arc<GroupMembership>,
+    /// Tracks the lag.
+    pub lag: LagTracker,
+    /// Metrics of the service.
     pub metrics: Metrics,
 }
 
@@ -52,11 +49,11 @@ impl Writer {
             }
             crash_point("before_offsets");
             for (partition, next) in written {
-                self.progress.written(partition, next);
-                self.member.wrote(partition, next);
+                self.lag.written(partition, next);
+                self.membership.commit(partition, next);
             }
             for (partition, generation) in slices {
-                self.progress.ended(partition, generation);
+                self.lag.slice_ended(partition, generation);
             }
             let seconds = started.elapsed().as_secs_f64();
             self.metrics.batch_rows.observe(rows as f64);

@@ -1,4 +1,4 @@
-//! How far behind each owned partition is.
+//! How far behind each partition is.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,25 +7,25 @@ use jiff::Timestamp;
 
 use crate::metrics::Metrics;
 
-/// What reader, writer and Kafka's own statistics know together. Cheap to clone; all clones are one.
+/// What the reader, the writers and Kafka's statistics know about the lag. Clones share their state.
 #[derive(Clone)]
-pub struct Progress {
-    partitions: Arc<Mutex<HashMap<i32, Partition>>>,
+pub struct LagTracker {
+    partitions: Arc<Mutex<HashMap<i32, PartitionLag>>>,
     metrics: Metrics,
 }
 
 #[derive(Default)]
-struct Partition {
+struct PartitionLag {
     /// The next offset that is not written; unknown until the position was read.
     written: Option<i64>,
-    /// Generations of the slices that are read but not written, and the timestamps of their first
-    /// records, Unix ms.
+    /// Slices that are read and not written, oldest first: generation, and timestamp of the first
+    /// record in Unix ms.
     pending: VecDeque<(u64, i64)>,
     halted: bool,
 }
 
-impl Progress {
-    /// Nothing is owned yet.
+impl LagTracker {
+    /// A tracker without partitions.
     pub fn new(metrics: Metrics) -> Self {
         Self {
             partitions: Arc::default(),
@@ -33,21 +33,21 @@ impl Progress {
         }
     }
 
-    /// The partition is owned from now on.
+    /// This worker reads the partition from now on.
     pub fn assigned(&self, partition: i32) {
-        self.change(|all| drop(all.insert(partition, Partition::default())));
+        self.change(|all| drop(all.insert(partition, PartitionLag::default())));
     }
 
-    /// The partition is owned no more.
+    /// This worker does not read the partition any more.
     pub fn revoked(&self, partition: i32) {
         self.change(|all| drop(all.remove(&partition)));
         let label = [&*partition.to_string()];
-        // Both are absent when no statistics came while it was owned.
+        // Both series are missing if no statistics arrived in the meantime.
         let _ = self.metrics.lag_records.remove_label_values(&label);
         let _ = self.metrics.lag_seconds.remove_label_values(&label);
     }
 
-    /// Reading goes on at `offset`; everything before it is written.
+    /// Reading starts at `offset`; everything before it is written.
     pub fn positioned(&self, partition: i32, offset: i64) {
         self.with(partition, |p| {
             p.written = Some(offset);
@@ -55,21 +55,21 @@ impl Progress {
         });
     }
 
-    /// The partition is not read any more.
+    /// The partition is halted.
     pub fn halted(&self, partition: i32) {
         self.with(partition, |p| p.halted = true);
     }
 
-    /// A slice begins with a record of this time.
-    pub fn begun(&self, partition: i32, generation: u64, timestamp_ms: i64) {
+    /// A slice starts with a record of this time.
+    pub fn slice_started(&self, partition: i32, generation: u64, timestamp_ms: i64) {
         self.with(partition, |p| {
             p.pending.push_back((generation, timestamp_ms))
         });
     }
 
-    /// A slice of this generation is done with, written or thrown away. It is the oldest, or of a time
-    /// when the partition was somebody else's in between.
-    pub fn ended(&self, partition: i32, generation: u64) {
+    /// A slice of this generation was written or thrown away. It is the oldest one, or it is from before another worker
+    /// had the partition.
+    pub fn slice_ended(&self, partition: i32, generation: u64) {
         self.with(partition, |p| {
             if p.pending.front().is_some_and(|(of, _)| *of == generation) {
                 p.pending.pop_front();
@@ -77,8 +77,8 @@ impl Progress {
         });
     }
 
-    /// The newest slice was thrown away before it was handed over.
-    pub fn taken_back(&self, partition: i32) {
+    /// The newest slice was discarded before it was handed over.
+    pub fn slice_discarded(&self, partition: i32) {
         self.with(partition, |p| {
             p.pending.pop_back();
         });
@@ -89,7 +89,7 @@ impl Progress {
         self.with(partition, |p| p.written = p.written.max(Some(next)));
     }
 
-    /// Up to where each owned partition that is read is known to be written.
+    /// The position of each partition that is read and not halted, as far as it is known.
     pub fn positions(&self) -> HashMap<i32, i64> {
         let all = self
             .partitions
@@ -99,8 +99,8 @@ impl Progress {
         known.filter_map(|(n, p)| Some((*n, p.written?))).collect()
     }
 
-    /// Shows the lag, given where each partition's log ends.
-    pub fn show(&self, ends: impl Iterator<Item = (i32, i64)>) {
+    /// Sets the metrics, given the end of each partition's log; a negative end is unknown.
+    pub fn report(&self, ends: impl Iterator<Item = (i32, i64)>) {
         let now_ms = Timestamp::now().as_millisecond();
         let all = self
             .partitions
@@ -126,7 +126,7 @@ impl Progress {
         self.metrics.lag_seconds_max.set(oldest);
     }
 
-    fn with(&self, partition: i32, f: impl FnOnce(&mut Partition)) {
+    fn with(&self, partition: i32, f: impl FnOnce(&mut PartitionLag)) {
         self.change(|all| {
             if let Some(partition) = all.get_mut(&partition) {
                 f(partition);
@@ -134,7 +134,7 @@ impl Progress {
         });
     }
 
-    fn change(&self, f: impl FnOnce(&mut HashMap<i32, Partition>)) {
+    fn change(&self, f: impl FnOnce(&mut HashMap<i32, PartitionLag>)) {
         let mut all = self
             .partitions
             .lock()

@@ -1,16 +1,12 @@
-//! What the log says of a batch that was written: orders by their ids, but never thousands of lines.
-
-use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::OrderId;
 use serde::Deserialize;
 
-use crate::batch::{Batch, Content, Record};
-use crate::store::Written;
+use crate::batch::{Batch, Record};
 
-/// Dead letters of one batch that get a line each.
+/// Dead letters of one batch that are logged one by one.
 const DEAD_LETTERS_NAMED_MAX: usize = 5;
 
-/// A line for each of the first dead letters, and one for all others.
+/// Logs the first dead letters of a batch one by one, and the number of the others.
 pub fn log_dead_letters(batch: &Batch) {
     let mut dead = batch
         .records()
@@ -23,7 +19,7 @@ pub fn log_dead_letters(batch: &Batch) {
             trace.id = record
                 .remote_parent
                 .as_ref()
-                .map(|origin| display(origin.id())),
+                .map(|parent| display(parent.id())),
             reason,
             "dead letter"
         );
@@ -32,38 +28,12 @@ pub fn log_dead_letters(batch: &Batch) {
     if more > 0 {
         tracing::warn!(
             dead_letters.more = more,
-            "more dead letters of the same batch"
+            "more dead letters in the same batch"
         );
     }
 }
 
-/// A line for each of the first rejected orders, and one for all, if there are any.
-pub fn log_rejected(batch: &Batch, written: &Written) {
-    for &id in &written.rejected {
-        let mut records = batch.records().map(|(_, record)| record);
-        let record = records.find(|record| is_order(record, id));
-        let origin = record.and_then(|record| record.remote_parent.as_ref());
-        tracing::error!(
-            order.id = %id,
-            trace.id = origin.map(|origin| display(origin.id())),
-            "an accepted order was rejected"
-        );
-    }
-    if written.oversold + written.unknown_sale + written.fenced > 0 {
-        tracing::error!(
-            orders.oversold = written.oversold,
-            orders.unknown_sale = written.unknown_sale,
-            orders.fenced = written.fenced,
-            "accepted orders were rejected: Redis has lost data"
-        );
-    }
-}
-
-fn is_order(record: &Record, id: OrderId) -> bool {
-    matches!(&record.content, Content::Event(Event::OrderReserved(order)) if order.order_id == id)
-}
-
-/// The order that a dead letter speaks of, if its value can be read so far.
+/// The order that a dead letter is about, if its value contains the id.
 fn order_of(record: &Record) -> Option<OrderId> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -88,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_letter_is_named_by_its_order_where_it_tells() {
+    fn a_dead_letter_is_logged_with_its_order_if_its_value_contains_the_id() {
         let order = dead(&format!(
             "{{\"orderId\":\"{ID}\",\"quantity\":\"no number\"}}"
         ));

@@ -1,10 +1,5 @@
 use std::time::{Duration, Instant};
 
-use super::delivery_reports::{DeliveryReports, InFlight};
-use super::{AckHandle, Acknowledged, Outgoing};
-use crate::config::PublisherSettings;
-use crate::metrics::Metrics;
-use fluxgate_log::{BrokerWatchdog, client_config, headers};
 use fluxgate_service::settings::KafkaSettings;
 use fluxgate_service::traces::{Span, TRACEPARENT};
 use rdkafka::ClientConfig;
@@ -12,42 +7,51 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Header;
 use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
 
-/// How long the brokers may take to say how many partitions there are.
+use super::OutgoingMessage;
+use super::ack_dispatcher::AckHandle;
+use super::delivery_reports::{DeliveryReports, InFlight};
+use crate::{BrokerWatchdog, PublisherMetrics, PublisherSettings, client_config, headers};
+
+/// How long the brokers may take to answer how many partitions there are.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
-/// Messages, and KiB of them, that may wait inside the producer. Above it they wait in the outbox.
+/// Messages, and KiB of them, that the producer queues. Beyond that it refuses messages.
 const QUEUE_MAX: (&str, &str) = ("100000", "65536");
 
 /// librdkafka's producer and its thread.
-pub struct Producer {
-    inner: ThreadedProducer<DeliveryReports>,
+pub struct Producer<T: Send + Sync + 'static> {
+    inner: ThreadedProducer<DeliveryReports<T>>,
     watchdog: BrokerWatchdog,
     topic: String,
-    metrics: Metrics,
+    metrics: PublisherMetrics,
 }
 
-impl Producer {
+impl<T: Send + Sync + 'static> Producer<T> {
     pub fn new(
         kafka: &KafkaSettings,
         settings: &PublisherSettings,
-        reports: DeliveryReports,
-        metrics: Metrics,
+        client_id: &str,
+        reports: DeliveryReports<T>,
+        metrics: PublisherMetrics,
     ) -> Result<Self, KafkaError> {
         Ok(Self {
             watchdog: reports.watchdog.clone(),
-            inner: options(kafka, settings).create_with_context(reports)?,
+            inner: options(kafka, settings, client_id).create_with_context(reports)?,
             topic: kafka.kafka_topic.clone(),
             metrics,
         })
     }
 
-    /// Hands a message to librdkafka; false when it does not take it. `receipt` is handed in
-    /// once Kafka has acknowledged it; `step` is the one of a trace that this is, if it is one.
-    pub fn send(&self, outgoing: Outgoing, receipt: AckHandle, span: Option<&Span>) -> bool {
+    /// Hands a message to librdkafka; false if it refuses. `ack` is used once Kafka has acknowledged the message;
+    /// `span` is the span of this publication, if it is traced.
+    pub fn send(&self, message: OutgoingMessage<T>, ack: AckHandle, span: Option<&Span>) -> bool {
         self.watchdog.recover(self.inner.client());
-        let partition = outgoing.sale.facts.partition;
-        let key = outgoing.event.product_id().as_str().to_owned();
-        let value = outgoing.event.encode();
-        let mut headers = headers(&outgoing.event);
+        let OutgoingMessage {
+            event,
+            partition,
+            context,
+        } = message;
+        let value = event.encode();
+        let mut headers = headers(&event);
         if let Some(span) = span {
             let traceparent = span.traceparent();
             headers = headers.insert(Header {
@@ -56,23 +60,19 @@ impl Producer {
             });
         }
         let in_flight = Box::new(InFlight {
-            entry: Acknowledged {
-                sale: outgoing.sale,
-                entry: outgoing.entry,
-                makes_room: outgoing.event.makes_room(),
-            },
-            receipt,
+            context,
+            ack,
             sent_at: Instant::now(),
         });
         let record = BaseRecord::with_opaque_to(&self.topic, in_flight)
             .partition(partition)
-            .key(&key)
+            .key(event.product_id().as_str())
             .payload(&value)
             .headers(headers);
         match self.inner.send(record) {
             Ok(()) => true,
             Err((error, _)) => {
-                tracing::debug!(%error, "the producer took no message; the outbox keeps it");
+                tracing::debug!(%error, "the producer refused a message");
                 let refused = self.metrics.publishes_total.with_label_values(&["refused"]);
                 refused.inc();
                 false
@@ -93,23 +93,23 @@ impl Producer {
         (topic.error().is_none() && partitions > 0).then_some(partitions)
     }
 
-    /// True when everything handed over was delivered or given up within `wait`. Blocks.
+    /// True if everything handed over was delivered or given up within `wait`. Blocks.
     pub fn flush(&self, wait: Duration) -> bool {
         self.inner.flush(wait).is_ok()
     }
 }
 
-/// Every option whose default would break a promise is given here, with the reason.
-fn options(kafka: &KafkaSettings, settings: &PublisherSettings) -> ClientConfig {
+/// Every option whose default would break a promise, with the reason.
+fn options(kafka: &KafkaSettings, settings: &PublisherSettings, client_id: &str) -> ClientConfig {
     let message_timeout = settings.kafka_message_timeout_ms.to_string();
-    let mut config = client_config(kafka, "ingest-api");
+    let mut config = client_config(kafka, client_id);
     config
-        // A 202 `accepted` means that all in-sync replicas have the order.
+        // An acknowledgement means that all in-sync replicas have the message.
         .set("acks", "all")
-        // Duplicates are harmless (the order id is the primary key), and only an idempotent producer
-        // can fail for good: docs/decisions/0007.
+        // Readers accept every event once, so duplicates are harmless; and only an idempotent producer can fail for
+        // good: docs/decisions/0007.
         .set("enable.idempotence", "false")
-        // The default of five minutes would hide an outage from the outbox.
+        // The default of five minutes would hide an outage from the caller.
         .set("message.timeout.ms", &message_timeout)
         .set("request.timeout.ms", &message_timeout)
         .set("socket.timeout.ms", &message_timeout)

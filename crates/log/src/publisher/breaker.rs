@@ -3,25 +3,25 @@ use std::time::{Duration, Instant};
 
 use prometheus::IntGauge;
 
-/// Failures in a row after which nobody waits for Kafka any more.
+/// Failures in a row that open the breaker.
 const FAILURES_MAX: u32 = 3;
-/// How often one message is let through to find out whether Kafka is back.
+/// How often one message passes an open breaker, to find out whether Kafka acknowledges again.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
-/// How long nothing fails while the breaker is open before it is plain that nothing is sent.
+/// Time without a failure after which an open breaker assumes that nothing is sent.
 const IDLE_AFTER: Duration = Duration::from_secs(5);
 
-/// Remembers whether Kafka acknowledges, so that orders need not wait to find out.
+/// Remembers whether Kafka acknowledges, so that not every caller must wait to find out.
 ///
-/// Closed (all pass) until [`FAILURES_MAX`] messages in a row went unacknowledged; then open (one
-/// message a second passes) until any message is acknowledged. Where nobody orders, no message finds out
-/// that Kafka is back: then its brokers' answer closes it, and one failure opens it again.
+/// Closed (all messages pass) until [`FAILURES_MAX`] messages in a row went unacknowledged; then open (one message per
+/// second passes) until any message is acknowledged. If nothing is sent, no message can find out that Kafka
+/// acknowledges again: then an answer of the brokers closes the breaker, and one failure opens it again.
 #[derive(Debug)]
 pub struct Breaker {
     failures: AtomicU32,
-    born: Instant,
-    /// Milliseconds after `born` from which on the next probe may pass.
+    created_at: Instant,
+    /// Milliseconds after `created_at` from which on the next probe may pass.
     next_probe_ms: AtomicU64,
-    /// Milliseconds after `born` of the last failure.
+    /// Milliseconds after `created_at` of the last failure.
     failed_at_ms: AtomicU64,
     open: IntGauge,
 }
@@ -31,7 +31,7 @@ impl Breaker {
     pub fn new(open: IntGauge) -> Self {
         Self {
             failures: AtomicU32::new(0),
-            born: Instant::now(),
+            created_at: Instant::now(),
             next_probe_ms: AtomicU64::new(0),
             failed_at_ms: AtomicU64::new(0),
             open,
@@ -43,7 +43,7 @@ impl Breaker {
         self.failures.load(Ordering::Relaxed) < FAILURES_MAX
     }
 
-    /// Whether the message at hand passes.
+    /// Whether a message passes now.
     pub fn admits(&self, now: Instant) -> bool {
         if self.is_closed() {
             return true;
@@ -60,13 +60,13 @@ impl Breaker {
 
     /// A message was acknowledged.
     pub fn acknowledged(&self) {
-        // Read first: in good times every core only reads this line.
+        // Read first: while all is well no core writes this cache line.
         if self.failures.load(Ordering::Relaxed) == 0 {
             return;
         }
         if self.failures.swap(0, Ordering::Relaxed) >= FAILURES_MAX {
             self.show_closed();
-            tracing::info!("Kafka acknowledges again");
+            tracing::info!("Kafka acknowledges again; circuit closed");
         }
     }
 
@@ -76,31 +76,36 @@ impl Breaker {
         self.failed_at_ms.store(now_ms, Ordering::Relaxed);
         if self.failures.fetch_add(1, Ordering::Relaxed) + 1 == FAILURES_MAX {
             self.open.set(1);
-            tracing::warn!("Kafka does not acknowledge; orders are answered `reserved` at once");
+            tracing::warn!(
+                "Kafka does not acknowledge; circuit opened: messages are not published"
+            );
         }
     }
 
-    /// The brokers answer, which is no proof that they acknowledge: it counts only where no message is
-    /// sent that could tell.
+    /// The brokers answered a request. This does not prove that they acknowledge messages, so it counts only while no
+    /// message is sent.
     pub fn brokers_answer(&self, now: Instant) {
         let failures = self.failures.load(Ordering::Relaxed);
-        let quiet_ms = self
+        let idle_ms = self
             .age_ms(now)
             .saturating_sub(self.failed_at_ms.load(Ordering::Relaxed));
-        if failures < FAILURES_MAX || quiet_ms < millis(IDLE_AFTER) {
+        if failures < FAILURES_MAX || idle_ms < millis(IDLE_AFTER) {
             return;
         }
-        let fragile = FAILURES_MAX - 1;
-        let closed =
-            self.failures
-                .compare_exchange(failures, fragile, Ordering::Relaxed, Ordering::Relaxed);
+        let one_below = FAILURES_MAX - 1;
+        let closed = self.failures.compare_exchange(
+            failures,
+            one_below,
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
         if closed.is_ok() {
             self.show_closed();
-            tracing::info!("Kafka's brokers answer; the next order tells whether they acknowledge");
+            tracing::info!("brokers answer; circuit closed until the next failure");
         }
     }
 
-    /// A failure may have opened it again meanwhile, and shown that before this.
+    /// Checks again afterwards: a failure may have opened it meanwhile and set the gauge before this call.
     fn show_closed(&self) {
         self.open.set(0);
         if !self.is_closed() {
@@ -109,7 +114,7 @@ impl Breaker {
     }
 
     fn age_ms(&self, now: Instant) -> u64 {
-        millis(now.saturating_duration_since(self.born))
+        millis(now.saturating_duration_since(self.created_at))
     }
 }
 
@@ -178,7 +183,7 @@ mod tests {
         for _ in 0..FAILURES_MAX {
             breaker.timed_out();
         }
-        let start = breaker.born + Duration::from_millis(1);
+        let start = breaker.created_at + Duration::from_millis(1);
         let passed = |ms| {
             let now = start + Duration::from_millis(ms);
             (0..100).filter(|_| breaker.admits(now)).count()

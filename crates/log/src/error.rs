@@ -1,0 +1,25 @@
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+/// Why Kafka gave no usable answer.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// No answer in time, or a refusal.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    /// The task that asked was cancelled or panicked.
+    #[error(transparent)]
+    Task(#[from] tokio::task::JoinError),
+}
+
+impl LogError {
+    /// Whether the partition had no leader. This passes by itself: a new topic or a broker that has just started needs
+    /// a moment.
+    pub fn has_no_leader(&self) -> bool {
+        use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition};
+        let Self::Kafka(error) = self else {
+            return false;
+        };
+        let code = error.rdkafka_error_code();
+        matches!(code, Some(NotLeaderForPartition | LeaderNotAvailable))
+    }
+}

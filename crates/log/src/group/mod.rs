@@ -1,0 +1,22 @@
+//! Which partitions this process should read.
+//!
+//! A group is a division of labour, not a lock (docs/decisions/0011): a process that lost the group may read on while
+//! positions elsewhere decide who writes. So membership and reading are two clients.
+
+mod assignment;
+mod membership;
+
+use fluxgate_service::settings::KafkaSettings;
+use rdkafka::ClientConfig;
+
+pub use assignment::Assignment;
+pub use membership::{GroupError, GroupMembership, Rebalance};
+
+use crate::client_config;
+
+/// The options of any consumer.
+pub fn group_client_config(kafka: &KafkaSettings, client_id: &str, group: &str) -> ClientConfig {
+    let mut config = client_config(kafka, client_id);
+    config.set("group.id", group);
+    config
+}

@@ -1,0 +1,50 @@
+use tokio::sync::{mpsc, oneshot};
+
+/// Most acknowledgements passed on at once.
+const BATCH_MAX: usize = 256;
+
+/// Passes acknowledgements to the callers that wait on one thread.
+///
+/// They arrive on librdkafka's thread, hundreds at once. Waking another thread costs a system call each time, so they
+/// go through a queue whose reader is woken once for all that have arrived. The queue is as long as messages are in
+/// flight, which the producer's own queue bounds.
+#[derive(Clone)]
+pub struct AckDispatcher(mpsc::UnboundedSender<oneshot::Sender<()>>);
+
+/// Tells one waiting caller that Kafka has its message. Dropped unused, it tells that the delivery failed.
+pub struct AckHandle {
+    caller: oneshot::Sender<()>,
+    dispatcher: AckDispatcher,
+}
+
+impl AckDispatcher {
+    /// A dispatcher for callers that wait on the runtime of the calling thread.
+    pub fn on_this_thread() -> Self {
+        let (sender, mut queue) = mpsc::unbounded_channel::<oneshot::Sender<()>>();
+        tokio::spawn(async move {
+            let mut arrived = Vec::new();
+            while queue.recv_many(&mut arrived, BATCH_MAX).await > 0 {
+                for caller in arrived.drain(..) {
+                    // The caller may have stopped waiting.
+                    caller.send(()).ok();
+                }
+            }
+        });
+        Self(sender)
+    }
+
+    /// A handle for one message, and the receiver that its caller waits on.
+    pub fn handle(&self) -> (AckHandle, oneshot::Receiver<()>) {
+        let (caller, acknowledged) = oneshot::channel();
+        let dispatcher = self.clone();
+        (AckHandle { caller, dispatcher }, acknowledged)
+    }
+}
+
+impl AckHandle {
+    /// Kafka has the message.
+    pub fn acknowledge(self) {
+        // Fails only after the caller's runtime has ended.
+        self.dispatcher.0.send(self.caller).ok();
+    }
+}

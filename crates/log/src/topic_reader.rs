@@ -1,0 +1,228 @@
+use std::time::Duration;
+
+use fluxgate_service::settings::KafkaSettings;
+use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::statistics::Statistics;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::group::group_client_config;
+use crate::{BrokerWatchdog, ClientMetrics, LogError};
+
+/// How long the brokers may take to answer where a partition begins and ends.
+const WATERMARKS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Reads the partitions it is given, from the offsets it is given. It is in no group: what a group assigns is the
+/// business of a [`crate::GroupMembership`].
+pub struct TopicReader {
+    client: BaseConsumer<Context>,
+    watchdog: BrokerWatchdog,
+    topic: String,
+}
+
+/// Is called about once per second with the partitions that are read and the offset after the last record of each; the
+/// offset is negative while no broker has told it.
+pub type OnLogEnds = Box<dyn Fn(&mut dyn Iterator<Item = (i32, i64)>) + Send + Sync>;
+
+/// What went wrong while reading.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// An offset that should be read is not in the log. Kafka does not say of which partition.
+    #[error("an offset is outside its log: {0}")]
+    OffsetOutOfRange(KafkaError),
+    /// Anything else; librdkafka tries again.
+    #[error(transparent)]
+    Kafka(KafkaError),
+}
+
+/// One record, as librdkafka holds it.
+pub struct ReceivedRecord<'a>(BorrowedMessage<'a>);
+
+impl TopicReader {
+    /// Creates the client; it reads nothing yet. `client_id` is its name in the brokers' logs. `group` is only named to
+    /// them: librdkafka's consumer needs one.
+    ///
+    /// # Errors
+    /// When librdkafka refuses a setting.
+    pub fn new(
+        kafka: &KafkaSettings,
+        client_id: &str,
+        group: &str,
+        on_log_ends: OnLogEnds,
+        metrics: &ClientMetrics,
+    ) -> Result<Self, LogError> {
+        let topic = kafka.kafka_topic.clone();
+        let watchdog = BrokerWatchdog::new(&kafka.kafka_brokers)
+            .counting(&metrics.kafka_clients_recovered_total);
+        let context = Context {
+            watchdog: watchdog.clone(),
+            topic: topic.clone(),
+            on_log_ends,
+        };
+        let client = options(kafka, client_id, group).create_with_context(context)?;
+        Ok(Self {
+            client,
+            watchdog,
+            topic,
+        })
+    }
+
+    /// The next record of any partition that is read, or what went wrong; `None` after `wait`.
+    pub fn poll(&self, wait: Duration) -> Option<Result<ReceivedRecord<'_>, ReadError>> {
+        self.watchdog.recover(self.client.client());
+        let polled = self.client.poll(wait)?;
+        Some(polled.map(ReceivedRecord).map_err(ReadError::from))
+    }
+
+    /// Starts reading a partition at an offset.
+    ///
+    /// # Errors
+    /// When it is already being read.
+    pub fn start(&self, partition: i32, offset: i64) -> Result<(), LogError> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.topic, partition, Offset::Offset(offset))?;
+        self.client.incremental_assign(&list)?;
+        // librdkafka keeps a pause even through unassign and assign.
+        self.client.resume(&list)?;
+        Ok(())
+    }
+
+    /// Stops reading a partition; nothing that was fetched of it arrives any more.
+    pub fn stop(&self, partition: i32) {
+        self.change(
+            "stop",
+            |list| self.client.incremental_unassign(list),
+            &[partition],
+        );
+    }
+
+    /// Pauses partitions. What was fetched of them is thrown away.
+    pub fn pause(&self, partitions: &[i32]) {
+        self.change("pause", |list| self.client.pause(list), partitions);
+    }
+
+    /// Resumes paused partitions where they were paused.
+    pub fn resume(&self, partitions: &[i32]) {
+        self.change("resume", |list| self.client.resume(list), partitions);
+    }
+
+    /// The first offset that a partition still has, and the offset that its next record gets. Blocks.
+    ///
+    /// # Errors
+    /// When no broker answers in time.
+    pub fn bounds(&self, partition: i32) -> Result<(i64, i64), LogError> {
+        let client = &self.client;
+        Ok(client.fetch_watermarks(&self.topic, partition, WATERMARKS_TIMEOUT)?)
+    }
+
+    fn change(
+        &self,
+        action: &'static str,
+        change: impl Fn(&TopicPartitionList) -> KafkaResult<()>,
+        partitions: &[i32],
+    ) {
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            list.add_partition(&self.topic, *partition);
+        }
+        if let Err(error) = change(&list) {
+            tracing::warn!(%error, action, kafka.partitions = ?partitions, "partitions not changed");
+        }
+    }
+}
+
+impl ReceivedRecord<'_> {
+    /// Its partition.
+    pub fn partition(&self) -> i32 {
+        self.0.partition()
+    }
+
+    /// Its offset in the partition.
+    pub fn offset(&self) -> i64 {
+        self.0.offset()
+    }
+
+    /// When its producer created it, in Unix ms; 0 if it does not say.
+    pub fn timestamp_ms(&self) -> i64 {
+        self.0.timestamp().to_millis().unwrap_or_default()
+    }
+
+    /// Its key.
+    pub fn key(&self) -> Option<&[u8]> {
+        self.0.key()
+    }
+
+    /// Its value.
+    pub fn payload(&self) -> Option<&[u8]> {
+        self.0.payload()
+    }
+
+    /// The first value of each of these headers, found in one pass.
+    pub fn headers<const N: usize>(&self, names: [&str; N]) -> [Option<&[u8]>; N] {
+        let mut values = [None; N];
+        for header in self.0.headers().into_iter().flat_map(|it| it.iter()) {
+            let place = names.iter().position(|name| *name == header.key);
+            if let Some(value) = place.map(|place| &mut values[place]) {
+                *value = value.or(header.value);
+            }
+        }
+        values
+    }
+}
+
+impl From<KafkaError> for ReadError {
+    fn from(error: KafkaError) -> Self {
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
+                Self::OffsetOutOfRange(error)
+            }
+            _ => Self::Kafka(error),
+        }
+    }
+}
+
+/// Every option whose default would break a promise, with the reason.
+fn options(kafka: &KafkaSettings, client_id: &str, group: &str) -> ClientConfig {
+    let mut config = group_client_config(kafka, client_id, group);
+    config
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        // An offset that the log does not have must be reported, not replaced by another.
+        .set("auto.offset.reset", "error")
+        // Bounds what librdkafka reads ahead, and so the process's memory.
+        .set("queued.min.messages", "20000")
+        .set("queued.max.messages.kbytes", "16384")
+        // Fetch again soon after a full queue has emptied; with the default of a second the process idles.
+        .set("fetch.queue.backoff.ms", "10")
+        // The broker answers at once above this size and else after this wait: answering every few
+        // records cost it more than writing them.
+        .set("fetch.min.bytes", "65536")
+        .set("fetch.wait.max.ms", "10")
+        .set("fetch.error.backoff.ms", "100");
+    config
+}
+
+/// What librdkafka calls back, from within `poll`.
+struct Context {
+    watchdog: BrokerWatchdog,
+    topic: String,
+    on_log_ends: OnLogEnds,
+}
+
+impl ConsumerContext for Context {}
+
+impl ClientContext for Context {
+    /// `poll` returns errors as well.
+    fn error(&self, _: KafkaError, _: &str) {}
+
+    fn stats(&self, statistics: Statistics) {
+        self.watchdog.observe(&statistics);
+        if let Some(topic) = statistics.topics.get(&self.topic) {
+            let partitions = topic.partitions.values();
+            (self.on_log_ends)(&mut partitions.map(|it| (it.partition, it.hi_offset)));
+        }
+    }
+}

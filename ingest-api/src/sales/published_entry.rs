@@ -1,0 +1,36 @@
+use std::sync::Arc;
+
+use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::events::Event;
+use fluxgate_log::OutgoingMessage;
+
+use super::Sale;
+
+/// Publishes the events of outbox entries. Each entry that Kafka has acknowledged goes to the outbox acker.
+pub type Publisher = fluxgate_log::Publisher<PublishedEntry>;
+
+/// An outbox entry whose event was handed to Kafka.
+#[derive(Debug)]
+pub struct PublishedEntry {
+    /// The sale whose outbox holds the entry.
+    pub sale: Arc<Sale>,
+    /// Its number.
+    pub entry: SequenceNumber,
+    /// Whether acknowledging it makes room in the sale.
+    pub makes_room: bool,
+}
+
+impl PublishedEntry {
+    /// The message that publishes an entry of `sale`.
+    pub fn message(sale: &Arc<Sale>, entry: SequenceNumber, event: Event) -> OutgoingMessage<Self> {
+        OutgoingMessage {
+            partition: sale.facts.partition,
+            context: Self {
+                sale: Arc::clone(sale),
+                entry,
+                makes_room: event.makes_room(),
+            },
+            event,
+        }
+    }
+}

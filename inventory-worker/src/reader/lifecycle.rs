@@ -1,0 +1,156 @@
+//! How partitions come, start, are read again, halt and go.
+
+use std::time::{Duration, Instant};
+
+use fluxgate_log::{GroupError, Rebalance};
+
+use super::partition_state::{LoadTask, Reading};
+use super::{Command, Reader};
+
+/// How often the group is asked for rebalances while records keep arriving.
+const GROUP_POLL_INTERVAL: Duration = Duration::from_millis(10);
+
+impl Reader {
+    /// Follows the rebalances of the group since the last call.
+    pub(super) fn follow_group(&mut self) -> Result<(), GroupError> {
+        let now = Instant::now();
+        if now < self.next_group_poll {
+            return Ok(());
+        }
+        self.next_group_poll = now + GROUP_POLL_INTERVAL;
+        for rebalance in self.parts.membership.rebalances()? {
+            tracing::info!(kafka.rebalance = ?rebalance, "partitions moved");
+            match rebalance {
+                Rebalance::Assigned(partitions) => {
+                    for partition in self.partitions.assign(partitions, now) {
+                        self.parts.lag.assigned(partition);
+                        self.load(partition);
+                    }
+                    // What was written while the group had lost this worker was not committed.
+                    for (partition, next) in self.parts.lag.positions() {
+                        self.parts.membership.commit(partition, next);
+                    }
+                }
+                Rebalance::Revoked(partitions) => {
+                    partitions.into_iter().for_each(|it| self.give_up(it));
+                }
+                Rebalance::Lost(partitions) => {
+                    self.parts.metrics.group_losses_total.inc();
+                    self.partitions.lose(&partitions);
+                }
+            }
+        }
+        for partition in self.partitions.ended(now) {
+            self.give_up(partition);
+        }
+        Ok(())
+    }
+
+    /// Follows the commands since the last call.
+    pub(super) fn follow_commands(&mut self) {
+        while let Ok(command) = self.parts.commands.try_recv() {
+            match command {
+                Command::Start {
+                    partition,
+                    generation,
+                    offset,
+                } if self.partitions.is_current(partition, generation) => {
+                    self.start(partition, offset);
+                }
+                Command::Reload {
+                    partition,
+                    generation,
+                } if self.partitions.is_current(partition, generation) => {
+                    self.reload_or_give_up(partition);
+                }
+                Command::Restored { partition } if self.partitions.is_running(partition) => {
+                    self.reload(partition);
+                }
+                Command::Halt {
+                    partition,
+                    generation,
+                    reason,
+                } if self.partitions.is_current(partition, generation) => {
+                    self.halt(partition, &reason);
+                }
+                outdated => tracing::debug!(?outdated, "outdated command ignored"),
+            }
+        }
+    }
+
+    /// Starts a new generation of a partition that is not being read.
+    fn load(&mut self, number: i32) {
+        let generation = self.partitions.next_generation();
+        let finding = self.parts.start_offsets.clone().find(number, generation);
+        let task = LoadTask::from(self.runtime.spawn(finding).abort_handle());
+        let reading = Reading::Loading(task);
+        self.partitions
+            .begin_generation(number, generation, reading);
+    }
+
+    fn start(&mut self, number: i32, offset: i64) {
+        if let Err(error) = self.parts.log.start(number, offset) {
+            tracing::warn!(kafka.partition = number, %error, "reading not started; retrying");
+            return self.reload(number);
+        }
+        tracing::debug!(
+            kafka.partition = number,
+            kafka.offset = offset,
+            "reading started"
+        );
+        self.parts.lag.positioned(number, offset);
+        self.parts.membership.commit(number, offset);
+        if let Some(partition) = self.partitions.get_mut(number) {
+            partition.reading = Reading::Running {
+                next: offset,
+                fresh: true,
+            };
+        }
+    }
+
+    /// Another worker has written the partition, or the database was restored.
+    fn reload_or_give_up(&mut self, number: i32) {
+        if self.partitions.is_assigned(number) {
+            self.reload(number);
+        } else {
+            self.give_up(number);
+        }
+    }
+
+    pub(super) fn reload(&mut self, number: i32) {
+        self.stop_reading(number);
+        self.load(number);
+    }
+
+    fn halt(&mut self, number: i32, reason: &str) {
+        tracing::error!(kafka.partition = number, reason, "partition halted");
+        self.stop_reading(number);
+        self.parts.lag.halted(number);
+        // A new generation, so that batches of the old one that are still to be written cannot start it again.
+        let generation = self.partitions.next_generation();
+        self.partitions
+            .begin_generation(number, generation, Reading::Halted);
+    }
+
+    fn give_up(&mut self, number: i32) {
+        self.stop_reading(number);
+        self.partitions.remove(number);
+        self.parts.lag.revoked(number);
+    }
+
+    /// Stops reading and discards what was read and not handed over.
+    fn stop_reading(&mut self, number: i32) {
+        let Some(partition) = self.partitions.get_mut(number) else {
+            return;
+        };
+        partition.is_paused = false;
+        if let Some(writer) = partition.writer
+            && self.parts.dispatcher.builder(writer).forget(number)
+        {
+            self.parts.lag.slice_discarded(number);
+        }
+        if partition.is_running() {
+            self.parts.log.stop(number);
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Reading the topic, on a thread of its own.
+//!
+//! Kafka decides *which* partitions a worker reads, PostgreSQL *where* it starts: after the last
+//! record that was written. So every partition starts by loading its position, and loads it again
+//! whenever a write finds that PostgreSQL holds another one (another worker wrote, or the database
+//! was restored). Each loading is a new *generation* of the partition; whatever was read or sent
+//! in an older one is ignored.
+//!
+//! PostgreSQL lets only one of two readers write, so the group is a division of labour, not a
+//! lock. Membership and reading are two clients, `GroupMembership` and `TopicReader`: when the group and the
+//! worker lose each other (a frozen coordinator), the worker reads on until a session after the group is
+//! back, or until PostgreSQL shows that another worker writes the partition.
+
+mod lifecycle;
+mod partition_dispatcher;
+mod partition_state;
+mod partitions;
+mod poll_loop;
+mod start_offsets;
+
+pub use partition_dispatcher::PartitionDispatcher;
+pub use poll_loop::{Reader, ReaderParts};
+pub use start_offsets::StartOffsets;
+
+/// What others ask of the reader. A command of an older generation is ignored.
+#[derive(Debug)]
+pub enum Command {
+    /// The position is loaded: read on from `offset`.
+    Start {
+        /// The partition.
+        partition: i32,
+        /// The generation it was loaded for.
+        generation: u64,
+        /// The first record to read.
+        offset: i64,
+    },
+    /// PostgreSQL holds another position: load it and read on from there.
+    Reload {
+        /// The partition.
+        partition: i32,
+        /// The generation whose write found it.
+        generation: u64,
+    },
+    /// PostgreSQL was restored from an older state: load the position again, whatever was read since.
+    Restored {
+        /// The partition.
+        partition: i32,
+    },
+    /// Stop reading a partition for good.
+    Halt {
+        /// The partition.
+        partition: i32,
+        /// The generation in which something was wrong.
+        generation: u64,
+        /// What was wrong.
+        reason: String,
+    },
+}

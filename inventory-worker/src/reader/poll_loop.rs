@@ -1,0 +1,176 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fluxgate_domain::events::{CE_TYPE, Event};
+use fluxgate_log::{GroupError, GroupMembership, ReadError, ReceivedRecord, TopicReader};
+use fluxgate_service::traces::{RemoteParent, TRACEPARENT};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::partition_dispatcher::{PartitionDispatcher, Pressure};
+use super::partition_state::Arrival;
+use super::partitions::Partitions;
+use super::{Command, StartOffsets};
+use crate::batch::Record;
+use crate::lag_tracker::LagTracker;
+use crate::metrics::Metrics;
+
+/// The longest that one poll waits, so that commands and rebalances are handled soon.
+const POLL_MAX: Duration = Duration::from_millis(20);
+/// The shortest: an aged batch that waits for its writer must not make the thread spin.
+const POLL_MIN: Duration = Duration::from_millis(1);
+/// How long a full batch waits before its writer is checked again.
+const WRITER_PAUSE: Duration = Duration::from_millis(1);
+
+/// What a reader is made of.
+pub struct ReaderParts {
+    /// Which partitions to read.
+    pub membership: Arc<GroupMembership>,
+    /// Reads them.
+    pub log: Arc<TopicReader>,
+    /// How long the group keeps a member that it has lost.
+    pub session: Duration,
+    /// Finds positions, and sends them back as commands.
+    pub start_offsets: StartOffsets,
+    /// What others ask of the reader.
+    pub commands: mpsc::Receiver<Command>,
+    /// Builds batches; its queues are closed when the reader ends.
+    pub dispatcher: PartitionDispatcher,
+    /// Tracks the lag.
+    pub lag: LagTracker,
+    /// Counts pauses and lost groups.
+    pub metrics: Metrics,
+    /// Ends the reading.
+    pub shutdown: CancellationToken,
+}
+
+/// Reads the log and builds batches. Owns the state of every partition that is read.
+pub struct Reader {
+    pub(super) parts: ReaderParts,
+    /// Runs what must not block the polling.
+    pub(super) runtime: Handle,
+    pub(super) partitions: Partitions,
+    /// When the group is asked for rebalances next.
+    pub(super) next_group_poll: Instant,
+}
+
+impl Reader {
+    /// A reader that reads nothing yet. `runtime` runs what must not block the polling.
+    pub fn new(parts: ReaderParts, runtime: Handle) -> Self {
+        Self {
+            partitions: Partitions::new(parts.session),
+            parts,
+            runtime,
+            next_group_poll: Instant::now(),
+        }
+    }
+
+    /// Reads until the shutdown; then hands over what it has and ends.
+    ///
+    /// # Errors
+    /// When the group does not accept this worker any more: only a new process can join it.
+    pub fn run(mut self) -> Result<(), GroupError> {
+        let outcome = self.read();
+        self.parts.dispatcher.finish();
+        outcome
+    }
+
+    fn read(&mut self) -> Result<(), GroupError> {
+        let log = Arc::clone(&self.parts.log);
+        while !self.parts.shutdown.is_cancelled() {
+            self.follow_group()?;
+            self.follow_commands();
+            let now = Instant::now();
+            self.parts.dispatcher.hand_over(now);
+            if self.parts.dispatcher.is_waiting(now) {
+                std::thread::sleep(WRITER_PAUSE);
+                continue;
+            }
+            self.relieve_writers(now);
+            let left = self.parts.dispatcher.time_left(now);
+            match log.poll(left.unwrap_or(POLL_MAX).clamp(POLL_MIN, POLL_MAX)) {
+                Some(Ok(record)) => self.take(&record),
+                Some(Err(error)) => self.handle_read_error(&error),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Pauses partitions whose writer does not keep up. The thread goes on polling, for the other partitions, and so
+    /// that the worker stays in its group.
+    fn relieve_writers(&mut self, now: Instant) {
+        for pressure in self.parts.dispatcher.relieve(now, &mut self.partitions) {
+            match pressure {
+                Pressure::Pause { partitions, begins } => {
+                    if begins {
+                        tracing::warn!("PostgreSQL does not keep up; partitions paused");
+                        self.parts.metrics.backpressure_pauses_total.inc();
+                    }
+                    self.parts.log.pause(&partitions);
+                }
+                Pressure::Resume { partitions } => {
+                    tracing::info!("PostgreSQL keeps up; partitions resumed");
+                    self.parts.log.resume(&partitions);
+                }
+            }
+        }
+    }
+
+    /// Adds a record to the batch of its writer, if it is due.
+    fn take(&mut self, received: &ReceivedRecord<'_>) {
+        let (number, offset) = (received.partition(), received.offset());
+        let Some(partition) = self.partitions.get_mut(number) else {
+            return;
+        };
+        let from = match partition.record_arrived(offset) {
+            Arrival::Due(from) => from,
+            Arrival::Stale => return,
+            Arrival::Gap => {
+                tracing::warn!(
+                    kafka.partition = number,
+                    kafka.offset = offset,
+                    "records missing before this offset; reading again"
+                );
+                return self.reload(number);
+            }
+        };
+        let (generation, writer) = (partition.generation, partition.writer);
+        let writers = self.parts.dispatcher.writers();
+        let writer = writer.unwrap_or_else(|| self.partitions.choose_writer(number, writers));
+        let timestamp_ms = received.timestamp_ms();
+        let builder = self.parts.dispatcher.builder(writer);
+        let is_first = builder.push(number, generation, from, record(received), Instant::now());
+        if is_first {
+            let lag = &self.parts.lag;
+            lag.slice_started(number, generation, timestamp_ms);
+        }
+    }
+
+    fn handle_read_error(&mut self, error: &ReadError) {
+        match error {
+            ReadError::OffsetOutOfRange(_) => {
+                tracing::error!(%error, "loading the positions of all partitions again");
+                for partition in self.partitions.running() {
+                    self.reload(partition);
+                }
+            }
+            ReadError::Kafka(_) => tracing::warn!(%error, "reading failed; librdkafka retries"),
+        }
+    }
+}
+
+fn record(received: &ReceivedRecord<'_>) -> Record {
+    let [ce_type, traceparent] = received.headers([CE_TYPE, TRACEPARENT]);
+    let (key, value) = (received.key(), received.payload());
+    let event = Event::decode(ce_type, key, value);
+    Record::new(
+        received.offset(),
+        received.timestamp_ms(),
+        key,
+        value,
+        event,
+    )
+    .of(traceparent.and_then(RemoteParent::read))
+}
