@@ -46,3 +46,32 @@ fn topics(config: &Config) -> [NewTopic<'_>; 2] {
     };
     [orders, dead_letters]
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::config::Cli;
+
+    #[test]
+    fn both_topics_are_replicated_and_only_orders_have_their_own_retention() {
+        let config = Cli::parse_from([
+            "inventory-worker",
+            "--kafka-brokers=kafka:9092",
+            "--database-url=postgres://db/fluxgate",
+            "--kafka-replication=3",
+            "--kafka-retention-ms=-1",
+        ])
+        .config;
+        let [orders, dead_letters] = topics(&config);
+        assert_eq!((orders.name, orders.partitions), ("orders", 12));
+        assert_eq!(
+            (dead_letters.name, dead_letters.partitions),
+            ("orders.dlq", 1)
+        );
+        assert_eq!((orders.replication, dead_letters.replication), (3, 3));
+        assert_eq!(orders.retention_ms, Some(-1));
+        assert_eq!(dead_letters.retention_ms, None);
+    }
+}

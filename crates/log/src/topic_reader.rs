@@ -226,3 +226,21 @@ impl ClientContext for Context {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_outside_the_log_is_told_from_other_errors() {
+        let error = |code| ReadError::from(KafkaError::MessageConsumption(code));
+        for code in [
+            RDKafkaErrorCode::AutoOffsetReset,
+            RDKafkaErrorCode::OffsetOutOfRange,
+        ] {
+            assert!(matches!(error(code), ReadError::OffsetOutOfRange(_)));
+        }
+        let unreachable = error(RDKafkaErrorCode::AllBrokersDown);
+        assert!(matches!(unreachable, ReadError::Kafka(_)));
+    }
+}

@@ -1,6 +1,5 @@
-//! A client forgets its brokers when the cluster names none. No broker does that on command, so
-//! the cluster is a fake here: it speaks as much of Kafka's protocol as a client needs to learn
-//! who the brokers are.
+//! A client drops its brokers when the cluster names none. A real broker does not do that on command, so
+//! this cluster is a fake: it implements as much of Kafka's protocol as a client needs to learn which brokers exist.
 
 use std::io::Result;
 use std::net::SocketAddr;
@@ -20,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const TOPIC: &str = "orders";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_whose_cluster_named_no_brokers_comes_back() {
+async fn a_client_whose_cluster_named_no_brokers_recovers() {
     let cluster = Cluster::start().await.unwrap();
     let brokers = cluster.address.to_string();
     let watchdog = BrokerWatchdog::new(&brokers);
@@ -30,11 +29,11 @@ async fn a_client_whose_cluster_named_no_brokers_comes_back() {
         .set("topic.metadata.refresh.interval.ms", "50")
         .create_with_context(Context(watchdog.clone()))
         .unwrap();
-    // A client asks about the topics it has something for.
+    // A client asks only about topics that it has records for.
     let record = BaseRecord::<str, str>::to(TOPIC).payload("an order");
     producer.send(record).unwrap();
     cluster.is_asked(&producer, &watchdog).await;
-    // Now and then librdkafka finds its way back by itself.
+    // Several rounds: now and then librdkafka recovers by itself.
     for _ in 0..5 {
         cluster.names_itself.store(false, SeqCst);
         cluster.is_asked(&producer, &watchdog).await;
@@ -58,7 +57,7 @@ impl ProducerContext for Context {
     fn delivery(&self, _: &rdkafka::message::DeliveryResult<'_>, (): ()) {}
 }
 
-/// One broker, which may leave itself out when asked who the brokers are.
+/// One broker, which can leave itself out of the list of brokers.
 struct Cluster {
     address: SocketAddr,
     names_itself: Arc<AtomicBool>,
@@ -80,7 +79,7 @@ impl Cluster {
             while let Ok((stream, _)) = listener.accept().await {
                 let (names_itself, questions) = (Arc::clone(&names_itself), Arc::clone(&questions));
                 tokio::spawn(async move {
-                    // Ends when the client hangs up.
+                    // Ends when the client disconnects.
                     let _ = serve(stream, address, &names_itself, &questions).await;
                 });
             }
@@ -88,12 +87,12 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Waits until it was asked for its brokers several times more.
+    /// Waits until it was asked for its brokers three more times.
     async fn is_asked(&self, producer: &BaseProducer<Context>, watchdog: &BrokerWatchdog) {
         let begin = Instant::now();
         let enough = self.questions.load(SeqCst) + 3;
         while self.questions.load(SeqCst) < enough {
-            assert!(begin.elapsed() < PATIENCE, "the client asks nobody");
+            assert!(begin.elapsed() < PATIENCE, "the client asks no broker");
             producer.poll(Duration::ZERO);
             watchdog.recover(producer.client());
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -127,7 +126,7 @@ async fn serve(
                 questions.fetch_add(1, SeqCst);
                 metadata(&mut answer, address, names_itself.load(SeqCst));
             }
-            (other, _) => panic!("nobody said that this is understood: {other}"),
+            (other, _) => panic!("request {other} was not offered"),
         }
         let length = i32::try_from(answer.len()).expect("a short answer");
         stream.write_i32(length).await?;

@@ -6,14 +6,14 @@ use inventory_worker::batch::Record;
 use crate::fixture::{opening, order, until};
 use crate::line::{Line, PARTITIONS};
 
-/// The opening of a sale and so many orders of it.
+/// The opening of a sale and its first orders.
 fn sale(product: &str, orders: u32) -> Vec<Record> {
     let mut sale = vec![opening(0, product, 1_000)];
     sale.extend(orders_of(product, 1..=orders));
     sale
 }
 
-/// Orders of a sale with these numbers, each of another user.
+/// Orders of a sale with these numbers, each from another user.
 fn orders_of(product: &str, numbers: RangeInclusive<u32>) -> Vec<Record> {
     let order = |n| order(0, product, &format!("u{n}"), 1, n);
     numbers.map(order).collect()
@@ -48,7 +48,7 @@ async fn what_is_on_the_topic_is_written_and_the_lag_goes_to_zero() {
 }
 
 #[tokio::test]
-async fn a_record_that_postgresql_refuses_is_buried_alone() {
+async fn a_record_that_postgresql_refuses_becomes_a_dead_letter_alone() {
     let line = Line::new().await;
     let refuse = "ALTER TABLE orders ADD CONSTRAINT orders_no_u7 CHECK (user_id <> 'u7')";
     line.schema.sql.batch_execute(refuse).await.unwrap();
@@ -84,7 +84,7 @@ async fn too_much_garbage_halts_its_partition_and_no_other() {
     line.until_count("orders", 10).await;
     worker.stop().await;
 
-    // With a higher bound nothing is missing.
+    // With a higher limit nothing is missing.
     let worker = line.worker(&[]).await;
     line.until_count("orders", 15).await;
     assert_eq!(line.count("dead_letters").await, 10);
@@ -92,7 +92,7 @@ async fn too_much_garbage_halts_its_partition_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_position_outside_the_log_halts_its_partition_until_it_is_mended() {
+async fn a_position_outside_the_log_halts_its_partition_until_it_is_corrected() {
     let line = Line::new().await;
     let position = |offset: i64| {
         let topic = &line.topic;
@@ -127,7 +127,7 @@ async fn a_database_that_comes_back_older_is_written_again() {
     let worker = line.worker(&[]).await;
     line.send(0, &sale("a", 20)).await;
     line.until_count("orders", 20).await;
-    // As after a restore: rows, ledger and positions of the same earlier moment.
+    // As after a restore: rows, ledger and positions from the same earlier moment.
     let restore =
         "BEGIN; TRUNCATE orders, stock_ledger; UPDATE positions SET next_offset = 0; COMMIT";
     line.schema.sql.batch_execute(restore).await.unwrap();
@@ -158,7 +158,7 @@ async fn what_is_read_again_while_partitions_are_paused_is_written() {
 }
 
 #[tokio::test]
-async fn a_partition_that_cannot_be_written_holds_up_no_other_lane() {
+async fn a_partition_that_cannot_be_written_holds_up_no_other_writer() {
     let line = Line::new().await;
     let worker = line
         .worker(&["--batch-max-rows=10", "--batch-writers=3"])
@@ -184,7 +184,7 @@ async fn a_partition_that_cannot_be_written_holds_up_no_other_lane() {
 }
 
 #[tokio::test]
-async fn connections_that_postgresql_ends_are_made_again() {
+async fn connections_that_postgresql_closes_are_replaced() {
     let line = Line::new().await;
     let worker = line.worker(&[]).await;
     line.send(0, &sale("a", 1)).await;

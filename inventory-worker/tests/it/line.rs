@@ -1,4 +1,4 @@
-//! A topic of one's own, a schema, and workers in this process between them.
+//! A topic and a schema that no other test has, and workers in this process between them.
 
 use std::net::SocketAddr;
 
@@ -77,7 +77,7 @@ impl Line {
         running
     }
 
-    /// Puts records on a partition; their offsets are up to Kafka.
+    /// Appends records to a partition; Kafka chooses their offsets.
     pub async fn send(&self, partition: i32, records: &[Record]) {
         for record in records {
             let headers = match &record.content {
@@ -95,7 +95,7 @@ impl Line {
         }
     }
 
-    /// Puts on partition 0 what no producer of ours would send.
+    /// Appends a record to partition 0 that no producer of ours would send.
     pub async fn send_raw(&self, ce_type: Option<&[u8]>, key: Option<&[u8]>, value: Option<&[u8]>) {
         let mut headers = OwnedHeaders::new();
         if ce_type.is_some() {
@@ -126,7 +126,7 @@ impl Line {
     }
 }
 
-/// A worker in this process; it stops with this.
+/// A worker in this process. Dropping this stops it.
 pub struct Running {
     address: SocketAddr,
     shutdown: CancellationToken,
@@ -140,7 +140,7 @@ impl Drop for Running {
 }
 
 impl Running {
-    /// Stops it and waits until it has left its group.
+    /// Stops the worker and waits until it has left its group.
     pub async fn stop(mut self) {
         self.shutdown.cancel();
         self.ended.take().unwrap().await.unwrap().unwrap();

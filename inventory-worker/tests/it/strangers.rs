@@ -1,4 +1,4 @@
-//! What may stand on the topic that no producer of ours sent.
+//! Records on the topic that no producer of ours sent.
 
 use fluxgate_domain::events::{Event, OrderReserved};
 use inventory_worker::batch::{Content, Record};
@@ -8,7 +8,7 @@ use crate::line::Line;
 
 const TYPE: &[u8] = OrderReserved::TYPE.as_bytes();
 
-/// Header, key, value, and how the reason begins.
+/// Header, key, value, and the beginning of the reason.
 type Kind = (
     Option<&'static [u8]>,
     Option<&'static [u8]>,
@@ -128,7 +128,7 @@ async fn each_kind_of_stranger_becomes_a_dead_letter_and_the_orders_around_it_ar
         line.send(0, &[order(0, "a", &format!("u{n}"), 1, n)]).await;
         line.send_raw(*ce_type, *key, value.as_deref()).await;
     }
-    // Odd, but ours: a duplicate, a field from the future, an order of no known sale.
+    // Unusual, but ours: a duplicate, a field of a later version, an order of an unknown sale.
     let twice = order(0, "a", "u1", 1, 1);
     line.send(0, std::slice::from_ref(&twice)).await;
     let newer = json_of(&order(0, "a", "newer", 1, 900));

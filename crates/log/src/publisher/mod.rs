@@ -176,3 +176,20 @@ impl<T> AckQueue<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_that_the_queue_has_no_place_for_is_dropped_and_counted() {
+        let (queue, mut acknowledged) = mpsc::channel(1);
+        let full_total = IntCounter::new("full_total", "test").unwrap();
+        let acks = AckQueue { queue, full_total };
+        acks.push("first");
+        acks.push("second");
+        assert_eq!(acknowledged.try_recv(), Ok("first"));
+        assert!(acknowledged.try_recv().is_err());
+        assert_eq!(acks.full_total.get(), 1);
+    }
+}
