@@ -164,7 +164,7 @@ impl Components {
             self.statuses.clone(),
             config.publisher.wait(),
             config.redis.on_redis_loss,
-            self.buyers.clone(),
+            self.buyers.on_this_thread(),
             self.metrics.clone(),
         )
     }

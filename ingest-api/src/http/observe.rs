@@ -132,16 +132,17 @@ pub async fn observe(
     let started = Instant::now();
     let request_id = observer.request_id(&request);
 
-    let traceparent = request.headers().get(TRACEPARENT);
-    let trace = observer
-        .traces
-        .begin(traceparent.map(HeaderValue::as_bytes));
+    let trace = observer.traces.begin(|| {
+        let traceparent = request.headers().get(TRACEPARENT);
+        traceparent.map(HeaderValue::as_bytes)
+    });
 
     let (mut response, failure) = match InFlight::begin(&observer) {
         Some(_in_flight) => {
             let response = match &trace {
                 None => next.call(request).await?,
-                Some(trace) => trace.instrument(next.call(request)).await?,
+                // Boxed: few requests are traced, and it would enlarge the future of every request.
+                Some(trace) => Box::pin(trace.instrument(next.call(request))).await?,
             };
             with_failure(response.map_into_boxed_body())
         }

@@ -4,40 +4,59 @@ use cardinality_estimator::CardinalityEstimator;
 use fluxgate_domain::ids::UserId;
 use prometheus::IntGauge;
 
-/// Estimates how many different buyers order per minute, in a few kilobytes and within a few percent. Clones share the
-/// estimate.
+type Sketch = Arc<Mutex<CardinalityEstimator<str>>>;
+
+/// Estimates how many different buyers order per minute, in a few kilobytes per thread and within a few percent.
+///
+/// Each HTTP thread has its own sketch. With a shared one every order would wait for the others, and a thread that is
+/// preempted while it holds the lock would stop all of them.
 #[derive(Clone)]
 pub struct ActiveBuyers {
-    current_minute: Arc<Mutex<CardinalityEstimator<str>>>,
+    own: Sketch,
+    /// The sketches of all threads.
+    sketches: Arc<Mutex<Vec<Sketch>>>,
     last_minute: IntGauge,
 }
 
 impl ActiveBuyers {
     /// An empty estimate; `last_minute` shows the result of the last full minute.
     pub fn new(last_minute: IntGauge) -> Self {
+        let own = Sketch::default();
         Self {
-            current_minute: Arc::new(Mutex::new(CardinalityEstimator::new())),
+            sketches: Arc::new(Mutex::new(vec![Arc::clone(&own)])),
+            own,
             last_minute,
+        }
+    }
+
+    /// The same estimate, with its own sketch for the calling thread.
+    pub fn on_this_thread(&self) -> Self {
+        let own = Sketch::default();
+        lock(&self.sketches).push(Arc::clone(&own));
+        Self {
+            own,
+            ..self.clone()
         }
     }
 
     /// Counts a buyer.
     pub fn observe(&self, user: &UserId) {
-        self.lock().insert(user.as_str());
+        lock(&self.own).insert(user.as_str());
     }
 
     /// Shows the estimate of the current minute and begins the next minute.
     pub fn begin_minute(&self) {
-        let mut current = self.lock();
-        let ended = std::mem::replace(&mut *current, CardinalityEstimator::new());
-        let count = i64::try_from(ended.estimate()).unwrap_or(i64::MAX);
+        let mut all = CardinalityEstimator::new();
+        for sketch in lock(&self.sketches).iter() {
+            all.merge(&std::mem::take(&mut *lock(sketch)));
+        }
+        let count = i64::try_from(all.estimate()).unwrap_or(i64::MAX);
         self.last_minute.set(count);
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, CardinalityEstimator<str>> {
-        let current = self.current_minute.lock();
-        current.unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -45,12 +64,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_buyer_counts_once_a_minute() {
+    fn each_buyer_counts_once_a_minute_across_threads() {
         const BUYERS: i64 = 10_000;
         let gauge = IntGauge::new("active_buyers", "x").unwrap();
         let buyers = ActiveBuyers::new(gauge.clone());
-        for n in (0..BUYERS).chain(0..BUYERS) {
-            buyers.observe(&UserId::parse(&format!("buyer-{n}")).unwrap());
+        let other_thread = buyers.on_this_thread();
+        for n in 0..BUYERS {
+            let buyer = UserId::parse(&format!("buyer-{n}")).unwrap();
+            buyers.observe(&buyer);
+            other_thread.observe(&buyer);
         }
         assert_eq!(gauge.get(), 0, "the minute has not ended");
         buyers.begin_minute();

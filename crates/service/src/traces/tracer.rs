@@ -94,10 +94,11 @@ impl Traces {
         })))
     }
 
-    /// Begins the trace of a request, if it is sampled. `traceparent` is the header of the request.
-    pub fn begin(&self, traceparent: Option<&[u8]>) -> Option<Trace> {
+    /// Begins the trace of a request, if it is sampled. `traceparent` looks up the header of the request; it is called only
+    /// if traces are on.
+    pub fn begin<'a>(&self, traceparent: impl FnOnce() -> Option<&'a [u8]>) -> Option<Trace> {
         let on = self.0.as_ref()?;
-        let caller = traceparent.and_then(RemoteParent::read);
+        let caller = traceparent().and_then(RemoteParent::read);
         let is_sampled = match (&caller, on.sampler) {
             (Some(caller), Sampler::Caller) => caller.is_sampled(),
             _ => fastrand::f64() < on.share,
