@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fluxgate_gate::ReservationStore;
 use fluxgate_service::ops::Check;
 use tokio_util::sync::CancellationToken;
 
 use crate::boot_instant::BootInstant;
 use crate::orders::ActiveBuyers;
 use crate::sales::{Publisher, SaleCache};
-use fluxgate_gate::ReservationStore;
 
 const REDIS_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 /// How long Redis may be unavailable before the check fails.

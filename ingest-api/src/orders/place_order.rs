@@ -4,7 +4,11 @@ use std::time::Duration;
 use fluxgate_domain::OrderStatus;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, UserId};
+use fluxgate_domain::records::OrderRecord;
+use fluxgate_gate::{LossContinuation, Reservation, ReservationRequest};
+use fluxgate_log::Publication;
 use fluxgate_service::crash_points::crash_point;
+use fluxgate_service::settings::OnRedisLoss;
 use fluxgate_service::traces::set_attribute;
 
 use super::{ActiveBuyers, OrderStatusReader, Refusal, ReservationBatcher};
@@ -12,10 +16,6 @@ use crate::boot_instant::BootInstant;
 use crate::metrics::{Counters, Metrics};
 use crate::sales::{PublishedEntry, Publisher, Sale, SaleCache, SaleLookupError};
 use crate::sold_out::{RefusalCache, RefusalReason};
-use fluxgate_domain::records::OrderRecord;
-use fluxgate_gate::{LossContinuation, Reservation, ReservationRequest};
-use fluxgate_log::Publication;
-use fluxgate_service::settings::OnRedisLoss;
 
 /// An order that a buyer wants to place.
 #[derive(Debug, Clone)]

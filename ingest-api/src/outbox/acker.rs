@@ -1,13 +1,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use fluxgate_domain::SequenceNumber;
+use fluxgate_gate::{GateError, ReservationStore};
 use fluxgate_service::crash_points::crash_point;
 use tokio::sync::mpsc;
 
 use crate::metrics::Metrics;
 use crate::sales::{PublishedEntry, Sale};
-use fluxgate_domain::SequenceNumber;
-use fluxgate_gate::{GateError, ReservationStore};
 
 /// Entries per batch.
 const BATCH_MAX: usize = 512;

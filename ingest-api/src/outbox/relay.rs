@@ -2,8 +2,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::ProductId;
+use fluxgate_gate::{EntryContent, GateError, OutboxEntry, OutboxPage, ReservationStore};
+use fluxgate_log::Publication;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -12,9 +15,6 @@ use super::summary::OutboxSummary;
 use crate::config::OutboxSettings;
 use crate::metrics::Metrics;
 use crate::sales::{PublishedEntry, Publisher, Sale, SaleCache};
-use fluxgate_domain::SequenceNumber;
-use fluxgate_gate::{EntryContent, GateError, OutboxEntry, OutboxPage, ReservationStore};
-use fluxgate_log::Publication;
 
 /// Entries published at once; the next page waits for their acknowledgement.
 const PAGE_MAX: u32 = 500;

@@ -1,14 +1,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, RestockId, Total};
-
-use super::{PublishedEntry, Publisher, Sale, SaleCache, SaleLookupError};
-use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::records::OrderRecord;
 use fluxgate_gate::{Change, GateError, ReservationStore, SaleView};
 use fluxgate_log::Publication;
+
+use super::{PublishedEntry, Publisher, Sale, SaleCache, SaleLookupError};
 
 /// How long a cancel or a restock waits for Kafka: it must be published before it counts.
 const PUBLISH_WAIT: Duration = Duration::from_secs(8);

@@ -4,10 +4,10 @@ use std::time::Duration;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::ProductId;
 use fluxgate_domain::partition;
-
-use super::{PublishedEntry, Publisher, SaleCache, SaleLookupError};
 use fluxgate_gate::{Claim, GateError, ReservationStore, SaleView, Terms};
 use fluxgate_log::Publication;
+
+use super::{PublishedEntry, Publisher, SaleCache, SaleLookupError};
 
 /// How long an opening waits for Kafka.
 const PUBLISH_WAIT: Duration = Duration::from_secs(8);
