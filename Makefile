@@ -40,21 +40,21 @@ lint: tools ## check format and lints
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
 
-bench: build ## measure throughput, latency and CPU against the ceilings; ARGS="--rounds 1" and such
-	@"$${CARGO_TARGET_DIR:-target}/release/bench" $(ARGS)
+bench: ## measure against the ceilings; ARGS="--rounds 1", ARGS="--against DIR" and such
+	@scripts/on-stack bench $(ARGS)
 
-bench-connections: build ## hold many connections while orders come; ARGS="--connections 9000" and such
-	@"$${CARGO_TARGET_DIR:-target}/release/connections" $(ARGS)
+bench-connections: ## hold many connections while orders come; ARGS="--connections 9000" and such
+	@scripts/on-stack bench --rounds 1 --only connections $(ARGS)
 
-bench-soak: build ## let orders come for ten minutes, watch everybody's memory; ARGS="--seconds 60" and such
-	@"$${CARGO_TARGET_DIR:-target}/release/soak" $(ARGS)
+bench-soak: ## send orders for ten minutes and watch memory; ARGS="--seconds 60" and such
+	@scripts/on-stack bench --rounds 1 --only soak $(ARGS)
 
-bench-growth: build ## cost with more products, rows and partitions; ARGS="--only rows" and such
-	@"$${CARGO_TARGET_DIR:-target}/release/growth" $(ARGS)
+bench-growth: ## cost with more products, rows and partitions; ARGS="--rounds 2" and such
+	@scripts/on-stack bench --only growth $(if $(findstring --rounds,$(ARGS)),,--rounds 2) $(ARGS)
 
 bench-check: build ## instructions against the last known good, and ratios to the ceilings against bench/floors
 	@bench/check
-	@"$${CARGO_TARGET_DIR:-target}/release/bench" --rounds 3 --seconds 3 --only bare,accept,sold-out,replay,drain,sql --floors bench/floors
+	@scripts/on-stack bench --rounds 3 --seconds 3 --only bare,accept,sold-out,replay,drain,copy --floors bench/floors
 
 load: ## k6 against a running API: SCENARIO=smoke, load, stress, soak, spike, flash-sale, check; RATE=2000 and such
 	@scripts/load $(SCENARIO)

@@ -6,5 +6,5 @@ use bench::Arguments;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    bench::run(&Arguments::parse())
+    bench::main(&Arguments::parse())
 }

@@ -1,68 +1,58 @@
-use std::fs;
-use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use tokio::time::timeout;
 
 use crate::Arguments;
 use crate::lab::Lab;
-use crate::machine::Machine;
-use crate::measurement::Measurement;
-use crate::program::{self, results_folder};
-use crate::result::{Floors, Run, rows};
-use crate::scenario::{self, Bench, Scenario};
-use crate::warm_up;
+use crate::measure::machine;
+use crate::result::{Floors, Run, rows, verdicts};
+use crate::scenario::{self, Bench, Outcome, Scenario};
 
-/// Longest that one measurement may take beyond its seconds.
-const SCENARIO_GRACE: Duration = Duration::from_secs(240);
-
-/// The longest of them takes so many times the seconds of one.
-const LONGEST_TIMES: u32 = 12;
-
-/// More errors than one in so many requests make a measurement a failure.
-const ONE_ERROR_IN: u64 = 1_000;
-
-/// Measures everything and writes the result into `.local/bench`. Exit code 1 when something failed.
-pub fn run(arguments: &Arguments) -> ExitCode {
-    program::main(measure_all(arguments))
+/// Measures what the arguments select and writes the result into `.local/bench`. Exit code 1 if something failed or is
+/// slower than in the other build.
+pub fn main(arguments: &Arguments) -> ExitCode {
+    let runtime = tokio::runtime::Runtime::new().map_err(anyhow::Error::from);
+    match runtime.and_then(|runtime| runtime.block_on(measure_all(arguments))) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 async fn measure_all(arguments: &Arguments) -> Result<bool> {
-    for (program, package) in [("wrk", "wrk"), ("redis-benchmark", "redis-tools")] {
-        expect_program(program, package)?;
-    }
     let floors = arguments.floors.as_ref().map(Floors::read).transpose()?;
-    let folder = results_folder(&arguments.repository)?;
-    let mut run = Run::new(Machine::look(&arguments.repository), arguments);
-    let mut lab = Lab::open(&arguments.repository, folder.clone(), &[]).await?;
-    warm_up::until_kafka_is_warm(&lab).await?;
-
-    let scenarios: Vec<Scenario> = scenario::all()
-        .into_iter()
-        .filter(|scenario| {
-            arguments.only.is_empty() || arguments.only.iter().any(|name| name == scenario.name)
-        })
-        .collect();
-    for round in 1..=arguments.rounds {
-        for scenario in &scenarios {
-            let title = format!("{}, round {round}", scenario.title());
-            eprintln!("bench: {title} of {}", arguments.rounds);
-            match measure(&mut lab, scenario, round, arguments.seconds).await {
-                Ok(measurement) => {
-                    if let Some(failure) = failure_of(&measurement) {
-                        run.failed(format!("{title}: {failure}"));
-                    }
-                    run.measurements.push(measurement);
+    let mut selected = scenario::all();
+    selected.retain(|scenario| scenario.is_selected_by(&arguments.only));
+    let rounds = match arguments.against {
+        Some(_) => arguments.pairs,
+        None => arguments.rounds,
+    };
+    let mut run = Run::new(machine(&arguments.repository));
+    let mut lab = Lab::open(&arguments.repository, arguments.against.as_deref()).await?;
+    let folder = lab.stack.results.clone();
+    for round in 1..=rounds {
+        for (number, scenario) in (0..).zip(&selected) {
+            for side in order(scenario, round + number, lab.sides.len()) {
+                let name = lab.sides[side].build.name;
+                let title = format!("{}, {name}, round {round}", scenario.title());
+                eprintln!("bench: {title} of {rounds}");
+                match measure(&mut lab, side, scenario, round, arguments).await {
+                    Ok(outcome) => run.add(&title, outcome),
+                    Err(error) => run.failed(format!("{title}: {error:#}")),
                 }
-                Err(error) => run.failed(format!("{title}: {error:#}")),
             }
         }
     }
-    match lab.close().await {
-        Ok(memory) => run.memory_kib = memory,
-        Err(error) => run.failed(format!("stopping the services: {error:#}")),
+    for side in lab.sides.drain(..) {
+        let name = side.build.name;
+        match side.close().await {
+            Ok(memory) => run.memory_kib.push((name, memory)),
+            Err(error) => run.failed(format!("stopping the services of {name}: {error:#}")),
+        }
     }
     if let Some(floors) = floors {
         let broken = floors.broken(&rows(&run.measurements));
@@ -70,72 +60,58 @@ async fn measure_all(arguments: &Arguments) -> Result<bool> {
     }
     run.write(&folder)?;
     println!("{}", run.markdown());
-    Ok(run.failures.is_empty())
+    let mut verdicts = verdicts(&run.measurements).into_iter();
+    let slower = verdicts.any(|it| it.verdict == "slower");
+    Ok(run.failures.is_empty() && !slower)
+}
+
+/// The sides to measure; they take turns to be first.
+fn order(scenario: &Scenario, turn: u32, sides: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..sides).collect();
+    if !scenario.depends_on_build() {
+        order.truncate(1);
+    } else if turn.is_multiple_of(2) {
+        order.reverse();
+    }
+    order
 }
 
 async fn measure(
     lab: &mut Lab,
+    side: usize,
     scenario: &Scenario,
     round: u32,
-    seconds: u32,
-) -> Result<Measurement> {
-    let limit = SCENARIO_GRACE + Duration::from_secs((seconds * LONGEST_TIMES).into());
+    arguments: &Arguments,
+) -> Result<Outcome> {
+    let limit = scenario.limit(arguments.seconds);
     let measured = async {
-        lab.set_worker(scenario.with_worker).await?;
-        let bench = Bench {
+        for side in &mut lab.sides {
+            side.set_worker(scenario.with_worker).await?;
+        }
+        let mut bench = Bench {
             lab,
+            side,
             round,
-            seconds,
+            seconds: arguments.seconds,
+            sizes: &arguments.sizes,
         };
-        scenario.measure(bench).await
+        scenario.measure(&mut bench).await
     };
-    timeout(limit, measured)
-        .await
-        .with_context(|| format!("not done after {limit:?}"))?
-}
-
-fn failure_of(measurement: &Measurement) -> Option<String> {
-    let (errors, count) = (measurement.errors, measurement.count);
-    if count == 0 {
-        return Some("nothing was answered".into());
-    }
-    let is_failure = errors > count / ONE_ERROR_IN;
-    is_failure.then(|| format!("{errors} errors in {count}: {:?}", measurement.more))
-}
-
-fn expect_program(name: &str, package: &str) -> Result<()> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let is_there = std::env::split_paths(&path).any(|folder| is_file(&folder.join(name)));
-    ensure!(
-        is_there,
-        "{name} is missing (Debian: apt-get install {package})"
-    );
-    Ok(())
-}
-
-fn is_file(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|found| found.is_file())
+    let measured = timeout(limit, measured).await;
+    measured.with_context(|| format!("not done after {limit:?}"))?
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measurement::tests::measured;
 
     #[test]
-    fn one_error_in_a_thousand_is_no_failure_and_two_are() {
-        let mut measurement = measured("accept", Some(64), 1);
-        measurement.errors = 1;
-        assert_eq!(failure_of(&measurement), None);
-        measurement.errors = 2;
-        assert!(failure_of(&measurement).unwrap().starts_with("2 errors"));
-        measurement.count = 0;
-        assert!(failure_of(&measurement).is_some());
-    }
-
-    #[test]
-    fn a_missing_program_is_named_with_its_package() {
-        let error = expect_program("no-such-program", "some-package").unwrap_err();
-        assert!(error.to_string().contains("apt-get install some-package"));
+    fn the_sides_take_turns_and_a_ceiling_is_measured_once() {
+        let all = scenario::all();
+        let of = |name: &str| all.iter().find(|it| it.name == name).unwrap();
+        assert_eq!(order(of("accept"), 1, 2), [0, 1]);
+        assert_eq!(order(of("accept"), 2, 2), [1, 0]);
+        assert_eq!(order(of("copy"), 2, 2), [0]);
+        assert_eq!(order(of("accept"), 2, 1), [0]);
     }
 }

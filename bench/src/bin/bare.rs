@@ -1,5 +1,5 @@
-//! The ceiling: an actix handler that parses an order and answers as `ingest-api` would, and does
-//! nothing in between. What the pipeline adds is the distance to this.
+//! The ceiling of the HTTP scenarios: an actix handler that parses an order and answers as `ingest-api` does, with nothing
+//! in between.
 
 use std::net::SocketAddr;
 

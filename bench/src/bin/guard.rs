@@ -1,5 +1,5 @@
-//! The pure parts of an order's way, repeated, for `bench/check` to count their instructions: unlike
-//! seconds, they are the same on a busy machine.
+//! Repeats one pure part of the path of an order. `bench/check` counts the instructions, which unlike seconds are the same
+//! on a busy machine.
 
 use std::hint::black_box;
 use std::str::FromStr;

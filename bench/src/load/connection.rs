@@ -1,25 +1,32 @@
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
-use anyhow::{Context, Result};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper_util::rt::TokioIo;
+use anyhow::{Context, Result, bail, ensure};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::timeout;
 
-use super::request::Prepared;
+/// Longest answer that is read.
+const ANSWER_MAX_BYTES: usize = 64 * 1_024;
 
-/// Longest that an answer is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// One keep-alive connection, made anew when it breaks.
+/// One keep-alive HTTP/1.1 connection. It is made anew after an error.
+///
+/// It reads only what Fluxgate sends: answers with a `content-length`. A general client takes several times the CPU,
+/// which on one machine is missing elsewhere.
 pub struct Connection {
-    address: SocketAddr,
+    pub address: SocketAddr,
     source: Option<IpAddr>,
-    sender: Option<SendRequest<Full<Bytes>>>,
-    made: u32,
+    stream: Option<TcpStream>,
+    received: Vec<u8>,
+    /// How often it was made.
+    pub made: u32,
+}
+
+/// A whole answer.
+#[derive(Debug, PartialEq)]
+pub struct Answer<'a> {
+    pub status: u16,
+    /// Status line and headers.
+    pub head: &'a str,
+    pub body: &'a str,
 }
 
 impl Connection {
@@ -27,62 +34,94 @@ impl Connection {
         Self {
             address,
             source: None,
-            sender: None,
+            stream: None,
+            received: Vec::new(),
             made: 0,
         }
     }
 
-    /// One that comes from this address: each has ports of its own.
+    /// One that comes from this address: every source address has ports of its own.
     pub fn from(source: IpAddr, address: SocketAddr) -> Self {
-        let source = Some(source);
-        let new = Self::new(address);
-        Self { source, ..new }
-    }
-
-    /// How often it was made.
-    pub fn made(&self) -> u32 {
-        self.made
-    }
-
-    /// The status of the answer, once all of it has come.
-    pub async fn ask(&mut self, request: Prepared) -> Result<u16> {
-        let answer = timeout(PATIENCE, self.try_ask(request)).await;
-        let answer = answer.context("no answer in time").flatten();
-        if answer.is_err() {
-            self.sender = None;
+        Self {
+            source: Some(source),
+            ..Self::new(address)
         }
-        answer
     }
 
-    /// Connects, if it is not; so that the first request does not pay for it.
-    pub async fn ready(&mut self) -> Result<&mut SendRequest<Full<Bytes>>> {
-        let usable = match &mut self.sender {
-            Some(sender) => sender.ready().await.is_ok(),
-            None => false,
-        };
-        if !usable {
-            let stream = self.connect().await?;
+    /// Connects if needed.
+    pub async fn connect(&mut self) -> Result<()> {
+        if self.stream.is_none() {
+            let socket = TcpSocket::new_v4()?;
+            if let Some(source) = self.source {
+                socket.bind((source, 0).into())?;
+            }
+            let stream = socket.connect(self.address).await.context("connecting")?;
             stream.set_nodelay(true)?;
-            let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-            tokio::spawn(connection);
-            self.sender = Some(sender);
+            self.stream = Some(stream);
             self.made += 1;
         }
-        self.sender.as_mut().context("just connected")
+        Ok(())
     }
 
-    async fn connect(&self) -> Result<TcpStream> {
-        let socket = TcpSocket::new_v4()?;
-        if let Some(source) = self.source {
-            socket.bind((source, 0).into())?;
+    /// Sends a request and reads the whole answer.
+    pub async fn ask(&mut self, request: &[u8]) -> Result<Answer<'_>> {
+        self.connect().await?;
+        // If this future is dropped or fails, what is left of the answer goes with its connection.
+        let mut stream = self.stream.take().context("just connected")?;
+        stream.write_all(request).await?;
+        self.received.clear();
+        let (head, end) = loop {
+            if let Some(found) = parts(&self.received)? {
+                break found;
+            }
+            ensure!(
+                self.received.len() < ANSWER_MAX_BYTES,
+                "the answer is too long"
+            );
+            let read = stream.read_buf(&mut self.received).await?;
+            ensure!(read > 0, "the connection was closed");
+        };
+        ensure!(self.received.len() == end, "more than one answer");
+        self.stream = Some(stream);
+        let text = str::from_utf8(&self.received)?;
+        Ok(Answer {
+            status: text.get(9..12).context("no status")?.parse()?,
+            head: &text[..head],
+            body: &text[head..],
+        })
+    }
+}
+
+/// Where the head ends and where the answer ends, if all of it is here.
+fn parts(received: &[u8]) -> Result<Option<(usize, usize)>> {
+    const END: &[u8] = b"\r\n\r\n";
+    let Some(head) = received.windows(END.len()).position(|window| window == END) else {
+        return Ok(None);
+    };
+    let head = head + END.len();
+    for line in received[..head].split(|byte| *byte == b'\n') {
+        const LENGTH: &[u8] = b"content-length:";
+        let (name, value) = line.split_at(LENGTH.len().min(line.len()));
+        if name.eq_ignore_ascii_case(LENGTH) {
+            let length: usize = str::from_utf8(value)?.trim().parse()?;
+            let end = head + length;
+            return Ok((received.len() >= end).then_some((head, end)));
         }
-        Ok(socket.connect(self.address).await?)
     }
+    bail!("an answer without content-length")
+}
 
-    async fn try_ask(&mut self, request: Prepared) -> Result<u16> {
-        let answer = self.ready().await?.send_request(request).await?;
-        let status = answer.status().as_u16();
-        answer.into_body().collect().await?;
-        Ok(status)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_ends_where_its_length_says() {
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nx: y\r\n\r\nabc";
+        assert_eq!(parts(answer).unwrap(), Some((45, 48)));
+        for short in [10, 44, 47] {
+            assert_eq!(parts(&answer[..short]).unwrap(), None, "{short}");
+        }
+        assert!(parts(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
     }
 }

@@ -1,11 +1,12 @@
-//! What makes the load. All of it goes to 127.0.0.1.
+//! What makes the load. All of it goes to this machine.
 
-pub mod connection;
-pub mod constant;
+mod connection;
 pub mod crowd;
-pub mod mixed;
-pub mod request;
+mod requests;
+mod send;
 mod tool;
-pub mod wrk;
 
+pub use requests::{Requests, order_id};
+use send::{Pace, send};
+pub use send::{Schedule, Tally, closed, constant, soon};
 pub use tool::run_tool;

@@ -1,92 +1,71 @@
-//! The least that paths must reach of their ceilings, for `make bench-check`. Pure.
+//! The least that paths must reach of their ceilings, for `make bench-check`.
 
+use std::fs::read_to_string;
 use std::path::PathBuf;
-use std::str::FromStr;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
-use super::Row;
+use super::rows::Row;
+use crate::scenario;
 
-/// The floors of a file: a line for each, of scenario, connections (or `-`) and ratio.
+/// Scenario, label and ratio.
 #[derive(Debug, Clone)]
-pub struct Floors(Vec<Floor>);
-
-#[derive(Debug, Clone, PartialEq)]
-struct Floor {
-    scenario: String,
-    connections: Option<u32>,
-    at_least: f64,
-}
+pub struct Floors(Vec<(String, String, f64)>);
 
 impl Floors {
     pub fn read(file: &PathBuf) -> Result<Self> {
-        let text = std::fs::read_to_string(file);
-        let text = text.with_context(|| format!("reading {}", file.display()))?;
-        text.parse()
-            .with_context(|| format!("reading {}", file.display()))
+        let read = || Self::parse(&read_to_string(file)?);
+        read().with_context(|| format!("reading {}", file.display()))
     }
 
-    /// What of a run lies below. A path that was not measured does not count.
-    pub fn broken(&self, rows: &[Row<'_>]) -> Vec<String> {
-        let with_ratio = rows.iter().filter_map(|row| Some((row, row.ratio?)));
-        let below = with_ratio.filter_map(|(row, ratio)| {
-            let floor = self.0.iter().find(|floor| {
-                floor.scenario == row.scenario && floor.connections == row.connections
-            })?;
-            (ratio < floor.at_least).then(|| {
-                let connections = row.connections.map(|it| format!(" {it}"));
-                let (scenario, least) = (row.scenario, floor.at_least);
-                let connections = connections.unwrap_or_default();
-                format!("{scenario}{connections}: {ratio:.2} x its ceiling, the floor is {least}")
-            })
-        });
-        below.collect()
-    }
-}
-
-impl FromStr for Floors {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> Result<Self> {
+    /// A line for each floor: scenario, connections (or `-`) and ratio.
+    fn parse(text: &str) -> Result<Self> {
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         let floors = lines.map(|line| {
             let words: Vec<_> = line.split_whitespace().collect();
-            let [scenario, connections, at_least] = words[..] else {
-                anyhow::bail!("no scenario, connections and ratio: {line}");
+            let [name, label, least] = words[..] else {
+                anyhow::bail!("not scenario, connections and ratio: {line}");
             };
-            let is_known = crate::scenario::names().contains(&scenario);
-            anyhow::ensure!(is_known, "no such scenario: {line}");
-            Ok(Floor {
-                scenario: scenario.to_owned(),
-                connections: match connections {
-                    "-" => None,
-                    number => Some(number.parse().with_context(|| line.to_owned())?),
-                },
-                at_least: at_least.parse().with_context(|| line.to_owned())?,
-            })
+            let label = if label == "-" { "" } else { label };
+            let is_known = |it: &scenario::Scenario| it.name == name && it.label == label;
+            ensure!(
+                scenario::all().iter().any(is_known),
+                "no such scenario: {line}"
+            );
+            let least = least.parse().with_context(|| line.to_owned())?;
+            Ok((name.to_owned(), label.to_owned(), least))
         });
         Ok(Self(floors.collect::<Result<_>>()?))
+    }
+
+    /// The rows below their floor. A path that was not measured does not count.
+    pub fn broken(&self, rows: &[Row<'_>]) -> Vec<String> {
+        let below = rows.iter().filter_map(|row| {
+            let (first, ratio) = (row.first(), row.ratio?.median);
+            let mut floors = self.0.iter();
+            let (.., least) = floors.find(|(name, label, _)| {
+                (name.as_str(), label) == (first.scenario, &first.label)
+            })?;
+            let title = first.title();
+            (ratio < *least)
+                .then(|| format!("{title}: {ratio:.2} x its ceiling, the floor is {least}"))
+        });
+        below.collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measurement::tests::measured;
+    use crate::measure::tests::measured;
     use crate::result::rows;
 
     #[test]
     fn what_lies_below_its_floor_is_named_and_nothing_else() {
-        let mut bare = measured("bare", Some(64), 1);
+        let mut bare = measured("bare", "64", 1);
         bare.seconds /= 4.0;
-        let all = [
-            bare,
-            measured("accept", Some(64), 1),
-            measured("drain", None, 1),
-        ];
-        let rows = rows(&all);
-        let broken = |text: &str| text.parse::<Floors>().unwrap().broken(&rows);
-
+        let all = [bare, measured("accept", "64", 1), measured("drain", "", 1)];
+        let broken = |text: &str| Floors::parse(text).unwrap().broken(&rows(&all));
         let none = broken("# a comment\naccept 64 0.25\naccept 256 0.9\ndrain - 0.9\n");
         assert!(none.is_empty(), "{none:?}");
         let one = broken("accept 64 0.26\n");
@@ -94,14 +73,14 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_says_nothing_is_refused() {
+    fn a_line_that_is_not_a_floor_is_refused() {
         for line in [
             "accept 64",
             "acept 64 0.2",
             "accept many 0.2",
             "accept 64 much",
         ] {
-            assert!(line.parse::<Floors>().is_err(), "{line}");
+            assert!(Floors::parse(line).is_err(), "{line}");
         }
     }
 }

@@ -1,46 +1,55 @@
-//! What came out, in three forms.
+//! The result: tables, JSON, floors, and the comparison of two builds.
 
+mod comparison;
 mod floors;
-mod markdown;
-pub mod page;
-pub mod plots;
-mod summary;
+mod rows;
+mod table;
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 
-use anyhow::Result;
-use serde::Serialize;
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
 
-use crate::Arguments;
-use crate::lab::Memory;
-use crate::machine::Machine;
-use crate::measurement::Measurement;
-use crate::program;
+use crate::measure::Measurement;
+use crate::scenario::Outcome;
+pub use comparison::verdicts;
 pub use floors::Floors;
-pub use markdown::{ms, table};
-use summary::ratio;
-pub use summary::{Row, rows};
+pub use rows::rows;
+pub use table::Table;
 
 /// Everything that was measured.
 pub struct Run {
-    pub machine: Machine,
-    pub rounds: u32,
-    pub seconds_each: u32,
-    pub memory_kib: Memory,
+    machine: String,
+    command: String,
+    /// By side, process and moment.
+    pub memory_kib: Vec<(&'static str, BTreeMap<&'static str, u64>)>,
     pub failures: Vec<String>,
     pub measurements: Vec<Measurement>,
+    /// Of single scenarios.
+    tables: Vec<Table>,
 }
 
 impl Run {
-    pub fn new(machine: Machine, arguments: &Arguments) -> Self {
+    pub fn new(machine: String) -> Self {
         Self {
             machine,
-            rounds: arguments.rounds,
-            seconds_each: arguments.seconds,
-            memory_kib: Memory::default(),
+            command: std::env::args().skip(1).collect::<Vec<_>>().join(" "),
+            memory_kib: Vec::new(),
             failures: Vec::new(),
             measurements: Vec::new(),
+            tables: Vec::new(),
         }
+    }
+
+    pub fn add(&mut self, title: &str, outcome: Outcome) {
+        let wrong = outcome.measurements.iter().filter_map(Measurement::failure);
+        for why in wrong.chain(outcome.failures) {
+            self.failed(format!("{title}: {why}"));
+        }
+        self.measurements.extend(outcome.measurements);
+        self.tables.extend(outcome.tables);
     }
 
     pub fn failed(&mut self, why: String) {
@@ -49,108 +58,83 @@ impl Run {
     }
 
     pub fn markdown(&self) -> String {
-        markdown::of(self)
+        let mut tables = vec![comparison::table(&self.measurements)];
+        tables.extend(rows::tables(&rows(&self.measurements)));
+        tables.extend(self.tables.iter().cloned());
+        let mib = |(side, of): &(&str, BTreeMap<&str, u64>)| {
+            let row = |(name, kib): (&&str, &u64)| {
+                let mib = (kib / 1_024).to_string();
+                vec![(*side).to_owned(), (*name).to_owned(), mib]
+            };
+            of.iter().map(row).collect::<Vec<Vec<_>>>()
+        };
+        let memory = self.memory_kib.iter().flat_map(mib);
+        tables.push(Table::new("Memory, MiB", "build|process|MiB", memory));
+        let (machine, command) = (&self.machine, &self.command);
+        let mut text = format!(
+            "{machine} `bench {command}`: medians, and in parentheses the range of all rounds.\n"
+        );
+        for table in tables.iter().filter(|table| !table.rows.is_empty()) {
+            text += &format!("\n{table}");
+        }
+        if !self.failures.is_empty() {
+            text += &format!("\nFailed:\n- {}\n", self.failures.join("\n- "));
+        }
+        text
     }
 
-    /// `result.json`, `result.md` and `index.html`.
+    /// `result.json` and `result.md`.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        let files = [
-            ("result.json", self.json()?),
-            ("result.md", self.markdown()),
-            ("index.html", page::of(self)?),
-        ];
-        for (name, text) in files {
-            program::write(folder, name, &text)?;
+        let json = serde_json::to_string_pretty(&self.json()?)? + "\n";
+        for (name, text) in [("result.json", json), ("result.md", self.markdown())] {
+            let path = folder.join(name);
+            fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
         }
         Ok(())
     }
 
-    fn json(&self) -> Result<String> {
-        let measurements = self.measurements.iter().map(|measurement| Told {
-            measurement,
-            per_second: measurement.per_second(),
-            x_ceiling: ratio(measurement, &self.measurements),
+    fn json(&self) -> Result<Value> {
+        let told = self.measurements.iter().map(|measurement| {
+            let mut told = serde_json::to_value(measurement)?;
+            told["per_second"] = measurement.per_second().into();
+            told["x_ceiling"] = rows::ratio(measurement, &self.measurements).into();
+            Ok(told)
         });
-        let all = serde_json::json!({
+        Ok(json!({
             "machine": self.machine,
-            "rounds": self.rounds,
-            "seconds_each": self.seconds_each,
+            "command": self.command,
             "memory_kib": self.memory_kib,
             "failures": self.failures,
-            "measurements": measurements.collect::<Vec<_>>(),
-        });
-        Ok(serde_json::to_string_pretty(&all)? + "\n")
+            "verdicts": verdicts(&self.measurements),
+            "measurements": told.collect::<Result<Vec<_>>>()?,
+            "tables": self.tables,
+        }))
     }
-}
-
-/// A measurement with what follows from it.
-#[derive(Serialize)]
-struct Told<'a> {
-    #[serde(flatten)]
-    measurement: &'a Measurement,
-    per_second: f64,
-    x_ceiling: Option<f64>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measurement::tests::measured;
-
-    pub fn run() -> Run {
-        let machine = Machine {
-            cores: 2,
-            processor: "some".into(),
-            kernel: "6.1".into(),
-            memory_mib: 1_024,
-            date: "2026-11-21 12:00".into(),
-            commit: "abc".into(),
-        };
-        let mut slow = measured("bare", Some(64), 1);
-        slow.seconds = 0.5;
-        let mut at_rate = measured("end-to-end", None, 1);
-        at_rate.over_time = crate::measurement::over_time(&[(0.0, 5.0), (0.3, 8.0)], 0.25);
-        Run {
-            machine,
-            rounds: 1,
-            seconds_each: 2,
-            memory_kib: Memory::default(),
-            failures: vec!["drain, round 1: <nothing>".into()],
-            measurements: vec![
-                slow,
-                measured("accept", Some(64), 1),
-                at_rate,
-                measured("drain", None, 1),
-            ],
-        }
-    }
+    use crate::measure::tests::measured;
 
     #[test]
-    fn the_json_has_every_measurement_with_its_ratio() {
-        let json: serde_json::Value = serde_json::from_str(&run().json().unwrap()).unwrap();
-        assert_eq!(json["measurements"][1]["per_second"], 500.0);
+    fn text_and_json_have_every_scenario_with_its_ratio_and_the_failures() {
+        let mut run = Run::new("a machine".into());
+        let mut fast = measured("bare", "64", 1);
+        fast.seconds = 0.5;
+        let mut wrong = measured("accept", "64", 1);
+        wrong.errors = 2;
+        run.add("a title", vec![fast, wrong].into());
+        let json = run.json().unwrap();
         assert_eq!(json["measurements"][1]["x_ceiling"], 0.25);
         assert_eq!(json["measurements"][1]["cpu_us"]["api"], 20_000);
-        assert_eq!(json["machine"]["cores"], 2);
-    }
-
-    #[test]
-    fn the_tables_have_a_row_for_each_scenario_and_the_failures() {
-        let text = run().markdown();
+        let text = run.markdown();
+        for part in ["accept 64 ", "0.25 bare", "- a title: 2 errors in 1000"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
         assert!(
-            text.contains("| accept | 64 | 500 | 0.25 | 20.0 |"),
-            "{text}"
+            !text.contains("verdict"),
+            "one build is not compared: {text}"
         );
-        assert!(text.contains("| end-to-end |"), "{text}");
-        assert!(text.contains("| drain | 500 |"), "{text}");
-        assert!(text.contains("drain, round 1"), "{text}");
-    }
-
-    #[test]
-    fn the_page_needs_nothing_else() {
-        let page = page::of(&run()).unwrap();
-        assert_eq!(page.matches("<svg").count(), 4);
-        assert!(page.contains("&lt;nothing&gt;"));
-        assert!(!page.contains("<script") && !page.contains("href="));
     }
 }

@@ -1,119 +1,96 @@
-//! As many requests as so many connections can have answered, by wrk.
+//! As many requests as so many connections can have answered.
+
+use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Bench, Scenario};
-use crate::cpu;
-use crate::lab::{Lab, SOLD_OUT};
-use crate::load::wrk::Wrk;
-use crate::measurement::Measurement;
+use super::{Bench, Scenario, sampled, told};
+use crate::lab::{KNOWN, KNOWN_ORDERS};
+use crate::load::{Requests, closed, order_id};
+use crate::measure::Measurement;
+
+/// Orders to ask for once, per second of the measurement: more than can be asked for.
+const REPLAYS_PER_SECOND: u32 = 80_000;
+const STATUSES_PER_SECOND: u32 = 30_000;
+/// More are not placed: the measurement then ends early.
+const ONCE_MAX: u32 = 2_000_000;
 
 /// What the connections ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClosedLoop {
-    /// New orders, of the bare handler.
+    /// New orders, to the bare handler.
     Bare,
     /// New orders that are all taken.
     Accept,
-    /// New orders of a product that is sold out.
+    /// New orders of a sale that is sold out.
     SoldOut,
-    /// Orders that were accepted before.
+    /// Some orders that were accepted before, again and again.
     Replay,
-    /// One new order in a hundred is taken, the others are of a product that is sold out.
+    /// Many orders that were accepted before and are written, each once.
+    ReplayOnce,
+    /// One new order in a hundred is taken, the others are of a sale that is sold out.
     Mixed,
-    /// How far known orders are.
+    /// The status of some orders, again and again.
     Status,
-    /// What there is of a product.
+    /// The status of many orders that are written, each once.
+    StatusOnce,
+    /// One sale.
     Product,
 }
 
 impl ClosedLoop {
-    pub async fn measure(self, scenario: &Scenario, bench: Bench<'_>) -> Result<Measurement> {
-        let (lab, seconds) = (bench.lab, bench.seconds);
-        let unique = scenario.unique(bench.round);
-        if matches!(self, Self::Accept | Self::Mixed) {
-            lab.open_sale(&unique).await?;
-        }
-        let load = Wrk {
-            scripts: &lab.scripts,
-            script: self.script(),
-            connections: scenario.connections.unwrap_or(1),
-            seconds,
-            url: match self {
-                Self::Bare => lab.bare.url(),
-                _ => lab.api.url(),
-            },
-            arguments: self.arguments(lab, unique),
+    pub async fn measure(self, scenario: &Scenario, bench: &Bench<'_>) -> Result<Measurement> {
+        let side = bench.side();
+        let address = match self {
+            Self::Bare => side.bare.address,
+            _ => side.api.address,
         };
-        let measurement = scenario.measurement(bench.round);
-        run(lab, &load, self.expected_outcomes(), measurement).await
+        let limit = (Duration::from_secs(bench.seconds().into()), u64::MAX);
+        let requests = self.prepare(&scenario.unique(bench.round), bench).await?;
+        let load = closed((address, scenario.label.parse()?), limit, requests);
+        let answered = sampled(&bench.watched()?, load).await?;
+        Ok(told(answered, bench.empty(scenario.name, &scenario.label)))
     }
 
-    fn script(self) -> &'static str {
-        match self {
-            Self::Bare | Self::Accept | Self::SoldOut => "order.lua",
-            Self::Replay => "replay.lua",
-            Self::Mixed => "mixed.lua",
-            Self::Status => "status.lua",
-            Self::Product => "product.lua",
+    async fn prepare(self, unique: &str, bench: &Bench<'_>) -> Result<Requests> {
+        let side = bench.side();
+        if matches!(self, Self::Accept | Self::Mixed) {
+            side.open_sale(unique).await?;
         }
-    }
-
-    fn arguments(self, lab: &Lab, unique: String) -> Vec<String> {
-        match self {
-            Self::Bare | Self::Accept => vec![unique.clone(), unique],
-            Self::SoldOut => vec![SOLD_OUT.into(), unique],
-            Self::Replay => vec![lab.known.product.into(), lab.known.count.to_string()],
-            Self::Mixed => vec![unique.clone(), SOLD_OUT.into(), unique],
-            Self::Status => vec![lab.known.ids.display().to_string()],
-            Self::Product => vec![lab.known.product.into()],
-        }
-    }
-
-    /// What the API must have answered, by its own count; nothing where no orders are placed with it.
-    fn expected_outcomes(self) -> Option<&'static [&'static str]> {
-        match self {
-            Self::Accept => Some(TAKEN),
-            Self::SoldOut => Some(&["sold_out"]),
-            Self::Replay => Some(&["replayed"]),
-            Self::Mixed => Some(&["accepted", "reserved", "sold_out"]),
-            Self::Bare | Self::Status | Self::Product => None,
-        }
+        Ok(match self {
+            Self::Bare | Self::Accept => Requests::orders(unique, unique),
+            Self::Mixed => Requests::mixed(unique, unique),
+            Self::SoldOut => Requests::sold_out(unique),
+            Self::Product => Requests::product(KNOWN),
+            Self::Replay => Requests::replays(KNOWN, KNOWN_ORDERS, false),
+            Self::Status => statuses(KNOWN, side.known_opened_at, KNOWN_ORDERS, false)?,
+            Self::ReplayOnce => {
+                let (_, count) = prepare_once(bench, unique, REPLAYS_PER_SECOND).await?;
+                Requests::replays(unique, count, true)
+            }
+            Self::StatusOnce => {
+                let (opened_at, count) = prepare_once(bench, unique, STATUSES_PER_SECOND).await?;
+                statuses(unique, opened_at, count, true)?
+            }
+        })
     }
 }
 
-/// What the API must have answered to orders that are all taken. `reserved` is a 202 too: Kafka took
-/// longer than the answer waits.
-pub const TAKEN: &[&str] = &["accepted", "reserved"];
+/// A new sale with so many orders that are written.
+async fn prepare_once(
+    bench: &Bench<'_>,
+    product: &str,
+    per_second: u32,
+) -> Result<(jiff::Timestamp, u64)> {
+    let (side, count) = (bench.side(), (per_second * bench.seconds()).min(ONCE_MAX));
+    let opened_at = side.open_sale(product).await?;
+    side.place(Requests::known(product), count.into()).await?;
+    side.everything_is_written().await?;
+    Ok((opened_at, count.into()))
+}
 
-/// Runs the load and fills the measurement. Wrong is any outcome but the expected ones, by the API's own
-/// count, or where no orders are placed with it any status but 2xx and 3xx.
-pub async fn run(
-    lab: &Lab,
-    load: &Wrk<'_>,
-    expected: Option<&[&str]>,
-    empty: Measurement,
-) -> Result<Measurement> {
-    let watched = lab.watched()?;
-    let (outcomes, before) = (lab.settled_outcomes().await?, watched.sample()?);
-    let report = load.run().await?;
-    let after = watched.sample()?;
-    let outcomes = lab.settled_outcomes().await?.since(&outcomes);
-
-    let wrong = match expected {
-        Some(expected) => outcomes.other_than(expected),
-        None => report.refused,
-    };
-    let counts = outcomes
-        .iter()
-        .map(|(it, count)| (it.to_owned(), count as f64));
-    Ok(Measurement {
-        count: report.requests,
-        seconds: report.seconds,
-        errors: report.socket_errors + wrong,
-        latency_ms: Some(report.latency),
-        cpu_us: cpu::between(&before, &after),
-        more: counts.collect(),
-        ..empty
-    })
+fn statuses(product: &str, opened_at: jiff::Timestamp, count: u64, once: bool) -> Result<Requests> {
+    let ids = (0..count).map(|n| Ok(order_id(product, opened_at, n)?.to_string()));
+    let ids = ids.collect::<Result<_>>()?;
+    Ok(Requests::statuses(ids, once))
 }

@@ -1,22 +1,19 @@
-//! What PostgreSQL takes at most: the same rows by COPY BINARY into the same table, with nothing
-//! else to lock, count or check.
+//! The ceiling of PostgreSQL: the same rows by COPY BINARY into the same table, without locks, counts or checks.
 
 use std::pin::pin;
-use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use fluxgate_domain::events::OrderReserved;
 use tokio_postgres::Client;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;
 
-use super::{Bench, Scenario};
-use crate::cpu;
-use crate::measurement::Measurement;
-use crate::orders::Orders;
-use crate::scenario::drain::{ORDERS_PER_SECOND, PARTITIONS};
-use crate::scenario::sql::{BATCH_ROWS, migrated};
-use crate::schema::Schema;
+use super::drain::{ORDERS_PER_SECOND, PARTITIONS};
+use super::sql::{BATCH_ROWS, migrated};
+use super::{Bench, timed};
+use crate::lab::Schema;
+use crate::lab::orders::Orders;
+use crate::measure::Measurement;
 
 const COPY: &str =
     "COPY orders (order_id, product_id, user_id, quantity, epoch, sequence, placed_at, status)
@@ -32,33 +29,27 @@ const TYPES: [Type; 8] = [
     Type::TEXT,
 ];
 
-pub async fn measure(scenario: &Scenario, bench: Bench<'_>) -> Result<Measurement> {
-    let lab = bench.lab;
-    let orders = Orders::new(ORDERS_PER_SECOND * bench.seconds, PARTITIONS)?;
-    let all: Result<Vec<_>> = (0..orders.count).map(|n| orders.order(n)).collect();
-    let all = all?;
-    let schema = Schema::create(lab.stack.database_url()?, "copy").await?;
+pub async fn measure(bench: &Bench<'_>) -> Result<Measurement> {
+    let orders = Orders::new(ORDERS_PER_SECOND * bench.seconds(), PARTITIONS)?;
+    let all = (0..orders.count).map(|n| orders.order(n));
+    let all: Vec<_> = all.collect::<Result<_>>()?;
+    let schema = Schema::create(&bench.lab.stack.database_url, "copy").await?;
     drop(migrated(&schema).await?);
 
-    let watched = lab.watched()?;
-    let (before, started) = (watched.sample()?, Instant::now());
-    let mut copied = 0;
-    for batch in all.chunks(BATCH_ROWS as usize) {
-        copied += copy(&schema.client, batch).await?;
-    }
-    let (elapsed, after) = (started.elapsed(), watched.sample()?);
-    ensure!(copied == u64::from(orders.count), "only {copied} rows");
+    let copying = async {
+        let mut copied = 0;
+        for batch in all.chunks(BATCH_ROWS as usize) {
+            copied += copy(&schema.client, batch).await?;
+        }
+        Ok(copied)
+    };
+    let measured = timed(bench, "copy", orders.count, copying).await;
     schema.discard().await?;
-    Ok(Measurement {
-        count: copied,
-        seconds: elapsed.as_secs_f64(),
-        cpu_us: cpu::between(&before, &after),
-        ..scenario.measurement(bench.round)
-    })
+    measured
 }
 
 /// One batch, committed.
-pub async fn copy(client: &Client, batch: &[OrderReserved]) -> Result<u64> {
+async fn copy(client: &Client, batch: &[OrderReserved]) -> Result<u64> {
     let sink = client.copy_in(COPY).await?;
     let mut writer = pin!(BinaryCopyInWriter::new(sink, &TYPES));
     for order in batch {

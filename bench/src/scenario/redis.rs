@@ -1,5 +1,5 @@
-//! What Redis alone does: `redis-benchmark` runs `reserve.lua` in a sale that was opened through the
-//! API. Its orders stay in the outbox: clearing it is not part of the ceiling.
+//! The ceiling of Redis: `redis-benchmark` runs `reserve.lua` in a sale that was opened through the API. The orders stay
+//! in the outbox: acknowledging them is not part of the ceiling.
 
 use std::time::Duration;
 
@@ -7,11 +7,10 @@ use anyhow::{Context, Result};
 use fluxgate_domain::ids::ProductId;
 use tokio::process::Command;
 
-use super::{Bench, Scenario};
-use crate::cpu;
+use super::{Bench, Scenario, sampled};
+use crate::lab::redis::{Redis, keys};
 use crate::load::run_tool;
-use crate::measurement::{Latency, Measurement};
-use crate::redis::{Redis, keys};
+use crate::measure::{Latency, Measurement};
 
 const SCRIPT: &str = include_str!("../../../lua/reserve.lua");
 
@@ -21,91 +20,75 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 pub async fn measure(
     scenario: &Scenario,
-    bench: Bench<'_>,
+    bench: &Bench<'_>,
     orders_per_call: u32,
     pipeline: u32,
 ) -> Result<Measurement> {
-    let lab = bench.lab;
-    let redis = Redis::at(lab.stack.redis_url()?)?;
+    let side = bench.side();
+    let redis = Redis::at(side.setting("REDIS_URL"))?;
     let product = scenario.unique(bench.round);
-    let opened_at_ms = lab.open_sale(&product).await?.as_millisecond();
-    // Its orders have made-up ids: the sweeper would try to publish them.
+    let opened_at_ms = side.open_sale(&product).await?.as_millisecond();
+    // The relay would try to publish its orders, whose ids are made up.
     redis.command(&["SREM", "fg:sales", &product]).await?;
     let keys = keys(&ProductId::parse(&product)?, opened_at_ms);
     let sha = redis.command(&["SCRIPT", "LOAD", SCRIPT]).await?;
 
-    let calls = ORDERS_PER_SECOND * bench.seconds / orders_per_call;
-    let mut tool = benchmark(&redis, pipeline, calls);
+    let calls = ORDERS_PER_SECOND * bench.seconds() / orders_per_call;
+    let [pipeline, count] = [pipeline, calls].map(|it| it.to_string());
+    let mut tool = Command::new("redis-benchmark");
+    tool.args(["-p", &redis.port, "--dbnum", &redis.database, "--csv"]);
+    tool.args([
+        "-c",
+        "50",
+        "-r",
+        "1000000000",
+        "-P",
+        &pipeline,
+        "-n",
+        &count,
+    ]);
     tool.args(["EVALSHA", &sha, "4"]).args(&keys);
-    let opened_at = opened_at_ms.to_string();
-    tool.args([opened_at.as_str(), "1", "0", "1000000000"]);
+    tool.args([opened_at_ms.to_string().as_str(), "1", "0", "1000000000"]);
     for _ in 0..orders_per_call {
-        // As long as a UUID; each time another number is put in.
+        // As long as a UUID; the tool puts another number in each time.
         tool.args(["01a2b3c4-d5e6-8abc-8000-__rand_int__", "user-1", "1"]);
     }
-    let watched = lab.watched()?;
-    let before = watched.sample()?;
-    let printed = run_tool(&mut tool, LIMIT).await?;
-    let after = watched.sample()?;
-    let report = parse(&printed).with_context(|| format!("redis-benchmark printed {printed}"))?;
+    let (printed, cpu_us) = sampled(&bench.watched()?, run_tool(&mut tool, LIMIT)).await?;
+    let (latency_ms, calls_per_second) =
+        parse(&printed).with_context(|| format!("redis-benchmark printed {printed}"))?;
 
-    let sold = redis.command(&["HGET", &keys[0], "seq"]).await?;
-    let sold: u64 = sold.parse().context("reading the sale's sequence")?;
+    let sold = redis.number(&["HGET", &keys[0], "seq"]).await?;
     let count = u64::from(calls * orders_per_call);
     redis.command(&["UNLINK", &keys[1], &keys[2]]).await?;
     Ok(Measurement {
         count,
-        seconds: f64::from(calls) / report.calls_per_second,
-        // An id that was drawn twice is known the second time; that is one in thousands.
+        seconds: f64::from(calls) / calls_per_second,
+        // An id that was drawn twice is a replay the second time; that is less than one in a thousand.
         errors: (count - sold.min(count)).saturating_sub(count / 1_000),
-        latency_ms: Some(report.latency),
-        cpu_us: cpu::between(&before, &after),
-        more: [
-            ("orders in a call".to_owned(), f64::from(orders_per_call)),
-            (
-                "commands sent without waiting".to_owned(),
-                f64::from(pipeline),
-            ),
-        ]
-        .into(),
-        ..scenario.measurement(bench.round)
+        latency_ms: Some(latency_ms),
+        cpu_us,
+        ..bench.empty(scenario.name, "")
     })
 }
 
-fn benchmark(redis: &Redis, pipeline: u32, calls: u32) -> Command {
-    let mut benchmark = Command::new("redis-benchmark");
-    benchmark
-        .args(["-h", "127.0.0.1", "-p", redis.port(), "--csv"])
-        .args(["-c", "50", "-r", "1000000000"])
-        .args(["-P", &pipeline.to_string(), "-n", &calls.to_string()]);
-    benchmark
-}
-
-struct Report {
-    calls_per_second: f64,
-    latency: Latency,
-}
-
-/// The last line: the command, which may hold commas itself, calls per second, and in milliseconds
-/// the average, min, p50, p95, p99 and max.
-fn parse(printed: &str) -> Option<Report> {
+/// The last line: the command, which may hold commas itself, calls per second, and in milliseconds the average, min, p50,
+/// p95, p99 and max.
+fn parse(printed: &str) -> Option<(Latency, f64)> {
     let line = printed.lines().rfind(|line| !line.trim().is_empty())?;
-    let figures: Option<Vec<f64>> = line
+    let figures = line
         .rsplit(',')
         .take(7)
-        .map(|figure| figure.trim_matches('"').parse().ok())
-        .collect();
+        .map(|figure| figure.trim_matches('"').parse().ok());
+    let figures: Option<Vec<f64>> = figures.collect();
     let [max, p99, p95, p50, _min, _average, calls_per_second] = figures?.try_into().ok()?;
-    Some(Report {
-        calls_per_second,
-        latency: Latency {
-            p50,
-            p90: None,
-            p95: Some(p95),
-            p99,
-            max,
-        },
-    })
+    let latency = Latency {
+        p50,
+        p95,
+        p99,
+        p999: None,
+        max,
+    };
+    Some((latency, calls_per_second))
 }
 
 #[cfg(test)]
@@ -116,10 +99,11 @@ mod tests {
     fn a_report_is_the_last_line_read_from_its_end() {
         let printed = "\"test\",\"rps\"\n\
             \"EVALSHA a, b\",\"41000.50\",\"1.1\",\"0.2\",\"1.0\",\"1.5\",\"2.5\",\"9.0\"\n";
-        let report = parse(printed).unwrap();
-        assert_eq!(report.calls_per_second, 41_000.5);
-        assert_eq!((report.latency.p50, report.latency.max), (1.0, 9.0));
-        assert_eq!(report.latency.p95, Some(1.5));
+        let (latency, calls_per_second) = parse(printed).unwrap();
+        assert_eq!(
+            (latency.p50, latency.max, calls_per_second),
+            (1.0, 9.0, 41_000.5)
+        );
         assert!(parse("ERR unknown command").is_none());
     }
 }

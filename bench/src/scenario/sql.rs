@@ -1,48 +1,51 @@
-//! What PostgreSQL takes from the worker's own statements: batches that lie in memory, written through
-//! the worker's store over as many connections as the worker has, no Kafka and no decoding in between.
+//! How fast PostgreSQL executes the worker's own statements: batches in memory, written through the worker's store over
+//! as many connections as the worker has, without Kafka and without decoding.
 
-use std::time::Instant;
-
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use fluxgate_domain::events::Event;
 use inventory_worker::batch::{Batch, Content, Record, Slice};
 use inventory_worker::config::DatabaseSettings;
 use inventory_worker::store::{Store, WriteError};
 use tokio::task::JoinSet;
 
-use super::{Bench, Scenario};
-use crate::cpu;
-use crate::measurement::Measurement;
-use crate::orders::Orders;
-use crate::scenario::drain::{ORDERS_PER_SECOND, PARTITIONS};
-use crate::schema::Schema;
+use super::drain::{ORDERS_PER_SECOND, PARTITIONS};
+use super::{Bench, timed};
+use crate::lab::Schema;
+use crate::lab::orders::Orders;
+use crate::measure::Measurement;
 
-/// As the worker's own BATCH_MAX_ROWS.
+/// The worker's default of BATCH_MAX_ROWS.
 pub const BATCH_ROWS: u32 = 5_000;
-/// As the worker's own BATCH_WRITERS.
+/// The worker's default of BATCH_WRITERS.
 pub const WRITERS: u32 = 2;
+const TOPIC: &str = "orders";
 const FLUSH_TIMEOUT_MS: u64 = 10_000;
 
-pub async fn measure(scenario: &Scenario, bench: Bench<'_>) -> Result<Measurement> {
-    let lab = bench.lab;
-    let orders = Orders::new(ORDERS_PER_SECOND * bench.seconds, PARTITIONS)?;
-    let schema = Schema::create(lab.stack.database_url()?, "sql").await?;
-    let (store, topic) = (migrated(&schema).await?, "orders");
+pub async fn measure(bench: &Bench<'_>) -> Result<Measurement> {
+    let orders = Orders::new(ORDERS_PER_SECOND * bench.seconds(), PARTITIONS)?;
+    let schema = Schema::create(&bench.lab.stack.database_url, "sql").await?;
+    let store = migrated(&schema).await?;
     for partition in orders.partitions() {
-        store.position(topic, partition).await?;
+        store.position(TOPIC, partition).await?;
     }
     let (openings, batches) = (openings(&orders)?, batches(&orders)?);
-    store.write(topic, &openings).await?;
+    store.write(TOPIC, &openings).await?;
 
-    let watched = lab.watched()?;
-    let (before, started) = (watched.sample()?, Instant::now());
+    let measured = timed(bench, "sql", orders.count, write(&store, batches)).await;
+    drop(store);
+    schema.discard().await?;
+    measured
+}
+
+/// Each writer's batches over a connection of its own; returns the number of rows.
+async fn write(store: &Store, batches: Vec<Vec<Batch>>) -> Result<u64> {
     let mut writers = JoinSet::new();
     for batches in batches {
         let store = store.clone();
         writers.spawn(async move {
             let mut confirmed = 0;
             for batch in &batches {
-                confirmed += store.write(topic, batch).await?.confirmed;
+                confirmed += store.write(TOPIC, batch).await?.confirmed;
             }
             Ok::<_, WriteError>(confirmed)
         });
@@ -51,19 +54,7 @@ pub async fn measure(scenario: &Scenario, bench: Bench<'_>) -> Result<Measuremen
     while let Some(written) = writers.join_next().await {
         confirmed += written??;
     }
-    let (elapsed, after) = (started.elapsed(), watched.sample()?);
-    ensure!(
-        confirmed == u64::from(orders.count),
-        "only {confirmed} rows"
-    );
-    drop(store);
-    schema.discard().await?;
-    Ok(Measurement {
-        count: confirmed,
-        seconds: elapsed.as_secs_f64(),
-        cpu_us: cpu::between(&before, &after),
-        ..scenario.measurement(bench.round)
-    })
+    Ok(confirmed)
 }
 
 /// A store with the worker's tables in this schema.
@@ -78,51 +69,45 @@ pub async fn migrated(schema: &Schema) -> Result<Store> {
     Ok(store)
 }
 
+/// One batch with the opening of each sale, at the first position of its partition.
 fn openings(orders: &Orders) -> Result<Batch> {
-    let slices = orders
-        .openings()
-        .map(|opening| opening.map(|(partition, event)| slice(partition, 0, vec![event])));
+    let slices = orders.openings().map(|opening| {
+        let (partition, event) = opening?;
+        Ok(slice(partition, 0, vec![event]))
+    });
     Ok(Batch {
         slices: slices.collect::<Result<_>>()?,
     })
 }
 
-/// Each writer's batches. All its partitions are in every one, as when one worker reads them all.
+/// The batches of each writer. Every batch has as many records of all its partitions, as if one worker reads them all.
 fn batches(orders: &Orders) -> Result<Vec<Vec<Batch>>> {
-    (0..WRITERS)
-        .map(|writer| batches_of(writer, orders))
-        .collect()
-}
-
-fn batches_of(writer: u32, orders: &Orders) -> Result<Vec<Batch>> {
-    // Behind the openings.
-    let mut positions: Vec<i64> = orders.partitions().map(|_| 1).collect();
-    let mut batches = Vec::new();
-    let mut ours = Vec::new();
-    for n in 0..orders.count {
-        if orders.partition_of(n)?.unsigned_abs() % WRITERS == writer {
-            ours.push(n);
-        }
-    }
-    for some in ours.chunks(BATCH_ROWS as usize) {
-        let mut events: Vec<Vec<Event>> = vec![Vec::new(); positions.len()];
-        for &n in some {
-            let partition = usize::try_from(orders.partition_of(n)?)?;
-            events[partition].push(Event::OrderReserved(orders.order(n)?));
-        }
-        let mut slices = Vec::new();
-        for (partition, events) in orders.partitions().zip(events) {
-            let position = positions
-                .get_mut(usize::try_from(partition)?)
-                .context("every partition has a position")?;
-            let slice = slice(partition, *position, events);
-            *position = slice.next;
-            slices.push(slice);
-        }
+    let (partitions, count) = (PARTITIONS.cast_unsigned(), orders.count);
+    let each = BATCH_ROWS * WRITERS / partitions;
+    let batch = |writer: u32, first: u32| {
+        let of_partition = |partition: u32| {
+            let all = (first..first + each).map(|nth| nth * partitions + partition);
+            let events = all
+                .filter(|n| *n < count)
+                .map(|n| Ok(Event::OrderReserved(orders.order(n)?)));
+            // Behind the opening.
+            let position = i64::from(first) + 1;
+            Ok(slice(
+                partition.cast_signed(),
+                position,
+                events.collect::<Result<_>>()?,
+            ))
+        };
+        let slices = (writer..partitions)
+            .step_by(WRITERS as usize)
+            .map(of_partition);
+        let mut slices = slices.collect::<Result<Vec<_>>>()?;
         slices.retain(|slice| !slice.records.is_empty());
-        batches.push(Batch { slices });
-    }
-    Ok(batches)
+        Ok(Batch { slices })
+    };
+    let firsts = || (0..count.div_ceil(partitions)).step_by(each as usize);
+    let writer = |writer| firsts().map(|first| batch(writer, first)).collect();
+    (0..WRITERS).map(writer).collect()
 }
 
 fn slice(partition: i32, from: i64, events: Vec<Event>) -> Slice {
@@ -152,15 +137,17 @@ mod tests {
 
     #[test]
     fn batches_follow_each_other_on_every_partition() {
-        let orders = Orders::new(2 * BATCH_ROWS + 6, 4).unwrap();
-        let [batches, others] = batches(&orders).unwrap().try_into().unwrap();
-        let rows: Vec<_> = batches.iter().map(Batch::len).collect();
-        assert_eq!(rows, [BATCH_ROWS as usize, 3]);
-        assert_eq!(others[1].len(), 3);
-        for (first, second) in batches[0].slices.iter().zip(&batches[1].slices) {
-            assert_eq!(first.partition, second.partition);
-            assert_eq!(first.next, second.expected);
+        let orders = Orders::new(2 * BATCH_ROWS + 6, PARTITIONS).unwrap();
+        let all = batches(&orders).unwrap();
+        let rows: usize = all.iter().flatten().map(Batch::len).sum();
+        assert_eq!(rows, 2 * BATCH_ROWS as usize + 6);
+        let [first, second] = [&all[0][0], &all[0][1]];
+        for (first, second) in first.slices.iter().zip(&second.slices) {
+            assert_eq!(
+                (first.partition, first.next),
+                (second.partition, second.expected)
+            );
         }
-        assert_eq!(batches[0].slices[0].expected, 1);
+        assert_eq!(first.slices[0].expected, 1);
     }
 }

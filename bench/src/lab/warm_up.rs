@@ -1,0 +1,50 @@
+//! Kafka's JVM compiles its hot paths while it works. A broker that was just started takes several times the CPU per
+//! order of one that has run for a while, and on one machine that CPU is missing elsewhere.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::Lab;
+use crate::load::{Requests, closed};
+use crate::measure::cpu::{self, Part};
+
+const SLICE: Duration = Duration::from_secs(15);
+const SLICES_MAX: u32 = 20;
+/// A slice in which an order cost more than this share of the cheapest before shows no progress.
+const PROGRESS: f64 = 0.95;
+/// After so many slices in a row without progress Kafka is warm.
+const ENOUGH: u32 = 2;
+
+/// Places orders until Kafka's CPU per order stops falling.
+pub async fn until_kafka_is_warm(lab: &Lab) -> Result<()> {
+    let (mut cheapest, mut without_progress) = (f64::INFINITY, 0);
+    for side in &lab.sides {
+        side.open_sale("warm-up").await?;
+    }
+    for slice in 0..SLICES_MAX {
+        let side = &lab.sides[slice as usize % lab.sides.len()];
+        let watched = lab.watched(side)?;
+        let before = watched.sample()?;
+        let requests = Requests::orders("warm-up", &format!("warm-up-{slice}"));
+        let tally = closed((side.api.address, 64), (SLICE, u64::MAX), requests).await?;
+        ensure!(
+            tally.count > tally.errors,
+            "no order was taken: {:?}",
+            tally.wrong
+        );
+        let cpu = cpu::between(&before, &watched.sample()?);
+        let kafka = cpu.get(&Part::Kafka).context("Kafka is watched")?;
+        let each = *kafka as f64 / tally.count as f64;
+        eprintln!("bench: warm-up: {each:.1} us of Kafka's CPU per order");
+        without_progress = match each < PROGRESS * cheapest {
+            true => 0,
+            false => without_progress + 1,
+        };
+        cheapest = cheapest.min(each);
+        if without_progress == ENOUGH {
+            break;
+        }
+    }
+    Ok(())
+}

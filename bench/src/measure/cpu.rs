@@ -1,0 +1,132 @@
+//! CPU time of processes, as the kernel counts it.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+/// What a process belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    Api,
+    /// The bare handler.
+    Bare,
+    Redis,
+    Kafka,
+    Worker,
+    /// PostgreSQL with all its processes.
+    Postgres,
+    /// The load generator: this program, and the programs that it started and that have ended.
+    Load,
+}
+
+impl Part {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Api => "API",
+            Self::Bare => "bare",
+            Self::Redis => "Redis",
+            Self::Kafka => "Kafka",
+            Self::Worker => "worker",
+            Self::Postgres => "PostgreSQL",
+            Self::Load => "load",
+        }
+    }
+}
+
+/// Microseconds of CPU.
+pub type Cpu = BTreeMap<Part, u64>;
+
+/// The processes to sample.
+#[derive(Debug, Clone, Default)]
+pub struct Watched(Vec<(Part, u32)>);
+
+impl Watched {
+    pub fn add(&mut self, part: Part, pid: u32) {
+        self.0.push((part, pid));
+    }
+
+    /// CPU used since each process started.
+    pub fn sample(&self) -> Result<Cpu> {
+        let mut cpu = Cpu::new();
+        for (part, pid) in &self.0 {
+            let stat = stat(*pid)?;
+            *cpu.entry(*part).or_default() += match part {
+                // It has one process per connection. The CPU of one that ended is in its parent's account.
+                Part::Postgres => {
+                    let running = children(*pid)?
+                        .into_iter()
+                        .filter_map(|child| self::stat(child).ok());
+                    stat.with_ended + running.map(|child| child.with_ended).sum::<u64>()
+                }
+                Part::Load => stat.with_ended,
+                _ => stat.own,
+            };
+        }
+        Ok(cpu)
+    }
+}
+
+/// What was used between two samples; a process that is only in the second counts in full.
+pub fn between(before: &Cpu, after: &Cpu) -> Cpu {
+    let used = |(part, used): (&Part, &u64)| {
+        let earlier = before.get(part).copied().unwrap_or_default();
+        (*part, used.saturating_sub(earlier))
+    };
+    after.iter().map(used).collect()
+}
+
+/// The kernel shows times in hundredths of a second on all machines that we run on.
+const US_PER_TICK: u64 = 10_000;
+
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    parent: u32,
+    own: u64,
+    /// With children that have ended and were waited for.
+    with_ended: u64,
+}
+
+fn stat(pid: u32) -> Result<Stat> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    let stat = stat.with_context(|| format!("process {pid} is gone"))?;
+    parse(&stat).with_context(|| format!("reading {stat}"))
+}
+
+/// Child processes that still run.
+pub fn children(parent: u32) -> Result<Vec<u32>> {
+    let entries = fs::read_dir("/proc").context("listing processes")?;
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let is_child = |pid: &u32| stat(*pid).is_ok_and(|stat| stat.parent == parent);
+    Ok(pids.filter(is_child).collect())
+}
+
+/// proc(5): state and parent follow the name, which may contain any character; the times come later.
+fn parse(stat: &str) -> Option<Stat> {
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let us = |field: usize| Some(fields.get(field)?.parse::<u64>().ok()? * US_PER_TICK);
+    let own = us(11)? + us(12)?;
+    Some(Stat {
+        parent: fields.get(1)?.parse().ok()?,
+        own,
+        with_ended: own + us(13)? + us(14)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_found_behind_a_name_with_any_characters() {
+        let stat = "42 (a) b (c)) S 7 42 42 0 -1 4194560 1 2 3 4 150 25 3 2 20 0 1 0 99 1 1";
+        let stat = parse(stat).unwrap();
+        assert_eq!(
+            (stat.parent, stat.own, stat.with_ended),
+            (7, 1_750_000, 1_800_000)
+        );
+        assert_eq!(parse("42 (short) S 7"), None);
+    }
+}

@@ -1,0 +1,138 @@
+//! What one measurement found.
+
+pub mod cpu;
+mod machine;
+pub mod memory;
+pub mod statistics;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use cpu::{Cpu, Part};
+pub use machine::machine;
+use statistics::percentile;
+
+/// One scenario, measured once.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Measurement {
+    pub scenario: &'static str,
+    /// Connections, a size, or the name of a setting; empty if the scenario has one form only.
+    pub label: String,
+    pub round: u32,
+    /// `ours` or `theirs`.
+    pub side: &'static str,
+    /// Requests, orders, rows or messages.
+    pub count: u64,
+    pub seconds: f64,
+    pub errors: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<Latency>,
+    /// Of refusals, if some orders are accepted and others are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusals_ms: Option<Latency>,
+    pub cpu_us: Cpu,
+    /// Figures that only this scenario has.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub more: BTreeMap<&'static str, f64>,
+}
+
+/// Milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Latency {
+    pub p50: f64,
+    pub p95: f64,
+    pub p99: f64,
+    /// redis-benchmark does not tell it.
+    pub p999: Option<f64>,
+    pub max: f64,
+}
+
+/// A scenario with its label, if it has one.
+pub fn title(scenario: &str, label: &str) -> String {
+    let title = format!("{scenario} {label}");
+    title.trim_end().to_owned()
+}
+
+/// More errors than one in so many requests are a failure.
+const ONE_ERROR_IN: u64 = 1_000;
+
+impl Measurement {
+    pub fn key(&self) -> (&'static str, &String, &'static str) {
+        (self.scenario, &self.label, self.side)
+    }
+
+    pub fn title(&self) -> String {
+        title(self.scenario, &self.label)
+    }
+
+    /// Why it says nothing about the build, if so.
+    pub fn failure(&self) -> Option<String> {
+        let (errors, count) = (self.errors, self.count);
+        let failed = count == 0 || errors > count / ONE_ERROR_IN;
+        failed.then(|| format!("{errors} errors in {count}"))
+    }
+
+    pub fn per_second(&self) -> f64 {
+        self.count as f64 / self.seconds
+    }
+
+    /// Microseconds per request.
+    pub fn cpu_us_each(&self, parts: &[Part]) -> f64 {
+        let used = parts.iter().filter_map(|part| self.cpu_us.get(part));
+        used.sum::<u64>() as f64 / self.count.max(1) as f64
+    }
+}
+
+impl Latency {
+    /// Of microseconds in any order.
+    pub fn of_us(mut all: Vec<u32>) -> Option<Self> {
+        all.sort_unstable();
+        let ms = |us: u32| f64::from(us) / 1_000.0;
+        Some(Self {
+            p50: ms(percentile(&all, 0.5)?),
+            p95: ms(percentile(&all, 0.95)?),
+            p99: ms(percentile(&all, 0.99)?),
+            p999: percentile(&all, 0.999).map(ms),
+            max: ms(*all.last()?),
+        })
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// A measurement for tests of the modules that show one.
+    pub fn measured(scenario: &'static str, label: &str, round: u32) -> Measurement {
+        Measurement {
+            scenario,
+            label: label.to_owned(),
+            round,
+            side: "ours",
+            count: 1_000,
+            seconds: 2.0,
+            latency_ms: Latency::of_us((1..=100).map(|ms| ms * 1_000).collect()),
+            cpu_us: Cpu::from([(Part::Api, 20_000), (Part::Load, 5_000)]),
+            ..Measurement::default()
+        }
+    }
+
+    #[test]
+    fn one_error_in_a_thousand_is_no_failure_and_two_are() {
+        let mut measurement = measured("accept", "64", 1);
+        measurement.errors = 1;
+        assert_eq!(measurement.failure(), None);
+        measurement.errors = 2;
+        assert_eq!(measurement.failure().unwrap(), "2 errors in 1000");
+        assert_eq!(measurement.per_second(), 500.0);
+        assert_eq!(measurement.cpu_us_each(&[Part::Api, Part::Load]), 25.0);
+    }
+
+    #[test]
+    fn no_latencies_have_no_percentiles() {
+        assert_eq!(Latency::of_us(Vec::new()), None);
+        let three = Latency::of_us(vec![3_000, 1_000, 2_000]).unwrap();
+        assert_eq!((three.p50, three.max), (2.0, 3.0));
+    }
+}
