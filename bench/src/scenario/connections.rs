@@ -128,7 +128,10 @@ impl Stage {
         ensure!(open >= total.into(), "only {open} connections are open");
 
         sleep(SETTLE).await;
-        let idling = async { anyhow::Ok(sleep(IDLE).await) };
+        let idling = async {
+            sleep(IDLE).await;
+            anyhow::Ok(())
+        };
         let ((), idle_cpu) = sampled(&apis, idling).await?;
         let idle = sum(instances, memory::resident_kib)?;
         let kernel = memory::kernel_kib()?.saturating_sub(kernel) as f64;

@@ -28,7 +28,10 @@ fn every_metric_that_dashboards_and_alerts_read_is_exported_after_a_sale() {
         let fresh = metrics(&services).await?;
         for series in AT_ZERO {
             let line = format!("\n{series} 0\n");
-            ensure!(fresh.contains(&line), "{series} is not 0 at the start:\n{fresh}");
+            ensure!(
+                fresh.contains(&line),
+                "{series} is not 0 at the start:\n{fresh}"
+            );
         }
 
         let sales = open_sales(api, 1, 2 * ORDERS as u32).await?;
