@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use fluxgate_gate::{GateMetrics, ReservationStore};
+use fluxgate_ledger::{LedgerReadMetrics, LedgerReader, ReaderSettings};
 use fluxgate_log::{AckQueue, ClientMetrics, PublisherMetrics};
 use fluxgate_service::ops::{Need, Readiness};
 use fluxgate_service::settings::refuse;
@@ -15,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 use crate::background;
 use crate::config::Config;
 use crate::http::{AdminToken, CompatLimits, Services};
-use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::orders::{ActiveBuyers, OrderStatusReader, PlaceOrder, ReservationBatcher};
 use crate::outbox::{OutboxAcker, OutboxRelay};
@@ -53,7 +54,7 @@ impl Components {
         let gate_metrics = GateMetrics::register(registry, SERVICE);
         let store = ReservationStore::connect(&config.redis, gate_metrics.clone())
             .unwrap_or_else(|error| refuse("REDIS_URL", error.details()));
-        let ledger = ledger(&config, &metrics, registry);
+        let ledger = ledger(&config, registry);
         let (queue, to_ack) = mpsc::channel(OutboxAcker::QUEUE_MAX);
         let full_total = metrics.outbox_ack_queue_full_total.clone();
         let publisher = Publisher::new(
@@ -170,7 +171,8 @@ impl Components {
     }
 }
 
-fn ledger(config: &Config, metrics: &Metrics, registry: &Registry) -> Option<Ledger> {
+fn ledger(config: &Config, registry: &Registry) -> Option<LedgerReader> {
+    let metrics = LedgerReadMetrics::register(registry, SERVICE);
     let settings = &config.ledger;
     let (variable, url) = match (&settings.read_database_url, &settings.database_url) {
         (Some(url), _) => ("READ_DATABASE_URL", url),
@@ -180,6 +182,15 @@ fn ledger(config: &Config, metrics: &Metrics, registry: &Registry) -> Option<Led
             return None;
         }
     };
-    let ledger = Ledger::connect(url, settings, metrics.clone(), registry);
-    Some(ledger.unwrap_or_else(|error| refuse(variable, error)))
+    let reader = ReaderSettings {
+        url,
+        ca_certificates: settings.database_ca_file.as_ref(),
+        application_name: "ingest-api",
+        connections: settings.read_database_connections.into(),
+        timeout: Duration::from_millis(settings.read_database_timeout_ms),
+    };
+    let ledger = LedgerReader::connect(reader, metrics);
+    let ledger = ledger.unwrap_or_else(|error| refuse(variable, error));
+    ledger.register_metrics(registry, SERVICE);
+    Some(ledger)
 }

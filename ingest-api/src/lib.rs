@@ -27,7 +27,6 @@ mod components;
 pub mod config;
 mod high_water_mark;
 pub mod http;
-pub mod ledger;
 mod listeners;
 pub mod metrics;
 pub mod open_files;

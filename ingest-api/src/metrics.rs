@@ -93,8 +93,4 @@ fluxgate_service::metrics! {
     outbox_unreadable_total: IntCounter,
     /// Orders refused because the outbox of the sale was at OUTBOX_MAX.
     outbox_full_total: IntCounter,
-    /// Seconds that one read of PostgreSQL took, waiting for a connection included.
-    ledger_read_seconds: HistogramVec (SECONDS) ["read"] {"entry", "highest", "order"},
-    /// Reads of PostgreSQL, by how they ended: ok, or silent (no usable answer in time).
-    ledger_reads_total: IntCounterVec ["outcome"] {"ok", "silent"},
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer};
 use backon::{ExponentialBuilder, Retryable};
+use fluxgate_ledger::Ledger;
 use fluxgate_log::ClientMetrics;
 use fluxgate_service::metrics::registry;
 use fluxgate_service::ops::{self, Check, Need, Readiness};
@@ -17,7 +18,6 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::migrate::{MigrateError, migrate};
 use crate::pipeline::Pipeline;
-use crate::store::Store;
 
 /// The default port of HTTP_ADDR.
 pub const DEFAULT_PORT: u16 = 8081;
@@ -29,7 +29,7 @@ pub struct Worker {
     addresses: Vec<SocketAddr>,
     server: Server,
     config: Config,
-    store: Store,
+    ledger: Ledger,
     metrics: Metrics,
     clients: ClientMetrics,
     traces: Traces,
@@ -51,9 +51,9 @@ impl Worker {
         let readiness = Readiness::default();
         let database = readiness.check("database", Need::Required);
         let group = readiness.check("kafka", Need::Required);
-        let store = Store::connect(&config.database, config.batch.batch_writers)
-            .unwrap_or_else(|error| refuse("DATABASE_URL", error));
-        store.show(&registry);
+        let ledger = config.database.connect(config.batch.batch_writers);
+        let ledger = ledger.unwrap_or_else(|error| refuse("DATABASE_URL", error));
+        ledger.register_metrics(&registry, SERVICE);
 
         let routes = (readiness.clone(), registry);
         let address = config.http.address_or(DEFAULT_PORT);
@@ -70,7 +70,7 @@ impl Worker {
             addresses: server.addrs(),
             server: server.run(),
             config,
-            store,
+            ledger,
             metrics,
             clients,
             traces,
@@ -102,12 +102,12 @@ impl Worker {
             readiness.drain();
         });
 
-        let prepared = prepare(&self.config, &self.store, &self.database);
+        let prepared = prepare(&self.config, &self.ledger, &self.database);
         let written = tokio::select! {
             () = prepared => {
                 let pipeline = Pipeline {
                     config: self.config,
-                    store: self.store,
+                    ledger: self.ledger,
                     metrics: self.metrics,
                     clients: self.clients,
                     database: self.database,
@@ -127,12 +127,12 @@ impl Worker {
 }
 
 /// Waits until the stores are reachable, and brings them up to date if MIGRATE_ON_START is on.
-async fn prepare(config: &Config, store: &Store, database: &Check) {
+async fn prepare(config: &Config, ledger: &Ledger, database: &Check) {
     let attempt = || async {
         if config.migrate.migrate_on_start == Switch::On {
-            migrate(config, store).await?;
+            migrate(config, ledger).await?;
         }
-        store.probe().await.map_err(MigrateError::from)
+        ledger.probe().await.map_err(MigrateError::from)
     };
     let delays = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(200))

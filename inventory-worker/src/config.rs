@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use fluxgate_ledger::{Ledger, UrlError};
 use fluxgate_log::GroupSettings;
 use fluxgate_service::settings::{
-    CaCertificates, HttpSettings, KafkaSettings, LogSettings, ShutdownSettings, Switch,
+    HttpSettings, KafkaSettings, LogSettings, PostgresSettings, ShutdownSettings, Switch,
 };
 use fluxgate_service::traces::TraceSettings;
 
@@ -78,13 +79,9 @@ pub struct ConsumerSettings {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "PostgreSQL")]
 pub struct DatabaseSettings {
-    /// PostgreSQL, such as postgres://user:password@host:5432/name
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    pub database_url: String,
-
-    /// PEM file of the CA certificates that PostgreSQL's certificate is checked against [default: those of the system]
-    #[arg(long, env = "DATABASE_CA_FILE")]
-    pub database_ca_file: Option<CaCertificates>,
+    /// Where PostgreSQL is.
+    #[command(flatten)]
+    pub postgres: PostgresSettings,
 
     /// Milliseconds that writing one batch may take before the attempt is abandoned and repeated
     #[arg(long, env = "FLUSH_TIMEOUT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=600_000))]
@@ -92,9 +89,13 @@ pub struct DatabaseSettings {
 }
 
 impl DatabaseSettings {
-    /// The longest that one call of PostgreSQL may take.
-    pub fn timeout(&self) -> Duration {
-        Duration::from_millis(self.flush_timeout_ms)
+    /// The ledger, with connections for so many writers.
+    ///
+    /// # Errors
+    /// When DATABASE_URL or DATABASE_CA_FILE cannot be used.
+    pub fn connect(&self, writers: u32) -> Result<Ledger, UrlError> {
+        let timeout = Duration::from_millis(self.flush_timeout_ms);
+        Ledger::connect(&self.postgres, "inventory-worker", writers, timeout)
     }
 }
 

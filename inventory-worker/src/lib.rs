@@ -5,24 +5,22 @@
 //! batch/         collects records by number or age; those of one partition go to one writer
 //! writer/        writes a batch until PostgreSQL has it: position mismatches, refused records, outages
 //! dead_letters/  copies and log lines of records that cannot be written
-//! store/         one transaction: positions first, then sales, orders, ledger, dead letters
 //! ```
 //!
-//! The next batches are read while some are written. `tokio_postgres` stays in [`store`]. Only [`app`] sees the whole
-//! config.
+//! The next batches are read while some are written. One transaction of [`fluxgate_ledger`] writes a batch. Only [`app`]
+//! sees the whole config.
 
 pub mod app;
 pub mod batch;
 pub mod config;
-mod database_watch;
+mod database_monitor;
 mod dead_letters;
-mod gap_watch;
 mod lag_tracker;
 mod metrics;
 mod migrate;
 mod pipeline;
 mod reader;
-pub mod store;
+mod sequence_gap_monitor;
 mod writer;
 
 use clap::Parser;
@@ -46,9 +44,9 @@ pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
     match command {
         Command::Health => check_health(config.http.address_or(app::DEFAULT_PORT))?,
         Command::Migrate => {
-            let store = store::Store::connect(&config.database, config.batch.batch_writers)
-                .unwrap_or_else(|error| refuse("DATABASE_URL", error));
-            migrate::migrate(&config, &store).await?;
+            let ledger = config.database.connect(config.batch.batch_writers);
+            let ledger = ledger.unwrap_or_else(|error| refuse("DATABASE_URL", error));
+            migrate::migrate(&config, &ledger).await?;
         }
         Command::Run => {
             let shutdown = shutdown::on_signal(config.shutdown.timeout())?;

@@ -1,30 +1,30 @@
-//! Schema and topics, brought up to date.
+//! Brings the schema and the topics up to date.
 
+use fluxgate_ledger::{Ledger, LedgerError, SchemaError};
 use fluxgate_log::{NewTopic, TopicError, create_missing_topics};
 
 use crate::config::Config;
-use crate::store::{SchemaError, Store, WriteError};
 
 /// Why schema or topics are not up to date.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
-    /// The schema is not.
+    /// The schema could not be migrated.
     #[error("schema: {0}")]
     Schema(#[from] SchemaError),
-    /// The topics are not.
+    /// The topics could not be created.
     #[error("topics: {0}")]
     Topics(#[from] TopicError),
-    /// PostgreSQL does not answer, or the schema is not there.
+    /// PostgreSQL is unavailable, or its schema is older than this build.
     #[error("PostgreSQL: {0}")]
-    Store(#[from] WriteError),
+    Ledger(#[from] LedgerError),
 }
 
-/// Brings both up to date; does nothing where they are.
+/// Brings both up to date; does nothing if they are.
 ///
 /// # Errors
-/// When a store does not answer or refuses.
-pub async fn migrate(config: &Config, store: &Store) -> Result<(), MigrateError> {
-    store.migrate().await?;
+/// When PostgreSQL or Kafka is unavailable or refuses.
+pub async fn migrate(config: &Config, ledger: &Ledger) -> Result<(), MigrateError> {
+    ledger.migrate().await?;
     create_missing_topics(&config.kafka, "inventory-worker-migrate", &topics(config)).await?;
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use fluxgate_domain::batch::Batch;
+use fluxgate_ledger::Ledger;
 use fluxgate_log::{ClientMetrics, GroupError, GroupMembership, LogError, TopicReader};
 use fluxgate_service::ops::Check;
 use fluxgate_service::settings::refuse;
@@ -10,15 +12,14 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::batch::{Batch, BatchBuilder};
+use crate::batch::BatchBuilder;
 use crate::config::{BatchSettings, Config};
-use crate::database_watch::DatabaseWatch;
+use crate::database_monitor::DatabaseMonitor;
 use crate::dead_letters::DeadLetterTopic;
-use crate::gap_watch::GapWatch;
 use crate::lag_tracker::LagTracker;
 use crate::metrics::Metrics;
 use crate::reader::{Command, PartitionDispatcher, Reader, ReaderParts, StartOffsets};
-use crate::store::Store;
+use crate::sequence_gap_monitor::SequenceGapMonitor;
 use crate::writer::{Flusher, Writer};
 
 /// The name of the Kafka clients in the brokers' logs.
@@ -32,7 +33,7 @@ const COMMANDS_WAITING: usize = 1_024;
 #[allow(missing_docs)]
 pub struct Pipeline {
     pub config: Config,
-    pub store: Store,
+    pub ledger: Ledger,
     pub metrics: Metrics,
     pub clients: ClientMetrics,
     /// Whether PostgreSQL is available.
@@ -77,7 +78,7 @@ impl Pipeline {
             session: self.config.consumer.membership.session(),
             start_offsets: StartOffsets {
                 log: clients.log,
-                store: self.store,
+                ledger: self.ledger,
                 topic,
                 lag: lag.clone(),
                 commands: to_reader,
@@ -137,16 +138,16 @@ impl Pipeline {
 
     fn spawn_monitors(&self, lag: &LagTracker, to_reader: &mpsc::Sender<Command>) {
         let topic = &self.config.kafka.kafka_topic;
-        let database = DatabaseWatch {
-            store: self.store.clone(),
+        let database = DatabaseMonitor {
+            ledger: self.ledger.clone(),
             topic: topic.clone(),
             check: self.database.clone(),
             lag: lag.clone(),
             commands: to_reader.clone(),
         };
         tokio::spawn(database.run(self.shutdown.clone()));
-        let gaps = GapWatch {
-            store: self.store.clone(),
+        let gaps = SequenceGapMonitor {
+            ledger: self.ledger.clone(),
             topic: topic.clone(),
             lag: lag.clone(),
             metrics: self.metrics.clone(),
@@ -163,7 +164,7 @@ impl Pipeline {
     ) -> Writers {
         let settings = &self.config.batch;
         let flusher = Flusher {
-            store: self.store.clone(),
+            ledger: self.ledger.clone(),
             topic: self.config.kafka.kafka_topic.clone(),
             dead_letters: clients.dead_letters.clone(),
             dead_letters_max: settings.dead_letters_max_per_batch as usize,

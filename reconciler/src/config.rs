@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use fluxgate_domain::ids::ProductId;
-use fluxgate_service::settings::RedisSettings;
-use fluxgate_service::settings::{CaCertificates, KafkaSettings, LogSettings};
+use fluxgate_service::settings::{KafkaSettings, LogSettings, PostgresSettings, RedisSettings};
 
 /// Compares what Redis, Kafka and PostgreSQL hold about the sales, and repairs what was lost
 #[derive(Debug, Clone, Parser)]
@@ -77,13 +76,8 @@ pub struct Settings {
     #[command(flatten)]
     pub kafka: KafkaSettings,
 
-    /// URL of PostgreSQL, the one of the worker
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    pub database_url: String,
-
-    /// PEM file of the certificate authorities of PostgreSQL [default: those of the system]
-    #[arg(long, env = "DATABASE_CA_FILE")]
-    pub database_ca_file: Option<CaCertificates>,
+    #[command(flatten)]
+    pub postgres: PostgresSettings,
 
     /// Seconds to wait until the workers have written what is on Kafka
     #[arg(long, env = "RECONCILE_WAIT_SECONDS", default_value_t = 30, global = true, value_parser = clap::value_parser!(u64).range(1..=3_600))]

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use fluxgate_domain::ids::{ProductId, Tag};
 use fluxgate_gate::SaleKeys;
+use fluxgate_ledger::LedgerRow;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::truth::LedgerRow;
 use crate::{Stores, Undecided};
 
 /// How often the position is read.
@@ -27,6 +27,14 @@ pub struct Place {
 }
 
 impl Place {
+    fn of(row: &LedgerRow) -> Self {
+        Self {
+            opens_at: row.opens_at,
+            partition: row.partition,
+            ends_at: row.ends_at,
+        }
+    }
+
     /// Whether it ended at or before `then`.
     pub fn was_over(&self, then: Timestamp) -> bool {
         self.ends_at.is_some_and(|at| at <= then)
@@ -51,16 +59,16 @@ impl Stores {
         let mut sales = Vec::new();
         if !products.is_empty() {
             for product in products {
-                let place = match self.truth.sale(product).await? {
-                    Some(row) => Some(row.place()),
+                let place = match self.ledger.sale(product).await? {
+                    Some(row) => Some(Place::of(&row)),
                     None => self.place_in_redis(product).await?,
                 };
                 sales.push((product.clone(), place));
             }
             return Ok(sales);
         }
-        for row in self.truth.sales().await? {
-            let place = row.place();
+        for row in self.ledger.sales().await? {
+            let place = Place::of(&row);
             sales.push((row.product, Some(place)));
         }
         let written: BTreeSet<String> = sales.iter().map(|(id, _)| id.to_string()).collect();
@@ -93,7 +101,7 @@ impl Stores {
         patience: Duration,
     ) -> Result<(), Undecided> {
         let end = self.log.end(partition).await?;
-        let position = self.truth.position(partition).await?;
+        let position = self.ledger.position(partition).await?;
         if position > end {
             // Read again: records may have been written meanwhile.
             let end = self.log.end(partition).await?;
@@ -120,7 +128,7 @@ impl Stores {
     ) -> Result<(), Undecided> {
         let deadline = Instant::now() + patience;
         loop {
-            let position = self.truth.position(partition).await?;
+            let position = self.ledger.position(partition).await?;
             if position >= wanted {
                 return Ok(());
             }
@@ -139,16 +147,6 @@ impl Stores {
 /// The keys of a sale in Redis.
 pub fn keys(product: &ProductId, opens_at: Timestamp) -> SaleKeys {
     SaleKeys::new(product, Tag::of(product), opens_at.as_millisecond())
-}
-
-impl LedgerRow {
-    fn place(&self) -> Place {
-        Place {
-            opens_at: self.opens_at,
-            partition: self.partition,
-            ends_at: self.ends_at,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 //! republish   publishes the events of records that PostgreSQL lacks           (Kafka lost the end of its log)
 //! rebuild     stops a sale, fences its log, restores Redis from PostgreSQL    (Redis lost writes)
 //! flow        reads one sale in the order in which an order travels
-//! truth/      PostgreSQL: sales, positions, rows
 //! ```
 
 pub mod audit;
@@ -13,18 +12,16 @@ pub mod config;
 pub mod flow;
 pub mod rebuild;
 pub mod republish;
-pub mod truth;
 
 use std::time::Duration;
 
-use fluxgate_gate::GateMetrics;
-use fluxgate_gate::{GateError, ReservationStore};
+use fluxgate_gate::{GateError, GateMetrics, ReservationStore};
+use fluxgate_ledger::{AuditError, AuditReader};
 use fluxgate_log::{AppenderSettings, ClientMetrics, LogError, TopicAppender};
-use fluxgate_service::settings::KafkaSettings;
+use fluxgate_service::settings::{KafkaSettings, refuse};
 use prometheus::Registry;
 
 use config::Settings;
-use truth::{Truth, TruthError};
 
 /// How long the brokers may take for one answer.
 const KAFKA_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,7 +33,7 @@ pub struct Stores {
     /// Kafka.
     pub log: TopicAppender,
     /// PostgreSQL.
-    pub truth: Truth,
+    pub ledger: AuditReader,
 }
 
 /// Why the result is inconclusive, or the command stopped.
@@ -50,7 +47,7 @@ pub enum Undecided {
     Log(#[from] LogError),
     /// PostgreSQL gave no usable answer.
     #[error("postgresql: {0}")]
-    Truth(#[from] TruthError),
+    Ledger(#[from] AuditError),
     /// The workers have not written up to the wanted offset in time.
     #[error(
         "partition {partition} is written up to offset {position}, not up to {wanted}: no worker runs, or the partition is halted"
@@ -84,13 +81,17 @@ impl Stores {
     /// When PostgreSQL does not answer. Redis and Kafka are connected on first use.
     pub async fn connect(settings: &Settings) -> Result<Self, Undecided> {
         let metrics = GateMetrics::register(&Registry::new(), "reconciler");
-        let stock = ReservationStore::connect(&settings.redis, metrics).unwrap_or_else(|error| {
-            fluxgate_service::settings::refuse("REDIS_URL", error.details())
-        });
+        let gate = ReservationStore::connect(&settings.redis, metrics)
+            .unwrap_or_else(|error| refuse("REDIS_URL", error.details()));
+        let topic = &settings.kafka.kafka_topic;
+        let ledger = AuditReader::connect(&settings.postgres, "reconciler", topic).await;
+        if let Err(AuditError::Url(error)) = &ledger {
+            refuse("DATABASE_URL", error);
+        }
         Ok(Self {
-            gate: stock,
+            gate,
             log: log(&settings.kafka)?,
-            truth: Truth::connect(settings).await?,
+            ledger: ledger?,
         })
     }
 }

@@ -8,9 +8,9 @@ use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::{OrderId, ProductId};
 use fluxgate_gate::Records;
+use fluxgate_ledger::{OrderRow, WrittenSale};
 
 use crate::flow::Place;
-use crate::truth::{Order, Written};
 use crate::{Stores, Undecided};
 
 /// The result.
@@ -63,9 +63,9 @@ pub async fn republish(
 /// True if the log ends before the position. The position is read first, because a record that is appended and written
 /// between the two reads is no loss; it is moved only if it has not changed since.
 async fn move_back(stores: &Stores, partition: i32) -> Result<bool, Undecided> {
-    let position = stores.truth.position(partition).await?;
+    let position = stores.ledger.position(partition).await?;
     let end = stores.log.end(partition).await?;
-    Ok(position > end && stores.truth.move_back(partition, position, end).await?)
+    Ok(position > end && stores.ledger.move_back(partition, position, end).await?)
 }
 
 async fn republish_opening(
@@ -73,7 +73,7 @@ async fn republish_opening(
     product: &ProductId,
     partition: i32,
 ) -> Result<usize, Undecided> {
-    if stores.truth.sale(product).await?.is_some() {
+    if stores.ledger.sale(product).await?.is_some() {
         return Ok(0);
     }
     // A sale that is still opening has its opening in the outbox.
@@ -94,7 +94,7 @@ async fn republish_sale(
     let keys = place.keys(product);
     let records = stores.gate.records(&keys).await?;
     let snapshot = stores.gate.snapshot(&keys).await?;
-    let written = stores.truth.written(product).await?;
+    let written = stores.ledger.written(product).await?;
     let waits = |number| snapshot.as_ref().is_some_and(|it| it.holds(number));
     let events = lacking(product, &records, waits, &written);
     stores.log.append_all(place.partition, &events).await?;
@@ -106,13 +106,14 @@ pub fn lacking(
     product: &ProductId,
     records: &Records,
     waits: impl Fn(SequenceNumber) -> bool,
-    written: &Written,
+    written: &WrittenSale,
 ) -> Vec<Event> {
-    let rows: HashMap<OrderId, &Order> = written.orders.iter().map(|row| (row.id, row)).collect();
+    let rows: HashMap<OrderId, &OrderRow> =
+        written.orders.iter().map(|row| (row.id, row)).collect();
     let changes: HashSet<&str> = written.changes.iter().map(|row| row.id.as_str()).collect();
-    let buried: HashSet<SequenceNumber> =
-        written.buried.iter().map(|letter| letter.number).collect();
-    let is_sent = |number: SequenceNumber| waits(number) || buried.contains(&number);
+    let dead_letters = written.dead_letters.iter().map(|letter| letter.number);
+    let dead_letters: HashSet<SequenceNumber> = dead_letters.collect();
+    let is_sent = |number: SequenceNumber| waits(number) || dead_letters.contains(&number);
 
     let mut events: Vec<(SequenceNumber, Event)> = Vec::new();
     for (&id, record) in &records.orders {

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::batch::Record;
 use fluxgate_domain::events::{CE_TYPE, Event, headers};
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, UserId};
 use fluxgate_domain::records::OrderRecord;
 use ingest_api::sold_out::{KnownOrders, MemoryShare};
-use inventory_worker::batch::{self, BatchBuilder};
+use inventory_worker::batch::BatchBuilder;
 use serde::Deserialize;
 
 const BODY: &[u8] = br#"{"productId":"sneaker-2026","userId":"user-0-123","quantity":1}"#;
@@ -64,7 +65,7 @@ fn main() -> Result<()> {
             let (mut offset, now) = (0, Instant::now());
             repeat(times, || {
                 let event = Event::decode(ce_type, key, Some(black_box(&value)));
-                let record = batch::Record::new(offset, 0, key, Some(&value), event);
+                let record = Record::new(offset, 0, key, Some(&value), event);
                 builder.push(0, 1, offset, record, now);
                 offset += 1;
                 Ok(builder.is_full().then(|| builder.take()))

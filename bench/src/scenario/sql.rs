@@ -1,11 +1,13 @@
 //! How fast PostgreSQL executes the worker's own statements: batches in memory, written through the worker's store over
 //! as many connections as the worker has, without Kafka and without decoding.
 
+use std::time::Duration;
+
 use anyhow::Result;
+use fluxgate_domain::batch::{Batch, Content, Record, Slice};
 use fluxgate_domain::events::Event;
-use inventory_worker::batch::{Batch, Content, Record, Slice};
-use inventory_worker::config::DatabaseSettings;
-use inventory_worker::store::{Store, WriteError};
+use fluxgate_ledger::{Ledger, LedgerError};
+use fluxgate_service::settings::PostgresSettings;
 use tokio::task::JoinSet;
 
 use super::drain::{ORDERS_PER_SECOND, PARTITIONS};
@@ -19,7 +21,7 @@ pub const BATCH_ROWS: u32 = 5_000;
 /// The worker's default of BATCH_WRITERS.
 pub const WRITERS: u32 = 2;
 const TOPIC: &str = "orders";
-const FLUSH_TIMEOUT_MS: u64 = 10_000;
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub async fn measure(bench: &Bench<'_>) -> Result<Measurement> {
     let orders = Orders::new(ORDERS_PER_SECOND * bench.seconds(), PARTITIONS)?;
@@ -38,7 +40,7 @@ pub async fn measure(bench: &Bench<'_>) -> Result<Measurement> {
 }
 
 /// Each writer's batches over a connection of its own; returns the number of rows.
-async fn write(store: &Store, batches: Vec<Vec<Batch>>) -> Result<u64> {
+async fn write(store: &Ledger, batches: Vec<Vec<Batch>>) -> Result<u64> {
     let mut writers = JoinSet::new();
     for batches in batches {
         let store = store.clone();
@@ -47,7 +49,7 @@ async fn write(store: &Store, batches: Vec<Vec<Batch>>) -> Result<u64> {
             for batch in &batches {
                 confirmed += store.write(TOPIC, batch).await?.confirmed;
             }
-            Ok::<_, WriteError>(confirmed)
+            Ok::<_, LedgerError>(confirmed)
         });
     }
     let mut confirmed = 0;
@@ -58,13 +60,12 @@ async fn write(store: &Store, batches: Vec<Vec<Batch>>) -> Result<u64> {
 }
 
 /// A store with the worker's tables in this schema.
-pub async fn migrated(schema: &Schema) -> Result<Store> {
-    let settings = DatabaseSettings {
+pub async fn migrated(schema: &Schema) -> Result<Ledger> {
+    let settings = PostgresSettings {
         database_url: schema.url.clone(),
         database_ca_file: None,
-        flush_timeout_ms: FLUSH_TIMEOUT_MS,
     };
-    let store = Store::connect(&settings, WRITERS)?;
+    let store = Ledger::connect(&settings, "bench", WRITERS, FLUSH_TIMEOUT)?;
     store.migrate().await?;
     Ok(store)
 }
@@ -119,7 +120,7 @@ fn slice(partition: i32, from: i64, events: Vec<Event>) -> Slice {
             key: None,
             value: None,
             content: Content::Event(event),
-            remote_parent: None,
+            traceparent: None,
         })
         .collect();
     Slice {

@@ -8,7 +8,11 @@
 //! | [`records`] | what Redis keeps of an order, a restock and a closing |
 //! | [`partition`] | the Kafka partition of a product |
 //! | [`events`] | the events on the topic |
+//! | [`batch`] | the records that are written in one transaction |
+//! | [`apply`] | what a batch does to orders, ledger and number series |
 
+pub mod apply;
+pub mod batch;
 pub mod events;
 pub mod ids;
 pub mod order_status;

@@ -20,6 +20,11 @@ pub struct SequenceNumber {
 }
 
 impl SequenceNumber {
+    /// The number of this sequence in this epoch.
+    pub const fn new(epoch: u32, sequence: u32) -> Self {
+        Self { epoch, sequence }
+    }
+
     /// Both halves in one word, whose order is the order of the numbers: `epoch << 32 | sequence`.
     pub fn to_bits(self) -> u64 {
         u64::from(self.epoch) << 32 | u64::from(self.sequence)

@@ -1,14 +1,13 @@
 use std::error::Error;
 
-/// An error with all that caused it: the driver's own words are only "db error", or "error connecting to
-/// server".
+/// An error with its causes. The driver's own text is only "db error" or "error connecting to server".
 pub fn causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        let said = cause.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
         }
         source = cause.source();
     }
@@ -28,7 +27,7 @@ mod tests {
     struct Inner;
 
     #[test]
-    fn every_cause_is_said_once() {
+    fn every_cause_is_named_once() {
         assert_eq!(
             causes(&Outer(Inner)),
             "no connection: certificate verify failed"

@@ -1,11 +1,38 @@
-//! How Fluxgate's programs connect to PostgreSQL: what a URL says, TLS, pools and what they tell of themselves.
+//! PostgreSQL, the source of truth: the schema, every SQL statement, and the transaction that writes a batch.
+//!
+//! | type | for | does |
+//! |---|---|---|
+//! | [`Ledger`] | inventory-worker | migrates, writes batches, keeps positions, counts sequence gaps |
+//! | [`LedgerReader`] | ingest-api | reads orders, sales and high-water marks; an unavailable PostgreSQL is a value |
+//! | [`AuditReader`] | reconciler | reads everything that is written about a sale; moves positions back |
+//!
+//! A batch takes the fast path if it only has openings and new orders that fit: all statements are sent at once, and
+//! one round trip later the transaction commits. Any other batch takes the slow path: the rows it touches are read and
+//! locked, [`fluxgate_domain::apply`] decides, and the result is written.
+//!
+//! Only this crate's manifest names the driver, and only typed rows leave the crate.
 
-mod address;
+mod audit;
+mod batch;
 mod causes;
+mod columns;
+mod connection;
+mod error;
+mod ledger;
+mod migrations;
 mod pool;
-mod pool_metrics;
-mod ssl_mode;
+mod positions;
+mod reads;
+mod sql;
 
-pub use address::{Address, UrlError};
-pub use causes::causes;
-pub use pool::{PoolSettings, show};
+pub use audit::{AuditError, AuditReader, ChangeRow, DeadLetter, LedgerRow, OrderRow, WrittenSale};
+pub use batch::{REJECTED_NAMED_MAX, WrittenBatch};
+pub use connection::{Address, UrlError};
+pub use error::LedgerError;
+pub use ledger::Ledger;
+pub use migrations::SchemaError;
+pub use reads::{
+    LedgerEntry, LedgerReadMetrics, LedgerReader, ReaderSettings, Unavailable, WrittenOrder,
+};
+#[doc(hidden)]
+pub use sql::PROBE;

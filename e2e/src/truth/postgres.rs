@@ -206,7 +206,8 @@ impl Database {
     /// # Errors
     /// When PostgreSQL does not answer.
     pub async fn forget_everything(&self) -> Result<()> {
-        let sql = "TRUNCATE orders, stock_ledger, sale_changes, dead_letters, positions";
+        let sql =
+            "TRUNCATE orders, stock_ledger, number_series, sale_changes, dead_letters, positions";
         self.execute(sql).await
     }
 
@@ -241,6 +242,7 @@ impl Database {
         let sql = "SELECT line FROM (
                 SELECT 'order ' || o::text AS line FROM orders o
                 UNION ALL SELECT 'ledger ' || l::text FROM stock_ledger l
+                UNION ALL SELECT 'series ' || n::text FROM number_series n
                 UNION ALL SELECT 'change ' || c::text FROM sale_changes c
                 UNION ALL SELECT 'dead ' || d::text FROM dead_letters d
             ) lines ORDER BY line";

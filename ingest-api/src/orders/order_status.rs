@@ -1,15 +1,13 @@
 use std::sync::Arc;
 
-use fluxgate_domain::OrderStatus;
 use fluxgate_domain::ids::{OrderId, ProductId};
+use fluxgate_domain::records::OrderRecord;
+use fluxgate_domain::{OrderStatus, SequenceNumber};
+use fluxgate_gate::{GateError, ReservationStore, StoredOrder};
+use fluxgate_ledger::{LedgerReader, Unavailable, WrittenOrder};
 use jiff::Timestamp;
 use quick_cache::sync::Cache;
 use serde::Serialize;
-
-use crate::ledger::{Ledger, Unavailable, WrittenOrder};
-use fluxgate_domain::SequenceNumber;
-use fluxgate_domain::records::OrderRecord;
-use fluxgate_gate::{GateError, ReservationStore, StoredOrder};
 
 /// An order, as `GET /orders/{id}` answers it.
 #[derive(Debug, Clone, Serialize)]
@@ -75,13 +73,13 @@ const WRITTEN_MAX: usize = 100_000;
 #[derive(Clone)]
 pub struct OrderStatusReader {
     store: ReservationStore,
-    ledger: Option<Ledger>,
+    ledger: Option<LedgerReader>,
     written: Arc<Cache<OrderId, OrderStatus>>,
 }
 
 impl OrderStatusReader {
     /// A reader of both stores. Without a ledger, a status ends at `accepted`.
-    pub fn new(store: ReservationStore, ledger: Option<Ledger>) -> Self {
+    pub fn new(store: ReservationStore, ledger: Option<LedgerReader>) -> Self {
         Self {
             store,
             ledger,
@@ -100,8 +98,10 @@ impl OrderStatusReader {
             return status;
         }
         match self.row(order_id).await {
-            Ok(Some((OrderStatus::Rejected, row))) if row.number < number => OrderStatus::Accepted,
-            Ok(Some((status, _))) => status,
+            Ok(Some(row)) if row.status == OrderStatus::Rejected && row.number < number => {
+                OrderStatus::Accepted
+            }
+            Ok(Some(row)) => row.status,
             Ok(None) | Err(Unavailable) => OrderStatus::Accepted,
         }
     }
@@ -119,20 +119,25 @@ impl OrderStatusReader {
         };
         match (row, stored) {
             // The key was used again after a rebuild without the rejected order.
-            (Ok(Some((OrderStatus::Rejected, row))), Ok(Some(stored)))
-                if row.number < stored.record.number && !stored.record.rejected =>
+            (Ok(Some(row)), Ok(Some(stored)))
+                if row.status == OrderStatus::Rejected
+                    && row.number < stored.record.number
+                    && !stored.record.rejected =>
             {
                 Ok(view(&stored))
             }
             // Redis applies a cancel before the worker writes it.
-            (Ok(Some((OrderStatus::Confirmed, row))), stored) => {
+            (Ok(Some(row)), stored) if row.status == OrderStatus::Confirmed => {
                 let status = match stored?.is_some_and(|stored| stored.cancelled) {
                     true => OrderStatus::Cancelled,
                     false => OrderStatus::Confirmed,
                 };
                 Ok(OrderView::written(order_id, row, status))
             }
-            (Ok(Some((status, row))), _) => Ok(OrderView::written(order_id, row, status)),
+            (Ok(Some(row)), _) => {
+                let status = row.status;
+                Ok(OrderView::written(order_id, row, status))
+            }
             (row, stored) => {
                 let stored = stored?;
                 row?;
@@ -141,31 +146,19 @@ impl OrderStatusReader {
         }
     }
 
-    async fn row(
-        &self,
-        order_id: OrderId,
-    ) -> Result<Option<(OrderStatus, WrittenOrder)>, Unavailable> {
+    async fn row(&self, order_id: OrderId) -> Result<Option<WrittenOrder>, Unavailable> {
         let Some(ledger) = &self.ledger else {
             return Ok(None);
         };
-        let Some(order) = ledger.order(order_id).await? else {
-            return Ok(None);
-        };
-        let Some(status) = order
-            .status
-            .parse::<OrderStatus>()
-            .ok()
-            .filter(|status| status.is_written())
-        else {
-            tracing::error!(order.id = %order_id, order.status = order.status,
-                "unknown order status in PostgreSQL; the status is answered as unavailable");
-            return Err(Unavailable);
-        };
+        let order = ledger.order(order_id).await?;
         // The key of a rejected order can be used again after a rebuild.
-        if status != OrderStatus::Rejected {
-            self.written.insert(order_id, status);
+        let lasting = order
+            .as_ref()
+            .filter(|row| row.status != OrderStatus::Rejected);
+        if let Some(row) = lasting {
+            self.written.insert(order_id, row.status);
         }
-        Ok(Some((status, order)))
+        Ok(order)
     }
 }
 

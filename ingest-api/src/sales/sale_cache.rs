@@ -3,14 +3,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fluxgate_domain::ids::ProductId;
+use fluxgate_domain::{NumberSeries, SequenceNumber};
+use fluxgate_gate::{GateError, ReservationStore};
+use fluxgate_ledger::{LedgerEntry, LedgerReader, Unavailable};
 use jiff::Timestamp;
 use quick_cache::sync::Cache;
 
 use super::Sale;
 use crate::boot_instant::BootInstant;
-use crate::ledger::{Entry, Ledger, Unavailable};
-use fluxgate_domain::SequenceNumber;
-use fluxgate_gate::{GateError, ReservationStore};
 
 /// Sales that an instance remembers. An evicted sale is read again.
 const SALES_MAX: usize = 10_000;
@@ -22,9 +22,9 @@ const SERIES_PER_QUERY: usize = 500;
 /// Finds sales: in memory, else in Redis, else in the ledger.
 pub struct SaleCache {
     store: ReservationStore,
-    ledger: Option<Ledger>,
+    ledger: Option<LedgerReader>,
     sales: Cache<ProductId, Arc<Sale>>,
-    ledger_answers: Cache<ProductId, (Instant, Result<Option<Entry>, Unavailable>)>,
+    ledger_answers: Cache<ProductId, (Instant, Result<Option<LedgerEntry>, Unavailable>)>,
 }
 
 /// Why no sale was found.
@@ -49,7 +49,7 @@ pub enum SaleLookupError {
 
 impl SaleCache {
     /// An empty cache. Without a ledger, a product that Redis does not know is unknown.
-    pub fn new(store: ReservationStore, ledger: Option<Ledger>) -> Self {
+    pub fn new(store: ReservationStore, ledger: Option<LedgerReader>) -> Self {
         Self {
             store,
             ledger,
@@ -104,10 +104,10 @@ impl SaleCache {
         };
         let sales: Vec<Arc<Sale>> = self.sales.iter().map(|(_, sale)| sale).collect();
         for chunk in sales.chunks(SERIES_PER_QUERY) {
-            let products: Vec<&str> = chunk.iter().map(|s| s.facts.product.as_str()).collect();
+            let series: Vec<&NumberSeries> = chunk.iter().map(|sale| &sale.series).collect();
             // An unavailable PostgreSQL does not stop a sale.
-            for (product, highest) in ledger.highest(&products).await.unwrap_or_default() {
-                let sale = chunk.iter().find(|s| s.facts.product.as_str() == product);
+            for (series, highest) in ledger.highest(&series).await.unwrap_or_default() {
+                let sale = chunk.iter().find(|sale| sale.series.as_str() == series);
                 sale.into_iter().for_each(|sale| sale.observe(highest));
             }
         }
@@ -131,7 +131,7 @@ impl SaleCache {
     pub async fn lookup_error(&self, product: &ProductId) -> SaleLookupError {
         match self.ledger_entry(product).await {
             Ok(None) => SaleLookupError::Unknown,
-            Ok(Some(entry)) if entry.closes_at.is_some_and(|at| at <= Timestamp::now()) => {
+            Ok(Some(entry)) if entry.ends_at.is_some_and(|at| at <= Timestamp::now()) => {
                 SaleLookupError::Closed
             }
             Ok(Some(_)) => SaleLookupError::Lost,
@@ -140,7 +140,7 @@ impl SaleCache {
     }
 
     /// The ledger's entry, at most a second old. Concurrent callers for one product share one read.
-    async fn ledger_entry(&self, product: &ProductId) -> Result<Option<Entry>, Unavailable> {
+    async fn ledger_entry(&self, product: &ProductId) -> Result<Option<LedgerEntry>, Unavailable> {
         let Some(ledger) = &self.ledger else {
             return Ok(None);
         };

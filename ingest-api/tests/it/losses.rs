@@ -20,11 +20,13 @@ fn unavailable() -> (u16, String) {
     (503, "unavailable".to_owned())
 }
 
-/// Writes the ledger's row of a sale, as the worker does.
+/// Writes the ledger row and the number series of a sale, as the worker does.
 async fn insert_into_ledger(stores: &Stores, product: &str, last_sequence: i64) {
-    let insert =
-        "INSERT INTO stock_ledger (product_id, total, opens_at, epoch, last_sequence, partition)
-                  VALUES ($1, 10, now(), 1, $2, 0)";
+    let insert = "
+        WITH opened AS (INSERT INTO stock_ledger (product_id, total, opens_at, partition)
+                        VALUES ($1, 10, now(), 0))
+        INSERT INTO number_series (series_id, product_id, epoch, last_sequence)
+        VALUES ($1, $1, 1, $2)";
     let row: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&product, &last_sequence];
     stores.sql.execute(insert, &row).await.unwrap();
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::{Batch, Record, Slice};
+use fluxgate_domain::batch::{Batch, Record, Slice};
 
 /// Collects records until there are enough of them, or the first has waited long enough.
 #[derive(Debug)]
@@ -92,7 +92,13 @@ impl BatchBuilder {
 
 #[cfg(test)]
 mod tests {
+    use fluxgate_domain::events::Undecodable;
+
     use super::*;
+
+    fn record(offset: i64) -> Record {
+        Record::new(offset, 0, None, None, Err(Undecodable::MissingType))
+    }
 
     #[test]
     fn a_batch_is_due_by_size_or_by_the_age_of_its_first_record() {
@@ -100,12 +106,12 @@ mod tests {
         let mut builder = BatchBuilder::new(3, Duration::from_millis(10));
         assert!(!builder.is_due(start + Duration::from_secs(1)), "empty");
 
-        assert!(builder.push(1, 1, 0, Record::dead(0), start));
-        assert!(!builder.push(1, 1, 1, Record::dead(1), start + Duration::from_millis(5)));
+        assert!(builder.push(1, 1, 0, record(0), start));
+        assert!(!builder.push(1, 1, 1, record(1), start + Duration::from_millis(5)));
         assert!(!builder.is_due(start + Duration::from_millis(9)));
         assert!(builder.is_due(start + Duration::from_millis(10)));
 
-        assert!(builder.push(0, 1, 0, Record::dead(0), start));
+        assert!(builder.push(0, 1, 0, record(0), start));
         assert!(builder.is_full());
         let batch = builder.take();
         assert_eq!(batch.len(), 3);
@@ -120,7 +126,7 @@ mod tests {
     fn a_gap_in_the_log_belongs_to_the_slice_that_passed_it() {
         let now = Instant::now();
         let mut builder = BatchBuilder::new(10, Duration::ZERO);
-        builder.push(0, 1, 4, Record::dead(7), now);
+        builder.push(0, 1, 4, record(7), now);
         let slice = &builder.take().slices[0];
         assert_eq!((slice.expected, slice.next), (4, 8));
     }
@@ -129,8 +135,8 @@ mod tests {
     fn a_forgotten_partition_leaves_nothing_behind() {
         let now = Instant::now();
         let mut builder = BatchBuilder::new(2, Duration::ZERO);
-        builder.push(0, 1, 0, Record::dead(0), now);
-        builder.push(0, 1, 1, Record::dead(1), now);
+        builder.push(0, 1, 0, record(0), now);
+        builder.push(0, 1, 1, record(1), now);
         assert!(builder.forget(0));
         assert!(!builder.forget(0));
         assert!(!builder.is_due(now + Duration::from_secs(1)));

@@ -1,7 +1,8 @@
+use fluxgate_domain::batch::{Batch, Record};
 use fluxgate_domain::ids::OrderId;
 use serde::Deserialize;
 
-use crate::batch::{Batch, Record};
+use crate::writer::remote_parent;
 
 /// Dead letters of one batch that are logged one by one.
 const DEAD_LETTERS_NAMED_MAX: usize = 5;
@@ -10,16 +11,13 @@ const DEAD_LETTERS_NAMED_MAX: usize = 5;
 pub fn log_dead_letters(batch: &Batch) {
     let mut dead = batch
         .records()
-        .filter_map(|(partition, record)| Some((partition, record, record.reason()?)));
+        .filter_map(|(partition, record)| Some((partition, record, record.dead_letter_reason()?)));
     for (partition, record, reason) in dead.by_ref().take(DEAD_LETTERS_NAMED_MAX) {
         tracing::warn!(
             kafka.partition = partition,
             kafka.offset = record.offset,
             order.id = order_of(record).map(display),
-            trace.id = record
-                .remote_parent
-                .as_ref()
-                .map(|parent| display(parent.id())),
+            trace.id = remote_parent(record).map(|parent| display(parent.id())),
             reason,
             "dead letter"
         );
@@ -66,6 +64,7 @@ mod tests {
         for garbage in ["", "{", "[]", "{}", "{\"orderId\":\"me\"}"] {
             assert_eq!(order_of(&dead(garbage)), None, "{garbage}");
         }
-        assert_eq!(order_of(&Record::dead(0)), None);
+        let tombstone = Record::new(0, 0, None, None, Err(Undecodable::MissingValue));
+        assert_eq!(order_of(&tombstone), None);
     }
 }

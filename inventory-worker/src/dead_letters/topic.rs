@@ -1,10 +1,10 @@
 use std::time::Duration;
 
+use fluxgate_domain::batch::{Batch, Record};
 use fluxgate_log::{AppenderSettings, ClientMetrics, LogError, RecordToAppend, TopicAppender};
 use fluxgate_service::settings::KafkaSettings;
 use futures_util::future::join_all;
 
-use crate::batch::{Batch, Record};
 use crate::metrics::Metrics;
 
 /// How long copying may delay the batch.
@@ -47,9 +47,9 @@ impl DeadLetterTopic {
 
     /// Copies the dead letters of a batch that was read from the topic `source`.
     pub async fn copy(&self, source: &str, batch: &Batch) {
-        let dead = batch
-            .records()
-            .filter_map(|(partition, record)| Some((partition, record, record.reason()?)));
+        let dead = batch.records().filter_map(|(partition, record)| {
+            Some((partition, record, record.dead_letter_reason()?))
+        });
         let copies = dead
             .map(|(partition, record, reason)| self.copy_record(source, partition, record, reason));
         join_all(copies).await;

@@ -1,10 +1,11 @@
 use std::time::{Duration, Instant};
 
+use fluxgate_domain::batch::Batch;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::partitions::Partitions;
-use crate::batch::{Batch, BatchBuilder};
+use crate::batch::BatchBuilder;
 
 /// How long a full batch may wait for its writer before the partitions are paused. Pausing throws
 /// away what librdkafka has read ahead, so a short delay does not cause it.
@@ -144,9 +145,11 @@ impl PartitionDispatcher {
 
 #[cfg(test)]
 mod tests {
+    use fluxgate_domain::batch::Record;
+    use fluxgate_domain::events::Undecodable;
+
     use super::super::partition_state::Reading;
     use super::*;
-    use crate::batch::Record;
 
     const AGE: Duration = Duration::from_millis(10);
 
@@ -181,7 +184,13 @@ mod tests {
                 }
             };
             let builder = self.dispatcher.builder(writer);
-            builder.push(partition, 1, offset, Record::dead(offset), now);
+            builder.push(
+                partition,
+                1,
+                offset,
+                Record::new(offset, 0, None, None, Err(Undecodable::MissingType)),
+                now,
+            );
         }
 
         fn relieve(&mut self, now: Instant) -> Vec<Pressure> {

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fluxgate_domain::batch::Record;
 use fluxgate_domain::events::{CE_TYPE, Event};
 use fluxgate_log::{GroupError, GroupMembership, ReadError, ReceivedRecord, TopicReader};
 use fluxgate_service::traces::{RemoteParent, TRACEPARENT};
@@ -12,7 +13,6 @@ use super::partition_dispatcher::{PartitionDispatcher, Pressure};
 use super::partition_state::Arrival;
 use super::partitions::Partitions;
 use super::{Command, StartOffsets};
-use crate::batch::Record;
 use crate::lag_tracker::LagTracker;
 use crate::metrics::Metrics;
 
@@ -172,5 +172,11 @@ fn record(received: &ReceivedRecord<'_>) -> Record {
         value,
         event,
     )
-    .of(traceparent.and_then(RemoteParent::read))
+    .with_traceparent(traceparent.and_then(sampled))
+}
+
+/// The text of a `traceparent` header, if its trace is sampled.
+fn sampled(header: &[u8]) -> Option<&str> {
+    RemoteParent::read(header).filter(RemoteParent::is_sampled)?;
+    std::str::from_utf8(header).ok()
 }

@@ -2,12 +2,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use fluxgate_ledger::{Ledger, LedgerError};
 use fluxgate_log::{LogError, TopicReader};
 use tokio::sync::mpsc;
 
 use super::Command;
 use crate::lag_tracker::LagTracker;
-use crate::store::{Store, WriteError};
 
 /// How often a log that does not contain its position is checked again.
 const HALTED_RECHECK: Duration = Duration::from_secs(5);
@@ -17,7 +17,7 @@ const HALTED_RECHECK: Duration = Duration::from_secs(5);
 #[allow(missing_docs)]
 pub struct StartOffsets {
     pub log: Arc<TopicReader>,
-    pub store: Store,
+    pub ledger: Ledger,
     pub topic: String,
     pub lag: LagTracker,
     pub commands: mpsc::Sender<Command>,
@@ -27,7 +27,7 @@ pub struct StartOffsets {
 #[derive(Debug, thiserror::Error)]
 enum StartError {
     #[error("PostgreSQL: {0}")]
-    Store(#[from] WriteError),
+    Ledger(#[from] LedgerError),
     #[error("Kafka: {0}")]
     Kafka(#[from] LogError),
     #[error("the log contains offsets {begin}..{end}, but the position is {position}")]
@@ -70,7 +70,7 @@ impl StartOffsets {
 
     /// A position outside the log means lost records: nothing may be skipped silently.
     async fn position(&self, partition: i32) -> Result<i64, StartError> {
-        let position = self.store.position(&self.topic, partition).await?;
+        let position = self.ledger.position(&self.topic, partition).await?;
         let log = Arc::clone(&self.log);
         let bounds = tokio::task::spawn_blocking(move || log.bounds(partition));
         let (begin, end) = bounds.await??;

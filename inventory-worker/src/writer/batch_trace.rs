@@ -1,9 +1,8 @@
 use std::collections::HashMap;
 
+use fluxgate_domain::batch::{Batch, Content, Record};
 use fluxgate_domain::events::Event;
-use fluxgate_service::traces::{Span, SpanKind};
-
-use crate::batch::{Batch, Content, Record};
+use fluxgate_service::traces::{RemoteParent, Span, SpanKind};
 
 /// Most orders of one batch that are traced; a span may have as many links.
 const TRACED_MAX: usize = 128;
@@ -57,9 +56,14 @@ impl BatchTrace {
     }
 }
 
+/// The span that a record was sent from, if its trace is sampled.
+pub fn remote_parent(record: &Record) -> Option<RemoteParent> {
+    RemoteParent::read(record.traceparent.as_deref()?.as_bytes())
+}
+
 impl TracedOrder {
     fn begin(partition: i32, record: &Record) -> Option<Self> {
-        let parent = record.remote_parent.as_ref()?;
+        let parent = remote_parent(record)?;
         let mut span = parent.child_span("write", SpanKind::Consumer)?;
         span.set_attribute("messaging.system", "kafka");
         span.set_attribute("messaging.destination.partition.id", partition.to_string());

@@ -2,17 +2,18 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use fluxgate_domain::batch::{Batch, Content, Record};
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::OrderId;
+use fluxgate_ledger::{Ledger, LedgerError, WrittenBatch};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::batch::{Batch, Content, Record};
+use super::batch_trace::remote_parent;
 use crate::dead_letters::{DeadLetterTopic, log_dead_letters};
 use crate::metrics::Metrics;
 use crate::reader::Command;
-use crate::store::{Store, WriteError, Written};
 
 /// First and longest delay between two attempts to write a batch.
 const RETRY_DELAY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
@@ -29,7 +30,7 @@ const RETRY_DELAY: (Duration, Duration) = (Duration::from_millis(100), Duration:
 #[derive(Clone)]
 pub struct Flusher {
     /// PostgreSQL.
-    pub store: Store,
+    pub ledger: Ledger,
     /// The topic that is read.
     pub topic: String,
     /// Gets a copy of every dead letter.
@@ -66,13 +67,13 @@ impl Flusher {
                     written.extend(slices.map(|slice| (slice.partition, slice.next)));
                     delays = retry_delays();
                 }
-                Err(WriteError::Missed(partitions)) => {
+                Err(LedgerError::PositionMismatch(partitions)) => {
                     self.reload(&batch, &partitions).await;
                     batch.remove(&partitions);
                     work.iter_mut().for_each(|rest| rest.remove(&partitions));
                     work.push_front(batch);
                 }
-                Err(WriteError::Data(reason)) => {
+                Err(LedgerError::Data(reason)) => {
                     isolate(batch, &reason, &mut work, &mut dead_letters)
                 }
                 Err(error) => {
@@ -86,13 +87,13 @@ impl Flusher {
         written
     }
 
-    async fn write(&self, batch: &Batch) -> Result<Written, WriteError> {
+    async fn write(&self, batch: &Batch) -> Result<WrittenBatch, LedgerError> {
         let began = Instant::now();
-        let outcome = self.store.write(&self.topic, batch).await;
+        let outcome = self.ledger.write(&self.topic, batch).await;
         let label = match &outcome {
             Ok(_) => "committed",
-            Err(WriteError::Missed(_)) => "position_mismatch",
-            Err(WriteError::Data(_)) => "refused",
+            Err(LedgerError::PositionMismatch(_)) => "position_mismatch",
+            Err(LedgerError::Data(_)) => "refused",
             Err(_) => "failed",
         };
         self.metrics
@@ -113,7 +114,7 @@ impl Flusher {
             let dead = slice
                 .records
                 .iter()
-                .filter(|record| record.reason().is_some());
+                .filter(|record| record.dead_letter_reason().is_some());
             let earlier = dead_letters
                 .get(&slice.partition)
                 .copied()
@@ -158,7 +159,7 @@ impl Flusher {
     }
 
     /// Waits before the next attempt; false on shutdown.
-    async fn wait_to_retry(&self, error: &WriteError, delays: &mut ExponentialBackoff) -> bool {
+    async fn wait_to_retry(&self, error: &LedgerError, delays: &mut ExponentialBackoff) -> bool {
         let cause = error.cause();
         self.metrics
             .flush_retries_total
@@ -172,7 +173,7 @@ impl Flusher {
         }
     }
 
-    fn count(&self, batch: &Batch, written: &Written) {
+    fn count(&self, batch: &Batch, written: &WrittenBatch) {
         let orders = |outcome| self.metrics.orders_total.with_label_values(&[outcome]);
         orders("confirmed").inc_by(written.confirmed);
         orders("oversold").inc_by(written.oversold);
@@ -203,7 +204,7 @@ fn isolate(
     if let [slice] = &mut *batch.slices
         && let [record] = &mut *slice.records
     {
-        record.bury(reason);
+        record.mark_dead_letter(reason);
         *dead_letters.entry(slice.partition).or_default() += 1;
         work.push_front(batch);
         return;
@@ -223,11 +224,11 @@ fn retry_delays() -> ExponentialBackoff {
 }
 
 /// Logs the first rejected orders one by one, and the number of all of them.
-fn log_rejected(batch: &Batch, written: &Written) {
+fn log_rejected(batch: &Batch, written: &WrittenBatch) {
     for &id in &written.rejected {
         let mut records = batch.records().map(|(_, record)| record);
         let record = records.find(|record| is_order(record, id));
-        let parent = record.and_then(|record| record.remote_parent.as_ref());
+        let parent = record.and_then(remote_parent);
         tracing::error!(
             order.id = %id,
             trace.id = parent.map(|parent| tracing::field::display(parent.id())),

@@ -3,17 +3,18 @@
 mod batch_trace;
 mod flush;
 
+pub use batch_trace::remote_parent;
 pub use flush::Flusher;
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use fluxgate_domain::batch::Batch;
 use fluxgate_log::GroupMembership;
 use fluxgate_service::crash_points::crash_point;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use crate::batch::Batch;
 use crate::lag_tracker::LagTracker;
 use crate::metrics::Metrics;
 use batch_trace::BatchTrace;

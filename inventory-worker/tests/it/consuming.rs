@@ -1,7 +1,7 @@
 use std::ops::RangeInclusive;
 
+use fluxgate_domain::batch::Record;
 use fluxgate_domain::events::Undecodable;
-use inventory_worker::batch::Record;
 
 use crate::fixture::{opening, order, until};
 use crate::line::{Line, PARTITIONS};
@@ -128,8 +128,7 @@ async fn a_database_that_comes_back_older_is_written_again() {
     line.send(0, &sale("a", 20)).await;
     line.until_count("orders", 20).await;
     // As after a restore: rows, ledger and positions from the same earlier moment.
-    let restore =
-        "BEGIN; TRUNCATE orders, stock_ledger; UPDATE positions SET next_offset = 0; COMMIT";
+    let restore = "BEGIN; TRUNCATE orders, stock_ledger, number_series; UPDATE positions SET next_offset = 0; COMMIT";
     line.schema.sql.batch_execute(restore).await.unwrap();
     line.send(0, &[order(0, "a", "late", 1, 21)]).await;
     line.until_count("orders", 21).await;
@@ -151,7 +150,7 @@ async fn what_is_read_again_while_partitions_are_paused_is_written() {
         worker.metric("backpressure_pauses_total").await >= 1.0
     })
     .await;
-    let restore = "TRUNCATE orders, stock_ledger; UPDATE positions SET next_offset = 0; COMMIT";
+    let restore = "TRUNCATE orders, stock_ledger, number_series; UPDATE positions SET next_offset = 0; COMMIT";
     sql.batch_execute(restore).await.unwrap();
     line.until_count("orders", 120).await;
     worker.stop().await;

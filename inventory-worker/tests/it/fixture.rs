@@ -1,23 +1,18 @@
-//! A schema of one's own, and records to write into it.
+//! A schema that no other test has, and records to send.
 
 use std::time::{Duration, Instant};
 
-use fluxgate_domain::events::{
-    Event, OrderCancelled, OrderReserved, SaleClosed, SaleFenced, SaleOpened, SaleRestocked,
-};
-use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, RestockId, Tag, UserId};
-use inventory_worker::batch::{Batch, Content, Record, Slice};
-use inventory_worker::config::DatabaseSettings;
-use inventory_worker::store::Store;
+use fluxgate_domain::batch::Record;
+use fluxgate_domain::events::{Event, OrderReserved, SaleOpened};
+use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Tag, UserId};
+use fluxgate_ledger::Ledger;
+use fluxgate_service::settings::PostgresSettings;
 use jiff::Timestamp;
 use tokio_postgres::{Client, NoTls};
-
-pub const TOPIC: &str = "orders";
 
 /// A migrated schema that no other test has.
 pub struct Schema {
     pub database_url: String,
-    pub store: Store,
     pub sql: Client,
 }
 
@@ -33,19 +28,13 @@ impl Schema {
         let joint = if url.contains('?') { '&' } else { '?' };
         let database_url =
             format!("{url}{joint}options=-c%20search_path%3D{name}&application_name={name}");
-        let settings = DatabaseSettings {
+        let settings = PostgresSettings {
             database_url: database_url.clone(),
             database_ca_file: None,
-            flush_timeout_ms: 5_000,
         };
-        let store = Store::connect(&settings, 1).unwrap();
-        store.migrate().await.unwrap();
-        assert_eq!(store.position(TOPIC, 0).await.unwrap(), 0);
-        Self {
-            database_url,
-            store,
-            sql,
-        }
+        let ledger = Ledger::connect(&settings, "test", 1, Duration::from_secs(5)).unwrap();
+        ledger.migrate().await.unwrap();
+        Self { database_url, sql }
     }
 
     /// One text per row of a query.
@@ -53,24 +42,6 @@ impl Schema {
         let rows = self.sql.query(query, &[]).await.unwrap();
         rows.iter().map(|row| row.get(0)).collect()
     }
-
-    /// Writes a log in batches of `size`, from the beginning.
-    pub async fn write_all(&self, log: &[Record], size: usize) {
-        for records in log.chunks(size) {
-            self.store.write(TOPIC, &batch(records)).await.unwrap();
-        }
-    }
-}
-
-/// A batch of consecutive records of partition 0.
-pub fn batch(records: &[Record]) -> Batch {
-    Batch::from(Slice {
-        partition: 0,
-        generation: 1,
-        expected: records[0].offset,
-        next: records[records.len() - 1].offset + 1,
-        records: records.to_vec(),
-    })
 }
 
 pub fn opening(offset: i64, product: &str, total: i64) -> Record {
@@ -106,80 +77,17 @@ pub fn order(offset: i64, product: &str, user: &str, quantity: i64, sequence: u3
     )
 }
 
-pub fn cancel(offset: i64, ordered: &Record, sequence: u32) -> Record {
-    let Content::Event(Event::OrderReserved(order)) = &ordered.content else {
-        panic!("only an order can be cancelled");
-    };
-    record(
-        offset,
-        Event::OrderCancelled(OrderCancelled {
-            order: order.clone(),
-            cancel_epoch: 1,
-            cancel_sequence: sequence,
-            cancelled_at: Timestamp::UNIX_EPOCH,
-        }),
-    )
+fn record(offset: i64, event: Event) -> Record {
+    let value = event.encode();
+    let key = event.product_id().as_str().to_owned();
+    Record::new(offset, 0, Some(key.as_bytes()), Some(&value), Ok(event))
 }
 
-pub fn restock(offset: i64, product: &str, units: i64, sequence: u32) -> Record {
-    let product = ProductId::parse(product).unwrap();
-    let key = IdempotencyKey::parse(&sequence.to_string()).unwrap();
-    record(
-        offset,
-        Event::SaleRestocked(SaleRestocked {
-            restock_id: RestockId::derive(&product, &key),
-            product_id: product,
-            quantity: units.try_into().unwrap(),
-            epoch: 1,
-            sequence,
-            restocked_at: Timestamp::UNIX_EPOCH,
-        }),
-    )
-}
-
-pub fn close(offset: i64, product: &str, sequence: u32) -> Record {
-    record(
-        offset,
-        Event::SaleClosed(SaleClosed {
-            product_id: ProductId::parse(product).unwrap(),
-            epoch: 1,
-            sequence,
-            closed_at: Timestamp::from_second(1).unwrap(),
-        }),
-    )
-}
-
-pub fn fence(offset: i64, product: &str, epoch: u32) -> Record {
-    record(
-        offset,
-        Event::SaleFenced(SaleFenced {
-            product_id: ProductId::parse(product).unwrap(),
-            epoch,
-            fenced_at: Timestamp::UNIX_EPOCH,
-        }),
-    )
-}
-
-/// The same order, as a rebuilt sale numbers it.
-pub fn again(ordered: Record, epoch: u32, sequence: u32) -> Record {
-    let Content::Event(Event::OrderReserved(mut order)) = ordered.content else {
-        panic!("only an order can be taken again");
-    };
-    (order.epoch, order.sequence) = (epoch, sequence);
-    record(ordered.offset, Event::OrderReserved(order))
-}
-
-/// Waits for what is bound to happen; panics when it does not.
+/// Waits for a condition; panics after 30 seconds.
 pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !holds().await {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-fn record(offset: i64, event: Event) -> Record {
-    let value = event.encode();
-    let key = event.product_id().as_str().to_owned();
-    Record::new(offset, 0, Some(key.as_bytes()), Some(&value), Ok(event))
 }

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use clap::Parser;
+use fluxgate_domain::batch::{Content, Record};
 use fluxgate_log::headers;
 use inventory_worker::app::Worker;
-use inventory_worker::batch::{Content, Record};
 use inventory_worker::config::Cli;
 use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
@@ -82,7 +82,7 @@ impl Line {
         for record in records {
             let headers = match &record.content {
                 Content::Event(event) => headers(event),
-                Content::Dead(_) => OwnedHeaders::new(),
+                Content::DeadLetter(_) => OwnedHeaders::new(),
             };
             let key = record.key.clone().unwrap_or_default();
             let value = record.value.clone().unwrap_or_default();

@@ -7,5 +7,4 @@ mod consuming;
 mod fixture;
 mod line;
 mod program;
-mod store;
 mod strangers;

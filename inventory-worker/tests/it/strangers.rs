@@ -1,7 +1,7 @@
 //! Records on the topic that no producer of ours sent.
 
+use fluxgate_domain::batch::{Content, Record};
 use fluxgate_domain::events::{Event, OrderReserved};
-use inventory_worker::batch::{Content, Record};
 
 use crate::fixture::{opening, order, until};
 use crate::line::Line;

@@ -1,120 +1,120 @@
-//! What is found about one sale. Pure.
+//! Compares the stores about one sale. Pure.
 
 use std::collections::{HashMap, HashSet};
 
-use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::apply::ChangeKind;
 use fluxgate_domain::ids::{OrderId, ProductId};
+use fluxgate_domain::{OrderStatus, SequenceNumber};
 use fluxgate_gate::{Snapshot, State};
+use fluxgate_ledger::{OrderRow, WrittenSale};
 use jiff::Timestamp;
 
 use crate::Undecided;
-use crate::truth::{Kind, Order, Status, Written};
 
-/// What an audit says of one sale.
+/// The result of an audit for one sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Findings {
-    /// The sale.
+    /// The product of the sale.
     pub product: ProductId,
-    /// How its data in Redis is: opening, open, closed, rebuilding, gone.
+    /// Its state in Redis: opening, open, closed, rebuilding, gone.
     pub state: &'static str,
-    /// Units for sale in all, by Redis; by the ledger where Redis has none.
+    /// Units for sale, from Redis; from the ledger if Redis does not have the sale.
     pub total: i64,
-    /// Units not taken, by Redis.
+    /// Units that are not sold, from Redis.
     pub remaining: i64,
     /// Entries in the outbox.
-    pub waiting: u64,
+    pub outbox: u64,
     /// Units of confirmed orders.
     pub confirmed: i64,
-    /// Orders given back.
+    /// Orders cancelled.
     pub cancelled: usize,
-    /// Orders that got no units, because Redis had lost data.
+    /// Orders rejected. They hold no units, because Redis had lost data.
     pub rejected: usize,
     /// Dead letters with a number of this sale.
-    pub buried: usize,
-    /// Numbers that were given out in this epoch and are nowhere.
+    pub dead_letters: usize,
+    /// Numbers of the current epoch that no store has.
     pub missing: i64,
-    /// Numbers that earlier epochs must have given out and that are nowhere: what was lost before
-    /// the sale was rebuilt.
+    /// Numbers of earlier epochs that no store has: lost before the sale was rebuilt.
     pub lost_before: i64,
-    /// What is wrong, in words.
+    /// What is wrong, one sentence each.
     pub objections: Vec<String>,
-    /// Whether some of it is wrong whatever is still under way.
+    /// Whether some of it is wrong whatever is still on its way to PostgreSQL.
     pub proven: bool,
-    /// Why nobody can tell, in words.
+    /// Why the result is inconclusive, one sentence each.
     pub doubts: Vec<String>,
 }
 
-/// The end of an audit.
+/// The conclusion of an audit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Everything is where it should be.
+    /// The stores are consistent.
     Right,
-    /// Something is not.
+    /// They are not.
     Wrong,
-    /// Nobody can tell now.
+    /// Inconclusive: the next audit may decide it.
     Undecided,
 }
 
 impl Findings {
-    /// Holds a sale in Redis against what PostgreSQL had of it later. `now` is the sale in Redis
-    /// after that: a Redis that stands below PostgreSQL even then has lost writes.
+    /// Compares a snapshot of Redis with the rows that PostgreSQL had later. `now` is the highest number in Redis after
+    /// that: if it is below PostgreSQL's, Redis has lost writes.
     pub fn compare(
         product: ProductId,
         then: &Snapshot,
-        written: &Written,
+        written: &WrittenSale,
         now: Option<SequenceNumber>,
     ) -> Self {
         let mut found = Self {
             state: then.state.as_str(),
             total: then.total,
             remaining: then.remaining,
-            waiting: then.waiting,
+            outbox: then.waiting,
             ..Self::written(product, written)
         };
         match then.state {
             State::Opening => found.doubt("its opening is not on Kafka yet".to_owned()),
             State::Rebuilding => {
-                found.object("it is being rebuilt, or a rebuild did not end: run it again".into());
+                found.object(
+                    "it is being rebuilt, or a rebuild did not finish: run it again".into(),
+                );
             }
             State::Open | State::Closed => {
-                found.count_numbers(then, written);
-                found.count_units(then, written);
-                found.look_for_loss(now, written);
+                found.check_numbers(then, written);
+                found.check_units(then, written);
+                found.check_high_water_mark(now, written);
             }
         }
         if then.unreadable > 0 {
             let count = then.unreadable;
             found.object(format!(
-                "{count} outbox entries whose records Redis has lost"
+                "{count} outbox entries whose record Redis has lost"
             ));
         }
         found
     }
 
-    /// A sale that Redis does not have.
-    pub fn without_redis(product: ProductId, written: &Written, now: Timestamp) -> Self {
+    /// The result for a sale that Redis does not have.
+    pub fn without_redis(product: ProductId, written: &WrittenSale, now: Timestamp) -> Self {
         let mut found = Self::written(product, written);
         let closes_at = written.sale.as_ref().and_then(|sale| sale.closes_at);
-        let by_hand = written.changes.iter().any(|it| it.kind == Kind::Close);
+        let by_hand = written
+            .changes
+            .iter()
+            .any(|it| it.kind == ChangeKind::Close);
         if !by_hand && closes_at.is_none_or(|at| at > now) {
             found.object("Redis has lost it: rebuild it".to_owned());
         }
         found
     }
 
-    /// A product that no store knows.
+    /// The result for a product that no store knows.
     pub fn unknown(product: ProductId) -> Self {
-        let mut found = Self::written(product, &Written::default());
+        let mut found = Self::written(product, &WrittenSale::default());
         found.objections = vec!["no store knows this product".to_owned()];
         found
     }
 
-    /// Why nobody can tell.
-    fn doubt(&mut self, doubt: String) {
-        self.doubts.push(doubt);
-    }
-
-    /// PostgreSQL is not where its partition of the log ends.
+    /// Adds why PostgreSQL has not reached the end of the sale's partition.
     pub fn note_behind(&mut self, why: &Undecided) {
         match why {
             Undecided::Shorter { .. } => self.prove(why.to_string()),
@@ -122,8 +122,7 @@ impl Findings {
         }
     }
 
-    /// The end of it. What cannot be told is not called wrong, the next audit may see more; what is proven is
-    /// wrong whatever cannot be told beside it.
+    /// The conclusion. A doubt outweighs objections, because the next audit may see more; it does not outweigh a proof.
     pub fn verdict(&self) -> Verdict {
         if self.proven {
             Verdict::Wrong
@@ -136,18 +135,24 @@ impl Findings {
         }
     }
 
-    /// An objection that nothing under way can answer.
+    /// Adds an objection that records on their way to PostgreSQL cannot refute.
     fn prove(&mut self, objection: String) {
         self.proven = true;
         self.object(objection);
     }
 
+    /// Adds an objection that records on their way to PostgreSQL may refute.
     fn object(&mut self, objection: String) {
         self.objections.push(objection);
     }
 
-    /// What PostgreSQL alone says.
-    fn written(product: ProductId, written: &Written) -> Self {
+    /// Adds a reason why the result is inconclusive.
+    fn doubt(&mut self, doubt: String) {
+        self.doubts.push(doubt);
+    }
+
+    /// What the rows in PostgreSQL tell without Redis.
+    fn written(product: ProductId, written: &WrittenSale) -> Self {
         let orders_with = |status| {
             let orders = written.orders.iter();
             orders.filter(|order| order.status == status).count()
@@ -157,11 +162,11 @@ impl Findings {
             state: "gone",
             total: written.sale.as_ref().map_or(0, |sale| sale.total),
             remaining: 0,
-            waiting: 0,
-            confirmed: written.confirmed(),
-            cancelled: orders_with(Status::Cancelled),
-            rejected: orders_with(Status::Rejected),
-            buried: written.buried.len(),
+            outbox: 0,
+            confirmed: written.confirmed_units(),
+            cancelled: orders_with(OrderStatus::Cancelled),
+            rejected: orders_with(OrderStatus::Rejected),
+            dead_letters: written.dead_letters.len(),
             missing: 0,
             lost_before: 0,
             objections: Vec::new(),
@@ -186,8 +191,8 @@ impl Findings {
         found
     }
 
-    /// Every number up to the snapshot's stands for one thing.
-    fn count_numbers(&mut self, then: &Snapshot, written: &Written) {
+    /// Every number up to the snapshot's stands for exactly one order, cancel or change.
+    fn check_numbers(&mut self, then: &Snapshot, written: &WrittenSale) {
         let now = then.number;
         let orders = written.orders.iter();
         let numbers = orders
@@ -195,17 +200,17 @@ impl Findings {
             .flatten()
             .chain(written.changes.iter().map(|change| change.number));
         let mut seen = HashSet::new();
-        // What was doubled before the sale was rebuilt is over.
-        let doubled = numbers
+        // Numbers used twice before a rebuild are no longer an error.
+        let used_twice = numbers
             .filter(|number| !seen.insert(*number) && number.epoch == now.epoch)
             .count();
-        if doubled > 0 {
+        if used_twice > 0 {
             self.prove(format!(
-                "{doubled} numbers stand for two things: Redis has lost writes"
+                "{used_twice} numbers are used twice: Redis has lost writes"
             ));
         }
         seen.extend(then.effects.iter().chain(&then.order_numbers));
-        seen.extend(written.buried.iter().map(|letter| letter.number));
+        seen.extend(written.dead_letters.iter().map(|letter| letter.number));
 
         let mut epochs: HashMap<u32, (i64, i64)> = HashMap::new();
         for number in seen.iter().filter(|n| **n <= now && !n.is_opening()) {
@@ -225,34 +230,34 @@ impl Findings {
         self.lost_before = earlier.sum();
     }
 
-    /// Every unit that is gone from Redis is held by an order, and the other way round.
-    fn count_units(&mut self, then: &Snapshot, written: &Written) {
-        let was_back = |cancel: Option<SequenceNumber>| {
+    /// Every unit gone from Redis is held by an order, and every order's units are gone from Redis.
+    fn check_units(&mut self, then: &Snapshot, written: &WrittenSale) {
+        let is_returned = |cancel: Option<SequenceNumber>| {
             cancel.is_some_and(|cancel| cancel <= then.number && !then.holds(cancel))
         };
-        let holds = |order: &&Order| match order.status {
-            Status::Rejected => false,
-            _ => order.number <= then.number && !was_back(order.cancel),
+        let holds = |order: &&OrderRow| match order.status {
+            OrderStatus::Rejected => false,
+            _ => order.number <= then.number && !is_returned(order.cancel),
         };
         let rows = written.orders.iter().filter(holds);
         let mut held: i64 = rows.map(|order| order.quantity).sum();
 
         let rows: HashSet<OrderId> = written.orders.iter().map(|order| order.id).collect();
         for (id, record) in &then.orders {
-            if !rows.contains(id) && !was_back(record.cancel.map(|cancel| cancel.number)) {
+            if !rows.contains(id) && !is_returned(record.cancel.map(|cancel| cancel.number)) {
                 held += i64::from(record.quantity);
             }
         }
-        // An order that could not be written has its units all the same, unless it was cancelled.
+        // An order that became a dead letter holds its units, unless it was cancelled.
         let cancelled = |order: Option<OrderId>| {
-            let mut letters = written.buried.iter();
+            let mut letters = written.dead_letters.iter();
             letters.any(|other| other.quantity == 0 && other.order == order)
         };
-        let buried = written.buried.iter().filter(|letter| {
+        let unwritten = written.dead_letters.iter().filter(|letter| {
             let is_new = letter.order.is_some_and(|id| !rows.contains(&id));
             is_new && letter.number <= then.number && !cancelled(letter.order)
         });
-        held += buried.map(|letter| letter.quantity).sum::<i64>();
+        held += unwritten.map(|letter| letter.quantity).sum::<i64>();
         let gone = then.total - then.remaining;
         if gone > held {
             let stranded = gone - held;
@@ -268,30 +273,29 @@ impl Findings {
         }
 
         let later = written.changes.iter().filter(|change| {
-            change.kind == Kind::Restock
+            change.kind == ChangeKind::Restock
                 && (change.number > then.number || then.holds(change.number))
         });
         let later: i64 = later.map(|change| change.units).sum();
         let total = written.sale.as_ref().map_or(0, |sale| sale.total - later);
         if total != then.total {
             let seen = then.total;
-            self.object(format!("Redis has {seen} units in all, the ledger {total}"));
+            self.object(format!(
+                "Redis has a total of {seen} units, the ledger {total}"
+            ));
         }
     }
 
-    fn look_for_loss(&mut self, now: Option<SequenceNumber>, written: &Written) {
+    /// Redis is not behind PostgreSQL.
+    fn check_high_water_mark(&mut self, now: Option<SequenceNumber>, written: &WrittenSale) {
         let sale = written.sale.as_ref();
         let written = sale.map(|sale| sale.highest).unwrap_or_default();
         match now {
-            None => self.doubt("it is being rebuilt by now".to_owned()),
+            None => self.doubt("a rebuild has begun".to_owned()),
             Some(now) if now < written => self.prove(format!(
-                "Redis stands at {now}, PostgreSQL at {written}: Redis has lost writes; rebuild it"
+                "Redis is at {now}, PostgreSQL at {written}: Redis has lost writes; rebuild it"
             )),
             Some(_) => {}
         }
     }
 }
-
-#[cfg(test)]
-#[path = "tests.rs"]
-mod tests;

@@ -1,7 +1,9 @@
-//! Whether everything is where it should be, while the sales run.
+//! Compares Redis, Kafka and PostgreSQL about each sale, while the sales run. Writes nothing.
 
 mod findings;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use findings::{Findings, Verdict};
 pub use table::table;
@@ -15,58 +17,58 @@ use jiff::Timestamp;
 
 use crate::{Stores, Undecided};
 
-/// A sale in Redis, before the rest of its way is looked at.
-struct Begun {
+/// A sale whose snapshot in Redis was taken, before Kafka and PostgreSQL are read.
+struct SnapshotTaken {
     product: ProductId,
     partition: i32,
     snapshot: Option<Snapshot>,
 }
 
-/// What came of it.
+/// The result of an audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Audited {
-    /// Of each sale that was looked at, ordered by product.
+    /// The findings of each audited sale, ordered by product.
     pub findings: Vec<Findings>,
-    /// Sales that were not: they have been over for so long that Redis has let go of them.
+    /// Retired sales that were skipped.
     pub skipped: usize,
 }
 
-/// Compares the stores about these sales; without any, about all that one of them knows. Of those, the ones that Redis
-/// has not and that were over by `retired` only with `old_ones`: nothing about them changes, and there are ever more.
+/// Compares the stores about these sales, or about all sales. Of all sales, those that ended before `retired` and that
+/// Redis no longer has are skipped unless `include_retired`: they do not change, and their number only grows.
 ///
 /// # Errors
-/// When a store does not answer.
+/// When a store gives no usable answer.
 pub async fn audit(
     stores: &mut Stores,
     products: &[ProductId],
-    old_ones: bool,
+    include_retired: bool,
     retired: Timestamp,
     patience: Duration,
 ) -> Result<Audited, Undecided> {
-    let takes_all = old_ones || !products.is_empty();
+    let includes_retired = include_retired || !products.is_empty();
     let mut skipped = 0;
     let mut findings = Vec::new();
-    let mut begun = Vec::new();
+    let mut taken = Vec::new();
     for (product, place) in stores.sales(products).await? {
         let Some(place) = place else {
             findings.push(Findings::unknown(product));
             continue;
         };
         let snapshot = stores.gate.snapshot(&place.keys(&product)).await?;
-        if snapshot.is_none() && !takes_all && place.was_over(retired) {
+        if snapshot.is_none() && !includes_retired && place.was_over(retired) {
             skipped += 1;
             continue;
         }
-        begun.push(Begun {
+        taken.push(SnapshotTaken {
             snapshot,
             partition: place.partition,
             product,
         });
     }
-    let behind = behind(stores, &begun, patience).await?;
-    for sale in begun {
-        let written = stores.truth.written(&sale.product).await?;
-        // A sale that is being rebuilt by now is none.
+    let behind = behind(stores, &taken, patience).await?;
+    for sale in taken {
+        let written = stores.ledger.written(&sale.product).await?;
+        // `None` if a rebuild has begun.
         let now = stores.gate.sale(&sale.product).await?;
         let now = now.map(|view| view.number);
         let mut found = match &sale.snapshot {
@@ -82,10 +84,10 @@ pub async fn audit(
     Ok(Audited { findings, skipped })
 }
 
-/// The partitions that were not written up to their present end in time, with why.
+/// The partitions that PostgreSQL has not reached the current end of in time, with the reason.
 async fn behind(
     stores: &Stores,
-    sales: &[Begun],
+    sales: &[SnapshotTaken],
     patience: Duration,
 ) -> Result<HashMap<i32, Undecided>, Undecided> {
     let partitions: BTreeSet<i32> = sales.iter().map(|sale| sale.partition).collect();

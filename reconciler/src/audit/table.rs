@@ -14,7 +14,7 @@ const COLUMNS: [&str; 11] = [
     "verdict",
 ];
 
-/// A line per sale, and below it what is wrong with it, if anything.
+/// A line per sale, and below it a line for each doubt and objection.
 pub fn table(findings: &[Findings]) -> String {
     let cells: Vec<[String; 11]> = findings.iter().map(line).collect();
     let mut widths = COLUMNS.map(str::len);
@@ -26,12 +26,12 @@ pub fn table(findings: &[Findings]) -> String {
     let mut text = row(&COLUMNS.map(str::to_owned), &widths);
     for (line, found) in cells.iter().zip(findings) {
         text += &row(line, &widths);
-        for words in found.doubts.iter().chain(&found.objections) {
-            text += &format!("  {words}\n");
+        for sentence in found.doubts.iter().chain(&found.objections) {
+            text += &format!("  {sentence}\n");
         }
         if found.lost_before > 0 {
             text += &format!(
-                "  {} numbers were lost before it was rebuilt\n",
+                "  {} numbers were lost before the sale was rebuilt\n",
                 found.lost_before
             );
         }
@@ -50,11 +50,11 @@ fn line(found: &Findings) -> [String; 11] {
         found.state.to_owned(),
         found.total.to_string(),
         found.remaining.to_string(),
-        found.waiting.to_string(),
+        found.outbox.to_string(),
         found.confirmed.to_string(),
         found.cancelled.to_string(),
         found.rejected.to_string(),
-        found.buried.to_string(),
+        found.dead_letters.to_string(),
         found.missing.to_string(),
         verdict.to_owned(),
     ]

@@ -17,12 +17,12 @@ use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::{Event, SaleFenced};
 use fluxgate_domain::ids::ProductId;
 use fluxgate_gate::{FillError, Part, SaleKeys};
+use fluxgate_ledger::{AuditError, WrittenSale};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::flow::keys;
 use crate::republish::lacking;
-use crate::truth::{TruthError, Written};
 use crate::{Stores, Undecided};
 
 pub use refill::Refill;
@@ -107,10 +107,10 @@ pub async fn rebuild(
     product: &ProductId,
     patience: Duration,
 ) -> Result<Rebuilt, RebuildError> {
-    let sale = read(stores.truth.sale(product).await)?;
+    let sale = read(stores.ledger.sale(product).await)?;
     let sale = sale.ok_or(RebuildError::NoSale)?;
-    match stores.truth.lock(product).await {
-        Err(TruthError::Locked) => return Err(RebuildError::Locked),
+    match stores.ledger.lock_rebuild(product).await {
+        Err(AuditError::Locked) => return Err(RebuildError::Locked),
         locked => read(locked)?,
     }
     let keys = keys(product, sale.opens_at);
@@ -149,7 +149,7 @@ async fn expect_written(
     product: &ProductId,
     keys: &SaleKeys,
 ) -> Result<u64, RebuildError> {
-    let written = read(stores.truth.written(product).await)?;
+    let written = read(stores.ledger.written(product).await)?;
     let records = read(stores.gate.records(keys).await)?;
     let lacking = lacking(product, &records, |_| false, &written);
     if lacking.is_empty() {
@@ -165,9 +165,9 @@ async fn fence(
     product: &ProductId,
     highest: SequenceNumber,
     patience: Duration,
-) -> Result<Written, RebuildError> {
+) -> Result<WrittenSale, RebuildError> {
     for _ in 0..FENCES_MAX {
-        let sale = read(stores.truth.sale(product).await)?.ok_or(RebuildError::NoSale)?;
+        let sale = read(stores.ledger.sale(product).await)?.ok_or(RebuildError::NoSale)?;
         let known = [sale.highest.epoch, sale.fenced_epoch, highest.epoch];
         let epoch = 1 + known.into_iter().max().unwrap_or_default();
         let event = Event::SaleFenced(SaleFenced {
@@ -178,7 +178,7 @@ async fn fence(
         let offset = read(stores.log.append(sale.partition, &event).await)?;
         let behind = stores.until_written(sale.partition, offset + 1, patience);
         behind.await?;
-        let written = read(stores.truth.written(product).await)?;
+        let written = read(stores.ledger.written(product).await)?;
         let sale = written.sale.as_ref().ok_or(RebuildError::NoSale)?;
         if sale.fenced_epoch < epoch {
             return Err(RebuildError::NotFenced);

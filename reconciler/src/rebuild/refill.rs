@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use fluxgate_domain::OrderStatus;
+use fluxgate_domain::apply::ChangeKind;
 use fluxgate_gate::Pair;
+use fluxgate_ledger::{LedgerRow, OrderRow, WrittenSale};
 use jiff::Timestamp;
 
 use super::RebuildError;
-use crate::truth::{Kind, LedgerRow, Order, Status, Written};
 
 /// The hashes of a sale, field by field; see `lua/README.md`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,10 +28,10 @@ impl Refill {
     ///
     /// # Errors
     /// When the rows do not determine the units remaining.
-    pub fn of(written: &Written) -> Result<Self, RebuildError> {
+    pub fn of(written: &WrittenSale) -> Result<Self, RebuildError> {
         let sale = written.sale.as_ref().ok_or(RebuildError::NoSale)?;
         let epoch = sale.fenced_epoch;
-        let (sold, confirmed) = (sale.sold, written.confirmed());
+        let (sold, confirmed) = (sale.sold, written.confirmed_units());
         if sold != confirmed {
             return Err(RebuildError::Inconsistent { sold, confirmed });
         }
@@ -44,15 +46,15 @@ impl Refill {
     }
 }
 
-fn records(written: &Written) -> Vec<Pair> {
+fn records(written: &WrittenSale) -> Vec<Pair> {
     let orders = written.orders.iter().map(|order| {
         let fate = match (order.status, order.cancel) {
             // PostgreSQL does not keep the time of the cancel, and it is not needed: the event was published.
             (_, Some(cancel)) => format!("/{cancel}/{}", order.placed_at.as_millisecond()),
-            (Status::Rejected, None) => "/rejected".to_owned(),
-            (Status::Confirmed | Status::Cancelled, None) => String::new(),
+            (OrderStatus::Rejected, None) => "/rejected".to_owned(),
+            (_, None) => String::new(),
         };
-        let Order {
+        let OrderRow {
             number,
             quantity,
             user,
@@ -62,7 +64,10 @@ fn records(written: &Written) -> Vec<Pair> {
         let record = format!("{number}{fate} {placed_at} {quantity} {user}");
         (order.id.to_string(), record)
     });
-    let restocks = written.changes.iter().filter(|it| it.kind == Kind::Restock);
+    let restocks = written
+        .changes
+        .iter()
+        .filter(|it| it.kind == ChangeKind::Restock);
     let restocks = restocks.map(|change| {
         let (number, at, units) = (change.number, change.at.as_millisecond(), change.units);
         (
@@ -74,13 +79,13 @@ fn records(written: &Written) -> Vec<Pair> {
 }
 
 /// Units held by each user, if the sale has a limit per user.
-fn users(written: &Written, sale: &LedgerRow) -> Vec<Pair> {
+fn users(written: &WrittenSale, sale: &LedgerRow) -> Vec<Pair> {
     if sale.per_user_limit.is_none() {
         return Vec::new();
     }
     let mut held: BTreeMap<&str, i64> = BTreeMap::new();
     for order in &written.orders {
-        if order.status == Status::Confirmed {
+        if order.status == OrderStatus::Confirmed {
             *held.entry(&order.user).or_default() += order.quantity;
         }
     }
@@ -88,9 +93,12 @@ fn users(written: &Written, sale: &LedgerRow) -> Vec<Pair> {
     held.into_iter().map(pair).collect()
 }
 
-fn facts(written: &Written, sale: &LedgerRow, epoch: u32, remaining: i64) -> Vec<Pair> {
+fn facts(written: &WrittenSale, sale: &LedgerRow, epoch: u32, remaining: i64) -> Vec<Pair> {
     let restocked: i64 = written.changes.iter().map(|change| change.units).sum();
-    let closing = written.changes.iter().find(|it| it.kind == Kind::Close);
+    let closing = written
+        .changes
+        .iter()
+        .find(|it| it.kind == ChangeKind::Close);
     let milliseconds =
         |at: Option<Timestamp>| at.map_or(String::new(), |at| at.as_millisecond().to_string());
     let state = if closing.is_some() { "closed" } else { "open" };

@@ -1,0 +1,157 @@
+//! What a batch writes.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use crate::events::OrderReserved;
+use crate::ids::{OrderId, ProductId};
+use crate::{NumberSeries, OrderStatus, SequenceNumber};
+
+/// Everything that a batch writes.
+#[derive(Debug, Default)]
+pub struct AppliedBatch<'a> {
+    /// Orders that get a row.
+    pub orders: Vec<NewOrder<'a>>,
+    /// Orders that had a row and are cancelled now, with the number of the cancel.
+    pub cancelled: Vec<(OrderId, SequenceNumber)>,
+    /// Changes that get a row.
+    pub changes: Vec<NewChange<'a>>,
+    /// What is added to ledger rows.
+    pub ledger: HashMap<&'a ProductId, LedgerDelta>,
+    /// What is added to number series.
+    pub series: HashMap<NumberSeries, SeriesDelta>,
+    /// Records whose order or change had its row already.
+    pub duplicates: u64,
+    /// Changes that are refused.
+    pub refused: Vec<RefusedChange<'a>>,
+}
+
+/// A new row of `orders`. It replaces the row of an order that was rejected in an earlier epoch.
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs)]
+pub struct NewOrder<'a> {
+    pub order: &'a OrderReserved,
+    pub outcome: Outcome,
+    /// The number of the cancel, if there was one.
+    pub cancel_number: Option<SequenceNumber>,
+}
+
+/// What becomes of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It holds its units.
+    Confirmed,
+    /// It holds no units.
+    Rejected(RejectReason),
+    /// It was cancelled, possibly before it was read.
+    Cancelled,
+}
+
+/// Why an order holds no units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RejectReason {
+    /// The stock does not cover it.
+    Oversold,
+    /// Its sale has no ledger row.
+    UnknownSale,
+    /// Its epoch is below the fence of its sale.
+    Fenced,
+}
+
+impl Outcome {
+    /// The column `status`.
+    pub fn status(self) -> OrderStatus {
+        match self {
+            Self::Confirmed => OrderStatus::Confirmed,
+            Self::Rejected(_) => OrderStatus::Rejected,
+            Self::Cancelled => OrderStatus::Cancelled,
+        }
+    }
+
+    /// The column `reason`.
+    pub fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::Rejected(reason) => Some(reason.as_str()),
+            Self::Confirmed | Self::Cancelled => None,
+        }
+    }
+}
+
+impl RejectReason {
+    /// The text in `orders.reason`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Oversold => "oversold",
+            Self::UnknownSale => "unknown_sale",
+            Self::Fenced => "fenced",
+        }
+    }
+}
+
+/// A new row of `sale_changes`.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct NewChange<'a> {
+    pub product: &'a ProductId,
+    pub id: String,
+    pub kind: ChangeKind,
+    pub units: i64,
+    pub number: SequenceNumber,
+    pub at: Timestamp,
+}
+
+/// How a sale was changed after its opening.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum ChangeKind {
+    Restock,
+    Close,
+}
+
+impl ChangeKind {
+    /// The text in `sale_changes.kind`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Restock => "restock",
+            Self::Close => "close",
+        }
+    }
+
+    /// The inverse of [`Self::as_str`].
+    pub fn read(text: &str) -> Option<Self> {
+        let mut all = [Self::Restock, Self::Close].into_iter();
+        all.find(|kind| kind.as_str() == text)
+    }
+}
+
+/// What a batch adds to one row of `stock_ledger`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LedgerDelta {
+    /// Units confirmed, less units given back.
+    pub sold: i64,
+    /// Units restocked.
+    pub total: i64,
+    /// When an admin closed the sale.
+    pub closed_at: Option<Timestamp>,
+    /// The lowest epoch that is accepted from now on; 0 if no fence was read.
+    pub fenced_epoch: u32,
+}
+
+/// What a batch adds to one row of `number_series`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SeriesDelta {
+    /// New rows of orders, whatever their status.
+    pub written: i64,
+    /// The highest number.
+    pub highest: SequenceNumber,
+}
+
+/// A change that becomes a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct RefusedChange<'a> {
+    pub offset: i64,
+    pub product: &'a ProductId,
+    pub reason: &'static str,
+}

@@ -1,0 +1,37 @@
+//! The rows that a batch finds.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::OrderStatus;
+use crate::ids::{OrderId, ProductId};
+
+/// What a sale's ledger row allows; `apply` keeps it up to date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Headroom {
+    /// Units for sale.
+    pub total: i64,
+    /// Units sold.
+    pub sold: i64,
+    /// The lowest epoch that is accepted.
+    pub fenced_epoch: u32,
+    /// The offset of the opening, if this batch opens the sale.
+    pub opened_at_offset: Option<i64>,
+}
+
+/// The rows that PostgreSQL has for the orders and changes of a batch; `apply` adds what the batch writes.
+#[derive(Debug, Default)]
+pub struct ExistingRows {
+    /// Orders with a row.
+    pub orders: HashMap<OrderId, ExistingOrder>,
+    /// Changes with a row, by product and change id.
+    pub changes: HashSet<(ProductId, String)>,
+}
+
+/// The row of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExistingOrder {
+    /// `confirmed`, `rejected` or `cancelled`.
+    pub status: OrderStatus,
+    /// The epoch of its number. A rebuilt sale may take the key of a rejected order again, in a higher epoch.
+    pub epoch: u32,
+}

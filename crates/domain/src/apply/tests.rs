@@ -1,0 +1,206 @@
+use jiff::Timestamp;
+use proptest::prelude::*;
+
+use super::*;
+use crate::events::Event;
+use crate::ids::{IdempotencyKey, RestockId, Tag, UserId};
+
+fn product() -> ProductId {
+    ProductId::parse("p").unwrap()
+}
+
+fn key(n: u32) -> IdempotencyKey {
+    IdempotencyKey::parse(&n.to_string()).unwrap()
+}
+
+/// The same key is the same order, so it has the same quantity and number.
+fn order(n: u32) -> OrderReserved {
+    let user = UserId::parse("u").unwrap();
+    OrderReserved {
+        order_id: OrderId::derive(&product(), Tag::of(&product()), 1, &user, &key(n)),
+        product_id: product(),
+        user_id: user,
+        quantity: i64::from(1 + n % 4).try_into().unwrap(),
+        epoch: 1,
+        sequence: n,
+        placed_at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+fn cancel(n: u32) -> Event {
+    Event::OrderCancelled(OrderCancelled {
+        order: order(n),
+        cancel_epoch: 1,
+        cancel_sequence: 100 + n,
+        cancelled_at: Timestamp::UNIX_EPOCH,
+    })
+}
+
+fn restock(n: u32) -> Event {
+    Event::SaleRestocked(SaleRestocked {
+        product_id: product(),
+        restock_id: RestockId::derive(&product(), &key(n)),
+        quantity: i64::from(1 + n).try_into().unwrap(),
+        epoch: 1,
+        sequence: 200 + n,
+        restocked_at: Timestamp::UNIX_EPOCH,
+    })
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        6 => (0u32..30).prop_map(|n| Event::OrderReserved(order(n))),
+        2 => (0u32..30).prop_map(cancel),
+        1 => (0u32..4).prop_map(restock),
+        1 => (1u32..3).prop_map(fence),
+    ]
+}
+
+fn operation(event: &Event) -> Operation<'_> {
+    Operation::of(event).expect("no opening among them")
+}
+
+fn headroom(total: i64) -> HashMap<ProductId, Headroom> {
+    let sale = Headroom {
+        total,
+        sold: 0,
+        fenced_epoch: 0,
+        opened_at_offset: None,
+    };
+    HashMap::from([(product(), sale)])
+}
+
+/// What PostgreSQL holds after a log: each order's outcome, units sold, total, orders written, highest number.
+type Rows = (HashMap<OrderId, Outcome>, i64, i64, i64, SequenceNumber);
+
+/// Applies a log in batches of `size`.
+fn in_batches(events: &[Event], size: usize, total: i64) -> Rows {
+    let (mut sales, mut existing) = (headroom(total), ExistingRows::default());
+    let mut rows: Rows = (HashMap::new(), 0, total, 0, SequenceNumber::default());
+    let operations: Vec<_> = (0..).zip(events.iter().map(operation)).collect();
+    for batch in operations.chunks(size) {
+        let applied = apply(batch, &mut existing, &mut sales);
+        for row in &applied.orders {
+            rows.0.insert(row.order.order_id, row.outcome);
+        }
+        for (id, _) in &applied.cancelled {
+            rows.0.insert(*id, Outcome::Cancelled);
+        }
+        if let Some(delta) = applied.ledger.get(&product()) {
+            rows.1 += delta.sold;
+            rows.2 += delta.total;
+        }
+        if let Some(delta) = applied.series.get(&NumberSeries::of(&product())) {
+            rows.3 += delta.written;
+            rows.4 = rows.4.max(delta.highest);
+        }
+        let (sold, total) = (rows.1, rows.2);
+        assert!(0 <= sold && sold <= total, "{sold} of {total}");
+        let sale = sales[&product()];
+        assert_eq!((sale.sold, sale.total), (sold, total));
+    }
+    rows
+}
+
+proptest! {
+    #[test]
+    fn the_outcome_does_not_depend_on_how_the_log_was_batched(
+        events in prop::collection::vec(event(), 0..80),
+        size in 1usize..20,
+        total in 1i64..40,
+    ) {
+        prop_assert_eq!(in_batches(&events, size, total), in_batches(&events, 1, total));
+    }
+
+    #[test]
+    fn a_log_read_twice_counts_once(
+        events in prop::collection::vec(event(), 0..40),
+        total in 1i64..40,
+    ) {
+        let twice: Vec<_> = events.iter().chain(&events).cloned().collect();
+        prop_assert_eq!(in_batches(&twice, 7, total), in_batches(&events, 7, total));
+    }
+}
+
+#[test]
+fn a_cancel_that_is_read_first_leaves_its_order_a_duplicate() {
+    let (mut sales, mut existing) = (headroom(1), ExistingRows::default());
+    let (cancel, order) = (cancel(4), order(4));
+    let operations = [(0, operation(&cancel)), (1, Operation::Order(&order))];
+    let applied = apply(&operations, &mut existing, &mut sales);
+    assert_eq!(applied.orders.len(), 1);
+    assert_eq!(applied.orders[0].outcome, Outcome::Cancelled);
+    assert_eq!((applied.duplicates, sales[&product()].sold), (1, 0));
+}
+
+fn fence(epoch: u32) -> Event {
+    Event::SaleFenced(SaleFenced {
+        product_id: product(),
+        epoch,
+        fenced_at: Timestamp::UNIX_EPOCH,
+    })
+}
+
+#[test]
+fn nothing_of_an_epoch_below_the_fence_is_accepted() {
+    let (early, late) = (order(1), order(2));
+    let (fence, cancel, restock) = (fence(2), cancel(1), restock(1));
+    let again = OrderReserved {
+        epoch: 2,
+        sequence: 1,
+        ..order(2)
+    };
+    let operations = [
+        (0, Operation::Order(&early)),
+        (1, operation(&fence)),
+        (2, Operation::Order(&early)), // a duplicate, fence or not
+        (3, Operation::Order(&late)),
+        (4, operation(&cancel)),
+        (5, operation(&restock)),
+        (6, Operation::Order(&again)), // its key is taken again, in the rebuilt sale
+    ];
+    for size in 1..=operations.len() {
+        let (mut sales, mut existing) = (headroom(10), ExistingRows::default());
+        let (mut rows, mut refused, mut written) = (HashMap::new(), Vec::new(), 0);
+        for batch in operations.chunks(size) {
+            let applied = apply(batch, &mut existing, &mut sales);
+            for row in &applied.orders {
+                rows.insert(row.order.order_id, (row.outcome, row.order.epoch));
+            }
+            refused.extend(applied.refused.iter().map(|r| (r.offset, r.reason)));
+            let series = applied.series.values();
+            written += series.map(|delta| delta.written).sum::<i64>();
+        }
+        let row = |n| rows[&order(n).order_id];
+        assert_eq!(row(1), (Outcome::Confirmed, 1), "batches of {size}");
+        assert_eq!(row(2), (Outcome::Confirmed, 2), "batches of {size}");
+        assert_eq!(refused, [(4, FENCED), (5, FENCED)]);
+        let sale = sales[&product()];
+        assert_eq!((written, sale.sold, sale.fenced_epoch), (2, 5, 2));
+    }
+}
+
+#[test]
+fn what_is_read_before_the_opening_is_of_no_known_sale() {
+    let (early, late, restock) = (order(1), order(2), restock(1));
+    let mut sales = headroom(10);
+    sales.get_mut(&product()).unwrap().opened_at_offset = Some(5);
+    let operations = [
+        (3, operation(&restock)),
+        (4, Operation::Order(&early)),
+        (6, Operation::Order(&late)),
+    ];
+    let applied = apply(&operations, &mut ExistingRows::default(), &mut sales);
+    let refused = applied.refused.iter().map(|r| (r.offset, r.reason));
+    assert_eq!(refused.collect::<Vec<_>>(), [(3, UNKNOWN_SALE)]);
+    let outcomes = applied.orders.iter().map(|row| row.outcome);
+    assert_eq!(
+        outcomes.collect::<Vec<_>>(),
+        [
+            Outcome::Rejected(RejectReason::UnknownSale),
+            Outcome::Confirmed
+        ]
+    );
+    let series = &applied.series[&NumberSeries::of(&product())];
+    assert_eq!(series.written, 1, "only orders of a known sale are counted");
+}

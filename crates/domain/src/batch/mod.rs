@@ -1,0 +1,143 @@
+//! What is written in one transaction: the records of one or more partitions.
+
+mod record;
+
+pub use record::{Content, Record};
+
+/// The consecutive records of one partition in a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slice {
+    /// The partition.
+    pub partition: i32,
+    /// Which loading of the partition's position the records were read after.
+    pub generation: u64,
+    /// The position that PostgreSQL must hold before.
+    pub expected: i64,
+    /// The position afterwards.
+    pub next: i64,
+    /// The records, in offset order.
+    pub records: Vec<Record>,
+}
+
+/// Slices of different partitions, written in one transaction.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Ordered by partition: every transaction locks positions in this order.
+    pub slices: Vec<Slice>,
+}
+
+impl Batch {
+    /// Records in all slices.
+    pub fn len(&self) -> usize {
+        self.slices.iter().map(|slice| slice.records.len()).sum()
+    }
+
+    /// Whether there are no slices.
+    pub fn is_empty(&self) -> bool {
+        self.slices.is_empty()
+    }
+
+    /// All records, with the partition of each.
+    pub fn records(&self) -> impl Iterator<Item = (i32, &Record)> {
+        self.slices
+            .iter()
+            .flat_map(|slice| slice.records.iter().map(|record| (slice.partition, record)))
+    }
+
+    /// Removes the slices of these partitions.
+    pub fn remove(&mut self, partitions: &[i32]) {
+        self.slices
+            .retain(|slice| !partitions.contains(&slice.partition));
+    }
+
+    /// Two halves that, written one after the other, write the same as this batch. The second half of a single record
+    /// is empty.
+    pub fn split(mut self) -> (Self, Self) {
+        if self.slices.len() > 1 {
+            let second = self.slices.split_off(self.slices.len() / 2);
+            return (self, Self { slices: second });
+        }
+        match self.slices.pop() {
+            Some(slice) if slice.records.len() > 1 => {
+                let (first, second) = slice.split();
+                (first.into(), second.into())
+            }
+            whole => (
+                Self {
+                    slices: whole.into_iter().collect(),
+                },
+                Self::default(),
+            ),
+        }
+    }
+}
+
+impl From<Slice> for Batch {
+    fn from(slice: Slice) -> Self {
+        Self {
+            slices: vec![slice],
+        }
+    }
+}
+
+impl Slice {
+    fn split(mut self) -> (Self, Self) {
+        let second = self.records.split_off(self.records.len() / 2);
+        let border = second.first().map_or(self.next, |record| record.offset);
+        let rest = Self {
+            partition: self.partition,
+            generation: self.generation,
+            expected: border,
+            next: self.next,
+            records: second,
+        };
+        self.next = border;
+        (self, rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::events::Undecodable;
+
+    fn slice(partition: i32, offsets: &[i64]) -> Slice {
+        let record = |&offset| Record::new(offset, 0, None, None, Err(Undecodable::MissingType));
+        Slice {
+            partition,
+            generation: 1,
+            expected: offsets[0],
+            next: offsets[offsets.len() - 1] + 1,
+            records: offsets.iter().map(record).collect(),
+        }
+    }
+
+    #[test]
+    fn halves_follow_each_other_without_a_gap_until_every_record_is_alone() {
+        let mut whole = vec![Batch {
+            slices: vec![slice(0, &[5, 6, 9]), slice(3, &[1, 2])],
+        }];
+        while let Some(at) = whole.iter().position(|batch| batch.len() > 1) {
+            let (first, second) = whole.remove(at).split();
+            whole.insert(at, second);
+            whole.insert(at, first);
+        }
+        let slices: Vec<_> = whole
+            .iter()
+            .map(|batch| &batch.slices[0])
+            .map(|slice| (slice.partition, slice.expected, slice.next))
+            .collect();
+        assert_eq!(
+            slices,
+            [(0, 5, 6), (0, 6, 9), (0, 9, 10), (3, 1, 2), (3, 2, 3)]
+        );
+    }
+
+    #[test]
+    fn a_single_record_cannot_be_split() {
+        let (first, second) = Batch::from(slice(0, &[5])).split();
+        assert_eq!(first.len(), 1);
+        assert!(second.is_empty());
+    }
+}

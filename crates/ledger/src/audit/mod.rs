@@ -1,0 +1,202 @@
+//! The reconciler's reads: everything that is written about a sale. It also moves positions back.
+
+mod rows;
+
+pub use rows::{ChangeRow, DeadLetter, LedgerRow, OrderRow, WrittenSale};
+
+use std::time::Duration;
+
+use fluxgate_domain::ids::ProductId;
+use fluxgate_service::settings::PostgresSettings;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, IsolationLevel, Row, Transaction};
+
+use crate::causes::causes;
+use crate::columns::UnreadableRow;
+use crate::{Address, UrlError, sql};
+
+/// Why PostgreSQL gave no usable answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The URL or the certificate authorities cannot be used.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// No connection, or an error of the server.
+    #[error("{}", causes(.0))]
+    Postgres(#[from] tokio_postgres::Error),
+    /// No answer in time.
+    #[error("no answer in time")]
+    Timeout,
+    /// A row that no worker writes.
+    #[error(transparent)]
+    Unreadable(#[from] UnreadableRow),
+    /// Another process rebuilds the sale.
+    #[error("another rebuild of this sale is under way")]
+    Locked,
+}
+
+/// Most time for one small answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// Most time for reading all orders of a sale.
+const READ_LIMIT: Duration = Duration::from_secs(120);
+
+async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, AuditError> {
+    let answer = tokio::time::timeout(limit, answer).await;
+    Ok(answer.map_err(|_| AuditError::Timeout)??)
+}
+
+/// The reconciler's side of PostgreSQL: one connection to the database that the workers write to.
+pub struct AuditReader {
+    client: Client,
+    topic: String,
+}
+
+impl AuditReader {
+    /// Connects. Positions and dead letters are those of `topic`.
+    ///
+    /// # Errors
+    /// When a setting cannot be used or PostgreSQL is unavailable.
+    pub async fn connect(
+        settings: &PostgresSettings,
+        application_name: &str,
+        topic: &str,
+    ) -> Result<Self, AuditError> {
+        let ca_certificates = settings.database_ca_file.as_ref();
+        let address = Address::read(&settings.database_url, ca_certificates, application_name)?;
+        let Address { mut config, tls } = address;
+        config
+            .connect_timeout(ANSWER_LIMIT)
+            .tcp_user_timeout(ANSWER_LIMIT)
+            .keepalives_idle(ANSWER_LIMIT);
+        let (client, connection) = config.connect(tls).await?;
+        // A broken connection appears as the error of the next call.
+        tokio::spawn(connection);
+        let limit = sql::statement_timeout(READ_LIMIT);
+        within(ANSWER_LIMIT, client.batch_execute(&limit)).await?;
+        Ok(Self {
+            client,
+            topic: topic.to_owned(),
+        })
+    }
+
+    /// Every sale of the ledger.
+    ///
+    /// # Errors
+    /// When PostgreSQL gives no usable answer.
+    pub async fn sales(&self) -> Result<Vec<LedgerRow>, AuditError> {
+        let rows = within(READ_LIMIT, self.client.query(sql::SELECT_SALES, &[])).await?;
+        rows.iter().map(LedgerRow::read).collect()
+    }
+
+    /// The ledger row of a sale; `None` if there is none.
+    ///
+    /// # Errors
+    /// When PostgreSQL gives no usable answer.
+    pub async fn sale(&self, product: &ProductId) -> Result<Option<LedgerRow>, AuditError> {
+        let product = product.as_str();
+        let select = sql::SELECT_SALE;
+        let row = within(ANSWER_LIMIT, self.client.query_opt(select, &[&product])).await?;
+        row.as_ref().map(LedgerRow::read).transpose()
+    }
+
+    /// The offset up to which a partition is written.
+    ///
+    /// # Errors
+    /// When PostgreSQL gives no usable answer.
+    pub async fn position(&self, partition: i32) -> Result<i64, AuditError> {
+        let parameters: [&(dyn ToSql + Sync); 2] = [&self.topic, &partition];
+        let row = self.client.query_opt(sql::SELECT_POSITION, &parameters);
+        let row = within(ANSWER_LIMIT, row).await?;
+        row.map_or(Ok(0), |row| Ok(row.try_get(0)?))
+    }
+
+    /// Moves a position back to `end`, the end of the log. False if the position is no longer `position`.
+    ///
+    /// # Errors
+    /// When PostgreSQL gives no usable answer.
+    pub async fn move_back(
+        &self,
+        partition: i32,
+        position: i64,
+        end: i64,
+    ) -> Result<bool, AuditError> {
+        let parameters: [&(dyn ToSql + Sync); 4] = [&self.topic, &partition, &position, &end];
+        let moved = self.client.execute(sql::MOVE_POSITION_BACK, &parameters);
+        Ok(within(ANSWER_LIMIT, moved).await? > 0)
+    }
+
+    /// Everything that is written about a sale, from one snapshot.
+    ///
+    /// # Errors
+    /// When PostgreSQL gives no usable answer.
+    pub async fn written(&mut self, product: &ProductId) -> Result<WrittenSale, AuditError> {
+        let product = product.as_str();
+        let transaction = self.client.build_transaction();
+        let transaction = transaction.isolation_level(IsolationLevel::RepeatableRead);
+        let snapshot = within(ANSWER_LIMIT, transaction.read_only(true).start()).await?;
+        let select = sql::SELECT_SALE;
+        let sale = within(ANSWER_LIMIT, snapshot.query_opt(select, &[&product])).await?;
+        let sale = sale.as_ref().map(LedgerRow::read).transpose()?;
+        let (orders, changes, dead_letters) = within(READ_LIMIT, async {
+            let key = product.as_bytes();
+            Ok((
+                orders(&snapshot, product, sale.as_ref()).await?,
+                snapshot.query(sql::SELECT_CHANGES, &[&product]).await?,
+                snapshot
+                    .query(sql::SELECT_DEAD_LETTERS, &[&self.topic, &key])
+                    .await?,
+            ))
+        })
+        .await?;
+        let changes = changes.iter().map(ChangeRow::read);
+        Ok(WrittenSale {
+            sale,
+            orders: orders
+                .iter()
+                .map(OrderRow::read)
+                .collect::<Result<_, _>>()?,
+            changes: changes.collect::<Result<_, _>>()?,
+            dead_letters: dead_letters.iter().filter_map(DeadLetter::read).collect(),
+        })
+    }
+
+    /// Keeps other processes from rebuilding the sale for as long as this connection lives.
+    ///
+    /// # Errors
+    /// When another process has the lock, or PostgreSQL gives no usable answer.
+    pub async fn lock_rebuild(&self, product: &ProductId) -> Result<(), AuditError> {
+        let product = product.as_str();
+        let lock = sql::TRY_LOCK_REBUILD;
+        let row = within(ANSWER_LIMIT, self.client.query_one(lock, &[&product])).await?;
+        if row.try_get(0)? {
+            Ok(())
+        } else {
+            Err(AuditError::Locked)
+        }
+    }
+}
+
+/// Every order of a product: those within the bounds of its sale's ids if they are as many as the ledger counts, else
+/// the whole table is read for them.
+async fn orders(
+    snapshot: &Transaction<'_>,
+    product: &str,
+    sale: Option<&LedgerRow>,
+) -> Result<Vec<Row>, tokio_postgres::Error> {
+    if let Some(sale) = sale {
+        let [lowest, highest] = sale.order_id_bounds();
+        let rows = snapshot
+            .query(sql::SELECT_ORDERS_BETWEEN, &[&product, &lowest, &highest])
+            .await?;
+        let uncounted = snapshot
+            .query_one(sql::COUNT_UNCOUNTED_ORDERS, &[&product])
+            .await?;
+        if sale.has_only(rows.len(), uncounted.try_get(0)?) {
+            return Ok(rows);
+        }
+    }
+    snapshot.query(sql::SELECT_ORDERS, &[&product]).await
+}

@@ -1,0 +1,166 @@
+use fluxgate_domain::apply::ChangeKind;
+use fluxgate_domain::ids::{OrderId, ProductId, Tag};
+use fluxgate_domain::{OrderStatus, SequenceNumber};
+use jiff::Timestamp;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::AuditError;
+use crate::columns::{self, UnreadableRow};
+
+/// A row of `stock_ledger`, with the numbers of its series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct LedgerRow {
+    pub product: ProductId,
+    pub total: i64,
+    pub sold: i64,
+    pub opens_at: Timestamp,
+    pub closes_at: Option<Timestamp>,
+    /// When the sale ends or ended, by schedule or by an admin.
+    pub ends_at: Option<Timestamp>,
+    pub per_user_limit: Option<i64>,
+    /// The highest written number.
+    pub highest: SequenceNumber,
+    /// The lowest epoch that is accepted.
+    pub fenced_epoch: u32,
+    /// Rows of orders, without those that were read before the opening of the sale.
+    pub written: i64,
+    pub partition: i32,
+}
+
+/// A row of `orders`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct OrderRow {
+    pub id: OrderId,
+    pub user: String,
+    pub quantity: i64,
+    pub number: SequenceNumber,
+    /// `confirmed`, `rejected` or `cancelled`.
+    pub status: OrderStatus,
+    /// The number of the cancel.
+    pub cancel: Option<SequenceNumber>,
+    pub placed_at: Timestamp,
+}
+
+/// A row of `sale_changes`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct ChangeRow {
+    pub id: String,
+    pub kind: ChangeKind,
+    pub units: i64,
+    pub number: SequenceNumber,
+    pub at: Timestamp,
+}
+
+/// A dead letter with a number of the sale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct DeadLetter {
+    /// The order that it names, if it names one.
+    pub order: Option<OrderId>,
+    /// Units of a new order; 0 for any other event.
+    pub quantity: i64,
+    pub number: SequenceNumber,
+}
+
+/// Everything that is written about a sale, from one snapshot.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct WrittenSale {
+    pub sale: Option<LedgerRow>,
+    pub orders: Vec<OrderRow>,
+    pub changes: Vec<ChangeRow>,
+    pub dead_letters: Vec<DeadLetter>,
+}
+
+impl WrittenSale {
+    /// Units of the confirmed orders.
+    pub fn confirmed_units(&self) -> i64 {
+        let orders = self.orders.iter();
+        let confirmed = orders.filter(|order| order.status == OrderStatus::Confirmed);
+        confirmed.map(|order| order.quantity).sum()
+    }
+}
+
+impl LedgerRow {
+    /// The lowest and highest id of its orders. Other ids exist if Redis lost the sale before its opening was written,
+    /// and the sale was opened again at another time.
+    pub(super) fn order_id_bounds(&self) -> [Uuid; 2] {
+        let opened_at_ms = self.opens_at.as_millisecond();
+        OrderId::bounds(Tag::of(&self.product), opened_at_ms).map(OrderId::as_uuid)
+    }
+
+    /// Whether `orders` rows are all that the sale has; `uncounted` rows are not in `written`.
+    pub(super) fn has_only(&self, orders: usize, uncounted: i64) -> bool {
+        i64::try_from(orders) == Ok(self.written + uncounted)
+    }
+
+    pub(super) fn read(row: &Row) -> Result<Self, AuditError> {
+        Ok(Self {
+            product: columns::product_id(row.try_get("product_id")?)?,
+            total: row.try_get("total")?,
+            sold: row.try_get("sold")?,
+            opens_at: row.try_get("opens_at")?,
+            closes_at: row.try_get("closes_at")?,
+            ends_at: row.try_get("ends_at")?,
+            per_user_limit: row.try_get("per_user_limit")?,
+            highest: columns::number(row.try_get("epoch")?, row.try_get("last_sequence")?)?,
+            fenced_epoch: columns::epoch(row.try_get("fenced_epoch")?)?,
+            written: row.try_get("written")?,
+            partition: row.try_get("partition")?,
+        })
+    }
+}
+
+impl OrderRow {
+    pub(super) fn read(row: &Row) -> Result<Self, AuditError> {
+        let quantity: i32 = row.try_get(2)?;
+        let cancel: Option<i64> = row.try_get(6)?;
+        Ok(Self {
+            id: columns::order_id(row.try_get(0)?)?,
+            user: row.try_get(1)?,
+            quantity: quantity.into(),
+            number: columns::number(row.try_get(3)?, row.try_get(4)?)?,
+            status: columns::status(row.try_get(5)?)?,
+            cancel: cancel.map(columns::number_from_bits),
+            placed_at: row.try_get(7)?,
+        })
+    }
+}
+
+impl ChangeRow {
+    pub(super) fn read(row: &Row) -> Result<Self, AuditError> {
+        let kind = ChangeKind::read(row.try_get(1)?);
+        Ok(Self {
+            id: row.try_get(0)?,
+            kind: kind.ok_or(UnreadableRow("the kind of a change"))?,
+            units: row.try_get(2)?,
+            number: columns::number(row.try_get(3)?, row.try_get(4)?)?,
+            at: row.try_get(5)?,
+        })
+    }
+}
+
+impl DeadLetter {
+    /// A dead letter may hold anything: `None` if it has no number of ours.
+    pub(super) fn read(row: &Row) -> Option<Self> {
+        let value: &[u8] = row.try_get(0).ok()?;
+        let event: serde_json::Value = serde_json::from_slice(value).ok()?;
+        let half = |name| u32::try_from(event.get(name)?.as_u64()?).ok();
+        let number = |epoch, sequence| Some(SequenceNumber::new(half(epoch)?, half(sequence)?));
+        let order = event.get("orderId").and_then(|id| id.as_str());
+        let cancel = number("cancelEpoch", "cancelSequence");
+        let quantity = event.get("quantity").and_then(|units| units.as_i64());
+        Some(Self {
+            order: order.and_then(|id| id.parse().ok()),
+            quantity: match (cancel, order) {
+                (None, Some(_)) => quantity.unwrap_or_default(),
+                _ => 0,
+            },
+            number: cancel.or_else(|| number("epoch", "sequence"))?,
+        })
+    }
+}

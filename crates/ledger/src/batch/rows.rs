@@ -1,0 +1,119 @@
+//! A batch as columns, which `unnest` takes.
+
+use std::collections::HashSet;
+
+use fluxgate_domain::apply::Operation;
+use fluxgate_domain::batch::{Batch, Content, Record};
+use fluxgate_domain::events::{Event, OrderReserved, SaleOpened};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::columns::epoch_column;
+
+/// The records of a batch by what is done with them.
+pub struct BatchRows<'a> {
+    /// Sales that open, with the offset of each opening.
+    pub openings: Vec<(i64, &'a SaleOpened)>,
+    /// New orders.
+    pub orders: Vec<&'a OrderReserved>,
+    /// Everything but openings and dead letters, with its offset; in offset order within a partition.
+    pub operations: Vec<(i64, Operation<'a>)>,
+    /// Whether the order of the operations matters: one is not a new order, or comes before the opening of its sale.
+    pub needs_slow_path: bool,
+    /// Records that cannot be applied.
+    pub dead_letters: DeadLetterColumns<'a>,
+}
+
+impl<'a> BatchRows<'a> {
+    pub fn of(batch: &'a Batch) -> Self {
+        let mut rows = Self {
+            openings: Vec::new(),
+            orders: Vec::with_capacity(batch.len()),
+            operations: Vec::with_capacity(batch.len()),
+            needs_slow_path: false,
+            dead_letters: DeadLetterColumns::default(),
+        };
+        for (partition, record) in batch.records() {
+            match &record.content {
+                Content::Event(event) => rows.push(record.offset, event),
+                Content::DeadLetter(reason) => rows.dead_letters.push(partition, record, reason),
+            }
+        }
+        rows
+    }
+
+    fn push(&mut self, offset: i64, event: &'a Event) {
+        match event {
+            Event::SaleOpened(sale) => {
+                let mut orders = self.orders.iter();
+                self.needs_slow_path |= orders.any(|order| order.product_id == sale.product_id);
+                self.openings.push((offset, sale));
+            }
+            Event::OrderReserved(order) => self.orders.push(order),
+            Event::OrderCancelled(_)
+            | Event::SaleRestocked(_)
+            | Event::SaleClosed(_)
+            | Event::SaleFenced(_) => self.needs_slow_path = true,
+        }
+        let operation = Operation::of(event);
+        self.operations
+            .extend(operation.map(|operation| (offset, operation)));
+    }
+
+    /// The first opening of each product.
+    pub fn first_openings(&self) -> Vec<&'a SaleOpened> {
+        let mut seen = HashSet::new();
+        let openings = self.openings.iter().map(|(_, sale)| *sale);
+        openings
+            .filter(|sale| seen.insert(&sale.product_id))
+            .collect()
+    }
+}
+
+/// The columns of `dead_letters`.
+#[derive(Clone, Default)]
+#[allow(missing_docs)]
+pub struct DeadLetterColumns<'a> {
+    pub partitions: Vec<i32>,
+    pub offsets: Vec<i64>,
+    pub reasons: Vec<&'a str>,
+    pub keys: Vec<Option<&'a [u8]>>,
+    pub values: Vec<Option<&'a [u8]>>,
+}
+
+impl<'a> DeadLetterColumns<'a> {
+    pub fn push(&mut self, partition: i32, record: &'a Record, reason: &'a str) {
+        self.partitions.push(partition);
+        self.offsets.push(record.offset);
+        self.reasons.push(reason);
+        self.keys.push(record.key.as_deref());
+        self.values.push(record.value.as_deref());
+    }
+}
+
+/// The columns of `orders` that an event fills.
+#[allow(missing_docs)]
+pub struct OrderColumns<'a> {
+    pub ids: Vec<Uuid>,
+    pub products: Vec<&'a str>,
+    pub users: Vec<&'a str>,
+    pub quantities: Vec<i32>,
+    pub epochs: Vec<i32>,
+    pub sequences: Vec<i64>,
+    pub placed_at: Vec<Timestamp>,
+}
+
+impl<'a> OrderColumns<'a> {
+    pub fn of(orders: impl ExactSizeIterator<Item = &'a OrderReserved> + Clone) -> Self {
+        let column = || orders.clone();
+        Self {
+            ids: column().map(|order| order.order_id.as_uuid()).collect(),
+            products: column().map(|order| order.product_id.as_str()).collect(),
+            users: column().map(|order| order.user_id.as_str()).collect(),
+            quantities: column().map(|order| order.quantity.get().into()).collect(),
+            epochs: column().map(|order| epoch_column(order.epoch)).collect(),
+            sequences: column().map(|order| order.sequence.into()).collect(),
+            placed_at: column().map(|order| order.placed_at).collect(),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Columns as types of the domain, and back.
+//!
+//! A number is `epoch integer, sequence bigint`, or both in one `bigint`.
+
+use fluxgate_domain::ids::{OrderId, ProductId};
+use fluxgate_domain::{OrderStatus, SequenceNumber};
+use uuid::Uuid;
+
+/// A row holds a value that no worker writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is not what a worker writes")]
+pub struct UnreadableRow(pub &'static str);
+
+/// Reads a pair of columns.
+pub fn number(epoch: i32, sequence: i64) -> Result<SequenceNumber, UnreadableRow> {
+    let pair = u32::try_from(epoch).ok().zip(u32::try_from(sequence).ok());
+    let (epoch, sequence) = pair.ok_or(UnreadableRow("a number"))?;
+    Ok(SequenceNumber::new(epoch, sequence))
+}
+
+/// Reads a single column, `epoch << 32 | sequence`.
+pub fn number_from_bits(bits: i64) -> SequenceNumber {
+    SequenceNumber::from_bits(bits.cast_unsigned())
+}
+
+/// The single column.
+pub fn number_to_bits(number: SequenceNumber) -> i64 {
+    number.to_bits().cast_signed()
+}
+
+/// Reads a column `epoch`.
+pub fn epoch(column: i32) -> Result<u32, UnreadableRow> {
+    u32::try_from(column).map_err(|_| UnreadableRow("an epoch"))
+}
+
+/// The column `epoch`. Epochs count rebuilds: none comes near the limit.
+pub fn epoch_column(epoch: u32) -> i32 {
+    i32::try_from(epoch).unwrap_or(i32::MAX)
+}
+
+/// Reads a column `order_id`.
+pub fn order_id(column: Uuid) -> Result<OrderId, UnreadableRow> {
+    OrderId::try_from(column).map_err(|_| UnreadableRow("an order's id"))
+}
+
+/// Reads a column `product_id`.
+pub fn product_id(column: &str) -> Result<ProductId, UnreadableRow> {
+    ProductId::parse(column).map_err(|_| UnreadableRow("a product's id"))
+}
+
+/// Reads `orders.status`: `confirmed`, `rejected` or `cancelled`.
+pub fn status(column: &str) -> Result<OrderStatus, UnreadableRow> {
+    let status = column
+        .parse()
+        .ok()
+        .filter(|it: &OrderStatus| it.is_written());
+    status.ok_or(UnreadableRow("an order's status"))
+}

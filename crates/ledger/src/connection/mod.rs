@@ -1,0 +1,64 @@
+//! Where a database is, and how its certificate is verified.
+
+mod ssl_mode;
+
+use fluxgate_service::settings::CaCertificates;
+use postgres_native_tls::MakeTlsConnector;
+use tokio_postgres::Config;
+
+use ssl_mode::SslMode;
+
+/// A parsed connection URL.
+#[derive(Clone)]
+pub struct Address {
+    /// The driver's settings.
+    pub config: Config,
+    /// The TLS connector, used if `config` asks for TLS.
+    pub tls: MakeTlsConnector,
+}
+
+/// The URL cannot be used. The text never contains the URL, which may hold a password.
+#[derive(Debug, thiserror::Error)]
+pub enum UrlError {
+    /// The URL is not a connection string.
+    #[error("{0}")]
+    Syntax(#[from] tokio_postgres::Error),
+    /// The TLS library refuses the certificate authorities.
+    #[error("TLS: {0}")]
+    Tls(#[from] native_tls::Error),
+}
+
+impl Address {
+    /// Parses a URL, with all of libpq's `sslmode`s. A URL without an application name gets `application_name`.
+    ///
+    /// | `sslmode` | the server's certificate |
+    /// |---|---|
+    /// | `verify-full`, `require` | must be signed by one of `ca_certificates` (default: the system's) and name the host |
+    /// | `verify-ca` | must be signed by one of them |
+    /// | `prefer` (the default), `allow` | is not verified; TLS is used if the server offers it |
+    /// | `disable` | no TLS |
+    ///
+    /// Only `require` differs from libpq, which verifies less.
+    ///
+    /// # Errors
+    /// When the URL or the certificate authorities cannot be used.
+    pub fn read(
+        url: &str,
+        ca_certificates: Option<&CaCertificates>,
+        application_name: &str,
+    ) -> Result<Self, UrlError> {
+        let (url, mode) = ssl_mode::take(url);
+        let mut config: Config = url.parse()?;
+        if config.get_application_name().is_none() {
+            config.application_name(application_name);
+        }
+        let mut connector = CaCertificates::connector(ca_certificates);
+        connector
+            .danger_accept_invalid_certs(mode == SslMode::Unverified)
+            .danger_accept_invalid_hostnames(mode != SslMode::CaAndHost);
+        Ok(Self {
+            config,
+            tls: MakeTlsConnector::new(connector.build()?),
+        })
+    }
+}

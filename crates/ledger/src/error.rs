@@ -1,0 +1,67 @@
+use deadpool_postgres::PoolError;
+use tokio_postgres::error::SqlState;
+
+use crate::causes::causes;
+use crate::columns::UnreadableRow;
+
+/// Why a call of [`Ledger`](crate::Ledger) failed. SQLSTATEs are classified here and nowhere else.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// PostgreSQL holds other positions for these partitions: another worker has written them, or the database was
+    /// restored. Nothing was written.
+    #[error("PostgreSQL holds other positions for partitions {0:?}")]
+    PositionMismatch(Vec<i32>),
+    /// A record cannot be written, now or later.
+    #[error("{0}")]
+    Data(String),
+    /// The CHECK of the ledger refuses the units. The fast path then leaves the batch to the slow path.
+    #[error("the units sold would exceed the total of a sale")]
+    BeyondTotal,
+    /// No answer in time; the transaction may have been committed.
+    #[error("PostgreSQL did not answer in time")]
+    Timeout,
+    /// No connection.
+    #[error("no connection: {}", causes(.0))]
+    Pool(#[from] PoolError),
+    /// A row that no worker writes.
+    #[error(transparent)]
+    Unreadable(#[from] UnreadableRow),
+    /// Any other error. The call can be repeated: the error passes, or an operator has to act.
+    #[error("{}", causes(.0))]
+    Other(tokio_postgres::Error),
+}
+
+impl LedgerError {
+    /// The value of a metric's label.
+    pub fn cause(&self) -> &'static str {
+        match self {
+            Self::PositionMismatch(_) => "position",
+            Self::Data(_) => "data",
+            Self::BeyondTotal | Self::Unreadable(_) => "ledger",
+            Self::Timeout => "timeout",
+            Self::Pool(_) => "connection",
+            Self::Other(error) if error.as_db_error().is_some() => "server",
+            Self::Other(_) => "connection",
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for LedgerError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        let Some(db) = error.as_db_error() else {
+            return Self::Other(error);
+        };
+        let is_check = *db.code() == SqlState::CHECK_VIOLATION;
+        // A missing table partition has the same code, without the name of a constraint.
+        match (db.table(), db.constraint()) {
+            (Some("stock_ledger"), Some(_)) if is_check => Self::BeyondTotal,
+            (Some("orders"), Some(constraint)) if is_check => {
+                Self::Data(format!("refused: constraint {constraint}"))
+            }
+            _ if db.code().code().starts_with("22") => {
+                Self::Data(format!("refused: {} ({})", db.message(), db.code().code()))
+            }
+            _ => Self::Other(error),
+        }
+    }
+}

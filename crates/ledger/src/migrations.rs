@@ -1,0 +1,42 @@
+use deadpool_postgres::Object;
+
+use crate::{Ledger, LedgerError, sql};
+
+mod embedded {
+    refinery::embed_migrations!("migrations");
+}
+
+/// Why the schema could not be brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// PostgreSQL is unavailable.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A migration failed, or the schema is newer than this build.
+    #[error(transparent)]
+    Migration(#[from] refinery::Error),
+}
+
+impl Ledger {
+    /// Brings the schema up to date. A second caller waits for the first, at most as long as one call may take, and
+    /// finds nothing to do. A migration itself has no time limit.
+    ///
+    /// # Errors
+    /// When PostgreSQL is unavailable, another caller does not finish in time, or a migration fails.
+    pub async fn migrate(&self) -> Result<(), SchemaError> {
+        let client = self.pool.get().await.map_err(LedgerError::from)?;
+        // Never returned to the pool: its time limit is off, and a dropped future would leave it with the lock.
+        let mut client = Object::take(client);
+        let locked = client.batch_execute(sql::LOCK_MIGRATIONS).await;
+        locked.map_err(LedgerError::from)?;
+        let unlimited = client.batch_execute(sql::NO_STATEMENT_TIMEOUT).await;
+        unlimited.map_err(LedgerError::from)?;
+        let migrated = embedded::migrations::runner()
+            .run_async(&mut *client)
+            .await?;
+        for migration in migrated.applied_migrations() {
+            tracing::info!(schema.migration = %migration, "schema migrated");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,51 @@
+use fluxgate_domain::{OrderStatus, SequenceNumber};
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+use super::ReadError;
+use crate::columns;
+
+/// A row of `orders`, as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct WrittenOrder {
+    pub product_id: String,
+    pub user_id: String,
+    pub quantity: i32,
+    /// `confirmed`, `rejected` or `cancelled`.
+    pub status: OrderStatus,
+    pub placed_at: Timestamp,
+    /// The number of its reservation.
+    pub number: SequenceNumber,
+}
+
+/// What the ledger knows of a sale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// When the sale ends or ended; `None` for an open-ended sale.
+    pub ends_at: Option<Timestamp>,
+    /// The highest written number: of an order, a cancel, a change or a fence.
+    pub highest: SequenceNumber,
+}
+
+impl WrittenOrder {
+    pub(super) fn read(row: &Row) -> Result<Self, ReadError> {
+        Ok(Self {
+            product_id: row.try_get(0)?,
+            user_id: row.try_get(1)?,
+            quantity: row.try_get(2)?,
+            status: columns::status(row.try_get(3)?)?,
+            placed_at: row.try_get(4)?,
+            number: columns::number(row.try_get(5)?, row.try_get(6)?)?,
+        })
+    }
+}
+
+impl LedgerEntry {
+    pub(super) fn read(row: &Row) -> Result<Self, ReadError> {
+        Ok(Self {
+            ends_at: row.try_get(0)?,
+            highest: columns::number(row.try_get(1)?, row.try_get(2)?)?,
+        })
+    }
+}

@@ -1,0 +1,255 @@
+//! Every statement, in the order of its user: sessions and migrations, positions, batches, the API's reads, audits.
+
+use std::time::Duration;
+
+// Sessions and migrations.
+
+/// Limits that end the transaction of a frozen worker, so that it does not block its successor.
+pub fn session_limits(timeout: Duration) -> String {
+    let ms = timeout.as_millis();
+    format!(
+        "SET idle_in_transaction_session_timeout = {ms};
+         SET lock_timeout = {ms};
+         SET statement_timeout = {ms};"
+    )
+}
+
+/// One limit for all statements of a session.
+pub fn statement_timeout(limit: Duration) -> String {
+    format!("SET statement_timeout = {}", limit.as_millis())
+}
+
+/// Lets one migration run at a time in a schema: refinery takes no lock. The lock ends with its connection.
+pub const LOCK_MIGRATIONS: &str =
+    "SELECT pg_advisory_lock(hashtext('fluxgate:' || current_schema()))";
+
+/// Building an index on millions of rows may take any time. `lock_timeout` stays: an ALTER TABLE that waits for its
+/// lock keeps every writer waiting behind it.
+pub const NO_STATEMENT_TIMEOUT: &str = "SET statement_timeout = 0";
+
+/// Names what the latest migrations brought, and reads nothing: to find a first row while one of the tables is empty,
+/// PostgreSQL would go through all combinations of the others.
+pub const PROBE: &str = "
+    SELECT fenced_epoch, closed_at, last_sequence
+    FROM positions, stock_ledger, number_series, orders, dead_letters, sale_changes LIMIT 0";
+
+// Positions.
+
+/// Gives a partition its first position.
+pub const INSERT_POSITION: &str = "
+    INSERT INTO positions (topic, partition, next_offset) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING";
+
+/// The position of one partition.
+pub const SELECT_POSITION: &str = "
+    SELECT next_offset FROM positions WHERE topic = $1 AND partition = $2";
+
+/// The positions of all partitions.
+pub const SELECT_POSITIONS: &str = "SELECT partition, next_offset FROM positions WHERE topic = $1";
+
+/// Moves a position back, unless it has changed since it was read.
+pub const MOVE_POSITION_BACK: &str = "
+    UPDATE positions SET next_offset = $4
+    WHERE topic = $1 AND partition = $2 AND next_offset = $3";
+
+// Batches.
+
+/// The statements of the fast path, in the order in which they are sent.
+pub const FAST_PATH: [&str; 5] = [
+    LOCK_POSITIONS,
+    ADVANCE_POSITIONS,
+    OPEN_SALES,
+    CONFIRM_ORDERS,
+    INSERT_DEAD_LETTERS,
+];
+
+/// Locks the positions of a batch. Every transaction locks them in partition order, so two of them cannot deadlock.
+pub const LOCK_POSITIONS: &str = "
+    SELECT partition, next_offset FROM positions
+    WHERE topic = $1 AND partition = ANY($2) ORDER BY partition FOR UPDATE";
+
+/// Moves the positions past a batch.
+pub const ADVANCE_POSITIONS: &str = "
+    UPDATE positions p SET next_offset = b.next_offset
+    FROM unnest($2::int[], $3::bigint[]) AS b (partition, next_offset)
+    WHERE p.topic = $1 AND p.partition = b.partition";
+
+/// Gives each sale its ledger row and its number series. Returns the products that had no ledger row.
+pub const OPEN_SALES: &str = "
+    WITH opened AS (
+        INSERT INTO stock_ledger (product_id, total, opens_at, closes_at, per_user_limit, partition)
+        SELECT * FROM unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::timestamptz[],
+                             $5::bigint[], $6::int[])
+        ON CONFLICT (product_id) DO NOTHING
+        RETURNING product_id
+    ), numbered AS (
+        INSERT INTO number_series (series_id, product_id, epoch)
+        SELECT s.* FROM unnest($7::text[], $1::text[], $8::int[]) AS s (series_id, product_id, epoch)
+        JOIN opened USING (product_id)
+        ON CONFLICT (series_id) DO NOTHING
+    )
+    SELECT product_id FROM opened";
+
+/// Confirms every order that is new and counts it in the ledger and in its series, which has the name of its product.
+/// Returns the number of new orders, of their products, and of those products whose ledger row accepts them (it exists,
+/// and its fence is not above an order's epoch); if some orders were not new, also when the new ones were placed.
+pub const CONFIRM_ORDERS: &str = "
+    WITH inserted AS (
+        INSERT INTO orders (order_id, product_id, user_id, quantity, epoch, sequence, placed_at, status)
+        SELECT *, 'confirmed' FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::int[],
+                                          $6::bigint[], $7::timestamptz[])
+        ON CONFLICT (order_id) DO NOTHING
+        RETURNING product_id, quantity, epoch, (epoch::bigint << 32) | sequence AS number, placed_at
+    ), sums AS (
+        SELECT product_id, sum(quantity) AS units, count(*) AS orders, max(number) AS highest,
+               min(epoch) AS earliest
+        FROM inserted GROUP BY product_id
+    ), counted AS (
+        UPDATE stock_ledger l SET sold = l.sold + s.units
+        FROM sums s WHERE l.product_id = s.product_id AND l.fenced_epoch <= s.earliest
+        RETURNING 1
+    ), numbered AS (
+        UPDATE number_series n SET
+            written = n.written + s.orders,
+            epoch = (greatest((n.epoch::bigint << 32) | n.last_sequence, s.highest) >> 32)::int,
+            last_sequence = greatest((n.epoch::bigint << 32) | n.last_sequence, s.highest) & 4294967295
+        FROM sums s WHERE n.series_id = s.product_id
+    )
+    SELECT (SELECT count(*) FROM inserted), (SELECT count(*) FROM sums), (SELECT count(*) FROM counted),
+           CASE WHEN (SELECT count(*) FROM inserted) < cardinality($1::uuid[])
+                THEN (SELECT array_agg(placed_at) FROM inserted) END";
+
+/// Writes dead letters. A copy of the log that was read twice writes them once.
+pub const INSERT_DEAD_LETTERS: &str = r#"
+    INSERT INTO dead_letters (topic, partition, "offset", reason, key, value)
+    SELECT $1, * FROM unnest($2::int[], $3::bigint[], $4::text[], $5::bytea[], $6::bytea[])
+    ON CONFLICT DO NOTHING"#;
+
+/// Locks and reads the ledger rows of a batch. Every transaction locks them in product order.
+pub const LOCK_LEDGER: &str = "
+    SELECT product_id, total, sold, fenced_epoch FROM stock_ledger
+    WHERE product_id = ANY($1) ORDER BY product_id FOR UPDATE";
+
+/// The orders of a batch that have a row.
+pub const EXISTING_ORDERS: &str =
+    "SELECT order_id, status, epoch FROM orders WHERE order_id = ANY($1)";
+
+/// The changes of these products.
+pub const EXISTING_CHANGES: &str =
+    "SELECT product_id, change_id FROM sale_changes WHERE product_id = ANY($1)";
+
+/// Writes the orders of a slow path. An existing row is overwritten: `apply` only writes an order again that was
+/// rejected in an earlier epoch.
+pub const INSERT_APPLIED_ORDERS: &str = "
+    INSERT INTO orders (order_id, product_id, user_id, quantity, epoch, sequence, placed_at, status,
+                        reason, cancel_number)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::int[], $6::bigint[],
+                         $7::timestamptz[], $8::text[], $9::text[], $10::bigint[])
+    ON CONFLICT (order_id) DO UPDATE SET
+        epoch = excluded.epoch, sequence = excluded.sequence, placed_at = excluded.placed_at,
+        status = excluded.status, reason = excluded.reason, cancel_number = excluded.cancel_number";
+
+/// Cancels orders that have a row.
+pub const CANCEL_ORDERS: &str = "
+    UPDATE orders o SET status = 'cancelled', cancel_number = c.number
+    FROM unnest($1::uuid[], $2::bigint[]) AS c (order_id, number)
+    WHERE o.order_id = c.order_id";
+
+/// Writes changes of sales.
+pub const INSERT_CHANGES: &str = "
+    INSERT INTO sale_changes (product_id, change_id, kind, units, epoch, sequence, changed_at)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::int[], $6::bigint[],
+                         $7::timestamptz[])";
+
+/// Adds the ledger deltas of `apply`.
+pub const ADD_TO_LEDGER: &str = "
+    UPDATE stock_ledger l SET
+        sold = l.sold + d.sold,
+        total = l.total + d.total,
+        closed_at = least(l.closed_at, d.closed_at),
+        fenced_epoch = greatest(l.fenced_epoch, d.fenced_epoch)
+    FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::int[])
+        AS d (product_id, sold, total, closed_at, fenced_epoch)
+    WHERE l.product_id = d.product_id";
+
+/// Adds the series deltas of `apply`.
+pub const ADD_TO_SERIES: &str = "
+    UPDATE number_series n SET
+        written = n.written + d.written,
+        epoch = (greatest((n.epoch::bigint << 32) | n.last_sequence, d.highest) >> 32)::int,
+        last_sequence = greatest((n.epoch::bigint << 32) | n.last_sequence, d.highest) & 4294967295
+    FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS d (series_id, written, highest)
+    WHERE n.series_id = d.series_id";
+
+/// How many numbers below the highest written one have neither a row nor a dead letter, over all series of these
+/// partitions. Rebuilt sales are left out: what they lost before is final, and `reconciler audit` counts it. Every
+/// dead letter of a sale counts as one of its numbers. The rows are counted by product, which has one series.
+pub const COUNT_GAPS: &str = "
+    SELECT coalesce(sum(greatest(n.last_sequence - n.written - c.n - s.n - d.n, 0)), 0)::bigint
+    FROM stock_ledger l
+    JOIN number_series n ON n.series_id = l.product_id
+    CROSS JOIN LATERAL (SELECT count(o.cancel_number) + count(*) FILTER (WHERE o.reason = 'unknown_sale') AS n
+        FROM orders o WHERE o.product_id = l.product_id
+            AND (o.cancel_number IS NOT NULL OR o.reason = 'unknown_sale')) c
+    CROSS JOIN LATERAL (SELECT count(*) AS n FROM sale_changes s WHERE s.product_id = l.product_id) s
+    CROSS JOIN LATERAL (SELECT count(*) AS n FROM dead_letters d
+        WHERE d.topic = $1 AND d.partition = l.partition AND d.key = convert_to(l.product_id, 'UTF8')) d
+    WHERE l.partition = ANY($2) AND n.epoch = 1 AND l.fenced_epoch = 0";
+
+// Reads of the API.
+
+/// One order.
+pub const SELECT_ORDER: &str = "
+    SELECT product_id, user_id, quantity, status, placed_at, epoch, sequence
+    FROM orders WHERE order_id = $1";
+
+/// When a sale ends, and the highest number of one of its series.
+pub const SELECT_LEDGER_ENTRY: &str = "
+    SELECT least(l.closes_at, l.closed_at), n.epoch, n.last_sequence
+    FROM stock_ledger l JOIN number_series n ON n.series_id = $2
+    WHERE l.product_id = $1";
+
+/// The highest number of each of these series.
+pub const SELECT_HIGHEST: &str = "
+    SELECT series_id, epoch, last_sequence FROM number_series WHERE series_id = ANY($1)";
+
+// Audits and rebuilds.
+
+/// All sales, with the numbers of the series that has the name of the product.
+pub const SELECT_SALES: &str = "
+    SELECT l.product_id, l.total, l.sold, l.opens_at, l.closes_at, least(l.closes_at, l.closed_at) AS ends_at,
+           l.per_user_limit, n.epoch, n.last_sequence, l.fenced_epoch, n.written, l.partition
+    FROM stock_ledger l JOIN number_series n ON n.series_id = l.product_id";
+
+/// One sale, the same columns.
+pub const SELECT_SALE: &str = "
+    SELECT l.product_id, l.total, l.sold, l.opens_at, l.closes_at, least(l.closes_at, l.closed_at) AS ends_at,
+           l.per_user_limit, n.epoch, n.last_sequence, l.fenced_epoch, n.written, l.partition
+    FROM stock_ledger l JOIN number_series n ON n.series_id = l.product_id
+    WHERE l.product_id = $1";
+
+/// All orders of a product. Reads the whole table: an index by product would cost every order that is written.
+pub const SELECT_ORDERS: &str = "
+    SELECT order_id, user_id, quantity, epoch, sequence, status, cancel_number, placed_at
+    FROM orders WHERE product_id = $1";
+
+/// The orders of a product within the bounds of its sale's ids. The primary key has them side by side.
+pub const SELECT_ORDERS_BETWEEN: &str = "
+    SELECT order_id, user_id, quantity, epoch, sequence, status, cancel_number, placed_at
+    FROM orders WHERE product_id = $1 AND order_id BETWEEN $2 AND $3";
+
+/// How many orders of a product were read before its sale; no series counts them. An index has them (V4).
+pub const COUNT_UNCOUNTED_ORDERS: &str =
+    "SELECT count(*) FROM orders WHERE product_id = $1 AND reason = 'unknown_sale'";
+
+/// All changes of a sale.
+pub const SELECT_CHANGES: &str = "
+    SELECT change_id, kind, units, epoch, sequence, changed_at FROM sale_changes
+    WHERE product_id = $1";
+
+/// The dead letters with this key.
+pub const SELECT_DEAD_LETTERS: &str =
+    "SELECT value FROM dead_letters WHERE topic = $1 AND key = $2";
+
+/// Lets one rebuild of a sale run at a time. The lock ends with its connection.
+pub const TRY_LOCK_REBUILD: &str =
+    "SELECT pg_try_advisory_lock(hashtext('fluxgate:rebuild:' || current_schema() || $1))";

@@ -1,0 +1,192 @@
+//! A schema that no other test has, and records to write into it.
+
+use std::time::Duration;
+
+use fluxgate_domain::batch::{Batch, Content, Record, Slice};
+use fluxgate_domain::events::{
+    Event, OrderCancelled, OrderReserved, SaleClosed, SaleFenced, SaleOpened, SaleRestocked,
+};
+use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, RestockId, Tag, UserId};
+use fluxgate_ledger::Ledger;
+use fluxgate_service::settings::PostgresSettings;
+use jiff::Timestamp;
+use refinery::Target;
+use tokio_postgres::{Client, NoTls};
+
+mod embedded {
+    refinery::embed_migrations!("migrations");
+}
+
+pub const TOPIC: &str = "orders";
+
+/// A migrated schema that no other test has.
+pub struct Schema {
+    pub settings: PostgresSettings,
+    pub ledger: Ledger,
+    pub sql: Client,
+}
+
+impl Schema {
+    /// A schema of the newest version, with a position for partition 0.
+    pub async fn new() -> Self {
+        let schema = Self::empty().await;
+        schema.ledger.migrate().await.unwrap();
+        assert_eq!(schema.ledger.position(TOPIC, 0).await.unwrap(), 0);
+        schema
+    }
+
+    /// A schema of an older version.
+    pub async fn of_version(version: i32) -> Self {
+        let mut schema = Self::empty().await;
+        let runner = embedded::migrations::runner().set_target(Target::Version(version));
+        runner.run_async(&mut schema.sql).await.unwrap();
+        schema
+    }
+
+    async fn empty() -> Self {
+        let url = std::env::var("DATABASE_URL").expect("DATABASE_URL is not set: run `make test`");
+        let name = format!("ledger_{}", uuid::Uuid::new_v4().simple());
+        let (sql, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        sql.batch_execute(&format!("CREATE SCHEMA {name}; SET search_path = {name}"))
+            .await
+            .unwrap();
+        let joint = if url.contains('?') { '&' } else { '?' };
+        let settings = PostgresSettings {
+            database_url: format!("{url}{joint}options=-c%20search_path%3D{name}"),
+            database_ca_file: None,
+        };
+        let ledger = Ledger::connect(&settings, "test", 1, Duration::from_secs(5)).unwrap();
+        Self {
+            settings,
+            ledger,
+            sql,
+        }
+    }
+
+    /// One text per row of a query.
+    pub async fn rows(&self, query: &str) -> Vec<String> {
+        let rows = self.sql.query(query, &[]).await.unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// Writes a log in batches of `size`.
+    pub async fn write_all(&self, log: &[Record], size: usize) {
+        for records in log.chunks(size) {
+            self.ledger.write(TOPIC, &batch(records)).await.unwrap();
+        }
+    }
+}
+
+/// A batch of consecutive records of partition 0.
+pub fn batch(records: &[Record]) -> Batch {
+    Batch::from(Slice {
+        partition: 0,
+        generation: 1,
+        expected: records[0].offset,
+        next: records[records.len() - 1].offset + 1,
+        records: records.to_vec(),
+    })
+}
+
+pub fn opening(offset: i64, product: &str, total: i64) -> Record {
+    record(
+        offset,
+        Event::SaleOpened(SaleOpened {
+            product_id: ProductId::parse(product).unwrap(),
+            total: total.try_into().unwrap(),
+            opens_at: Timestamp::UNIX_EPOCH,
+            closes_at: None,
+            per_user_limit: Some(3),
+            epoch: 1,
+            partition: 0,
+        }),
+    )
+}
+
+pub fn order(offset: i64, product: &str, user: &str, quantity: i64, sequence: u32) -> Record {
+    let product = ProductId::parse(product).unwrap();
+    let user = UserId::parse(user).unwrap();
+    let key = IdempotencyKey::parse("key").unwrap();
+    record(
+        offset,
+        Event::OrderReserved(OrderReserved {
+            order_id: OrderId::derive(&product, Tag::of(&product), 1, &user, &key),
+            product_id: product,
+            user_id: user,
+            quantity: quantity.try_into().unwrap(),
+            epoch: 1,
+            sequence,
+            placed_at: Timestamp::UNIX_EPOCH,
+        }),
+    )
+}
+
+pub fn cancel(offset: i64, ordered: &Record, sequence: u32) -> Record {
+    let Content::Event(Event::OrderReserved(order)) = &ordered.content else {
+        panic!("only an order can be cancelled");
+    };
+    record(
+        offset,
+        Event::OrderCancelled(OrderCancelled {
+            order: order.clone(),
+            cancel_epoch: 1,
+            cancel_sequence: sequence,
+            cancelled_at: Timestamp::UNIX_EPOCH,
+        }),
+    )
+}
+
+pub fn restock(offset: i64, product: &str, units: i64, sequence: u32) -> Record {
+    let product = ProductId::parse(product).unwrap();
+    let key = IdempotencyKey::parse(&sequence.to_string()).unwrap();
+    record(
+        offset,
+        Event::SaleRestocked(SaleRestocked {
+            restock_id: RestockId::derive(&product, &key),
+            product_id: product,
+            quantity: units.try_into().unwrap(),
+            epoch: 1,
+            sequence,
+            restocked_at: Timestamp::UNIX_EPOCH,
+        }),
+    )
+}
+
+pub fn close(offset: i64, product: &str, sequence: u32) -> Record {
+    record(
+        offset,
+        Event::SaleClosed(SaleClosed {
+            product_id: ProductId::parse(product).unwrap(),
+            epoch: 1,
+            sequence,
+            closed_at: Timestamp::from_second(1).unwrap(),
+        }),
+    )
+}
+
+pub fn fence(offset: i64, product: &str, epoch: u32) -> Record {
+    record(
+        offset,
+        Event::SaleFenced(SaleFenced {
+            product_id: ProductId::parse(product).unwrap(),
+            epoch,
+            fenced_at: Timestamp::UNIX_EPOCH,
+        }),
+    )
+}
+
+/// The same order, with the number that a rebuilt sale gives it.
+pub fn again(ordered: Record, epoch: u32, sequence: u32) -> Record {
+    let Content::Event(Event::OrderReserved(mut order)) = ordered.content else {
+        panic!("only an order can be taken again");
+    };
+    (order.epoch, order.sequence) = (epoch, sequence);
+    record(ordered.offset, Event::OrderReserved(order))
+}
+
+fn record(offset: i64, event: Event) -> Record {
+    let value = event.encode();
+    let key = event.product_id().as_str().to_owned();
+    Record::new(offset, 0, Some(key.as_bytes()), Some(&value), Ok(event))
+}

@@ -1,0 +1,36 @@
+//! Numbers that are missing.
+
+use crate::fixture::{Schema, TOPIC, cancel, opening, order, restock};
+use crate::logs::{changes, log};
+
+#[tokio::test]
+async fn a_number_that_stands_for_nothing_written_is_a_gap() {
+    let schema = Schema::new().await;
+    let first = order(1, "a", "u1", 1, 1);
+    let log = [
+        opening(0, "a", 10),
+        first.clone(),
+        order(2, "a", "u2", 1, 3),
+        cancel(3, &first, 4),
+        restock(4, "a", 1, 6),
+    ];
+    schema.write_all(&log, 2).await;
+    let gaps = async || schema.ledger.sequence_gaps(TOPIC, &[0, 1]).await.unwrap();
+    assert_eq!(gaps().await, 2, "2 and 5 are missing");
+    let elsewhere = schema.ledger.sequence_gaps(TOPIC, &[1]).await.unwrap();
+    assert_eq!(elsewhere, 0, "it is another worker's sale");
+
+    let rest = [order(5, "a", "u3", 1, 2), order(6, "a", "u4", 1, 5)];
+    schema.write_all(&rest, 1).await;
+    assert_eq!(gaps().await, 0);
+}
+
+#[tokio::test]
+async fn nothing_is_missing_from_a_log_with_every_kind_of_record() {
+    for log in [log(), changes()] {
+        let schema = Schema::new().await;
+        schema.write_all(&log, 100).await;
+        let gaps = schema.ledger.sequence_gaps(TOPIC, &[0]).await.unwrap();
+        assert_eq!(gaps, 0);
+    }
+}

@@ -1,0 +1,11 @@
+//! The ledger on a real PostgreSQL; `make test` starts it.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod batch;
+mod fixture;
+mod gaps;
+mod logs;
+mod reads;
+mod refusals;
+mod schema;

@@ -1,0 +1,139 @@
+//! What the API and the reconciler read of a log that was written.
+
+use std::time::Duration;
+
+use fluxgate_domain::ids::{OrderId, ProductId};
+use fluxgate_domain::{NumberSeries, OrderStatus, SequenceNumber};
+use fluxgate_ledger::{
+    AuditError, AuditReader, LedgerReadMetrics, LedgerReader, ReaderSettings, Unavailable,
+};
+use prometheus::Registry;
+
+use crate::fixture::{Schema, TOPIC};
+use crate::logs::{changes, log, rebuilt};
+
+fn reader(url: &str, registry: &Registry) -> LedgerReader {
+    let settings = ReaderSettings {
+        url,
+        ca_certificates: None,
+        application_name: "test",
+        connections: 2,
+        timeout: Duration::from_secs(5),
+    };
+    LedgerReader::connect(settings, LedgerReadMetrics::register(registry, "test")).unwrap()
+}
+
+async fn audit(schema: &Schema) -> AuditReader {
+    let connected = AuditReader::connect(&schema.settings, "test", TOPIC).await;
+    connected.unwrap()
+}
+
+fn product(name: &str) -> ProductId {
+    ProductId::parse(name).unwrap()
+}
+
+#[tokio::test]
+async fn the_api_reads_sales_series_and_orders() {
+    let schema = Schema::new().await;
+    schema.write_all(&log(), 3).await;
+    let reader = reader(&schema.settings.database_url, &Registry::new());
+
+    let entry = reader.entry(&product("a")).await.unwrap().unwrap();
+    assert_eq!(
+        (entry.ends_at, entry.highest),
+        (None, SequenceNumber::new(1, 3))
+    );
+    assert_eq!(reader.entry(&product("nowhere")).await.unwrap(), None);
+
+    let [a, late, nowhere] = ["a", "late", "nowhere"].map(|name| NumberSeries::of(&product(name)));
+    let mut highest = reader.highest(&[&a, &late, &nowhere]).await.unwrap();
+    highest.sort();
+    let numbers = [("a", 3), ("late", 2)];
+    let numbers = numbers.map(|(name, n)| (name.to_owned(), SequenceNumber::new(1, n)));
+    assert_eq!(highest, numbers);
+
+    let ids = schema
+        .sql
+        .query("SELECT order_id FROM orders WHERE reason = 'oversold'", &[]);
+    let id = OrderId::try_from(ids.await.unwrap()[0].get::<_, uuid::Uuid>(0)).unwrap();
+    let order = reader.order(id).await.unwrap().unwrap();
+    assert_eq!(
+        (order.status, order.number.sequence),
+        (OrderStatus::Rejected, 2)
+    );
+}
+
+#[tokio::test]
+async fn an_unavailable_database_is_not_asked_again_for_a_second() {
+    let registry = Registry::new();
+    let reader = reader("postgres://nobody@127.0.0.1:1/none", &registry);
+    for _ in 0..10 {
+        assert_eq!(reader.entry(&product("a")).await, Err(Unavailable));
+    }
+    let families = registry.gather();
+    let reads = families
+        .iter()
+        .find(|it| it.name() == "test_ledger_reads_total");
+    let unavailable = reads.unwrap().get_metric().iter().find(|metric| {
+        let mut labels = metric.get_label().iter();
+        labels.any(|label| label.value() == "unavailable")
+    });
+    assert_eq!(unavailable.unwrap().get_counter().get_value(), 1.0);
+}
+
+#[tokio::test]
+async fn an_audit_reads_everything_that_is_written_about_a_sale() {
+    let schema = Schema::new().await;
+    schema.write_all(&changes(), 4).await;
+    let mut audit = audit(&schema).await;
+    let written = audit.written(&product("a")).await.unwrap();
+    let sale = written.sale.as_ref().unwrap();
+    assert_eq!((sale.total, sale.sold, sale.written), (7, 6, 5));
+    assert_eq!(sale.highest, SequenceNumber::new(1, 9));
+    assert_eq!(written.confirmed_units(), 6);
+    assert_eq!((written.orders.len(), written.changes.len()), (5, 2));
+    assert_eq!(audit.sales().await.unwrap(), std::slice::from_ref(sale));
+
+    let nowhere = audit.written(&product("nowhere")).await.unwrap();
+    assert_eq!(nowhere.sale, None);
+    let number = nowhere.dead_letters[0].number;
+    assert_eq!(number, SequenceNumber::new(1, 1), "the restock of no sale");
+}
+
+#[tokio::test]
+async fn a_rebuilt_sale_has_the_fence_as_its_epoch() {
+    let schema = Schema::new().await;
+    schema.write_all(&rebuilt()[..3], 1).await;
+    let sale = audit(&schema).await.sale(&product("a")).await.unwrap();
+    let sale = sale.unwrap();
+    assert_eq!(
+        (sale.fenced_epoch, sale.highest),
+        (2, SequenceNumber::new(2, 0))
+    );
+}
+
+#[tokio::test]
+async fn a_position_is_moved_back_only_from_where_it_was_read() {
+    let schema = Schema::new().await;
+    schema.write_all(&log(), 100).await;
+    let audit = audit(&schema).await;
+    assert_eq!(audit.position(0).await.unwrap(), 12);
+    assert!(!audit.move_back(0, 11, 5).await.unwrap());
+    assert!(audit.move_back(0, 12, 5).await.unwrap());
+    assert_eq!(audit.position(0).await.unwrap(), 5);
+    assert_eq!(
+        audit.position(7).await.unwrap(),
+        0,
+        "a partition never read"
+    );
+}
+
+#[tokio::test]
+async fn one_rebuild_of_a_sale_runs_at_a_time() {
+    let schema = Schema::new().await;
+    let (first, second) = (audit(&schema).await, audit(&schema).await);
+    first.lock_rebuild(&product("a")).await.unwrap();
+    let refused = second.lock_rebuild(&product("a")).await;
+    assert!(matches!(refused, Err(AuditError::Locked)));
+    second.lock_rebuild(&product("b")).await.unwrap();
+}

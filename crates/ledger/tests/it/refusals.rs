@@ -1,0 +1,74 @@
+//! Batches and records that PostgreSQL does not take.
+
+use fluxgate_domain::batch::Record;
+use fluxgate_domain::events::Undecodable;
+use fluxgate_ledger::LedgerError;
+
+use crate::fixture::{Schema, TOPIC, batch, opening, order};
+use crate::logs::log;
+
+const ORDERS: &str = "SELECT concat_ws(' ', product_id, user_id, sequence, status) FROM orders";
+
+#[tokio::test]
+async fn a_batch_that_was_read_from_another_position_writes_nothing() {
+    let schema = Schema::new().await;
+    schema.write_all(&log()[..2], 2).await;
+    for zombie in [&log()[..2], &log()[4..5]] {
+        let missed = schema.ledger.write(TOPIC, &batch(zombie)).await;
+        assert!(
+            matches!(missed, Err(LedgerError::PositionMismatch(partitions)) if partitions == [0])
+        );
+    }
+    assert_eq!(schema.ledger.position(TOPIC, 0).await.unwrap(), 2);
+    assert_eq!(schema.rows(ORDERS).await, ["a u1 1 confirmed"]);
+}
+
+#[tokio::test]
+async fn a_record_that_postgresql_refuses_is_an_error_of_data_and_nothing_is_written() {
+    let schema = Schema::new().await;
+    let forbid = "ALTER TABLE orders ADD CONSTRAINT no_poison CHECK (user_id <> 'poison')";
+    schema.sql.batch_execute(forbid).await.unwrap();
+    let log = [
+        opening(0, "a", 3),
+        order(1, "a", "u1", 1, 1),
+        order(2, "a", "poison", 1, 2),
+    ];
+    let refused = schema.ledger.write(TOPIC, &batch(&log)).await;
+    assert!(matches!(refused, Err(LedgerError::Data(reason)) if reason.contains("no_poison")));
+    assert_eq!(schema.ledger.position(TOPIC, 0).await.unwrap(), 0);
+
+    // Halving, as the writer does it, leaves the neighbours unharmed.
+    schema.write_all(&log[..2], 1).await;
+    let mut poison = log[2].clone();
+    poison.mark_dead_letter("refused: constraint no_poison");
+    schema.ledger.write(TOPIC, &batch(&[poison])).await.unwrap();
+    assert_eq!(schema.rows(ORDERS).await, ["a u1 1 confirmed"]);
+    let reasons = schema
+        .rows("SELECT concat_ws(' ', \"offset\", reason) FROM dead_letters")
+        .await;
+    assert_eq!(reasons, ["2 refused: constraint no_poison"]);
+}
+
+#[tokio::test]
+async fn dead_letters_keep_their_bytes_beside_the_orders() {
+    let schema = Schema::new().await;
+    let garbage = Record::new(1, 0, None, Some(b"\xff\0"), Err(Undecodable::MissingType));
+    let unknown = Undecodable::UnknownType("a\0b".into());
+    let tombstone = Record::new(2, 0, Some(b"a"), None, Err(unknown));
+    let log = [
+        opening(0, "a", 3),
+        garbage,
+        tombstone,
+        order(3, "a", "u1", 1, 1),
+    ];
+    let written = schema.ledger.write(TOPIC, &batch(&log)).await.unwrap();
+    assert_eq!((written.confirmed, written.dead_letters), (1, 2));
+    let kept = "SELECT concat_ws(' ', \"offset\", reason, encode(value, 'hex')) FROM dead_letters ORDER BY 1";
+    assert_eq!(
+        schema.rows(kept).await,
+        [
+            "1 missing_type: no readable ce_type header ff00",
+            "2 unknown_type: a\u{fffd}b"
+        ]
+    );
+}

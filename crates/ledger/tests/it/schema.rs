@@ -1,0 +1,90 @@
+//! Migrations and the probe.
+
+use fluxgate_ledger::PROBE;
+use tokio_postgres::SimpleQueryMessage;
+
+use crate::fixture::{Schema, TOPIC, again, order, restock};
+
+#[tokio::test]
+async fn a_second_migration_finds_nothing_to_do() {
+    let schema = Schema::new().await;
+    let (first, second) = tokio::join!(schema.ledger.migrate(), schema.ledger.migrate());
+    first.unwrap();
+    second.unwrap();
+    schema.ledger.probe().await.unwrap();
+}
+
+#[tokio::test]
+async fn only_a_migration_may_take_longer_than_one_call() {
+    let schema = Schema::of_version(4).await;
+    // Triggers record the limits of the sessions that write.
+    let record = "
+        CREATE TABLE limits (writer text, statement text, lock text);
+        CREATE FUNCTION record() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            INSERT INTO limits VALUES (tg_table_name, current_setting('statement_timeout'),
+                                       current_setting('lock_timeout'));
+            RETURN new;
+        END $$;
+        CREATE TRIGGER record BEFORE INSERT ON refinery_schema_history
+            FOR EACH STATEMENT EXECUTE FUNCTION record();
+        CREATE TRIGGER record BEFORE INSERT ON positions FOR EACH STATEMENT EXECUTE FUNCTION record();";
+    schema.sql.batch_execute(record).await.unwrap();
+    schema.ledger.migrate().await.unwrap();
+    schema.ledger.position(TOPIC, 1).await.unwrap();
+    let limits = "SELECT DISTINCT concat_ws(' ', writer, statement, lock) FROM limits ORDER BY 1";
+    assert_eq!(
+        schema.rows(limits).await,
+        ["positions 5s 5s", "refinery_schema_history 0 5s"]
+    );
+}
+
+#[tokio::test]
+async fn the_numbers_of_version_4_move_to_number_series_and_go_on_from_there() {
+    let schema = Schema::of_version(4).await;
+    let sales = "
+        INSERT INTO stock_ledger (product_id, total, sold, opens_at, epoch, written, last_sequence,
+                                  fenced_epoch, partition)
+        VALUES ('a', 10, 3, 'epoch', 1, 3, 5, 0, 0), ('rebuilt', 10, 2, 'epoch', 3, 7, 4, 3, 0);";
+    schema.sql.batch_execute(sales).await.unwrap();
+    schema.ledger.migrate().await.unwrap();
+
+    let series = "SELECT concat_ws(' ', series_id, product_id, epoch, last_sequence, written)
+                  FROM number_series ORDER BY series_id";
+    let moved = ["a a 1 5 3", "rebuilt rebuilt 3 4 7"];
+    assert_eq!(schema.rows(series).await, moved);
+    let columns = "SELECT column_name::text FROM information_schema.columns
+        WHERE table_schema = current_schema() AND table_name = 'stock_ledger'
+            AND column_name IN ('epoch', 'last_sequence', 'written')";
+    assert_eq!(schema.rows(columns).await, [""; 0]);
+
+    schema.ledger.position(TOPIC, 0).await.unwrap();
+    let log = [
+        order(0, "a", "u1", 1, 6),
+        again(order(1, "rebuilt", "u1", 1, 1), 3, 5),
+        restock(2, "a", 1, 7),
+    ];
+    schema.write_all(&log, 2).await;
+    let counted = ["a a 1 7 4", "rebuilt rebuilt 3 5 8"];
+    assert_eq!(schema.rows(series).await, counted);
+}
+
+#[tokio::test]
+async fn the_probe_reads_no_row() {
+    let schema = Schema::new().await;
+    schema.ledger.probe().await.unwrap();
+    let plan = format!("EXPLAIN (ANALYZE, COSTS off, TIMING off) {PROBE}");
+    let plan = schema.sql.simple_query(&plan).await.unwrap();
+    let scans: Vec<&str> = plan.iter().filter_map(scan).collect();
+    assert_eq!(scans.len(), 6, "{plan:?}");
+    let read = scans.iter().filter(|it| !it.contains("never executed"));
+    assert_eq!(read.count(), 0, "{scans:?}");
+}
+
+/// The line of a plan, if it reads a table.
+fn scan(message: &SimpleQueryMessage) -> Option<&str> {
+    let SimpleQueryMessage::Row(row) = message else {
+        return None;
+    };
+    row.get(0).filter(|line| line.contains("Scan"))
+}

@@ -1,0 +1,62 @@
+//! Watches PostgreSQL while nothing is written.
+
+use std::time::Duration;
+
+use fluxgate_ledger::{Ledger, LedgerError};
+use fluxgate_service::ops::Check;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::lag_tracker::LagTracker;
+use crate::reader::Command;
+
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Sets the database check of `/readyz`, and notices a database that was restored from an older backup.
+#[allow(missing_docs)]
+pub struct DatabaseMonitor {
+    pub ledger: Ledger,
+    pub topic: String,
+    pub check: Check,
+    pub lag: LagTracker,
+    pub commands: mpsc::Sender<Command>,
+}
+
+impl DatabaseMonitor {
+    /// Checks every second until `shutdown`.
+    pub async fn run(self, shutdown: CancellationToken) {
+        loop {
+            match self.observe().await {
+                Ok(()) => self.check.pass(),
+                Err(error) => self.check.fail(error.to_string()),
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(INTERVAL) => {}
+            }
+        }
+    }
+
+    /// The next write to a partition would notice a restored database, too; on a partition without new records there is
+    /// no next write.
+    async fn observe(&self) -> Result<(), LedgerError> {
+        self.ledger.probe().await?;
+        // Read before those of PostgreSQL: positions only grow, unless the database was restored.
+        let ours = self.lag.positions();
+        let held = self.ledger.positions(&self.topic).await?;
+        for (partition, written) in ours {
+            let position = held.get(&partition).copied().unwrap_or_default();
+            if position < written {
+                tracing::warn!(
+                    kafka.partition = partition,
+                    position,
+                    written,
+                    "PostgreSQL was restored from an older backup; reading again from its position"
+                );
+                // Fails only after the reader has ended.
+                let _ = self.commands.send(Command::Restored { partition }).await;
+            }
+        }
+        Ok(())
+    }
+}

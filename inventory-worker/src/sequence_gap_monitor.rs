@@ -1,0 +1,39 @@
+//! Counts numbers that are missing in PostgreSQL.
+
+use std::time::Duration;
+
+use fluxgate_ledger::Ledger;
+use tokio_util::sync::CancellationToken;
+
+use crate::lag_tracker::LagTracker;
+use crate::metrics::Metrics;
+
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// Sets the metric of sequence gaps. Every order has a number, so a lost order leaves a gap that stays; a gap that
+/// closes was an order on its way.
+#[allow(missing_docs)]
+pub struct SequenceGapMonitor {
+    pub ledger: Ledger,
+    pub topic: String,
+    pub lag: LagTracker,
+    pub metrics: Metrics,
+}
+
+impl SequenceGapMonitor {
+    /// Counts every five seconds until `shutdown`.
+    pub async fn run(self, shutdown: CancellationToken) {
+        loop {
+            let partitions: Vec<i32> = self.lag.positions().into_keys().collect();
+            match self.ledger.sequence_gaps(&self.topic, &partitions).await {
+                Ok(gaps) => self.metrics.sequence_gaps.set(gaps),
+                // The database monitor reports an unavailable database.
+                Err(error) => tracing::debug!(%error, "sequence gaps not counted"),
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(INTERVAL) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! A consistent sale, for a test to change.
+
+use std::collections::{HashMap, HashSet};
+
+use fluxgate_domain::apply::ChangeKind;
+use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Tag, UserId};
+use fluxgate_domain::records::OrderRecord;
+use fluxgate_domain::{OrderStatus, SequenceNumber};
+use fluxgate_gate::{Snapshot, State};
+use fluxgate_ledger::{ChangeRow, LedgerRow, OrderRow, WrittenSale};
+use jiff::Timestamp;
+
+use crate::audit::Findings;
+
+pub fn product() -> ProductId {
+    ProductId::parse("p").unwrap()
+}
+
+pub fn number(sequence: u32) -> SequenceNumber {
+    SequenceNumber::new(1, sequence)
+}
+
+pub fn id(sequence: u32) -> OrderId {
+    let user = UserId::parse("u").unwrap();
+    let key = IdempotencyKey::parse(&sequence.to_string()).unwrap();
+    OrderId::derive(&product(), Tag::of(&product()), 1, &user, &key)
+}
+
+pub fn order(sequence: u32, status: OrderStatus) -> OrderRow {
+    OrderRow {
+        id: id(sequence),
+        user: "u".to_owned(),
+        quantity: 2,
+        number: number(sequence),
+        status,
+        cancel: None,
+        placed_at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+/// Three orders of two units; the second was cancelled (4), and three units were added (5).
+pub struct Example {
+    pub then: Snapshot,
+    pub now: SequenceNumber,
+    pub written: WrittenSale,
+}
+
+impl Example {
+    pub fn new() -> Self {
+        let mut cancelled = order(2, OrderStatus::Cancelled);
+        cancelled.cancel = Some(number(4));
+        let restock = ChangeRow {
+            id: "r".to_owned(),
+            kind: ChangeKind::Restock,
+            units: 3,
+            number: number(5),
+            at: Timestamp::UNIX_EPOCH,
+        };
+        Self {
+            then: snapshot(number(5)),
+            now: number(5),
+            written: WrittenSale {
+                sale: Some(LedgerRow {
+                    product: product(),
+                    total: 13,
+                    sold: 4,
+                    opens_at: Timestamp::UNIX_EPOCH,
+                    closes_at: None,
+                    ends_at: None,
+                    per_user_limit: None,
+                    highest: number(5),
+                    fenced_epoch: 0,
+                    written: 3,
+                    partition: 0,
+                }),
+                orders: vec![
+                    order(1, OrderStatus::Confirmed),
+                    cancelled,
+                    order(3, OrderStatus::Confirmed),
+                ],
+                changes: vec![restock],
+                dead_letters: Vec::new(),
+            },
+        }
+    }
+
+    pub fn findings(&self) -> Findings {
+        Findings::compare(product(), &self.then, &self.written, Some(self.now))
+    }
+
+    pub fn objections(&self) -> Vec<String> {
+        self.findings().objections
+    }
+
+    pub fn wait_for_order(&mut self, sequence: u32, record: &str) {
+        self.then.order_numbers.insert(number(sequence));
+        let record: OrderRecord = record.parse().unwrap();
+        self.then.orders.insert(id(sequence), record);
+    }
+
+    pub fn sale(&mut self) -> &mut LedgerRow {
+        self.written.sale.as_mut().unwrap()
+    }
+}
+
+pub fn snapshot(number: SequenceNumber) -> Snapshot {
+    Snapshot {
+        state: State::Open,
+        number,
+        total: 13,
+        remaining: 9,
+        waiting: 0,
+        effects: HashSet::new(),
+        orders: HashMap::new(),
+        order_numbers: HashSet::new(),
+        unreadable: 0,
+    }
+}

@@ -1,0 +1,225 @@
+//! Each way in which a sale can be wrong is found; records on their way are not wrong.
+
+mod example;
+
+use fluxgate_domain::apply::ChangeKind;
+use fluxgate_domain::{OrderStatus, SequenceNumber};
+use fluxgate_gate::State;
+use fluxgate_ledger::{ChangeRow, DeadLetter, WrittenSale};
+use jiff::Timestamp;
+
+use super::{Findings, Verdict};
+use crate::Undecided;
+use example::{Example, id, number, order, product};
+
+fn finds(objection: &str, spoil: impl FnOnce(&mut Example)) {
+    let mut example = Example::new();
+    spoil(&mut example);
+    let objections = example.objections();
+    let found = objections.iter().any(|it| it.starts_with(objection));
+    assert!(found, "{objection:?} is not in {objections:?}");
+    assert_eq!(example.findings().verdict(), Verdict::Wrong);
+}
+
+fn is_right(change: impl FnOnce(&mut Example)) {
+    let mut example = Example::new();
+    change(&mut example);
+    assert_eq!(example.findings().objections, [""; 0]);
+    assert_eq!(example.findings().verdict(), Verdict::Right);
+}
+
+#[test]
+fn a_sale_at_rest_is_right() {
+    is_right(|_| {});
+}
+
+#[test]
+fn events_after_the_snapshot_are_not_objections() {
+    is_right(|e| {
+        e.now = number(8);
+        e.written.orders.push(order(6, OrderStatus::Confirmed));
+        e.written.orders[0].status = OrderStatus::Cancelled;
+        e.written.orders[0].cancel = Some(number(7));
+        let later = ChangeRow {
+            number: number(8),
+            id: "later".to_owned(),
+            ..e.written.changes[0].clone()
+        };
+        e.written.changes.push(later);
+        e.sale().total += 3;
+        e.sale().highest = number(8);
+    });
+}
+
+#[test]
+fn numbers_in_the_outbox_are_not_missing_and_their_effects_do_not_count_yet() {
+    is_right(|e| {
+        // The third order, the cancel and the restock have not left Redis.
+        e.written.orders.remove(2);
+        e.wait_for_order(3, "1-3 5 2 u");
+        e.written.orders[1].status = OrderStatus::Confirmed;
+        e.written.orders[1].cancel = None;
+        e.then.effects.extend([number(4), number(5)]);
+        e.written.changes.clear();
+        e.sale().total -= 3;
+        (e.then.total, e.then.remaining) = (10, 4);
+        e.sale().highest = number(2);
+    });
+}
+
+#[test]
+fn an_entry_that_is_written_and_not_acknowledged_yet_counts_once() {
+    is_right(|e| e.wait_for_order(3, "1-3 5 2 u"));
+}
+
+#[test]
+fn a_dead_letter_accounts_for_its_number() {
+    is_right(|e| {
+        e.written.orders.remove(1);
+        e.written.dead_letters = vec![letter(2, 2), letter(4, 0)];
+    });
+    // Not cancelled, it has its units.
+    is_right(|e| {
+        e.written.orders.remove(0);
+        e.written.dead_letters = vec![DeadLetter {
+            order: Some(id(1)),
+            ..letter(1, 2)
+        }];
+        e.sale().sold = 2;
+    });
+}
+
+fn letter(sequence: u32, quantity: i64) -> DeadLetter {
+    DeadLetter {
+        order: Some(id(2)),
+        quantity,
+        number: number(sequence),
+    }
+}
+
+#[test]
+fn a_sale_whose_rebuild_has_begun_is_undecided() {
+    let example = Example::new();
+    let found = Findings::compare(product(), &example.then, &example.written, None);
+    assert_eq!(found.verdict(), Verdict::Undecided);
+}
+
+#[test]
+fn numbers_lost_before_a_rebuild_are_counted_and_not_wrong() {
+    let mut example = Example::new();
+    example.written.orders.remove(1);
+    example.then.number = SequenceNumber {
+        epoch: 2,
+        sequence: 0,
+    };
+    example.now = example.then.number;
+    let found = example.findings();
+    assert_eq!((found.lost_before, found.verdict()), (2, Verdict::Right));
+}
+
+#[test]
+fn a_closed_sale_may_be_gone_from_redis() {
+    let mut written = Example::new().written;
+    let found =
+        |written: &WrittenSale| Findings::without_redis(product(), written, Timestamp::UNIX_EPOCH);
+    assert_eq!(found(&written).verdict(), Verdict::Wrong);
+    written.sale.as_mut().unwrap().closes_at = Some(Timestamp::UNIX_EPOCH);
+    assert_eq!(found(&written).verdict(), Verdict::Right);
+    written.sale.as_mut().unwrap().closes_at = None;
+    written.changes[0].kind = ChangeKind::Close;
+    assert_eq!(found(&written).verdict(), Verdict::Right);
+}
+
+#[test]
+fn a_sale_that_is_not_open_yet_is_undecided() {
+    let mut example = Example::new();
+    example.then.state = State::Opening;
+    example.written = WrittenSale::default();
+    assert_eq!(example.findings().verdict(), Verdict::Undecided);
+}
+
+fn late() -> Undecided {
+    Undecided::Behind {
+        partition: 0,
+        position: 7,
+        wanted: 8,
+    }
+}
+
+#[test]
+fn what_a_late_worker_may_still_write_is_undecided() {
+    let mut example = Example::new();
+    example.written.orders.remove(2);
+    example.sale().sold = 2;
+    let mut found = example.findings();
+    assert_eq!(found.verdict(), Verdict::Wrong);
+    found.note_behind(&late());
+    assert_eq!(found.verdict(), Verdict::Undecided);
+}
+
+#[test]
+fn what_no_late_worker_can_repair_is_wrong_at_once() {
+    let verdict = |spoil: fn(&mut Example)| {
+        let mut example = Example::new();
+        spoil(&mut example);
+        let mut found = example.findings();
+        found.note_behind(&late());
+        found.verdict()
+    };
+    assert_eq!(verdict(|_| {}), Verdict::Undecided);
+    assert_eq!(verdict(|e| e.sale().total = 3), Verdict::Wrong);
+    assert_eq!(verdict(|e| e.sale().sold = 6), Verdict::Wrong);
+    assert_eq!(verdict(|e| e.now = number(4)), Verdict::Wrong);
+    let twice = |e: &mut Example| e.written.orders.push(order(1, OrderStatus::Rejected));
+    assert_eq!(verdict(twice), Verdict::Wrong);
+}
+
+#[test]
+fn a_log_that_ends_before_its_position_is_wrong() {
+    let mut found = Example::new().findings();
+    found.note_behind(&Undecided::Shorter {
+        partition: 0,
+        position: 8,
+        end: 7,
+    });
+    assert_eq!(found.verdict(), Verdict::Wrong);
+    assert!(found.objections[0].contains("Kafka has lost records"));
+}
+
+#[test]
+fn each_inconsistency_is_found() {
+    finds("1 numbers are neither written", |e| {
+        e.then.number = number(6);
+        e.now = number(6);
+    });
+    finds("2 numbers are used twice", |e| {
+        let again = [
+            order(1, OrderStatus::Rejected),
+            order(3, OrderStatus::Rejected),
+        ];
+        e.written.orders.extend(again);
+    });
+    finds("stranded: 2 units", |e| e.then.remaining -= 2);
+    finds("stranded: 2 units", |e| {
+        e.written.orders[0].status = OrderStatus::Rejected;
+        e.sale().sold = 2;
+    });
+    finds("2 units are sold and still offered", |e| {
+        e.then.remaining += 2
+    });
+    finds("Redis has a total of 10 units, the ledger 13", |e| {
+        (e.then.total, e.then.remaining) = (10, 6);
+    });
+    finds("Redis is at 1-4, PostgreSQL at 1-5", |e| {
+        (e.then.number, e.now) = (number(4), number(4));
+    });
+    finds("the ledger counts 6 units sold, its orders 4", |e| {
+        e.sale().sold = 6
+    });
+    finds("oversold: 4 units of 3", |e| e.sale().total = 3);
+    finds("PostgreSQL does not know the sale", |e| {
+        e.written.sale = None
+    });
+    finds("1 outbox entries whose records", |e| e.then.unreadable = 1);
+    finds("it is being rebuilt", |e| e.then.state = State::Rebuilding);
+}
