@@ -105,7 +105,7 @@ async fn behind_a_fence_only_the_rebuilt_sale_sells_however_the_log_was_batched(
             let dead = "SELECT concat_ws(' ', \"offset\", reason) FROM dead_letters";
             assert_eq!(
                 schema.rows(dead).await,
-                ["4 fenced: it is of an epoch before the sale was rebuilt"]
+                ["4 fenced: its epoch is below the fence of a rebuilt sale"]
             );
         }
     }
