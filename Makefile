@@ -18,7 +18,7 @@ test: lint ## format, lints and all tests, against a stack of their own
 faults: ## break one thing after the other while a sale runs; goes on where it was interrupted
 	@scripts/faults
 
-scale: ## scale workers and API copies while orders come in, kill some; ARGS="--only workers" and such
+scale: ## scale workers and API instances while orders come in, kill some; ARGS="--only workers" and such
 	@NEEDS=nginx scripts/on-stack scale $(ARGS)
 
 test-upgrade: ## upgrade a running sale from another commit to this one and check every order; FROM=<commit>

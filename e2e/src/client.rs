@@ -1,26 +1,38 @@
-//! One caller of the API: a buyer, or whoever runs the sale.
+//! One caller of the API: a buyer or an admin.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use fluxgate_domain::ids::{OrderId, ProductId};
-use reqwest::header::HeaderMap;
-use reqwest::{Response, StatusCode};
+use native_tls::TlsConnector;
+use reqwest::redirect::Policy;
+use reqwest::{ClientBuilder, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
-use crate::answer::{Answer, Outcome, Status};
-use crate::contract::{OrderBody, judge};
-use crate::http;
+use crate::answer::{OrderBody, Outcome, Status, judge};
 use crate::order::{Order, Sale};
 
-/// What services under test take for the administrator's word.
+/// The admin token of services under test.
 pub const ADMIN_TOKEN: &str = "only-for-tests";
 
-/// Longest a caller waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// Longer than an admin call may wait for Kafka, which is 8 s.
+const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A caller with a keep-alive connection of its own; requests at the same time open more.
+/// Shared: building one reads the system's certificates, and a load has hundreds of clients.
+static TLS: LazyLock<TlsConnector> =
+    LazyLock::new(|| TlsConnector::new().expect("the system's TLS without any setting"));
+
+/// An HTTP client that uses no proxy, follows no redirect, and does not wait to fill a packet.
+pub fn http_client() -> ClientBuilder {
+    ClientBuilder::new()
+        .no_proxy()
+        .redirect(Policy::none())
+        .tcp_nodelay(true)
+        .tls_backend_preconfigured(TLS.clone())
+}
+
+/// A caller with a keep-alive connection of its own; concurrent requests open more.
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
@@ -29,50 +41,23 @@ pub struct Client {
 }
 
 impl Client {
-    /// A caller of the service at `url`, one of those under test.
-    ///
-    /// # Errors
-    /// When the HTTP client cannot be built.
+    /// A caller of the service under test at `url`.
     pub fn new(url: &str) -> Result<Self> {
-        Self::with(url, ADMIN_TOKEN, PATIENCE)
+        Self::with(url, ADMIN_TOKEN, TIMEOUT)
     }
 
-    /// A caller of the service at `url` who knows its administrator's word and waits so long for an answer.
-    ///
-    /// # Errors
-    /// When the HTTP client cannot be built.
-    pub fn with(url: &str, admin_token: &str, patience: Duration) -> Result<Self> {
-        let http = http::client()
-            .timeout(patience)
-            .build()
-            .context("building an HTTP client")?;
+    /// A caller with this admin token that waits at most `timeout` for an answer.
+    pub fn with(url: &str, admin_token: &str, timeout: Duration) -> Result<Self> {
+        let http = http_client().timeout(timeout).build();
         Ok(Self {
-            http,
+            http: http.context("building an HTTP client")?,
             url: url.trim_end_matches('/').to_owned(),
             token: admin_token.to_owned(),
         })
     }
 
     /// Sends an order once.
-    pub async fn order(&self, order: &Order) -> Answer {
-        let sent_at = Instant::now();
-        let outcome = match self.ask_for(order).await {
-            Ok(outcome) => outcome,
-            Err(error) => Outcome::Silence(format!("{:#}", anyhow::Error::new(error))),
-        };
-        Answer {
-            order: order.clone(),
-            sent_at,
-            latency: sent_at.elapsed(),
-            outcome,
-        }
-    }
-
-    /// Sends an order once.
-    ///
-    /// # Errors
-    /// When no answer comes back, with the reason.
-    pub async fn ask_for(&self, order: &Order) -> reqwest::Result<Outcome> {
+    pub async fn order(&self, order: &Order) -> Outcome {
         let request = self
             .http
             .post(format!("{}/orders", self.url))
@@ -82,93 +67,70 @@ impl Client {
                 "userId": order.user,
                 "quantity": order.quantity,
             }));
-        let (http, headers, body) = read(request.send().await).await?;
-        Ok(judge(order, http, &headers, &body))
+        let answer = async {
+            let answer = request.send().await?;
+            let (status, headers) = (answer.status(), answer.headers().clone());
+            // A connection that breaks in the middle of a body is no answer.
+            Ok((status, headers, answer.bytes().await?))
+        };
+        match answer.await {
+            Ok((status, headers, body)) => judge(order, status, &headers, &body),
+            Err(error) => Outcome::no_answer(error),
+        }
     }
 
     /// Opens a sale. When this returns, orders are accepted.
-    ///
-    /// # Errors
-    /// With the answer, when it is not that the sale is open as asked.
     pub async fn open(&self, sale: &Sale) -> Result<()> {
-        let answer = self
-            .http
-            .put(format!("{}/products/{}", self.url, sale.product))
-            .bearer_auth(&self.token)
-            .json(&json!({"quantity": sale.total}))
-            .send()
-            .await?;
-        let (status, text) = (answer.status(), answer.text().await?);
+        let (status, body) = self.put(&sale.product, sale.total).await?;
         ensure!(
-            status == StatusCode::CREATED || status == StatusCode::OK,
-            "opening {}: {status} {text}",
+            matches!(status, 200 | 201),
+            "opening {}: {status} {body}",
             sale.product
         );
         Ok(())
     }
 
-    /// What comes of opening a sale: the status of the answer, and its JSON.
-    ///
-    /// # Errors
-    /// When there is no answer, or one that is not JSON.
+    /// Opens a sale: the status of the answer, and its JSON.
     pub async fn put(&self, product: &ProductId, quantity: u32) -> Result<(u16, Value)> {
         self.put_terms(product, &json!({"quantity": quantity}))
             .await
     }
 
     /// The same with more terms than the quantity.
-    ///
-    /// # Errors
-    /// When there is no answer, or one that is not JSON.
     pub async fn put_terms(&self, product: &ProductId, terms: &Value) -> Result<(u16, Value)> {
         let request = self.http.put(format!("{}/products/{product}", self.url));
-        let request = request.bearer_auth(&self.token);
-        let answer = request.json(terms).send().await?;
-        let (status, text) = (answer.status().as_u16(), answer.text().await?);
-        let body = serde_json::from_str(&text).with_context(|| format!("{status} {text}"))?;
-        Ok((status, body))
+        json_answer(request.bearer_auth(&self.token).json(terms)).await
     }
 
-    /// How far an order is.
-    ///
-    /// # Errors
-    /// With the answer, when it is none of this order.
     pub async fn status(&self, id: OrderId) -> Result<Status> {
-        let url = format!("{}/orders/{id}", self.url);
-        let answer = self.http.get(url).send().await?;
-        let (status, text) = (answer.status(), answer.text().await?);
+        let request = self.http.get(format!("{}/orders/{id}", self.url));
+        let (status, body) = json_answer(request).await?;
+        ensure!(status == 200, "asking for order {id}: {status} {body}");
+        let order: OrderBody = serde_json::from_value(body)?;
         ensure!(
-            status == StatusCode::OK,
-            "asking for order {id}: {status} {text}"
+            order.order_id == id,
+            "asked for {id}, answered with {}",
+            order.order_id
         );
-        let body: OrderBody = serde_json::from_str(&text).with_context(|| text.clone())?;
-        ensure!(
-            body.order_id == id,
-            "asked for order {id}, answered with {text}"
-        );
-        Ok(body.status)
+        Ok(order.status)
     }
 
-    /// An admin's change: the status of the answer, and its JSON.
-    ///
-    /// # Errors
-    /// When there is no answer, or one that is not JSON.
+    /// An admin call: the status of the answer, and its JSON.
     pub async fn change(&self, path: &str, key: &str, body: &Value) -> Result<(u16, Value)> {
         let request = self.http.post(format!("{}{path}", self.url)).json(body);
-        let request = request
-            .bearer_auth(&self.token)
-            .header("Idempotency-Key", key);
-        let answer = request.send().await?;
-        let (status, text) = (answer.status().as_u16(), answer.text().await?);
-        let body = serde_json::from_str(&text).with_context(|| format!("{status} {text}"))?;
-        Ok((status, body))
+        let request = request.bearer_auth(&self.token);
+        json_answer(request.header("Idempotency-Key", key)).await
     }
 
-    /// A request as clients of the original send it: the status of the answer, and its JSON or where
-    /// it leads to.
-    ///
-    /// # Errors
-    /// When there is no answer, or one that is not JSON.
+    /// An admin call that must succeed.
+    pub async fn expect_change(&self, path: &str, key: &str, body: &Value) -> Result<Value> {
+        let (status, answer) = self.change(path, key, body).await?;
+        ensure!(status == 200, "{path}: {status} {answer}");
+        Ok(answer)
+    }
+
+    /// A request as clients of the original send it: the status of the answer, and its JSON or its
+    /// `Location`.
     pub async fn post_as_original(
         &self,
         path: &str,
@@ -180,17 +142,14 @@ impl Client {
             request = request.header("x-idempotency-key", key);
         }
         let answer = request.send().await?;
-        let status = answer.status().as_u16();
-        if let Some(place) = answer.headers().get("location") {
-            return Ok((status, place.to_str()?.into()));
+        if let Some(location) = answer.headers().get("location") {
+            return Ok((answer.status().as_u16(), location.to_str()?.into()));
         }
-        let text = answer.text().await?;
-        let body = serde_json::from_str(&text).with_context(|| format!("{status} {text}"))?;
-        Ok((status, body))
+        read_json(answer).await
     }
 
     /// # Errors
-    /// Unless `/readyz` answers 200; with what it says instead.
+    /// Unless `/readyz` answers 200; with its answer.
     pub async fn expect_ready(&self) -> Result<()> {
         let answer = self.http.get(format!("{}/readyz", self.url)).send().await?;
         let (status, text) = (answer.status(), answer.text().await?);
@@ -198,24 +157,16 @@ impl Client {
         Ok(())
     }
 
-    /// One of its metrics, summed over all labels; 0 where it has no such series yet.
-    ///
-    /// # Errors
-    /// When it does not answer 200.
+    /// A metric, summed over the series whose labels begin as in `name`; 0 where there is none yet.
     pub async fn metric(&self, name: &str) -> Result<f64> {
         let text = self.metrics().await?;
-        Ok(text
-            .lines()
-            .filter_map(|line| line.strip_prefix(name))
-            .filter(|rest| rest.starts_with([' ', '{']))
+        let series = text.lines().filter_map(|line| line.strip_prefix(name));
+        let series = series.filter(|rest| rest.starts_with([' ', '{']));
+        Ok(series
             .filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok())
             .sum())
     }
 
-    /// The text of `/metrics`.
-    ///
-    /// # Errors
-    /// When it does not answer 200.
     pub async fn metrics(&self) -> Result<String> {
         let answer = self
             .http
@@ -226,11 +177,12 @@ impl Client {
     }
 }
 
-/// The whole answer. A connection that breaks in the middle of a body is no answer.
-async fn read(
-    sent: reqwest::Result<Response>,
-) -> reqwest::Result<(StatusCode, HeaderMap, Vec<u8>)> {
-    let answer = sent?;
-    let (status, headers) = (answer.status(), answer.headers().clone());
-    Ok((status, headers, answer.bytes().await?.to_vec()))
+async fn json_answer(request: RequestBuilder) -> Result<(u16, Value)> {
+    read_json(request.send().await?).await
+}
+
+async fn read_json(answer: reqwest::Response) -> Result<(u16, Value)> {
+    let (status, text) = (answer.status().as_u16(), answer.text().await?);
+    let body = serde_json::from_str(&text).with_context(|| format!("{status} {text}"))?;
+    Ok((status, body))
 }

@@ -1,24 +1,24 @@
-//! Services that run, wherever they do: started by a test, by compose, by Kubernetes.
+//! Services that run, started by a test, by compose or by Kubernetes, and the stores behind them.
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow};
+use serde_json::json;
 
 use crate::client::Client;
 use crate::order::Sale;
 use crate::stores::Stores;
+use crate::wait::stop_signal;
 
-/// Longest that whoever runs a sale waits for an answer: a change waits up to 8 seconds for Kafka.
-const ADMIN_PATIENCE: Duration = Duration::from_secs(15);
+/// Longer than an admin call may wait for Kafka, which is 8 s.
+const ADMIN_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Where its API answers, and the stores behind it.
+/// Where the API answers, and the stores behind it.
 #[derive(Debug, Clone)]
 pub struct Deployment {
-    /// Copies of the API, or one place that leads to all of them.
+    /// Instances of the API, or one address that leads to all of them.
     pub urls: Vec<String>,
-    /// The administrator's word.
     pub admin_token: String,
-    /// What its services write to.
     pub stores: Stores,
 }
 
@@ -35,26 +35,38 @@ impl Deployment {
         })
     }
 
-    /// Whoever runs the sale.
-    ///
-    /// # Errors
-    /// When there is no URL, or the HTTP client cannot be built.
+    /// An admin of the first instance.
     pub fn admin(&self) -> Result<Client> {
         let url = self.urls.first().context("no URL was given")?;
-        Client::with(url, &self.admin_token, ADMIN_PATIENCE)
+        Client::with(url, &self.admin_token, ADMIN_TIMEOUT)
     }
 
-    /// Ends these sales, so that Redis forgets them after a while.
-    ///
-    /// # Errors
-    /// When one cannot be closed.
-    pub async fn close(&self, sales: &[Sale]) -> Result<()> {
+    /// Opens these sales for as long as `act` takes or until a signal comes; then closes them, so
+    /// that Redis forgets them after a while.
+    pub async fn with_sales<T>(
+        &self,
+        sales: &[Sale],
+        act: impl AsyncFnOnce() -> Result<T>,
+    ) -> Result<T> {
         let admin = self.admin()?;
+        let open_and_act = async {
+            for sale in sales {
+                admin.open(sale).await?;
+            }
+            act().await
+        };
+        let outcome = tokio::select! {
+            outcome = open_and_act => outcome,
+            signal = stop_signal() => Err(anyhow!("stopped by {}", signal?)),
+        };
+        let mut closed = Ok(());
         for sale in sales {
             let path = format!("/products/{}/close", sale.product);
-            let (status, body) = admin.change(&path, "close", &serde_json::json!({})).await?;
-            ensure!(status == 200, "closing {}: {status} {body}", sale.product);
+            let answer = admin.expect_change(&path, "close", &json!({})).await;
+            closed = closed.and(answer.map(drop));
         }
-        Ok(())
+        let outcome = outcome?;
+        closed?;
+        Ok(outcome)
     }
 }

@@ -1,4 +1,4 @@
-//! Taking a store away for a while.
+//! A store that is stopped or frozen for a while.
 
 use std::time::Duration;
 
@@ -8,7 +8,6 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::stack::{Stack, Store};
 
-/// How a store goes away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Stopped: connections break, new ones are refused.
@@ -17,22 +16,19 @@ pub enum Kind {
     Paused,
 }
 
-/// A store that is away, until [`Outage::end`]. Dropping it brings the store back too, so that a
-/// failed test does not take the stores from those after it.
+/// An unavailable store, until [`Outage::end`]. Dropping it starts the store again too, so that a
+/// failed test leaves the stores to the tests after it.
 #[derive(Debug)]
 pub struct Outage {
     stack: Stack,
     store: Store,
-    /// From when on the store has surely been away.
+    /// From when on the store has surely been unavailable.
     pub since: Instant,
     over: bool,
 }
 
 impl Outage {
-    /// Takes `store` away; returns when it is gone.
-    ///
-    /// # Errors
-    /// When the store can be neither stopped nor signalled.
+    /// Stops or freezes `store`; returns when that is done.
     pub async fn begin(stack: &Stack, store: Store, kind: Kind) -> Result<Self> {
         let mut outage = Self {
             stack: stack.clone(),
@@ -46,25 +42,22 @@ impl Outage {
             Kind::Paused => stack.freeze(store),
         })
         .await
-        .context("taking a store away")??;
+        .context("stopping a store")??;
         outage.since = Instant::now();
         Ok(outage)
     }
 
-    /// Returns when the store has been away for `length`.
+    /// Returns when the store has been unavailable for `length`.
     pub async fn lasts(&self, length: Duration) {
         sleep_until(self.since + length).await;
     }
 
-    /// Brings the store back; returns when it answers.
-    ///
-    /// # Errors
-    /// When it does not come back.
+    /// Starts the store again; returns when it answers.
     pub async fn end(mut self) -> Result<()> {
         let (stack, store) = (self.stack.clone(), self.store);
         spawn_blocking(move || stack.bring_back(store))
             .await
-            .context("bringing a store back")??;
+            .context("starting a store again")??;
         self.over = true;
         Ok(())
     }
@@ -75,7 +68,7 @@ impl Drop for Outage {
         if !self.over
             && let Err(error) = self.stack.bring_back(self.store)
         {
-            eprintln!("{} stays away: {error:#}", self.store);
+            eprintln!("{} is still unavailable: {error:#}", self.store);
         }
     }
 }

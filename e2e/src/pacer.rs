@@ -9,11 +9,8 @@ use tokio::sync::Semaphore;
 /// When each request of a constant rate is due.
 #[derive(Debug, Clone, Copy)]
 pub struct Schedule {
-    /// When the first one is due.
     pub start: Instant,
-    /// How many are due in a second.
     pub per_second: u32,
-    /// How many there are.
     pub count: u64,
 }
 
@@ -28,7 +25,6 @@ impl Schedule {
         Duration::from_secs_f64(number as f64 / f64::from(self.per_second))
     }
 
-    /// How many are due at this moment.
     pub fn due_by(&self, now: Instant) -> u64 {
         let Some(elapsed) = now.checked_duration_since(self.start) else {
             return 0;

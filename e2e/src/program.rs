@@ -7,23 +7,18 @@ use anyhow::{Context, Result};
 /// Names the folder with the programs, for builds that spread over several target folders.
 const OVERRIDE: &str = "FLUXGATE_BIN_DIR";
 
-/// One of the programs under test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
-    /// Takes orders over HTTP.
     IngestApi,
-    /// Writes orders to PostgreSQL.
     InventoryWorker,
     /// The API with crash points, of builds for fault runs.
     IngestApiCrashing,
     /// The worker with crash points, of builds for fault runs.
     InventoryWorkerCrashing,
-    /// Compares the stores, and repairs what one of them has lost.
     Reconciler,
 }
 
 impl Program {
-    /// The name of the executable.
     pub fn name(self) -> &'static str {
         match self {
             Self::IngestApi => "ingest-api",
@@ -36,9 +31,6 @@ impl Program {
 
     /// The executable: in `FLUXGATE_BIN_DIR`, or where cargo put this very program (the demo lies
     /// beside the services, a test one folder below).
-    ///
-    /// # Errors
-    /// When it was not built.
     pub fn path(self) -> Result<PathBuf> {
         let folders: Vec<PathBuf> = match std::env::var_os(OVERRIDE) {
             Some(folder) => vec![folder.into()],

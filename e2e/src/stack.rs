@@ -8,19 +8,17 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::children::children;
+use crate::process::children;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/stack");
 
 /// The exit code of `scripts/stack small` where mounting is not allowed.
 const NOT_ALLOWED: i32 = 3;
 
-/// Where the stores are.
 #[derive(Debug, Clone)]
 pub struct Stack {
     /// Redis, without a database number.
     pub redis_url: String,
-    /// Kafka's bootstrap brokers.
     pub kafka_brokers: String,
     /// PostgreSQL, without a schema.
     pub database_url: String,
@@ -32,14 +30,10 @@ pub struct Stack {
     folder: PathBuf,
 }
 
-/// One of the stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Store {
-    /// The gate and the outbox.
     Redis,
-    /// The log.
     Kafka,
-    /// The truth.
     Postgres,
 }
 
@@ -55,9 +49,6 @@ impl fmt::Display for Store {
 
 impl Stack {
     /// Reads the variables that `scripts/stack env` prints.
-    ///
-    /// # Errors
-    /// When one of them is not set.
     pub fn from_env() -> Result<Self> {
         let variable = |name| std::env::var(name).with_context(|| format!("{name} is not set"));
         Ok(Self {
@@ -70,7 +61,6 @@ impl Stack {
         })
     }
 
-    /// The program of the stack's Redis.
     pub(crate) fn redis_server(&self) -> PathBuf {
         self.folder.join("redis/redis-server")
     }
@@ -106,7 +96,6 @@ impl Stack {
         Ok(())
     }
 
-    /// Lets a frozen store go on.
     pub(crate) fn thaw(&self, store: Store) -> Result<()> {
         let pid = self.pid(store)?;
         for process in children(pid)?.into_iter().chain([pid]) {
@@ -115,7 +104,6 @@ impl Stack {
         Ok(())
     }
 
-    /// Kills a store, as a crash would.
     pub(crate) fn kill(&self, store: Store) -> Result<()> {
         let pid = self.pid(store)?;
         signal(store, pid, Signal::SIGKILL)

@@ -1,21 +1,23 @@
+//! What must hold in every state.
+
 use stateright::Property;
 
 use crate::Flow;
-use crate::state::{Entry, Event, Kept, Phase, Row, State};
+use crate::state::{Entry, Event, Phase, Record, Row, State};
 
-/// Promise 1: what is sold is there, and the ledger's count is what its rows say.
+/// Promise 1: no more units are sold than there are, and the ledger's count agrees with its rows.
 pub const NEVER_OVERSOLD: &str = "never oversold";
-/// As long as nothing is rebuilt, no order is rejected: none is read before the room it uses. And
-/// never one of a rebuilt sale: it sells what is there.
+/// Publish before apply: the ledger never reads an order before the event that made its unit available. Only orders of
+/// epochs before a rebuild are rejected.
 pub const NEVER_REJECTED: &str = "never rejected";
-/// Promise 2: whatever was answered 202 can be found.
+/// Promise 2: every order that was answered 202 is in the outbox, on the log or a row.
 pub const NEVER_LOST: &str = "a 202 is never lost";
-/// Promise 4: no unit is stranded and none comes out of nowhere.
+/// Promise 4: the units that are left and those of the orders add up to the total.
 pub const CONSERVED: &str = "units are conserved";
-/// When nothing is under way any more, both counts of what is left agree.
-pub const IN_STEP: &str = "Redis and ledger agree at rest";
+/// Once everything is written, Redis and the ledger have the same number of units left.
+pub const STORES_AGREE: &str = "Redis and ledger agree at rest";
 
-/// All of them.
+/// All properties.
 pub fn all() -> Vec<Property<Flow>> {
     vec![
         Property::always(NEVER_OVERSOLD, |_, state: &State| {
@@ -39,9 +41,9 @@ pub fn all() -> Vec<Property<Flow>> {
         }),
         Property::always(NEVER_LOST, |_, state: &State| {
             state.promised.iter().all(|order| {
-                let is_it = |entry: &Entry| entry.event == Event::Order(*order);
-                state.redis.outbox.iter().any(is_it)
-                    || to_be_read(state).iter().any(is_it)
+                let is_its_event = |entry: &Entry| entry.event == Event::Order(*order);
+                state.redis.outbox.iter().any(is_its_event)
+                    || unread(state).iter().any(is_its_event)
                     || state.ledger.rows[usize::from(*order)] != Row::None
             })
         }),
@@ -49,24 +51,24 @@ pub fn all() -> Vec<Property<Flow>> {
             let redis = &state.redis;
             let taken = (0u8..)
                 .zip(&redis.orders)
-                .filter(|(order, kept)| match kept {
-                    Kept::Unknown | Kept::Rejected => false,
-                    Kept::Taken => true,
+                .filter(|(order, record)| match record {
+                    Record::None | Record::Rejected => false,
+                    Record::Placed => true,
                     // The unit comes back when the cancel leaves the outbox.
-                    Kept::Cancelled => {
-                        let mut waiting = redis.outbox.iter();
-                        waiting.any(|entry| entry.event == Event::Cancel(*order))
+                    Record::Cancelled => {
+                        let mut entries = redis.outbox.iter();
+                        entries.any(|entry| entry.event == Event::Cancel(*order))
                     }
                 });
             usize::from(redis.remaining) + taken.count() == usize::from(redis.total)
         }),
-        Property::always(IN_STEP, |_, state: &State| {
+        Property::always(STORES_AGREE, |_, state: &State| {
             let sells = state.redis.phase == Phase::Selling;
-            let at_rest = sells && state.redis.outbox.is_empty() && to_be_read(state).is_empty();
+            let at_rest = sells && state.redis.outbox.is_empty() && unread(state).is_empty();
             let left = state.ledger.total.cast_signed() - state.ledger.sold;
             !at_rest || left == state.redis.remaining.cast_signed()
         }),
-        // The model does what it is there for.
+        // The bounds are wide enough for what the model is about.
         Property::sometimes(
             "a unit that came back is sold again",
             |flow: &Flow, state: &State| {
@@ -77,7 +79,7 @@ pub fn all() -> Vec<Property<Flow>> {
             },
         ),
         Property::sometimes(
-            "a rebuilt sale sells, and whoever slept through it does not",
+            "a rebuilt sale sells, and an order of the epoch before is rejected",
             |flow: &Flow, state: &State| {
                 let rows = &state.ledger.rows;
                 let late = rows.iter().any(|row| matches!(row, Row::Rejected { .. }));
@@ -87,6 +89,6 @@ pub fn all() -> Vec<Property<Flow>> {
     ]
 }
 
-fn to_be_read(state: &State) -> &[Entry] {
+fn unread(state: &State) -> &[Entry] {
     &state.log[state.ledger.position..]
 }

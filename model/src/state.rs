@@ -1,103 +1,105 @@
+//! What each store and each process knows.
+
 use std::collections::BTreeSet;
 
-/// Something that waits in the outbox, and then stands on the log.
+/// An entry of the outbox, and then a record of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Entry {
-    /// The life of the Redis data that numbered it, from 1.
+    /// The epoch of the Redis data that numbered it, from 1.
     pub epoch: u8,
-    /// What it says.
+    /// Its event.
     pub event: Event,
 }
 
-/// What an entry says.
+/// The event of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Event {
-    /// The order with this number takes its unit.
+    /// The order with this number takes one unit.
     Order(u8),
-    /// It gives its unit back.
+    /// The order gives its unit back.
     Cancel(u8),
-    /// One more unit.
+    /// One unit is added.
     Restock,
-    /// Nothing of the epochs before its own is taken behind it.
+    /// Behind it, events of earlier epochs are rejected.
     Fence,
 }
 
 impl Event {
-    /// Whether it makes room.
-    pub fn makes_room(self) -> bool {
+    /// Whether it returns units to the stock.
+    pub fn returns_units(self) -> bool {
         matches!(self, Self::Cancel(_) | Self::Restock)
     }
 }
 
-/// What Redis has of an order.
+/// The record of an order in Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kept {
-    /// Nothing.
-    Unknown,
-    /// Its record.
-    Taken,
-    /// Its record, marked.
+pub enum Record {
+    /// There is none.
+    None,
+    /// The order has its unit.
+    Placed,
+    /// The order is cancelled.
     Cancelled,
-    /// A record that a rebuild left of an order without a unit.
+    /// A rebuild wrote the record of an order without a unit.
     Rejected,
 }
 
-/// What PostgreSQL has of an order.
+/// The row of an order in PostgreSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Row {
-    /// Nothing.
+    /// There is none.
     None,
-    /// It holds a unit.
+    /// The order has a unit.
     Confirmed,
-    /// It found no room, or was of this epoch behind a fence.
+    /// The order found no unit, or was of this epoch behind a fence.
     Rejected {
         /// Its epoch.
         epoch: u8,
     },
-    /// It holds none any more.
+    /// The order gave its unit back.
     Cancelled,
 }
 
-/// Redis: lives on whatever else fails, but may lose all it has, once.
+/// Redis. It survives every other failure, and may lose all its data once.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Redis {
-    /// Which life of its data this is.
+    /// The epoch of its data.
     pub epoch: u8,
-    /// How far a rebuild is.
+    /// How far a rebuild has come.
     pub phase: Phase,
     /// Units that can be taken.
     pub remaining: u8,
     /// Units in all.
     pub total: u8,
     /// The orders.
-    pub orders: Vec<Kept>,
+    pub orders: Vec<Record>,
     /// Whether the restock was asked for.
     pub restocked: bool,
-    /// What is not known to be on Kafka.
+    /// Entries that Kafka has not acknowledged.
     pub outbox: BTreeSet<Entry>,
 }
 
-/// Whether Redis sells.
+/// Whether Redis sells, or how far a rebuild has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// It does.
+    /// It sells.
     Selling,
-    /// It has lost everything.
+    /// It has lost all data.
     Blank,
     /// Stopped for a rebuild.
     Stopped,
-    /// Stopped, and the fence is on the log.
+    /// Stopped, with the fence on the log.
     Fenced,
 }
 
-/// PostgreSQL: what one transaction changes together.
+/// PostgreSQL: what one transaction changes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Ledger {
-    /// How many records of the log are written.
+    /// The position: how many records of the log are written.
     pub position: usize,
     /// The orders.
     pub rows: Vec<Row>,
-    /// The first epoch that is taken.
+    /// The first epoch that is not rejected.
     pub fenced: u8,
     /// Units in all.
     pub total: u8,
@@ -114,27 +116,27 @@ pub struct Batch {
     pub from: usize,
     /// The position afterwards.
     pub to: usize,
-    /// Only with a mistake: the positions are committed, the rows are not.
+    /// The positions are committed and the rows are not. Occurs only with a mistake.
     pub half_committed: bool,
 }
 
-/// Everything.
+/// The state of the whole system.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct State {
     /// The gate.
     pub redis: Redis,
-    /// The log.
+    /// The records of the log.
     pub log: Vec<Entry>,
-    /// The truth.
+    /// The source of truth.
     pub ledger: Ledger,
-    /// What copies of the API are about to publish. Gone when they die.
+    /// Entries that instances of the API are about to publish. Lost when they die.
     pub to_publish: BTreeSet<Entry>,
-    /// What copies of the API know to be on Kafka. Gone when they die.
+    /// Entries that instances of the API know to be on Kafka. Lost when they die.
     pub acknowledged: BTreeSet<Entry>,
-    /// What two workers hold; one of them may be a zombie.
+    /// The batches of two workers. One of them may be a zombie.
     pub batches: [Option<Batch>; 2],
     /// Orders that were answered 202.
     pub promised: BTreeSet<u8>,
-    /// PostgreSQL came back from a backup; once is enough.
+    /// Whether PostgreSQL came back from a backup. Once is enough.
     pub restored: bool,
 }

@@ -1,6 +1,6 @@
-//! All interleavings within small bounds; takes no store.
+//! Every interleaving within small bounds. Needs no stores.
 
-use model::{CONSERVED, Flow, IN_STEP, Mistake, NEVER_LOST, NEVER_OVERSOLD, NEVER_REJECTED};
+use model::{CONSERVED, Flow, Mistake, NEVER_LOST, NEVER_OVERSOLD, NEVER_REJECTED, STORES_AGREE};
 use stateright::{Checker, HasDiscoveries, Model};
 
 const SMALL: Flow = Flow {
@@ -20,7 +20,7 @@ fn holds(flow: Flow) {
 }
 
 #[test]
-fn a_unit_that_is_taken_given_back_and_taken_again() {
+fn a_unit_that_is_sold_cancelled_and_sold_again() {
     holds(SMALL);
 }
 
@@ -33,7 +33,7 @@ fn a_sold_out_sale_that_is_restocked() {
     });
 }
 
-/// Whoever slept through the rebuild still publishes an order, behind the fence.
+/// An instance that was frozen during the rebuild publishes an order behind the fence.
 const REBUILT: Flow = Flow {
     cancellable: 0,
     rebuild: true,
@@ -53,7 +53,7 @@ fn a_sale_that_is_rebuilt_while_a_unit_comes_back() {
     });
 }
 
-/// A broken rule breaks the promise that rests on it; the shortest way there is printed.
+/// Fails unless breaking a rule breaks the promise that rests on it. Prints the shortest path to it.
 fn is_found(mistake: Mistake, promise: &'static str) {
     let flow = Flow {
         restock: true,
@@ -69,8 +69,8 @@ fn is_found_in(flow: Flow, mistake: Mistake, promise: &'static str) {
     let checker = flow.checker().threads(2);
     let checker = checker.finish_when(wanted).spawn_bfs().join();
     let found = checker.discovery(promise);
-    let steps = found.expect("the mistake is found").into_actions();
-    println!("{mistake:?}: {steps:?}");
+    let path = found.expect("the mistake is found").into_actions();
+    println!("{mistake:?}: {path:?}");
 }
 
 #[test]
@@ -79,17 +79,17 @@ fn an_order_without_an_outbox_entry_can_be_lost() {
 }
 
 #[test]
-fn room_that_counts_before_it_is_on_kafka_rejects_an_order() {
-    is_found(Mistake::RoomBeforeKafka, NEVER_REJECTED);
+fn a_cancel_applied_before_it_is_published_rejects_an_order() {
+    is_found(Mistake::AppliedBeforePublished, NEVER_REJECTED);
 }
 
 #[test]
-fn an_entry_cleared_without_an_acknowledgement_can_be_lost() {
-    is_found(Mistake::ClearedUnacknowledged, NEVER_LOST);
+fn an_entry_acknowledged_before_it_is_published_can_be_lost() {
+    is_found(Mistake::AcknowledgedUnpublished, NEVER_LOST);
 }
 
 #[test]
-fn an_effect_applied_twice_makes_units_out_of_nothing() {
+fn an_effect_applied_twice_adds_units() {
     is_found(Mistake::EffectWithoutRemoval, CONSERVED);
 }
 
@@ -104,21 +104,21 @@ fn a_zombie_that_ignores_the_positions_counts_twice() {
 }
 
 #[test]
-fn at_rest_a_lost_room_shows() {
-    is_found(Mistake::EffectWithoutRemoval, IN_STEP);
+fn an_effect_applied_twice_leaves_the_stores_in_disagreement() {
+    is_found(Mistake::EffectWithoutRemoval, STORES_AGREE);
 }
 
 #[test]
 fn a_worker_that_ignores_the_fence_sells_a_unit_that_is_sold_again() {
-    is_found_in(REBUILT, Mistake::FenceIgnored, IN_STEP);
+    is_found_in(REBUILT, Mistake::FenceIgnored, STORES_AGREE);
 }
 
 #[test]
-fn a_redis_that_is_filled_too_early_sells_what_is_sold() {
-    is_found_in(REBUILT, Mistake::FilledTooEarly, NEVER_REJECTED);
+fn a_redis_that_is_refilled_too_early_sells_units_again() {
+    is_found_in(REBUILT, Mistake::RefilledTooEarly, NEVER_REJECTED);
 }
 
 #[test]
-fn a_rebuild_that_does_not_drain_the_outbox_loses_orders() {
+fn a_rebuild_that_discards_the_outbox_loses_orders() {
     is_found_in(REBUILT, Mistake::NotDrained, NEVER_LOST);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use e2e::client::Client;
 use e2e::process::free_port;
-use e2e::until::until;
+use e2e::wait::wait_until;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::net::TcpStream;
@@ -59,7 +59,7 @@ impl Service {
             address,
         };
         let what = format!("{} listens; see {}", service.name, log.display());
-        until(&what, START_LIMIT, async || {
+        wait_until(&what, START_LIMIT, async || {
             TcpStream::connect(address).await.context("no connection")
         })
         .await?;
@@ -71,7 +71,7 @@ impl Service {
     pub async fn ready(self) -> Result<Self> {
         let client = self.client()?;
         let what = format!("{} is ready", self.name);
-        until(&what, START_LIMIT, async || client.expect_ready().await).await?;
+        wait_until(&what, START_LIMIT, async || client.expect_ready().await).await?;
         Ok(self)
     }
 
@@ -98,7 +98,7 @@ impl Service {
         self.expect_running()?;
         kill(Pid::from_raw(i32::try_from(self.pid())?), Signal::SIGTERM)?;
         let what = format!("{} ends", self.name);
-        until(&what, STOP_LIMIT, async || {
+        wait_until(&what, STOP_LIMIT, async || {
             let ended = self.child.try_wait()?;
             ended.map(|_| ()).context("it still runs")
         })

@@ -4,7 +4,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use e2e::client::Client;
 use e2e::sandbox::Sandbox;
-use e2e::until::until;
+use e2e::wait::wait_until;
 use fluxgate_domain::ids::ProductId;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -165,7 +165,7 @@ impl Side {
     pub async fn everything_is_written(&self) -> Result<()> {
         let database = connect(self.setting("DATABASE_URL")).await?;
         let topic = self.setting("KAFKA_TOPIC");
-        until("the worker writes everything", DRAIN_LIMIT, async || {
+        wait_until("the worker writes everything", DRAIN_LIMIT, async || {
             let written = positions(&database, topic).await?;
             let end = topic::end(self.setting("KAFKA_BROKERS"), topic).await?;
             ensure!(written == end, "{written} of {end} records are written");

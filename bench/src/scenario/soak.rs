@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use e2e::until::until;
+use e2e::wait::wait_until;
 use fluxgate_domain::ids::ProductId;
 use serde_json::json;
 use tokio::time::sleep;
@@ -175,7 +175,7 @@ async fn weigh_and_close(
     let (status, answer) = side.client.change(&path, NAME, &json!({})).await?;
     ensure!(status == 200, "closing: {status} {answer}");
     let limit = Duration::from_secs(RECORD_TTL_SECONDS.into()) + EXPIRY_GRACE;
-    until("the sale's keys expire", limit, async || {
+    wait_until("the sale's keys expire", limit, async || {
         let [sale, orders, outbox, users] = &keys;
         let left = redis
             .number(&["EXISTS", sale, orders, outbox, users])
@@ -229,7 +229,7 @@ async fn weigh_and_close(
 }
 
 async fn outbox_is_empty(redis: &Redis, outbox: &str) -> Result<()> {
-    until("the outbox is empty", EMPTY_LIMIT, async || {
+    wait_until("the outbox is empty", EMPTY_LIMIT, async || {
         let waiting = redis.number(&["XLEN", outbox]).await?;
         ensure!(waiting == 0, "{waiting} entries");
         Ok(())

@@ -38,7 +38,7 @@ mod armed {
         };
         Some(Armed {
             name,
-            passes_passes_left: AtomicU64::new(times),
+            passes_left: AtomicU64::new(times),
             signal,
         })
     });

@@ -1,19 +1,10 @@
-//! Plays a sale against a deployment: see [`e2e::rehearsal`].
+//! `rehearse`, at services that run: see [`e2e::load::rehearse`].
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use e2e::rehearsal::{Plan, run};
+use e2e::load::rehearse::{Plan, run};
 
 fn main() -> ExitCode {
-    match run(&Plan::parse()) {
-        Ok(result) => {
-            println!("rehearse: ok, {result}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            println!("rehearse: FAILED, {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    e2e::conclude("rehearse", run(&Plan::parse()))
 }

@@ -6,18 +6,5 @@ use clap::Parser;
 use e2e::scale::{Plan, run};
 
 fn main() -> ExitCode {
-    match run(&Plan::parse()) {
-        Ok(true) => {
-            println!("scale: ok");
-            ExitCode::SUCCESS
-        }
-        Ok(false) => {
-            println!("scale: FAILED");
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            println!("scale: FAILED, {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    e2e::conclude("scale", run(&Plan::parse()))
 }

@@ -1,175 +1,242 @@
-//! Everything that was asked and answered in a run, as JSON lines in a file.
+//! Every request of a run and its answer, also as JSON lines in a file.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
-use fluxgate_domain::ids::OrderId;
+use fluxgate_domain::ids::{IdempotencyKey, OrderId, RestockId};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::answer::Status;
+use crate::checker::{
+    AdminAnswer, AdminCall, AdminOutcome, Answer, History, OrderAnswer, StatusRead,
+};
+use crate::order::Sale;
 
-/// One line of a history. Times are microseconds since the run began.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Line {
-    /// A request and its answer.
-    Asked(Asked),
-    /// Something that was done to the system.
-    Mark {
-        /// When.
-        at_us: u64,
-        /// What, in words.
-        what: String,
-    },
-}
-
-/// A request and its answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
-    /// What was asked.
-    pub ask: Ask,
-    /// Which copy of the API was asked, from 0.
-    pub copy: usize,
-    /// When the request was sent.
+/// A request and its answer. Times are microseconds since the run began.
+#[derive(Debug, Clone, Serialize)]
+pub struct Exchange {
+    pub request: Request,
+    /// Which instance of the API was asked, from 0.
+    pub instance: usize,
     pub sent_us: u64,
-    /// When the answer was complete, or given up.
+    /// When the answer was complete, or the caller stopped waiting.
     pub done_us: u64,
-    /// The answer.
-    pub reply: Reply,
+    pub response: Response,
 }
 
-/// What can be asked.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct Request {
+    pub product: String,
+    pub action: Action,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
-pub enum Ask {
-    /// `POST /orders`.
-    Order {
-        product: String,
-        user: String,
-        key: String,
-        quantity: u32,
-    },
-    /// `GET /orders/{id}`.
-    Status { product: String, id: OrderId },
-    /// `GET /products/{id}`.
-    Sale { product: String },
-    /// `POST /orders/{id}/cancel`.
-    Cancel { product: String, id: OrderId },
-    /// `POST /products/{id}/restock`.
-    Restock {
-        product: String,
-        key: String,
-        units: u32,
-    },
-    /// `POST /products/{id}/close`.
-    Close { product: String },
+pub enum Action {
+    Order { buyer: u32, quantity: u32 },
+    ReadStatus(OrderId),
+    ReadSale,
+    Cancel(OrderId),
+    Restock { key: String, units: u32 },
+    Close,
 }
 
-/// What can come back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
-pub enum Reply {
-    /// An order, taken or shown.
-    Order {
-        id: OrderId,
-        status: Status,
-        replayed: bool,
-    },
-    /// A sale.
-    Sale {
-        total: i64,
-        remaining: i64,
-        status: String,
-    },
-    /// A problem with its code.
-    Refused { http: u16, code: String },
-    /// No answer: what was asked for may have happened or not.
-    Silence { error: String },
-    /// An answer that the contract does not know.
-    Broken { text: String },
+pub enum Response {
+    Order(OrderShown),
+    Sale(SaleShown),
+    /// A problem: its HTTP status and its code.
+    Refused(u16, String),
+    /// The request may have had its effect or not.
+    NoAnswer(String),
+    /// An answer that the contract does not have.
+    Unexpected(String),
 }
 
-impl Ask {
-    /// The sale that the request is about.
-    pub fn product(&self) -> &str {
-        match self {
-            Self::Order { product, .. }
-            | Self::Status { product, .. }
-            | Self::Sale { product }
-            | Self::Cancel { product, .. }
-            | Self::Restock { product, .. }
-            | Self::Close { product } => product,
-        }
-    }
-
-    /// Whether it only looks.
-    pub fn is_a_look(&self) -> bool {
-        matches!(self, Self::Status { .. } | Self::Sale { .. })
-    }
+/// A sale in an answer.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct SaleShown {
+    total: i64,
+    remaining: i64,
 }
 
-impl Reply {
-    /// Whether it leaves open what became of the request: only asking again can tell.
-    pub fn is_undecided(&self) -> bool {
-        match self {
-            Self::Order { .. } | Self::Sale { .. } => false,
-            Self::Refused { http, .. } => *http >= 500,
-            Self::Silence { .. } | Self::Broken { .. } => true,
-        }
+/// An order in an answer.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct OrderShown {
+    pub id: OrderId,
+    pub status: Status,
+    pub replayed: bool,
+}
+
+impl Request {
+    pub fn is_order(&self) -> bool {
+        matches!(self.action, Action::Order { .. })
     }
 
-    /// The code of a refusal; empty for everything else.
-    pub fn code(&self) -> &str {
-        match self {
-            Self::Refused { code, .. } => code,
-            _ => "",
-        }
+    pub fn is_read(&self) -> bool {
+        matches!(self.action, Action::ReadStatus(_) | Action::ReadSale)
     }
 
-    /// The order, where the answer names one.
-    pub fn order_id(&self) -> Option<OrderId> {
-        match self {
-            Self::Order { id, .. } => Some(*id),
+    fn admin_call(&self, sale: &Sale) -> Option<AdminCall> {
+        match &self.action {
+            Action::Cancel(id) => Some(AdminCall::Cancel(*id)),
+            Action::Restock { key, units } => {
+                let key = IdempotencyKey::parse(key).ok()?;
+                let change_id = RestockId::derive(&sale.product, &key).to_string();
+                let units = i64::from(*units);
+                Some(AdminCall::Restock { change_id, units })
+            }
+            Action::Close => Some(AdminCall::Close),
             _ => None,
         }
     }
 }
 
-/// Takes down a history. Cheap to clone.
+impl Response {
+    /// Whether it leaves open what became of the request: only a repeat can tell.
+    pub fn is_undecided(&self) -> bool {
+        match self {
+            Self::Order(_) | Self::Sale(_) => false,
+            Self::Refused(http, _) => *http >= 500,
+            Self::NoAnswer(_) | Self::Unexpected(_) => true,
+        }
+    }
+
+    pub fn order(&self) -> Option<OrderShown> {
+        match self {
+            Self::Order(order) => Some(*order),
+            _ => None,
+        }
+    }
+
+    /// As an answer to an order; none where the contract does not have it.
+    fn answer(&self) -> Option<Answer> {
+        match self {
+            Self::Order(order) => Some(Answer::Placed {
+                id: order.id,
+                status: order.status,
+                replayed: order.replayed,
+            }),
+            Self::Refused(http, code) => Answer::refused(*http, code),
+            Self::NoAnswer(_) => Some(Answer::Undecided),
+            Self::Sale(_) | Self::Unexpected(_) => None,
+        }
+    }
+
+    /// As an answer to an admin call; none where the contract does not have it.
+    fn outcome(&self, call: &AdminCall) -> Option<AdminOutcome> {
+        let done = match call {
+            AdminCall::Cancel(_) => self
+                .order()
+                .is_some_and(|it| it.status == Status::Cancelled),
+            AdminCall::Restock { .. } | AdminCall::Close => self.is_possible_sale(),
+        };
+        match self.answer() {
+            _ if done => Some(AdminOutcome::Done),
+            Some(Answer::SaleClosed) => Some(AdminOutcome::SaleClosed),
+            Some(Answer::Undecided) => Some(AdminOutcome::Undecided),
+            _ => None,
+        }
+    }
+
+    fn is_possible_sale(&self) -> bool {
+        matches!(self, Self::Sale(sale) if (0..=sale.total).contains(&sale.remaining))
+    }
+}
+
+/// What the checker needs of the exchanges about one sale.
+pub fn of_sale(sale: &Sale, exchanges: &[Exchange]) -> History {
+    let mut history = History::default();
+    history.expectations.final_status_read = true;
+    let product = sale.product.as_str();
+    for it in exchanges.iter().filter(|it| it.request.product == product) {
+        if !add(&mut history, sale, it) {
+            let text = format!("{:?} was answered {:?}", it.request, it.response);
+            history.unexpected.push(text);
+        }
+    }
+    history
+}
+
+/// Adds one exchange; false where the contract does not have its answer.
+fn add(history: &mut History, sale: &Sale, exchange: &Exchange) -> bool {
+    let (request, response) = (&exchange.request, &exchange.response);
+    let (sent_us, done_us) = (exchange.sent_us, exchange.done_us);
+    if let Action::Order { buyer, quantity } = request.action {
+        let expected = response.answer();
+        let answer = expected.unwrap_or(Answer::Undecided);
+        let placed = OrderAnswer {
+            sent_us,
+            done_us,
+            buyer,
+            quantity,
+            answer,
+        };
+        history.orders.push(placed);
+        return expected.is_some();
+    }
+    if let Some(call) = request.admin_call(sale) {
+        let expected = response.outcome(&call);
+        let outcome = expected.unwrap_or(AdminOutcome::Undecided);
+        let answer = AdminAnswer {
+            sent_us,
+            done_us,
+            call,
+            outcome,
+        };
+        history.admin_calls.push(answer);
+        return expected.is_some();
+    }
+    match (&request.action, response) {
+        (Action::ReadStatus(_), Response::Order(OrderShown { id, status, .. })) => {
+            let (id, status) = (*id, *status);
+            let read = StatusRead {
+                sent_us,
+                done_us,
+                id,
+                status,
+            };
+            history.status_reads.push(read);
+            true
+        }
+        (Action::ReadSale, Response::Sale(_)) => response.is_possible_sale(),
+        _ => response.answer() == Some(Answer::Undecided),
+    }
+}
+
+/// Records a history. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Recorder {
     begin: Instant,
-    path: PathBuf,
-    kept: Arc<Mutex<Kept>>,
+    recorded: Arc<Mutex<Recorded>>,
 }
 
 #[derive(Debug)]
-struct Kept {
-    lines: Vec<Line>,
+struct Recorded {
+    exchanges: Vec<Exchange>,
     file: BufWriter<File>,
 }
 
+/// Something that was done to the system, between the exchanges in the file.
+#[derive(Serialize)]
+struct Mark<'a> {
+    mark: &'a str,
+    at_us: u64,
+}
+
 impl Recorder {
-    /// A history in the file at `path`, which is made anew.
-    ///
-    /// # Errors
-    /// When the file cannot be made.
+    /// Records into a new file at `path`.
     pub fn to(path: &Path) -> Result<Self> {
-        let file = File::create(path).with_context(|| format!("making {}", path.display()))?;
-        let kept = Kept {
-            lines: Vec::new(),
-            file: BufWriter::new(file),
-        };
+        let file = File::create(path).with_context(|| format!("creating {}", path.display()))?;
+        let (exchanges, file) = (Vec::new(), BufWriter::new(file));
         Ok(Self {
             begin: Instant::now(),
-            path: path.to_owned(),
-            kept: Arc::new(Mutex::new(kept)),
+            recorded: Arc::new(Mutex::new(Recorded { exchanges, file })),
         })
     }
 
@@ -178,48 +245,37 @@ impl Recorder {
         u64::try_from(self.begin.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
-    /// Notes that something was done to the system.
     pub fn mark(&self, what: &str) {
-        self.add(Line::Mark {
+        let mark = Mark {
+            mark: what,
             at_us: self.now_us(),
-            what: what.to_owned(),
-        });
+        };
+        self.recorded().write(&mark);
     }
 
-    /// Notes a line.
-    pub fn add(&self, line: Line) {
-        let mut kept = self.kept();
-        // A history that cannot be written to its file is still checked.
-        if let Ok(text) = serde_json::to_string(&line) {
-            let _ = writeln!(kept.file, "{text}");
+    pub fn add(&self, exchange: Exchange) {
+        let mut recorded = self.recorded();
+        recorded.write(&exchange);
+        recorded.exchanges.push(exchange);
+    }
+
+    /// The exchanges so far. The file is complete when this returns.
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        let mut recorded = self.recorded();
+        let _ = recorded.file.flush();
+        recorded.exchanges.clone()
+    }
+
+    fn recorded(&self) -> MutexGuard<'_, Recorded> {
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Recorded {
+    /// A history that cannot be written to its file is still checked.
+    fn write(&mut self, line: &impl Serialize) {
+        if let Ok(text) = serde_json::to_string(line) {
+            let _ = writeln!(self.file, "{text}");
         }
-        kept.lines.push(line);
-    }
-
-    /// What was noted so far; it is all in the file then.
-    pub fn lines(&self) -> Vec<Line> {
-        let mut kept = self.kept();
-        let _ = kept.file.flush();
-        kept.lines.clone()
-    }
-
-    /// Requests and answers so far.
-    pub fn asked(&self) -> Vec<Asked> {
-        let lines = self.lines().into_iter();
-        lines
-            .filter_map(|line| match line {
-                Line::Asked(asked) => Some(asked),
-                Line::Mark { .. } => None,
-            })
-            .collect()
-    }
-
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,29 +1,23 @@
-//! Runs in which something breaks: a sale with everything that buyers and administrators do, one
-//! fault in the middle of it, and afterwards every answer held against what the stores say.
+//! Fault runs: a sale with everything that buyers and admins do, one fault in the middle of it, and afterwards every
+//! answer held against the stores by the [checker](crate::checker).
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`matrix`], [`results`], [`table`] | every row with every seed, and what came out |
-//! | [`run`], [`stage`], [`settle`] | one run: its programs, its fault, its end |
-//! | [`rows`] | the faults |
-//! | [`links`], [`proxy`], [`topic`] | ways between programs that can be cut; the topic to be changed |
-//! | [`market`], [`drivers`], [`caller`] | what is sold, who asks, and how |
-//! | [`history`], [`end`] | everything that was answered, everything that is left |
-//! | [`checker`] | the one held against the other |
+//! | [`matrix`], [`results`] | every row with every seed; finished runs, and their table |
+//! | `scenario` | one run from its start to its verdict |
+//! | [`rows`] | the table of faults, and how each is injected |
+//! | `environment`, `network`, `proxy` | services and stores of a run, with TCP proxies between them |
+//! | `clients`, `caller`, `history` | what buyers and admins ask, over HTTP, and everything that they were answered |
+//! | `recovery` | whether the service is normal again; deciding what was left open |
 
-pub mod caller;
-pub mod checker;
-pub mod drivers;
-pub mod end;
-pub mod history;
-pub mod links;
-pub mod market;
+mod caller;
+mod clients;
+mod environment;
+mod history;
 pub mod matrix;
-pub mod proxy;
+mod network;
+mod proxy;
+mod recovery;
 pub mod results;
 pub mod rows;
-pub mod run;
-pub mod settle;
-pub mod stage;
-pub mod table;
-pub mod topic;
+mod scenario;

@@ -1,4 +1,4 @@
-//! A way between two programs that can be cut.
+//! A TCP proxy between two programs, which can cut, reset, delay and block their connections.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,22 +12,22 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
-/// What becomes of what is sent.
+/// What the proxy does with the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// It arrives.
+    /// It forwards them.
     Pass,
-    /// Requests arrive; the first reply is dropped, and the connection closed.
+    /// It forwards requests. At the first reply it closes the connection.
     CutReplies,
-    /// Every connection is reset, and every new one.
+    /// It resets every connection, also new ones.
     Reset,
-    /// It arrives so much later, each piece up to half as much again.
+    /// It delays them by this time, each chunk by up to half as much again.
     Latency(Duration),
-    /// Nothing arrives; what was sent meanwhile arrives afterwards.
+    /// It forwards nothing; afterwards it forwards what was sent meanwhile.
     Blackhole,
 }
 
-/// Listens on loopback and forwards to another place. Dropping it closes everything.
+/// Listens on loopback and forwards to another address. Dropping it closes all connections.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -48,15 +48,12 @@ enum End {
     Reset,
 }
 
-const PIECE_BYTES: usize = 64 * 1024;
-/// Pieces under way in one direction.
-const PIECES_MAX: usize = 256;
+const CHUNK_BYTES: usize = 64 * 1024;
+/// Chunks in flight in one direction.
+const CHUNKS_MAX: usize = 256;
 
 impl Proxy {
-    /// Forwards what arrives at `listen` (port 0: some free one) to `target`.
-    ///
-    /// # Errors
-    /// When the port is taken.
+    /// Forwards connections from `listen` (port 0: any free port) to `target`.
     pub async fn between(listen: &str, target: &str) -> Result<Self> {
         let listener = TcpListener::bind(listen).await;
         let listener = listener.with_context(|| format!("listening on {listen}"))?;
@@ -70,12 +67,10 @@ impl Proxy {
         })
     }
 
-    /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// From now on.
     pub fn set(&self, mode: Mode) {
         self.mode.send_replace(mode);
     }
@@ -94,12 +89,12 @@ async fn serve(mut client: TcpStream, target: String, mode: watch::Receiver<Mode
         Ok(mut server) => {
             let end = forward(&mut client, &mut server, mode).await;
             if end == End::Reset {
-                // Fails where the connection is gone already.
+                // Fails if the connection is closed already.
                 let _ = server.set_zero_linger();
             }
             end
         }
-        // What a target that does not listen does, too.
+        // As a target that does not listen does.
         Err(_) => End::Reset,
     };
     if end == End::Reset {
@@ -116,35 +111,35 @@ async fn forward(
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();
     tokio::select! {
-        end = pump(from_client, to_server, Direction::Request, mode.clone()) => end,
-        end = pump(from_server, to_client, Direction::Reply, mode) => end,
+        end = copy(from_client, to_server, Direction::Request, mode.clone()) => end,
+        end = copy(from_server, to_client, Direction::Reply, mode) => end,
     }
 }
 
-/// Reading and writing are apart, so that latency delays what is sent and does not slow it down.
-async fn pump(
+/// Reading and writing are separate, so that a delay does not reduce the throughput.
+async fn copy(
     from: ReadHalf<'_>,
     to: WriteHalf<'_>,
     direction: Direction,
     mode: watch::Receiver<Mode>,
 ) -> End {
-    let (pieces, waiting) = mpsc::channel(PIECES_MAX);
+    let (chunks, delayed) = mpsc::channel(CHUNKS_MAX);
     let (end, ()) = tokio::join!(
-        take(from, pieces, direction, mode.clone()),
-        hand_on(to, waiting, mode)
+        read_chunks(from, chunks, direction, mode.clone()),
+        write_chunks(to, delayed, mode)
     );
     end
 }
 
-type Piece = (Instant, Vec<u8>);
+type Chunk = (Instant, Vec<u8>);
 
-async fn take(
+async fn read_chunks(
     mut from: ReadHalf<'_>,
-    pieces: mpsc::Sender<Piece>,
+    chunks: mpsc::Sender<Chunk>,
     direction: Direction,
     mut mode: watch::Receiver<Mode>,
 ) -> End {
-    let mut buffer = vec![0; PIECE_BYTES];
+    let mut buffer = vec![0; CHUNK_BYTES];
     loop {
         if *mode.borrow_and_update() == Mode::Reset {
             return End::Reset;
@@ -166,22 +161,22 @@ async fn take(
             Mode::Latency(delay) => Instant::now() + delay.mul_f64(1.0 + fastrand::f64() / 2.0),
             _ => Instant::now(),
         };
-        if pieces.send((due, buffer[..count].to_vec())).await.is_err() {
+        if chunks.send((due, buffer[..count].to_vec())).await.is_err() {
             return End::Closed;
         }
     }
 }
 
-/// Ends when everything taken has been handed on, or nobody takes it any more.
-async fn hand_on(
+/// Returns when every chunk is written, or the connection is closed.
+async fn write_chunks(
     mut to: WriteHalf<'_>,
-    mut pieces: mpsc::Receiver<Piece>,
+    mut chunks: mpsc::Receiver<Chunk>,
     mut mode: watch::Receiver<Mode>,
 ) {
-    while let Some((due, piece)) = pieces.recv().await {
+    while let Some((due, chunk)) = chunks.recv().await {
         sleep_until(due).await;
         let open = mode.wait_for(|mode| *mode != Mode::Blackhole).await.is_ok();
-        if !open || to.write_all(&piece).await.is_err() {
+        if !open || to.write_all(&chunk).await.is_err() {
             return;
         }
     }
@@ -191,8 +186,8 @@ async fn hand_on(
 mod tests {
     use super::*;
 
-    /// A server that echoes, behind a proxy.
-    async fn echo() -> Proxy {
+    /// A proxy in front of an echo server.
+    async fn echo_server() -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let target = listener.local_addr().unwrap().to_string();
         tokio::spawn(async move {
@@ -206,7 +201,7 @@ mod tests {
         Proxy::between("127.0.0.1:0", &target).await.unwrap()
     }
 
-    async fn say(socket: &mut TcpStream) -> std::io::Result<usize> {
+    async fn send(socket: &mut TcpStream) -> std::io::Result<usize> {
         socket.write_all(b"hello").await?;
         let mut buffer = [0; 5];
         socket.read(&mut buffer).await
@@ -214,23 +209,23 @@ mod tests {
 
     #[tokio::test]
     async fn it_passes_delays_cuts_and_resets() {
-        let proxy = echo().await;
+        let proxy = echo_server().await;
         let connect = || TcpStream::connect(proxy.address());
         let mut socket = connect().await.unwrap();
-        assert_eq!(say(&mut socket).await.unwrap(), 5);
+        assert_eq!(send(&mut socket).await.unwrap(), 5);
 
         let delay = Duration::from_millis(50);
         proxy.set(Mode::Latency(delay));
         let begin = Instant::now();
-        assert_eq!(say(&mut socket).await.unwrap(), 5);
+        assert_eq!(send(&mut socket).await.unwrap(), 5);
         assert!(begin.elapsed() >= 2 * delay);
 
         proxy.set(Mode::CutReplies);
-        assert_eq!(say(&mut socket).await.unwrap(), 0);
+        assert_eq!(send(&mut socket).await.unwrap(), 0);
 
         proxy.set(Mode::Pass);
         let mut socket = connect().await.unwrap();
-        assert_eq!(say(&mut socket).await.unwrap(), 5);
+        assert_eq!(send(&mut socket).await.unwrap(), 5);
         proxy.set(Mode::Reset);
         assert!(socket.read(&mut [0; 5]).await.is_err());
         let mut late = connect().await.unwrap();
@@ -238,12 +233,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_black_hole_swallowed_arrives_afterwards() {
-        let proxy = echo().await;
+    async fn blocked_bytes_arrive_afterwards() {
+        let proxy = echo_server().await;
         let mut socket = TcpStream::connect(proxy.address()).await.unwrap();
         proxy.set(Mode::Blackhole);
         let wait = Duration::from_millis(50);
-        assert!(tokio::time::timeout(wait, say(&mut socket)).await.is_err());
+        assert!(tokio::time::timeout(wait, send(&mut socket)).await.is_err());
         proxy.set(Mode::Pass);
         assert_eq!(socket.read(&mut [0; 5]).await.unwrap(), 5);
     }

@@ -5,120 +5,95 @@ use fluxgate_domain::ids::{ProductId, Tag};
 use fred::util::redis_keyslot;
 
 use super::{AGREEMENT, Fleet, SILENCE_MS};
-use crate::doors::Doors;
 use crate::process::free_port;
 use crate::stack::Stack;
-use crate::until::until;
+use crate::tls_listeners::TlsListeners;
+use crate::wait::wait_until;
 
 const MASTERS: usize = 3;
 const SLOTS: usize = 16_384;
 
 impl Fleet {
     /// A Cluster of three masters with a replica each.
-    ///
-    /// # Errors
-    /// When they do not agree.
-    pub async fn cluster(stack: &Stack, doors: Option<Doors>) -> Result<Self> {
-        let mut fleet = Self::new(stack, doors)?;
-        let mut members = Vec::new();
+    pub async fn cluster(stack: &Stack, tls: Option<TlsListeners>) -> Result<Self> {
+        let mut fleet = Self::new(stack, tls)?;
+        let mut buses = Vec::new();
         for _ in 0..2 * MASTERS {
             let bus = free_port()?;
-            let timeout = SILENCE_MS.to_string();
-            let port = fleet.start_node(&[
-                "--cluster-enabled",
-                "yes",
-                "--cluster-port",
-                &bus.to_string(),
-                "--cluster-node-timeout",
-                &timeout,
-            ])?;
-            members.push((port, bus));
+            let port = fleet.start_node(&format!(
+                "--cluster-enabled yes --cluster-port {bus} --cluster-node-timeout {SILENCE_MS}"
+            ))?;
+            buses.push((port, bus));
         }
-        let (first, _) = members[0];
-        for (port, bus) in &members {
-            fleet.answering(*port).await?;
-            let (port, bus) = (port.to_string(), bus.to_string());
+        let ports: Vec<u16> = buses.iter().map(|(port, _)| *port).collect();
+        for (port, bus) in buses {
+            fleet.answering(port).await?;
             fleet
-                .ask(first, &["CLUSTER", "MEET", "127.0.0.1", &port, &bus])
+                .expect_ok(ports[0], &format!("CLUSTER MEET 127.0.0.1 {port} {bus}"))
                 .await?;
         }
-        for (i, (port, _)) in members[..MASTERS].iter().enumerate() {
-            let from = (SLOTS * i / MASTERS).to_string();
-            let to = (SLOTS * (i + 1) / MASTERS - 1).to_string();
+        let (masters, replicas) = ports.split_at(MASTERS);
+        for (i, port) in masters.iter().enumerate() {
+            let (from, to) = (SLOTS * i / MASTERS, SLOTS * (i + 1) / MASTERS - 1);
             fleet
-                .ask(*port, &["CLUSTER", "ADDSLOTSRANGE", &from, &to])
+                .expect_ok(*port, &format!("CLUSTER ADDSLOTSRANGE {from} {to}"))
                 .await?;
         }
-        for (i, (port, _)) in members[MASTERS..].iter().enumerate() {
-            let master = fleet.ask(members[i].0, &["CLUSTER", "MYID"]).await?;
-            until("a replica has its master", AGREEMENT, async || {
-                let answer = fleet
-                    .ask(*port, &["CLUSTER", "REPLICATE", master.trim()])
-                    .await?;
-                ensure!(answer.starts_with("OK"), "{answer}");
-                Ok(())
-            })
-            .await?;
+        for (master, replica) in masters.iter().zip(replicas) {
+            let id = fleet.ask(*master, "CLUSTER MYID").await?;
+            let command = format!("CLUSTER REPLICATE {id}");
+            let replicate = async || fleet.expect_ok(*replica, &command).await;
+            wait_until("a replica has its master", AGREEMENT, replicate).await?;
         }
         fleet.agreed().await?;
-        let others: Vec<String> = members[1..]
-            .iter()
-            .map(|(port, _)| format!("node=127.0.0.1:{port}"))
-            .collect();
-        let (scheme, user) = match &fleet.doors {
-            None => ("redis", String::new()),
-            Some(Doors { password, .. }) => ("rediss", format!(":{password}@")),
-        };
-        let others = others.join("&");
-        fleet.url = format!("{scheme}-cluster://{user}127.0.0.1:{first}?{others}");
+        fleet.set_url("cluster", "", "", &ports);
         Ok(fleet)
     }
 
     /// Moves the slot of a product to another master of the Cluster, key by key, with `pause`
     /// between two keys.
-    ///
-    /// # Errors
-    /// When a node refuses.
     pub async fn move_slot(&self, product: &ProductId, pause: Duration) -> Result<()> {
         let slot = slot(product);
         let (from, from_id) = self.master_of_slot(slot).await?;
-        let elsewhere = self.masters().await?.into_iter().find(|it| it.port != from);
-        let to = elsewhere.context("there is no other master")?;
-        let (text, target) = (slot.to_string(), to.port.to_string());
-        let set_slot = |at, what, id: &str| {
-            let arguments = ["CLUSTER", "SETSLOT", &text, what, id].map(str::to_owned);
-            async move {
-                self.expect_ok(at, &arguments.each_ref().map(String::as_str))
-                    .await
-            }
-        };
-        set_slot(to.port, "IMPORTING", &from_id).await?;
-        set_slot(from, "MIGRATING", &to.id).await?;
+        let other = self.masters().await?.into_iter().find(|it| it.port != from);
+        let Master {
+            port: to,
+            id: to_id,
+            ..
+        } = other.context("there is no other master")?;
+        let set_slot = |state: &str| format!("CLUSTER SETSLOT {slot} {state}");
+        self.expect_ok(to, &set_slot(&format!("IMPORTING {from_id}")))
+            .await?;
+        self.expect_ok(from, &set_slot(&format!("MIGRATING {to_id}")))
+            .await?;
         loop {
             let keys = self
-                .ask(from, &["CLUSTER", "GETKEYSINSLOT", &text, "1"])
+                .ask(from, &format!("CLUSTER GETKEYSINSLOT {slot} 1"))
                 .await?;
             let Some(key) = keys.lines().next().filter(|key| !key.is_empty()) else {
                 break;
             };
-            self.expect_ok(from, &["MIGRATE", "127.0.0.1", &target, key, "0", "5000"])
+            self.expect_ok(from, &format!("MIGRATE 127.0.0.1 {to} {key} 0 5000"))
                 .await?;
             tokio::time::sleep(pause).await;
         }
-        for node in [to.port, from] {
-            set_slot(node, "NODE", &to.id).await?;
+        for node in [to, from] {
+            self.expect_ok(node, &set_slot(&format!("NODE {to_id}")))
+                .await?;
         }
         self.agreed().await
     }
 
-    /// Waits until every node that runs holds the Cluster for whole.
+    /// Waits until every node says that the Cluster is complete.
     pub(super) async fn agreed(&self) -> Result<()> {
         for node in &self.nodes {
-            until("the Cluster is whole", AGREEMENT, async || {
-                let state = self.ask(node.port, &["CLUSTER", "INFO"]).await?;
-                let whole = state.contains("cluster_state:ok")
-                    && state.contains(&format!("cluster_known_nodes:{}", self.nodes.len()));
-                ensure!(whole, "{state}");
+            wait_until("the Cluster is complete", AGREEMENT, async || {
+                let state = self.ask(node.port, "CLUSTER INFO").await?;
+                let nodes = format!("cluster_known_nodes:{}", self.nodes.len());
+                ensure!(
+                    state.contains("cluster_state:ok") && state.contains(&nodes),
+                    "{state}"
+                );
                 Ok(())
             })
             .await?;
@@ -127,16 +102,20 @@ impl Fleet {
     }
 
     pub(super) async fn master_of_slot(&self, slot: u16) -> Result<(u16, String)> {
-        let masters = self.masters().await?;
-        let owner = masters.into_iter().find(|it| it.owns(slot));
-        let owner = owner.with_context(|| format!("nobody owns slot {slot}"))?;
+        let owns = |it: &Master| {
+            it.slots
+                .iter()
+                .any(|(from, to)| (*from..=*to).contains(&slot))
+        };
+        let owner = self.masters().await?.into_iter().find(owns);
+        let owner = owner.with_context(|| format!("no node owns slot {slot}"))?;
         Ok((owner.port, owner.id))
     }
 
-    /// What the first node that answers says of the masters.
+    /// The masters, by the first node that answers.
     async fn masters(&self) -> Result<Vec<Master>> {
         for node in &self.nodes {
-            if let Ok(nodes) = self.ask(node.port, &["CLUSTER", "NODES"]).await {
+            if let Ok(nodes) = self.ask(node.port, "CLUSTER NODES").await {
                 return Ok(nodes.lines().filter_map(Master::read).collect());
             }
         }
@@ -144,15 +123,14 @@ impl Fleet {
     }
 }
 
-/// A line of CLUSTER NODES: `id ip:port@bus,name flags master ping pong epoch state slots...`.
-#[derive(Debug)]
-pub struct Master {
+struct Master {
     id: String,
     port: u16,
     slots: Vec<(u16, u16)>,
 }
 
 impl Master {
+    /// A line of CLUSTER NODES: `id ip:port@bus,name flags master ping pong epoch state slots...`.
     fn read(line: &str) -> Option<Self> {
         let parts: Vec<&str> = line.split_whitespace().collect();
         let flags = parts.get(2)?;
@@ -169,12 +147,6 @@ impl Master {
             port: port.parse().ok()?,
             slots: parts.get(8..)?.iter().filter_map(range).collect(),
         })
-    }
-
-    fn owns(&self, slot: u16) -> bool {
-        self.slots
-            .iter()
-            .any(|(from, to)| (*from..=*to).contains(&slot))
     }
 }
 

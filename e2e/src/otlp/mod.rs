@@ -1,11 +1,7 @@
 //! A receiver of traces: OTLP over HTTP, as any collector takes it. It keeps what it is sent.
 
-mod example;
-mod picture;
 mod span;
 
-pub use example::trace_one_order;
-pub use picture::draw;
 pub use span::Span;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +12,6 @@ use anyhow::{Context, Result};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 
-/// Most bytes in one call.
 const BODY_MAX: usize = 16 << 20;
 
 type Spans = Arc<Mutex<Vec<Span>>>;
@@ -30,10 +25,6 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Listens on a free port.
-    ///
-    /// # Errors
-    /// When there is none.
     pub fn start() -> Result<Self> {
         let spans = Spans::default();
         let shared = Data::new(Arc::clone(&spans));
@@ -63,7 +54,6 @@ impl Receiver {
         &self.url
     }
 
-    /// What has come so far.
     pub fn spans(&self) -> Vec<Span> {
         let spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
         spans.clone()
@@ -72,7 +62,7 @@ impl Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        // Told at once; what is left of it ends by itself.
+        // The server is told at once and ends by itself.
         drop(self.server.stop(false));
     }
 }

@@ -5,26 +5,20 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span as Sent};
 
-/// A span, as it was sent.
+/// A span that was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
-    /// Whose it is.
+    /// The service that sent it.
     pub service: String,
-    /// What was done.
     pub name: String,
-    /// In which role.
     pub kind: SpanKind,
-    /// Its trace, in hex.
+    /// In hex, as all ids here.
     pub trace: String,
-    /// Its id, in hex.
     pub id: String,
-    /// The id of the span that it is a part of; empty for the first of a trace.
+    /// Empty for the first span of a trace.
     pub parent: String,
-    /// When it began and ended, Unix ns.
-    pub times: (u64, u64),
-    /// What was noted.
-    pub notes: BTreeMap<String, String>,
-    /// Ids of spans that it is linked with.
+    pub attributes: BTreeMap<String, String>,
+    /// Ids of the spans that it links to.
     pub links: Vec<String>,
 }
 
@@ -45,9 +39,8 @@ impl Span {
             trace: hex(&sent.trace_id),
             id: hex(&sent.span_id),
             parent: hex(&sent.parent_span_id),
-            times: (sent.start_time_unix_nano, sent.end_time_unix_nano),
             links: links.collect(),
-            notes: texts(sent.attributes),
+            attributes: texts(sent.attributes),
             name: sent.name,
         }
     }

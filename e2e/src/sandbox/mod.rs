@@ -1,4 +1,4 @@
-//! Names of one's own on shared stores, so that tests do not meet.
+//! Own names on shared stores, so that tests do not affect each other.
 
 mod reconciler;
 
@@ -18,29 +18,25 @@ use rdkafka::config::ClientConfig;
 use crate::client::ADMIN_TOKEN;
 use crate::deployment::Deployment;
 use crate::order::unique;
-use crate::process::{Process, Settings};
+use crate::process::{Process, Settings, changed, settings};
 use crate::program::Program;
 use crate::stack::Stack;
-use crate::stores::Stores;
-use crate::truth::{Database, Gate, Log};
-use crate::until::until;
+use crate::stores::{Postgres, Redis, Stores, Topic};
+use crate::wait::wait_until;
 
-/// Databases of a Redis as it comes, without number 0, which is not ours. They are taken in turn,
-/// so a sandbox finds its own emptied as long as not more than these live at once.
+/// Databases of a Redis as it comes, without number 0, which is not ours. They are taken in turn:
+/// not more sandboxes than these may exist at once.
 const REDIS_DATABASES: u64 = 15;
 
-/// Lines of each log that are shown when a test fails.
 const LOG_TAIL_LINES: usize = 25;
 
 /// One set of topics, group, schema and Redis database, and the services that use them.
 #[derive(Debug)]
 pub struct Sandbox {
-    /// The stores under it.
     pub stack: Stack,
     /// Its schema, its Redis database, its topic of orders.
     pub stores: Stores,
-    /// Its topic of dead letters.
-    pub dead_letters: Log,
+    pub dead_letters: Topic,
     name: String,
     settings: Settings,
     folder: PathBuf,
@@ -51,37 +47,33 @@ pub struct Sandbox {
 impl Sandbox {
     /// Names, a schema, an empty Redis database and a folder for logs. Topics and tables are made
     /// by the first worker.
-    ///
-    /// # Errors
-    /// When a store does not answer.
     pub async fn new(stack: Stack) -> Result<Self> {
         Self::on(stack, None).await
     }
 
     /// The same, with a Redis of its own at this URL instead of the stack's.
-    ///
-    /// # Errors
-    /// When a store does not answer.
     pub async fn on(stack: Stack, own_redis: Option<&str>) -> Result<Self> {
         let name = unique("e2e");
         let (topic, dlq) = (format!("{name}.orders"), format!("{name}.dlq"));
 
-        // Product ids differ anyway, but the sweeper of every API sees all sales of its Redis
-        // database and would publish another test's leftovers to this test's topic.
+        // Product ids differ anyway, but the outbox relay of every API sees all sales of its Redis
+        // database and would publish another test's entries to this test's topic.
         let redis_url = match own_redis {
             Some(url) => url.to_owned(),
             None => free_database(&stack.redis_url).await?,
         };
-        let gate = Gate::connect(&redis_url).await?;
+        let redis = Redis::connect(&redis_url, None).await?;
 
         let schema = format!("CREATE SCHEMA {name}");
-        Database::new(&stack.database_url).execute(&schema).await?;
+        Postgres::new(&stack.database_url, None)
+            .execute(&schema)
+            .await?;
         let database_url = with_search_path(&stack.database_url, &name);
 
         let folder = std::env::temp_dir().join(&name);
         fs::create_dir(&folder).with_context(|| format!("making {}", folder.display()))?;
 
-        let settings = [
+        let own = [
             ("REDIS_URL", redis_url.as_str()),
             ("KAFKA_BROKERS", &stack.kafka_brokers),
             ("DATABASE_URL", &database_url),
@@ -95,14 +87,12 @@ impl Sandbox {
         ];
         Ok(Self {
             stores: Stores {
-                database: Database::new(&database_url),
-                gate,
-                log: Log::new(&stack.kafka_brokers, &topic, &name)?,
+                postgres: Postgres::new(&database_url, None),
+                redis,
+                topic: Topic::new(&stack.kafka_brokers, &topic, &name)?,
             },
-            dead_letters: Log::new(&stack.kafka_brokers, &dlq, &name)?,
-            settings: settings
-                .map(|(name, value)| (name.into(), value.into()))
-                .into(),
+            dead_letters: Topic::new(&stack.kafka_brokers, &dlq, &name)?,
+            settings: settings(&own),
             started: Cell::new(0),
             has_own_redis: own_redis.is_some(),
             stack,
@@ -116,15 +106,11 @@ impl Sandbox {
         &self.folder
     }
 
-    /// What its services are started with.
     pub fn settings(&self) -> Settings {
         self.settings.clone()
     }
 
     /// Starts a service with other settings than [`Sandbox::settings`]. Does not wait.
-    ///
-    /// # Errors
-    /// When the program is not built or does not start.
     pub fn spawn(&self, program: Program, settings: Settings) -> Result<Process> {
         let number = self.started.get() + 1;
         self.started.set(number);
@@ -134,7 +120,7 @@ impl Sandbox {
         Process::spawn(program, settings, log)
     }
 
-    /// Its stores and these copies of the API, as those see them who start nothing.
+    /// Its stores and these instances of the API, as a deployment.
     pub fn deployment(&self, apis: &[&Process]) -> Deployment {
         Deployment {
             urls: apis.iter().map(|api| api.url().to_owned()).collect(),
@@ -143,67 +129,47 @@ impl Sandbox {
         }
     }
 
-    /// A copy of the API that is ready, with `more` settings.
-    ///
-    /// # Errors
-    /// When it does not get ready.
+    /// An instance of the API that is ready, with `more` settings.
     pub async fn api_with(&self, more: &[(&str, &str)]) -> Result<Process> {
-        let more = more
-            .iter()
-            .map(|(name, value)| (name.to_string(), value.to_string()));
-        let settings = self.settings().into_iter().chain(more).collect();
+        let settings = changed(&self.settings, more);
         let mut api = self.spawn(Program::IngestApi, settings)?;
         api.ready().await?;
         Ok(api)
     }
 
-    /// A copy of the API that is ready.
-    ///
-    /// # Errors
-    /// When it does not get ready.
     pub async fn api(&self) -> Result<Process> {
         self.api_with(&[]).await
     }
 
     /// Starts a service with `more` settings than [`Sandbox::settings`]. Does not wait.
-    ///
-    /// # Errors
-    /// When the program is not built or does not start.
     pub fn spawn_with(&self, program: Program, more: Settings) -> Result<Process> {
         self.spawn(program, self.settings().into_iter().chain(more).collect())
     }
 
-    /// A worker that is ready.
-    ///
-    /// # Errors
-    /// When it does not get ready.
     pub async fn worker(&self) -> Result<Process> {
         let mut worker = self.spawn(Program::InventoryWorker, self.settings())?;
         worker.ready().await?;
         Ok(worker)
     }
 
-    /// Empties its topic of orders, as a Kafka does that was restored from nothing: made anew, with
-    /// as many partitions.
-    ///
-    /// # Errors
-    /// When Kafka does not do it.
-    pub async fn lose_the_log(&self) -> Result<()> {
+    /// Deletes its topic of orders and creates it again with as many partitions, as if Kafka had
+    /// lost the log.
+    pub async fn empty_topic(&self) -> Result<()> {
         let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
             .set("bootstrap.servers", &self.stack.kafka_brokers)
             .create()?;
-        let partitions = i32::try_from(self.stores.log.ends().await?.len())?;
+        let partitions = i32::try_from(self.stores.topic.ends().await?.len())?;
         let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
         admin
-            .delete_topics(&[self.stores.log.topic()], &options)
+            .delete_topics(&[self.stores.topic.name()], &options)
             .await?;
         let topic = NewTopic::new(
-            self.stores.log.topic(),
+            self.stores.topic.name(),
             partitions,
             TopicReplication::Fixed(1),
         );
-        until(
-            "the topic is made anew",
+        wait_until(
+            "the topic is created again",
             Duration::from_secs(20),
             async || {
                 let made = admin.create_topics([&topic], &options).await?;
@@ -218,27 +184,21 @@ impl Sandbox {
 
     /// Takes its topics, schema and keys out of the stores. No test depends on that: it keeps a
     /// stack light that is used again and again.
-    ///
-    /// # Errors
-    /// When a store does not answer.
     pub async fn discard(&self) -> Result<()> {
         let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
             .set("bootstrap.servers", &self.stack.kafka_brokers)
             .create()?;
-        let topics = [self.stores.log.topic(), self.dead_letters.topic()];
+        let topics = [self.stores.topic.name(), self.dead_letters.name()];
         let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(10)));
         admin.delete_topics(&topics, &options).await?;
         if !self.has_own_redis {
-            self.stores.gate.flush().await?;
+            self.stores.redis.flush().await?;
         }
         let schema = format!("DROP SCHEMA {} CASCADE", self.name);
-        self.stores.database.execute(&schema).await
+        self.stores.postgres.execute(&schema).await
     }
 
-    /// Copies the logs into `folder`, which is made.
-    ///
-    /// # Errors
-    /// When a file cannot be read or written.
+    /// Puts the logs into `folder`, which is made.
     pub fn keep_logs(&self, folder: &Path) -> Result<()> {
         fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
         for log in self.logs()? {
@@ -248,7 +208,7 @@ impl Sandbox {
         Ok(())
     }
 
-    /// What lies in its folder itself: folders in there are some service's own business.
+    /// What lies in its folder itself: folders in it belong to a service.
     fn logs(&self) -> io::Result<Vec<PathBuf>> {
         let entries = fs::read_dir(&self.folder)?.flatten();
         let paths = entries.map(|entry| entry.path());
@@ -274,17 +234,17 @@ impl Drop for Sandbox {
         if std::thread::panicking() {
             self.show_logs();
         }
-        // It is in the folder for temporary files; nothing depends on its going.
+        // It is in the folder for temporary files; nothing depends on its removal.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
 /// One of the stack's Redis databases, emptied.
 async fn free_database(redis_url: &str) -> Result<String> {
-    let shared = Gate::connect(redis_url).await?;
-    let number = 1 + shared.next_number("e2e:sandboxes").await? % REDIS_DATABASES;
+    let shared = Redis::connect(redis_url, None).await?;
+    let number = 1 + shared.increment("e2e:sandboxes").await? % REDIS_DATABASES;
     let url = redis_database(redis_url, number)?;
-    Gate::connect(&url).await?.flush().await?;
+    Redis::connect(&url, None).await?.flush().await?;
     Ok(url)
 }
 

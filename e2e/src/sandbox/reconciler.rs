@@ -12,10 +12,8 @@ use crate::program::Program;
 /// Longest the reconciler may take; it has deadlines of its own.
 const LIMIT: Duration = Duration::from_secs(90);
 
-/// How a run of the reconciler ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// Its exit code.
     pub code: i32,
     /// What it printed, errors last.
     pub text: String,
@@ -23,17 +21,11 @@ pub struct Report {
 
 impl Sandbox {
     /// Runs the reconciler to its end, with these arguments.
-    ///
-    /// # Errors
-    /// When it is not built, is killed, or takes too long.
     pub async fn reconcile(&self, arguments: &[&str]) -> Result<Report> {
         self.reconcile_with(self.settings(), arguments).await
     }
 
     /// The same with other settings.
-    ///
-    /// # Errors
-    /// When it is not built, is killed, or takes too long.
     pub async fn reconcile_with(&self, settings: Settings, arguments: &[&str]) -> Result<Report> {
         let run = Command::new(Program::Reconciler.path()?)
             .args(arguments)

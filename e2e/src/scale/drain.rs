@@ -6,109 +6,97 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use tokio::time::sleep;
 
-use super::PARTITIONS;
-use super::crew::{Crew, Leave};
-use super::market::open_on_each_partition;
-use crate::order::Sale;
-use crate::process::Settings;
-use crate::rehearsal::check::{Findings, check};
-use crate::rehearsal::heard::Heard;
-use crate::rehearsal::traffic::Traffic;
+use super::worker_group::{Leave, WorkerGroup};
+use super::{PARTITIONS, STOP_LIMIT, open_on_each_partition};
+use crate::load::check::expect_right;
+use crate::load::history::History;
+use crate::load::{Player, once};
 use crate::sandbox::Sandbox;
-use crate::until::until;
+use crate::table::{markdown, thousands};
+use crate::wait::wait_until;
 
-/// The slowest drain that is waited for: so many orders a second, after a start.
-const SLOWEST_PER_SECOND: u32 = 2_000;
+/// The slowest drain that is waited for, in orders a second after a start.
+const SLOWEST_PER_SECOND: u64 = 2_000;
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// Longest that the API may take to publish what was not on Kafka when it answered.
 const OUTBOX_LIMIT: Duration = Duration::from_secs(60);
-/// Longest that it may take to stop.
-const STOP_LIMIT: Duration = Duration::from_secs(30);
-const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+const BETWEEN_READS: Duration = Duration::from_millis(5);
 
-/// What is drained.
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// Workers.
     pub counts: Vec<usize>,
-    /// Orders that lie on the topic, the same number on each partition.
+    /// Orders on the topic, the same number on each partition.
     pub orders: u32,
-    /// Orders a second that are put there.
     pub per_second: u32,
     /// How often each number of workers drains them all.
     pub rounds: u32,
 }
 
-/// How it went: orders a second of each round, by the number of workers.
+/// Orders a second of each round, by the number of workers.
 pub type Speeds = BTreeMap<usize, Vec<f64>>;
 
 /// Puts orders on the topic once, and lets each number of workers write them into empty tables.
 ///
 /// # Errors
-/// When a service does not do as it should, or what is written is not what was ordered.
+/// When a service fails, or what is written is not what was ordered.
 pub async fn run(sandbox: &Sandbox, run: &Run) -> Result<Speeds> {
-    let (sales, heard) = fill(sandbox, run).await?;
+    let history = fill(sandbox, run).await?;
     let mut speeds = Speeds::new();
     // All counts before the next round: the machine's speed changes by the minute.
     for _ in 0..run.rounds {
         for &count in &run.counts {
-            let speed = drain(sandbox, count, &sales, &heard).await?;
+            let speed = drain(sandbox, count, &history).await?;
             speeds.entry(count).or_default().push(speed);
         }
     }
     Ok(speeds)
 }
 
-/// Orders through the API, with no worker there to write them.
-async fn fill(sandbox: &Sandbox, run: &Run) -> Result<(Vec<Sale>, Heard)> {
-    // It makes topics and tables, and leaves.
-    let mut first = Crew::new(sandbox, Settings::new());
-    first.become_many(1, Leave::Asked).await?;
+/// Orders through the API while no worker writes them.
+async fn fill(sandbox: &Sandbox, run: &Run) -> Result<History> {
+    // The first worker creates topics and tables.
+    let mut first = WorkerGroup::new(sandbox, &[]);
+    first.resize(1, Leave::Sigterm).await?;
     first.settled().await?;
-    first.become_many(0, Leave::Asked).await?;
+    first.resize(0, Leave::Sigterm).await?;
 
     let mut api = sandbox.api().await?;
     let deployment = sandbox.deployment(&[&api]);
-    let sales = open_on_each_partition(&deployment.admin()?, PARTITIONS, run.orders).await?;
-    let traffic = Traffic {
-        per_second: run.per_second,
-        count: run.orders.into(),
-        connections: 64,
-        tries: 20,
-        patience: Duration::from_secs(5),
-    };
-    let heard = traffic.start(&deployment, &sales)?.finish().await?;
-    let ordered = heard.ordered().count();
+    let sales = open_on_each_partition(&deployment.admin()?, run.orders).await?;
+    let player = Player::constant_rate(run.per_second, deployment.urls.clone());
+    let history = player
+        .play(&sales, once(0..PARTITIONS, 0..run.orders))
+        .await?;
+    let accepted = history.order_ids().count();
     ensure!(
-        ordered == usize::try_from(run.orders)?,
-        "only {ordered} orders were accepted"
+        accepted == usize::try_from(run.orders)?,
+        "only {accepted} orders were accepted"
     );
-    // An order may have been accepted before it was on Kafka, and nobody else publishes it.
-    until("the outboxes are empty", OUTBOX_LIMIT, async || {
+    // An order may have been accepted before it was on Kafka, and only this API would publish it.
+    wait_until("the outboxes are empty", OUTBOX_LIMIT, async || {
         sandbox.stores.expect_empty_outboxes(&sales).await
     })
     .await?;
-    let status = api.terminate(STOP_LIMIT).await?;
-    ensure!(status.success(), "the API ended with {status}");
-    Ok((sales, heard))
+    api.stop(STOP_LIMIT).await?;
+    Ok(history)
 }
 
-/// Orders a second of the second half. Workers share out the partitions and read before they may write, and what they
-/// hold in memory by then says nothing about reading: each lane has up to three batches, so many workers have most of the first half.
-async fn drain(sandbox: &Sandbox, count: usize, sales: &[Sale], heard: &Heard) -> Result<f64> {
+/// Orders a second of the second half. Workers share out the partitions and read before they may
+/// write, and what they hold in memory by then says nothing about reading: each partition's queue has
+/// up to three batches, so many workers hold most of the first half.
+async fn drain(sandbox: &Sandbox, count: usize, history: &History) -> Result<f64> {
     let stores = &sandbox.stores;
-    let limit = START_LIMIT + Duration::from_secs((heard.sent / SLOWEST_PER_SECOND).into());
-    stores.database.forget_everything().await?;
-    let lock = stores.database.lock_orders().await?;
-    // They wait for the lock, and do not give up.
+    let limit = START_LIMIT + Duration::from_secs(history.sent.orders / SLOWEST_PER_SECOND);
+    stores.postgres.truncate().await?;
+    let lock = stores.postgres.lock_orders().await?;
+    // They wait for the lock and do not give up.
     let patient = [("FLUSH_TIMEOUT_MS", "300000"), ("MIGRATE_ON_START", "off")];
-    let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-    let mut crew = Crew::new(sandbox, patient.map(own).into());
-    crew.become_many(count, Leave::Asked).await?;
-    crew.settled().await?;
+    let mut group = WorkerGroup::new(sandbox, &patient);
+    group.resize(count, Leave::Sigterm).await?;
+    group.settled().await?;
 
-    let positions = stores.database.watch_positions(stores.log.topic()).await?;
-    let ends = stores.log.ends().await?;
+    let positions = stores.postgres.watch_positions(stores.topic.name()).await?;
+    let ends = stores.topic.ends().await?;
     let begin = Instant::now();
     drop(lock);
     let mut seen = Vec::new();
@@ -119,15 +107,15 @@ async fn drain(sandbox: &Sandbox, count: usize, sales: &[Sale], heard: &Heard) -
             break;
         }
         ensure!(begin.elapsed() < limit, "not drained within {limit:?}");
-        sleep(BETWEEN_LOOKS).await;
+        sleep(BETWEEN_READS).await;
     }
+    expect_right(history, stores, limit).await?;
+    group.resize(0, Leave::Sigterm).await?;
     let speed = speed_of_second_half(&seen);
-    expect_right(&check(heard, stores, sales, limit).await?)?;
-    crew.become_many(0, Leave::Asked).await?;
-    speed.context("drained between two looks: the backlog is too small")
+    speed.context("drained between two reads: the backlog is too small")
 }
 
-/// From the first look at which half was written to the last, which saw all; nothing where that was one look.
+/// From the first read at which half was written to the last, which saw all; nothing where that was one read.
 fn speed_of_second_half(seen: &[(Duration, i64)]) -> Option<f64> {
     let &(end, all) = seen.last()?;
     let &(half, written) = seen.iter().find(|(_, written)| written * 2 >= all)?;
@@ -135,10 +123,32 @@ fn speed_of_second_half(seen: &[(Duration, i64)]) -> Option<f64> {
     (!time.is_zero()).then(|| (all - written) as f64 / time.as_secs_f64())
 }
 
-fn expect_right(findings: &Findings) -> Result<()> {
-    let (faults, words) = (findings.faults, findings.words.join("\n"));
-    ensure!(faults == 0, "{faults} faults:\n{words}");
-    Ok(())
+pub fn table(run: &Run, speeds: &Speeds) -> String {
+    let one = speeds.values().next().map_or(1.0, |rounds| median(rounds));
+    let row = |(workers, rounds): (&usize, &Vec<f64>)| {
+        let median = median(rounds);
+        let each = rounds
+            .iter()
+            .map(|it| thousands(*it as i64))
+            .collect::<Vec<_>>();
+        let times = format!("{:.2}", median / one);
+        [
+            workers.to_string(),
+            thousands(median as i64),
+            times,
+            each.join("; "),
+        ]
+    };
+    let header = ["workers", "orders/s, median", "x one", "each round"];
+    let table = markdown(header, &speeds.iter().map(row).collect::<Vec<_>>());
+    let orders = thousands(run.orders);
+    format!("A backlog of {orders} orders on 12 partitions, its second half:\n\n{table}\n")
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -146,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_lay_in_memory_at_the_beginning_does_not_count() {
+    fn what_was_in_memory_at_the_beginning_does_not_count() {
         let seen = [(0, 0), (1, 500), (100, 520), (600, 900), (1_100, 1_000)];
         let seen = seen.map(|(ms, written)| (Duration::from_millis(ms), written));
         let speed = speed_of_second_half(&seen).unwrap();

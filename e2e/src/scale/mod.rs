@@ -1,50 +1,58 @@
-//! Workers and copies of the API come and go under load, as real processes over real stores.
+//! Workers and instances of the API come and go under load, as real processes over real stores.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`drain`] | how fast a backlog is written by how many workers |
-//! | [`workers`], [`crew`] | workers come and go, and which partitions each of them has |
-//! | [`positions`], [`pauses`] | how long orders waited meanwhile |
-//! | [`copies`] | copies of the API come and go, and one is killed |
-//! | [`nginx`], [`access`] | what stands in front of them, and what it says of each request |
-//! | [`load`], [`market`] | orders at a constant rate, of a sale on every partition |
-//! | [`tables`] | what came out, in Markdown |
+//! | [`workers`], [`worker_group`] | workers come and go, and which partitions each of them has |
+//! | [`pauses`] | how long orders wait meanwhile |
+//! | [`instances`] | instances of the API come and go, and one is killed |
+//! | [`nginx`], [`access_log`] | the proxy in front of them, and what it logs of each request |
 
-pub mod access;
-pub mod copies;
-pub mod crew;
+pub mod access_log;
 pub mod drain;
-pub mod load;
-pub mod market;
+pub mod instances;
 pub mod nginx;
 pub mod pauses;
-pub mod positions;
-pub mod tables;
+pub mod worker_group;
 pub mod workers;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 use clap::{Parser, ValueEnum};
+use fluxgate_domain::partition;
 
-use crate::process::Settings;
+use crate::client::Client;
+use crate::deployment::Deployment;
+use crate::load::player::Running;
+use crate::load::report::Report;
+use crate::load::{Player, once};
+use crate::order::Sale;
 use crate::sandbox::Sandbox;
-use crate::signals::signalled;
 use crate::stack::Stack;
-use crew::Leave;
+use crate::table::thousands;
+use crate::wait::stop_signal;
 use nginx::Repeat;
+use worker_group::Leave;
 
 /// Of the topic of orders, unless told otherwise.
-pub const PARTITIONS: i32 = 12;
+const PARTITIONS: u16 = 12;
 /// More than any run orders.
-pub const UNITS_ENOUGH: u32 = 100_000_000;
+const UNITS_ENOUGH: u32 = 100_000_000;
+/// No load goes on for longer.
+const LONGEST_LOAD_SECONDS: u32 = 900;
+/// Longest that writing the rest of a load may take.
+const WRITE_LIMIT: Duration = Duration::from_secs(120);
+/// Longest that a service may take to stop.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// How the members of a consumer group share out their partitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Protocol {
     /// Among themselves: cooperative-sticky.
     Classic,
-    /// As the broker says: KIP-848.
+    /// By the broker: KIP-848.
     Consumer,
 }
 
@@ -55,27 +63,28 @@ pub enum Part {
     Drain,
     /// Workers 1, 4, 12, 2 under load.
     Workers,
-    /// Copies of the API 1, 4, 2 under load, one killed.
-    Copies,
+    /// Instances of the API 1, 4, 2 under load, one killed.
+    Instances,
 }
 
-/// Scales workers and copies of the API under load, kills some, and checks every answer; prints tables in Markdown.
+/// Scales workers and instances of the API under load, kills some, and checks every answer; prints tables in Markdown.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "scale")]
 pub struct Plan {
     /// Only these parts
-    #[arg(long, value_enum, value_delimiter = ',', default_values = ["drain", "workers", "copies"])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["drain", "workers", "instances"])]
     pub only: Vec<Part>,
 
     /// Group protocols of the workers
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["classic", "consumer"])]
     pub protocols: Vec<Protocol>,
 
-    /// Orders that a backlog holds; half of them at least as many as workers hold in memory, which may be 15,000 of each partition
+    /// Orders in the backlog; half of them at least as many as workers hold in memory, which may be 15,000 of each
+    /// partition
     #[arg(long, default_value_t = 360_000, value_parser = clap::value_parser!(u32).range(12_000..=5_000_000))]
     pub backlog: u32,
 
-    /// Times that each number of workers drains it
+    /// How often each number of workers drains it
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub rounds: u32,
 
@@ -83,90 +92,80 @@ pub struct Plan {
     #[arg(long, default_value_t = 1_200, value_parser = clap::value_parser!(u32).range(12..=50_000))]
     pub workers_rate: u32,
 
-    /// Orders a second while copies of the API come and go, and while the backlog is filled
+    /// Orders a second while instances of the API come and go, and while the backlog is filled
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(12..=50_000))]
-    pub copies_rate: u32,
+    pub instances_rate: u32,
 
     /// Seconds for which each number of them is kept
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=60))]
     pub hold_seconds: u64,
 }
 
-/// Does what the plan says; whether everything was right.
+/// Runs the plan; a line without figures when everything was right.
 ///
 /// # Errors
-/// When a part could not be brought to its end, or a signal stopped it.
+/// When something was not right, a part did not come to its end, or a signal stopped it.
 #[tokio::main]
-pub async fn run(plan: &Plan) -> Result<bool> {
+pub async fn run(plan: &Plan) -> Result<String> {
     let stack = Stack::from_env().map_err(|error| anyhow!("{error}: run `make scale`"))?;
     tokio::select! {
-        right = run_parts(plan, &stack) => right,
-        signal = signalled() => Err(anyhow!("stopped by {}", signal?)),
+        wrong = run_parts(plan, &stack) => {
+            let wrong = wrong?;
+            ensure!(wrong == 0, "{wrong} runs are wrong");
+            Ok("every run is right".to_owned())
+        }
+        signal = stop_signal() => Err(anyhow!("stopped by {}", signal?)),
     }
 }
 
-async fn run_parts(plan: &Plan, stack: &Stack) -> Result<bool> {
-    let mut right = true;
+/// How many runs were wrong.
+async fn run_parts(plan: &Plan, stack: &Stack) -> Result<u32> {
+    let (mut wrong, hold) = (0, Duration::from_secs(plan.hold_seconds));
     if plan.only.contains(&Part::Drain) {
-        in_a_sandbox(stack, async |sandbox| drain_backlog(plan, sandbox).await).await?;
+        let run = drain::Run {
+            counts: vec![1, 2, 4, 12],
+            orders: plan.backlog,
+            per_second: plan.instances_rate,
+            rounds: plan.rounds,
+        };
+        let speeds = in_a_sandbox(stack, async |it| drain::run(it, &run).await).await?;
+        println!("{}", drain::table(&run, &speeds));
     }
-    if plan.only.contains(&Part::Workers) {
-        right &= scale_workers(plan, stack).await?;
-    }
-    if plan.only.contains(&Part::Copies) {
-        right &= scale_copies(plan, stack).await?;
-    }
-    Ok(right)
-}
-
-async fn drain_backlog(plan: &Plan, sandbox: &Sandbox) -> Result<()> {
-    let run = drain::Run {
-        counts: vec![1, 2, 4, 12],
-        orders: plan.backlog,
-        per_second: plan.copies_rate,
-        rounds: plan.rounds,
-    };
-    let speeds = drain::run(sandbox, &run).await?;
-    println!("{}", tables::of_drains(&run, &speeds));
-    Ok(())
-}
-
-async fn scale_workers(plan: &Plan, stack: &Stack) -> Result<bool> {
-    let mut right = true;
-    for &protocol in &plan.protocols {
-        for leave in [Leave::Asked, Leave::Killed] {
+    let protocols = plan
+        .protocols
+        .iter()
+        .filter(|_| plan.only.contains(&Part::Workers));
+    for &protocol in protocols {
+        for leave in [Leave::Sigterm, Leave::Sigkill] {
+            let (counts, per_second) = (vec![1, 4, 12, 2], plan.workers_rate);
             let run = workers::Run {
                 protocol,
                 leave,
-                counts: vec![1, 4, 12, 2],
-                per_second: plan.workers_rate,
-                hold: Duration::from_secs(plan.hold_seconds),
+                counts,
+                per_second,
+                hold,
             };
-            let outcome = in_a_sandbox(stack, async |it| workers::run(it, run.clone()).await);
-            let outcome = outcome.await?;
-            println!("{}", tables::of_workers(&outcome));
-            right &= outcome.report.conclude().is_ok();
+            let outcome = in_a_sandbox(stack, async |it| workers::run(it, run).await).await?;
+            println!("{}", outcome.table());
+            wrong += u32::from(outcome.report.conclude().is_err());
         }
     }
-    Ok(right)
-}
-
-async fn scale_copies(plan: &Plan, stack: &Stack) -> Result<bool> {
-    let mut right = true;
-    for repeat in [Repeat::Unsent, Repeat::All] {
-        let run = copies::Run {
-            repeat,
-            per_second: plan.copies_rate,
-            hold: Duration::from_secs(plan.hold_seconds),
-        };
-        let outcome = in_a_sandbox(stack, async |it| copies::run(it, run.clone()).await).await?;
-        println!("{}", tables::of_copies(&outcome));
-        right &= outcome.is_right();
+    if plan.only.contains(&Part::Instances) {
+        for repeat in [Repeat::Unsent, Repeat::All] {
+            let run = instances::Run {
+                repeat,
+                per_second: plan.instances_rate,
+                hold,
+            };
+            let outcome = in_a_sandbox(stack, async |it| instances::run(it, run).await).await?;
+            println!("{}", outcome.table());
+            wrong += u32::from(!outcome.is_right());
+        }
     }
-    Ok(right)
+    Ok(wrong)
 }
 
-/// In a sandbox of its own, which is gone afterwards; after a failure the ends of all logs are shown.
+/// In a sandbox of its own, which is removed afterwards; after a failure the ends of all logs are shown.
 async fn in_a_sandbox<T>(stack: &Stack, act: impl AsyncFnOnce(&Sandbox) -> Result<T>) -> Result<T> {
     let sandbox = Sandbox::new(stack.clone()).await?;
     let outcome = act(&sandbox).await.inspect_err(|_| sandbox.show_logs());
@@ -176,21 +175,55 @@ async fn in_a_sandbox<T>(stack: &Stack, act: impl AsyncFnOnce(&Sandbox) -> Resul
     Ok(outcome)
 }
 
+/// Opens one sale on each partition, number 0 first: orders of all sales in turn are orders of all
+/// partitions in turn.
+async fn open_on_each_partition(admin: &Client, units: u32) -> Result<Vec<Sale>> {
+    let mut sales = BTreeMap::new();
+    while sales.len() < usize::from(PARTITIONS) {
+        let sale = Sale::unique("scale", units)?;
+        let partition = partition::of(&sale.product, PARTITIONS.into());
+        sales.entry(partition).or_insert(sale);
+    }
+    for sale in sales.values() {
+        admin.open(sale).await?;
+    }
+    Ok(sales.into_values().collect())
+}
+
+/// Orders at a constant rate until the load is stopped.
+fn start_load(deployment: &Deployment, sales: &[Sale], per_second: u32) -> Result<Running> {
+    let player = Player::constant_rate(per_second, deployment.urls.clone());
+    player.start(
+        sales,
+        once(0..PARTITIONS, 0..per_second * LONGEST_LOAD_SECONDS),
+    )
+}
+
 impl Protocol {
     /// What a worker is told.
-    pub fn settings(self) -> Settings {
+    fn setting(self) -> (&'static str, &'static str) {
         let name = match self {
             Self::Classic => "classic",
             Self::Consumer => "consumer",
         };
-        vec![("KAFKA_GROUP_PROTOCOL".to_owned(), name.to_owned())]
+        ("KAFKA_GROUP_PROTOCOL", name)
     }
 
     /// What it is called in tables.
-    pub fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Classic => "cooperative-sticky",
             Self::Consumer => "KIP-848",
         }
     }
+}
+
+fn summary(report: &Report) -> String {
+    report
+        .conclude()
+        .unwrap_or_else(|error| format!("FAILED: {error:#}\n{report}"))
+}
+
+fn ms(time: Duration) -> String {
+    thousands(time.as_millis() as u64)
 }

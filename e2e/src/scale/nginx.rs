@@ -1,4 +1,4 @@
-//! A real nginx in front of copies of the API, with a configuration of this run.
+//! A real nginx in front of instances of the API.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,13 +10,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::net::TcpStream;
 
-use super::access::Access;
-use crate::children::children;
-use crate::process::{Process, free_port};
-use crate::until::until;
+use super::access_log::Access;
+use crate::process::{Process, children, free_port};
+use crate::wait::wait_until;
 
-/// Debian's place for it, which is not on everybody's path.
-const DEBIANS: &str = "/usr/sbin/nginx";
+/// Debian's path of it, which is not on every user's PATH.
+const DEBIAN_PATH: &str = "/usr/sbin/nginx";
 /// Its logs, beside its folder: there the logs of all others are, and are shown when something fails.
 const ACCESS: &str = "nginx-access.log";
 const ERRORS: &str = "../nginx-error.log";
@@ -24,17 +23,16 @@ const STDERR: &str = "nginx-stderr.log";
 /// Longest that it may take to start, or to follow a new configuration.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Which requests nginx sends to another copy when one fails them.
+/// Which requests nginx sends to another instance when one fails them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
-    /// Those that it could not send, as nginx does by itself. Of others it tells the buyer, whose retry it is.
+    /// Those that it could not send, as nginx does by default. Others fail, and the buyer retries.
     Unsent,
     /// All, though a POST is not idempotent by itself: the order's key makes it so.
     All,
 }
 
 impl Repeat {
-    /// What nginx is told.
     pub fn directive(self) -> &'static str {
         match self {
             Self::Unsent => "proxy_next_upstream error timeout",
@@ -55,18 +53,18 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Starts it in front of these copies, with its logs among the others in `logs`, and its other files in a folder
-    /// there, which is made.
+    /// Starts it in front of these instances, with its logs among the others in `logs`, and its other files in a new
+    /// folder there.
     ///
     /// # Errors
-    /// When it is not installed or does not start, with what it says.
-    pub async fn before(copies: &[&Process], repeat: Repeat, logs: &Path) -> Result<Self> {
+    /// When it is not installed or does not start, with what it prints.
+    pub async fn start(instances: &[Process], repeat: Repeat, logs: &Path) -> Result<Self> {
         let folder = logs.join("nginx");
         fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
         let port = free_port()?;
         fs::write(
             folder.join("nginx.conf"),
-            configuration(port, repeat, copies),
+            configuration(port, repeat, instances),
         )?;
         let mut nginx = Self {
             url: format!("http://127.0.0.1:{port}"),
@@ -81,11 +79,11 @@ impl Nginx {
     }
 
     async fn listens(&mut self) -> Result<()> {
-        let outcome = until("nginx listens", LIMIT, async || {
-            // Not worth waiting any longer: an inner error ends the wait.
+        let outcome = wait_until("nginx listens", LIMIT, async || {
+            // An inner error ends the wait.
             if let Some(status) = self.master.try_wait()? {
-                let words = fs::read_to_string(self.logs.join(STDERR))?;
-                return Ok(Err(anyhow!("nginx ended with {status}: {words}")));
+                let text = fs::read_to_string(self.logs.join(STDERR))?;
+                return Ok(Err(anyhow!("nginx ended with {status}: {text}")));
             }
             TcpStream::connect(("127.0.0.1", self.port)).await?;
             Ok(Ok(()))
@@ -93,21 +91,17 @@ impl Nginx {
         outcome.await?
     }
 
-    /// Where it answers.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Asks these copies from now on; returns when no process of it asks any other.
-    ///
-    /// # Errors
-    /// When it does not follow.
-    pub async fn serve(&self, copies: &[&Process]) -> Result<()> {
+    /// Sends requests to these instances from now on; returns when no process of it uses the old list.
+    pub async fn reload(&self, instances: &[Process]) -> Result<()> {
         let before = self.workers()?;
-        let configuration = configuration(self.port, self.repeat, copies);
+        let configuration = configuration(self.port, self.repeat, instances);
         fs::write(self.folder.join("nginx.conf"), configuration)?;
         kill(self.pid(), Signal::SIGHUP).context("telling nginx")?;
-        until("nginx follows its new configuration", LIMIT, async || {
+        wait_until("nginx uses its new configuration", LIMIT, async || {
             let now = self.workers()?;
             let new = now.len() == 1 && now.iter().all(|it| !before.contains(it));
             ensure!(new, "{before:?} became {now:?}");
@@ -116,11 +110,7 @@ impl Nginx {
         .await
     }
 
-    /// Every request that it has answered so far.
-    ///
-    /// # Errors
-    /// When its log cannot be read.
-    pub fn answered(&self) -> Result<Vec<Access>> {
+    pub fn access_log(&self) -> Result<Vec<Access>> {
         let log = fs::read_to_string(self.logs.join(ACCESS))?;
         // The last line may be half written.
         let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
@@ -138,7 +128,7 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // Once it is reaped, its pid may be somebody else's.
+        // Once it is reaped, its pid may be another process's.
         if let Ok(None) = self.master.try_wait() {
             // Its workers end with it only when it is asked. Both fail only where it has just ended.
             let _ = kill(self.pid(), Signal::SIGTERM);
@@ -148,8 +138,8 @@ impl Drop for Nginx {
 }
 
 fn launch(folder: &Path, stderr: &Path) -> Result<Child> {
-    let debians = Path::new(DEBIANS).is_file();
-    let program = if debians { DEBIANS } else { "nginx" };
+    let debians = Path::new(DEBIAN_PATH).is_file();
+    let program = if debians { DEBIAN_PATH } else { "nginx" };
     Command::new(program)
         .arg("-p")
         .arg(folder)
@@ -161,13 +151,13 @@ fn launch(folder: &Path, stderr: &Path) -> Result<Child> {
         .context("starting nginx; scripts/stack install nginx installs it")
 }
 
-/// One process for all connections, so that there is one opinion on who is alive. A copy that failed a request is left
-/// out for five seconds. A process of an old configuration has ten seconds for what is under way: without that a single
-/// connection on which nothing comes any more keeps it.
-fn configuration(port: u16, repeat: Repeat, copies: &[&Process]) -> String {
-    let servers: String = copies
+/// One process for all connections, so that there is one view of which instances are alive. An instance that failed a
+/// request is left out for five seconds. A process of an old configuration has ten seconds for requests under way:
+/// without that a single idle connection keeps it.
+fn configuration(port: u16, repeat: Repeat, instances: &[Process]) -> String {
+    let servers: String = instances
         .iter()
-        .map(|copy| copy.url().trim_start_matches("http://"))
+        .map(|it| it.url().trim_start_matches("http://"))
         .map(|address| format!("    server {address} max_fails=1 fail_timeout=5s;\n"))
         .collect();
     format!(
@@ -203,7 +193,7 @@ http {{
   }}
 }}
 ",
-        format = super::access::FORMAT,
+        format = super::access_log::FORMAT,
         repeat = repeat.directive(),
     )
 }

@@ -2,85 +2,73 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use e2e::answer::Status;
 use e2e::client::Client;
-use e2e::crowd::Crowd;
-use e2e::order::{Sale, once};
+use e2e::load::once;
+use e2e::order::Sale;
 use e2e::sandbox::Sandbox;
-use e2e::until::until;
-use e2e::verdict::confirmed_units;
+use e2e::wait::wait_until;
 use fluxgate_domain::ids::OrderId;
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
-use crate::fixture::{WRITE_LIMIT, all_work, in_a_sandbox, open_sales, orders};
+use crate::fixture::{WRITE_LIMIT, crowd, in_a_sandbox, open_sales, two_workers};
 
-const CONNECTIONS: usize = 64;
 const TOTAL: u32 = 2_000;
-const CANCELS: usize = 400;
+const CANCELS: u32 = 400;
 const RESTOCKS: u32 = 3;
 const RESTOCKED: u32 = 200;
 /// More than all units, those that come back included.
-const BUYERS: usize = 6_000;
+const BUYERS: u32 = 6_000;
 
 #[test]
 fn units_come_back_once_whatever_is_killed_meanwhile() {
     in_a_sandbox(async |sandbox| {
-        let (mut victim, survivor) = (sandbox.api().await?, sandbox.api().await?);
-        let (mut worker, other) = (sandbox.worker().await?, sandbox.worker().await?);
-        all_work(&[&worker, &other]).await?;
-        let sale = open_sales(&survivor, 1, TOTAL).await?.remove(0);
-        let sales = [sale.clone()];
+        let (mut victim, survivor) = tokio::try_join!(sandbox.api(), sandbox.api())?;
+        let (mut worker, _other) = two_workers(sandbox).await?;
+        let sales = open_sales(&survivor, 1, TOTAL).await?;
+        let player = crowd(64, &[&victim, &survivor]);
 
-        let early = once(orders(&sales, 0..CANCELS));
-        let early = Crowd::over(CONNECTIONS, &[&victim, &survivor]).send(early)?;
-        let early = early.finish().await?;
-        let regretted: Vec<OrderId> = early
-            .answers()
-            .iter()
-            .filter_map(|answer| answer.outcome.order_id())
-            .collect();
-        ensure!(regretted.len() == CANCELS, "{} orders", regretted.len());
+        let early = player.play(&sales, once(0..1, 0..CANCELS)).await?;
+        let to_cancel: HashSet<OrderId> = early.order_ids().collect();
+        ensure!(
+            to_cancel.len() == CANCELS as usize,
+            "{} orders",
+            to_cancel.len()
+        );
 
-        // The crowd, and with it everything twice, on both copies, while one of each kind dies.
-        let rush = once(orders(&sales, CANCELS..BUYERS));
-        let rush = Crowd::over(CONNECTIONS, &[&victim, &survivor]).send(rush)?;
-        let (one, two) = (victim.client()?, survivor.client()?);
-        let changes = async {
-            let (a, b) = tokio::join!(
-                change_all(&one, &sale, &regretted),
-                change_all(&two, &sale, &regretted),
-            );
-            a.and(b)
-        };
+        // The crowd, and with it all changes twice, through both instances, while one of each kind dies.
+        let running = player.start(&sales, once(0..1, CANCELS..BUYERS))?;
+        let clients = [victim.client()?, survivor.client()?];
+        let changes = clients
+            .each_ref()
+            .map(|it| change_all(it, &sales[0], &to_cancel));
         let kills = async {
-            rush.answered(BUYERS / 4).await?;
+            running.answered(u64::from(BUYERS / 4)).await?;
             victim.kill()?;
             worker.kill()?;
             victim.restart().await
         };
-        let (changed, killed) = tokio::join!(changes, kills);
+        let (changed, killed) = tokio::join!(try_join_all(changes), kills);
         killed?;
         changed?;
-        let mut history = rush.finish().await?;
+        let history = running.finish().await?;
 
         // What came back after the last of them was refused is for these.
-        let late = once(orders(&sales, BUYERS..BUYERS + 2 * CANCELS + 1_000));
-        let late = Crowd::over(CONNECTIONS, &[&victim, &survivor]).send(late)?;
-        history.extend(late.finish().await?);
-        history.extend(early);
-
-        let promised = history
-            .answers()
-            .iter()
-            .filter_map(|a| a.outcome.order_id());
-        let promised: HashSet<OrderId> = promised.collect();
-        expect_all_counted(sandbox, &sale, &regretted, &promised).await
+        let late = once(0..1, BUYERS..BUYERS + 2 * CANCELS + 1_000);
+        let late = player.play(&sales, late).await?;
+        let ids = early
+            .order_ids()
+            .chain(history.order_ids())
+            .chain(late.order_ids());
+        expect_all_counted(sandbox, &sales[0], &to_cancel, &ids.collect()).await
     });
 }
 
-/// Cancels and restocks, each until it is done. All of them are sent by another task, too.
-async fn change_all(client: &Client, sale: &Sale, regretted: &[OrderId]) -> Result<()> {
-    for few in regretted.chunks(20) {
+/// Cancels and restocks, each until it is done. Another task sends all of them, too.
+async fn change_all(client: &Client, sale: &Sale, to_cancel: &HashSet<OrderId>) -> Result<()> {
+    let to_cancel: Vec<_> = to_cancel.iter().collect();
+    for few in to_cancel.chunks(20) {
         let cancels = few.iter().map(async |id| {
             let path = format!("/orders/{id}/cancel");
             let order = until_done(client, &path, "unused", &json!({})).await?;
@@ -98,62 +86,66 @@ async fn change_all(client: &Client, sale: &Sale, regretted: &[OrderId]) -> Resu
 }
 
 async fn until_done(client: &Client, path: &str, key: &str, body: &Value) -> Result<Value> {
-    let mut done = Value::Null;
-    until(path, Duration::from_secs(60), async || {
-        let (status, answer) = client.change(path, key, body).await?;
-        ensure!(status == 200, "{status} {answer}");
-        done = answer;
-        Ok(())
+    let limit = Duration::from_secs(60);
+    wait_until(path, limit, async || {
+        client.expect_change(path, key, body).await
     })
-    .await?;
-    Ok(done)
+    .await
 }
 
-/// Every unit is somewhere, every promise is a row, every number stands for one thing.
+/// Every unit can be located, every accepted order has a row, every sequence number is used once.
 async fn expect_all_counted(
     sandbox: &Sandbox,
     sale: &Sale,
-    regretted: &[OrderId],
-    promised: &HashSet<OrderId>,
+    to_cancel: &HashSet<OrderId>,
+    accepted: &HashSet<OrderId>,
 ) -> Result<()> {
     sandbox
         .stores
         .drained(std::slice::from_ref(sale), WRITE_LIMIT)
         .await?;
-    let truth = sandbox.stores.truth(sale).await?;
-    let both = truth.shelf.zip(truth.ledger);
-    let (shelf, ledger) = both.context("a store does not know the sale")?;
+    let contents = sandbox.stores.contents(sale).await?;
+    let both = contents.redis.zip(contents.ledger);
+    let (redis, ledger) = both.context("a store does not have the sale")?;
     let total = i64::from(TOTAL + RESTOCKS * RESTOCKED);
-    let seen = (ledger.total, shelf.total, shelf.remaining, ledger.sold);
+    let seen = (ledger.total, redis.total, redis.remaining, ledger.sold);
     ensure!(seen == (total, total, 0, total), "{seen:?}");
     ensure!(
-        confirmed_units(&truth.rows) == total,
+        contents.confirmed_units() == total,
         "not every unit is sold"
     );
 
-    let statuses: HashMap<OrderId, &str> = truth
+    let statuses: HashMap<OrderId, Status> = contents
         .rows
         .iter()
-        .map(|row| (row.id, row.status.as_str()))
+        .map(|row| (row.id, row.status))
         .collect();
-    for id in promised {
-        let expected = if regretted.contains(id) {
-            "cancelled"
+    for id in accepted {
+        let is_cancelled = to_cancel.contains(id);
+        let expected = if is_cancelled {
+            Status::Cancelled
         } else {
-            "confirmed"
+            Status::Confirmed
         };
         let status = statuses.get(id);
         ensure!(status == Some(&expected), "order {id}: {status:?}");
     }
-    let cancelled = statuses.values().filter(|status| **status == "cancelled");
-    ensure!(cancelled.count() == CANCELS, "somebody else was cancelled");
+    let cancelled = statuses
+        .values()
+        .filter(|it| **it == Status::Cancelled)
+        .count();
+    ensure!(
+        cancelled == CANCELS as usize,
+        "{cancelled} orders are cancelled"
+    );
 
-    let numbers = sandbox
-        .stores
-        .database
-        .numbers(sale.product.as_str())
-        .await?;
-    let expected: Vec<i64> = (1..=shelf.sequence).collect();
-    ensure!(numbers == expected, "a number is missing or stands twice");
+    let mut sequences = contents.change_sequences;
+    sequences.extend(contents.rows.iter().map(|row| row.sequence));
+    sequences.sort_unstable();
+    let expected: Vec<i64> = (1..=redis.sequence).collect();
+    ensure!(
+        sequences == expected,
+        "a sequence number is missing or used twice"
+    );
     Ok(())
 }

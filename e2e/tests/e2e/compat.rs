@@ -38,17 +38,17 @@ fn clients_of_the_original_get_its_answers_and_exactly_the_stock() {
         ensure!(other.0 == 409, "init with another quantity: {other:?}");
 
         let mut buyers: HashMap<usize, Vec<String>> = HashMap::new();
-        for (buyer, status, body) in storm(&client, &product).await? {
+        for (buyer, status, body) in order_all_twice(&client, &product).await? {
             passes_the_original_check(status)?;
-            let word = body["status"].as_str().context("a status")?;
-            buyers.entry(buyer).or_default().push(word.to_owned());
+            let text = body["status"].as_str().context("a status")?;
+            buyers.entry(buyer).or_default().push(text.to_owned());
         }
         let mut winners = 0;
-        for (buyer, mut words) in buyers {
-            words.sort();
-            let won = words == ["ignored", "success"];
-            let lost = words == ["sold_out", "sold_out"];
-            ensure!(won || lost, "buyer {buyer} was told {words:?}");
+        for (buyer, mut answers) in buyers {
+            answers.sort();
+            let won = answers == ["ignored", "success"];
+            let lost = answers == ["sold_out", "sold_out"];
+            ensure!(won || lost, "buyer {buyer} was answered {answers:?}");
             winners += usize::from(won);
         }
         ensure!(
@@ -61,16 +61,16 @@ fn clients_of_the_original_get_its_answers_and_exactly_the_stock() {
             total: u32::try_from(UNITS)?,
         };
         sandbox.stores.drained(from_ref(&sale), WRITE_LIMIT).await?;
-        let truth = sandbox.stores.truth(&sale).await?;
-        let sold = truth.ledger.context("a ledger row")?.sold;
-        let counts = (truth.rows.len(), usize::try_from(sold)?);
+        let contents = sandbox.stores.contents(&sale).await?;
+        let sold = contents.ledger.context("a ledger row")?.sold;
+        let counts = (contents.rows.len(), usize::try_from(sold)?);
         ensure!(counts == (UNITS, UNITS), "(rows, sold) = {counts:?}");
         Ok(())
     });
 }
 
 #[test]
-fn the_original_waiting_room_gets_who_comes_too_fast() {
+fn buyers_who_come_too_fast_are_sent_to_the_waiting_room_of_the_original() {
     in_a_sandbox(async |sandbox| {
         let settings = [
             ("COMPAT_ROUTES", "on"),
@@ -84,20 +84,20 @@ fn the_original_waiting_room_gets_who_comes_too_fast() {
         client.post_as_original("/init", None, &stock).await?;
 
         let mut redirected = 0;
-        for (_, status, body) in storm(&client, &product).await? {
+        for (_, status, body) in order_all_twice(&client, &product).await? {
             passes_the_original_check(status)?;
             if status == 302 {
                 ensure!(body == WAITING_ROOM, "sent to {body}");
                 redirected += 1;
             }
         }
-        ensure!(redirected > 0, "nobody was sent to the waiting room");
+        ensure!(redirected > 0, "no buyer was sent to the waiting room");
         Ok(())
     });
 }
 
 /// The requests of the original's k6 script, each twice at the same time.
-async fn storm(client: &Client, product: &str) -> Result<Vec<(usize, u16, Value)>> {
+async fn order_all_twice(client: &Client, product: &str) -> Result<Vec<(usize, u16, Value)>> {
     let requests = (0..BUYERS).flat_map(|buyer| [buyer, buyer]);
     stream::iter(requests)
         .map(|buyer| async move {

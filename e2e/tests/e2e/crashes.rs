@@ -1,153 +1,160 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use e2e::crowd::Crowd;
-use e2e::history::History;
-use e2e::order::{Sale, once};
+use e2e::load::check::expect_right;
+use e2e::load::history::History;
+use e2e::load::once;
 use e2e::outage::{Kind, Outage};
 use e2e::process::Process;
 use e2e::sandbox::Sandbox;
 use e2e::stack::Store;
 
-use crate::fixture::{WRITE_LIMIT, all_work, in_a_sandbox, open_sales, orders};
-use crate::replays::read_again;
+use crate::fixture::{WRITE_LIMIT, crowd, in_a_sandbox, open_sales, read_topic_again, two_workers};
 
-const ORDERS: usize = 20_000;
-const CONNECTIONS: usize = 64;
+const ORDERS: u32 = 20_000;
+const CONNECTIONS: u32 = 64;
+/// In this time everything that was accepted is written, before any buyer retries.
+const SOON: Duration = Duration::from_secs(30);
+/// Well below `SHUTDOWN_TIMEOUT_SECONDS`, after which a service would be cut off, with code 0 too.
+const STOP_LIMIT: Duration = Duration::from_secs(15);
 
 #[test]
 fn a_killed_api_loses_no_promise_and_strands_no_unit() {
     in_a_sandbox(async |sandbox| {
         let mut api = sandbox.api().await?;
-        let _workers = (sandbox.worker().await?, sandbox.worker().await?);
+        let _workers = tokio::try_join!(sandbox.worker(), sandbox.worker())?;
         let sales = open_sales(&api, 4, 6_000).await?;
 
-        let rush = Crowd::over(CONNECTIONS, &[&api]).send(once(orders(&sales, 0..ORDERS)))?;
-        rush.answered(ORDERS * 2 / 5).await?;
+        let running = crowd(CONNECTIONS, &[&api]).start(&sales, once(0..4, 0..ORDERS))?;
+        running.answered(8_000).await?;
         api.kill()?;
         api.restart().await?;
-        let history = rush.finish().await?;
+        let history = running.finish().await?;
         println!("{} orders without an answer", history.undecided().len());
         ensure!(
             !history.undecided().is_empty(),
             "the kill came after the last order"
         );
 
-        // Before anybody tries again: a retry would publish what was left behind.
-        sandbox
-            .stores
-            .expect_right(&sales, &history, Duration::from_secs(30))
-            .await?;
-        retry_the_undecided(sandbox, &api, &sales, history).await
+        // Before any buyer retries: a retry would publish what was left in the outbox.
+        expect_right(&history, &sandbox.stores, SOON).await?;
+        retry_the_undecided(sandbox, &api, history).await
     });
 }
 
-/// Whoever sweeps has a lease, which is a key, and a full Redis takes none.
-#[test]
-fn what_a_killed_api_leaves_is_published_while_redis_is_full() {
-    in_a_sandbox(async |sandbox| {
-        let (mut api, _other) = (sandbox.api().await?, sandbox.api().await?);
-        let _worker = sandbox.worker().await?;
-        let sales = open_sales(&api, 1, 1_000).await?;
-        let outage = Outage::begin(&sandbox.stack, Store::Kafka, Kind::Paused).await?;
-        let history = Crowd::over(CONNECTIONS, &[&api])
-            .send(once(orders(&sales, 0..500)))?
-            .finish()
-            .await?;
-        ensure!(history.undecided().is_empty(), "not all were answered");
-        api.kill()?;
-
-        let gate = &sandbox.stores.gate;
-        gate.configure("maxmemory", "1").await?;
-        let published = async {
-            outage.end().await?;
-            let stores = &sandbox.stores;
-            stores.expect_right(&sales, &history, WRITE_LIMIT).await
-        };
-        let published = published.await;
-        gate.configure("maxmemory", "0").await?;
-        published
-    });
-}
-
-/// Whoever got no answer asks again with the same key: everybody ends with exactly one order.
-pub async fn retry_the_undecided(
-    sandbox: &Sandbox,
-    api: &Process,
-    sales: &[Sale],
-    mut history: History,
-) -> Result<()> {
-    let again = Crowd::over(CONNECTIONS, &[api]).send(once(history.undecided()))?;
-    history.extend(again.finish().await?);
+/// Buyers without an answer ask again with the same key: every buyer ends with exactly one order.
+async fn retry_the_undecided(sandbox: &Sandbox, api: &Process, mut history: History) -> Result<()> {
+    let retries = history.undecided().into_iter();
+    let sales = history.sales.clone();
+    history.extend(crowd(CONNECTIONS, &[api]).play(&sales, retries).await?)?;
     let undecided = history.undecided().len();
     ensure!(
         undecided == 0,
         "{undecided} buyers without an answer even at the second time"
     );
-    sandbox
-        .stores
-        .expect_right(sales, &history, WRITE_LIMIT)
-        .await?;
-
-    let mut rows = 0;
-    for sale in sales {
-        rows += sandbox.stores.truth(sale).await?.rows.len();
-    }
-    ensure!(rows == ORDERS, "{rows} orders of {ORDERS} buyers");
+    let rows = expect_right(&history, &sandbox.stores, WRITE_LIMIT)
+        .await?
+        .rows;
+    ensure!(
+        rows == i64::from(ORDERS),
+        "{rows} orders of {ORDERS} buyers"
+    );
     Ok(())
 }
 
+/// The relay lease is a key, and a full Redis takes no new key.
 #[test]
-fn a_killed_worker_loses_nothing_and_doubles_nothing() {
+fn outbox_entries_of_a_killed_api_are_published_while_redis_is_full() {
     in_a_sandbox(async |sandbox| {
-        let api = sandbox.api().await?;
-        let (mut victim, mut survivor) = (sandbox.worker().await?, sandbox.worker().await?);
-        all_work(&[&victim, &survivor]).await?;
-        let sales = open_sales(&api, 24, 1_000).await?;
-
-        let rush = Crowd::over(CONNECTIONS, &[&api]).send(once(orders(&sales, 0..ORDERS)))?;
-        rush.answered(ORDERS * 2 / 5).await?;
-        victim.kill()?;
-        let history = rush.finish().await?;
-        // Nobody but a worker was hurt.
-        let accepted = history.count(|outcome| outcome.order_id().is_some());
-        ensure!(accepted == ORDERS, "{accepted} of {ORDERS} orders accepted");
-        sandbox
-            .stores
-            .expect_right(&sales, &history, WRITE_LIMIT)
+        let (mut api, _other) = tokio::try_join!(sandbox.api(), sandbox.api())?;
+        let _worker = sandbox.worker().await?;
+        let sales = open_sales(&api, 1, 1_000).await?;
+        let outage = Outage::begin(&sandbox.stack, Store::Kafka, Kind::Paused).await?;
+        let history = crowd(CONNECTIONS, &[&api])
+            .play(&sales, once(0..1, 0..500))
             .await?;
+        ensure!(history.undecided().is_empty(), "not all were answered");
+        api.kill()?;
 
-        read_again(sandbox, &mut survivor, &sales).await?;
-        sandbox
-            .stores
-            .expect_right(&sales, &history, WRITE_LIMIT)
-            .await
+        let redis = &sandbox.stores.redis;
+        redis.configure("maxmemory", "1").await?;
+        let published = async {
+            outage.end().await?;
+            expect_right(&history, &sandbox.stores, WRITE_LIMIT).await
+        };
+        let published = published.await;
+        redis.configure("maxmemory", "0").await?;
+        published.map(drop)
     });
 }
 
 #[test]
-fn a_worker_that_freezes_and_wakes_up_doubles_nothing() {
+fn a_killed_worker_loses_nothing_and_duplicates_nothing() {
     in_a_sandbox(async |sandbox| {
         let api = sandbox.api().await?;
-        let (mut frozen, survivor) = (sandbox.worker().await?, sandbox.worker().await?);
-        all_work(&[&frozen, &survivor]).await?;
+        let (mut victim, mut survivor) = two_workers(sandbox).await?;
         let sales = open_sales(&api, 24, 1_000).await?;
 
-        let rush = Crowd::over(CONNECTIONS, &[&api]).send(once(orders(&sales, 0..ORDERS)))?;
-        rush.answered(ORDERS * 2 / 5).await?;
+        let running = crowd(CONNECTIONS, &[&api]).start(&sales, once(0..24, 0..ORDERS))?;
+        running.answered(8_000).await?;
+        victim.kill()?;
+        let history = running.finish().await?;
+        // Only a worker failed.
+        let accepted = history.order_ids().count();
+        ensure!(
+            accepted == ORDERS as usize,
+            "{accepted} of {ORDERS} orders accepted"
+        );
+        expect_right(&history, &sandbox.stores, WRITE_LIMIT).await?;
+
+        read_topic_again(sandbox, &mut survivor, &sales).await?;
+        expect_right(&history, &sandbox.stores, WRITE_LIMIT)
+            .await
+            .map(drop)
+    });
+}
+
+#[test]
+fn a_worker_that_freezes_and_wakes_up_duplicates_nothing() {
+    in_a_sandbox(async |sandbox| {
+        let api = sandbox.api().await?;
+        let (mut frozen, survivor) = two_workers(sandbox).await?;
+        let sales = open_sales(&api, 24, 1_000).await?;
+
+        let running = crowd(CONNECTIONS, &[&api]).start(&sales, once(0..24, 0..ORDERS))?;
+        running.answered(8_000).await?;
         frozen.pause()?;
-        let mut history = rush.finish().await?;
-        // The survivor takes over what the frozen one still believes to own.
+        let mut history = running.finish().await?;
+        // The survivor takes over the partitions that the frozen worker still believes to own.
         sandbox.stores.written(&sales, WRITE_LIMIT).await?;
         frozen.resume()?;
-        all_work(&[&frozen, &survivor]).await?;
+        crate::fixture::all_read(&[&frozen, &survivor]).await?;
 
-        let later = once(orders(&sales, ORDERS..ORDERS + 2_000));
-        let later = Crowd::over(CONNECTIONS, &[&api]).send(later)?;
-        history.extend(later.finish().await?);
-        sandbox
-            .stores
-            .expect_right(&sales, &history, WRITE_LIMIT)
+        let later = once(0..24, ORDERS..ORDERS + 2_000);
+        history.extend(crowd(CONNECTIONS, &[&api]).play(&sales, later).await?)?;
+        expect_right(&history, &sandbox.stores, WRITE_LIMIT)
             .await
+            .map(drop)
+    });
+}
+
+#[test]
+fn services_that_are_told_to_stop_under_load_lose_nothing() {
+    in_a_sandbox(async |sandbox| {
+        let mut api = sandbox.api().await?;
+        let (mut leaver, _stayer) = two_workers(sandbox).await?;
+        let sales = open_sales(&api, 24, 1_000).await?;
+
+        let player = crowd(CONNECTIONS, &[&api]).at(4_000);
+        let running = player.start(&sales, once(0..24, 0..ORDERS))?;
+        running.answered(5_000).await?;
+        leaver.stop(STOP_LIMIT).await?;
+        running.answered(10_000).await?;
+        api.stop(STOP_LIMIT).await?;
+        api.restart().await?;
+        let history = running.finish().await?;
+
+        expect_right(&history, &sandbox.stores, SOON).await?;
+        retry_the_undecided(sandbox, &api, history).await
     });
 }

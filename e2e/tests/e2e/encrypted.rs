@@ -1,40 +1,34 @@
-use std::collections::HashMap;
-
 use anyhow::{Result, ensure};
-use e2e::crowd::Crowd;
-use e2e::doors::Doors;
 use e2e::fleet::Fleet;
-use e2e::order::{Sale, once, racing};
-use e2e::process::{Process, Settings};
+use e2e::load::check::expect_right;
+use e2e::load::{once, racing};
+use e2e::process::{Process, Settings, changed};
 use e2e::program::Program::{self, IngestApi, InventoryWorker};
 use e2e::sandbox::Sandbox;
-use e2e::until::until;
+use e2e::tls_listeners::TlsListeners;
+use e2e::wait::wait_until;
 use reqwest::StatusCode;
+use serde_json::Value;
 
-use crate::fixture::{WRITE_LIMIT, in_a_sandbox};
+use crate::fixture::{WRITE_LIMIT, crowd, in_a_sandbox, open_sales};
 
-const BUYERS: usize = 300;
-const CONNECTIONS: usize = 32;
+const BUYERS: u32 = 300;
+const CONNECTIONS: u32 = 32;
 
 #[test]
 fn a_sale_sells_out_over_encrypted_connections_with_passwords() {
     in_a_sandbox(async |sandbox| {
-        let settings = Doors::from_env()?.instead_of(sandbox.settings())?;
-        // Both of the brokers' ways to be shown a password.
-        let plain = with(&settings, "KAFKA_SASL_MECHANISM", "PLAIN");
-        let scram = with(&settings, "KAFKA_SASL_MECHANISM", "SCRAM-SHA-512");
+        let settings = TlsListeners::from_env()?.instead_of(&sandbox.settings())?;
+        // Both mechanisms by which brokers take a password.
+        let plain = changed(&settings, &[("KAFKA_SASL_MECHANISM", "PLAIN")]);
+        let scram = changed(&settings, &[("KAFKA_SASL_MECHANISM", "SCRAM-SHA-512")]);
         let api = ready(sandbox, IngestApi, plain).await?;
         let _worker = ready(sandbox, InventoryWorker, scram.clone()).await?;
 
-        let sale = Sale::unique("encrypted", 100)?;
-        api.client()?.open(&sale).await?;
-        let attempts = racing(&sale, BUYERS, |_| true);
-        let rush = Crowd::over(CONNECTIONS, &[&api]).send(attempts)?;
-        let history = rush.finish().await?;
-        sandbox
-            .stores
-            .expect_right(&[sale], &history, WRITE_LIMIT)
-            .await?;
+        let sales = open_sales(&api, 1, 100).await?;
+        let player = crowd(CONNECTIONS, &[&api]);
+        let history = player.play(&sales, racing(0, BUYERS, |_| true)).await?;
+        expect_right(&history, &sandbox.stores, WRITE_LIMIT).await?;
 
         let report = sandbox.reconcile_with(scram, &["audit"]).await?;
         ensure!(report.code == 0, "{}", report.text);
@@ -45,38 +39,33 @@ fn a_sale_sells_out_over_encrypted_connections_with_passwords() {
 #[test]
 fn sentinels_and_a_cluster_are_reached_over_encrypted_connections() {
     in_a_sandbox(async |sandbox| {
-        let doors = Doors::from_env()?;
+        let tls = TlsListeners::from_env()?;
         let _worker = sandbox.worker().await?;
-        let sentinels = Fleet::with_sentinels(&sandbox.stack, Some(doors.clone())).await?;
-        orders_are_written(sandbox, &sentinels, &doors).await?;
+        let sentinels = Fleet::with_sentinels(&sandbox.stack, Some(tls.clone())).await?;
+        orders_are_written(sandbox, &sentinels, &tls).await?;
         drop(sentinels);
-        let cluster = Fleet::cluster(&sandbox.stack, Some(doors.clone())).await?;
-        orders_are_written(sandbox, &cluster, &doors).await
+        let cluster = Fleet::cluster(&sandbox.stack, Some(tls.clone())).await?;
+        orders_are_written(sandbox, &cluster, &tls).await
     });
 }
 
-async fn orders_are_written(sandbox: &Sandbox, fleet: &Fleet, doors: &Doors) -> Result<()> {
-    let settings = with(&sandbox.settings(), "REDIS_URL", &fleet.url);
-    let settings = with(&settings, "REDIS_CA_FILE", &doors.ca_file);
-    let api = ready(sandbox, IngestApi, settings).await?;
+async fn orders_are_written(sandbox: &Sandbox, fleet: &Fleet, tls: &TlsListeners) -> Result<()> {
+    let redis = [("REDIS_URL", &*fleet.url), ("REDIS_CA_FILE", &tls.ca_file)];
+    let api = sandbox.api_with(&redis).await?;
     // Several, so that a Cluster has some on each of its nodes.
-    for _ in 0..5 {
-        let sale = Sale::unique("fleet", 1_000)?;
-        api.client()?.open(&sale).await?;
-        let orders = once((0..BUYERS).map(|buyer| sale.order_of(buyer)));
-        let orders: Vec<_> = orders.collect();
-        let rush = Crowd::over(CONNECTIONS, &[&api]).send(orders.into_iter())?;
-        let history = rush.finish().await?;
-        let accepted = history.count(|outcome| outcome.order_id().is_some());
-        ensure!(accepted == BUYERS, "{accepted} of {BUYERS} were accepted");
-        until("all orders are written", WRITE_LIMIT, async || {
-            let rows = sandbox
-                .stores
-                .database
-                .rows(sale.product.as_str())
-                .await?
-                .len();
-            ensure!(rows == BUYERS, "{rows} rows");
+    let sales = open_sales(&api, 5, 1_000).await?;
+    let history = crowd(CONNECTIONS, &[&api])
+        .play(&sales, once(0..5, 0..5 * BUYERS))
+        .await?;
+    let accepted = history.order_ids().count();
+    ensure!(
+        accepted == 5 * BUYERS as usize,
+        "{accepted} orders were accepted"
+    );
+    for sale in &sales {
+        wait_until("all orders are written", WRITE_LIMIT, async || {
+            let rows = sandbox.stores.contents(sale).await?.rows.len();
+            ensure!(rows == BUYERS as usize, "{rows} rows");
             Ok(())
         })
         .await?;
@@ -85,10 +74,10 @@ async fn orders_are_written(sandbox: &Sandbox, fleet: &Fleet, doors: &Doors) -> 
 }
 
 #[test]
-fn a_store_that_nobody_vouches_for_is_never_spoken_to() {
+fn a_store_whose_certificate_is_not_signed_by_a_known_authority_is_not_used() {
     in_a_sandbox(async |sandbox| {
-        let settings = Doors::from_env()?.instead_of(sandbox.settings())?;
-        // What is left is whom the system trusts, and it does not trust the stack.
+        let settings = TlsListeners::from_env()?.instead_of(&sandbox.settings())?;
+        // What is left are the system's authorities, and none of them has signed the stack's.
         for (program, file, check) in [
             (IngestApi, "REDIS_CA_FILE", "redis"),
             (InventoryWorker, "DATABASE_CA_FILE", "database"),
@@ -105,30 +94,21 @@ fn a_store_that_nobody_vouches_for_is_never_spoken_to() {
 #[test]
 fn a_wrong_password_opens_no_store() {
     in_a_sandbox(async |sandbox| {
-        let doors = Doors::from_env()?;
-        let settings = doors.instead_of(sandbox.settings())?;
-        let wrong: HashMap<String, String> = settings
-            .iter()
-            .map(|(name, value)| (name.clone(), value.replace(&doors.password, "guessed")))
-            .collect();
-        for (program, name, check) in [
+        let tls = TlsListeners::from_env()?;
+        let settings = tls.instead_of(&sandbox.settings())?;
+        for (program, wrong, check) in [
             (IngestApi, "REDIS_URL", "redis"),
             (InventoryWorker, "DATABASE_URL", "database"),
             (InventoryWorker, "KAFKA_PASSWORD", "database"),
         ] {
-            let settings = with(&settings, name, &wrong[name]);
+            let mut settings = settings.clone();
+            for (_, value) in settings.iter_mut().filter(|(name, _)| name == wrong) {
+                *value = value.replace(&tls.password, "guessed");
+            }
             stays_unready(sandbox, program, settings, check).await?;
         }
         Ok(())
     });
-}
-
-/// The settings with one of them changed or added.
-fn with(settings: &Settings, name: &str, value: &str) -> Settings {
-    let mut changed = settings.clone();
-    changed.retain(|(it, _)| it != name);
-    changed.push((name.into(), value.into()));
-    changed
 }
 
 async fn ready(sandbox: &Sandbox, program: Program, settings: Settings) -> Result<Process> {
@@ -146,12 +126,12 @@ async fn stays_unready(
 ) -> Result<()> {
     let service = sandbox.spawn(program, settings)?;
     let url = format!("{}/readyz", service.url());
-    until("it says what it cannot use", WRITE_LIMIT, async || {
+    wait_until("it says what it cannot use", WRITE_LIMIT, async || {
         let answer = reqwest::get(&url).await?;
         let (status, text) = (answer.status(), answer.text().await?);
         ensure!(status == StatusCode::SERVICE_UNAVAILABLE, "{status} {text}");
-        let body: serde_json::Value = serde_json::from_str(&text)?;
-        let reason = body["checks"][check].as_str().unwrap_or("ok").to_owned();
+        let body: Value = serde_json::from_str(&text)?;
+        let reason = body["checks"][check].as_str().unwrap_or("ok");
         ensure!(reason != "ok" && reason != "starting", "{text}");
         Ok(())
     })

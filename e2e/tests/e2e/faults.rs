@@ -3,11 +3,11 @@ use e2e::faults::{matrix, rows};
 
 use crate::fixture::{TURN, stack, two_threads};
 
-/// One fixed seed for each: the whole matrix is `make faults`.
+/// The seed of each run. `make faults` runs the whole matrix.
 const SEED: u64 = 7;
 
 #[test]
-fn a_killed_api_copy() {
+fn a_killed_api_instance() {
     run("api-kill");
 }
 
@@ -22,7 +22,7 @@ fn a_frozen_kafka_while_units_come_back() {
 }
 
 #[test]
-fn a_way_to_redis_that_loses_replies() {
+fn connections_to_redis_that_lose_replies() {
     run("redis-cut");
 }
 
@@ -36,13 +36,13 @@ fn a_worker_that_is_a_zombie() {
     run("zombie-worker");
 }
 
-/// Runs a row; fails with what was wrong.
+/// Runs a row, and fails with every violation.
 fn run(name: &str) {
     let _turn = TURN
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     let row = rows::all().into_iter().find(|row| row.name == name);
-    let row = row.expect("there is such a row");
+    let row = row.expect("the row is in the table");
     let finished = two_threads().block_on(matrix::run_one(&row, SEED, stack()));
     println!("{}", finished.line());
     let ending = finished.ending;

@@ -17,6 +17,4 @@ mod replays;
 mod scaling;
 mod sell_out;
 mod settings;
-mod shutdown;
-mod status;
 mod traces;

@@ -1,13 +1,12 @@
 use anyhow::{Result, ensure};
-use e2e::crowd::Crowd;
-use e2e::order::once;
+use e2e::load::check::expect_right;
+use e2e::load::once;
 use e2e::process::Process;
-use e2e::until::until;
+use e2e::wait::wait_until;
 use monitoring::{KnownMetrics, missing};
 
-use crate::fixture::{WRITE_LIMIT, all_work, in_a_sandbox, open_sales, orders};
+use crate::fixture::{WRITE_LIMIT, all_read, crowd, in_a_sandbox, open_sales};
 
-const ORDERS: usize = 200;
 /// Counters whose increase is an alert. Prometheus sees no increase in a series that starts with the first event.
 const AT_ZERO: [&str; 7] = [
     "ingest_api_ledger_reads_total{outcome=\"unavailable\"}",
@@ -24,7 +23,7 @@ fn every_metric_that_dashboards_and_alerts_read_is_exported_after_a_sale() {
     in_a_sandbox(async |sandbox| {
         let services = [sandbox.api().await?, sandbox.worker().await?];
         let [api, worker] = &services;
-        all_work(&[worker]).await?;
+        all_read(&[worker]).await?;
         let fresh = metrics(&services).await?;
         for series in AT_ZERO {
             let line = format!("\n{series} 0\n");
@@ -34,13 +33,11 @@ fn every_metric_that_dashboards_and_alerts_read_is_exported_after_a_sale() {
             );
         }
 
-        let sales = open_sales(api, 1, 2 * ORDERS as u32).await?;
-        let orders = once(orders(&sales, 0..ORDERS));
-        let history = Crowd::over(16, &[api]).send(orders)?.finish().await?;
-        let stores = &sandbox.stores;
-        stores.expect_right(&sales, &history, WRITE_LIMIT).await?;
+        let sales = open_sales(api, 1, 400).await?;
+        let history = crowd(16, &[api]).play(&sales, once(0..1, 0..200)).await?;
+        expect_right(&history, &sandbox.stores, WRITE_LIMIT).await?;
 
-        until("every metric is exported", WRITE_LIMIT, async || {
+        wait_until("every metric is exported", WRITE_LIMIT, async || {
             let mut known = KnownMetrics::default();
             known.read(&metrics(&services).await?)?;
             let missing = missing(&known)?;

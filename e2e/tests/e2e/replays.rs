@@ -1,13 +1,12 @@
-use anyhow::{Result, ensure};
-use e2e::crowd::Crowd;
-use e2e::order::{Sale, once, racing};
-use e2e::process::Process;
-use e2e::sandbox::Sandbox;
+use anyhow::ensure;
+use e2e::load::check::expect_right;
+use e2e::load::{once, racing};
+use e2e::order::Sale;
 use serde_json::json;
 
-use crate::fixture::{WRITE_LIMIT, in_a_sandbox, open_sales, orders};
-
-const DUPLICATES: &str = r#"inventory_worker_orders_total{outcome="duplicate"}"#;
+use crate::fixture::{
+    WRITE_LIMIT, crowd, expect_same_tables, in_a_sandbox, open_sales, read_topic_again,
+};
 
 #[test]
 fn reading_the_whole_topic_again_changes_nothing() {
@@ -15,108 +14,57 @@ fn reading_the_whole_topic_again_changes_nothing() {
         let mut api = sandbox.api().await?;
         let mut worker = sandbox.worker().await?;
         let sales = open_sales(&api, 8, 500).await?;
-        // Some sold out, some not, and with a crash some events stand twice on the topic.
-        let rush = Crowd::over(64, &[&api]).send(once(orders(&sales[1..], 0..3_000)))?;
-        rush.answered(1_000).await?;
+        // Some sell out, some do not, and after a crash some events are twice on the topic.
+        let running = crowd(64, &[&api]).start(&sales, once(1..8, 0..3_000))?;
+        running.answered(1_000).await?;
         api.kill()?;
         api.restart().await?;
-        let mut history = rush.finish().await?;
-        let sold_out = Crowd::over(64, &[&api]).send(racing(&sales[0], 1_000, |_| true))?;
-        history.extend(sold_out.finish().await?);
-        sandbox
-            .stores
-            .expect_right(&sales, &history, WRITE_LIMIT)
-            .await?;
+        let mut history = running.finish().await?;
+        let sold_out = racing(0, 1_000, |_| true);
+        history.extend(crowd(64, &[&api]).play(&sales, sold_out).await?)?;
+        expect_right(&history, &sandbox.stores, WRITE_LIMIT).await?;
 
-        read_again(sandbox, &mut worker, &sales).await?;
-        sandbox
-            .stores
-            .expect_right(&sales, &history, WRITE_LIMIT)
+        read_topic_again(sandbox, &mut worker, &sales).await?;
+        expect_right(&history, &sandbox.stores, WRITE_LIMIT)
             .await
+            .map(drop)
     });
 }
 
 #[test]
 fn an_empty_database_is_filled_from_the_topic_alone() {
     in_a_sandbox(async |sandbox| {
-        let api = sandbox.api().await?;
-        let mut worker = sandbox.worker().await?;
+        let (api, mut worker) = tokio::try_join!(sandbox.api(), sandbox.worker())?;
         let (client, sales) = (api.client()?, open_sales(&api, 3, 200).await?);
-        let early = Crowd::over(16, &[&api]).send(once(orders(&sales, 0..450)))?;
-        let early = early.finish().await?;
-        let regretted = early
-            .answers()
-            .iter()
-            .filter_map(|it| it.outcome.order_id());
-        for id in regretted.take(20) {
-            let cancel = format!("/orders/{id}/cancel");
-            let (status, answer) = client.change(&cancel, "-", &json!({})).await?;
-            ensure!(status == 200, "{answer}");
+        let early = crowd(16, &[&api]).play(&sales, once(0..3, 0..450)).await?;
+        let mut changes = Vec::new();
+        for id in early.order_ids().take(20) {
+            changes.push((format!("/orders/{id}/cancel"), json!({})));
         }
-        let more = (
-            format!("/products/{}/restock", sales[0].product),
-            json!({"quantity": 30}),
-        );
-        let end = (format!("/products/{}/close", sales[1].product), json!({}));
-        for (path, body) in [more, end] {
-            let (status, answer) = client.change(&path, "key", &body).await?;
-            ensure!(status == 200, "{answer}");
+        let path = |sale: &Sale, what| format!("/products/{}/{what}", sale.product);
+        changes.push((path(&sales[0], "restock"), json!({"quantity": 30})));
+        changes.push((path(&sales[1], "close"), json!({})));
+        for (path, body) in &changes {
+            client.expect_change(path, "key", body).await?;
         }
-        // A fence in the middle, too, and orders behind it.
+        // A fence record too, and orders behind it.
         let rebuilt = sandbox
             .reconcile(&["rebuild", sales[2].product.as_str()])
             .await?;
         ensure!(rebuilt.code == 0, "{}", rebuilt.text);
-        let late = Crowd::over(16, &[&api]).send(once(orders(&sales, 450..900)))?;
-        late.finish().await?;
+        crowd(16, &[&api])
+            .play(&sales, once(0..3, 450..900))
+            .await?;
         sandbox.stores.drained(&sales, WRITE_LIMIT).await?;
-        let before = sandbox.stores.database.contents().await?;
+        let before = sandbox.stores.postgres.dump().await?;
 
         worker.kill()?;
-        sandbox.stores.database.forget_everything().await?;
+        sandbox.stores.postgres.truncate().await?;
         worker.restart().await?;
         sandbox.stores.drained(&sales, WRITE_LIMIT).await?;
-        let after = sandbox.stores.database.contents().await?;
-        ensure!(after == before, "{}", first_difference(&before, &after));
+        expect_same_tables(&before, &sandbox.stores.postgres.dump().await?)?;
         let audit = sandbox.reconcile(&["audit"]).await?;
         ensure!(audit.code == 0, "{}", audit.text);
         Ok(())
     });
-}
-
-/// Lets the only worker that runs read the whole topic from its beginning. Not a byte of the
-/// tables may change.
-pub async fn read_again(sandbox: &Sandbox, worker: &mut Process, sales: &[Sale]) -> Result<()> {
-    let before = sandbox.stores.database.contents().await?;
-    worker.kill()?;
-    sandbox.stores.database.forget_positions().await?;
-    worker.restart().await?;
-    sandbox.stores.drained(sales, WRITE_LIMIT).await?;
-
-    let after = sandbox.stores.database.contents().await?;
-    ensure!(after == before, "{}", first_difference(&before, &after));
-    let orders = before
-        .lines()
-        .filter(|line| line.starts_with("order "))
-        .count();
-    let known = worker.metric(DUPLICATES).await?;
-    ensure!(
-        known >= orders as f64,
-        "only {known} of {orders} orders were read again"
-    );
-    Ok(())
-}
-
-fn first_difference(before: &str, after: &str) -> String {
-    let lines = before.lines().zip(after.lines());
-    let differing = lines.filter(|(before, after)| before != after).take(1);
-    let differing: Vec<_> = differing.collect();
-    let counts = (before.lines().count(), after.lines().count());
-    format!("(lines before, after) = {counts:?}; first difference: {differing:?}")
-}
-
-#[test]
-fn a_difference_between_two_readings_is_found() -> Result<()> {
-    ensure!(first_difference("a\nb", "a\nc").contains(r#"[("b", "c")]"#));
-    Ok(())
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use e2e::process::Settings;
+use e2e::process::{Settings, changed};
 use e2e::program::Program::{self, IngestApi, InventoryWorker};
 use e2e::sandbox::Sandbox;
 
@@ -49,9 +49,7 @@ fn a_bad_setting_is_named_and_ends_the_program_with_code_2() {
     ];
     in_a_sandbox(async |sandbox| {
         for (program, name, value) in BAD {
-            let mut settings = sandbox.settings();
-            settings.retain(|(it, _)| it != name);
-            settings.push((name.into(), value.into()));
+            let settings = changed(&sandbox.settings(), &[(name, value)]);
             let output = ends_naming(sandbox, program, settings, name).await?;
             ensure!(!output.contains("hush"), "a password is shown:\n{output}");
         }

@@ -2,10 +2,10 @@ use anyhow::{Context, Result, ensure};
 use e2e::client::ADMIN_TOKEN;
 use e2e::order::{Order, Sale};
 use e2e::otlp::{Receiver, Span};
-use e2e::process::{Process, Settings};
+use e2e::process::{Process, settings};
 use e2e::program::Program::{IngestApi, InventoryWorker};
 use e2e::sandbox::Sandbox;
-use e2e::until::until;
+use e2e::wait::wait_until;
 use serde_json::json;
 
 use crate::fixture::{WRITE_LIMIT, in_a_sandbox};
@@ -22,8 +22,8 @@ fn one_trace_leads_from_the_request_to_the_row() {
         api.client()?.open(&sale).await?;
         let id = send(&api, &sale.order_of(1), Some("01")).await?;
 
-        let of_order = |span: &Span| span.notes.get("order.id") == Some(&id);
-        let trace = until("the order's spans have come", WRITE_LIMIT, async || {
+        let of_order = |span: &Span| span.attributes.get("order.id") == Some(&id);
+        let trace = wait_until("the order's spans have come", WRITE_LIMIT, async || {
             let spans = receiver.spans();
             let written = spans.iter().any(|it| it.name == "write" && of_order(it));
             let answered = spans.iter().any(|it| it.name == "POST /orders");
@@ -39,35 +39,31 @@ fn one_trace_leads_from_the_request_to_the_row() {
         };
         let request = one("request", &|it| it.name == "POST /orders")?;
         let reserve = one("reserve", &|it| it.name == "reserve")?;
-        let publish = one("publish", &|it| {
-            it.name == "publish" && it.parent == request.id
-        })?;
+        let of_request = |it: &Span| it.name == "publish" && it.parent == request.id;
+        let publish = one("publish", &of_request)?;
         let write = one("write", &|it| it.name == "write" && of_order(it))?;
-        let batch = one("batch", &|it| {
-            it.name == "write batch" && it.links.contains(&write.id)
-        })?;
+        let of_write = |it: &Span| it.name == "write batch" && it.links.contains(&write.id);
+        let batch = one("batch", &of_write)?;
 
         ensure!(of_order(&request), "{request:?}");
         ensure!(request.service == "ingest-api" && write.service == "inventory-worker");
-        ensure!(
-            request.notes["http.response.status_code"] == "202",
-            "{request:?}"
-        );
+        let status = &request.attributes["http.response.status_code"];
+        ensure!(status == "202", "{request:?}");
         for (span, parent) in [
             (&request, CALLERS_SPAN),
             (&reserve, &request.id),
             (&publish, &request.id),
             (&write, &publish.id),
         ] {
-            ensure!(span.parent == parent, "{span:?} is no part of {parent}");
+            ensure!(span.parent == parent, "{span:?} is not a child of {parent}");
             ensure!(span.trace == CALLERS_TRACE, "{span:?} is of another trace");
         }
         ensure!(
             batch.trace != CALLERS_TRACE,
-            "{batch:?} is not its own trace"
+            "{batch:?} has no trace of its own"
         );
         ensure!(write.links == [batch.id.as_str()], "{write:?}");
-        ensure!(batch.notes.contains_key("batch.rows"), "{batch:?}");
+        ensure!(batch.attributes.contains_key("batch.rows"), "{batch:?}");
         Ok(())
     });
 }
@@ -86,7 +82,7 @@ fn which_requests_are_traced_is_decided_by_the_service_or_by_its_caller() {
             let sale = Sale::unique("sampled", 10)?;
             api.client()?.open(&sale).await?;
             send(&api, &sale.order_of(1), Some(flag)).await?;
-            // What waits is sent at the end.
+            // Spans that wait are sent at the end.
             api.terminate(WRITE_LIMIT).await?;
             let spans = receiver.spans();
             let traced = spans.iter().any(|span| span.trace == CALLERS_TRACE);
@@ -97,14 +93,14 @@ fn which_requests_are_traced_is_decided_by_the_service_or_by_its_caller() {
 }
 
 #[test]
-fn a_receiver_that_is_away_costs_spans_and_nothing_else() {
+fn an_unreachable_receiver_loses_spans_and_nothing_else() {
     in_a_sandbox(async |sandbox| {
-        let nobody = "http://127.0.0.1:1";
-        let (mut api, _worker) = services(sandbox, nobody, "traceidratio", "1").await?;
-        let sale = Sale::unique("unheard", 10)?;
+        let unreachable = "http://127.0.0.1:1";
+        let (mut api, _worker) = services(sandbox, unreachable, "traceidratio", "1").await?;
+        let sale = Sale::unique("untraced", 10)?;
         api.client()?.open(&sale).await?;
         send(&api, &sale.order_of(1), None).await?;
-        until("the loss is counted", WRITE_LIMIT, async || {
+        wait_until("the loss is counted", WRITE_LIMIT, async || {
             let lost = api
                 .metric("ingest_api_trace_spans_total{stage=\"failed\"}")
                 .await?;
@@ -129,14 +125,14 @@ async fn services(
         ("OTEL_TRACES_SAMPLER", sampler),
         ("OTEL_TRACES_SAMPLER_ARG", share),
     ];
-    let more: Settings = more.map(|(name, value)| (name.into(), value.into())).into();
+    let more = settings(&more);
     let mut api = sandbox.spawn_with(IngestApi, more.clone())?;
     let mut worker = sandbox.spawn_with(InventoryWorker, more)?;
     tokio::try_join!(api.ready(), worker.ready())?;
     Ok((api, worker))
 }
 
-/// Orders, as a part of the caller's trace where it has one with this flag; the order's id.
+/// Sends an order, with the caller's trace if there is a flag for it; returns the order's id.
 async fn send(api: &Process, order: &Order, flag: Option<&str>) -> Result<String> {
     let mut request = reqwest::Client::new()
         .post(format!("{}/orders", api.url()))

@@ -1,90 +1,82 @@
-//! What only Kafka can do.
+//! Faults of Kafka and its topic.
 
 use std::time::Duration;
 
-use anyhow::Result;
-use futures_util::FutureExt;
+use anyhow::{Context, Result, anyhow};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
 use tokio::time::sleep;
 
-use super::pause::{PAUSE, pause_store};
-use super::{Row, Setup, row};
-use crate::faults::drivers::Rates;
-use crate::faults::stage::Stage;
-use crate::faults::topic::Topic;
-use crate::stack::Store;
+use super::services::freeze_store;
+use super::{Environment, Store};
 
-/// How long services run without a topic.
-const WITHOUT: Duration = Duration::from_secs(4);
-/// How long no event is small enough.
-const TOO_SMALL: Duration = Duration::from_secs(4);
+/// Longer than Kafka's controller waits for a silent broker (`broker.session.timeout.ms`).
+const UNTIL_FENCED: Duration = Duration::from_secs(12);
+/// How long services run without a topic, or no event is small enough.
+const BROKEN: Duration = Duration::from_secs(4);
+/// Longer than until all clients have seen new partitions: they look every 5 s.
+const METADATA_REFRESH: Duration = Duration::from_secs(6);
 
-pub fn rows() -> Vec<Row> {
-    vec![
-        Row {
-            setup: Setup {
-                settings: &[("MIGRATE_ON_START", "off")],
-                starts_ready: false,
-                ..Setup::default()
-            },
-            ..row(
-                "kafka-topic-missing",
-                "services start 4 s before topic and tables exist",
-                |stage| late_topic(stage).boxed_local(),
-            )
-        },
-        row(
-            "kafka-message-too-large",
-            "the topic takes no message above 200 bytes for 4 s",
-            |stage| {
-                async {
-                    let topic = Topic::of(&stage.sandbox)?;
-                    topic.allow_bytes(200).await?;
-                    stage.mark("200 bytes");
-                    sleep(TOO_SMALL).await;
-                    topic.allow_bytes(1_000_000).await
-                }
-                .boxed_local()
-            },
-        ),
-        row(
-            "kafka-partitions",
-            "the topic grows from 12 to 24 partitions during the sale",
-            |stage| {
-                async {
-                    Topic::of(&stage.sandbox)?.grow_to(24).await?;
-                    stage.mark("24 partitions");
-                    // Seen by everybody at their next look, every 5 s.
-                    sleep(Duration::from_secs(6)).await;
-                    Ok(())
-                }
-                .boxed_local()
-            },
-        ),
-        Row {
-            setup: Setup {
-                rates: Rates {
-                    cancels: 50,
-                    restocks: 10,
-                    ..Rates::default()
-                },
-                ..Setup::default()
-            },
-            ..row(
-                "late-changes",
-                "many cancels and restocks while Kafka is frozen for 8 s",
-                |stage| pause_store(stage, Store::Kafka, PAUSE).boxed_local(),
-            )
-        },
-    ]
+/// A broker that comes back fenced names no brokers for a moment, not even itself.
+pub async fn freeze_until_fenced(env: &mut Environment) -> Result<()> {
+    freeze_store(env, Store::Kafka, UNTIL_FENCED).await?;
+    env.wait_ms(2_000..4_000).await;
+    freeze_store(env, Store::Kafka, UNTIL_FENCED).await
 }
 
-/// One more worker, with the usual settings, makes topic and tables when it starts.
-async fn late_topic(stage: &mut Stage) -> Result<()> {
-    sleep(WITHOUT).await;
-    stage.add_worker(2, &Setup::default())?;
-    for service in stage.workers.iter_mut().chain(&mut stage.apis) {
-        service.ready().await?;
-    }
-    stage.mark("all ready");
+/// One more worker, with the usual settings, creates topic and tables when it starts.
+pub async fn create_topic_late(env: &mut Environment) -> Result<()> {
+    sleep(BROKEN).await;
+    env.add_worker(2, &[])?;
+    env.ready().await?;
+    env.mark("all ready");
     Ok(())
+}
+
+pub async fn limit_message_size(env: &mut Environment) -> Result<()> {
+    set_message_size(env, 200).await?;
+    env.mark("at most 200 bytes");
+    sleep(BROKEN).await;
+    set_message_size(env, 1_000_000).await
+}
+
+async fn set_message_size(env: &Environment, bytes: usize) -> Result<()> {
+    let bytes = bytes.to_string();
+    // All settings are given: those left out would go back to their defaults.
+    let config = AlterConfig::new(ResourceSpecifier::Topic(topic(env)))
+        .set("max.message.bytes", &bytes)
+        .set("retention.ms", "-1");
+    let results = admin(env)?.alter_configs(&[config], &options()).await?;
+    let failed = results.into_iter().find_map(Result::err);
+    failed.map_or(Ok(()), |(_, error)| {
+        Err(anyhow!("changing the topic: {error}"))
+    })
+}
+
+pub async fn add_partitions(env: &mut Environment) -> Result<()> {
+    let partitions = NewPartitions::new(topic(env), 24);
+    let results = admin(env)?
+        .create_partitions(&[partitions], &options())
+        .await?;
+    if let Some((_, error)) = results.into_iter().find_map(Result::err) {
+        return Err(anyhow!("adding partitions: {error}"));
+    }
+    env.mark("24 partitions");
+    sleep(METADATA_REFRESH).await;
+    Ok(())
+}
+
+fn topic(env: &Environment) -> &str {
+    env.sandbox.stores.topic.name()
+}
+
+fn admin(env: &Environment) -> Result<AdminClient<DefaultClientContext>> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &env.sandbox.stack.kafka_brokers);
+    config.create().context("building a Kafka admin client")
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(Duration::from_secs(10)))
 }

@@ -1,71 +1,59 @@
-//! The faults, one row of the matrix each. A new one is a file here, and its name below.
+//! The faults, one row of the matrix each. A new one is a line in `table` and a function that injects it.
 
-mod crash;
-mod disk;
-mod failover;
+mod connections;
 mod kafka;
-mod kill;
-mod network;
-mod pause;
 mod postgres;
-mod rebuild;
 mod redis;
-mod workers;
+mod services;
+mod table;
 
 use anyhow::Result;
 use futures_util::future::LocalBoxFuture;
 
-use super::checker::Violation;
-use super::drivers::Rates;
-use super::links::Cut;
-use super::stage::Stage;
+use super::clients::Rates;
+use super::environment::Environment;
+use super::proxy::Mode;
+use crate::checker::Violation;
+use crate::stack::{Stack, Store};
+pub use table::all;
 
-/// Changes whenever a row, the drivers or the checker do: results of another version are run again.
-pub const VERSION: u32 = 2;
+/// Changes whenever a row, the clients or the checker do: results of another version do not count as done.
+pub(super) const VERSION: u32 = 3;
 
-/// Breaks something and mends it again; what is broken when it returns was meant to stay so.
-pub type Fault = Box<dyn for<'a> Fn(&'a mut Stage) -> LocalBoxFuture<'a, Result<()>>>;
+/// Breaks something and repairs it. What is broken when it returns stays broken on purpose.
+type Inject = Box<dyn for<'a> Fn(&'a mut Environment) -> LocalBoxFuture<'a, Result<()>>>;
 
-/// A fault with a name.
+type Settings = &'static [(&'static str, &'static str)];
+
+/// One row of the matrix.
 pub struct Row {
-    /// As it is called on the command line and in results.
+    /// Its name on the command line and in results.
     pub name: String,
     /// What is done, in one line.
-    pub about: &'static str,
-    /// What is different from the start.
-    pub setup: Setup,
-    /// Whether Redis may lose acknowledged writes by it: then it must be reported.
-    pub may_lose: bool,
-    /// Whether the fault ends with a rebuild, so that service must be normal again all the same.
-    pub repairs: bool,
-    /// What this fault does by its nature, and is no violation here.
-    pub excuses: fn(&Violation) -> bool,
-    /// The deed.
-    pub fault: Fault,
-}
-
-/// How the stage of a run differs from the usual one.
-#[derive(Debug, Clone)]
-pub struct Setup {
-    /// Which ways can be cut.
-    pub cut: Cut,
-    /// What all services are started with, beside the usual.
-    pub settings: &'static [(&'static str, &'static str)],
-    /// What the drivers do in a second.
-    pub rates: Rates,
+    pub(super) about: &'static str,
+    pub(super) inject: Inject,
+    /// More settings of all services.
+    pub(super) settings: Settings,
+    pub(super) rates: Rates,
+    /// Instances of the API.
+    pub(super) instances: usize,
+    pub(super) redis: RedisKind,
+    /// Where TCP proxies stand; see [`Network`](super::network::Network).
+    pub(super) proxied: Option<Component>,
     /// Whether services are ready and sales open before the fault.
-    pub starts_ready: bool,
-    /// Which Redis they use.
-    pub redis: Redis,
-    /// Copies of the API.
-    pub apis: usize,
+    pub(super) starts_ready: bool,
+    /// Whether the fault may make Redis lose acknowledged writes. A loss must be reported.
+    pub(super) may_lose: bool,
+    /// Whether the fault may lose writes and ends with a rebuild, so that the service must be normal again.
+    pub(super) rebuilds: bool,
+    /// Violations that the fault causes by its nature.
+    pub(super) excuses: fn(&Violation) -> bool,
 }
 
-/// A Redis to run on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Redis {
+/// The Redis of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RedisKind {
     /// The stack's own, a single process.
-    #[default]
     Single,
     /// A master and two replicas, watched by three Sentinels.
     Sentinels,
@@ -73,60 +61,52 @@ pub enum Redis {
     Cluster,
 }
 
-impl Default for Setup {
-    fn default() -> Self {
-        Self {
-            cut: Cut::default(),
-            settings: &[],
-            rates: Rates::default(),
-            starts_ready: true,
-            redis: Redis::default(),
-            apis: 2,
+/// Part of the system that a fault hits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Component {
+    Api,
+    Worker,
+    Redis,
+    Kafka,
+    Postgres,
+}
+
+impl Component {
+    /// The store that it is; none for a service.
+    fn store(self) -> Option<Store> {
+        match self {
+            Self::Api | Self::Worker => None,
+            Self::Redis => Some(Store::Redis),
+            Self::Kafka => Some(Store::Kafka),
+            Self::Postgres => Some(Store::Postgres),
         }
     }
 }
 
-/// That a row cannot be run here, and why.
-#[derive(Debug)]
-pub struct NotHere(pub String);
-
-impl std::fmt::Display for NotHere {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+impl Row {
+    fn new(
+        name: impl Into<String>,
+        about: &'static str,
+        inject: impl for<'a> Fn(&'a mut Environment) -> LocalBoxFuture<'a, Result<()>> + 'static,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            about,
+            inject: Box::new(inject),
+            settings: &[],
+            rates: Rates::default(),
+            instances: 2,
+            redis: RedisKind::Single,
+            proxied: None,
+            starts_ready: true,
+            may_lose: false,
+            rebuilds: false,
+            excuses: |_| false,
+        }
     }
 }
 
-impl std::error::Error for NotHere {}
-
-/// All rows, in the order in which they are run.
-pub fn all() -> Vec<Row> {
-    let mut rows = kill::rows();
-    rows.extend(pause::rows());
-    rows.extend(network::rows());
-    rows.extend(redis::rows());
-    rows.extend(rebuild::rows());
-    rows.extend(failover::rows());
-    rows.extend(kafka::rows());
-    rows.extend(postgres::rows());
-    rows.push(disk::row());
-    rows.extend(workers::rows());
-    rows.extend(crash::rows());
-    rows
-}
-
-/// A row on the usual stage.
-fn row(
-    name: &str,
-    about: &'static str,
-    fault: impl for<'a> Fn(&'a mut Stage) -> LocalBoxFuture<'a, Result<()>> + 'static,
-) -> Row {
-    Row {
-        name: name.to_owned(),
-        about,
-        setup: Setup::default(),
-        may_lose: false,
-        repairs: false,
-        excuses: |_| false,
-        fault: Box::new(fault),
-    }
-}
+/// The row cannot be run here, for this reason.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Skipped(pub String);

@@ -1,21 +1,25 @@
-//! What only PostgreSQL can do.
+//! Faults of PostgreSQL.
 
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Result;
-use futures_util::FutureExt;
+use anyhow::{Context, Result, bail};
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use super::{Row, row};
-use crate::faults::checker::Violation;
-use crate::faults::stage::Stage;
-use crate::stack::{Stack, Store};
+use super::{Environment, Skipped, Stack, Store};
 
-/// How long writes are refused.
-const REFUSED: Duration = Duration::from_secs(4);
+/// How long writes fail.
+const FAILING: Duration = Duration::from_secs(4);
+/// How much older the restored data are.
+const OLDER: Duration = Duration::from_secs(3);
+/// More than the small disk holds.
+const FILL_BYTES: usize = 4 << 20;
 
-/// Every fiftieth order cannot be serialized with some other transaction.
-const CONFLICTS: &str = "
+/// Two orders of a hundred cannot be serialized with some other transaction.
+pub const SERIALIZATION_FAILURES: &str = "
     CREATE FUNCTION conflict() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         IF random() < 0.02 THEN
             RAISE EXCEPTION 'could not serialize access' USING ERRCODE = '40001';
@@ -24,60 +28,55 @@ const CONFLICTS: &str = "
     END $$;
     CREATE TRIGGER conflicts BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION conflict()";
 
-pub fn rows() -> Vec<Row> {
-    vec![
-        row(
-            "postgres-immediate",
-            "PostgreSQL is stopped at once, and recovers",
-            |stage| immediate(stage).boxed_local(),
-        ),
-        row(
-            "postgres-refuse",
-            "the right to insert orders is taken away for 4 s",
-            |stage| {
-                let (begin, end) = (
-                    "REVOKE INSERT ON orders FROM CURRENT_USER",
-                    "GRANT INSERT ON orders TO CURRENT_USER",
-                );
-                between(stage, begin, end).boxed_local()
-            },
-        ),
-        row(
-            "postgres-serialization",
-            "every fiftieth order is a serialization failure for 4 s",
-            |stage| between(stage, CONFLICTS, "DROP TRIGGER conflicts ON orders").boxed_local(),
-        ),
-        Row {
-            // What was confirmed only by rows that are gone again is `accepted` until the worker has
-            // read it a second time.
-            excuses: |violation| matches!(violation, Violation::WentBack { .. }),
-            ..row(
-                "postgres-restored",
-                "PostgreSQL comes back with data that is 3 s older",
-                |stage| restored(stage).boxed_local(),
-            )
-        },
-    ]
-}
-
-async fn immediate(stage: &mut Stage) -> Result<()> {
-    stage
-        .store("stopped at once", Stack::stop_postgres_at_once)
+pub async fn stop_immediately(env: &mut Environment) -> Result<()> {
+    env.store("stopped at once", Stack::stop_postgres_at_once)
         .await?;
-    stage.wait_ms(200..2_500).await;
+    env.wait_ms(200..2_500).await;
     let start = |stack: &Stack| stack.bring_back(Store::Postgres);
-    stage.store("started again", start).await
+    env.store("started again", start).await
 }
 
-async fn between(stage: &mut Stage, begin: &str, end: &str) -> Result<()> {
-    stage.sandbox.stores.database.execute(begin).await?;
-    stage.mark("refused");
-    sleep(REFUSED).await;
-    stage.sandbox.stores.database.execute(end).await
+/// Runs one statement, and a while later the one that undoes it.
+pub async fn run_sql(env: &mut Environment, begin: &'static str, end: &'static str) -> Result<()> {
+    let database = env.sandbox.stores.postgres.clone();
+    database.execute(begin).await?;
+    env.mark("writes fail");
+    sleep(FAILING).await;
+    database.execute(end).await
 }
 
-async fn restored(stage: &mut Stage) -> Result<()> {
-    stage.store("saved", Stack::save_postgres).await?;
-    sleep(Duration::from_secs(3)).await;
-    stage.store("put back", Stack::revert_postgres).await
+pub async fn restore(env: &mut Environment) -> Result<()> {
+    env.store("saved", Stack::save_postgres).await?;
+    sleep(OLDER).await;
+    env.store("restored", Stack::revert_postgres).await
+}
+
+pub async fn fill_disk(env: &mut Environment) -> Result<()> {
+    let stack = env.sandbox.stack.clone();
+    let made = spawn_blocking(move || Stack::small_tablespace(&stack)).await??;
+    let disk = made.ok_or_else(|| Skipped("mounting is not allowed here".into()))?;
+    let database = env.sandbox.stores.postgres.clone();
+    database
+        .execute("ALTER TABLE orders SET TABLESPACE small")
+        .await?;
+    env.mark("on a small disk");
+    sleep(Duration::from_secs(1)).await;
+    let file = disk.join("filling");
+    fill(&file)?;
+    env.mark("full");
+    sleep(FAILING).await;
+    fs::remove_file(&file).context("removing what fills the disk")?;
+    env.mark("not full");
+    database
+        .execute("ALTER TABLE orders SET TABLESPACE pg_default")
+        .await
+}
+
+/// Writes until the disk is full.
+fn fill(path: &Path) -> Result<()> {
+    match fs::write(path, vec![0; FILL_BYTES]) {
+        Err(error) if error.kind() == ErrorKind::StorageFull => Ok(()),
+        Err(error) => Err(error).context("filling the disk"),
+        Ok(()) => bail!("the disk is larger than it should be"),
+    }
 }

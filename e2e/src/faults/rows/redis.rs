@@ -1,61 +1,125 @@
-//! What only Redis can do.
+//! Faults of Redis: it dies, loses acknowledged writes, or fails over.
 
 use std::time::Duration;
 
-use anyhow::Result;
-use futures_util::FutureExt;
+use anyhow::{Context, Result, ensure};
 use tokio::time::sleep;
 
-use super::kill::kill_store;
-use super::{Row, row};
-use crate::faults::stage::Stage;
-use crate::stack::Store;
+use super::{Component, Environment, Stack, Store, services};
+use crate::fleet::Fleet;
+use crate::wait::wait_until;
 
 /// How long Redis takes no writes.
 const FULL: Duration = Duration::from_secs(4);
+/// How much of Redis is lost, where it is not all.
+const LOST: Duration = Duration::from_secs(1);
+/// Longest until an instance has noticed a loss.
+const NOTICE: Duration = Duration::from_secs(10);
+/// From the notice to the rebuild.
+const BEFORE_REBUILD: Duration = Duration::from_secs(1);
+/// Between two keys of a slot that moves.
+const BETWEEN_KEYS: Duration = Duration::from_millis(300);
 
-pub fn rows() -> Vec<Row> {
-    vec![
-        Row {
-            may_lose: true,
-            ..row(
-                "redis-kill-everysec",
-                "kill -9 Redis, which writes to disk once a second",
-                |stage| kill_store(stage, Store::Redis).boxed_local(),
-            )
-        },
-        Row {
-            may_lose: true,
-            ..row(
-                "redis-torn",
-                "kill -9 Redis, and the end of its file is lost, as in a power cut",
-                |stage| torn(stage).boxed_local(),
-            )
-        },
-        row("redis-oom", "Redis is out of memory for 4 s", |stage| {
-            async {
-                let gate = stage.sandbox.stores.gate.clone();
-                gate.configure("maxmemory", "1").await?;
-                stage.mark("out of memory");
-                sleep(FULL).await;
-                gate.configure("maxmemory", "0").await
-            }
-            .boxed_local()
-        }),
-    ]
+pub async fn kill_durable(env: &mut Environment) -> Result<()> {
+    let redis = env.sandbox.stores.redis.clone();
+    redis.configure("appendfsync", "always").await?;
+    services::kill(env, Component::Redis).await
 }
 
-/// Kills Redis, takes some of what it wrote last away, and starts it again.
-pub async fn torn(stage: &mut Stage) -> Result<()> {
-    let bytes = stage.rng.u64(5_000..60_000);
-    let what = format!("killed, {bytes} bytes lost");
-    let tear = move |stack: &crate::stack::Stack| {
+/// Kills Redis, cuts some bytes off the end of its file, and starts it again.
+pub async fn tear_file(env: &mut Environment) -> Result<()> {
+    let bytes = env.rng.u64(5_000..60_000);
+    let tear = move |stack: &Stack| {
         stack.kill(Store::Redis)?;
-        // Whatever it still does, it does not write to what is cut.
+        // Whatever the process still does, it does not write to the file.
         stack.shut_down(Store::Redis)?;
         stack.tear_redis_file(bytes)
     };
-    stage.store(&what, tear).await?;
-    let start = |stack: &crate::stack::Stack| stack.bring_back(Store::Redis);
-    stage.store("started again", start).await
+    env.store(&format!("killed, {bytes} bytes lost"), tear)
+        .await?;
+    let start = |stack: &Stack| stack.bring_back(Store::Redis);
+    env.store("started again", start).await
+}
+
+pub async fn tear_file_and_rebuild(env: &mut Environment) -> Result<()> {
+    tear_file(env).await?;
+    rebuild(env).await
+}
+
+pub async fn out_of_memory(env: &mut Environment) -> Result<()> {
+    let redis = env.sandbox.stores.redis.clone();
+    redis.configure("maxmemory", "1").await?;
+    env.mark("out of memory");
+    sleep(FULL).await;
+    redis.configure("maxmemory", "0").await
+}
+
+pub async fn roll_back(env: &mut Environment, without_kafka: bool) -> Result<()> {
+    if without_kafka {
+        env.store("Kafka killed", |stack| stack.kill(Store::Kafka))
+            .await?;
+        sleep(LOST).await;
+    }
+    env.store("saved", Stack::save_redis).await?;
+    sleep(LOST).await;
+    env.store("rolled back", Stack::revert_redis).await?;
+    wait_until("an instance has noticed the loss", NOTICE, async || {
+        ensure!(env.reported_losses().await? > 0.0, "no instance has");
+        Ok(())
+    })
+    .await?;
+    env.mark("noticed");
+    sleep(BEFORE_REBUILD).await;
+    if without_kafka {
+        let start = |stack: &Stack| stack.bring_back(Store::Kafka);
+        env.store("Kafka started", start).await?;
+    }
+    rebuild(env).await
+}
+
+pub async fn blank(env: &mut Environment) -> Result<()> {
+    env.store("blank", Stack::blank_redis).await?;
+    let client = env.apis[0].client()?;
+    for sale in &env.sales {
+        wait_until("a sale cannot be opened anew", NOTICE, async || {
+            let (status, answer) = client.put(&sale.product, 1).await?;
+            let refused = status == 409 && answer["code"] == "rebuild_required";
+            ensure!(refused, "{status} {answer}");
+            Ok(())
+        })
+        .await?;
+    }
+    rebuild(env).await
+}
+
+pub async fn rebuild(env: &mut Environment) -> Result<()> {
+    let products = env.products();
+    let products = products.iter().map(String::as_str);
+    let arguments: Vec<&str> = ["rebuild"].into_iter().chain(products).collect();
+    let report = env.sandbox.reconcile(&arguments).await?;
+    env.mark(&report.text);
+    ensure!(report.code == 0, "{}", report.text);
+    Ok(())
+}
+
+pub async fn kill_master(env: &mut Environment) -> Result<()> {
+    let product = env.endless_sale().product.clone();
+    let master = fleet(env)?.kill_master(&product).await?;
+    env.mark("master killed");
+    // Longer than a failover takes.
+    env.wait_ms(4_000..6_000).await;
+    fleet(env)?.start_again(master).await?;
+    env.mark("started again, as a replica");
+    Ok(())
+}
+
+pub async fn move_slot(env: &mut Environment) -> Result<()> {
+    let product = env.endless_sale().product.clone();
+    fleet(env)?.move_slot(&product, BETWEEN_KEYS).await?;
+    env.mark("moved");
+    Ok(())
+}
+
+fn fleet(env: &mut Environment) -> Result<&mut Fleet> {
+    env.fleet.as_mut().context("this run has a single Redis")
 }

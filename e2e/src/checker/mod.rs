@@ -1,0 +1,145 @@
+//! Holds what clients were answered against what the stores hold: the one history checker of the demo, the
+//! end-to-end tests, rehearsals, scale runs and fault runs.
+//!
+//! It is pure, so that its own tests can show that every rule finds what it is there to find. It looks at one sale
+//! at a time and counts on one key per buyer.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`history`] | input: requests and their answers |
+//! | [`store_contents`] | input: rows, ledger, changes, dead letters, Redis, lag |
+//! | `orders` | one key, one order; every 202 a row; every row an answer |
+//! | `statuses` | statuses never go backwards |
+//! | `changes` | cancels, restocks and closings |
+//! | `stock` | units, sequence numbers, sell-outs |
+//! | [`violation`], [`judgement`] | output |
+
+pub mod history;
+pub mod judgement;
+pub mod store_contents;
+pub mod violation;
+
+pub use history::{
+    AdminAnswer, AdminCall, AdminOutcome, Answer, Expectations, History, OrderAnswer, StatusRead,
+};
+pub use judgement::{Judgement, Loss, judge};
+pub use store_contents::{
+    Change, ChangeKind, DeadLetter, Lag, Ledger, RedisSale, Row, StoreContents,
+};
+pub use violation::Violation;
+
+mod changes;
+#[cfg(test)]
+pub(crate) mod example;
+mod orders;
+mod statuses;
+mod stock;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+
+use fluxgate_domain::ids::OrderId;
+
+/// Calls `report` with every violation that the history and the stores prove. A run with millions of orders can prove
+/// millions of violations: the caller decides how many to keep.
+pub fn check(history: &History, contents: &StoreContents, report: &mut impl FnMut(Violation)) {
+    let sale = Sale::new(history, contents);
+    for text in &history.unexpected {
+        report(Violation::UnexpectedAnswer { text: text.clone() });
+    }
+    sale.each_buyer(|buyer| {
+        orders::check(&sale, &buyer, report);
+        statuses::check(&sale, &buyer, report);
+    });
+    changes::check(&sale, report);
+    stock::check(&sale, report);
+}
+
+/// The same, collected.
+pub fn violations(history: &History, contents: &StoreContents) -> Vec<Violation> {
+    let mut found = Vec::new();
+    check(history, contents, &mut |violation| found.push(violation));
+    found
+}
+
+/// One sale under inspection.
+struct Sale<'a> {
+    history: &'a History,
+    contents: &'a StoreContents,
+    dead_orders: HashSet<OrderId>,
+    /// What reads and cancels showed, by order.
+    reads: HashMap<OrderId, Vec<statuses::Shown>>,
+    /// When the first closing was sent.
+    close_sent_us: Option<u64>,
+    /// When the first closing was answered.
+    closed_us: Option<u64>,
+    /// Whether a cancel or a restock was asked for.
+    units_come_back: bool,
+}
+
+/// One buyer of a sale.
+struct Buyer<'a> {
+    number: u32,
+    /// In the order of sending.
+    answers: &'a [&'a OrderAnswer],
+    rows: &'a [&'a Row],
+}
+
+/// What a buyer is called in sentences.
+fn name(buyer: u32) -> String {
+    format!("buyer-{buyer}")
+}
+
+impl<'a> Sale<'a> {
+    fn new(history: &'a History, contents: &'a StoreContents) -> Self {
+        let calls = history.admin_calls.iter();
+        let closings = calls.clone().filter(|it| it.call == AdminCall::Close);
+        let answered = closings
+            .clone()
+            .filter(|it| it.outcome != AdminOutcome::Undecided);
+        Self {
+            history,
+            contents,
+            dead_orders: contents.dead_orders(),
+            reads: statuses::reads(history),
+            close_sent_us: closings.map(|it| it.sent_us).min(),
+            closed_us: answered.map(|it| it.done_us).min(),
+            units_come_back: calls.clone().any(|it| it.call != AdminCall::Close),
+        }
+    }
+
+    /// Calls `look` with each buyer who asked for an order or has a row. A row without a buyer belongs to none.
+    fn each_buyer(&self, mut look: impl FnMut(Buyer<'_>)) {
+        let mut answers: Vec<&OrderAnswer> = self.history.orders.iter().collect();
+        answers.sort_unstable_by_key(|it| (it.buyer, it.sent_us));
+        let rows = self.contents.rows.iter();
+        let mut rows: Vec<&Row> = rows.filter(|row| row.buyer.is_some()).collect();
+        rows.sort_unstable_by_key(|row| row.buyer);
+        let (mut answers, mut rows) = (answers.as_slice(), rows.as_slice());
+        let next = |answers: &[&OrderAnswer], rows: &[&Row]| {
+            let asked = answers.first().map(|it| it.buyer);
+            asked
+                .into_iter()
+                .chain(rows.first().and_then(|it| it.buyer))
+                .min()
+        };
+        while let Some(number) = next(answers, rows) {
+            let (own, others) = answers.split_at(answers.partition_point(|it| it.buyer == number));
+            let (own_rows, other_rows) =
+                rows.split_at(rows.partition_point(|it| it.buyer == Some(number)));
+            look(Buyer {
+                number,
+                answers: own,
+                rows: own_rows,
+            });
+            (answers, rows) = (others, other_rows);
+        }
+    }
+
+    /// Whether a closing had been sent before this time.
+    fn is_closing(&self, before_us: u64) -> bool {
+        self.close_sent_us
+            .is_some_and(|sent_us| sent_us < before_us)
+    }
+}

@@ -1,0 +1,183 @@
+//! Units and sequence numbers: each is in one place.
+
+use std::collections::BTreeMap;
+
+use super::{
+    AdminCall, AdminOutcome, Answer, ChangeKind, Ledger, OrderAnswer, RedisSale, Sale, Violation,
+    name,
+};
+
+/// Sequence numbers of each kind that are listed.
+const LISTED_MAX: usize = 1_000;
+
+pub fn check(sale: &Sale<'_>, report: &mut impl FnMut(Violation)) {
+    let strangers = sale.contents.rows.iter().filter(|row| row.buyer.is_none());
+    strangers.for_each(|row| report(Violation::UnexplainedRow { id: row.id }));
+    let stores = (sale.contents.redis, sale.contents.ledger);
+    if stores.0.is_none() {
+        report(Violation::SaleMissing { store: "Redis" });
+    }
+    if stores.1.is_none() {
+        report(Violation::SaleMissing {
+            store: "PostgreSQL",
+        });
+    }
+    let (Some(redis), Some(ledger)) = stores else {
+        return;
+    };
+    units(sale, redis, ledger, report);
+    let found = [
+        sequence_numbers(sale, redis),
+        early_sell_out(sale),
+        late_sell_out(sale, redis),
+    ];
+    found.into_iter().flatten().for_each(report);
+}
+
+fn units(sale: &Sale<'_>, redis: RedisSale, ledger: Ledger, report: &mut impl FnMut(Violation)) {
+    let contents = sale.contents;
+    let restocked: i64 = contents.changes.iter().map(|change| change.units).sum();
+    let total = contents.opening_total + restocked;
+    let (remaining, confirmed) = (redis.remaining, contents.confirmed_units());
+    if confirmed > total {
+        report(Violation::Oversold { confirmed, total });
+    } else if remaining + confirmed != total {
+        report(Violation::Stranded {
+            total,
+            remaining,
+            confirmed,
+        });
+    }
+    let changes = contents.changes.iter();
+    let restocks = changes.filter(|it| it.kind == ChangeKind::Restock).count();
+    let records = contents.rows.len() + sale.dead_orders.len() + restocks;
+    let records = i64::try_from(records).unwrap_or(i64::MAX);
+    for (what, seen, expected) in [
+        ("total in Redis", redis.total, total),
+        ("total in the ledger", ledger.total, total),
+        ("units sold in the ledger", ledger.sold, confirmed),
+        (
+            "records of orders and restocks in Redis",
+            redis.records,
+            records,
+        ),
+        ("outbox entries in Redis", redis.outbox, 0),
+        ("unwritten records", contents.lag.unwritten, 0),
+        ("uncommitted records", contents.lag.uncommitted, 0),
+    ] {
+        if seen != expected {
+            report(Violation::Disagreement {
+                what,
+                seen,
+                expected,
+            });
+        }
+    }
+}
+
+/// Each number up to the highest that Redis gave is written once.
+fn sequence_numbers(sale: &Sale<'_>, redis: RedisSale) -> Option<Violation> {
+    let contents = sale.contents;
+    let orders = contents.rows.iter().map(|row| row.sequence);
+    let dead = contents.dead_letters.iter().map(|letter| letter.sequence);
+    let changes = contents.change_sequences.iter().copied();
+    let mut numbers: Vec<i64> = orders.chain(dead).chain(changes).collect();
+    numbers.sort_unstable();
+    let given = 1..=redis.sequence;
+    let outside = numbers
+        .iter()
+        .copied()
+        .filter(|number| !given.contains(number));
+    let beyond: Vec<i64> = outside.take(LISTED_MAX).collect();
+    let pairs = numbers.windows(2).filter(|pair| pair[0] == pair[1]);
+    let mut repeated: Vec<i64> = pairs.map(|pair| pair[0]).take(LISTED_MAX).collect();
+    repeated.dedup();
+    let mut written = numbers
+        .iter()
+        .copied()
+        .filter(|it| given.contains(it))
+        .peekable();
+    let missing = given.clone().filter(|number| {
+        let is_written = written.peek() == Some(number);
+        while written.next_if_eq(number).is_some() {}
+        !is_written
+    });
+    let missing: Vec<i64> = missing.take(LISTED_MAX).collect();
+    let is_right = missing.is_empty() && repeated.is_empty() && beyond.is_empty();
+    (!is_right).then_some(Violation::SequenceNumbers {
+        missing,
+        repeated,
+        beyond,
+    })
+}
+
+/// Units that an answer says were not there: one where the sale was sold out, else what was asked for.
+fn refused_units(it: &OrderAnswer) -> Option<i64> {
+    match it.answer {
+        Answer::SoldOut => Some(1),
+        Answer::InsufficientStock => Some(it.quantity.into()),
+        _ => None,
+    }
+}
+
+fn phantom(it: &OrderAnswer, left: i64) -> Violation {
+    let buyer = name(it.buyer);
+    Violation::PhantomSellOut { buyer, left }
+}
+
+/// A sale cannot refuse units before so many were asked for.
+fn early_sell_out(sale: &Sale<'_>) -> Option<Violation> {
+    let refusals = sale.history.orders.iter();
+    let mut refusals = refusals
+        .filter_map(|it| Some((it, refused_units(it)?)))
+        .peekable();
+    refusals.peek()?;
+    // By time: how many units had been asked for, the largest request of each buyer from his first on.
+    let mut wanted: Vec<(u64, i64)> = Vec::new();
+    sale.each_buyer(|buyer| {
+        let most = buyer.answers.iter().map(|it| it.quantity).max();
+        let first = buyer.answers.first();
+        wanted.extend(
+            first
+                .zip(most)
+                .map(|(first, most)| (first.sent_us, most.into())),
+        );
+    });
+    wanted.sort_unstable();
+    let mut sum = 0;
+    for (_, units) in &mut wanted {
+        sum += *units;
+        *units = sum;
+    }
+    refusals.find_map(|(it, units)| {
+        let before = wanted.partition_point(|(sent_us, _)| *sent_us < it.done_us);
+        let asked = before.checked_sub(1).map_or(0, |last| wanted[last].1);
+        let left = sale.contents.opening_total - asked;
+        (left >= units).then(|| phantom(it, left))
+    })
+}
+
+/// From when the last unit had come back, `remaining` only falls: what is left at the end was left at every moment
+/// since.
+fn late_sell_out(sale: &Sale<'_>, redis: RedisSale) -> Option<Violation> {
+    let mut returned_us: BTreeMap<&AdminCall, u64> = BTreeMap::new();
+    for it in &sale.history.admin_calls {
+        let done_us = match it.outcome {
+            _ if it.call == AdminCall::Close => continue,
+            AdminOutcome::SaleClosed => continue,
+            AdminOutcome::Done => it.done_us,
+            // It may take effect at any time, or never.
+            AdminOutcome::Undecided => u64::MAX,
+        };
+        let earliest = returned_us.entry(&it.call).or_insert(done_us);
+        *earliest = done_us.min(*earliest);
+    }
+    let last_us = returned_us.into_values().max();
+    let after = sale.history.orders.iter();
+    let mut after = after.filter(|it| last_us.is_none_or(|last_us| it.sent_us > last_us));
+    after.find_map(|it| {
+        let units = refused_units(it)?;
+        let left = redis.remaining;
+        (left >= units).then(|| phantom(it, left))
+    })
+}

@@ -1,0 +1,114 @@
+//! The input of the checker: what the stores hold of one sale after the run.
+
+use std::collections::HashSet;
+
+use fluxgate_domain::ids::OrderId;
+
+use crate::answer::Status;
+
+/// What all stores hold of one sale.
+#[derive(Debug, Clone, Default)]
+pub struct StoreContents {
+    /// Units that the sale was opened with.
+    pub opening_total: i64,
+    /// Its rows in `orders`.
+    pub rows: Vec<Row>,
+    /// Sequence numbers of its cancels and of its rows in `sale_changes`.
+    pub change_sequences: Vec<i64>,
+    /// Its rows in `sale_changes`.
+    pub changes: Vec<Change>,
+    /// Its dead letters.
+    pub dead_letters: Vec<DeadLetter>,
+    /// Its row in `stock_ledger`, if it has one.
+    pub ledger: Option<Ledger>,
+    /// What Redis holds of it, if anything.
+    pub redis: Option<RedisSale>,
+    /// Records on the topic that the workers have not read, of all sales.
+    pub lag: Lag,
+}
+
+/// A row of `orders`: 40 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Row {
+    pub sequence: i64,
+    /// The number of the buyer within the sale; none for a user who is no buyer of this run.
+    pub buyer: Option<u32>,
+    pub quantity: u32,
+    pub id: OrderId,
+    /// `Confirmed`, `Rejected` or `Cancelled`.
+    pub status: Status,
+}
+
+/// A row of `sale_changes`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Change {
+    pub id: String,
+    pub kind: ChangeKind,
+    pub units: i64,
+}
+
+/// What can happen to a sale after its opening.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum ChangeKind {
+    Restock,
+    Close,
+}
+
+/// An event that the worker could not write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct DeadLetter {
+    pub order_id: Option<OrderId>,
+    pub sequence: i64,
+}
+
+/// A row of `stock_ledger`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Ledger {
+    pub total: i64,
+    pub sold: i64,
+}
+
+/// A sale in Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct RedisSale {
+    pub total: i64,
+    pub remaining: i64,
+    /// The highest sequence number given.
+    pub sequence: i64,
+    /// Records of orders and restocks.
+    pub records: i64,
+    /// Outbox entries.
+    pub outbox: i64,
+}
+
+/// Records on the topic that were not read yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Lag {
+    /// By the worker's positions in PostgreSQL.
+    pub unwritten: i64,
+    /// By the group's offsets in Kafka, which follow the positions; 0 in a run that does not wait for them.
+    pub uncommitted: i64,
+}
+
+impl StoreContents {
+    /// Units of the confirmed rows.
+    pub fn confirmed_units(&self) -> i64 {
+        let rows = self.rows.iter();
+        let confirmed = rows.filter(|row| row.status == Status::Confirmed);
+        confirmed.map(|row| i64::from(row.quantity)).sum()
+    }
+
+    /// The orders that ended as dead letters.
+    pub(super) fn dead_orders(&self) -> HashSet<OrderId> {
+        self.dead_letters
+            .iter()
+            .filter_map(|it| it.order_id)
+            .collect()
+    }
+}

@@ -1,0 +1,202 @@
+//! The services, stores and sales of one run.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use futures_util::future::try_join_all;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep};
+
+use super::history::Recorder;
+use super::network::Network;
+use super::proxy::Mode;
+use super::rows::{Component, RedisKind, Row};
+use crate::client::Client;
+use crate::fleet::Fleet;
+use crate::order::Sale;
+use crate::process::{Process, Settings};
+use crate::program::Program;
+use crate::sandbox::Sandbox;
+use crate::stack::Stack;
+use crate::wait::wait_until;
+
+/// Units of each sale. At the usual rate of orders the first is sold out before the fault, the second during it, the
+/// third after it, and the last never.
+const TOTALS: [u32; 4] = [120, 400, 900, 1_000_000];
+const WORKERS: usize = 2;
+/// Longest until all sales are open, once the services are ready.
+const OPEN_LIMIT: Duration = Duration::from_secs(20);
+
+/// Short timeouts, so that each of them is reached within a run of half a minute.
+const SETTINGS: [(&str, &str); 6] = [
+    ("KAFKA_SESSION_TIMEOUT_MS", "6000"),
+    ("KAFKA_MAX_POLL_INTERVAL_MS", "15000"),
+    ("KAFKA_MESSAGE_TIMEOUT_MS", "5000"),
+    ("FLUSH_TIMEOUT_MS", "3000"),
+    ("REDIS_TIMEOUT_MS", "500"),
+    ("OUTBOX_RELAY_INTERVAL_MS", "500"),
+];
+
+/// What a fault acts on.
+#[derive(Debug)]
+pub struct Environment {
+    pub sandbox: Sandbox,
+    pub apis: Vec<Process>,
+    pub workers: Vec<Process>,
+    pub network: Network,
+    /// The Redis of this run alone, if the row asks for one.
+    pub fleet: Option<Fleet>,
+    pub sales: Vec<Sale>,
+    /// Every choice of a fault comes from here, so that it follows from the seed.
+    pub rng: fastrand::Rng,
+    history: Recorder,
+}
+
+impl Environment {
+    /// Starts the services; returns when they are ready, unless the row says that they cannot be.
+    pub async fn start(stack: Stack, row: &Row, seed: u64, history: Recorder) -> Result<Self> {
+        let fleet = match row.redis {
+            RedisKind::Single => None,
+            RedisKind::Sentinels => Some(Fleet::with_sentinels(&stack, None).await?),
+            RedisKind::Cluster => Some(Fleet::cluster(&stack, None).await?),
+        };
+        let redis_url = fleet.as_ref().map(|fleet| fleet.url.as_str());
+        let sandbox = Sandbox::on(stack, redis_url).await?;
+        let network = Network::new(row.proxied, &sandbox.stack, &sandbox.settings()).await?;
+        let sales = TOTALS.map(|total| Sale::unique("sale", total));
+        let mut env = Self {
+            sandbox,
+            apis: Vec::new(),
+            workers: Vec::new(),
+            network,
+            fleet,
+            sales: sales.into_iter().collect::<Result<_>>()?,
+            rng: fastrand::Rng::with_seed(seed),
+            history,
+        };
+        for number in 0..WORKERS {
+            env.add_worker(number, row.settings)?;
+        }
+        for _ in 0..row.instances {
+            let settings = settings(row.settings, env.network.api_settings());
+            let api = env.sandbox.spawn_with(Program::IngestApi, settings)?;
+            env.apis.push(api);
+        }
+        if row.starts_ready {
+            env.ready().await?;
+        }
+        Ok(env)
+    }
+
+    /// Starts one more worker. Does not wait.
+    pub fn add_worker(&mut self, number: usize, more: &[(&str, &str)]) -> Result<()> {
+        let settings = settings(more, self.network.worker_settings(number));
+        let worker = self
+            .sandbox
+            .spawn_with(Program::InventoryWorker, settings)?;
+        self.workers.push(worker);
+        Ok(())
+    }
+
+    /// Waits until all services are ready.
+    pub async fn ready(&mut self) -> Result<()> {
+        let services = self.apis.iter_mut().chain(&mut self.workers);
+        try_join_all(services.map(Process::ready)).await?;
+        Ok(())
+    }
+
+    pub async fn open_sales(&self) -> Result<()> {
+        let (client, begin) = (Client::new(self.apis[0].url())?, Instant::now());
+        for sale in &self.sales {
+            let left = OPEN_LIMIT.saturating_sub(begin.elapsed());
+            wait_until("a sale is open", left, async || client.open(sale).await).await?;
+        }
+        Ok(())
+    }
+
+    pub fn products(&self) -> Vec<String> {
+        let sales = self.sales.iter();
+        sales.map(|sale| sale.product.to_string()).collect()
+    }
+
+    /// The sale that is closed before the run ends.
+    pub fn closing_sale(&self) -> &Sale {
+        &self.sales[2]
+    }
+
+    /// The sale that never sells out.
+    pub fn endless_sale(&self) -> &Sale {
+        &self.sales[3]
+    }
+
+    /// The services of a component.
+    pub fn services(&mut self, component: Component) -> &mut Vec<Process> {
+        match component {
+            Component::Worker => &mut self.workers,
+            _ => &mut self.apis,
+        }
+    }
+
+    /// Notes in the history what is done.
+    pub fn mark(&self, what: &str) {
+        self.history.mark(what);
+    }
+
+    /// Does something to a store, which may take a while.
+    pub async fn store(
+        &self,
+        what: &str,
+        act: impl FnOnce(&Stack) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
+        let stack = self.sandbox.stack.clone();
+        let done = spawn_blocking(move || act(&stack)).await;
+        self.mark(what);
+        done.context(what.to_owned())?.context(what.to_owned())
+    }
+
+    /// Waits for a time from this range, as the seed decides.
+    pub async fn wait_ms(&mut self, range: Range<u64>) {
+        sleep(Duration::from_millis(self.rng.u64(range))).await;
+    }
+
+    /// Brings every store back as it was, whatever a fault that failed half-way left behind.
+    pub async fn restore(&self) -> Result<()> {
+        self.network.set(Mode::Pass);
+        self.store("restored", Stack::bring_all_back).await?;
+        if self.fleet.is_none() {
+            let redis = &self.sandbox.stores.redis;
+            redis.configure("maxmemory", "0").await?;
+            redis.configure("appendfsync", "everysec").await?;
+        }
+        Ok(())
+    }
+
+    /// How often instances refused an order, or continued a sale in a new epoch, because Redis had lost data.
+    pub async fn reported_losses(&self) -> Result<f64> {
+        const METRICS: [&str; 2] = [
+            "ingest_api_redis_lost_writes_total",
+            "ingest_api_redis_loss_continued_total",
+        ];
+        let apis = self.apis.iter();
+        let counts = apis.flat_map(|api| METRICS.map(|metric| api.metric(metric)));
+        Ok(try_join_all(counts).await?.into_iter().sum())
+    }
+
+    /// Services that ended by themselves.
+    pub fn ended_services(&mut self) -> Vec<String> {
+        let services = self.apis.iter_mut().chain(&mut self.workers);
+        services
+            .filter_map(|service| {
+                let status = service.has_ended().ok().flatten()?;
+                Some(format!("{}: {status}", service.url()))
+            })
+            .collect()
+    }
+}
+
+fn settings(more: &[(&str, &str)], proxied: Settings) -> Settings {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    let settings = SETTINGS.iter().chain(more).map(owned);
+    settings.chain(proxied).collect()
+}

@@ -1,0 +1,121 @@
+//! After the fault: is the service normal again, and what became of the requests that were left open.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt};
+use tokio::time::{Instant, sleep};
+
+use super::caller::Caller;
+use super::history::{Action, Exchange, OrderShown, Recorder, Request};
+use crate::answer::Status;
+
+/// Requests that are repeated at the same time.
+const IN_FLIGHT: usize = 32;
+const PAUSE: Duration = Duration::from_millis(100);
+/// Longest from a probe's answer to its row; then another probe is sent.
+const CONFIRM_LIMIT: Duration = Duration::from_secs(2);
+/// The first buyer of the probes. No other buyer comes near.
+const FIRST_PROBE: u32 = 1_000_000_000;
+
+/// Waits until a new order at every instance is answered `accepted` and shown `confirmed`; false when that takes
+/// longer than `limit`.
+pub async fn is_normal(caller: &Caller, product: &str, limit: Duration) -> bool {
+    let mut buyer = FIRST_PROBE;
+    let probing = async {
+        for instance in 0..caller.instances() {
+            while !probe(caller, product, instance, buyer).await {
+                buyer += 1;
+                sleep(PAUSE).await;
+            }
+            buyer += 1;
+        }
+    };
+    tokio::time::timeout(limit, probing).await.is_ok()
+}
+
+async fn probe(caller: &Caller, product: &str, instance: usize, buyer: u32) -> bool {
+    let ask = async |action| {
+        let product = product.to_owned();
+        caller
+            .ask(instance, Request { product, action })
+            .await
+            .order()
+    };
+    let id = match ask(Action::Order { buyer, quantity: 1 }).await {
+        Some(OrderShown { id, status, .. }) if status != Status::Reserved => id,
+        _ => return false,
+    };
+    let begin = Instant::now();
+    while begin.elapsed() < CONFIRM_LIMIT {
+        let order = ask(Action::ReadStatus(id)).await;
+        if order.is_some_and(|it| it.status == Status::Confirmed) {
+            return true;
+        }
+        sleep(PAUSE / 5).await;
+    }
+    false
+}
+
+/// Repeats the undecided requests until they are decided; how many were still undecided after `limit`.
+pub async fn decide(caller: &Caller, history: &Recorder, limit: Duration) -> usize {
+    repeat_until_none(caller, history, limit, undecided).await
+}
+
+/// Reads the status of every placed order until it is final, at one instance after the other, for at most `limit`.
+pub async fn follow(caller: &Caller, history: &Recorder, limit: Duration) {
+    repeat_until_none(caller, history, limit, not_final).await;
+}
+
+/// Sends the requests that are `open` by the history so far until there is none; how many there still were after
+/// `limit`.
+async fn repeat_until_none(
+    caller: &Caller,
+    history: &Recorder,
+    limit: Duration,
+    open: impl Fn(&[Exchange]) -> Vec<Request>,
+) -> usize {
+    let begin = Instant::now();
+    loop {
+        let open = open(&history.exchanges());
+        if open.is_empty() || begin.elapsed() >= limit {
+            return open.len();
+        }
+        stream::iter(open.into_iter().enumerate())
+            .for_each_concurrent(IN_FLIGHT, async |(instance, request)| {
+                caller.ask(instance, request).await;
+            })
+            .await;
+        sleep(PAUSE).await;
+    }
+}
+
+/// A status read of each order that no read has shown to be final.
+fn not_final(exchanges: &[Exchange]) -> Vec<Request> {
+    let mut open = HashMap::new();
+    let orders = exchanges
+        .iter()
+        .filter_map(|it| Some((&it.request, it.response.order()?)));
+    for (request, order) in orders.clone() {
+        let (product, action) = (request.product.clone(), Action::ReadStatus(order.id));
+        open.insert(order.id, Request { product, action });
+    }
+    for (request, order) in orders {
+        if request.is_read() && order.status.rank() > 0 {
+            open.remove(&order.id);
+        }
+    }
+    open.into_values().collect()
+}
+
+/// The requests whose last answer decided nothing, each once. Reads change nothing, and are not repeated.
+fn undecided(exchanges: &[Exchange]) -> Vec<Request> {
+    let mut last: HashMap<&Request, (u64, bool)> = HashMap::new();
+    for it in exchanges.iter().filter(|it| !it.request.is_read()) {
+        let now = (it.done_us, it.response.is_undecided());
+        let last = last.entry(&it.request).or_insert(now);
+        *last = now.max(*last);
+    }
+    let open = last.into_iter().filter(|(_, (_, undecided))| *undecided);
+    open.map(|(request, _)| request.clone()).collect()
+}

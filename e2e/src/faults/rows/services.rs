@@ -1,0 +1,201 @@
+//! Processes that are killed, frozen, or crash between two steps whose order matters.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use anyhow::{Result, bail, ensure};
+use tokio::time::{Instant, sleep};
+
+use super::{Component, Environment, Skipped, Store};
+use crate::process::Process;
+use crate::program::Program;
+use crate::wait::wait_until;
+
+/// Longer than sessions, transactions, messages and callers last.
+const FREEZE: Duration = Duration::from_secs(8);
+/// Longer than a session in the group, and than any transaction may take.
+const PAST_SESSION: Range<u64> = 7_000..8_000;
+/// Longest until a service has passed its crash point often enough. Then the next one is tried: a worker may have only
+/// partitions without orders.
+const REACH_LIMIT: Duration = Duration::from_secs(5);
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+/// Programs with crash points.
+pub const API: Program = Program::IngestApiCrashing;
+pub const WORKER: Program = Program::InventoryWorkerCrashing;
+const PARTITIONS: f64 = 12.0;
+/// Longest until the other worker has all partitions: a session, and what the rest of the group needs.
+const TAKE_OVER_LIMIT: Duration = Duration::from_secs(15);
+/// Times that a third worker joins and leaves.
+const VISITS: usize = 6;
+
+pub async fn kill(env: &mut Environment, component: Component) -> Result<()> {
+    if let Some(store) = component.store() {
+        env.store("killed", move |stack| stack.kill(store)).await?;
+        env.wait_ms(200..2_500).await;
+        return env
+            .store("started again", move |stack| stack.bring_back(store))
+            .await;
+    }
+    let victim = choose(env, component);
+    env.services(component)[victim].kill()?;
+    env.mark("killed");
+    env.wait_ms(200..2_500).await;
+    env.services(component)[victim].restart().await?;
+    env.mark("started again");
+    Ok(())
+}
+
+pub async fn freeze(env: &mut Environment, component: Component) -> Result<()> {
+    if let Some(store) = component.store() {
+        return freeze_store(env, store, FREEZE).await;
+    }
+    let victim = choose(env, component);
+    env.services(component)[victim].pause()?;
+    env.mark("frozen");
+    sleep(FREEZE).await;
+    env.services(component)[victim].resume()?;
+    env.mark("resumed");
+    Ok(())
+}
+
+pub async fn freeze_store(env: &Environment, store: Store, time: Duration) -> Result<()> {
+    env.store("frozen", move |stack| stack.freeze(store))
+        .await?;
+    sleep(time).await;
+    env.store("resumed", move |stack| stack.thaw(store)).await
+}
+
+/// An instance that refuses from memory must not do so with what it knew before it was frozen.
+pub async fn freeze_instances_in_turn(env: &mut Environment) -> Result<()> {
+    let end = Instant::now() + FREEZE;
+    while Instant::now() < end {
+        let victim = choose(env, Component::Api);
+        env.apis[victim].pause()?;
+        env.wait_ms(50..600).await;
+        env.apis[victim].resume()?;
+        env.mark("an instance resumed");
+        env.wait_ms(0..100).await;
+    }
+    Ok(())
+}
+
+pub async fn rebalance_storm(env: &mut Environment) -> Result<()> {
+    for visit in 0..VISITS {
+        env.add_worker(2, &[])?;
+        env.mark("joins");
+        env.wait_ms(600..1_200).await;
+        if let Some(mut guest) = env.workers.pop() {
+            if visit % 2 == 0 {
+                guest.terminate(STOP_LIMIT).await?;
+            } else {
+                guest.kill()?;
+            }
+        }
+        env.mark("has left");
+        env.wait_ms(100..400).await;
+    }
+    Ok(())
+}
+
+pub async fn zombie_worker(env: &mut Environment) -> Result<()> {
+    let victim = choose(env, Component::Worker);
+    env.workers[victim].pause()?;
+    env.mark("frozen");
+    let other = &env.workers[1 - victim];
+    let what = "the other worker has all partitions";
+    wait_until(what, TAKE_OVER_LIMIT, async || {
+        let assigned = other.metric("inventory_worker_partitions_assigned").await?;
+        ensure!(assigned >= PARTITIONS, "it has {assigned}");
+        Ok(())
+    })
+    .await?;
+    // Long enough to write what the frozen one was about to.
+    sleep(Duration::from_secs(1)).await;
+    env.workers[victim].resume()?;
+    env.mark("resumed");
+    Ok(())
+}
+
+/// Arms a crash point of one service, waits until it has died there, and starts it again without.
+pub async fn crash(
+    env: &mut Environment,
+    program: Program,
+    point: &'static str,
+    passes: Range<u64>,
+) -> Result<()> {
+    let component = component_of(program);
+    let armed = format!("{point}:{}", env.rng.u64(passes));
+    for victim in [0, 1, 0, 1] {
+        let service = arm(env, program, victim, &armed).await?;
+        let Ok(status) = service.ended(REACH_LIMIT).await else {
+            disarm(service).await?;
+            continue;
+        };
+        ensure!(status.code().is_none(), "it ended with {status}");
+        env.mark("died");
+        env.wait_ms(200..1_500).await;
+        env.services(component)[victim].restart().await?;
+        env.mark("started again");
+        return Ok(());
+    }
+    bail!("no service has passed {armed}")
+}
+
+/// Stops one worker between INSERT and COMMIT until its session has expired.
+pub async fn stop_before_commit(env: &mut Environment) -> Result<()> {
+    let program = WORKER;
+    let armed = format!("before_commit:{}:stop", env.rng.u64(2..8));
+    for victim in [0, 1, 0, 1] {
+        let service = arm(env, program, victim, &armed).await?;
+        let stopped = wait_until("the worker is stopped", REACH_LIMIT, async || {
+            ensure!(service.is_stopped()?, "it runs");
+            Ok(())
+        });
+        if stopped.await.is_err() {
+            disarm(service).await?;
+            continue;
+        }
+        env.mark("stopped");
+        env.wait_ms(PAST_SESSION).await;
+        env.workers[victim].resume()?;
+        env.mark("resumed");
+        return Ok(());
+    }
+    bail!("no worker has passed {armed}")
+}
+
+/// Starts a program with crash points in the place of one service. It may die before it is ready.
+async fn arm<'a>(
+    env: &'a mut Environment,
+    program: Program,
+    victim: usize,
+    armed: &str,
+) -> Result<&'a mut Process> {
+    if program.path().is_err() {
+        let why = "programs with crash points are not built: scripts/faults builds them";
+        return Err(Skipped(why.to_owned()).into());
+    }
+    env.mark(armed);
+    let service = &mut env.services(component_of(program))[victim];
+    service.terminate(STOP_LIMIT).await?;
+    service.restart_as(program, &[("CRASH_POINT", armed)])?;
+    Ok(service)
+}
+
+async fn disarm(service: &mut Process) -> Result<()> {
+    service.terminate(STOP_LIMIT).await?;
+    service.restart().await
+}
+
+fn component_of(program: Program) -> Component {
+    match program {
+        API => Component::Api,
+        _ => Component::Worker,
+    }
+}
+
+/// One of the services, as the seed decides.
+fn choose(env: &mut Environment, component: Component) -> usize {
+    let count = env.services(component).len();
+    env.rng.usize(..count)
+}

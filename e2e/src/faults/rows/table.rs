@@ -1,0 +1,174 @@
+//! The table of rows, in the order in which they are run.
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+
+use super::Component::{Api, Kafka, Postgres, Redis, Worker};
+use super::RedisKind::{Cluster, Sentinels};
+use super::connections::disturb;
+use super::kafka::{add_partitions, create_topic_late, freeze_until_fenced, limit_message_size};
+use super::postgres::{SERIALIZATION_FAILURES, fill_disk, restore, run_sql, stop_immediately};
+use super::redis::{
+    blank, kill_durable, kill_master, move_slot, out_of_memory, rebuild, roll_back, tear_file,
+    tear_file_and_rebuild,
+};
+use super::services::{
+    API, WORKER, crash, freeze, freeze_instances_in_turn, kill, rebalance_storm,
+    stop_before_commit, zombie_worker,
+};
+use super::{Mode, Rates, Row, Violation};
+
+/// A row each: its name, what is done, the function that injects the fault with its arguments, and what differs from
+/// the usual run.
+macro_rules! rows {
+    ($($name:expr, $about:literal => $inject:ident($($argument:expr),*) $(, $field:ident: $value:expr)*;)*) => {
+        [$(Row {
+            $($field: $value,)*
+            ..Row::new($name, $about, move |it| $inject(it $(, $argument)*).boxed_local())
+        }),*]
+    };
+}
+
+/// All rows.
+pub fn all() -> Vec<Row> {
+    let mut rows = Vec::from(killed_and_frozen());
+    rows.extend(disturbed_connections());
+    rows.extend(redis());
+    rows.extend(failovers());
+    rows.extend(kafka());
+    rows.extend(postgres());
+    rows.extend(workers_and_crashes());
+    rows
+}
+
+fn killed_and_frozen() -> [Row; 13] {
+    let many_changes = Rates {
+        retries: 200,
+        cancels: 40,
+        restocks: 10,
+        ..Rates::default()
+    };
+    rows! {
+        "api-kill", "kill -9 one API instance, start it again" => kill(Api);
+        "worker-kill", "kill -9 one worker, start it again" => kill(Worker);
+        "redis-kill", "kill -9 Redis, which writes every command to disk; start it again" => kill_durable();
+        "kafka-kill", "kill -9 Kafka, start it again" => kill(Kafka);
+        "postgres-kill", "kill -9 PostgreSQL, start it again" => kill(Postgres);
+        "api-pause", "one API instance frozen for 8 s" => freeze(Api);
+        "worker-pause", "one worker frozen for 8 s" => freeze(Worker);
+        "api-pauses-in-turn", "four API instances, one after the other frozen for up to 600 ms, while units come back"
+            => freeze_instances_in_turn(), instances: 4, rates: many_changes;
+        "redis-pause", "Redis frozen for 8 s" => freeze(Redis);
+        "kafka-pause", "Kafka frozen for 8 s" => freeze(Kafka);
+        "kafka-fenced", "Kafka frozen for 12 s, twice; its controller fences the broker" => freeze_until_fenced();
+        "kafka-pause-in-session", "the same with the default session timeout of 10 s, which is longer"
+            => freeze(Kafka), settings: &[("KAFKA_SESSION_TIMEOUT_MS", "10000")];
+        "postgres-pause", "PostgreSQL frozen for 8 s" => freeze(Postgres);
+    }
+}
+
+/// Between buyers and the API, between one worker and its stores, and between all services and one store.
+fn disturbed_connections() -> impl Iterator<Item = Row> {
+    let components = [Api, Worker, Redis, Kafka, Postgres];
+    components.into_iter().flat_map(|component| {
+        let name = |kind| format!("{component:?}-{kind}").to_lowercase();
+        rows! {
+            name("cut"), "replies cut after the request arrived, six times"
+                => disturb(Mode::CutReplies), proxied: Some(component);
+            name("reset"), "all connections reset repeatedly, then for 2 s"
+                => disturb(Mode::Reset), proxied: Some(component);
+            name("latency"), "50, 200 or 600 ms each way for 5 s"
+                => disturb(Mode::Latency(Duration::ZERO)), proxied: Some(component);
+            name("blackhole"), "no data passes for 6 s; what was sent arrives afterwards"
+                => disturb(Mode::Blackhole), proxied: Some(component);
+        }
+    })
+}
+
+fn redis() -> [Row; 9] {
+    rows! {
+        "redis-kill-everysec", "kill -9 Redis, which writes to disk once a second" => kill(Redis), may_lose: true;
+        "redis-torn", "kill -9 Redis, and the end of its append-only file is lost, as in a power cut"
+            => tear_file(), may_lose: true;
+        "redis-oom", "Redis is out of memory for 4 s" => out_of_memory();
+        "redis-rolled-back", "Redis comes back without its last second; detected; rebuilt"
+            => roll_back(false), rebuilds: true;
+        "redis-rolled-back-continued", "the same with ON_REDIS_LOSS=continue: sold behind the backstop, then rebuilt"
+            => roll_back(false), settings: &[("ON_REDIS_LOSS", "continue")], rebuilds: true;
+        "redis-rolled-back-kafka-down", "the same while Kafka is down, so that only the instances' high-water marks tell"
+            => roll_back(true), rebuilds: true;
+        "redis-torn-rebuilt", "kill -9 Redis, the end of its file is lost; rebuilt"
+            => tear_file_and_rebuild(), rebuilds: true;
+        "redis-blank", "Redis comes back with an empty disk; sales cannot be opened anew; rebuilt"
+            => blank(), rebuilds: true;
+        "rebuild-whole", "sales are rebuilt while they run, though nothing was lost" => rebuild(), rebuilds: true;
+    }
+}
+
+/// Without REDIS_WAIT_REPLICAS the last writes may not be replicated yet.
+fn failovers() -> [Row; 5] {
+    const WAIT: &[(&str, &str)] = &[("REDIS_WAIT_REPLICAS", "1")];
+    rows! {
+        "sentinel-failover", "kill -9 the master under Sentinels; a replica takes over"
+            => kill_master(), redis: Sentinels, may_lose: true;
+        "sentinel-failover-wait", "the same with REDIS_WAIT_REPLICAS=1: no order may be lost"
+            => kill_master(), redis: Sentinels, settings: WAIT;
+        "cluster-failover", "kill -9 one master of a Cluster; its replica takes over"
+            => kill_master(), redis: Cluster, may_lose: true;
+        "cluster-failover-wait", "the same with REDIS_WAIT_REPLICAS=1: no order may be lost"
+            => kill_master(), redis: Cluster, settings: WAIT;
+        "cluster-slot-moved", "the slot of a running sale moves to another master, key by key"
+            => move_slot(), redis: Cluster;
+    }
+}
+
+fn kafka() -> [Row; 4] {
+    let many_changes = Rates {
+        cancels: 50,
+        restocks: 10,
+        ..Rates::default()
+    };
+    rows! {
+        "kafka-topic-missing", "services start 4 s before topic and tables exist"
+            => create_topic_late(), settings: &[("MIGRATE_ON_START", "off")], starts_ready: false;
+        "kafka-message-too-large", "the topic accepts no message above 200 bytes for 4 s" => limit_message_size();
+        "kafka-partitions", "the topic grows from 12 to 24 partitions during the sale" => add_partitions();
+        "late-changes", "many cancels and restocks while Kafka is frozen for 8 s"
+            => freeze(Kafka), rates: many_changes;
+    }
+}
+
+fn postgres() -> [Row; 5] {
+    rows! {
+        "postgres-immediate", "PostgreSQL is stopped in immediate mode, and recovers" => stop_immediately();
+        "postgres-refuse", "the right to insert orders is revoked for 4 s"
+            => run_sql("REVOKE INSERT ON orders FROM CURRENT_USER", "GRANT INSERT ON orders TO CURRENT_USER");
+        "postgres-serialization", "every fiftieth order is a serialization failure for 4 s"
+            => run_sql(SERIALIZATION_FAILURES, "DROP TRIGGER conflicts ON orders");
+        // An order whose row is gone again is `accepted` until the worker has read it a second time.
+        "postgres-restored", "PostgreSQL comes back with data that is 3 s older"
+            => restore(), excuses: |it| matches!(it, Violation::StatusWentBack { .. });
+        "postgres-disk-full", "the table of orders lies on a disk that is full for 4 s" => fill_disk();
+    }
+}
+
+fn workers_and_crashes() -> [Row; 9] {
+    rows! {
+        "rebalance-storm", "a third worker joins and leaves every second, with SIGTERM or kill -9"
+            => rebalance_storm();
+        "zombie-worker", "one worker frozen until the other has all partitions, then resumed" => zombie_worker();
+        "crash-after-reserve", "one API instance dies after the Lua call, before it publishes"
+            => crash(API, "after_reserve", 20..150);
+        "crash-after-send", "one API instance dies after it has sent an event, before it answers"
+            => crash(API, "after_send", 20..150);
+        "crash-before-ack", "one API instance dies after Kafka's acknowledgement, before the outbox entry is acknowledged"
+            => crash(API, "before_ack", 10..60);
+        "crash-before-commit", "one worker dies after its INSERTs, before COMMIT" => crash(WORKER, "before_commit", 2..8);
+        "crash-after-commit", "one worker dies after COMMIT" => crash(WORKER, "after_commit", 2..8);
+        "crash-before-offsets", "one worker dies before it stores offsets in Kafka"
+            => crash(WORKER, "before_offsets", 2..8);
+        "stop-before-commit", "one worker is frozen between INSERT and COMMIT for longer than its session, then resumed"
+            => stop_before_commit();
+    }
+}

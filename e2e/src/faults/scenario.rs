@@ -1,0 +1,184 @@
+//! One run: clients, fault, recovery, and the verdict.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::caller::Caller;
+use super::clients::Clients;
+use super::environment::Environment;
+use super::history::{Action, Exchange, Recorder, Request, of_sale};
+use super::recovery::{decide, follow, is_normal};
+use super::results::Figures;
+use super::rows::Row;
+use crate::checker::{Judgement, Loss, Violation, judge, violations};
+use crate::stack::Stack;
+
+/// From the first order to the fault.
+const BEFORE: Duration = Duration::from_millis(2_500);
+/// From the fault's end to the last order, at least.
+const AFTER: Duration = Duration::from_secs(3);
+/// Longest wait for anything. It bounds a run and is no requirement: the table shows how long things took.
+const LIMIT: Duration = Duration::from_secs(60);
+/// Longest until an instance has noticed that Redis lost data: its next order shows it.
+const NOTICE: Duration = Duration::from_secs(1);
+
+/// Runs a row. The history stays at `history`, and the services' logs in a folder beside it, unless all was right.
+///
+/// # Errors
+/// When something of the runner itself does not work, or the row cannot be run here.
+pub async fn run(
+    row: &Row,
+    seed: u64,
+    stack: Stack,
+    history: &Path,
+) -> Result<(Figures, Judgement)> {
+    let recorder = Recorder::to(history)?;
+    let mut env = Environment::start(stack, row, seed, recorder.clone()).await?;
+    let outcome = perform(row, seed, &mut env, &recorder).await;
+    recorder.exchanges(); // Completes the file.
+    let restored = env.restore().await;
+    if matches!(outcome, Ok((_, Judgement::Right | Judgement::Reported))) {
+        std::fs::remove_file(history).context("removing a history")?;
+    } else {
+        env.sandbox.keep_logs(&history.with_extension("logs"))?;
+    }
+    drop(std::mem::take(&mut env.apis));
+    drop(std::mem::take(&mut env.workers));
+    let discarded = env.sandbox.discard().await;
+    let report = outcome?;
+    restored.and(discarded)?;
+    Ok(report)
+}
+
+async fn perform(
+    row: &Row,
+    seed: u64,
+    env: &mut Environment,
+    recorder: &Recorder,
+) -> Result<(Figures, Judgement)> {
+    let mut urls = Vec::new();
+    for api in &env.apis {
+        urls.push(env.network.api_url(api.url()).await?);
+    }
+    let caller = Caller::new(urls, recorder.clone())?;
+    let clients = disturb(row, seed, env, recorder, &caller).await?;
+    let over = Instant::now();
+    let stops = row.may_lose && {
+        sleep(NOTICE).await;
+        env.reported_losses().await? > 0.0
+    };
+    let product = env.endless_sale().product.as_str();
+    let is_normal = !stops && is_normal(&caller, product, LIMIT).await;
+    let normal = is_normal.then(|| over.elapsed());
+    let seconds = LIMIT.as_secs();
+    let late = !is_normal && !stops;
+    let mut found = Vec::from_iter(late.then_some(Violation::NotRecovered { seconds }));
+    sleep_until(over + AFTER).await;
+    let product = env.closing_sale().product.to_string();
+    let action = Action::Close;
+    caller.ask(0, Request { product, action }).await;
+    clients.stop().await?;
+
+    let last_answer = Instant::now();
+    let limit = if stops { NOTICE } else { LIMIT };
+    let requests = decide(&caller, recorder, limit).await;
+    found.extend((requests > 0).then_some(Violation::Undecided { requests }));
+    found.extend(wait_until_written(env).await?);
+    let drain = last_answer.elapsed();
+    follow(&caller, recorder, limit).await;
+    if !stops {
+        let audit = env.sandbox.reconcile(&["audit"]).await?;
+        let output = audit.text;
+        found.extend((audit.code != 0).then_some(Violation::Audit { output }));
+    }
+    let exchanges = recorder.exchanges();
+    let rows = check(row, env, &exchanges, &mut found).await?;
+    let loss = Loss {
+        possible: row.may_lose || row.rebuilds,
+        // The operator who rebuilds knows of the loss, even if no order came between to be refused.
+        reported: row.rebuilds || env.reported_losses().await? > 0.0,
+    };
+    let figures = figures(&exchanges, rows, drain, normal);
+    Ok((figures, judge(found, loss)))
+}
+
+/// Starts the clients and injects the fault; where nothing is ready before the fault, in the other order.
+async fn disturb(
+    row: &Row,
+    seed: u64,
+    env: &mut Environment,
+    recorder: &Recorder,
+    caller: &Caller,
+) -> Result<Clients> {
+    let start = async |env: &Environment| {
+        env.open_sales().await?;
+        let (products, rates) = (env.products(), row.rates);
+        Ok::<_, anyhow::Error>(Clients::start(caller, products, rates, seed))
+    };
+    let mut clients = None;
+    if row.starts_ready {
+        clients = Some(start(env).await?);
+        sleep(BEFORE).await;
+    }
+    recorder.mark("fault begins");
+    let injected = (row.inject)(env).await;
+    injected.context("injecting the fault")?;
+    recorder.mark("fault over");
+    match clients {
+        Some(clients) => Ok(clients),
+        None => start(env).await,
+    }
+}
+
+async fn wait_until_written(env: &Environment) -> Result<Option<Violation>> {
+    let stores = &env.sandbox.stores;
+    let Err(error) = stores.written(&env.sales, LIMIT).await else {
+        return Ok(None);
+    };
+    let unwritten = stores.unwritten().await?;
+    let why = format!("{error:#}; unwritten records by partition: {unwritten:?}");
+    Ok(Some(Violation::NotDrained { why }))
+}
+
+/// Adds everything that the answers and the stores prove; returns the number of rows.
+async fn check(
+    row: &Row,
+    env: &mut Environment,
+    exchanges: &[Exchange],
+    found: &mut Vec<Violation>,
+) -> Result<usize> {
+    let ended = env.ended_services().into_iter();
+    found.extend(ended.map(|service| Violation::ServiceEnded { service }));
+    let mut rows = 0;
+    for sale in &env.sales {
+        let mut contents = env.sandbox.stores.contents(sale).await?;
+        // The workers commit offsets to Kafka later.
+        contents.lag.uncommitted = 0;
+        rows += contents.rows.len();
+        let proven = violations(&of_sale(sale, exchanges), &contents);
+        found.extend(proven.into_iter().filter(|it| !(row.excuses)(it)));
+    }
+    Ok(rows)
+}
+
+fn figures(
+    exchanges: &[Exchange],
+    rows: usize,
+    drain: Duration,
+    normal: Option<Duration>,
+) -> Figures {
+    let seconds = |time: Duration| (time.as_secs_f64() * 100.0).round() / 100.0;
+    let orders = exchanges.iter().filter(|it| it.request.is_order());
+    let placed = orders.clone().filter_map(|it| it.response.order());
+    Figures {
+        orders: orders.count(),
+        accepted: placed.map(|it| it.id).collect::<HashSet<_>>().len(),
+        rows,
+        drain_s: seconds(drain),
+        normal_s: normal.map(seconds),
+    }
+}

@@ -1,0 +1,116 @@
+//! The demonstration: a small stock, a large crowd, and a table that is checked against the stores.
+
+use std::time::Duration;
+
+use anyhow::{Result, anyhow, ensure};
+use clap::Parser;
+
+use super::check::check;
+use super::report::Report;
+use super::{Player, racing};
+use crate::deployment::Deployment;
+use crate::order::Sale;
+use crate::process::Process;
+use crate::sandbox::Sandbox;
+use crate::stack::Stack;
+use crate::table::thousands;
+use crate::wait::stop_signal;
+
+/// Longest that the workers may take to write what was ordered.
+const WRITE_LIMIT: Duration = Duration::from_secs(60);
+/// Longest that a service may take to stop.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+const BETWEEN_LINES: Duration = Duration::from_millis(500);
+
+/// Sells out a flash sale through one API and two workers and shows that every figure is right.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "demo")]
+pub struct Plan {
+    /// Units for sale
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub units: u32,
+
+    /// Buyers, each with one order that is sent two or three times
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub buyers: u32,
+
+    /// Connections over which they race, to each URL
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    pub connections: u32,
+
+    /// Start no services and order from these, which run already; ADMIN_TOKEN, REDIS_URL, KAFKA_BROKERS and
+    /// DATABASE_URL must be set as they are for the services
+    #[arg(long, env = "API_URL", value_delimiter = ',', value_name = "URL")]
+    pub at: Vec<String>,
+}
+
+/// The result in one line, when every figure is right. The table is printed before it.
+///
+/// # Errors
+/// When a figure is wrong, a service or store fails, or a signal stopped the demo.
+#[tokio::main]
+pub async fn run(plan: &Plan) -> Result<String> {
+    println!(
+        "Fluxgate sells {} units to {} buyers. Each buyer has one order and sends it two or three\n\
+         times with the same idempotency key, all of them over {} connections.\n",
+        thousands(plan.units),
+        thousands(plan.buyers),
+        plan.connections,
+    );
+    if plan.at.is_empty() {
+        with_own_services(plan).await
+    } else {
+        let deployment = Deployment::from_env(&plan.at).await?;
+        sell_out(plan, &deployment).await
+    }
+}
+
+async fn with_own_services(plan: &Plan) -> Result<String> {
+    let stack = Stack::from_env().map_err(|error| anyhow!("{error}: run `make demo`"))?;
+    let sandbox = Sandbox::new(stack).await?;
+    // Dropping the services kills them, whatever they were doing.
+    let outcome = tokio::select! {
+        outcome = start_and_sell_out(plan, &sandbox) => outcome.inspect_err(|_| sandbox.show_logs()),
+        signal = stop_signal() => Err(anyhow!("stopped by {}", signal?)),
+    };
+    let discarded = sandbox.discard().await;
+    let line = outcome?;
+    discarded?;
+    Ok(line)
+}
+
+async fn start_and_sell_out(plan: &Plan, sandbox: &Sandbox) -> Result<String> {
+    println!("starting one ingest-api and two inventory-workers");
+    let (api, first, second) = tokio::try_join!(sandbox.api(), sandbox.worker(), sandbox.worker())?;
+    println!("all three are ready, the API at {}", api.url());
+    let line = sell_out(plan, &sandbox.deployment(&[&api])).await?;
+    for service in [api, first, second] {
+        stop(service).await?;
+    }
+    Ok(line)
+}
+
+async fn stop(mut service: Process) -> Result<()> {
+    let status = service.terminate(STOP_LIMIT).await?;
+    ensure!(
+        status.success(),
+        "a service ended with {status} instead of 0"
+    );
+    Ok(())
+}
+
+async fn sell_out(plan: &Plan, deployment: &Deployment) -> Result<String> {
+    let sales = [Sale::unique("demo", plan.units)?];
+    let report = deployment.with_sales(&sales, async || {
+        println!("the sale {} is open", sales[0].product);
+        let player = Player::crowd(plan.connections, deployment.urls.clone());
+        let attempts = racing(0, plan.buyers, |buyer| buyer % 2 == 0);
+        let running = player.start(&sales, attempts)?;
+        let history = running.finish_and_print(BETWEEN_LINES).await?;
+        let findings = check(&history, &deployment.stores, WRITE_LIMIT).await?;
+        Ok(Report::of(&history, findings))
+    });
+    let report = report.await?;
+    println!("\n{report}");
+    report.conclude()
+}

@@ -1,0 +1,128 @@
+//! The load player: sends orders, records every answer, and holds the answers against the stores.
+//! Demo, rehearsal, scale runs and tests are presets of it.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`player`] | orders over a number of connections, as fast as answered or at a constant rate, with retries |
+//! | `dispatcher`, `connection` | its parts: when which order is sent, and what one connection does |
+//! | [`history`] | every try and its answer |
+//! | [`check`] | the history, given to [`crate::checker`] sale by sale |
+//! | [`report`] | both, as a table and a last line |
+//! | [`demo`], [`rehearse`] | the presets that are programs; [`crate::scale`] is the third |
+
+pub mod check;
+mod connection;
+pub mod demo;
+mod dispatcher;
+pub mod history;
+pub mod player;
+pub mod rehearse;
+pub mod report;
+
+use std::ops::Range;
+use std::time::Duration;
+
+use crate::checker::Expectations;
+
+/// How orders are sent.
+#[derive(Debug, Clone)]
+pub struct Player {
+    /// Instances of the API, or one address that leads to all of them. Each try of an order goes to the next.
+    pub urls: Vec<String>,
+    /// Concurrent requests, at most.
+    pub connections: u32,
+    /// When an order is sent.
+    pub pace: Pace,
+    /// How often an order without a final answer is sent.
+    pub tries: u8,
+    /// How long a buyer waits for an answer.
+    pub timeout: Duration,
+    /// What the checker may expect of the answers. Where it may expect final statuses, each order
+    /// is read from every instance until it has one.
+    pub expectations: Expectations,
+}
+
+/// When an order is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// When the one before it on the same connection has been answered.
+    AsAnswered,
+    /// So many a second, however slowly they are answered. Latency counts from when an order was due.
+    PerSecond(u32),
+}
+
+/// An order about to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Attempt {
+    /// Which of the load's sales.
+    pub sale: u16,
+    pub buyer: u32,
+    /// Which URL it is sent to first; more than there are begin at the first again.
+    pub instance: u32,
+}
+
+impl Player {
+    /// As fast as answered, each order once, directly to the API.
+    pub fn crowd(connections: u32, urls: Vec<String>) -> Self {
+        Self {
+            urls,
+            connections,
+            pace: Pace::AsAnswered,
+            tries: 1,
+            timeout: Duration::from_secs(15),
+            expectations: Expectations {
+                first_answer_unmarked: true,
+                ..Default::default()
+            },
+        }
+    }
+
+    /// At a constant rate, with retries. A proxy may stand between, which repeats requests itself.
+    pub fn constant_rate(per_second: u32, urls: Vec<String>) -> Self {
+        Self {
+            urls,
+            connections: 64,
+            pace: Pace::PerSecond(per_second),
+            tries: 20,
+            timeout: Duration::from_secs(5),
+            expectations: Expectations::default(),
+        }
+    }
+
+    /// The same at a constant rate.
+    pub fn at(mut self, per_second: u32) -> Self {
+        self.pace = Pace::PerSecond(per_second);
+        self
+    }
+}
+
+/// One order of each buyer, the sales and the instances in turn.
+pub fn once(sales: Range<u16>, buyers: Range<u32>) -> impl Iterator<Item = Attempt> + Send {
+    buyers.map(move |buyer| {
+        let sale = sales.start + (buyer % sales.len() as u32) as u16;
+        Attempt {
+            sale,
+            buyer,
+            instance: buyer,
+        }
+    })
+}
+
+/// Every order of a sale at least twice: two attempts side by side, which race each other over
+/// different connections and to different instances; then, when all have asked, once more for every
+/// buyer that `third` picks.
+pub fn racing<F: Fn(u32) -> bool + Send>(
+    sale: u16,
+    buyers: u32,
+    third: F,
+) -> impl Iterator<Item = Attempt> + Send {
+    let twice = (0..buyers).flat_map(|buyer| [(buyer, 0), (buyer, 1)]);
+    let again = (0..buyers)
+        .filter(move |buyer| third(*buyer))
+        .map(|buyer| (buyer, 0));
+    twice.chain(again).map(move |(buyer, instance)| Attempt {
+        sale,
+        buyer,
+        instance,
+    })
+}

@@ -1,0 +1,112 @@
+//! A sale at a constant rate at services that run, with buyers who retry as real clients do.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use clap::Parser;
+
+use super::check::check;
+use super::report::Report;
+use super::{Player, once};
+use crate::deployment::Deployment;
+use crate::order::Sale;
+use crate::table::thousands;
+
+/// Orders of one rehearsal. Each takes some hundred bytes of memory.
+const ORDERS_MAX: u64 = 10_000_000;
+const BETWEEN_LINES: Duration = Duration::from_secs(5);
+
+/// Plays a sale at services that run and checks every answer. ADMIN_TOKEN, REDIS_URL, KAFKA_BROKERS, DATABASE_URL
+/// (and KAFKA_TOPIC, KAFKA_GROUP, where they are not the defaults) must be set as they are for the services.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "rehearse")]
+pub struct Plan {
+    /// Where the API answers; each try of an order goes to the next
+    #[arg(
+        long,
+        env = "API_URL",
+        value_delimiter = ',',
+        value_name = "URL",
+        required = true
+    )]
+    pub at: Vec<String>,
+
+    /// Orders a second
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    pub rate: u32,
+
+    /// Duration
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub seconds: u32,
+
+    /// Units of each sale; enough for all orders unless given
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
+    pub units: Option<u32>,
+
+    /// Sales, ordered from in turn
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub products: u16,
+
+    /// Concurrent requests, at most
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    pub connections: u32,
+
+    /// How often an order is sent before its buyer gives up
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u8).range(1..))]
+    pub tries: u8,
+
+    /// How long a buyer waits for an answer, in milliseconds
+    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    pub patience_ms: u64,
+
+    /// How long the workers may take to write the rest, after the last answer
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub write_seconds: u64,
+}
+
+/// The result in one line, when nothing is wrong. The table is printed before it.
+///
+/// # Errors
+/// When something is wrong, a service or store fails, or a signal stopped the rehearsal.
+#[tokio::main]
+pub async fn run(plan: &Plan) -> Result<String> {
+    let deployment = Deployment::from_env(&plan.at).await?;
+    let count = u64::from(plan.rate) * u64::from(plan.seconds);
+    ensure!(
+        count <= ORDERS_MAX,
+        "{} orders are more than {}, the most that fit into memory",
+        thousands(count),
+        thousands(ORDERS_MAX)
+    );
+    let share = u32::try_from(count.div_ceil(plan.products.into()))?;
+    let units = plan.units.unwrap_or(share);
+    let sales: Vec<_> = (0..plan.products)
+        .map(|_| Sale::unique("rehearsal", units))
+        .collect::<Result<_>>()?;
+    println!(
+        "{} orders a second for {} s at {}: {} sales of {} units, {} connections.\n",
+        thousands(plan.rate),
+        plan.seconds,
+        plan.at.join(", "),
+        plan.products,
+        thousands(units),
+        plan.connections,
+    );
+    let player = Player {
+        connections: plan.connections,
+        tries: plan.tries,
+        timeout: Duration::from_millis(plan.patience_ms),
+        ..Player::constant_rate(plan.rate, plan.at.clone())
+    };
+    let report = deployment.with_sales(&sales, async || {
+        let attempts = once(0..plan.products, 0..u32::try_from(count)?);
+        let running = player.start(&sales, attempts)?;
+        let history = running.finish_and_print(BETWEEN_LINES).await?;
+        let limit = Duration::from_secs(plan.write_seconds);
+        let findings = check(&history, &deployment.stores, limit).await?;
+        Ok(Report::of(&history, findings))
+    });
+    let report = report.await?;
+    println!("\n{report}");
+    report.conclude()
+}

@@ -1,0 +1,132 @@
+//! Waiting until everything that was ordered is written.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use tokio::time::Instant;
+
+use super::Stores;
+use crate::checker::Lag;
+use crate::order::Sale;
+use crate::wait::wait_until;
+
+/// Where each partition of the topic ended at some moment. In a deployment that is in use the log
+/// never comes to rest: what others order later does not count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ends(HashMap<i32, i64>);
+
+impl Ends {
+    /// Records between what was reached and these ends; also those that the log has lost.
+    fn missing(&self, reached: &HashMap<i32, i64>, now: &Self) -> i64 {
+        let missing = |(partition, end): (&i32, &i64)| {
+            let reached = reached.get(partition).copied().unwrap_or(0);
+            let now = now.0.get(partition).copied().unwrap_or(0);
+            (end - reached).max(reached - now).max(0)
+        };
+        self.0.iter().map(missing).sum()
+    }
+}
+
+impl Stores {
+    /// Waits until every event of these sales is in PostgreSQL: no outbox entries, no lag.
+    pub async fn written(&self, sales: &[Sale], limit: Duration) -> Result<Ends> {
+        self.no_lag("everything is written", sales, limit, |lag| {
+            lag.unwritten == 0
+        })
+        .await
+    }
+
+    /// Waits until everything is written and its offsets are committed to Kafka.
+    pub async fn drained(&self, sales: &[Sale], limit: Duration) -> Result<Ends> {
+        let what = "everything is written and committed";
+        self.no_lag(what, sales, limit, |lag| lag == Lag::default())
+            .await
+    }
+
+    /// In the order of the flow: what has left an outbox is on the topic when its ends are read.
+    async fn no_lag(
+        &self,
+        what: &str,
+        sales: &[Sale],
+        limit: Duration,
+        enough: impl Fn(Lag) -> bool,
+    ) -> Result<Ends> {
+        let deadline = Instant::now() + limit;
+        let ends = wait_until(what, limit, async || {
+            self.expect_empty_outboxes(sales).await?;
+            self.ends().await
+        })
+        .await?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        wait_until(what, left, async || {
+            let lag = self.lag(&ends).await?;
+            ensure!(enough(lag), "{lag:?}");
+            Ok(())
+        })
+        .await?;
+        Ok(ends)
+    }
+
+    /// # Errors
+    /// When an outbox of these sales has an entry.
+    pub async fn expect_empty_outboxes(&self, sales: &[Sale]) -> Result<()> {
+        for sale in sales {
+            let entries = self
+                .redis
+                .sale(&sale.product)
+                .await?
+                .map_or(0, |it| it.outbox);
+            ensure!(
+                entries == 0,
+                "{entries} entries in the outbox of {}",
+                sale.product
+            );
+        }
+        Ok(())
+    }
+
+    /// Where the topic ends now.
+    pub async fn ends(&self) -> Result<Ends> {
+        Ok(Ends(self.topic.ends().await?))
+    }
+
+    /// What the workers still have to do of what lies before `ends`.
+    pub async fn lag(&self, ends: &Ends) -> Result<Lag> {
+        let written = self.postgres.positions(self.topic.name()).await?;
+        let committed = self.topic.committed().await?;
+        // Read last: a position beyond it is in a log that is lost.
+        let now = self.ends().await?;
+        Ok(Lag {
+            unwritten: ends.missing(&written, &now),
+            uncommitted: ends.missing(&committed, &now),
+        })
+    }
+
+    /// How many records of each partition are not written, where there are any.
+    pub async fn unwritten(&self) -> Result<BTreeMap<i32, i64>> {
+        let written = self.postgres.positions(self.topic.name()).await?;
+        let ends = self.topic.ends().await?.into_iter();
+        let missing = ends.map(|(partition, end)| {
+            let reached = written.get(&partition).copied().unwrap_or(0);
+            (partition, end - reached)
+        });
+        Ok(missing.filter(|(_, missing)| *missing != 0).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_after_the_ends_does_not_count_and_what_the_log_lost_does() {
+        let all = |offsets: [i64; 3]| (0..).zip(offsets).collect::<HashMap<i32, i64>>();
+        let ends = Ends(all([10, 10, 10]));
+        let now = Ends(all([15, 15, 10]));
+        assert_eq!(ends.missing(&all([10, 12, 10]), &now), 0);
+        assert_eq!(ends.missing(&all([7, 12, 10]), &now), 3);
+        assert_eq!(ends.missing(&all([10, 10, 12]), &now), 2);
+        assert_eq!(ends.missing(&HashMap::new(), &now), 30);
+    }
+}

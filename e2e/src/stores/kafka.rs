@@ -1,0 +1,211 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use fluxgate_domain::events::CE_TYPE;
+use fluxgate_log::client_config;
+use fluxgate_service::settings::KafkaSettings;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tokio::task::spawn_blocking;
+
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+
+/// A topic, read by a client that is no member of the group.
+#[derive(Clone)]
+pub struct Topic {
+    name: String,
+    brokers: String,
+    consumer: Arc<BaseConsumer>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    pub partition: i32,
+    pub key: Option<Vec<u8>>,
+    /// None is a tombstone.
+    pub value: Option<Vec<u8>>,
+    /// Its `ce_type` header.
+    pub ce_type: Option<String>,
+}
+
+impl Topic {
+    /// The topic `name`, which `group` reads.
+    pub fn new(brokers: &str, name: &str, group: &str) -> Result<Self> {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", brokers);
+        Self::with(config, brokers, name, group)
+    }
+
+    /// The topic of orders by a service's settings, with its passwords.
+    pub fn of(settings: &KafkaSettings, group: &str) -> Result<Self> {
+        let config = client_config(settings, "e2e");
+        Self::with(
+            config,
+            &settings.kafka_brokers,
+            &settings.kafka_topic,
+            group,
+        )
+    }
+
+    fn with(mut config: ClientConfig, brokers: &str, name: &str, group: &str) -> Result<Self> {
+        let consumer = config
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .set("auto.offset.reset", "earliest")
+            // A broker that is back is noticed soon: what is measured is the services' time, not ours.
+            .set("reconnect.backoff.max.ms", "200")
+            // Statistics would pile up, as this client does not poll.
+            .set("statistics.interval.ms", "0")
+            .create()
+            .context("building a Kafka consumer")?;
+        Ok(Self {
+            name: name.to_owned(),
+            brokers: brokers.to_owned(),
+            consumer: Arc::new(consumer),
+        })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The offset after the last record of each partition.
+    pub async fn ends(&self) -> Result<HashMap<i32, i64>> {
+        self.ask(|topic, consumer| {
+            let partitions = partitions(topic, consumer)?.into_iter();
+            partitions
+                .map(|partition| Ok((partition, end_of(topic, partition, consumer)?)))
+                .collect()
+        })
+        .await
+    }
+
+    /// The offset that the group has committed in each partition; 0 where it has none.
+    pub async fn committed(&self) -> Result<HashMap<i32, i64>> {
+        self.ask(|topic, consumer| {
+            let mut wanted = TopicPartitionList::new();
+            for partition in partitions(topic, consumer)? {
+                wanted.add_partition(topic, partition);
+            }
+            let committed = consumer.committed_offsets(wanted, ANSWER_LIMIT)?;
+            let offset = |offset| match offset {
+                Offset::Offset(offset) => offset,
+                _ => 0,
+            };
+            let elements = committed.elements();
+            Ok(elements
+                .iter()
+                .map(|at| (at.partition(), offset(at.offset())))
+                .collect())
+        })
+        .await
+    }
+
+    /// All records on the topic now, in offset order within each partition.
+    pub async fn records(&self) -> Result<Vec<Record>> {
+        let mut missing: i64 = self.ends().await?.values().sum();
+        self.ask(move |topic, consumer| {
+            let mut beginning = TopicPartitionList::new();
+            for partition in partitions(topic, consumer)? {
+                beginning.add_partition_offset(topic, partition, Offset::Beginning)?;
+            }
+            consumer.assign(&beginning)?;
+            let mut records = Vec::new();
+            while missing > 0 {
+                let message = consumer
+                    .poll(ANSWER_LIMIT)
+                    .with_context(|| format!("{missing} more records on {topic}"))??;
+                records.push(message.into());
+                missing -= 1;
+            }
+            consumer.unassign()?;
+            Ok(records)
+        })
+        .await
+    }
+
+    /// Appends a record that no program under test sent.
+    pub async fn append(&self, record: &Record) -> Result<()> {
+        let producer: FutureProducer = ClientConfig::new()
+            .set("bootstrap.servers", &self.brokers)
+            .set("acks", "all")
+            .set("message.timeout.ms", ANSWER_LIMIT.as_millis().to_string())
+            .create()
+            .context("building a Kafka producer")?;
+        let mut message: FutureRecord<'_, [u8], [u8]> =
+            FutureRecord::to(&self.name).partition(record.partition);
+        message.key = record.key.as_deref();
+        message.payload = record.value.as_deref();
+        message.headers = record.ce_type.as_ref().map(|ce_type| {
+            OwnedHeaders::new().insert(Header {
+                key: CE_TYPE,
+                value: Some(ce_type),
+            })
+        });
+        let sent = producer.send(message, ANSWER_LIMIT).await;
+        sent.map_err(|(error, _)| error).context("appending")?;
+        Ok(())
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&str, &BaseConsumer) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let topic = self.clone();
+        spawn_blocking(move || question(&topic.name, &topic.consumer)).await?
+    }
+}
+
+impl fmt::Debug for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Topic").field(&self.name).finish()
+    }
+}
+
+impl From<BorrowedMessage<'_>> for Record {
+    fn from(message: BorrowedMessage<'_>) -> Self {
+        let ce_type = message.headers().and_then(|headers| {
+            let value = headers.iter().find(|header| header.key == CE_TYPE)?.value?;
+            String::from_utf8(value.to_vec()).ok()
+        });
+        Self {
+            partition: message.partition(),
+            key: message.key().map(Into::into),
+            value: message.payload().map(Into::into),
+            ce_type,
+        }
+    }
+}
+
+/// The offset after a partition's last record. A topic that was just created has no leader for a moment.
+fn end_of(topic: &str, partition: i32, consumer: &BaseConsumer) -> Result<i64> {
+    use RDKafkaErrorCode::NotLeaderForPartition;
+    let begin = Instant::now();
+    loop {
+        match consumer.fetch_watermarks(topic, partition, ANSWER_LIMIT) {
+            Err(KafkaError::MetadataFetch(NotLeaderForPartition))
+                if begin.elapsed() < ANSWER_LIMIT =>
+            {
+                thread::sleep(RETRY_PAUSE);
+            }
+            answer => return Ok(answer?.1),
+        }
+    }
+}
+
+fn partitions(topic: &str, consumer: &BaseConsumer) -> Result<Vec<i32>> {
+    let metadata = consumer.fetch_metadata(Some(topic), ANSWER_LIMIT)?;
+    let found = metadata.topics().iter().find(|it| it.name() == topic);
+    let found = found.filter(|it| it.error().is_none());
+    let found = found.with_context(|| format!("Kafka has no topic {topic}"))?;
+    Ok(found.partitions().iter().map(|it| it.id()).collect())
+}

@@ -1,0 +1,239 @@
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use fluxgate_domain::ids::OrderId;
+use fluxgate_ledger::Address;
+use fluxgate_service::settings::CaCertificates;
+use futures_util::TryStreamExt;
+use serde::Deserialize;
+use tokio::time::timeout;
+use tokio_postgres::Row as SqlRow;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
+
+use crate::checker::{Change, ChangeKind, DeadLetter, Ledger, Row};
+
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// PostgreSQL. Every question has a connection of its own, so that an outage between two of them
+/// leaves nothing broken behind.
+#[derive(Debug, Clone)]
+pub struct Postgres {
+    url: String,
+    certificates: Option<CaCertificates>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    client: tokio_postgres::Client,
+    _driver: AbortOnDropHandle<()>,
+}
+
+/// The positions of a topic, read again and again over one connection.
+#[derive(Debug)]
+pub struct Positions {
+    connection: Connection,
+    topic: String,
+}
+
+/// Nothing can be written to `orders` until this is dropped. Reading goes on.
+#[derive(Debug)]
+pub struct WriteLock {
+    _connection: Connection,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct LostEvent {
+    product_id: String,
+    order_id: Option<OrderId>,
+    sequence: i64,
+}
+
+impl Positions {
+    /// The offset up to which each partition has been written.
+    pub async fn now(&self) -> Result<HashMap<i32, i64>> {
+        let sql = "SELECT partition, next_offset FROM positions WHERE topic = $1";
+        let client = &self.connection.client;
+        let rows = client
+            .query_typed(sql, &[(&self.topic, Type::TEXT)])
+            .await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .collect()
+    }
+}
+
+impl Postgres {
+    /// The database at `url`. Where `url` asks for a certificate, `certificates` have signed the
+    /// server's; without them, the system's have.
+    pub fn new(url: &str, certificates: Option<CaCertificates>) -> Self {
+        Self {
+            url: url.to_owned(),
+            certificates,
+        }
+    }
+
+    /// A sale's rows in `orders`; `buyer` knows the users by their names. One row at a time: there may be millions.
+    pub async fn rows(
+        &self,
+        product: &str,
+        buyer: impl Fn(&str) -> Option<u32>,
+    ) -> Result<Vec<Row>> {
+        let sql = "SELECT order_id, user_id, quantity::bigint, sequence::bigint, status FROM orders
+            WHERE product_id = $1";
+        let connection = self.connect().await?;
+        let rows = connection.client.query_raw(sql, [product]).await?;
+        let (mut found, mut rows) = (Vec::new(), std::pin::pin!(rows));
+        while let Some(row) = rows.try_next().await? {
+            let (id, quantity): (Uuid, i64) = (row.try_get(0)?, row.try_get(2)?);
+            found.push(Row {
+                id: OrderId::try_from(id)?,
+                buyer: buyer(row.try_get(1)?),
+                quantity: u32::try_from(quantity)?,
+                sequence: row.try_get(3)?,
+                status: row.try_get::<_, &str>(4)?.parse()?,
+            });
+        }
+        Ok(found)
+    }
+
+    /// A sale's row in `stock_ledger`.
+    pub async fn ledger(&self, product: &str) -> Result<Option<Ledger>> {
+        let sql = "SELECT total, sold FROM stock_ledger WHERE product_id = $1";
+        let rows = self.query(sql, &[&product]).await?;
+        let ledger = |row: &SqlRow| {
+            Ok(Ledger {
+                total: row.try_get(0)?,
+                sold: row.try_get(1)?,
+            })
+        };
+        rows.first().map(ledger).transpose()
+    }
+
+    /// The sequence numbers of a sale's cancels and changes.
+    pub async fn change_sequences(&self, product: &str) -> Result<Vec<i64>> {
+        let sql = "SELECT cancel_number & 4294967295 FROM orders
+                WHERE product_id = $1 AND cancel_number IS NOT NULL
+            UNION ALL SELECT sequence FROM sale_changes WHERE product_id = $1";
+        let rows = self.query(sql, &[&product]).await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
+    /// What happened to a sale after its opening.
+    pub async fn changes(&self, product: &str) -> Result<Vec<Change>> {
+        let sql = "SELECT change_id, kind, units FROM sale_changes WHERE product_id = $1";
+        let rows = self.query(sql, &[&product]).await?;
+        let change = |row: &SqlRow| {
+            let kind = match row.try_get(1)? {
+                "restock" => ChangeKind::Restock,
+                "close" => ChangeKind::Close,
+                other => anyhow::bail!("a change of kind {other}"),
+            };
+            Ok(Change {
+                id: row.try_get(0)?,
+                kind,
+                units: row.try_get(2)?,
+            })
+        };
+        rows.iter().map(change).collect()
+    }
+
+    /// The dead letters that name this sale.
+    pub async fn dead_letters_of(&self, product: &str) -> Result<Vec<DeadLetter>> {
+        let letters = self.dead_letters().await?.into_iter();
+        let events = letters.filter_map(|(value, _)| serde_json::from_slice(&value).ok());
+        let own = events.filter(|event: &LostEvent| event.product_id == product);
+        Ok(own
+            .map(|it| DeadLetter {
+                order_id: it.order_id,
+                sequence: it.sequence,
+            })
+            .collect())
+    }
+
+    /// Values and reasons of all dead letters, by offset.
+    pub async fn dead_letters(&self) -> Result<Vec<(Vec<u8>, String)>> {
+        let sql =
+            r#"SELECT coalesce(value, ''), reason FROM dead_letters ORDER BY partition, "offset""#;
+        let rows = self.query(sql, &[]).await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .collect()
+    }
+
+    /// The offset up to which each partition of `topic` has been written.
+    pub async fn positions(&self, topic: &str) -> Result<HashMap<i32, i64>> {
+        self.watch_positions(topic).await?.now().await
+    }
+
+    /// The same, for reading them again and again.
+    pub async fn watch_positions(&self, topic: &str) -> Result<Positions> {
+        Ok(Positions {
+            connection: self.connect().await?,
+            topic: topic.to_owned(),
+        })
+    }
+
+    /// Holds up every write to `orders` until the lock is dropped.
+    pub async fn lock_orders(&self) -> Result<WriteLock> {
+        let connection = self.connect().await?;
+        let sql = "BEGIN; LOCK TABLE orders IN SHARE MODE";
+        connection.client.batch_execute(sql).await?;
+        Ok(WriteLock {
+            _connection: connection,
+        })
+    }
+
+    /// Sets all positions to 0: a worker that starts reads the whole topic again.
+    pub async fn reset_positions(&self) -> Result<()> {
+        self.execute("UPDATE positions SET next_offset = 0").await
+    }
+
+    /// Empties all tables.
+    pub async fn truncate(&self) -> Result<()> {
+        let sql = "TRUNCATE orders, stock_ledger, number_series, sale_changes, dead_letters, positions";
+        self.execute(sql).await
+    }
+
+    /// All orders, ledger rows, changes and dead letters as one text: equal texts, equal tables.
+    pub async fn dump(&self) -> Result<String> {
+        let sql = "SELECT line FROM (
+                SELECT 'order ' || o::text AS line FROM orders o
+                UNION ALL SELECT 'ledger ' || l::text FROM stock_ledger l
+                UNION ALL SELECT 'series ' || n::text FROM number_series n
+                UNION ALL SELECT 'change ' || c::text FROM sale_changes c
+                UNION ALL SELECT 'dead ' || d::text FROM dead_letters d
+            ) lines ORDER BY line";
+        let rows = self.query(sql, &[]).await?;
+        let lines: Result<Vec<String>, _> = rows.iter().map(|row| row.try_get(0)).collect();
+        Ok(lines?.join("\n"))
+    }
+
+    /// Runs a statement that returns nothing.
+    pub async fn execute(&self, sql: &str) -> Result<()> {
+        self.connect().await?.client.batch_execute(sql).await?;
+        Ok(())
+    }
+
+    async fn query(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<SqlRow>> {
+        Ok(self.connect().await?.client.query(sql, values).await?)
+    }
+
+    async fn connect(&self) -> Result<Connection> {
+        let address = Address::read(&self.url, self.certificates.as_ref(), "e2e");
+        let address = address.context("reading DATABASE_URL")?;
+        let connecting = timeout(CONNECT_LIMIT, address.config.connect(address.tls)).await;
+        let (client, connection) = connecting
+            .context("PostgreSQL does not answer")?
+            .context("connecting to PostgreSQL")?;
+        // A broken connection shows as the error of the next question.
+        let driver = tokio::spawn(async { drop(connection.await) });
+        Ok(Connection {
+            client,
+            _driver: AbortOnDropHandle::new(driver),
+        })
+    }
+}

@@ -1,0 +1,222 @@
+//! Every action that can happen next.
+
+use std::collections::BTreeSet;
+
+use stateright::{Model, Property};
+
+use crate::effects::{FENCE, refilled};
+use crate::promises;
+use crate::state::{Batch, Entry, Event, Phase, Record, Redis, State};
+use crate::{Flow, Mistake};
+
+/// One action of one store or one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// `reserve.lua`; the buyer is answered `reserved` or better.
+    Reserve(u8),
+    /// `cancel.lua`.
+    Cancel(u8),
+    /// `restock.lua`.
+    Restock,
+    /// The outbox relay, or a retry, reads an entry to publish it.
+    Relay(Entry),
+    /// Kafka writes an event and acknowledges it.
+    Publish(Entry),
+    /// Kafka writes an event, and the acknowledgement is lost.
+    PublishUnacknowledged(Entry),
+    /// `ack_outbox.lua`, or XDEL.
+    Acknowledge(Entry),
+    /// Every instance of the API dies.
+    KillApis,
+    /// A worker reads the next record, or all there are.
+    Read {
+        /// Which worker.
+        worker: usize,
+        /// The position after it.
+        to: usize,
+    },
+    /// A worker commits its batch.
+    Commit(usize),
+    /// A worker dies.
+    KillWorker(usize),
+    /// PostgreSQL comes back from a backup taken before the first order.
+    Restore,
+    /// Redis loses all its data.
+    Lose,
+    /// `stop_sale.lua`.
+    Stop,
+    /// The reconciler writes a fence to the log. The outbox is empty by then.
+    Fence,
+    /// The reconciler refills Redis from PostgreSQL, which is past the fence.
+    Refill,
+}
+
+impl Model for Flow {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        vec![State {
+            redis: Redis {
+                epoch: 1,
+                phase: Phase::Selling,
+                remaining: self.units,
+                total: self.units,
+                orders: vec![Record::None; self.orders.into()],
+                restocked: false,
+                outbox: BTreeSet::new(),
+            },
+            log: Vec::new(),
+            ledger: self.empty_ledger(),
+            to_publish: BTreeSet::new(),
+            acknowledged: BTreeSet::new(),
+            batches: [None; 2],
+            promised: BTreeSet::new(),
+            restored: false,
+        }]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        let sells = state.redis.phase == Phase::Selling;
+        for order in 0..if sells { self.orders } else { 0 } {
+            match state.redis.orders[usize::from(order)] {
+                Record::None if state.redis.remaining > 0 => actions.push(Action::Reserve(order)),
+                Record::Placed if order < self.cancellable => actions.push(Action::Cancel(order)),
+                Record::None | Record::Placed | Record::Cancelled | Record::Rejected => {}
+            }
+        }
+        if self.restock && sells && !state.redis.restocked {
+            actions.push(Action::Restock);
+        }
+        actions.extend(state.redis.outbox.iter().copied().map(Action::Relay));
+        if state.log.len() < self.records_max {
+            actions.extend(state.to_publish.iter().copied().map(Action::Publish));
+            actions.extend(
+                state
+                    .to_publish
+                    .iter()
+                    .copied()
+                    .map(Action::PublishUnacknowledged),
+            );
+        }
+        actions.extend(state.acknowledged.iter().copied().map(Action::Acknowledge));
+        actions.push(Action::KillApis);
+        for (worker, batch) in state.batches.iter().enumerate() {
+            match batch {
+                Some(_) => actions.extend([Action::Commit(worker), Action::KillWorker(worker)]),
+                None => {
+                    let (next, end) = (state.ledger.position + 1, state.log.len());
+                    let to: BTreeSet<usize> = [next.min(end), end].into();
+                    let to = to.into_iter().filter(|to| *to >= next);
+                    actions.extend(to.map(|to| Action::Read { worker, to }));
+                }
+            }
+        }
+        if !state.restored {
+            actions.push(Action::Restore);
+        }
+        if self.rebuild && state.redis.epoch == 1 {
+            self.rebuild_actions(state, actions);
+        }
+    }
+
+    fn next_state(&self, before: &State, action: Action) -> Option<State> {
+        let mut state = before.clone();
+        match action {
+            Action::Reserve(order) => {
+                state.redis.remaining -= 1;
+                state.redis.orders[usize::from(order)] = Record::Placed;
+                state.promised.insert(order);
+                self.add_entry(&mut state, Event::Order(order));
+            }
+            Action::Cancel(order) => {
+                state.redis.orders[usize::from(order)] = Record::Cancelled;
+                self.add_entry(&mut state, Event::Cancel(order));
+            }
+            Action::Restock => {
+                state.redis.restocked = true;
+                self.add_entry(&mut state, Event::Restock);
+            }
+            Action::Relay(entry) => {
+                state.to_publish.insert(entry);
+            }
+            Action::Publish(entry) => {
+                state.to_publish.remove(&entry);
+                state.log.push(entry);
+                state.acknowledged.insert(entry);
+            }
+            Action::PublishUnacknowledged(entry) => {
+                state.to_publish.remove(&entry);
+                state.log.push(entry);
+            }
+            Action::Acknowledge(entry) => self.acknowledge(&mut state, entry),
+            Action::KillApis => {
+                state.to_publish.clear();
+                state.acknowledged.clear();
+            }
+            Action::Read { worker, to } => {
+                state.batches[worker] = Some(Batch {
+                    from: state.ledger.position,
+                    to,
+                    half_committed: false,
+                });
+            }
+            Action::Commit(worker) => self.commit(&mut state, worker),
+            Action::KillWorker(worker) => state.batches[worker] = None,
+            Action::Restore => {
+                state.ledger = self.empty_ledger();
+                state.restored = true;
+            }
+            Action::Lose => {
+                // The stated exception of promise 2: orders that only Redis had.
+                let lost: Vec<Event> = state.redis.outbox.iter().map(|it| it.event).collect();
+                state
+                    .promised
+                    .retain(|order| !lost.contains(&Event::Order(*order)));
+                state.redis = Redis {
+                    phase: Phase::Blank,
+                    remaining: 0,
+                    total: 0,
+                    orders: vec![Record::None; self.orders.into()],
+                    restocked: false,
+                    outbox: BTreeSet::new(),
+                    ..state.redis
+                };
+            }
+            Action::Stop => state.redis.phase = Phase::Stopped,
+            Action::Fence => {
+                state.redis.outbox.clear();
+                state.redis.phase = Phase::Fenced;
+                state.log.push(FENCE);
+            }
+            Action::Refill => state.redis = refilled(&state.ledger),
+        }
+        // The two workers are interchangeable.
+        state.batches.sort();
+        (state != *before).then_some(state)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        promises::all()
+    }
+}
+
+impl Flow {
+    fn rebuild_actions(&self, state: &State, actions: &mut Vec<Action>) {
+        let is = |mistake| self.mistake == Some(mistake);
+        let drained = state.redis.outbox.is_empty() || is(Mistake::NotDrained);
+        let fence = state.log.iter().position(|entry| *entry == FENCE);
+        let is_past = fence.is_some_and(|fence| state.ledger.position > fence);
+        match state.redis.phase {
+            Phase::Selling => actions.extend([Action::Lose, Action::Stop]),
+            Phase::Blank => actions.push(Action::Stop),
+            Phase::Stopped if drained && state.log.len() < self.records_max => {
+                actions.push(Action::Fence);
+            }
+            Phase::Fenced if is_past || is(Mistake::RefilledTooEarly) => {
+                actions.push(Action::Refill)
+            }
+            Phase::Stopped | Phase::Fenced => {}
+        }
+    }
+}
