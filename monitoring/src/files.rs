@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::dashboard::Dashboard;
@@ -31,17 +32,13 @@ pub fn folder() -> &'static Path {
 /// # Errors
 /// If the file cannot be read or parsed. The same holds for the functions below.
 pub fn rules() -> Result<Rules> {
-    Ok(serde_saphyr::from_str(&read(
-        &folder().join("alerts.yaml"),
-    )?)?)
+    parse("alerts.yaml")
 }
 
 /// The metrics that have no data in `make panels`.
 #[allow(clippy::missing_errors_doc, reason = "see rules()")]
 pub fn excuses() -> Result<Vec<Excuse>> {
-    Ok(serde_saphyr::from_str(&read(
-        &folder().join("no-data.yaml"),
-    )?)?)
+    parse("no-data.yaml")
 }
 
 /// The dashboards in `dashboards/`, each with its file name.
@@ -68,6 +65,10 @@ pub(crate) fn test_series() -> Result<Vec<Query>> {
         inputs.map(move |it| Query::new(&*place, it["series"].as_str().unwrap_or_default()))
     });
     Ok(series.collect())
+}
+
+fn parse<T: DeserializeOwned>(file: &str) -> Result<T> {
+    Ok(serde_saphyr::from_str(&read(&folder().join(file))?)?)
 }
 
 /// File names without extension, sorted, each with the parsed content.

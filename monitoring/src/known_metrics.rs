@@ -100,59 +100,47 @@ fn is_plain(value: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn used(metric: &str, labels: &[&str]) -> MetricUse {
-        MetricUse {
-            metric: metric.to_owned(),
-            labels: labels.iter().map(ToString::to_string).collect(),
-            values: BTreeMap::new(),
-        }
+    fn known(text: &str) -> KnownMetrics {
+        let mut known = KnownMetrics::default();
+        known.read(text).unwrap();
+        known
+    }
+
+    fn complaint(known: &KnownMetrics, selector: &str) -> Option<String> {
+        let uses = Query::new("here", selector).uses().unwrap();
+        known.complaint(&uses[0])
     }
 
     #[test]
     fn names_labels_and_values_are_read_from_metrics() {
-        let mut known = KnownMetrics::default();
-        known
-            .read(
-                "# HELP http_total x{y=\"z\"}\n\
-             http_total{route=\"/orders/{id}\",status=\"20\\\"2,a=\"} 3\n\
+        let known = known(
+            "# HELP http_total x{y=\"z\"}\n\
+             http_total{route=\"/orders/{id}\",status=\"202\"} 3\n\
              up 1\n",
-            )
-            .unwrap();
-        assert_eq!(known.complaint(&used("up", &["job"])), None);
-        assert_eq!(
-            known.complaint(&used("http_total", &["route", "status"])),
-            None
         );
-        let no_label = known
-            .complaint(&used("http_total", &["a", "route"]))
-            .unwrap();
+        assert_eq!(complaint(&known, r#"up{job="api"}"#), None);
+        let exists = r#"http_total{route="/orders/{id}", status=~"202|5.."}"#;
+        assert_eq!(complaint(&known, exists), None);
+        let no_label = complaint(&known, r#"http_total{a="b"}"#).unwrap();
         assert_eq!(no_label, "http_total has no label a");
-        let mut teapots = used("http_total", &["status"]);
-        let wanted = ["20\"2,a=", "5..", "418"].map(str::to_owned);
-        teapots.values.insert("status".to_owned(), wanted.into());
-        let no_value = known.complaint(&teapots).unwrap();
+        let no_value = complaint(&known, r#"http_total{status=~"202|418"}"#).unwrap();
         assert_eq!(no_value, "http_total never has status=\"418\"");
-        let no_metric = known.complaint(&used("down", &[])).unwrap();
+        let no_metric = complaint(&known, "down").unwrap();
         assert_eq!(no_metric, "there is no metric down");
     }
 
     #[test]
     fn a_label_without_known_values_has_any_value() {
-        let mut known = KnownMetrics::default();
-        known.read("lag{topic=\"\"}").unwrap();
-        let mut lag = used("lag", &["topic"]);
-        lag.values
-            .insert("topic".to_owned(), vec!["orders".to_owned()]);
-        assert_eq!(known.complaint(&lag), None);
+        let known = known(r#"lag{topic=""}"#);
+        assert_eq!(complaint(&known, r#"lag{topic="orders"}"#), None);
     }
 
     #[test]
     fn a_recorded_metric_has_the_labels_of_the_metrics_it_reads() {
-        let mut known = KnownMetrics::default();
-        known.read("free_bytes{mountpoint=\"/\"} 1").unwrap();
+        let mut known = known(r#"free_bytes{mountpoint="/"} 1"#);
         let query = Query::new("free:half", "free_bytes / 2");
         known.add_recorded(&query).unwrap();
-        assert_eq!(known.complaint(&used("free:half", &["mountpoint"])), None);
-        assert!(known.complaint(&used("free:half", &["device"])).is_some());
+        assert_eq!(complaint(&known, r#"free:half{mountpoint="/"}"#), None);
+        assert!(complaint(&known, r#"free:half{device="a"}"#).is_some());
     }
 }

@@ -43,11 +43,8 @@ impl Range {
             bail!("{}: {}", query.place, error.trim());
         }
         let mut series: Vec<Series> = serde_json::from_slice(&output.stdout)?;
-        series.retain(|it| it.values.iter().any(|(_, value)| is_finite(value)));
+        let is_finite = |(_, value): &(f64, String)| value.parse().is_ok_and(f64::is_finite);
+        series.retain(|it| it.values.iter().any(is_finite));
         Ok(series)
     }
-}
-
-fn is_finite(value: &str) -> bool {
-    value.parse::<f64>().is_ok_and(f64::is_finite)
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, anyhow};
-use promql_parser::parser::{self, BinaryExpr, Expr, LabelModifier, VectorSelector};
+use promql_parser::parser::{self, BinaryExpr, Call, Expr, LabelModifier, VectorSelector};
 
 /// Grafana's value for a scrape interval of five seconds: four times the interval.
 const RATE_INTERVAL: &str = "20s";
@@ -74,12 +74,19 @@ fn split(expr: &Expr, operands: &mut Vec<String>) {
             split(&it.rhs, operands);
         }
         Expr::Paren(it) => split(&it.expr, operands),
-        Expr::Call(it) if it.func.name == "absent" => {
+        // A subquery may be longer than the whole run.
+        Expr::Subquery(it) => split(&it.expr, operands),
+        Expr::Call(it) if it.func.name == "absent" || has_subquery(it) => {
             it.args.args.iter().for_each(|it| split(it, operands));
         }
         Expr::NumberLiteral(_) => {}
         _ => operands.push(expr.to_string()),
     }
+}
+
+fn has_subquery(call: &Call) -> bool {
+    let mut arguments = call.args.args.iter();
+    arguments.any(|it| matches!(**it, Expr::Subquery(_)))
 }
 
 /// `wanted` are the labels that the expressions around `expr` need.
@@ -178,6 +185,10 @@ mod tests {
         assert_eq!(operands("sum(a) / b > 0.5"), ["sum(a) / b"]);
         assert_eq!(operands("a == 0 or (b > c) unless d"), ["a", "b", "c", "d"]);
         assert_eq!(operands("absent(a == 1)"), ["a"]);
+        assert_eq!(
+            operands("a < max_over_time(sum(b)[1d:5m])"),
+            ["a", "sum(b)"]
+        );
     }
 
     #[test]

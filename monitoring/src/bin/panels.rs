@@ -5,7 +5,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use monitoring::prometheus::{Range, Series};
 use monitoring::rules::Alert;
 use monitoring::{Excuse, Query, dashboards, excuses, rules};
@@ -21,16 +21,13 @@ struct Check {
 }
 
 fn main() -> Result<ExitCode> {
-    let mut arguments = std::env::args().skip(1);
-    let mut next = || arguments.next().context("usage: panels URL START END");
-    let range = Range {
-        url: next()?,
-        start: next()?,
-        end: next()?,
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let Ok([url, start, end]) = <[String; 3]>::try_from(arguments) else {
+        bail!("usage: panels URL START END");
     };
     let excuses = excuses()?;
     let mut check = Check {
-        range,
+        range: Range { url, start, end },
         excused: vec![0; excuses.len()],
         excuses,
         table: Vec::new(),

@@ -43,11 +43,8 @@ fn without_its_wait_every_alert_fires_too_soon() {
     fs::create_dir_all(hasty.join("alerts.test")).unwrap();
     let patient = fs::read_to_string(folder().join("alerts.yaml")).unwrap();
     let lines = patient.lines().filter(|it| !it.trim().starts_with("for: "));
-    fs::write(
-        hasty.join("alerts.yaml"),
-        lines.collect::<Vec<_>>().join("\n"),
-    )
-    .unwrap();
+    let rules_without_for = lines.collect::<Vec<_>>().join("\n");
+    fs::write(hasty.join("alerts.yaml"), rules_without_for).unwrap();
     let test = "alerts.test/waits.yaml";
     fs::copy(folder().join(test), hasty.join(test)).unwrap();
 
