@@ -61,7 +61,7 @@ async fn measure_all(arguments: &Arguments) -> Result<bool> {
     run.write(&folder)?;
     println!("{}", run.markdown());
     let mut verdicts = verdicts(&run.measurements).into_iter();
-    let slower = verdicts.any(|it| it.verdict == "slower");
+    let slower = verdicts.any(|it| it.conclusion == "slower");
     Ok(run.failures.is_empty() && !slower)
 }
 

@@ -6,7 +6,7 @@ use clap::Parser;
 use fluxgate_domain::ids::ProductId;
 use fluxgate_service::telemetry;
 use jiff::Timestamp;
-use reconciler::audit::{Verdict, audit, table};
+use reconciler::audit::{Outcome, audit, table};
 use reconciler::config::{Cli, Command, Settings};
 use reconciler::rebuild::{RebuildError, rebuild};
 use reconciler::republish::republish;
@@ -43,10 +43,10 @@ async fn run(command: &Command, settings: &Settings) -> Result<ExitCode, Undecid
             if skipped > 0 {
                 println!("skipped: {skipped} retired sales (--all includes them)");
             }
-            let verdicts: Vec<Verdict> = findings.iter().map(|found| found.verdict()).collect();
-            Ok(if verdicts.contains(&Verdict::Wrong) {
+            let outcomes: Vec<Outcome> = findings.iter().map(|found| found.outcome()).collect();
+            Ok(if outcomes.contains(&Outcome::Wrong) {
                 WRONG.into()
-            } else if verdicts.contains(&Verdict::Undecided) {
+            } else if outcomes.contains(&Outcome::Undecided) {
                 UNDECIDED.into()
             } else {
                 ExitCode::SUCCESS

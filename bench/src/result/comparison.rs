@@ -16,18 +16,18 @@ const DECIDED_WIDTH_MAX: f64 = 0.06;
 
 /// One scenario in both builds.
 #[derive(Debug, Serialize)]
-pub struct Verdict<'a> {
+pub struct Conclusion<'a> {
     pub title: String,
     /// CPU per request of the processes under test, ours to theirs, of each pair.
     pub ratios: Vec<f64>,
-    pub verdict: &'static str,
+    pub conclusion: &'static str,
     #[serde(skip)]
     pairs: Vec<[&'a Measurement; 2]>,
 }
 
 /// Of everything that was measured in both builds.
-pub fn verdicts(all: &[Measurement]) -> Vec<Verdict<'_>> {
-    let mut verdicts: Vec<Verdict<'_>> = Vec::new();
+pub fn verdicts(all: &[Measurement]) -> Vec<Conclusion<'_>> {
+    let mut verdicts: Vec<Conclusion<'_>> = Vec::new();
     for ours in all.iter().filter(|one| one.side == "ours") {
         let key = (ours.scenario, &ours.label, "theirs");
         let mut theirs = all.iter().filter(|one| one.round == ours.round);
@@ -37,21 +37,21 @@ pub fn verdicts(all: &[Measurement]) -> Vec<Verdict<'_>> {
         let (title, pair) = (ours.title(), [ours, theirs]);
         match verdicts.iter_mut().find(|it| it.title == title) {
             Some(known) => known.pairs.push(pair),
-            None => verdicts.push(Verdict {
+            None => verdicts.push(Conclusion {
                 title,
                 ratios: Vec::new(),
-                verdict: "",
+                conclusion: "",
                 pairs: vec![pair],
             }),
         }
     }
-    for verdict in &mut verdicts {
-        let parts = tested(verdict.pairs[0][0].scenario);
+    for conclusion in &mut verdicts {
+        let parts = tested(conclusion.pairs[0][0].scenario);
         let ratio = |[ours, theirs]: &[&Measurement; 2]| {
             ours.cpu_us_each(parts) / theirs.cpu_us_each(parts)
         };
-        verdict.ratios = verdict.pairs.iter().map(ratio).collect();
-        verdict.verdict = decide(&verdict.ratios);
+        conclusion.ratios = conclusion.pairs.iter().map(ratio).collect();
+        conclusion.conclusion = decide(&conclusion.ratios);
     }
     verdicts
 }
@@ -67,7 +67,7 @@ fn decide(ratios: &[f64]) -> &'static str {
 
 /// Without rows if only one build was measured.
 pub fn table(all: &[Measurement]) -> Table {
-    let row = |it: &Verdict<'_>| {
+    let row = |it: &Conclusion<'_>| {
         let of = |value: fn(&[&Measurement; 2]) -> f64, digits| {
             shown(Spread::of(it.pairs.iter().map(value)), digits)
         };
@@ -85,14 +85,14 @@ pub fn table(all: &[Measurement]) -> Table {
                 |[ours, theirs]| ours.per_second() / theirs.per_second(),
                 two,
             ),
-            it.verdict.to_owned(),
+            it.conclusion.to_owned(),
         ]
     };
     let title = format!(
         "CPU per request, ours / theirs. Slower: a median over {NOT_SLOWER_MAX}; undecided: a range of more than {:.0} %",
         DECIDED_WIDTH_MAX * 100.0
     );
-    let head = "scenario|pairs|CPU of|ours / theirs|per second, ours|theirs|ours / theirs|verdict";
+    let head = "scenario|pairs|CPU of|ours / theirs|per second, ours|theirs|ours / theirs|conclusion";
     Table::new(&title, head, verdicts(all).iter().map(row))
 }
 

@@ -31,7 +31,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_secs(10);
 
 /// So many connections to each of so many instances.
-struct Stage {
+struct Level {
     connections: u32,
     instances: u32,
     /// Requests per second, and for how many seconds.
@@ -50,7 +50,7 @@ pub async fn measure(bench: &Bench<'_>) -> Result<Outcome> {
     for (crowd, (connections, instances)) in (0..).zip(sizes) {
         let open = format!("crowd-{connections}-{instances}-{}", bench.round);
         bench.side().open_sale(&open).await?;
-        let stage = Stage {
+        let stage = Level {
             connections,
             instances,
             rate,
@@ -80,7 +80,7 @@ fn failures(connections: u32, figures: &Figures) -> Vec<String> {
     failures
 }
 
-impl Stage {
+impl Level {
     async fn measure(&self, bench: &Bench<'_>) -> Result<Measurement> {
         let mut instances = Vec::new();
         for number in 1..=self.instances {

@@ -194,7 +194,8 @@ impl Postgres {
 
     /// Empties all tables.
     pub async fn truncate(&self) -> Result<()> {
-        let sql = "TRUNCATE orders, stock_ledger, number_series, sale_changes, dead_letters, positions";
+        let sql =
+            "TRUNCATE orders, stock_ledger, number_series, sale_changes, dead_letters, positions";
         self.execute(sql).await
     }
 

@@ -9,6 +9,7 @@ use fluxgate_gate::{Snapshot, State};
 use fluxgate_ledger::{OrderRow, WrittenSale};
 use jiff::Timestamp;
 
+use super::Outcome;
 use crate::Undecided;
 
 /// The result of an audit for one sale.
@@ -42,17 +43,6 @@ pub struct Findings {
     pub proven: bool,
     /// Why the result is inconclusive, one sentence each.
     pub doubts: Vec<String>,
-}
-
-/// The conclusion of an audit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// The stores are consistent.
-    Right,
-    /// They are not.
-    Wrong,
-    /// Inconclusive: the next audit may decide it.
-    Undecided,
 }
 
 impl Findings {
@@ -123,15 +113,15 @@ impl Findings {
     }
 
     /// The conclusion. A doubt outweighs objections, because the next audit may see more; it does not outweigh a proof.
-    pub fn verdict(&self) -> Verdict {
+    pub fn outcome(&self) -> Outcome {
         if self.proven {
-            Verdict::Wrong
+            Outcome::Wrong
         } else if !self.doubts.is_empty() {
-            Verdict::Undecided
+            Outcome::Undecided
         } else if !self.objections.is_empty() {
-            Verdict::Wrong
+            Outcome::Wrong
         } else {
-            Verdict::Right
+            Outcome::Right
         }
     }
 
@@ -288,8 +278,8 @@ impl Findings {
 
     /// Redis is not behind PostgreSQL.
     fn check_high_water_mark(&mut self, now: Option<SequenceNumber>, written: &WrittenSale) {
-        let sale = written.sale.as_ref();
-        let written = sale.map(|sale| sale.highest).unwrap_or_default();
+        let written = written.sale.as_ref();
+        let written = written.map_or(SequenceNumber::default(), |sale| sale.highest);
         match now {
             None => self.doubt("a rebuild has begun".to_owned()),
             Some(now) if now < written => self.prove(format!(

@@ -5,7 +5,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use findings::{Findings, Verdict};
+pub use findings::Findings;
 pub use table::table;
 
 use std::collections::{BTreeSet, HashMap};
@@ -22,6 +22,17 @@ struct SnapshotTaken {
     product: ProductId,
     partition: i32,
     snapshot: Option<Snapshot>,
+}
+
+/// The conclusion of an audit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The stores are consistent.
+    Right,
+    /// They are not.
+    Wrong,
+    /// Inconclusive: the next audit may decide it.
+    Undecided,
 }
 
 /// The result of an audit.

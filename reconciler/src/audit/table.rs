@@ -1,4 +1,4 @@
-use super::{Findings, Verdict};
+use super::{Findings, Outcome};
 
 const COLUMNS: [&str; 11] = [
     "product",
@@ -40,10 +40,10 @@ pub fn table(findings: &[Findings]) -> String {
 }
 
 fn line(found: &Findings) -> [String; 11] {
-    let verdict = match found.verdict() {
-        Verdict::Right => "right",
-        Verdict::Wrong => "WRONG",
-        Verdict::Undecided => "undecided",
+    let outcome = match found.outcome() {
+        Outcome::Right => "right",
+        Outcome::Wrong => "WRONG",
+        Outcome::Undecided => "undecided",
     };
     [
         found.product.to_string(),
@@ -56,7 +56,7 @@ fn line(found: &Findings) -> [String; 11] {
         found.rejected.to_string(),
         found.dead_letters.to_string(),
         found.missing.to_string(),
-        verdict.to_owned(),
+        outcome.to_owned(),
     ]
 }
 

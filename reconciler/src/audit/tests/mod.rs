@@ -8,7 +8,7 @@ use fluxgate_gate::State;
 use fluxgate_ledger::{ChangeRow, DeadLetter, WrittenSale};
 use jiff::Timestamp;
 
-use super::{Findings, Verdict};
+use super::{Findings, Outcome};
 use crate::Undecided;
 use example::{Example, id, number, order, product};
 
@@ -18,14 +18,14 @@ fn finds(objection: &str, spoil: impl FnOnce(&mut Example)) {
     let objections = example.objections();
     let found = objections.iter().any(|it| it.starts_with(objection));
     assert!(found, "{objection:?} is not in {objections:?}");
-    assert_eq!(example.findings().verdict(), Verdict::Wrong);
+    assert_eq!(example.findings().outcome(), Outcome::Wrong);
 }
 
 fn is_right(change: impl FnOnce(&mut Example)) {
     let mut example = Example::new();
     change(&mut example);
     assert_eq!(example.findings().objections, [""; 0]);
-    assert_eq!(example.findings().verdict(), Verdict::Right);
+    assert_eq!(example.findings().outcome(), Outcome::Right);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn letter(sequence: u32, quantity: i64) -> DeadLetter {
 fn a_sale_whose_rebuild_has_begun_is_undecided() {
     let example = Example::new();
     let found = Findings::compare(product(), &example.then, &example.written, None);
-    assert_eq!(found.verdict(), Verdict::Undecided);
+    assert_eq!(found.outcome(), Outcome::Undecided);
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn numbers_lost_before_a_rebuild_are_counted_and_not_wrong() {
     };
     example.now = example.then.number;
     let found = example.findings();
-    assert_eq!((found.lost_before, found.verdict()), (2, Verdict::Right));
+    assert_eq!((found.lost_before, found.outcome()), (2, Outcome::Right));
 }
 
 #[test]
@@ -122,12 +122,12 @@ fn a_closed_sale_may_be_gone_from_redis() {
     let mut written = Example::new().written;
     let found =
         |written: &WrittenSale| Findings::without_redis(product(), written, Timestamp::UNIX_EPOCH);
-    assert_eq!(found(&written).verdict(), Verdict::Wrong);
+    assert_eq!(found(&written).outcome(), Outcome::Wrong);
     written.sale.as_mut().unwrap().closes_at = Some(Timestamp::UNIX_EPOCH);
-    assert_eq!(found(&written).verdict(), Verdict::Right);
+    assert_eq!(found(&written).outcome(), Outcome::Right);
     written.sale.as_mut().unwrap().closes_at = None;
     written.changes[0].kind = ChangeKind::Close;
-    assert_eq!(found(&written).verdict(), Verdict::Right);
+    assert_eq!(found(&written).outcome(), Outcome::Right);
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_sale_that_is_not_open_yet_is_undecided() {
     let mut example = Example::new();
     example.then.state = State::Opening;
     example.written = WrittenSale::default();
-    assert_eq!(example.findings().verdict(), Verdict::Undecided);
+    assert_eq!(example.findings().outcome(), Outcome::Undecided);
 }
 
 fn late() -> Undecided {
@@ -152,26 +152,26 @@ fn what_a_late_worker_may_still_write_is_undecided() {
     example.written.orders.remove(2);
     example.sale().sold = 2;
     let mut found = example.findings();
-    assert_eq!(found.verdict(), Verdict::Wrong);
+    assert_eq!(found.outcome(), Outcome::Wrong);
     found.note_behind(&late());
-    assert_eq!(found.verdict(), Verdict::Undecided);
+    assert_eq!(found.outcome(), Outcome::Undecided);
 }
 
 #[test]
 fn what_no_late_worker_can_repair_is_wrong_at_once() {
-    let verdict = |spoil: fn(&mut Example)| {
+    let outcome = |spoil: fn(&mut Example)| {
         let mut example = Example::new();
         spoil(&mut example);
         let mut found = example.findings();
         found.note_behind(&late());
-        found.verdict()
+        found.outcome()
     };
-    assert_eq!(verdict(|_| {}), Verdict::Undecided);
-    assert_eq!(verdict(|e| e.sale().total = 3), Verdict::Wrong);
-    assert_eq!(verdict(|e| e.sale().sold = 6), Verdict::Wrong);
-    assert_eq!(verdict(|e| e.now = number(4)), Verdict::Wrong);
+    assert_eq!(outcome(|_| {}), Outcome::Undecided);
+    assert_eq!(outcome(|e| e.sale().total = 3), Outcome::Wrong);
+    assert_eq!(outcome(|e| e.sale().sold = 6), Outcome::Wrong);
+    assert_eq!(outcome(|e| e.now = number(4)), Outcome::Wrong);
     let twice = |e: &mut Example| e.written.orders.push(order(1, OrderStatus::Rejected));
-    assert_eq!(verdict(twice), Verdict::Wrong);
+    assert_eq!(outcome(twice), Outcome::Wrong);
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn a_log_that_ends_before_its_position_is_wrong() {
         position: 8,
         end: 7,
     });
-    assert_eq!(found.verdict(), Verdict::Wrong);
+    assert_eq!(found.outcome(), Outcome::Wrong);
     assert!(found.objections[0].contains("Kafka has lost records"));
 }
 
