@@ -17,8 +17,8 @@
 //! | `high_water_mark`, `boot_instant` | the highest number seen of a sale; a clock for leases |
 //! | [`open_files`] | the limit of open files |
 //!
-//! Only [`http`] knows status codes. Modules use each other in one direction:
-//! `http` -> `orders` -> `sales` -> `sold_out`, and `outbox` -> `sales`.
+//! Only [`http`] knows status codes. Modules use each other in one direction: `http` -> `orders` -> `sales` -> `sold_out`, and
+//! `outbox` -> `sales`. Redis, Kafka and PostgreSQL are behind `fluxgate_gate`, `fluxgate_log` and `fluxgate_ledger`.
 
 pub mod app;
 mod background;

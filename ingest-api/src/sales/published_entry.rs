@@ -11,12 +11,10 @@ pub type Publisher = fluxgate_log::Publisher<PublishedEntry>;
 
 /// An outbox entry whose event was handed to Kafka.
 #[derive(Debug)]
+#[allow(missing_docs)]
 pub struct PublishedEntry {
-    /// The sale whose outbox holds the entry.
     pub sale: Arc<Sale>,
-    /// Its number.
     pub entry: SequenceNumber,
-    /// Whether acknowledging it makes room in the sale.
     pub makes_room: bool,
 }
 
