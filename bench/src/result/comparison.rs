@@ -92,7 +92,8 @@ pub fn table(all: &[Measurement]) -> Table {
         "CPU per request, ours / theirs. Slower: a median over {NOT_SLOWER_MAX}; undecided: a range of more than {:.0} %",
         DECIDED_WIDTH_MAX * 100.0
     );
-    let head = "scenario|pairs|CPU of|ours / theirs|per second, ours|theirs|ours / theirs|conclusion";
+    let head =
+        "scenario|pairs|CPU of|ours / theirs|per second, ours|theirs|ours / theirs|conclusion";
     Table::new(&title, head, verdicts(all).iter().map(row))
 }
 
