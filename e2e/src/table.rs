@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn numbers_are_aligned_right() {
-        let lines = [" what      count", " a | b         7", " c       1,234.5"];
+        let lines = [" what     count", " a | b        7", " c      1,234.5"];
         assert_eq!(table(["what", "count"], &rows()), lines.join("\n"));
     }
 

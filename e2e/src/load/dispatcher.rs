@@ -70,6 +70,8 @@ impl<I: Iterator<Item = Attempt>> Dispatcher<I> {
                         let due_us = schedule.map_or(0, |it| micros(it.due_after(begun)));
                         slot.send(Turn { attempt, due_us, tries: 0 });
                         (begun, open, due) = (begun + 1, open + 1, pacer.is_none());
+                        // The pacer has no permit after the last one, so its end would never be asked for.
+                        more = begun < count;
                     }
                     None => more = false,
                 },

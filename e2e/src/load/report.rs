@@ -267,7 +267,7 @@ mod tests {
         );
         assert_eq!(
             wrong(&findings(|tries, _| tries.retain(|it| it.0 != 0))),
-            ["orders accepted (202)"]
+            ["orders accepted (202)", "orders told sold_out"]
         );
         assert_eq!(
             wrong(&findings(|_, contents| contents.lag.unwritten = 2)),

@@ -2,7 +2,7 @@ use fluxgate_domain::batch::{Batch, Record};
 use fluxgate_domain::ids::OrderId;
 use serde::Deserialize;
 
-use crate::writer::remote_parent;
+use crate::batch::remote_parent;
 
 /// Dead letters of one batch that are logged one by one.
 const DEAD_LETTERS_NAMED_MAX: usize = 5;

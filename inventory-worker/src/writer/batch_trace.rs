@@ -2,7 +2,9 @@ use std::collections::HashMap;
 
 use fluxgate_domain::batch::{Batch, Content, Record};
 use fluxgate_domain::events::Event;
-use fluxgate_service::traces::{RemoteParent, Span, SpanKind};
+use fluxgate_service::traces::{Span, SpanKind};
+
+use crate::batch::remote_parent;
 
 /// Most orders of one batch that are traced; a span may have as many links.
 const TRACED_MAX: usize = 128;
@@ -54,11 +56,6 @@ impl BatchTrace {
             }
         }
     }
-}
-
-/// The span that a record was sent from, if its trace is sampled.
-pub fn remote_parent(record: &Record) -> Option<RemoteParent> {
-    RemoteParent::read(record.traceparent.as_deref()?.as_bytes())
 }
 
 impl TracedOrder {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::batch_trace::remote_parent;
+use crate::batch::remote_parent;
 use crate::dead_letters::{DeadLetterTopic, log_dead_letters};
 use crate::metrics::Metrics;
 use crate::reader::Command;

@@ -3,7 +3,6 @@
 mod batch_trace;
 mod flush;
 
-pub use batch_trace::remote_parent;
 pub use flush::Flusher;
 
 use std::sync::Arc;

@@ -220,6 +220,6 @@ fn each_inconsistency_is_found() {
     finds("PostgreSQL does not know the sale", |e| {
         e.written.sale = None
     });
-    finds("1 outbox entries whose records", |e| e.then.unreadable = 1);
+    finds("1 outbox entries whose record", |e| e.then.unreadable = 1);
     finds("it is being rebuilt", |e| e.then.state = State::Rebuilding);
 }
