@@ -129,7 +129,7 @@ impl TopicReader {
             list.add_partition(&self.topic, *partition);
         }
         if let Err(error) = change(&list) {
-            tracing::warn!(%error, action, kafka.partitions = ?partitions, "partitions not changed");
+            tracing::warn!(%error, action, kafka.partitions = ?partitions, "partition change failed");
         }
     }
 }

@@ -48,7 +48,7 @@ impl OutboxAcker {
                 match self.ack(&sale, &entries).await {
                     Ok(acked) => self.metrics.outbox_acked_total.inc_by(acked),
                     Err(error) => {
-                        tracing::debug!(%error, "outbox entries not removed; left to the relay");
+                        tracing::debug!(%error, "failed to remove outbox entries; leaving them to the relay");
                     }
                 }
             }

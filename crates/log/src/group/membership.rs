@@ -82,7 +82,7 @@ impl GroupMembership {
         match self.client.poll(Duration::ZERO) {
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error.into()),
             Some(Err(error)) => {
-                tracing::warn!(%error, "consumer group unreachable; librdkafka retries");
+                tracing::warn!(%error, "consumer group unreachable; librdkafka will retry");
             }
             _ => {}
         }
@@ -160,7 +160,7 @@ impl ConsumerContext for Context {
             ),
         };
         if let Err(error) = followed {
-            tracing::error!(%error, "rebalance not followed");
+            tracing::error!(%error, "failed to apply a rebalance");
         }
         self.rebalances().push_back(rebalance);
     }

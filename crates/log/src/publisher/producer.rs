@@ -72,7 +72,7 @@ impl<T: Send + Sync + 'static> Producer<T> {
         match self.inner.send(record) {
             Ok(()) => true,
             Err((error, _)) => {
-                tracing::debug!(%error, "the producer refused a message");
+                tracing::debug!(%error, "producer rejected a message");
                 let refused = self.metrics.publishes_total.with_label_values(&["refused"]);
                 refused.inc();
                 false

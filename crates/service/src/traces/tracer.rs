@@ -116,7 +116,7 @@ impl Traces {
         if let Some(on) = &self.0
             && let Err(error) = on.provider.shutdown_with_timeout(EXPORT_TIMEOUT)
         {
-            tracing::warn!(%error, "not all spans were sent");
+            tracing::warn!(%error, "some spans were not exported");
         }
     }
 }
