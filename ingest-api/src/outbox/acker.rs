@@ -15,7 +15,7 @@ const BATCH_MAX: usize = 512;
 /// Removes acknowledged entries from the outbox, in batches, off the request path.
 ///
 /// An entry that could not be removed is left to the relay, which publishes it again. The duplicate on the topic is
-/// harmless; an entry that stayed for good would not be.
+/// harmless; an entry that stayed forever would not be.
 pub struct OutboxAcker {
     store: ReservationStore,
     acknowledged: mpsc::Receiver<PublishedEntry>,

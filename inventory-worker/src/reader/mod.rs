@@ -8,7 +8,7 @@
 //!
 //! PostgreSQL lets only one of two readers write, so the group is a division of labour, not a
 //! lock. Membership and reading are two clients, `GroupMembership` and `TopicReader`: when the group and the
-//! worker lose each other (a frozen coordinator), the worker reads on until a session after the group is
+//! worker lose each other (a frozen coordinator), the worker keeps reading until a session after the group is
 //! back, or until PostgreSQL shows that another worker writes the partition.
 
 mod lifecycle;

@@ -22,7 +22,7 @@ pub struct PartitionDispatcher {
 struct WriterQueue {
     builder: BatchBuilder,
     batches: mpsc::Sender<Batch>,
-    /// Since when a full batch waits for the writer.
+    /// When a full batch began to wait for the writer.
     full_since: Option<Instant>,
     /// Whether partitions may be paused for this writer.
     may_have_paused: bool,

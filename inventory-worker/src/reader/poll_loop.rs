@@ -98,7 +98,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Pauses partitions whose writer does not keep up. The thread goes on polling, for the other partitions, and so
+    /// Pauses partitions whose writer does not keep up. The thread keeps polling, for the other partitions and so
     /// that the worker stays in its group.
     fn relieve_writers(&mut self, now: Instant) {
         for pressure in self.parts.dispatcher.relieve(now, &mut self.partitions) {

@@ -38,7 +38,7 @@ pub struct ReaderSettings<'a> {
     pub application_name: &'a str,
     /// Most connections.
     pub connections: usize,
-    /// Most time that one read may take.
+    /// Maximum time for one read.
     pub timeout: Duration,
 }
 

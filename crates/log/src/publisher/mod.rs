@@ -66,7 +66,7 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     /// client's name in the brokers' logs. Must be called on a runtime.
     ///
     /// # Errors
-    /// When librdkafka refuses a setting. Unreachable brokers are no error.
+    /// When librdkafka refuses a setting. Unreachable brokers are not an error.
     pub fn new(
         kafka: &KafkaSettings,
         settings: &PublisherSettings,

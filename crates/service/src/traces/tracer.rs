@@ -54,7 +54,7 @@ impl Traces {
     /// the metric of their outcome.
     ///
     /// # Errors
-    /// When the settings are unusable. An unavailable receiver is no error.
+    /// When the settings are unusable. An unavailable receiver is not an error.
     pub fn start(
         settings: &TraceSettings,
         service: &'static str,
