@@ -103,7 +103,7 @@ impl Application {
         drop(self.publisher);
         let left = deadline.saturating_duration_since(Instant::now());
         if tokio::time::timeout(left, self.acker).await.is_err() {
-            tracing::warn!("shutdown timeout; acknowledged entries stay in the outbox");
+            tracing::warn!("shutdown timed out; acknowledged entries stay in the outbox");
         }
         let left = deadline.saturating_duration_since(Instant::now());
         let _ = tokio::time::timeout(left, self.store.close()).await;

@@ -78,7 +78,7 @@ pub async fn refresh_sales(sales: Arc<SaleCache>, shutdown: CancellationToken) {
     }
 }
 
-/// Ends a minute of the count of active buyers every minute.
+/// Publishes the count of active buyers once a minute and starts a new one.
 pub async fn count_buyers(buyers: ActiveBuyers, shutdown: CancellationToken) {
     while !is_stopped_within(Duration::from_secs(60), &shutdown).await {
         buyers.begin_minute();

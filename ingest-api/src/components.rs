@@ -178,7 +178,9 @@ fn ledger(config: &Config, registry: &Registry) -> Option<LedgerReader> {
         (Some(url), _) => ("READ_DATABASE_URL", url),
         (None, Some(url)) => ("DATABASE_URL", url),
         (None, None) => {
-            tracing::warn!("READ_DATABASE_URL is not set; order statuses end at `accepted`");
+            tracing::warn!(
+                "neither READ_DATABASE_URL nor DATABASE_URL is set; order statuses stop at `accepted`"
+            );
             return None;
         }
     };

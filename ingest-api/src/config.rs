@@ -92,8 +92,8 @@ impl Config {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "HTTP")]
 pub struct OpsSettings {
-    /// Address and port for probes and /metrics only, outside CONNECTIONS_MAX; HTTP_ADDR then has no
-    /// /metrics [default: none; HTTP_ADDR has probes and /metrics]
+    /// Address and port for probes and /metrics only, not counted in CONNECTIONS_MAX; HTTP_ADDR then serves no
+    /// /metrics [default: none; HTTP_ADDR serves probes and /metrics]
     #[arg(long, env = "OPS_ADDR")]
     pub ops_addr: Option<SocketAddr>,
 }
@@ -102,17 +102,17 @@ pub struct OpsSettings {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Connections")]
 pub struct ConnectionSettings {
-    /// Client connections per instance, one open file each; above it new connections wait in the backlog
-    /// [default: 25000, or as many as the limit of open files allows]
+    /// Maximum client connections per instance, one open file each; further connections wait in the backlog
+    /// [default: 25000, or as many as the open-file limit allows]
     #[arg(long, env = "CONNECTIONS_MAX", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub connections_max: Option<u32>,
 
-    /// Connections that wait to be accepted; the kernel allows at most net.core.somaxconn
+    /// Maximum connections waiting to be accepted; the kernel caps it at net.core.somaxconn
     #[arg(long, env = "CONNECTIONS_BACKLOG", default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..=65_535))]
     pub connections_backlog: u32,
 
-    /// Seconds after which an idle connection is closed; longer than the idle timeout of the load balancer,
-    /// so that the load balancer closes first
+    /// Seconds after which an idle connection is closed; must exceed the load balancer's idle timeout, so that
+    /// the load balancer closes first
     #[arg(long, env = "KEEP_ALIVE_SECONDS", default_value_t = 75, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub keep_alive_seconds: u64,
 }
@@ -128,7 +128,7 @@ impl ConnectionSettings {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitSettings {
-    /// Requests in flight per instance; above it requests are answered 503 `overloaded`
+    /// Maximum requests in flight per instance; further requests are answered 503 `overloaded`
     #[arg(long, env = "IN_FLIGHT_MAX", default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..))]
     pub in_flight_max: u32,
 
@@ -154,12 +154,12 @@ pub struct AdminSettings {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Sold out")]
 pub struct SoldOutSettings {
-    /// Milliseconds for which an instance refuses orders from memory before it asks Redis again; returned
-    /// units wait at most this long until they can be sold. 0: every order asks Redis
+    /// Milliseconds for which an instance refuses orders from memory before it asks Redis again; returned units
+    /// are back on sale after at most this long. 0: every order asks Redis
     #[arg(long, env = "SOLD_OUT_LEASE_MS", default_value_t = 250, value_parser = clap::value_parser!(u64).range(0..=1_000))]
     pub sold_out_lease_ms: u64,
 
-    /// Orders of sold-out and closed sales that an instance keeps in memory, 8 bytes each
+    /// Maximum orders of sold-out and closed sales that an instance keeps in memory, 8 bytes each
     #[arg(long, env = "SOLD_OUT_ORDERS_MAX", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(0..=100_000_000))]
     pub sold_out_orders_max: u32,
 }
@@ -175,16 +175,16 @@ impl SoldOutSettings {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Outbox")]
 pub struct OutboxSettings {
-    /// Outbox entries per sale; at this number new orders are answered 503 `overloaded`
+    /// Maximum outbox entries per sale; at the limit, new orders are answered 503 `overloaded`
     #[arg(long, env = "OUTBOX_MAX", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     pub outbox_max: u32,
 
-    /// Milliseconds between two passes of the outbox relay; it publishes again the entries that two
-    /// consecutive passes have seen
+    /// Milliseconds between passes of the outbox relay, which republishes entries that two consecutive passes
+    /// have seen
     #[arg(long, env = "OUTBOX_RELAY_INTERVAL_MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(50..=60_000))]
     pub outbox_relay_interval_ms: u64,
 
-    /// Seconds that a sale's records are kept in Redis after it has closed
+    /// Seconds for which Redis keeps a sale's records after the sale has closed
     #[arg(long, env = "ORDER_RECORD_TTL_SECONDS", default_value_t = 604_800, value_parser = clap::value_parser!(u64).range(1..=315_360_000))]
     pub order_record_ttl_seconds: u64,
 }
@@ -205,24 +205,24 @@ impl OutboxSettings {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "PostgreSQL")]
 pub struct LedgerSettings {
-    /// URL of PostgreSQL for reads, such as a replica's [default: DATABASE_URL; with neither, an order's
-    /// status ends at `accepted`, and a product that Redis does not have is unknown]
+    /// PostgreSQL URL for reads, such as a replica's [default: DATABASE_URL; with neither, order statuses stop at
+    /// `accepted`, and a product that is not in Redis is unknown]
     #[arg(long, env = "READ_DATABASE_URL", hide_env_values = true)]
     pub read_database_url: Option<String>,
 
-    /// URL of PostgreSQL, the one of the worker; used for reads if READ_DATABASE_URL is not set
+    /// The worker's PostgreSQL URL; used for reads if READ_DATABASE_URL is not set
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
 
-    /// PEM file of the certificate authorities of PostgreSQL [default: those of the system]
+    /// PEM file with the certificate authorities for PostgreSQL [default: the system's]
     #[arg(long, env = "DATABASE_CA_FILE")]
     pub database_ca_file: Option<CaCertificates>,
 
-    /// Connections for reads
+    /// Maximum connections for reads
     #[arg(long, env = "READ_DATABASE_CONNECTIONS", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub read_database_connections: u8,
 
-    /// Timeout of one read in milliseconds
+    /// Timeout of a read in milliseconds
     #[arg(long, env = "READ_DATABASE_TIMEOUT_MS", default_value_t = 500, value_parser = clap::value_parser!(u64).range(10..=60_000))]
     pub read_database_timeout_ms: u64,
 }
@@ -231,11 +231,11 @@ pub struct LedgerSettings {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Compatibility")]
 pub struct CompatSettings {
-    /// Whether `POST /init` and `POST /order` of the original Flux-Gate exist; they need no token
+    /// Whether to serve `POST /init` and `POST /order` of the original Flux-Gate; they need no token
     #[arg(long, env = "COMPAT_ROUTES", default_value = "off")]
     pub compat_routes: Switch,
 
-    /// Requests per second and instance on `POST /order`; above it the answer is a redirect
+    /// Maximum requests per second to `POST /order`, per instance; further requests are redirected
     #[arg(
         long,
         env = "COMPAT_RATE_PER_SECOND",
@@ -243,7 +243,7 @@ pub struct CompatSettings {
     )]
     pub compat_rate_per_second: Option<NonZeroU32>,
 
-    /// Target of that redirect
+    /// Where requests beyond COMPAT_RATE_PER_SECOND are redirected
     #[arg(
         long,
         env = "COMPAT_WAITING_ROOM_URL",

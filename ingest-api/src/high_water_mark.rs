@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use fluxgate_domain::SequenceNumber;
 
-/// The highest number of a sale that Redis answered or the ledger holds, as far as this instance knows. A Redis whose
+/// The highest number of a sale that Redis has returned or the ledger holds, as far as this instance knows. A Redis whose
 /// numbers are lower has lost writes.
 #[derive(Debug)]
 pub struct HighWaterMark(AtomicU64);

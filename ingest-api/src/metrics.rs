@@ -10,8 +10,8 @@ const SECONDS: [f64; 16] = [
     5.0, 10.0,
 ];
 
-/// Counters of one metric, by the value of one label, for one thread. Each is looked up once, because a lookup costs more
-/// than the increment.
+/// The counters of one metric with one label, for one thread. Each is looked up once, because a lookup costs more than an
+/// increment.
 pub struct Counters<L> {
     find: Box<dyn Fn(L) -> IntCounter>,
     found: RefCell<Vec<(L, IntCounter)>>,
@@ -42,22 +42,22 @@ fluxgate_service::metrics! {
     struct Metrics;
     /// Responses, by route and status.
     http_requests_total: IntCounterVec ["route", "status"],
-    /// Duration in seconds from the request's head to the response's head, by route and outcome: ok (2xx, 3xx), refused (4xx), failed (5xx).
+    /// Time in seconds from the request head to the response head, by route and outcome: ok (2xx, 3xx), refused (4xx), failed (5xx).
     http_request_seconds: HistogramVec (SECONDS) ["route", "outcome"],
-    /// Requests in flight, without those to the ops endpoints.
+    /// Requests in flight, excluding those to the ops endpoints.
     in_flight_requests: IntGauge,
     /// Requests refused because IN_FLIGHT_MAX requests were in flight.
     in_flight_limit_hits_total: IntCounter,
     /// Open client connections.
     connections: IntGauge,
-    /// Client connections that reached CONNECTIONS_MAX; later ones wait in the backlog until one closes.
+    /// Client connections that brought the instance to CONNECTIONS_MAX. Further ones wait in the backlog until one closes.
     connections_limit_hits_total: IntCounter,
     /// Order requests, by outcome: accepted, reserved, replayed, or the code of the refusal.
     orders_total: IntCounterVec ["outcome"] {
         "accepted", "reserved", "replayed", "unknown_product", "sale_not_open", "sale_closed", "sold_out", "insufficient_stock",
         "user_limit_reached", "idempotency_key_reused", "overloaded", "unavailable",
     },
-    /// Estimated number of different buyers who sent orders to this instance in the last full minute.
+    /// Estimated number of distinct buyers who sent orders to this instance in the last full minute.
     active_buyers: IntGauge,
     /// Sales that take orders. Set by the relay leader; 0 elsewhere.
     open_sales: IntGauge,
@@ -73,24 +73,24 @@ fluxgate_service::metrics! {
     sale_snapshot_reads_total: IntCounterVec ["source"] {"memory", "redis"},
     /// Orders per Redis call.
     orders_per_call: Histogram ([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]),
-    /// Orders refused because Redis has lost data of the sale, or because the sale is being rebuilt.
+    /// Orders refused because Redis has lost data for the sale, or because the sale is being rebuilt.
     redis_lost_writes_total: IntCounter,
-    /// Sales that this instance let continue in a Redis that had lost acknowledged writes (ON_REDIS_LOSS=continue).
+    /// Sales that this instance continued after Redis had lost acknowledged writes (ON_REDIS_LOSS=continue).
     redis_loss_continued_total: IntCounter,
-    /// Outbox entries of all sales. Set by the relay leader; 0 elsewhere.
+    /// Outbox entries across all sales. Set by the relay leader; 0 elsewhere.
     outbox_entries: IntGauge,
     /// Age in seconds of the oldest outbox entry. Set by the relay leader; 0 elsewhere.
     outbox_oldest_seconds: Gauge,
     /// Outbox entries removed after Kafka acknowledged them.
     outbox_acked_total: IntCounter,
-    /// Acknowledged outbox entries left to the relay because the queue of the acker was full.
+    /// Acknowledged outbox entries left to the relay because the acker's queue was full.
     outbox_ack_queue_full_total: IntCounter,
-    /// Outbox entries that the relay published again.
+    /// Outbox entries republished by the relay.
     outbox_republished_total: IntCounter,
     /// Relay passes that failed, and sales that a pass skipped because of an error.
     outbox_relay_failures_total: IntCounter,
-    /// Outbox entries whose record Redis has lost; each is counted in every relay pass.
+    /// Outbox entries whose record Redis has lost; every relay pass counts them again.
     outbox_unreadable_total: IntCounter,
-    /// Orders refused because the outbox of the sale was at OUTBOX_MAX.
+    /// Orders refused because the sale's outbox was at OUTBOX_MAX.
     outbox_full_total: IntCounter,
 }

@@ -17,12 +17,12 @@ pub fn raise_limit() -> u64 {
                 tracing::info!(
                     files.max = hard,
                     files.before = soft,
-                    "open files limit raised"
+                    "open-file limit raised"
                 )
             })
             .map(|()| hard)
             .or_else(|error| {
-                tracing::warn!(files.max = soft, %error, "open files limit not raised");
+                tracing::warn!(files.max = soft, %error, "failed to raise the open-file limit");
                 Ok(soft)
             })
     });

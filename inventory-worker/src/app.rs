@@ -88,7 +88,7 @@ impl Worker {
     /// Writes orders until `shutdown`; then writes what was read, and leaves the group.
     ///
     /// # Errors
-    /// When the HTTP server fails, the group does not accept this worker any more, or the reader or a writer panics.
+    /// When the HTTP server fails, the group no longer accepts this worker, or the reader or a writer panics.
     pub async fn run_until_stopped(self, shutdown: CancellationToken) -> std::io::Result<()> {
         for address in &self.addresses {
             tracing::info!(http.address = %address, "listening");

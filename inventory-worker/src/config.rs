@@ -30,7 +30,7 @@ pub enum Command {
     Run,
     /// Bring the schema and the topics up to date, then exit
     Migrate,
-    /// Ask the worker on HTTP_ADDR whether it is ready: exit code 0, or 1
+    /// Ask the worker on HTTP_ADDR whether it is ready: exit code 0 if so, otherwise 1
     Health,
 }
 
@@ -75,21 +75,21 @@ pub struct ConsumerSettings {
     pub membership: GroupSettings,
 }
 
-/// How PostgreSQL is reached.
+/// The connection to PostgreSQL.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "PostgreSQL")]
 pub struct DatabaseSettings {
-    /// Where PostgreSQL is.
+    /// The database.
     #[command(flatten)]
     pub postgres: PostgresSettings,
 
-    /// Milliseconds that writing one batch may take before the attempt is abandoned and repeated
+    /// Milliseconds that writing a batch may take before the attempt is abandoned and retried
     #[arg(long, env = "FLUSH_TIMEOUT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=600_000))]
     pub flush_timeout_ms: u64,
 }
 
 impl DatabaseSettings {
-    /// The ledger, with connections for so many writers.
+    /// The ledger, with connections for this many writers.
     ///
     /// # Errors
     /// When DATABASE_URL or DATABASE_CA_FILE cannot be used.
@@ -103,26 +103,26 @@ impl DatabaseSettings {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Batches")]
 pub struct BatchSettings {
-    /// Records at which a batch is written
+    /// Number of records at which a batch is written
     #[arg(long, env = "BATCH_MAX_ROWS", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=50_000))]
     pub batch_max_rows: u32,
 
-    /// Milliseconds after its first record at which a batch is written, however small
+    /// Milliseconds after its first record until a batch is written, however small it is
     #[arg(long, env = "BATCH_MAX_AGE_MS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub batch_max_age_ms: u64,
 
-    /// Batches that are written at the same time, each of other partitions, over a connection of its own
+    /// Batches written concurrently, each from different partitions and over its own connection
     #[arg(long, env = "BATCH_WRITERS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=16))]
     pub batch_writers: u32,
 
-    /// Dead letters of one partition in one batch. With more, the partition is halted, because
-    /// more than single records are wrong
+    /// Maximum dead letters per partition in one batch. With more, the partition is halted, because the fault is
+    /// then not in single records
     #[arg(long, env = "DEAD_LETTERS_MAX_PER_BATCH", default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=50_000))]
     pub dead_letters_max_per_batch: u32,
 }
 
 impl BatchSettings {
-    /// The longest that a record waits for others.
+    /// The longest that a record waits for others to join its batch.
     pub fn max_age(&self) -> Duration {
         Duration::from_millis(self.batch_max_age_ms)
     }
@@ -132,7 +132,7 @@ impl BatchSettings {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Schema and topics")]
 pub struct MigrateSettings {
-    /// Whether `run` brings schema and topics up to date first
+    /// Whether `run` first brings the schema and the topics up to date
     #[arg(long, env = "MIGRATE_ON_START", default_value = "on")]
     pub migrate_on_start: Switch,
 
@@ -144,7 +144,7 @@ pub struct MigrateSettings {
     #[arg(long, env = "KAFKA_REPLICATION", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=10))]
     pub kafka_replication: i32,
 
-    /// Milliseconds that the topic keeps records; -1: for ever
+    /// Milliseconds for which the topic keeps records; -1: forever
     #[arg(long, env = "KAFKA_RETENTION_MS", default_value_t = -1, allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..))]
     pub kafka_retention_ms: i64,
 }

@@ -38,7 +38,7 @@ impl LagTracker {
         self.change(|all| drop(all.insert(partition, PartitionLag::default())));
     }
 
-    /// This worker does not read the partition any more.
+    /// This worker no longer reads the partition.
     pub fn revoked(&self, partition: i32) {
         self.change(|all| drop(all.remove(&partition)));
         let label = [&*partition.to_string()];
@@ -67,7 +67,7 @@ impl LagTracker {
         });
     }
 
-    /// A slice of this generation was written or thrown away. It is the oldest one, or it is from before another worker
+    /// A slice of this generation was written or discarded. It is the oldest one, or it is from before another worker
     /// had the partition.
     pub fn slice_ended(&self, partition: i32, generation: u64) {
         self.with(partition, |p| {

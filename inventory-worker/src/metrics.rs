@@ -20,32 +20,32 @@ fluxgate_service::metrics! {
     dead_letter_copy_failures_total: IntCounter,
     /// Records per batch.
     batch_rows: Histogram (ROWS),
-    /// Time in seconds from an event's timestamp on Kafka until a writer took its batch.
+    /// Time in seconds from an event's Kafka timestamp until a writer took its batch.
     queue_seconds: Histogram (SECONDS),
-    /// Duration of one transaction in seconds, by outcome: committed, position_mismatch (PostgreSQL held another position), refused (a record cannot be written), failed.
+    /// Duration of transactions in seconds, by outcome: committed, position_mismatch (PostgreSQL held a different position), refused (PostgreSQL rejected a record), failed.
     transaction_seconds: HistogramVec (SECONDS) ["outcome"] {"committed", "position_mismatch", "refused", "failed"},
     /// Time in seconds from taking a batch until it was committed, retries included.
     flush_seconds: Histogram (SECONDS),
     /// Failed attempts to write a batch that were retried, by cause.
     flush_retries_total: IntCounterVec ["cause"] {"timeout", "connection", "server"},
-    /// Slices discarded and read again because PostgreSQL held another position.
+    /// Partition slices of a batch discarded and read again because PostgreSQL held a different position.
     position_mismatches_total: IntCounter,
     /// Time in seconds from the reservation in Redis until the order was confirmed, observed once per order.
     end_to_end_seconds: Histogram (SECONDS),
     /// Times partitions were paused because PostgreSQL had not kept up for 1 second.
     backpressure_pauses_total: IntCounter,
-    /// Times the consumer group and this worker lost each other. The worker continues to read meanwhile.
+    /// Times this worker lost its membership in the consumer group. It keeps reading in the meantime.
     group_losses_total: IntCounter,
-    /// Numbers below the highest one written that are not written yet, of the sales in this worker's partitions. A gap that stays is an order lost on the way. Rebuilt sales are excluded: reconciler audit counts their gaps.
+    /// Sequence numbers below the highest written one that are missing in PostgreSQL, for the sales in this worker's partitions. A gap that persists is a lost order or change. Rebuilt sales are excluded: reconciler audit counts their gaps.
     sequence_gaps: IntGauge,
     /// Partitions that this worker reads.
     partitions_assigned: IntGauge,
     /// Partitions of this worker that are halted until an operator repairs their log or raises a limit.
     partitions_halted: IntGauge,
-    /// Records of a partition that are not written yet, up to the end of its log as a broker last reported it. Does not grow while nothing is fetched (no leader, or paused because PostgreSQL is unavailable).
+    /// Records not yet written, by partition, up to the log end that a broker last reported. Does not grow while nothing is fetched (no leader, or paused because PostgreSQL is unavailable).
     lag_records: IntGaugeVec ["partition"],
-    /// Age in seconds of the oldest record that was read and is not written yet; 0 if there is none, also while nothing can be read.
+    /// Age in seconds of the oldest record that has been read but not written, by partition; 0 if there is none, including while nothing can be read.
     lag_seconds: GaugeVec ["partition"],
-    /// Highest lag_seconds of this worker's partitions.
+    /// Highest lag_seconds among this worker's partitions.
     lag_seconds_max: Gauge,
 }

@@ -61,7 +61,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// When the reader or a writer panics: then not everything that was read is written. Or when the
-    /// group does not accept this worker any more.
+    /// group no longer accepts this worker.
     pub async fn run(self) -> Result<(), PipelineError> {
         let lag = LagTracker::new(self.metrics.clone());
         let clients = self
@@ -196,7 +196,7 @@ fn builder(settings: &BatchSettings) -> BatchBuilder {
     BatchBuilder::new(settings.batch_max_rows as usize, settings.max_age())
 }
 
-/// Waits until all writers have ended. If one panics, its partitions cannot be written any more, so the worker shuts
+/// Waits until all writers have ended. If one panics, its partitions can no longer be written, so the worker shuts
 /// down.
 async fn until_written(
     writers: &mut JoinSet<()>,
@@ -219,7 +219,7 @@ pub enum PipelineError {
     /// The reader or a writer panicked.
     #[error(transparent)]
     Panicked(#[from] JoinError),
-    /// The group does not accept this worker any more.
+    /// The group no longer accepts this worker.
     #[error(transparent)]
     Group(#[from] GroupError),
 }

@@ -1,4 +1,4 @@
-//! Counts numbers that are missing in PostgreSQL.
+//! Counts sequence numbers that are missing in PostgreSQL.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::metrics::Metrics;
 
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Sets the metric of sequence gaps. Every order has a number, so a lost order leaves a gap that stays; a gap that
-/// closes was an order on its way.
+/// Sets the metric of sequence gaps. Every order has a number, so a lost order leaves a gap that persists; a gap that
+/// closes was an order in flight.
 #[allow(missing_docs)]
 pub struct SequenceGapMonitor {
     pub ledger: Ledger,
@@ -28,7 +28,7 @@ impl SequenceGapMonitor {
             match self.ledger.sequence_gaps(&self.topic, &partitions).await {
                 Ok(gaps) => self.metrics.sequence_gaps.set(gaps),
                 // The database monitor reports an unavailable database.
-                Err(error) => tracing::debug!(%error, "sequence gaps not counted"),
+                Err(error) => tracing::debug!(%error, "failed to count sequence gaps"),
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,

@@ -23,7 +23,7 @@ pub enum Command {
     /// Compare all stores while the sales run. Exit code 0: consistent, 1: inconsistent, 2:
     /// inconclusive
     Audit(Audit),
-    /// Publish the records of Redis that PostgreSQL lacks, after Kafka has lost the end of its log
+    /// Publish the records in Redis that PostgreSQL lacks, after Kafka has lost the end of its log
     Republish(Republish),
     /// Stop a sale and restore its Redis data from PostgreSQL, after Redis has lost writes. Exit
     /// code 0: the sale is open again, 1: refused, 2: not finished, run it again
@@ -79,11 +79,11 @@ pub struct Settings {
     #[command(flatten)]
     pub postgres: PostgresSettings,
 
-    /// Seconds to wait until the workers have written what is on Kafka
+    /// Seconds to wait for the workers to write what is on Kafka
     #[arg(long, env = "RECONCILE_WAIT_SECONDS", default_value_t = 30, global = true, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub reconcile_wait_seconds: u64,
 
-    /// Seconds that a sale's records are kept in Redis after it has closed
+    /// Seconds for which Redis keeps a sale's records after the sale has closed
     #[arg(long, env = "ORDER_RECORD_TTL_SECONDS", default_value_t = 604_800, global = true, value_parser = clap::value_parser!(u64).range(1..=315_360_000))]
     pub order_record_ttl_seconds: u64,
 

@@ -1,4 +1,4 @@
-//! Publishes the records of Redis that PostgreSQL lacks. Needed after Kafka has lost the end of its log; harmless at any
+//! Publishes the records in Redis that PostgreSQL lacks. Needed after Kafka has lost the end of its log; harmless at any
 //! other time, because every order and change is written once.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -27,8 +27,8 @@ pub struct Republished {
 /// Publishes what PostgreSQL lacks of these sales, or of all sales.
 ///
 /// # Errors
-/// When a store does not answer, the workers do not write what is on Kafka already, or a log ends
-/// before its position and that is not to be accepted.
+/// When a store does not answer, the workers do not write what is already on Kafka, or a log ends
+/// before its position and `accept_shorter_log` is false.
 pub async fn republish(
     stores: &mut Stores,
     products: &[ProductId],

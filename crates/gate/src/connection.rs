@@ -29,10 +29,10 @@ const REPLY_TIMEOUT_MIN: Duration = Duration::from_secs(2);
 /// How long a replaced client may take to send QUIT.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A pool of connections that is replaced when Redis has answered nothing for too long.
+/// A pool of connections that is replaced when Redis has not replied for too long.
 ///
-/// fred does not always recover by itself: after a Cluster has moved a slot under load, its commands may time out for
-/// ever.
+/// fred does not always recover by itself: after a Cluster has moved a slot under load, its commands may time out
+/// forever.
 pub struct Connections {
     settings: RedisSettings,
     pool: RwLock<Pool>,

@@ -8,11 +8,11 @@ const SECONDS: [f64; 16] = [
 
 fluxgate_service::metrics! {
     struct GateMetrics;
-    /// Duration of one Redis call in seconds, by call.
+    /// Duration of Redis calls in seconds, by call.
     redis_call_seconds: HistogramVec (SECONDS) ["call"],
-    /// Redis clients replaced because Redis had answered nothing for too long.
+    /// Redis clients replaced because Redis had not replied for too long.
     redis_clients_replaced_total: IntCounter,
-    /// Redis calls without a usable answer, by kind of error.
+    /// Failed Redis calls, by kind of error.
     redis_errors_total: IntCounterVec ["kind"] {
         "timeout", "connection", "backpressure", "out_of_memory", "too_few_replicas", "unexpected_reply", "abandoned", "other",
     },

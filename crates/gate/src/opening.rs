@@ -45,7 +45,7 @@ impl ReservationStore {
         terms: &Terms,
         partition: i32,
     ) -> Result<Claim, GateError> {
-        // The index first: a claimed sale that the outbox relay does not know could stay half open for good.
+        // The index first: a claimed sale that the outbox relay does not know could stay half open forever.
         self.timed(
             "index",
             self.client()

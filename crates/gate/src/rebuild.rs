@@ -39,7 +39,7 @@ pub enum FillError {
         "the sale is no longer stopped: another rebuild has begun, or Redis has lost data again"
     )]
     NotStopped,
-    /// Another sale uses the orders hash since Redis lost this one.
+    /// Another sale has used the orders hash since Redis lost this one.
     #[error(
         "another sale with the same tag and opening time was opened since; both would share one orders hash"
     )]
@@ -98,7 +98,7 @@ impl Stopped<'_> {
     /// Removes the orders, users and outbox of the sale.
     ///
     /// # Errors
-    /// When it failed, or the outcome is unknown.
+    /// When the call failed, or its outcome is unknown.
     pub async fn empty(&self, epoch: u32, product: &ProductId) -> Result<(), FillError> {
         let arguments = vec![
             "empty".into(),
@@ -128,7 +128,7 @@ impl Stopped<'_> {
     /// Reopens the sale with these fields of its hash.
     ///
     /// # Errors
-    /// When it failed, or the outcome is unknown.
+    /// When the call failed, or its outcome is unknown.
     pub async fn reopen(self, fields: &[Pair]) -> Result<(), FillError> {
         let mut arguments: Vec<Value> = vec![self.token.as_str().into()];
         arguments.extend(flat(fields));

@@ -71,7 +71,7 @@ impl BrokerWatchdog {
         }
         tracing::warn!(
             brokers = added,
-            "Kafka client had lost all brokers; bootstrap brokers added again"
+            "Kafka client had lost all brokers; re-added the bootstrap brokers"
         );
     }
 }

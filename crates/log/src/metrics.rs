@@ -16,8 +16,8 @@ fluxgate_service::metrics! {
     publish_seconds: Histogram (SECONDS),
     /// Messages handed to the producer, by outcome: acknowledged, failed, refused (the producer's queue was full).
     publishes_total: IntCounterVec ["outcome"] {"acknowledged", "failed", "refused"},
-    /// Messages that Kafka did not acknowledge within the time their caller waited (for an order: PUBLISH_WAIT_MS).
+    /// Messages that Kafka did not acknowledge before their caller stopped waiting (for orders: PUBLISH_WAIT_MS).
     publish_wait_timeouts_total: IntCounter,
-    /// 1 while messages are not published because Kafka does not acknowledge, else 0. One probe per second still passes.
+    /// 1 while the circuit breaker is open because Kafka does not acknowledge messages, else 0. One probe per second still passes.
     publisher_circuit_open: IntGauge,
 }

@@ -15,7 +15,7 @@ pub struct PublisherSettings {
     #[arg(long, env = "KAFKA_MESSAGE_TIMEOUT_MS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1_000..=300_000))]
     pub kafka_message_timeout_ms: u64,
 
-    /// Milliseconds that a message waits for others to share its request
+    /// Milliseconds that a message waits for others to share its request with
     #[arg(long, env = "KAFKA_LINGER_MS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=1_000))]
     pub kafka_linger_ms: u64,
 }

@@ -110,7 +110,7 @@ impl TopicAppender {
     /// Appends events to a partition, in this order, a page of them at a time.
     ///
     /// # Errors
-    /// When Kafka has not acknowledged all of them. Some may be on the log all the same.
+    /// When Kafka has not acknowledged all of them. Some may still be on the log.
     pub async fn append_all(&self, partition: i32, events: &[Event]) -> Result<(), LogError> {
         for page in events.chunks(PAGE) {
             let sent = page.iter().map(|event| self.append(partition, event));
@@ -122,7 +122,7 @@ impl TopicAppender {
     /// Appends an event to a partition; returns its offset.
     ///
     /// # Errors
-    /// When Kafka has not acknowledged it. It may be on the log all the same.
+    /// When Kafka has not acknowledged it. It may still be on the log.
     pub async fn append(&self, partition: i32, event: &Event) -> Result<i64, LogError> {
         let (key, value) = (event.product_id().as_str(), event.encode());
         let record = FutureRecord::to(&self.topic)
@@ -135,7 +135,7 @@ impl TopicAppender {
     /// Appends a record to the partition of its key; returns its offset.
     ///
     /// # Errors
-    /// When Kafka has not acknowledged it. It may be on the log all the same.
+    /// When Kafka has not acknowledged it. It may still be on the log.
     pub async fn append_record(&self, record: RecordToAppend<'_>) -> Result<i64, LogError> {
         let mut appended = FutureRecord::to(&self.topic);
         appended.key = record.key;

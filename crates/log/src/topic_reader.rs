@@ -90,7 +90,7 @@ impl TopicReader {
         Ok(())
     }
 
-    /// Stops reading a partition; nothing that was fetched of it arrives any more.
+    /// Stops reading a partition; nothing already fetched from it arrives afterwards.
     pub fn stop(&self, partition: i32) {
         self.change(
             "stop",
@@ -99,7 +99,7 @@ impl TopicReader {
         );
     }
 
-    /// Pauses partitions. What was fetched of them is thrown away.
+    /// Pauses partitions. What was fetched from them is discarded.
     pub fn pause(&self, partitions: &[i32]) {
         self.change("pause", |list| self.client.pause(list), partitions);
     }
@@ -129,7 +129,7 @@ impl TopicReader {
             list.add_partition(&self.topic, *partition);
         }
         if let Err(error) = change(&list) {
-            tracing::warn!(%error, action, kafka.partitions = ?partitions, "partitions not changed");
+            tracing::warn!(%error, action, kafka.partitions = ?partitions, "partition change failed");
         }
     }
 }
@@ -184,7 +184,7 @@ impl From<KafkaError> for ReadError {
     }
 }
 
-/// Every option whose default would break a promise, with the reason.
+/// Every option whose default would break a guarantee, with the reason.
 fn options(kafka: &KafkaSettings, client_id: &str, group: &str) -> ClientConfig {
     let mut config = group_client_config(kafka, client_id, group);
     config

@@ -23,7 +23,7 @@ pub struct NewTopic<'a> {
     pub partitions: i32,
     /// Replicas per partition.
     pub replication: i32,
-    /// Milliseconds that records are kept; -1: for ever; `None`: as long as the brokers' default says.
+    /// Milliseconds for which records are kept; -1: forever; `None`: as long as the brokers' default says.
     pub retention_ms: Option<i64>,
 }
 

@@ -7,10 +7,11 @@ use tokio_util::sync::CancellationToken;
 
 /// A token that is cancelled by the first SIGTERM or SIGINT.
 ///
-/// If the process still runs `timeout` after the signal, it exits with code 0: no promise depends on an orderly end.
+/// If the process is still running `timeout` after the signal, it exits with code 0: no guarantee depends on an orderly
+/// shutdown.
 ///
 /// # Errors
-/// When the process may not install signal handlers.
+/// When the process cannot install signal handlers.
 pub fn on_signal(timeout: Duration) -> std::io::Result<CancellationToken> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -26,7 +27,7 @@ pub fn on_signal(timeout: Duration) -> std::io::Result<CancellationToken> {
         // A thread, not a task: it must fire even if every task is stuck.
         std::thread::spawn(move || {
             std::thread::sleep(timeout);
-            tracing::error!("SHUTDOWN_TIMEOUT_SECONDS elapsed; exiting with work left");
+            tracing::error!("SHUTDOWN_TIMEOUT_SECONDS elapsed; exiting with unfinished work");
             std::process::exit(0);
         });
     });

@@ -61,8 +61,8 @@ impl Failure {
     }
 }
 
-/// Limits the log lines about failed requests: in an outage tens of thousands of requests fail per second, and logging each
-/// would add load. Clones share the limit.
+/// Limits the log lines about failed requests: in an outage, tens of thousands of requests fail per second, and logging
+/// each of them would add load. Clones share the limit.
 #[derive(Debug, Clone, Default)]
 pub struct FailureLog(Arc<Mutex<HashMap<&'static str, Period>>>);
 

@@ -11,7 +11,8 @@ use super::problem::Problem;
 use super::request::{idempotency_key, ignore_body, json_body};
 use crate::orders::Refusal;
 
-/// Unknown fields are refused, unlike in an order: a misspelt `perUserLimit` would open a sale without a limit, for good.
+/// Unknown fields are refused, unlike in an order: a misspelt `perUserLimit` would open a sale without a
+/// limit, permanently.
 #[derive(Debug, Deserialize)]
 #[serde(
     rename_all = "camelCase",

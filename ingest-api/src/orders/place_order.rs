@@ -53,7 +53,7 @@ pub struct PlaceOrder {
     metrics: Metrics,
 }
 
-/// Lookups of a sale per order. The second follows if Redis disagrees with what this instance remembers of the sale.
+/// Lookups of a sale per order. The second one happens if Redis disagrees with what this instance remembers of the sale.
 const LOOKUPS_MAX: usize = 2;
 
 impl PlaceOrder {

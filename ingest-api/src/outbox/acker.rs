@@ -15,7 +15,7 @@ const BATCH_MAX: usize = 512;
 /// Removes acknowledged entries from the outbox, in batches, off the request path.
 ///
 /// An entry that could not be removed is left to the relay, which publishes it again. The duplicate on the topic is
-/// harmless; an entry that stayed for good would not be.
+/// harmless; an entry that stayed forever would not be.
 pub struct OutboxAcker {
     store: ReservationStore,
     acknowledged: mpsc::Receiver<PublishedEntry>,
@@ -48,7 +48,7 @@ impl OutboxAcker {
                 match self.ack(&sale, &entries).await {
                     Ok(acked) => self.metrics.outbox_acked_total.inc_by(acked),
                     Err(error) => {
-                        tracing::debug!(%error, "outbox entries not removed; left to the relay");
+                        tracing::debug!(%error, "failed to remove outbox entries; leaving them to the relay");
                     }
                 }
             }

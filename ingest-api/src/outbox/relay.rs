@@ -88,7 +88,7 @@ impl OutboxRelay {
             };
             if let Err(error) = passed {
                 self.metrics.outbox_relay_failures_total.inc();
-                tracing::debug!(%error, "outbox relay pass failed; the next pass repeats it");
+                tracing::debug!(%error, "outbox relay pass failed; the next pass retries");
             }
         }
     }
@@ -106,7 +106,7 @@ impl OutboxRelay {
             // A damaged sale must not block the others.
             if let Err(error) = self.relay_product(&product, &mut pass).await {
                 self.metrics.outbox_relay_failures_total.inc();
-                tracing::warn!(sale.product = %product, %error, "outbox relay skipped a sale; the next pass tries it again");
+                tracing::warn!(sale.product = %product, %error, "outbox relay skipped a sale; the next pass retries it");
             }
         }
         pass.summary.show(&self.metrics, Timestamp::now());

@@ -93,7 +93,7 @@ impl RefusalCache {
                 let renewed = renewed.await;
                 // The current lease expires by itself.
                 if !matches!(renewed, Ok(Ok(()))) {
-                    tracing::debug!(?renewed, sale.key = %renewal.0.keys.sale.as_str_lossy(), "no refusal lease");
+                    tracing::debug!(?renewed, sale.key = %renewal.0.keys.sale.as_str_lossy(), "failed to obtain a refusal lease");
                 }
             });
         }

@@ -69,7 +69,7 @@ impl DeadLetterTopic {
         };
         if let Err(error) = self.appender.append_record(copy).await {
             self.metrics.dead_letter_copy_failures_total.inc();
-            tracing::error!(%error, kafka.topic = self.topic, "dead letter not copied; only the table has it");
+            tracing::error!(%error, kafka.topic = self.topic, "dead letter not copied to the topic; only the table dead_letters has it");
         }
     }
 }

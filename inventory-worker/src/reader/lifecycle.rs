@@ -1,4 +1,4 @@
-//! How partitions come, start, are read again, halt and go.
+//! The life of a partition: assigned, started, reloaded, halted, revoked.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ impl Reader {
         }
         self.next_group_poll = now + GROUP_POLL_INTERVAL;
         for rebalance in self.parts.membership.rebalances()? {
-            tracing::info!(kafka.rebalance = ?rebalance, "partitions moved");
+            tracing::info!(kafka.rebalance = ?rebalance, "partition assignment changed");
             match rebalance {
                 Rebalance::Assigned(partitions) => {
                     for partition in self.partitions.assign(partitions, now) {
@@ -90,7 +90,7 @@ impl Reader {
 
     fn start(&mut self, number: i32, offset: i64) {
         if let Err(error) = self.parts.log.start(number, offset) {
-            tracing::warn!(kafka.partition = number, %error, "reading not started; retrying");
+            tracing::warn!(kafka.partition = number, %error, "failed to start reading; retrying");
             return self.reload(number);
         }
         tracing::debug!(

@@ -2,13 +2,13 @@
 //!
 //! Kafka decides *which* partitions a worker reads, PostgreSQL *where* it starts: after the last
 //! record that was written. So every partition starts by loading its position, and loads it again
-//! whenever a write finds that PostgreSQL holds another one (another worker wrote, or the database
-//! was restored). Each loading is a new *generation* of the partition; whatever was read or sent
+//! whenever a write finds that PostgreSQL holds a different one (another worker wrote, or the database
+//! was restored). Each load begins a new *generation* of the partition; whatever was read or sent
 //! in an older one is ignored.
 //!
 //! PostgreSQL lets only one of two readers write, so the group is a division of labour, not a
 //! lock. Membership and reading are two clients, `GroupMembership` and `TopicReader`: when the group and the
-//! worker lose each other (a frozen coordinator), the worker reads on until a session after the group is
+//! worker lose each other (a frozen coordinator), the worker keeps reading until a session after the group is
 //! back, or until PostgreSQL shows that another worker writes the partition.
 
 mod lifecycle;
@@ -25,7 +25,7 @@ pub use start_offsets::StartOffsets;
 /// What others ask of the reader. A command of an older generation is ignored.
 #[derive(Debug)]
 pub enum Command {
-    /// The position is loaded: read on from `offset`.
+    /// The position is loaded: read from `offset`.
     Start {
         /// The partition.
         partition: i32,
@@ -34,7 +34,7 @@ pub enum Command {
         /// The first record to read.
         offset: i64,
     },
-    /// PostgreSQL holds another position: load it and read on from there.
+    /// PostgreSQL holds a different position: load it and continue reading from there.
     Reload {
         /// The partition.
         partition: i32,

@@ -7,8 +7,8 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::partitions::Partitions;
 use crate::batch::BatchBuilder;
 
-/// How long a full batch may wait for its writer before the partitions are paused. Pausing throws
-/// away what librdkafka has read ahead, so a short delay does not cause it.
+/// How long a full batch may wait for its writer before the partitions are paused. Pausing discards
+/// what librdkafka has prefetched, so a short delay must not trigger it.
 const PAUSE_AFTER: Duration = Duration::from_secs(1);
 
 /// Builds batches and hands them to the writers. All records of a partition go to the same writer, so they keep their
@@ -22,16 +22,16 @@ pub struct PartitionDispatcher {
 struct WriterQueue {
     builder: BatchBuilder,
     batches: mpsc::Sender<Batch>,
-    /// Since when a full batch waits for the writer.
+    /// When a full batch began to wait for the writer.
     full_since: Option<Instant>,
     /// Whether partitions may be paused for this writer.
     may_have_paused: bool,
 }
 
-/// Which partitions to pause or to resume, because their writer does not keep up, or does again.
+/// Which partitions to pause because their writer does not keep up, or to resume because it does again.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Pressure {
-    /// Read no more of these. `begins` if no other partition of the writer was paused.
+    /// Stop reading these. `begins` if no other partition of the writer was paused.
     Pause { partitions: Vec<i32>, begins: bool },
     /// Read these again.
     Resume { partitions: Vec<i32> },
@@ -87,7 +87,7 @@ impl PartitionDispatcher {
         }
     }
 
-    /// Whether a full batch waits that should not wait for long.
+    /// Whether a full batch is waiting that should not have to wait for long.
     pub fn is_waiting(&self, now: Instant) -> bool {
         let mut full_since = self.queues.iter().filter_map(|queue| queue.full_since);
         full_since.any(|since| now < since + PAUSE_AFTER)

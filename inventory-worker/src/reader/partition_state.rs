@@ -28,7 +28,7 @@ pub enum Reading {
         /// Whether reading has just started here: no record has arrived since.
         fresh: bool,
     },
-    /// It is not read any more.
+    /// It is no longer read.
     Halted,
 }
 

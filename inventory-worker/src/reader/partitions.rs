@@ -66,7 +66,7 @@ impl Partitions {
         new
     }
 
-    /// The group and this worker have lost each other.
+    /// This worker has lost its membership in the group.
     pub fn lose(&mut self, partitions: &[i32]) {
         for partition in partitions {
             if let Some(state) = self.states.get_mut(partition) {
@@ -80,7 +80,7 @@ impl Partitions {
         self.numbers(|state| state.assignment.has_ended(now))
     }
 
-    /// A partition is not read any more.
+    /// A partition is no longer read.
     pub fn remove(&mut self, partition: i32) {
         self.states.remove(&partition);
     }

@@ -18,12 +18,12 @@ use crate::metrics::Metrics;
 
 /// The longest that one poll waits, so that commands and rebalances are handled soon.
 const POLL_MAX: Duration = Duration::from_millis(20);
-/// The shortest: an aged batch that waits for its writer must not make the thread spin.
+/// The shortest that one poll waits: an aged batch that waits for its writer must not make the thread spin.
 const POLL_MIN: Duration = Duration::from_millis(1);
 /// How long a full batch waits before its writer is checked again.
 const WRITER_PAUSE: Duration = Duration::from_millis(1);
 
-/// What a reader is made of.
+/// The parts of a reader.
 pub struct ReaderParts {
     /// Which partitions to read.
     pub membership: Arc<GroupMembership>,
@@ -69,7 +69,7 @@ impl Reader {
     /// Reads until the shutdown; then hands over what it has and ends.
     ///
     /// # Errors
-    /// When the group does not accept this worker any more: only a new process can join it.
+    /// When the group no longer accepts this worker: only a new process can join it.
     pub fn run(mut self) -> Result<(), GroupError> {
         let outcome = self.read();
         self.parts.dispatcher.finish();
@@ -98,20 +98,20 @@ impl Reader {
         Ok(())
     }
 
-    /// Pauses partitions whose writer does not keep up. The thread goes on polling, for the other partitions, and so
+    /// Pauses partitions whose writer does not keep up. The thread keeps polling, for the other partitions and so
     /// that the worker stays in its group.
     fn relieve_writers(&mut self, now: Instant) {
         for pressure in self.parts.dispatcher.relieve(now, &mut self.partitions) {
             match pressure {
                 Pressure::Pause { partitions, begins } => {
                     if begins {
-                        tracing::warn!("PostgreSQL does not keep up; partitions paused");
+                        tracing::warn!("PostgreSQL is not keeping up; partitions paused");
                         self.parts.metrics.backpressure_pauses_total.inc();
                     }
                     self.parts.log.pause(&partitions);
                 }
                 Pressure::Resume { partitions } => {
-                    tracing::info!("PostgreSQL keeps up; partitions resumed");
+                    tracing::info!("PostgreSQL is keeping up again; partitions resumed");
                     self.parts.log.resume(&partitions);
                 }
             }
@@ -131,7 +131,7 @@ impl Reader {
                 tracing::warn!(
                     kafka.partition = number,
                     kafka.offset = offset,
-                    "records missing before this offset; reading again"
+                    "records missing before this offset; reading again from PostgreSQL's position"
                 );
                 return self.reload(number);
             }
@@ -151,12 +151,12 @@ impl Reader {
     fn handle_read_error(&mut self, error: &ReadError) {
         match error {
             ReadError::OffsetOutOfRange(_) => {
-                tracing::error!(%error, "loading the positions of all partitions again");
+                tracing::error!(%error, "offset out of range; reloading the positions of all partitions");
                 for partition in self.partitions.running() {
                     self.reload(partition);
                 }
             }
-            ReadError::Kafka(_) => tracing::warn!(%error, "reading failed; librdkafka retries"),
+            ReadError::Kafka(_) => tracing::warn!(%error, "read failed; librdkafka will retry"),
         }
     }
 }

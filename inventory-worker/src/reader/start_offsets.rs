@@ -53,7 +53,7 @@ impl StartOffsets {
                     HALTED_RECHECK
                 }
                 Err(error) => {
-                    tracing::warn!(kafka.partition = partition, %error, "position not loaded; retrying");
+                    tracing::warn!(kafka.partition = partition, %error, "failed to load the position; retrying");
                     delays.next().unwrap_or(HALTED_RECHECK)
                 }
             };

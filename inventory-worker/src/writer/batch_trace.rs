@@ -6,7 +6,7 @@ use fluxgate_service::traces::{Span, SpanKind};
 
 use crate::batch::remote_parent;
 
-/// Most orders of one batch that are traced; a span may have as many links.
+/// Maximum orders of one batch that are traced; a span may have as many links.
 const TRACED_MAX: usize = 128;
 
 /// The spans of a batch: one per traced order, in that order's trace, and one of the whole batch, linked to all of them.

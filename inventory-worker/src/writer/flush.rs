@@ -142,7 +142,7 @@ impl Flusher {
                 tracing::warn!(
                     kafka.partition = slice.partition,
                     kafka.offset = slice.expected,
-                    "PostgreSQL holds another position; reading again from it"
+                    "PostgreSQL holds a different position; reading again from there"
                 );
                 let reload = Command::Reload {
                     partition: slice.partition,
@@ -240,7 +240,7 @@ fn log_rejected(batch: &Batch, written: &WrittenBatch) {
             orders.oversold = written.oversold,
             orders.unknown_sale = written.unknown_sale,
             orders.fenced = written.fenced,
-            "accepted orders rejected: Redis has lost data"
+            "accepted orders rejected; Redis or Kafka has lost data"
         );
     }
 }

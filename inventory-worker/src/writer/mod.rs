@@ -1,4 +1,4 @@
-//! Writing batches one after the other, each until PostgreSQL has it.
+//! Writes batches one after another, retrying each until PostgreSQL has it.
 
 mod batch_trace;
 mod flush;

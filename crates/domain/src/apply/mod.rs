@@ -99,7 +99,7 @@ impl<'a> Application<'a, '_> {
             return self.refuse(offset, product, FENCED);
         }
         let held = match status {
-            // Read before its order, which will be the duplicate.
+            // The cancel was read before its order; the order will then be the duplicate.
             None => return self.write_order(offset, order, Outcome::Cancelled, Some(number)),
             Some(OrderStatus::Confirmed) => i64::from(order.quantity),
             Some(_) => 0,

@@ -9,7 +9,7 @@ pub use record::{Content, Record};
 pub struct Slice {
     /// The partition.
     pub partition: i32,
-    /// Which loading of the partition's position the records were read after.
+    /// The load of the partition's position after which the records were read.
     pub generation: u64,
     /// The position that PostgreSQL must hold before.
     pub expected: i64,
@@ -50,8 +50,8 @@ impl Batch {
             .retain(|slice| !partitions.contains(&slice.partition));
     }
 
-    /// Two halves that, written one after the other, write the same as this batch. The second half of a single record
-    /// is empty.
+    /// Two halves that, written one after the other, have the same effect as this batch. A single record cannot be
+    /// split: its second half is empty.
     pub fn split(mut self) -> (Self, Self) {
         if self.slices.len() > 1 {
             let second = self.slices.split_off(self.slices.len() / 2);

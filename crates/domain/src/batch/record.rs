@@ -26,7 +26,7 @@ pub enum Content {
     DeadLetter(String),
 }
 
-/// Most characters of the reason on a dead letter.
+/// Maximum characters of the reason on a dead letter.
 const REASON_MAX: usize = 500;
 
 impl Record {

@@ -17,7 +17,7 @@ pub use pool_metrics::PoolMetrics;
 pub struct PoolSettings {
     /// Most connections.
     pub size: usize,
-    /// Most time to get a connection, and most time without an acknowledgement from the network.
+    /// Maximum time to get a connection, and maximum time without an acknowledgement from the network.
     pub timeout: Duration,
     /// Statements that each new connection runs first.
     pub session_settings: Option<String>,

@@ -5,7 +5,7 @@ use prometheus::{IntGauge, IntGaugeVec, Opts, Registry};
 
 const VALID: &str = "names and labels are literals";
 
-/// How much of a pool is in use, read whenever the metrics are scraped.
+/// How much of a pool is in use, read at every scrape.
 pub struct PoolMetrics {
     pool: Pool,
     connections: IntGaugeVec,
@@ -30,18 +30,18 @@ impl PoolMetrics {
         let gauge = |name, help| IntGauge::with_opts(options(name, help)).expect(VALID);
         let connections = options(
             "postgres_connections",
-            "Connections to PostgreSQL, by state: busy, idle.",
+            "PostgreSQL connections in the pool, by state: busy, idle.",
         );
         Self {
             pool,
             connections: IntGaugeVec::new(connections, &["state"]).expect(VALID),
             connections_max: gauge(
                 "postgres_connections_max",
-                "Most connections to PostgreSQL that this process opens.",
+                "Maximum size of the PostgreSQL connection pool.",
             ),
             waiting: gauge(
                 "postgres_connections_waiting",
-                "Calls that wait for a connection to PostgreSQL.",
+                "Calls waiting for a PostgreSQL connection.",
             ),
         }
     }

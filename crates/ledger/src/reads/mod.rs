@@ -38,7 +38,7 @@ pub struct ReaderSettings<'a> {
     pub application_name: &'a str,
     /// Most connections.
     pub connections: usize,
-    /// Most time that one read may take.
+    /// Maximum time for one read.
     pub timeout: Duration,
 }
 
@@ -175,14 +175,14 @@ impl LedgerReader {
         self.metrics.observe(what, began.elapsed(), outcome.is_ok());
         outcome.map_err(|error| {
             if let ReadError::Unreadable(error) = error {
-                tracing::error!(db.read = what, %error, "unreadable row; treated as unavailable");
+                tracing::error!(db.read = what, %error, "cannot decode a row; answering as if PostgreSQL were unavailable");
                 return Unavailable;
             }
             let error = causes(&error);
             tracing::warn!(
                 db.read = what,
                 error,
-                "PostgreSQL is unavailable; reads pause for 1 s"
+                "PostgreSQL is unavailable; pausing reads for 1 s"
             );
             let until = now_ms.saturating_add(PAUSE_MS);
             self.paused_until_ms.store(until, Ordering::Relaxed);

@@ -8,9 +8,9 @@ const SECONDS: [f64; 16] = [
 
 fluxgate_service::metrics! {
     struct LedgerReadMetrics;
-    /// Seconds of one read of PostgreSQL, including the wait for a connection, by read.
+    /// Duration of PostgreSQL reads in seconds, including the wait for a connection, by read.
     ledger_read_seconds: HistogramVec (SECONDS) ["read"] {"entry", "highest", "order"},
-    /// Reads of PostgreSQL, by outcome: ok, unavailable (no usable answer in time).
+    /// PostgreSQL reads, by outcome: ok, unavailable (failed or timed out).
     ledger_reads_total: IntCounterVec ["outcome"] {"ok", "unavailable"},
 }
 

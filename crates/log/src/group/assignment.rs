@@ -8,7 +8,7 @@ pub enum Assignment {
     /// The group has lost this process since. Nobody else may have the partition yet.
     Lost,
     /// The group is back and assigned other partitions. Another process gets this one once the group has dropped the
-    /// member it lost; until then this process reads on.
+    /// member it lost; until then this process keeps reading.
     Ending {
         /// When another process has it at the latest.
         at: Instant,
@@ -21,7 +21,7 @@ impl Assignment {
         *self = Self::Assigned;
     }
 
-    /// The group and this process have lost each other.
+    /// This process has lost its membership in the group.
     pub fn lose(&mut self) {
         *self = Self::Lost;
     }

@@ -22,7 +22,7 @@ pub enum Rebalance {
     Assigned(Vec<i32>),
     /// The group takes these partitions away.
     Revoked(Vec<i32>),
-    /// The group and this process lost each other; it is not known who reads these partitions now.
+    /// This process lost its membership; it is unknown which process reads these partitions now.
     Lost(Vec<i32>),
 }
 
@@ -32,7 +32,7 @@ pub enum Rebalance {
 pub struct GroupError(#[from] KafkaError);
 
 /// This process as a member of a consumer group: it learns what it should read, and commits what is written. It reads
-/// nothing. When the last reference goes, it commits and leaves the group, which blocks.
+/// nothing. When the last reference is dropped, it commits and leaves the group, which blocks.
 pub struct GroupMembership {
     client: BaseConsumer<Context>,
     watchdog: BrokerWatchdog,
@@ -82,7 +82,7 @@ impl GroupMembership {
         match self.client.poll(Duration::ZERO) {
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error.into()),
             Some(Err(error)) => {
-                tracing::warn!(%error, "consumer group unreachable; librdkafka retries");
+                tracing::warn!(%error, "consumer group unreachable; librdkafka will retry");
             }
             _ => {}
         }
@@ -96,7 +96,7 @@ impl GroupMembership {
     }
 }
 
-/// Every option whose default would break a promise, with the reason.
+/// Every option whose default would break a guarantee, with the reason.
 fn options(mut config: ClientConfig, settings: &GroupSettings) -> ClientConfig {
     let session_ms = settings.kafka_session_timeout_ms;
     let max_poll_ms = settings.kafka_max_poll_interval_ms.max(session_ms);
@@ -160,7 +160,7 @@ impl ConsumerContext for Context {
             ),
         };
         if let Err(error) = followed {
-            tracing::error!(%error, "rebalance not followed");
+            tracing::error!(%error, "failed to apply a rebalance");
         }
         self.rebalances().push_back(rebalance);
     }

@@ -1,17 +1,17 @@
 use tokio::sync::{mpsc, oneshot};
 
-/// Most acknowledgements passed on at once.
+/// Maximum acknowledgements passed on at once.
 const BATCH_MAX: usize = 256;
 
 /// Passes acknowledgements to the callers that wait on one thread.
 ///
 /// They arrive on librdkafka's thread, hundreds at once. Waking another thread costs a system call each time, so they
-/// go through a queue whose reader is woken once for all that have arrived. The queue is as long as messages are in
-/// flight, which the producer's own queue bounds.
+/// go through a queue whose reader is woken once for all that have arrived. The queue holds at most one entry per
+/// message in flight, which the producer's own queue bounds.
 #[derive(Clone)]
 pub struct AckDispatcher(mpsc::UnboundedSender<oneshot::Sender<()>>);
 
-/// Tells one waiting caller that Kafka has its message. Dropped unused, it tells that the delivery failed.
+/// Tells one waiting caller that Kafka has its message, or, if it is dropped unused, that the delivery failed.
 pub struct AckHandle {
     caller: oneshot::Sender<()>,
     dispatcher: AckDispatcher,

@@ -5,21 +5,21 @@ use prometheus::IntGauge;
 
 /// Failures in a row that open the breaker.
 const FAILURES_MAX: u32 = 3;
-/// How often one message passes an open breaker, to find out whether Kafka acknowledges again.
+/// How often one message passes an open breaker, to find out whether Kafka acknowledges messages again.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
-/// Time without a failure after which an open breaker assumes that nothing is sent.
+/// Time without a failure after which an open breaker assumes that nothing is being sent.
 const IDLE_AFTER: Duration = Duration::from_secs(5);
 
-/// Remembers whether Kafka acknowledges, so that not every caller must wait to find out.
+/// Remembers whether Kafka acknowledges messages, so that not every caller has to wait to find out.
 ///
 /// Closed (all messages pass) until [`FAILURES_MAX`] messages in a row went unacknowledged; then open (one message per
 /// second passes) until any message is acknowledged. If nothing is sent, no message can find out that Kafka
-/// acknowledges again: then an answer of the brokers closes the breaker, and one failure opens it again.
+/// acknowledges again: then any response from the brokers closes the breaker, and one failure opens it again.
 #[derive(Debug)]
 pub struct Breaker {
     failures: AtomicU32,
     created_at: Instant,
-    /// Milliseconds after `created_at` from which on the next probe may pass.
+    /// Milliseconds after `created_at` from which the next probe may pass.
     next_probe_ms: AtomicU64,
     /// Milliseconds after `created_at` of the last failure.
     failed_at_ms: AtomicU64,
@@ -60,13 +60,13 @@ impl Breaker {
 
     /// A message was acknowledged.
     pub fn acknowledged(&self) {
-        // Read first: while all is well no core writes this cache line.
+        // Read first: while all is well, no core writes to this cache line.
         if self.failures.load(Ordering::Relaxed) == 0 {
             return;
         }
         if self.failures.swap(0, Ordering::Relaxed) >= FAILURES_MAX {
             self.show_closed();
-            tracing::info!("Kafka acknowledges again; circuit closed");
+            tracing::info!("Kafka acknowledges messages again; circuit closed");
         }
     }
 
@@ -77,7 +77,7 @@ impl Breaker {
         if self.failures.fetch_add(1, Ordering::Relaxed) + 1 == FAILURES_MAX {
             self.open.set(1);
             tracing::warn!(
-                "Kafka does not acknowledge; circuit opened: messages are not published"
+                "Kafka does not acknowledge messages; circuit opened, publishing suspended"
             );
         }
     }
@@ -101,7 +101,7 @@ impl Breaker {
         );
         if closed.is_ok() {
             self.show_closed();
-            tracing::info!("brokers answer; circuit closed until the next failure");
+            tracing::info!("brokers respond again; circuit closed until the next failure");
         }
     }
 

@@ -1,7 +1,7 @@
-//! Publishing events, each waited for at most as long as its caller allows.
+//! Publishes events; each caller decides how long it waits for the acknowledgement.
 //!
-//! Nothing is ever undone here: an event that Kafka did not acknowledge in time may be in the log all the same. Its
-//! caller keeps it and publishes it again.
+//! Nothing is ever undone here: an event that Kafka did not acknowledge in time may still be in the log. Its caller keeps
+//! it and publishes it again.
 
 mod ack_dispatcher;
 mod breaker;
@@ -38,7 +38,7 @@ pub struct OutgoingMessage<T> {
 /// Where the contexts of acknowledged messages go.
 #[derive(Debug, Clone)]
 pub struct AckQueue<T> {
-    /// The queue. A context that it has no place for is dropped: its caller publishes the event again.
+    /// The queue. A context that it has no room for is dropped: its caller publishes the event again.
     pub queue: mpsc::Sender<T>,
     /// Counts the contexts that were dropped.
     pub full_total: IntCounter,
@@ -66,7 +66,7 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     /// client's name in the brokers' logs. Must be called on a runtime.
     ///
     /// # Errors
-    /// When librdkafka refuses a setting. Unreachable brokers are no error.
+    /// When librdkafka refuses a setting. Unreachable brokers are not an error.
     pub fn new(
         kafka: &KafkaSettings,
         settings: &PublisherSettings,
@@ -105,7 +105,7 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     /// Publishes an event and waits at most `wait` for Kafka's acknowledgement. An acknowledgement
     /// that comes later still hands the context back.
     ///
-    /// While Kafka does not acknowledge, this answers [`Publication::Waiting`] at once.
+    /// While the circuit breaker is open, this returns [`Publication::Waiting`] at once.
     pub async fn publish(&self, message: OutgoingMessage<T>, wait: Duration) -> Publication {
         if !self.breaker.admits(Instant::now()) {
             return Publication::Waiting;
@@ -153,7 +153,7 @@ impl<T: Send + Sync + 'static> Publisher<T> {
         let producer = Arc::clone(&self.producer);
         let flushed = tokio::task::spawn_blocking(move || producer.flush(wait)).await;
         if !matches!(flushed, Ok(true)) {
-            tracing::warn!("not all messages were acknowledged before the shutdown");
+            tracing::warn!("shutting down with unacknowledged messages");
         }
     }
 }

@@ -72,7 +72,7 @@ impl<T: Send + Sync + 'static> Producer<T> {
         match self.inner.send(record) {
             Ok(()) => true,
             Err((error, _)) => {
-                tracing::debug!(%error, "the producer refused a message");
+                tracing::debug!(%error, "producer rejected a message");
                 let refused = self.metrics.publishes_total.with_label_values(&["refused"]);
                 refused.inc();
                 false
@@ -99,7 +99,7 @@ impl<T: Send + Sync + 'static> Producer<T> {
     }
 }
 
-/// Every option whose default would break a promise, with the reason.
+/// Every option whose default would break a guarantee, with the reason.
 fn options(kafka: &KafkaSettings, settings: &PublisherSettings, client_id: &str) -> ClientConfig {
     let message_timeout = settings.kafka_message_timeout_ms.to_string();
     let mut config = client_config(kafka, client_id);

@@ -23,11 +23,11 @@ const CGROUP_FOLDER: &str = "/sys/fs/cgroup";
 pub fn register(registry: &Registry, threads: Option<usize>) {
     let memory = IntGauge::new(
         "process_memory_limit_bytes",
-        "Memory limit in bytes: of the container, or the memory of the machine.",
+        "Memory limit in bytes: the lower of the container's limit and the machine's memory.",
     );
     let cpu = Gauge::new(
         "process_cpu_limit_cores",
-        "CPU limit in cores: the container's quota or the CPU affinity; for the API at most HTTP_THREADS.",
+        "CPU limit in cores: the lower of the container's quota and the CPU affinity; for the API, at most HTTP_THREADS.",
     );
     let (memory, cpu) = (memory.expect(VALID), cpu.expect(VALID));
     memory.set(memory_limit().unwrap_or_default());

@@ -9,11 +9,11 @@ use prometheus::{
     IntGaugeVec, Opts, Registry,
 };
 
-/// Declares `struct Metrics`: one field per metric, of one of prometheus's types, with its buckets
-/// in parentheses and its labels in brackets where it has them. Behind a single label its values may stand, in braces:
-/// their series are there from the beginning, at zero. Prometheus sees no rise in one that begins at one.
+/// Declares `struct Metrics`: one field per metric, of one of prometheus's types, with its buckets in parentheses and its
+/// labels in brackets where it has them. A single label may be followed by its values in braces: their series then exist
+/// from the start, at zero. Prometheus sees no increase in a series whose first value is one.
 ///
-/// A field's name, with the service's before it, is the metric's name; its comment is the help text.
+/// The metric's name is the field's name, prefixed with the service's; the field's comment is the help text.
 ///
 /// ```
 /// crate::metrics! {
@@ -68,7 +68,7 @@ pub fn registry() -> Registry {
     with_limits(None)
 }
 
-/// The same for a process whose work is done by `threads` threads: it cannot use more cores.
+/// The same for a process whose work is done by `threads` threads, so that it cannot use more cores.
 ///
 /// # Panics
 /// Never: the names are of different metrics.
@@ -103,7 +103,7 @@ impl Declared<'_> {
     /// Creates the metric and adds it to `registry`.
     ///
     /// # Panics
-    /// When the name is taken or not allowed by Prometheus.
+    /// When the name is taken, or is not a valid Prometheus name.
     pub fn register<M: Metric>(self, registry: &Registry) -> M {
         let metric = M::declared(&self);
         registry.register(Box::new(metric.clone())).expect(VALID);

@@ -6,7 +6,7 @@ use super::CaCertificates;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Kafka")]
 pub struct KafkaSettings {
-    /// Bootstrap brokers, comma separated: host:port,host:port
+    /// Bootstrap brokers, comma-separated: host:port,host:port
     #[arg(long, env = "KAFKA_BROKERS", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub kafka_brokers: String,
 
@@ -18,7 +18,7 @@ pub struct KafkaSettings {
     #[arg(long, env = "KAFKA_SECURITY_PROTOCOL", default_value = "plaintext")]
     pub kafka_security_protocol: SecurityProtocol,
 
-    /// PEM file of the certificate authorities of the brokers [default: those of the system]
+    /// PEM file with the certificate authorities for the brokers [default: the system's]
     #[arg(long, env = "KAFKA_CA_FILE")]
     pub kafka_ca_file: Option<CaCertificates>,
 

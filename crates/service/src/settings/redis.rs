@@ -5,20 +5,20 @@ use clap::{Args, ValueEnum};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Redis")]
 pub struct RedisSettings {
-    /// URL of Redis: redis://, redis-sentinel:// or redis-cluster://, as the crate fred reads it; with
-    /// rediss instead of redis over TLS
+    /// Redis URL: redis://, redis-sentinel:// or redis-cluster://, in the syntax of the fred crate; rediss
+    /// instead of redis for TLS
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: String,
 
-    /// PEM file of the certificate authorities of Redis, for rediss [default: those of the system]
+    /// PEM file with the certificate authorities for Redis, for rediss [default: the system's]
     #[arg(long, env = "REDIS_CA_FILE")]
     pub redis_ca_file: Option<CaCertificates>,
 
-    /// Timeout of one command in milliseconds
+    /// Timeout of a command in milliseconds
     #[arg(long, env = "REDIS_TIMEOUT_MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(50..=60_000))]
     pub redis_timeout_ms: u64,
 
-    /// Connections per HTTP thread, and as many for background tasks; commands are pipelined on each
+    /// Connections per HTTP thread, plus as many for background tasks; commands are pipelined on each
     #[arg(long, env = "REDIS_CONNECTIONS", default_value = "1", value_parser = connections)]
     pub redis_connections: usize,
 

@@ -20,8 +20,8 @@ impl Counts {
         let declared = Declared {
             service: &service.replace('-', "_"),
             name: "trace_spans_total",
-            help: "Spans by stage: ended, then sent or failed (refused by the receiver). \
-                   The others are queued or were dropped because the queue was full.",
+            help: "Spans, by stage: ended, then sent or failed (the export failed). Ended spans that are \
+                   neither are queued, or were dropped because the queue was full.",
             labels: &["stage"],
             buckets: &[],
         };
@@ -92,7 +92,7 @@ impl<E: SpanExporter> SpanExporter for Counted<E> {
         let counter = match &outcome {
             Ok(()) => &self.counts.sent,
             Err(error) => {
-                tracing::warn!(%error, spans, "spans not sent");
+                tracing::warn!(%error, spans, "failed to export spans");
                 &self.counts.failed
             }
         };

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Traces")]
 pub struct TraceSettings {
-    /// OTLP/HTTP endpoint for traces, such as http://collector:4318 [default: none, traces are off]
+    /// OTLP/HTTP endpoint for traces, such as http://collector:4318 [default: none; traces are off]
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_parser = endpoint)]
     pub otel_exporter_otlp_endpoint: Option<String>,
 

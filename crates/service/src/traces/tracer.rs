@@ -54,7 +54,7 @@ impl Traces {
     /// the metric of their outcome.
     ///
     /// # Errors
-    /// When the settings are unusable. An unavailable receiver is no error.
+    /// When the settings are unusable. An unavailable receiver is not an error.
     pub fn start(
         settings: &TraceSettings,
         service: &'static str,
@@ -116,7 +116,7 @@ impl Traces {
         if let Some(on) = &self.0
             && let Err(error) = on.provider.shutdown_with_timeout(EXPORT_TIMEOUT)
         {
-            tracing::warn!(%error, "not all spans were sent");
+            tracing::warn!(%error, "some spans were not exported");
         }
     }
 }
