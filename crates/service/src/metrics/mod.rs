@@ -16,8 +16,8 @@ use prometheus::{
 /// The metric's name is the field's name, prefixed with the service's; the field's comment is the help text.
 ///
 /// ```
-/// crate::metrics! {
-///     "my_service";
+/// fluxgate_service::metrics! {
+///     struct Metrics;
 ///     /// Orders, by outcome.
 ///     orders_total: IntCounterVec ["outcome"] {"accepted", "sold_out"},
 ///     /// Duration of one write in seconds.
