@@ -20,8 +20,8 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Compare all stores while the sales run. Exit code 0: consistent, 1: inconsistent, 2:
-    /// inconclusive
+    /// Compare all stores while the sales run. Exit code 0: right, 1: wrong, 2:
+    /// undecided
     Audit(Audit),
     /// Publish the records in Redis that PostgreSQL lacks, after Kafka has lost the end of its log
     Republish(Republish),

@@ -36,7 +36,7 @@ pub struct Stores {
     pub ledger: AuditReader,
 }
 
-/// Why the result is inconclusive, or the command stopped.
+/// Why the result is undecided, or the command stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum Undecided {
     /// Redis gave no usable answer.

@@ -14,7 +14,7 @@ use reconciler::{Stores, Undecided};
 
 /// A store is wrong, or the command was refused.
 const WRONG: u8 = 1;
-/// The result is inconclusive, or the command is not finished. Invalid settings exit with the same code.
+/// The result is undecided, or the command is not finished. Invalid settings exit with the same code.
 const UNDECIDED: u8 = 2;
 
 #[tokio::main]
@@ -24,7 +24,7 @@ async fn main() -> ExitCode {
     match run(&command, &settings).await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("inconclusive: {error}");
+            eprintln!("undecided: {error}");
             UNDECIDED.into()
         }
     }

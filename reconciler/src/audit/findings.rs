@@ -41,7 +41,7 @@ pub struct Findings {
     pub objections: Vec<String>,
     /// Whether some of it is wrong whatever is still on its way to PostgreSQL.
     pub proven: bool,
-    /// Why the result is inconclusive, one sentence each.
+    /// Why the result is undecided, one sentence each.
     pub doubts: Vec<String>,
 }
 
@@ -136,7 +136,7 @@ impl Findings {
         self.objections.push(objection);
     }
 
-    /// Adds a reason why the result is inconclusive.
+    /// Adds a reason why the result is undecided.
     fn doubt(&mut self, doubt: String) {
         self.doubts.push(doubt);
     }
