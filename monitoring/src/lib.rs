@@ -1,5 +1,5 @@
 //! Generates the Grafana dashboards and checks them together with the alerts: every query parses, and every
-//! metric that a query reads exists, with the labels and values by which it is selected.
+//! metric that a query reads exists, with the labels and values that the query selects.
 
 pub mod dashboard;
 mod files;

@@ -22,7 +22,7 @@ pub struct Query {
 pub struct MetricUse {
     /// The name, with `_bucket`, `_sum` or `_count`.
     pub metric: String,
-    /// Labels by which the metric is selected, grouped or joined.
+    /// Labels that select, group or join the metric.
     pub labels: BTreeSet<String>,
     /// Values that the query selects or excludes; `a|b` is two values.
     pub values: BTreeMap<String, Vec<String>>,

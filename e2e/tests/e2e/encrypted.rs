@@ -19,7 +19,7 @@ const CONNECTIONS: u32 = 32;
 fn a_sale_sells_out_over_encrypted_connections_with_passwords() {
     in_a_sandbox(async |sandbox| {
         let settings = TlsListeners::from_env()?.instead_of(&sandbox.settings())?;
-        // Both mechanisms by which brokers take a password.
+        // Both SASL mechanisms that take a password.
         let plain = changed(&settings, &[("KAFKA_SASL_MECHANISM", "PLAIN")]);
         let scram = changed(&settings, &[("KAFKA_SASL_MECHANISM", "SCRAM-SHA-512")]);
         let api = ready(sandbox, IngestApi, plain).await?;

@@ -26,7 +26,7 @@ pub fn tracer() -> Option<&'static SdkTracer> {
 pub struct Span(pub(super) Box<SdkSpan>);
 
 impl Span {
-    /// The `traceparent` header by which another service continues the trace (W3C Trace Context).
+    /// The `traceparent` header with which another service continues the trace (W3C Trace Context).
     pub fn traceparent(&self) -> String {
         traceparent(self.0.span_context())
     }
