@@ -14,9 +14,9 @@
 --       4 length of the lease, ms
 --       5 the number at which the caller began to read the orders, 'epoch-seq', or ''
 -- Returns one of
---   {'sold_out'}, {'closed'}  the lease is granted, and no order was taken since ARGV[5]
---   {'read', number, n}       it will be, once the caller has read the n fields of the orders hash
---   {'no'}                    orders can be taken, or Redis cannot decide
+--   {'sold_out'}, {'closed'}       the lease is granted, and no order was taken since ARGV[5]
+--   {'orders_needed', number, n}   the caller must first read the n fields of the orders hash, and pass this number
+--   {'denied'}                     orders can be taken, or Redis cannot decide
 assert(#KEYS == 2 and #ARGV == 5, 'grant_refusal_lease.lua takes 2 keys and 5 arguments')
 -- The longest lease, in ms; the same in reserve.lua.
 local LEASE_MS_MAX = 2000
