@@ -135,14 +135,14 @@ pub(super) fn done(finished: &[Finished]) -> HashSet<(&str, u64)> {
 pub(super) fn table(rows: &[Row], finished: &[Finished]) -> String {
     let header = [
         "fault",
-        "what is done",
+        "description",
         "runs",
         "orders sent",
         "accepted",
         "rows",
         "max drain s",
-        "max s to normal",
-        "reported loss",
+        "max recovery s",
+        "loss reported",
         "wrong",
     ];
     let lines: Vec<_> = rows.iter().filter_map(|row| line(row, finished)).collect();

@@ -169,7 +169,7 @@ impl Findings {
                 let (sold, confirmed) = (sale.sold, found.confirmed);
                 if sold != confirmed {
                     found.prove(format!(
-                        "the ledger counts {sold} units sold, its orders {confirmed}"
+                        "the ledger counts {sold} units sold, its confirmed orders add up to {confirmed}"
                     ));
                 }
                 if confirmed > sale.total {

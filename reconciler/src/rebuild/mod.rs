@@ -76,7 +76,9 @@ pub enum RebuildError {
     #[error("the workers ignore fences: they are older than this program; the sale stays stopped")]
     NotFenced,
     /// The ledger's sum differs from the sum of its orders: the units remaining are unknown.
-    #[error("the ledger counts {sold} units sold, its orders {confirmed}; the sale stays stopped")]
+    #[error(
+        "the ledger counts {sold} units sold, its confirmed orders add up to {confirmed}; the sale stays stopped"
+    )]
     Inconsistent {
         /// Units sold by the ledger.
         sold: i64,

@@ -100,7 +100,7 @@ fn redis() -> [Row; 9] {
             => roll_back(true), rebuilds: true;
         "redis-torn-rebuilt", "kill -9 Redis, the end of its file is lost; rebuilt"
             => tear_file_and_rebuild(), rebuilds: true;
-        "redis-blank", "Redis comes back with an empty disk; sales cannot be opened anew; rebuilt"
+        "redis-blank", "Redis comes back with an empty disk; sales cannot be opened again; rebuilt"
             => blank(), rebuilds: true;
         "rebuild-whole", "sales are rebuilt while they run, though nothing was lost" => rebuild(), rebuilds: true;
     }

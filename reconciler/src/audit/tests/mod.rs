@@ -213,9 +213,10 @@ fn each_inconsistency_is_found() {
     finds("Redis is at 1-4, PostgreSQL at 1-5", |e| {
         (e.then.number, e.now) = (number(4), number(4));
     });
-    finds("the ledger counts 6 units sold, its orders 4", |e| {
-        e.sale().sold = 6
-    });
+    finds(
+        "the ledger counts 6 units sold, its confirmed orders add up to 4",
+        |e| e.sale().sold = 6,
+    );
     finds("oversold: 4 units of 3", |e| e.sale().total = 3);
     finds("PostgreSQL does not know the sale", |e| {
         e.written.sale = None
