@@ -43,10 +43,10 @@ pub enum Undecided {
     #[error(transparent)]
     ReservationStore(#[from] GateError),
     /// Kafka gave no usable answer.
-    #[error("kafka: {0}")]
+    #[error("Kafka: {0}")]
     Log(#[from] LogError),
     /// PostgreSQL gave no usable answer.
-    #[error("postgresql: {0}")]
+    #[error("PostgreSQL: {0}")]
     Ledger(#[from] AuditError),
     /// The workers have not written up to the wanted offset in time.
     #[error(

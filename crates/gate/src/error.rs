@@ -5,13 +5,13 @@ use fred::error::{Error, ErrorKind};
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum GateError {
     /// No connection, no reply in time, or an error reply. The command may have run.
-    #[error("redis: {0}")]
+    #[error("Redis: {0}")]
     Unavailable(#[from] Error),
     /// The task that made the call ended before the reply. The command may have run.
-    #[error("redis: the task that made the call ended")]
+    #[error("Redis: the task that made the call ended")]
     Abandoned,
     /// The order is in Redis, but too few replicas acknowledged it in time.
-    #[error("redis: {has} of {wanted} required replicas acknowledged the order in time")]
+    #[error("Redis: {has} of {wanted} required replicas acknowledged the order in time")]
     TooFewReplicas {
         /// Replicas that acknowledged.
         has: i64,
@@ -19,7 +19,7 @@ pub enum GateError {
         wanted: u8,
     },
     /// A reply that none of the scripts gives.
-    #[error("redis: expected {expected}, got {got}")]
+    #[error("Redis: expected {expected}, got {got}")]
     Unexpected {
         /// What the caller expected.
         expected: &'static str,

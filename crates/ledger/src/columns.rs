@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 /// A row holds a value that no worker writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is not what a worker writes")]
+#[error("a row holds a value that no worker writes: {0}")]
 pub struct UnreadableRow(pub &'static str);
 
 /// Reads a pair of columns.

@@ -31,7 +31,7 @@ pub type OnLogEnds = Box<dyn Fn(&mut dyn Iterator<Item = (i32, i64)>) + Send + S
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// An offset that should be read is not in the log. Kafka does not say of which partition.
-    #[error("an offset is outside its log: {0}")]
+    #[error("an offset is outside of its log: {0}")]
     OffsetOutOfRange(KafkaError),
     /// Anything else; librdkafka tries again.
     #[error(transparent)]

@@ -33,7 +33,7 @@ pub enum Refusal {
     #[error("the key was used before with another quantity")]
     KeyReused,
     /// The outbox of the sale is at OUTBOX_MAX.
-    #[error("too many orders of this sale wait to be published")]
+    #[error("too many orders of this sale are waiting to be published")]
     OutboxFull,
     /// Redis has lost acknowledged orders or the whole sale, so it must not sell.
     #[error("Redis has lost data of this sale")]

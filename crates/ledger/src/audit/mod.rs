@@ -31,7 +31,7 @@ pub enum AuditError {
     #[error(transparent)]
     Unreadable(#[from] UnreadableRow),
     /// Another process rebuilds the sale.
-    #[error("another rebuild of this sale is under way")]
+    #[error("another rebuild of this sale is running")]
     Locked,
 }
 

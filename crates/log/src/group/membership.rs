@@ -28,7 +28,7 @@ pub enum Rebalance {
 
 /// This process can never be a member of its group again; a new process can.
 #[derive(Debug, thiserror::Error)]
-#[error("the consumer group does not accept this process any more: {0}")]
+#[error("the consumer group no longer accepts this process: {0}")]
 pub struct GroupError(#[from] KafkaError);
 
 /// This process as a member of a consumer group: it learns what it should read, and commits what is written. It reads

@@ -77,7 +77,7 @@ impl Breaker {
         if self.failures.fetch_add(1, Ordering::Relaxed) + 1 == FAILURES_MAX {
             self.open.set(1);
             tracing::warn!(
-                "Kafka does not acknowledge messages; circuit opened, publishing suspended"
+                "Kafka does not acknowledge messages; circuit opened and publishing suspended"
             );
         }
     }
