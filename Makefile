@@ -15,10 +15,10 @@ demo: ## sell out a flash sale through the real pipeline and check the result
 test: lint ## format, lints and all tests, against a stack of their own
 	@scripts/test
 
-faults: ## break one thing after the other while a sale runs; goes on where it was interrupted
+faults: ## inject one fault after the other while a sale runs; continues where it was interrupted
 	@scripts/faults
 
-scale: ## scale workers and API instances while orders come in, kill some; ARGS="--only workers" and such
+scale: ## scale workers and API instances under load, and kill some; for example ARGS="--only workers"
 	@NEEDS=nginx scripts/on-stack scale $(ARGS)
 
 test-upgrade: ## upgrade a running sale from another commit to this one and check every order; FROM=<commit>
@@ -40,23 +40,23 @@ lint: tools ## check format and lints
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
 
-bench: ## measure against the ceilings; ARGS="--rounds 1", ARGS="--against DIR" and such
+bench: ## measure against the ceilings; for example ARGS="--rounds 1" or ARGS="--against DIR"
 	@scripts/on-stack bench $(ARGS)
 
-bench-connections: ## hold many connections while orders come; ARGS="--connections 9000" and such
+bench-connections: ## hold many connections under load; for example ARGS="--connections 9000"
 	@scripts/on-stack bench --rounds 1 --only connections $(ARGS)
 
-bench-soak: ## send orders for ten minutes and watch memory; ARGS="--seconds 60" and such
+bench-soak: ## send orders for ten minutes and measure memory; for example ARGS="--seconds 60"
 	@scripts/on-stack bench --rounds 1 --only soak $(ARGS)
 
-bench-growth: ## cost with more products, rows and partitions; ARGS="--rounds 2" and such
+bench-growth: ## measure cost with more products, rows and partitions; for example ARGS="--rounds 2"
 	@scripts/on-stack bench --only growth $(if $(findstring --rounds,$(ARGS)),,--rounds 2) $(ARGS)
 
-bench-check: build ## instructions against the last known good, and ratios to the ceilings against bench/floors
+bench-check: build ## compare instructions with the last known good, and ratios to the ceilings with bench/floors
 	@bench/check
 	@scripts/on-stack bench --rounds 3 --seconds 3 --only bare,accept,sold-out,replay,drain,copy --floors bench/floors
 
-load: ## k6 against a running API: SCENARIO=smoke, load, stress, soak, spike, flash-sale, check; RATE=2000 and such
+load: ## run k6 against a running API: SCENARIO=smoke, load, stress, soak, spike, flash-sale or check; for example RATE=2000
 	@scripts/load $(SCENARIO)
 
 panels: ## check that every query of dashboards and alerts returns data, with a real Prometheus and a sale

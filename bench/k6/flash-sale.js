@@ -1,4 +1,4 @@
-// A small stock and a crowd that is there at once. At the end exactly the stock is sold.
+// A small stock and many buyers at once. At the end exactly the stock must be sold.
 import { check, sleep } from 'k6';
 import exec from 'k6/execution';
 import { Counter, Trend } from 'k6/metrics';
@@ -20,7 +20,7 @@ const confirmedAfter = new Trend('order_confirmed_after', true);
 
 export const options = {
   ...common,
-  // All at once is a closed model by its nature: there is no rate here that could be held.
+  // Starting all buyers at once is a closed model: there is no rate to keep.
   scenarios: { crowd: { executor: 'per-vu-iterations', vus: buyers, iterations: 1, maxDuration: '1m' } },
   thresholds: { ...right, ...fast(2000, 5000), buyers_with_an_order: [`count==${stock}`] },
 };
@@ -37,7 +37,7 @@ export default function ({ product }) {
   followUntilConfirmed(retry.orderId, buyer);
 }
 
-// A 503 or a timeout says nothing about the order: the same key tells.
+// A 503 or a timeout says nothing about the order; a retry with the same key does.
 function orderUntilAnswered(product, buyer) {
   for (let tries = 1; ; tries += 1) {
     const answer = placeOrder(product, buyer);
@@ -50,7 +50,7 @@ function isSame(first, retry) {
   return retry.outcome === (first.outcome === 'sold_out' ? 'sold_out' : 'replayed') && retry.orderId === first.orderId;
 }
 
-// Polls, so one answer more or less does not matter.
+// A poll is repeated, so a single failed answer does not matter.
 function orderNow(orderId) {
   try {
     return getOrder(orderId).json();
@@ -59,7 +59,7 @@ function orderNow(orderId) {
   }
 }
 
-// An id is shown with the buyer it belongs to, so no two buyers can have been given the same order.
+// The answer names the buyer, so this also finds an order that two buyers were given.
 function followUntilConfirmed(orderId, buyer) {
   const started = Date.now();
   let order;

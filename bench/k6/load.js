@@ -1,4 +1,4 @@
-// A constant rate of buyers, each with an order that is taken.
+// A constant rate of orders, which are all accepted.
 import { common, fast, right, sent } from './lib/options.js';
 import { crowdOf, steady } from './lib/crowd.js';
 import { closeSale, openSale } from './lib/sale.js';

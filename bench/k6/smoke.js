@@ -1,4 +1,4 @@
-// One answer of every kind, each as docs/API.md has it.
+// One request for each kind of answer in docs/API.md.
 import { check, sleep } from 'k6';
 import http from 'k6/http';
 import { fieldOf, getOrder, getProduct, postOrder, putProduct } from './lib/api.js';
@@ -71,7 +71,7 @@ function isRefused(answer, status, code) {
   });
 }
 
-// Written by a worker, somewhat later.
+// The worker writes the order a little later.
 function orderOnceConfirmed(orderId) {
   for (let tries = 1; ; tries += 1) {
     const answer = getOrder(orderId);

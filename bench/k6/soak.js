@@ -1,4 +1,4 @@
-// A moderate rate for long: what leaks, fills up or grows slow shows here and nowhere else.
+// A moderate rate for a long time: shows leaks, queues that fill up, and growing latency.
 import { common, fast, right, sent } from './lib/options.js';
 import { crowdOf, steady } from './lib/crowd.js';
 import { closeSale, openSale } from './lib/sale.js';

@@ -1,4 +1,4 @@
-// A crowd that comes from nowhere and leaves: calm, rush, peak, and calm again, which must be as fast as before.
+// A sudden peak: calm, rush, peak, and calm again. The second calm phase must be as fast as the first.
 import { common, fast, right, sent } from './lib/options.js';
 import { crowdOf, steady } from './lib/crowd.js';
 import { closeSale, openSale } from './lib/sale.js';

@@ -1,4 +1,4 @@
-// A rate that climbs until a threshold breaks: exit code 99 is the answer looked for, 0 says that PEAK was too low.
+// A rate that climbs until a threshold breaks: exit code 99 is the expected end, 0 means that PEAK was too low.
 import exec from 'k6/execution';
 import { Gauge } from 'k6/metrics';
 import { common, endTheRun, fast, right, sent } from './lib/options.js';

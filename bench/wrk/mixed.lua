@@ -1,5 +1,5 @@
--- wrk: one order in a hundred is of a product that is still there, the others of one that is sold out.
--- Arguments: the one, the other, a name for this run (part of every key).
+-- wrk: one order in a hundred is for a product with units left, the others are for one that is sold out.
+-- Arguments: the first product, the second product, a name for this run (part of every key).
 --
 local threads = 0
 

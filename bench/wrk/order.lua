@@ -1,5 +1,5 @@
--- wrk: every request is a new order. Arguments: product, a name for this run (part of every key), and if there are
--- several products, how many: the product's name with -0, -1 and so on.
+-- wrk: every request is a new order. Arguments: product, a name for this run (part of every key), and optionally the
+-- number of products, which are then named with -0, -1 and so on appended.
 --
 local threads = 0
 

@@ -1,4 +1,4 @@
--- wrk: looks at one product again and again. Argument: the product.
+-- wrk: every request reads the same product. Argument: the product.
 --
 function init(arguments)
   product = arguments[1]

@@ -1,4 +1,4 @@
--- wrk: every request is an order that was accepted before. Arguments: product, how many such orders there are.
+-- wrk: every request repeats an order that was accepted before. Arguments: product, number of such orders.
 --
 local threads = 0
 
@@ -14,7 +14,7 @@ function init(arguments)
   sent = number * math.floor(count / 2)
 end
 
--- Made anew each time, like the orders of the other scripts: a request from memory would leave the service more of the CPU.
+-- Built for each request, like the orders of the other scripts: prebuilt requests would leave more CPU to the service.
 function request()
   sent = sent + 1
   local buyer = sent % count

@@ -1,4 +1,4 @@
--- wrk: asks how far known orders are. Argument: a file with their ids, one in each line.
+-- wrk: every request reads the status of a known order. Argument: a file with their ids, one per line.
 --
 local threads = 0
 

@@ -1,4 +1,4 @@
-// Requests of any copy of the API. Each has a name of its own kind, so that ids in paths make no new metrics.
+// Requests to any instance of the API. Each is named after its kind, so that ids in paths create no new metrics.
 import http from 'k6/http';
 import { adminToken, apiUrls, timeout } from './settings.js';
 
@@ -10,7 +10,7 @@ function request(method, name, path, body, headers) {
   return http.request(method, anyCopy() + path, body, { headers, timeout, tags: { name } });
 }
 
-// Of a body that may be no JSON: whatever stands in front of the API has pages of its own.
+// The body may not be JSON: a proxy in front of the API has its own error pages.
 export function fieldOf(answer, name) {
   try {
     return answer.json(name);

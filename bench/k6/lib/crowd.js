@@ -1,16 +1,16 @@
-// Buyers who arrive at a rate, whatever became of those before them (open model). Each places one order.
+// Buyers who arrive at a given rate, however slowly earlier ones are answered (open model). Each places one order.
 import exec from 'k6/execution';
 import { Trend } from 'k6/metrics';
 import { placeOrder } from './order.js';
 import { timeout, wholeNumber } from './settings.js';
 
-// crowdOf: k6's scenarios and the function that each of their buyers runs.
+// crowdOf returns k6's scenarios and the function that each of their buyers runs.
 export function crowdOf(phases) {
   const scenarios = Object.fromEntries(Object.entries(phases).map(([name, { scenario }]) => [name, scenario]));
   return { scenarios, arrive: ({ product }) => arrive(product, phases[exec.scenario.name]) };
 }
 
-// `dueSeconds`: when an order is due by its number, counted from the start of its phase.
+// `dueSeconds` returns when the order with this number is due, in seconds from the start of its phase.
 export function steady(ratePerSecond, duration, startTime = '0s') {
   return {
     scenario: { executor: 'constant-arrival-rate', rate: ratePerSecond, duration, startTime, ...room(ratePerSecond) },
@@ -27,7 +27,7 @@ export function climbing(fromPerSecond, toPerSecond, seconds) {
   };
 }
 
-// k6 does not say when it falls behind as long as virtual users are free: it sends later, and so less than was asked for.
+// k6 does not report that it falls behind while virtual users are free: it sends late, and so less than was requested.
 const sentLate = new Trend('order_sent_late', true);
 
 // One order in twenty is a retry of the order ten before.
@@ -38,8 +38,9 @@ function arrive(product, { dueSeconds }) {
   placeOrder(product, `${name}-${number}`);
 }
 
-// Virtual users for a stall of half a second from the beginning, because k6 drops orders while it makes new ones, and for
-// two seconds at most. What is beyond that, or beyond the memory of a small machine, is dropped, and the run fails for it.
+// Virtual users: from the start enough for a stall of half a second, because k6 drops orders while it creates more, and
+// at most enough for two seconds. Orders beyond that, or beyond the memory of a small machine, are dropped, and the run
+// fails.
 const fromTheBeginning = { least: 50, most: 2000 };
 const atMost = { least: 200, most: 4000 };
 

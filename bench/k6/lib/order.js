@@ -1,4 +1,4 @@
-// Places orders and sorts the answers. Each outcome has a trend of its own: its count and its latency.
+// Places orders and classifies the answers. Each outcome has its own trend, with count and latency.
 import { check } from 'k6';
 import exec from 'k6/execution';
 import { Trend } from 'k6/metrics';
@@ -6,11 +6,12 @@ import { fieldOf, postOrder } from './api.js';
 
 export const outcomes = ['accepted', 'replayed', 'sold_out', 'unavailable', 'no_answer', 'unexpected'];
 const answered = ['accepted', 'replayed', 'sold_out'];
-// From the wish to order to the answer, a connection that has to be made first included, which http_req_duration leaves out.
+// From the start of the call to the answer, including the time to open a connection, which http_req_duration excludes.
 const duration = new Trend('order_duration', true);
 const durations = Object.fromEntries(outcomes.map((outcome) => [outcome, new Trend(`orders_${outcome}`, true)]));
 
-// placeOrder: its outcome, and the order's id where there is one. The key is the buyer's own, so a second call is a retry.
+// placeOrder returns the outcome, and the order's id if there is one. The key depends only on the buyer, so a second call
+// is a retry.
 export function placeOrder(product, buyer) {
   const started = Date.now();
   let answer;
@@ -45,7 +46,8 @@ function outcomeOf(answer, orderId) {
   return 'unexpected';
 }
 
-// A broken API would otherwise fill the terminal: the trends have the numbers, this has the words.
+// Only the first virtual users log such an answer, each kind once: a broken API would otherwise flood the terminal. The
+// trends have the counts.
 const virtualUsersThatTell = 3;
 const told = new Set();
 

@@ -1,11 +1,11 @@
-// The sale of a run. Its product id is new each time: an id names one sale, for good.
+// The sale of a run. Its product id is new each time, because a product id can be used for one sale only.
 import exec from 'k6/execution';
 import { closeProduct, putProduct } from './api.js';
 import { adminToken, apiUrls } from './settings.js';
 
 const tokenHint = '`make up` leaves the token in .local/env; elsewhere it is the ADMIN_TOKEN of the API';
 
-// openSale: its product id
+// openSale returns the product id.
 export function openSale(scenario, quantity) {
   if (adminToken === '') {
     exec.test.abort(`ADMIN_TOKEN is not set, so no sale can be opened. ${tokenHint}`);
@@ -18,7 +18,7 @@ export function openSale(scenario, quantity) {
   return product;
 }
 
-// Its records leave Redis some time after it has closed, never while it can sell.
+// The records of a sale expire in Redis only after the sale has closed.
 export function closeSale(product) {
   const answer = answerTo(() => closeProduct(product));
   if (answer.status !== 200) {

@@ -1,4 +1,4 @@
-// What a run can be told from outside. A value that makes no sense ends k6 before the first request.
+// The settings of a run. An invalid value ends k6 before the first request.
 
 export function text(name, fallback) {
   return __ENV[name] || fallback;
@@ -14,7 +14,7 @@ export function wholeNumber(name, fallback) {
 
 const separated = text('API_URL', 'http://127.0.0.1:8080').split(',');
 
-// All copies of the API; a request goes to any of them.
+// All instances of the API; each request goes to one of them.
 export const apiUrls = separated.map((url) => url.trim().replace(/\/+$/, '')).filter((url) => url);
 export const adminToken = text('ADMIN_TOKEN', '');
 export const resultsFolder = text('RESULTS', '.local/k6');

@@ -1,8 +1,8 @@
-// The end of a run: everything k6 knows as JSON, and what a reader wants first as text.
+// The summary of a run: all of k6's figures as JSON, and the most important ones as text.
 import { outcomes } from './order.js';
 import { apiUrls, resultsFolder } from './settings.js';
 
-// summaryOf: a handleSummary. `remarks` may add lines of its own, from k6's metrics.
+// summaryOf returns a handleSummary function. `remarks` may add lines, from k6's metrics.
 export function summaryOf(scenario, title, remarks = () => []) {
   return (data) => {
     const text = data.setup_data ? written(scenario, title, data, remarks) : `${scenario}: did not start\n`;

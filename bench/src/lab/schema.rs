@@ -2,13 +2,13 @@ use anyhow::Result;
 use jiff::Timestamp;
 use tokio_postgres::{Client, NoTls};
 
-/// A schema in PostgreSQL that nothing else uses.
+/// A schema in PostgreSQL for one measurement.
 pub struct Schema {
-    /// Unique; also used for a topic and a consumer group.
+    /// Its unique name; also the name of a topic and a consumer group.
     pub name: String,
-    /// Leads into the schema.
+    /// The URL of the database, with this schema as the search path.
     pub url: String,
-    /// Connected to it.
+    /// A connection to the schema.
     pub client: Client,
 }
 
@@ -20,7 +20,7 @@ impl Schema {
             .batch_execute(&format!("CREATE SCHEMA {name}; SET search_path = {name}"))
             .await?;
         Ok(Self {
-            // The stack's URL has options already.
+            // The stack's URL already has options.
             url: format!("{database_url}&options=-c%20search_path%3D{name}"),
             name,
             client,
@@ -39,7 +39,7 @@ pub async fn connect(database_url: &str) -> Result<Client> {
     Ok(client)
 }
 
-/// The sum of the positions of a topic: how many records of it are written.
+/// The sum of a topic's positions: the number of its records that are written.
 pub async fn positions(database: &Client, topic: &str) -> Result<i64> {
     let sum = "SELECT coalesce(sum(next_offset), 0)::bigint FROM positions WHERE topic = $1";
     Ok(database.query_one(sum, &[&topic]).await?.try_get(0)?)

@@ -1,5 +1,5 @@
-//! Kafka's JVM compiles its hot paths while it works. A broker that was just started takes several times the CPU per
-//! order of one that has run for a while, and on one machine that CPU is missing elsewhere.
+//! Warms up Kafka, whose JVM compiles its hot paths while it works. A broker that was just started takes several times
+//! as much CPU per order as one that has run for a while, and on one machine the other processes then lack that CPU.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use crate::measure::cpu::{self, Part};
 
 const SLICE: Duration = Duration::from_secs(15);
 const SLICES_MAX: u32 = 20;
-/// A slice in which an order cost more than this share of the cheapest before shows no progress.
+/// A slice shows no progress if its CPU per order is more than this share of the lowest before.
 const PROGRESS: f64 = 0.95;
-/// After so many slices in a row without progress Kafka is warm.
+/// Kafka is warm after this many consecutive slices without progress.
 const ENOUGH: u32 = 2;
 
 /// Places orders until Kafka's CPU per order stops falling.

@@ -5,7 +5,7 @@ use std::thread::available_parallelism;
 
 use jiff::Zoned;
 
-/// Where, when and of which commit something is measured.
+/// The machine, the date and the commit of a measurement.
 pub fn machine(repository: &Path) -> String {
     let line = |file: &str, name: &str| {
         let text = read_to_string(file).unwrap_or_default();

@@ -9,7 +9,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// None if there are no values.
+    /// `None` if there are no values.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
@@ -21,7 +21,7 @@ impl Spread {
         Some(Self { median, min, max })
     }
 
-    /// How wide the range is, as a share of the median.
+    /// The width of the range, as a share of the median.
     pub fn width(&self) -> f64 {
         (self.max - self.min) / self.median
     }
@@ -33,7 +33,7 @@ pub fn percentile<T: Copy>(sorted: &[T], share: f64) -> Option<T> {
     sorted.get(rank.max(1) - 1).copied()
 }
 
-/// How much y grows with x, by least squares; none if x does not change.
+/// The slope of y over x, by least squares; `None` if x does not change.
 pub fn slope(points: &[(f64, f64)]) -> Option<f64> {
     let count = points.len() as f64;
     let mean_x = points.iter().map(|(x, _)| x).sum::<f64>() / count;

@@ -9,23 +9,23 @@ use crate::measure::cpu::Part;
 use crate::measure::statistics::Spread;
 use crate::scenario::tested;
 
-/// The largest median ratio of CPU that is not slower.
+/// The largest median ratio of CPU that counts as not slower.
 const NOT_SLOWER_MAX: f64 = 1.03;
-/// A range of ratios wider than this share of their median decides nothing.
+/// If the range of the ratios is wider than this share of their median, the result is undecided.
 const DECIDED_WIDTH_MAX: f64 = 0.06;
 
 /// One scenario in both builds.
 #[derive(Debug, Serialize)]
 pub struct Conclusion<'a> {
     pub title: String,
-    /// CPU per request of the processes under test, ours to theirs, of each pair.
+    /// For each pair, the ratio of CPU per request of the processes under test, ours to theirs.
     pub ratios: Vec<f64>,
     pub conclusion: &'static str,
     #[serde(skip)]
     pairs: Vec<[&'a Measurement; 2]>,
 }
 
-/// Of everything that was measured in both builds.
+/// The conclusions about all scenarios that were measured in both builds.
 pub fn verdicts(all: &[Measurement]) -> Vec<Conclusion<'_>> {
     let mut verdicts: Vec<Conclusion<'_>> = Vec::new();
     for ours in all.iter().filter(|one| one.side == "ours") {
@@ -65,7 +65,7 @@ fn decide(ratios: &[f64]) -> &'static str {
     }
 }
 
-/// Without rows if only one build was measured.
+/// The table of conclusions; it has no rows if only one build was measured.
 pub fn table(all: &[Measurement]) -> Table {
     let row = |it: &Conclusion<'_>| {
         let of = |value: fn(&[&Measurement; 2]) -> f64, digits| {

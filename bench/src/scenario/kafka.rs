@@ -1,4 +1,4 @@
-//! The ceiling of Kafka: events of orders, acknowledged by all replicas, with the client library of the API.
+//! The ceiling of Kafka: publishes events of orders with the API's client library; all replicas acknowledge them.
 
 use anyhow::Result;
 use jiff::Timestamp;

@@ -1,4 +1,5 @@
-//! Whether memory stays where it is while orders come for long, what an order takes in Redis, and that it is freed.
+//! Measures whether memory stays constant under a long load, how much of it an order takes in Redis, and whether it is
+//! freed afterwards.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -21,25 +22,26 @@ use crate::result::Table;
 const NAME: &str = "soak";
 const SECONDS: u32 = 600;
 const PER_SECOND: u32 = 1_000;
-/// One order in so many is taken.
+/// One order in this many is accepted.
 const TAKEN_EVERY: u64 = 10;
-/// How long the records of a closed sale stay in Redis here.
+/// How long Redis keeps the records of a closed sale in this scenario.
 const RECORD_TTL_SECONDS: u32 = 5;
 const PAUSE_BETWEEN_SAMPLES: Duration = Duration::from_secs(5);
-/// With a limit, Redis keeps the units of each user.
+/// If a sale has a limit per user, Redis stores the units of each user.
 const UNITS_PER_USER: u32 = 2;
-/// Orders that are taken while Kafka is down, to see what a waiting one takes.
+/// Orders that are accepted while Kafka is down, to measure the memory of an outbox entry.
 const WAITING: u64 = 10_000;
 const WAITING_PER_SECOND: u32 = 2_000;
 const EMPTY_LIMIT: Duration = Duration::from_secs(60);
-/// After the TTL: the relay looks once a second, and Redis expires ten times a second.
+/// Time for the memory to be freed after the TTL: the relay makes one pass per second, and Redis expires keys ten times
+/// per second.
 const EXPIRY_GRACE: Duration = Duration::from_secs(20);
-/// More MiB a minute are a failure of one of our services.
+/// The scenario fails if one of our services grows by more MiB per minute.
 const GROWTH_MAX: f64 = 1.0;
-/// This share of the sale's memory must be free after it expired.
+/// The share of the sale's memory that must be freed after the sale has expired.
 const FREED_MIN: f64 = 0.95;
 
-/// Whose memory is sampled; the first two are ours.
+/// The processes whose memory is sampled; the first two are ours.
 const SAMPLED: [&str; 5] = ["ingest-api", "worker", "Redis", "Kafka", "PostgreSQL"];
 const OURS: usize = 2;
 
@@ -99,7 +101,7 @@ async fn look(stack: &Stack, side: &Side, redis: &Redis) -> Result<[f64; 5]> {
     Ok(kib.map(|kib| kib as f64 / 1_024.0))
 }
 
-/// MiB a minute in the second half: in the first half caches and pools fill.
+/// Growth in MiB per minute in the second half: in the first half, caches and pools fill.
 fn growth(samples: &[Sample], of: usize) -> f64 {
     let half = samples[samples.len() / 2..].iter();
     let points: Vec<_> = half.map(|(at, mib)| (at / 60.0, mib[of])).collect();
@@ -137,8 +139,8 @@ fn memory_table(samples: &[Sample]) -> Table {
     Table::new(&title, head, SAMPLED.iter().enumerate().map(row))
 }
 
-/// What a sale takes in Redis: weighs it, lets orders wait for Kafka, closes it, and waits until it is gone. Returns
-/// the figures, and the share of the growth until closing that was freed.
+/// Measures the memory of a sale in Redis, with and without orders that wait for Kafka, closes the sale, and waits until
+/// it has expired. Returns the figures, and the share of the growth until closing that was freed.
 async fn weigh_and_close(
     stack: &Stack,
     side: &Side,

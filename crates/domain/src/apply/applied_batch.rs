@@ -1,4 +1,4 @@
-//! What a batch writes.
+//! The result of applying a batch: everything that it writes.
 
 use std::collections::HashMap;
 
@@ -17,11 +17,11 @@ pub struct AppliedBatch<'a> {
     pub cancelled: Vec<(OrderId, SequenceNumber)>,
     /// Changes that get a row.
     pub changes: Vec<NewChange<'a>>,
-    /// What is added to ledger rows.
+    /// What the batch adds to each ledger row.
     pub ledger: HashMap<&'a ProductId, LedgerDelta>,
-    /// What is added to number series.
+    /// What the batch adds to each number series.
     pub series: HashMap<NumberSeries, SeriesDelta>,
-    /// Records whose order or change had its row already.
+    /// Records whose order or change already had a row.
     pub duplicates: u64,
     /// Changes that are refused.
     pub refused: Vec<RefusedChange<'a>>,
@@ -37,14 +37,14 @@ pub struct NewOrder<'a> {
     pub cancel_number: Option<SequenceNumber>,
 }
 
-/// What becomes of an order.
+/// The outcome of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// It holds its units.
     Confirmed,
     /// It holds no units.
     Rejected(RejectReason),
-    /// It was cancelled, possibly before it was read.
+    /// It was cancelled, possibly before the order itself was read.
     Cancelled,
 }
 
@@ -128,7 +128,7 @@ impl ChangeKind {
 /// What a batch adds to one row of `stock_ledger`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LedgerDelta {
-    /// Units confirmed, less units given back.
+    /// Units confirmed, less units returned.
     pub sold: i64,
     /// Units restocked.
     pub total: i64,

@@ -1,4 +1,4 @@
-//! The rows that a batch finds.
+//! The rows that exist before a batch is applied.
 
 use std::collections::{HashMap, HashSet};
 
@@ -32,6 +32,6 @@ pub struct ExistingRows {
 pub struct ExistingOrder {
     /// `confirmed`, `rejected` or `cancelled`.
     pub status: OrderStatus,
-    /// The epoch of its number. A rebuilt sale may take the key of a rejected order again, in a higher epoch.
+    /// The epoch of its number. In a rebuilt sale, the key of a rejected order can be used again, in a higher epoch.
     pub epoch: u32,
 }

@@ -12,7 +12,7 @@ pub type Header = (&'static str, Cow<'static, str>);
 
 /// The headers of an event: the CloudEvents 1.0 attributes in Kafka's binary mode.
 ///
-/// All of them follow from the event, so an event that is published twice is the same record twice.
+/// All of them are derived from the event, so if an event is published twice, both records are the same.
 pub fn headers(event: &Event) -> [Header; 6] {
     let (ce_type, ce_id, ce_time) = match event {
         Event::SaleOpened(sale) => (

@@ -1,7 +1,7 @@
 //! Which partitions this process should read.
 //!
-//! A group is a division of labour, not a lock (docs/decisions/0011): a process that lost the group may read on while
-//! positions elsewhere decide who writes. So membership and reading are two clients.
+//! A group distributes work and is not a lock (docs/decisions/0011): a process that has lost its membership may keep
+//! reading, because positions elsewhere decide who writes. So membership and reading use two clients.
 
 mod assignment;
 mod membership;
