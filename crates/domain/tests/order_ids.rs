@@ -1,4 +1,4 @@
-//! The order id is frozen: ids already in somebody's PostgreSQL must be derived again for ever.
+//! The order id is frozen: ids already in somebody's PostgreSQL must be derived again forever.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
