@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Reads "$results": a line for each measurement, its name and then its figures.
+# Reads "$results", which has one line per measurement: its name, then its figures.
 median() { sort -g | awk '{ a[NR] = $1 } END { print a[int((NR + 1) / 2)] }'; }
 
 # column <name> <field>: the median of all measurements of that name

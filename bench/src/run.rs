@@ -9,7 +9,7 @@ use crate::measure::machine;
 use crate::result::{Floors, Run, rows, verdicts};
 use crate::scenario::{self, Bench, Outcome, Scenario};
 
-/// Measures what the arguments select and writes the result into `.local/bench`. Exit code 1 if something failed or is
+/// Runs the selected scenarios and writes the result to `.local/bench`. Exit code 1 if something failed or is
 /// slower than in the other build.
 pub fn main(arguments: &Arguments) -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().map_err(anyhow::Error::from);
@@ -65,7 +65,7 @@ async fn measure_all(arguments: &Arguments) -> Result<bool> {
     Ok(run.failures.is_empty() && !slower)
 }
 
-/// The sides to measure; they take turns to be first.
+/// The sides to measure; they take turns to go first.
 fn order(scenario: &Scenario, turn: u32, sides: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..sides).collect();
     if !scenario.depends_on_build() {

@@ -1,5 +1,4 @@
-//! The ceiling of the HTTP scenarios: an actix handler that parses an order and answers as `ingest-api` does, with nothing
-//! in between.
+//! The ceiling of the HTTP scenarios: an actix handler that only parses an order and answers as `ingest-api` does.
 
 use std::net::SocketAddr;
 
@@ -10,10 +9,10 @@ use clap::Parser;
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, UserId};
 use serde::{Deserialize, Serialize};
 
-/// A bare handler, to measure against
+/// A bare HTTP handler, the ceiling of the benchmarks
 #[derive(Parser)]
 struct Arguments {
-    /// Where to listen
+    /// Address and port to listen on
     #[arg(long, default_value = "127.0.0.1:18090")]
     http_addr: SocketAddr,
 }

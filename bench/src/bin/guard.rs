@@ -1,5 +1,5 @@
-//! Repeats one pure part of the path of an order. `bench/check` counts the instructions, which unlike seconds are the same
-//! on a busy machine.
+//! Repeats one pure part of the path of an order. `bench/check` counts its instructions: unlike times, the counts do not
+//! depend on the load of the machine.
 
 use std::hint::black_box;
 use std::str::FromStr;

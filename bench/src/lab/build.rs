@@ -1,4 +1,4 @@
-//! The programs of one build of Fluxgate, and what older builds call its settings.
+//! The programs of one build of Fluxgate, and the names of its settings in older builds.
 
 use std::path::{Path, PathBuf};
 
@@ -47,7 +47,7 @@ impl Build {
     }
 }
 
-/// Every renamed setting under both names: a service ignores variables that it does not know.
+/// Passes every renamed setting under both names: a service ignores variables that it does not know.
 pub fn under_both_names(settings: &Settings) -> Settings {
     let old = settings.iter().filter_map(|(name, value)| {
         let (_, old) = RENAMED.iter().find(|(new, _)| new == name)?;

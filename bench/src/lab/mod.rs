@@ -23,7 +23,7 @@ pub use stack::Stack;
 
 /// The stores and the sides that use them.
 pub struct Lab {
-    /// Ours, and theirs in a comparison.
+    /// Our build, and in a comparison also theirs.
     pub sides: Vec<Side>,
     pub stack: Stack,
 }
@@ -44,12 +44,12 @@ impl Lab {
         Ok(lab)
     }
 
-    /// One more side, with `more` settings. The caller closes it.
+    /// Starts one more side, with `more` settings. The caller closes it.
     pub async fn start_side(&self, build: Build, more: &[(&str, &str)]) -> Result<Side> {
         Side::start(&self.stack, build, more).await
     }
 
-    /// The processes of one side and of the stores, and this one.
+    /// The processes of one side and of the stores, and the process of this program.
     pub fn watched(&self, side: &Side) -> Result<Watched> {
         let mut watched = self.watched_stores()?;
         side.watch(&mut watched);

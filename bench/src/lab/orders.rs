@@ -5,7 +5,7 @@ use fluxgate_domain::events::{Event, OrderReserved, SaleOpened};
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, Total, UserId};
 use jiff::Timestamp;
 
-/// Orders of some sales, in turn.
+/// Orders of several sales, in turn.
 #[derive(Debug, Clone)]
 pub struct Orders {
     products: Vec<ProductId>,
@@ -15,13 +15,13 @@ pub struct Orders {
 }
 
 impl Orders {
-    /// Of one sale on each partition.
+    /// Orders of one sale on each partition.
     pub fn new(count: u32, partitions: i32) -> Result<Self> {
         let sales = u32::try_from(partitions)?;
         Self::of("drain", sales, partitions, count)
     }
 
-    /// Of so many sales, whose ids begin with `name` and which are on the partitions in turn.
+    /// Orders of this many sales. Their ids begin with `name`, and they are spread over the partitions in turn.
     pub fn of(name: &str, sales: u32, partitions: i32, count: u32) -> Result<Self> {
         let product = |n| ProductId::parse(&format!("{name}-{n}"));
         Ok(Self {
@@ -53,12 +53,12 @@ impl Orders {
         })
     }
 
-    /// On which partition an order is.
+    /// The partition of an order.
     pub fn partition_of(&self, n: u32) -> Result<i32> {
         self.partition_of_product(self.product_of(n))
     }
 
-    /// One of them, from 0.
+    /// The order with this number, from 0.
     pub fn order(&self, n: u32) -> Result<OrderReserved> {
         let product = self.products[self.product_of(n)].clone();
         let user = UserId::parse(&format!("user-{n}"))?;

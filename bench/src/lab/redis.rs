@@ -1,4 +1,4 @@
-//! Redis as an operator sees it: through its command line.
+//! Reads figures from Redis with `redis-cli`.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// By a URL such as `redis://127.0.0.1:6379/1`.
+    /// The database at a URL such as `redis://127.0.0.1:6379/1`.
     pub fn at(url: &str) -> Result<Self> {
         let (_, place) = url.rsplit_once(':').context("the URL has no port")?;
         let (port, database) = place.split_once('/').unwrap_or((place, "0"));
@@ -32,7 +32,7 @@ impl Redis {
         Ok(run_tool(&mut cli, LIMIT).await?.trim().to_owned())
     }
 
-    /// A command that is answered with a number. No answer, such as for a missing key, is 0.
+    /// Runs a command that replies with a number. No reply, such as for a missing key, counts as 0.
     pub async fn number(&self, command: &[&str]) -> Result<u64> {
         let answer = self.command(command).await?;
         let number = if answer.is_empty() { "0" } else { &answer };
@@ -40,7 +40,7 @@ impl Redis {
         number.with_context(|| format!("{command:?}: {answer}"))
     }
 
-    /// A field of `INFO memory`, such as `used_memory`; of all databases.
+    /// A field of `INFO memory`, such as `used_memory`. It covers all databases.
     pub async fn memory(&self, field: &str) -> Result<u64> {
         let info = self.command(&["INFO", "memory"]).await?;
         let value = |line: &str| {

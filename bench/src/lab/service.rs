@@ -34,7 +34,7 @@ pub struct Service {
 
 impl Service {
     /// Starts `program` on a free port with nothing but `settings` in its environment, and waits until it listens.
-    /// The log is written anew.
+    /// An existing log file is overwritten.
     pub async fn start(program: &Path, settings: &Settings, log: PathBuf) -> Result<Self> {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let out = File::create(&log).with_context(|| format!("writing {}", log.display()))?;
@@ -108,7 +108,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // Both fail only if the process was reaped already.
+        // Both calls fail only if the process has already been reaped.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

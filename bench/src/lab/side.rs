@@ -26,7 +26,7 @@ pub const KNOWN: &str = "known";
 pub const KNOWN_ORDERS: u64 = 10_000;
 const SOLD_OUT_UNITS: u32 = 1_000;
 
-/// By then the worker has written everything.
+/// The longest time that the worker may take to write everything.
 const DRAIN_LIMIT: Duration = Duration::from_secs(180);
 const PLACE_CONNECTIONS: usize = 256;
 const PLACE_LIMIT: Duration = Duration::from_secs(180);
@@ -41,7 +41,7 @@ pub struct Side {
     pub client: Client,
     /// When the sale of [`KNOWN`] opened.
     pub known_opened_at: Timestamp,
-    /// KiB, by process and moment.
+    /// Memory in KiB, by process and moment.
     pub memory: BTreeMap<&'static str, u64>,
     settings: Settings,
     log_prefix: String,
@@ -99,7 +99,7 @@ impl Side {
         self.set_worker(false).await
     }
 
-    /// Places so many orders that are all taken, as fast as possible.
+    /// Places this many orders, which are all accepted, as fast as possible.
     pub async fn place(&self, requests: Requests, count: u64) -> Result<()> {
         let over = (self.api.address, PLACE_CONNECTIONS);
         let tally = closed(over, (PLACE_LIMIT, count), requests).await?;
@@ -113,14 +113,14 @@ impl Side {
         Ok(())
     }
 
-    /// One more service with the same settings.
+    /// Starts one more service with the same settings.
     pub async fn start_service(&self, program: &str, log: &str) -> Result<Service> {
         let log = format!("{}-{log}.log", self.log_prefix).into();
         let started = Service::start(&self.build.program(program), &self.settings, log).await;
         started?.ready().await
     }
 
-    /// Opens a sale of more units than can be sold; returns when it opened.
+    /// Opens a sale with more units than can be sold, and returns its opening time.
     pub async fn open_sale(&self, product: &str) -> Result<Timestamp> {
         let terms = json!({"quantity": PLENTY});
         self.open_sale_on(product, &terms).await
@@ -136,7 +136,7 @@ impl Side {
         Ok(opened_at.parse()?)
     }
 
-    /// Its own processes.
+    /// The processes of this side.
     pub fn watch(&self, watched: &mut Watched) {
         watched.add(Part::Api, self.api.pid());
         watched.add(Part::Bare, self.bare.pid());
@@ -187,7 +187,7 @@ impl Side {
         worker.terminate().await
     }
 
-    /// Ends the services and reads the peak of their memory.
+    /// Stops the services and reads their peak memory.
     pub async fn close(mut self) -> Result<BTreeMap<&'static str, u64>> {
         self.stop_worker().await?;
         let peak = memory::peak_kib(self.api.pid())?;
@@ -196,7 +196,7 @@ impl Side {
         Ok(self.memory)
     }
 
-    /// The most memory of a worker under any load, drains included.
+    /// The peak memory of a worker under any load, including drains.
     pub fn worker_used(&mut self, kib: u64) {
         let peak = self.memory.entry("inventory-worker, peak").or_default();
         *peak = kib.max(*peak);

@@ -1,4 +1,4 @@
-//! Topics of one measurement, and how far a topic goes.
+//! Topics of one measurement, and the number of records on a topic.
 
 use std::time::Duration;
 

@@ -7,20 +7,20 @@ use tokio::net::{TcpSocket, TcpStream};
 /// Longest answer that is read.
 const ANSWER_MAX_BYTES: usize = 64 * 1_024;
 
-/// One keep-alive HTTP/1.1 connection. It is made anew after an error.
+/// One keep-alive HTTP/1.1 connection. It is reopened after an error.
 ///
-/// It reads only what Fluxgate sends: answers with a `content-length`. A general client takes several times the CPU,
-/// which on one machine is missing elsewhere.
+/// It understands only what Fluxgate sends: answers with a `content-length`. A general client takes several times the
+/// CPU, which the other processes on the same machine then lack.
 pub struct Connection {
     pub address: SocketAddr,
     source: Option<IpAddr>,
     stream: Option<TcpStream>,
     received: Vec<u8>,
-    /// How often it was made.
+    /// How often it was opened.
     pub made: u32,
 }
 
-/// A whole answer.
+/// A complete answer.
 #[derive(Debug, PartialEq)]
 pub struct Answer<'a> {
     pub status: u16,
@@ -40,7 +40,7 @@ impl Connection {
         }
     }
 
-    /// One that comes from this address: every source address has ports of its own.
+    /// A connection from this source address: every source address has its own ports.
     pub fn from(source: IpAddr, address: SocketAddr) -> Self {
         Self {
             source: Some(source),
@@ -63,10 +63,10 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends a request and reads the whole answer.
+    /// Sends a request and reads the complete answer.
     pub async fn ask(&mut self, request: &[u8]) -> Result<Answer<'_>> {
         self.connect().await?;
-        // If this future is dropped or fails, what is left of the answer goes with its connection.
+        // If this future is dropped or fails, the rest of the answer is dropped with its connection.
         let mut stream = self.stream.take().context("just connected")?;
         stream.write_all(request).await?;
         self.received.clear();
@@ -92,7 +92,7 @@ impl Connection {
     }
 }
 
-/// Where the head ends and where the answer ends, if all of it is here.
+/// The ends of the head and of the answer, if the answer is complete.
 fn parts(received: &[u8]) -> Result<Option<(usize, usize)>> {
     const END: &[u8] = b"\r\n\r\n";
     let Some(head) = received.windows(END.len()).position(|window| window == END) else {

@@ -18,10 +18,10 @@ use super::{Pace, Requests, Tally, send, soon};
 /// Below the open files that a small machine allows, 20,000, and the 28,000 ports of a source address.
 const PER_CLIENT_MAX: u32 = 10_000;
 const CONNECT_LIMIT: Duration = Duration::from_secs(120);
-/// Beyond the seconds of the load.
+/// Additional time, beyond the seconds of the load.
 const GRACE: Duration = Duration::from_secs(40);
 
-/// What one thread does.
+/// The work of one thread.
 #[derive(Debug, Clone)]
 pub struct Client {
     server: SocketAddr,
@@ -61,7 +61,7 @@ pub fn split(
 }
 
 impl Crowd {
-    /// Starts the clients. Returns when all are connected and every connection was answered once.
+    /// Starts the clients. Returns when all are connected and every connection has received one answer.
     pub async fn gather(clients: Vec<Client>) -> Result<Self> {
         let (mut crowd, mut all_connected) = (Vec::new(), Vec::new());
         for client in clients {
@@ -78,7 +78,7 @@ impl Crowd {
         Ok(Self(crowd))
     }
 
-    /// Lets all clients send and close their connections; returns what they saw together.
+    /// Lets all clients send and close their connections; returns their combined results.
     pub async fn go(self) -> Result<Tally> {
         let mut threads = Vec::new();
         for (go, thread, limit) in self.0 {
@@ -97,7 +97,7 @@ impl Crowd {
 
 impl Client {
     fn run(self, connected: Sender<()>, may_go: Receiver<()>) -> Result<Tally> {
-        // The limit of open files counts those of one table, and this thread gets a table of its own.
+        // The limit of open files applies to one table, and this thread gets its own table.
         unshare(CloneFlags::CLONE_FILES).context("open files of its own")?;
         let files = open_files::raise_limit();
         ensure!(
@@ -118,7 +118,7 @@ impl Client {
         })
     }
 
-    /// Asks once on each connection: a server does not wait long for the first request.
+    /// Sends one request on each connection: a server does not wait long for the first request.
     async fn connect(&self) -> Result<Vec<Connection>> {
         let (look, mut request) = (Requests::product(&self.open), String::new());
         let mut connections = Vec::new();

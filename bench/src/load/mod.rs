@@ -1,4 +1,4 @@
-//! What makes the load. All of it goes to this machine.
+//! The load generator. It sends only to this machine.
 
 mod connection;
 pub mod crowd;

@@ -13,10 +13,10 @@ use crate::lab::SOLD_OUT;
 #[derive(Clone)]
 pub struct Requests(Arc<Write>);
 
-/// Writes a request and returns the answer that it wants; none if there are no more requests.
+/// Writes a request and returns the expected answer; `None` if there are no more requests.
 type Write = dyn Fn(u64, SocketAddr, &mut String) -> Option<Want> + Send + Sync;
 
-/// The right answer.
+/// The expected answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Want {
     Accepted,
@@ -27,11 +27,11 @@ pub enum Want {
 }
 
 impl Want {
-    /// By status and body, which are the same for every build.
+    /// Checks status and body, which are the same for every build.
     pub fn is_met_by(self, answer: &Answer<'_>) -> bool {
         let has = |text: &str| answer.body.contains(text);
         let (status, text) = match self {
-            // `reserved` is a 202 too: Kafka took longer than the answer waits.
+            // `reserved` is a 202 too: Kafka took longer than PUBLISH_WAIT_MS.
             Self::Accepted => (
                 202,
                 has(r#""status":"accepted""#) || has(r#""status":"reserved""#),
@@ -53,7 +53,7 @@ impl Requests {
         Self::orders_of(vec![product.to_owned()], run)
     }
 
-    /// The same of sales in turn.
+    /// New orders of several sales in turn.
     pub fn orders_of(products: Vec<String>, run: &str) -> Self {
         let run = run.to_owned();
         Self(Arc::new(move |number, host, out| {
@@ -63,7 +63,7 @@ impl Requests {
         }))
     }
 
-    /// Orders as a crowd sends them: one in a hundred is of a sale with units left, the others are of [`SOLD_OUT`].
+    /// The orders of a flash sale: one in a hundred is for a sale with units left, the others are for [`SOLD_OUT`].
     pub fn mixed(open: &str, run: &str) -> Self {
         Self::mixed_of(open, run, 100, 1_000)
     }
@@ -73,7 +73,7 @@ impl Requests {
         Self::mixed_of("", run, 0, 1_000)
     }
 
-    /// One order in `taken_every` is taken; so many users take turns.
+    /// Orders of which one in `taken_every` is accepted, by this many users in turn.
     pub fn mixed_of(open: &str, run: &str, taken_every: u64, users: u64) -> Self {
         let (open, run) = (open.to_owned(), run.to_owned());
         Self(Arc::new(move |number, host, out| {
@@ -86,7 +86,7 @@ impl Requests {
         }))
     }
 
-    /// New orders that can be asked for again, each of another user: see [`order_id`].
+    /// New orders that can be requested again, each of another user: see [`order_id`].
     pub fn known(product: &str) -> Self {
         let product = product.to_owned();
         Self(Arc::new(move |number, host, out| {

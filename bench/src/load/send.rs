@@ -13,9 +13,9 @@ use tokio::time::{timeout, timeout_at};
 use super::connection::{Answer, Connection};
 use super::requests::{Requests, Want};
 
-/// Connections of a constant rate: so many that waiting for a free one is a sign of trouble.
+/// Connections of a constant rate: with so many, a request waits for a free one only if answers are far too slow.
 const CONNECTIONS: usize = 256;
-/// Connections are made before the first request is due.
+/// Time to open the connections before the first request is due.
 const LEAD: Duration = Duration::from_millis(500);
 /// Longest time for the answers after the last request, and for connecting.
 const GRACE: Duration = Duration::from_secs(20);
@@ -23,30 +23,31 @@ const GRACE: Duration = Duration::from_secs(20);
 /// When requests are sent.
 #[derive(Debug, Clone, Copy)]
 pub enum Pace {
-    /// A closed loop: every connection asks again as soon as it is answered, for so long and for so many requests.
+    /// A closed loop: every connection sends its next request as soon as it is answered, until the time or the number of
+    /// requests is reached.
     Closed(Duration, u64),
     /// At a constant rate, however slowly requests are answered. A latency counts from when its request was due, so it
     /// includes the wait for a free connection.
     Constant(Schedule),
 }
 
-/// What was answered.
+/// The answers.
 #[derive(Debug, Default)]
 pub struct Tally {
     pub count: u64,
     pub seconds: f64,
     /// Wrong answers, and requests without an answer.
     pub errors: u64,
-    /// One of the wrong answers.
+    /// An example of a wrong answer.
     pub wrong: Option<String>,
-    /// Requests whose connection had to be made anew.
+    /// Requests whose connection had to be reopened.
     pub reconnected: u64,
     pub latencies_us: Vec<u32>,
-    /// Of refusals.
+    /// The latencies of refusals.
     pub refusals_us: Vec<u32>,
 }
 
-/// A schedule that begins in a moment.
+/// A schedule that begins after the connections have been opened.
 pub fn soon(per_second: u32, seconds: u32) -> Schedule {
     Schedule {
         start: Instant::now() + LEAD,
@@ -55,7 +56,7 @@ pub fn soon(per_second: u32, seconds: u32) -> Schedule {
     }
 }
 
-/// A closed loop over so many connections, for so long and for so many requests.
+/// Runs a closed loop over this many connections, until the time or the number of requests is reached.
 pub async fn closed(
     (address, connections): (SocketAddr, usize),
     (limit, count): (Duration, u64),

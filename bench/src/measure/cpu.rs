@@ -6,7 +6,7 @@ use std::fs;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-/// What a process belongs to.
+/// The component that a process belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
@@ -36,7 +36,7 @@ impl Part {
     }
 }
 
-/// Microseconds of CPU.
+/// CPU time in microseconds.
 pub type Cpu = BTreeMap<Part, u64>;
 
 /// The processes to sample.
@@ -54,7 +54,7 @@ impl Watched {
         for (part, pid) in &self.0 {
             let stat = stat(*pid)?;
             *cpu.entry(*part).or_default() += match part {
-                // It has one process per connection. The CPU of one that ended is in its parent's account.
+                // PostgreSQL has one process per connection. The parent's account includes the CPU of ended children.
                 Part::Postgres => {
                     let running = children(*pid)?
                         .into_iter()
@@ -69,7 +69,7 @@ impl Watched {
     }
 }
 
-/// What was used between two samples; a process that is only in the second counts in full.
+/// The CPU used between two samples; a process that is only in the second sample counts in full.
 pub fn between(before: &Cpu, after: &Cpu) -> Cpu {
     let used = |(part, used): (&Part, &u64)| {
         let earlier = before.get(part).copied().unwrap_or_default();
@@ -78,14 +78,14 @@ pub fn between(before: &Cpu, after: &Cpu) -> Cpu {
     after.iter().map(used).collect()
 }
 
-/// The kernel shows times in hundredths of a second on all machines that we run on.
+/// The kernel reports times in hundredths of a second on all machines that we use.
 const US_PER_TICK: u64 = 10_000;
 
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     parent: u32,
     own: u64,
-    /// With children that have ended and were waited for.
+    /// Includes children that have ended and were waited for.
     with_ended: u64,
 }
 
@@ -95,7 +95,7 @@ fn stat(pid: u32) -> Result<Stat> {
     parse(&stat).with_context(|| format!("reading {stat}"))
 }
 
-/// Child processes that still run.
+/// Child processes that are still running.
 pub fn children(parent: u32) -> Result<Vec<u32>> {
     let entries = fs::read_dir("/proc").context("listing processes")?;
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());

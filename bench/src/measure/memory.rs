@@ -10,12 +10,12 @@ pub fn resident_kib(pid: u32) -> Result<u64> {
     field(pid, "VmRSS:")
 }
 
-/// The most that the process ever held.
+/// The peak memory of a process.
 pub fn peak_kib(pid: u32) -> Result<u64> {
     field(pid, "VmHWM:")
 }
 
-/// Of a process with its children. A page that several of them share counts once.
+/// The memory of a process and its children. A page that several of them share counts once.
 pub fn tree_kib(root: u32) -> Result<u64> {
     let mut sum = shared_kib(root)?;
     for child in children(root)? {

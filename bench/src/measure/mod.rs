@@ -1,4 +1,4 @@
-//! What one measurement found.
+//! The result of one measurement.
 
 pub mod cpu;
 mod machine;
@@ -28,7 +28,7 @@ pub struct Measurement {
     pub errors: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<Latency>,
-    /// Of refusals, if some orders are accepted and others are refused.
+    /// Latencies of refusals, if some orders are accepted and others are refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusals_ms: Option<Latency>,
     pub cpu_us: Cpu,
@@ -37,13 +37,13 @@ pub struct Measurement {
     pub more: BTreeMap<&'static str, f64>,
 }
 
-/// Milliseconds.
+/// Latencies in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Latency {
     pub p50: f64,
     pub p95: f64,
     pub p99: f64,
-    /// redis-benchmark does not tell it.
+    /// `None` for redis-benchmark, which does not report it.
     pub p999: Option<f64>,
     pub max: f64,
 }
@@ -54,7 +54,7 @@ pub fn title(scenario: &str, label: &str) -> String {
     title.trim_end().to_owned()
 }
 
-/// More errors than one in so many requests are a failure.
+/// A measurement fails with more than one error in this many requests.
 const ONE_ERROR_IN: u64 = 1_000;
 
 impl Measurement {
@@ -66,7 +66,7 @@ impl Measurement {
         title(self.scenario, &self.label)
     }
 
-    /// Why it says nothing about the build, if so.
+    /// Why the measurement is unusable, if it is.
     pub fn failure(&self) -> Option<String> {
         let (errors, count) = (self.errors, self.count);
         let failed = count == 0 || errors > count / ONE_ERROR_IN;
@@ -85,7 +85,7 @@ impl Measurement {
 }
 
 impl Latency {
-    /// Of microseconds in any order.
+    /// The latencies of these microseconds, which may be in any order.
     pub fn of_us(mut all: Vec<u32>) -> Option<Self> {
         all.sort_unstable();
         let ms = |us: u32| f64::from(us) / 1_000.0;
@@ -103,7 +103,7 @@ impl Latency {
 pub mod tests {
     use super::*;
 
-    /// A measurement for tests of the modules that show one.
+    /// A measurement for the tests of other modules.
     pub fn measured(scenario: &'static str, label: &str, round: u32) -> Measurement {
         Measurement {
             scenario,

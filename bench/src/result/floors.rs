@@ -1,4 +1,4 @@
-//! The least that paths must reach of their ceilings, for `make bench-check`.
+//! The lowest ratios to their ceilings that scenarios must reach, for `make bench-check`.
 
 use std::fs::read_to_string;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ impl Floors {
         read().with_context(|| format!("reading {}", file.display()))
     }
 
-    /// A line for each floor: scenario, connections (or `-`) and ratio.
+    /// Reads one floor per line: scenario, connections (or `-`) and ratio.
     fn parse(text: &str) -> Result<Self> {
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         let floors = lines.map(|line| {
@@ -38,7 +38,7 @@ impl Floors {
         Ok(Self(floors.collect::<Result<_>>()?))
     }
 
-    /// The rows below their floor. A path that was not measured does not count.
+    /// The rows below their floor. A scenario that was not measured is not checked.
     pub fn broken(&self, rows: &[Row<'_>]) -> Vec<String> {
         let below = rows.iter().filter_map(|row| {
             let (first, ratio) = (row.first(), row.ratio?.median);

@@ -19,15 +19,15 @@ pub use floors::Floors;
 pub use rows::rows;
 pub use table::Table;
 
-/// Everything that was measured.
+/// All results of a run.
 pub struct Run {
     machine: String,
     command: String,
-    /// By side, process and moment.
+    /// Memory by side, process and moment.
     pub memory_kib: Vec<(&'static str, BTreeMap<&'static str, u64>)>,
     pub failures: Vec<String>,
     pub measurements: Vec<Measurement>,
-    /// Of single scenarios.
+    /// Tables of single scenarios.
     tables: Vec<Table>,
 }
 
@@ -83,7 +83,7 @@ impl Run {
         text
     }
 
-    /// `result.json` and `result.md`.
+    /// Writes `result.json` and `result.md`.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let json = serde_json::to_string_pretty(&self.json()?)? + "\n";
         for (name, text) in [("result.json", json), ("result.md", self.markdown())] {

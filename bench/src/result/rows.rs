@@ -15,11 +15,11 @@ const PARTS: [Part; 6] = [Api, Redis, Kafka, Worker, Postgres, Load];
 /// All rounds of one scenario, label and side.
 pub struct Row<'a> {
     rounds: Vec<&'a Measurement>,
-    /// To the ceiling in the same round.
+    /// Ratios to the ceiling in the same round.
     pub ratio: Option<Spread>,
 }
 
-/// In the order in which they were measured first.
+/// The rows, in the order of their first measurement.
 pub fn rows(all: &[Measurement]) -> Vec<Row<'_>> {
     let mut rows: Vec<Row<'_>> = Vec::new();
     for one in all {
@@ -37,7 +37,7 @@ pub fn rows(all: &[Measurement]) -> Vec<Row<'_>> {
     rows
 }
 
-/// The rate as a multiple of the ceiling's in the same round. What is measured once per pair is the ceiling of both
+/// The rate as a multiple of the ceiling's in the same round. A ceiling that is measured once per pair applies to both
 /// sides.
 pub fn ratio(one: &Measurement, all: &[Measurement]) -> Option<f64> {
     let ceiling = ceiling_of(one.scenario)?;
@@ -59,7 +59,7 @@ impl Row<'_> {
         Spread::of(self.rounds.iter().filter_map(|one| value(one)))
     }
 
-    /// p50, p99 and p99.9 of the picked latencies.
+    /// p50, p99 and p99.9 of the selected latencies.
     fn latency(&self, pick: fn(&Measurement) -> Option<Latency>) -> [String; 3] {
         let of: [fn(Latency) -> Option<f64>; 3] =
             [|it| Some(it.p50), |it| Some(it.p99), |it| it.p999];
@@ -89,7 +89,7 @@ impl Row<'_> {
     }
 }
 
-/// Rates, ratios, CPU and latency; refusals beside accepted orders; figures that only some scenarios have.
+/// The table of rates, ratios, CPU and latencies (refusals separately), and of figures that only some scenarios have.
 pub fn tables(rows: &[Row<'_>]) -> [Table; 3] {
     let sides: BTreeSet<_> = rows.iter().map(|row| row.first().side).collect();
     let title = |row: &Row<'_>| match sides.len() {

@@ -1,4 +1,4 @@
-//! As many requests as so many connections can have answered.
+//! Closed loops: as many requests as a number of connections can send one after the other.
 
 use std::time::Duration;
 
@@ -9,32 +9,32 @@ use crate::lab::{KNOWN, KNOWN_ORDERS};
 use crate::load::{Requests, closed, order_id};
 use crate::measure::Measurement;
 
-/// Orders to ask for once, per second of the measurement: more than can be asked for.
+/// Orders to place beforehand, per second of the measurement: more than can be requested in that time.
 const REPLAYS_PER_SECOND: u32 = 80_000;
 const STATUSES_PER_SECOND: u32 = 30_000;
-/// More are not placed: the measurement then ends early.
+/// The maximum number of orders to place; if they do not suffice, the measurement ends early.
 const ONCE_MAX: u32 = 2_000_000;
 
-/// What the connections ask.
+/// What the connections request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClosedLoop {
     /// New orders, to the bare handler.
     Bare,
-    /// New orders that are all taken.
+    /// New orders that are all accepted.
     Accept,
     /// New orders of a sale that is sold out.
     SoldOut,
-    /// Some orders that were accepted before, again and again.
+    /// A few orders that were accepted before, repeatedly.
     Replay,
     /// Many orders that were accepted before and are written, each once.
     ReplayOnce,
-    /// One new order in a hundred is taken, the others are of a sale that is sold out.
+    /// New orders: one in a hundred is accepted, the others are for a sale that is sold out.
     Mixed,
-    /// The status of some orders, again and again.
+    /// The status of a few orders, repeatedly.
     Status,
     /// The status of many orders that are written, each once.
     StatusOnce,
-    /// One sale.
+    /// `GET /products/{id}` of one sale.
     Product,
 }
 
@@ -76,7 +76,7 @@ impl ClosedLoop {
     }
 }
 
-/// A new sale with so many orders that are written.
+/// Opens a sale and places this many orders; returns when they are written.
 async fn prepare_once(
     bench: &Bench<'_>,
     product: &str,

@@ -1,4 +1,4 @@
-//! What many open connections cost: first idle, then with requests over all of them in turn.
+//! Measures the cost of many open connections: first idle, then with requests over all of them in turn.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,16 +21,16 @@ const AGAIN: &str = "connections made anew";
 const KIB_IDLE: &str = "KiB per connection: API, idle";
 const SECONDS: u32 = 30;
 const PER_SECOND: u32 = 2_000;
-/// So few that they cost nothing: the base of the comparison.
+/// Few enough to cost next to nothing: the baseline of the comparison.
 const FEW: u32 = 256;
-/// More KiB of the API per idle connection are a failure.
+/// The scenario fails if an idle connection takes more KiB of the API.
 const KIB_PER_CONNECTION_MAX: f64 = 25.0;
 /// Each instance serves orders so long before its memory without connections is measured.
 const WARM_UP_SECONDS: u32 = 5;
 const SETTLE: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_secs(10);
 
-/// So many connections to each of so many instances.
+/// A number of connections to each of a number of instances.
 struct Level {
     connections: u32,
     instances: u32,
@@ -172,7 +172,7 @@ impl Level {
     }
 }
 
-/// Of all instances, KiB.
+/// The memory of all instances, in KiB.
 fn sum(instances: &[Service], of: fn(u32) -> Result<u64>) -> Result<f64> {
     let each = instances.iter().map(|it| of(it.pid()));
     Ok(each.sum::<Result<u64>>()? as f64)

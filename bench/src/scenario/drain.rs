@@ -1,4 +1,4 @@
-//! One worker, from a full topic to committed rows.
+//! Measures one worker, from a full topic to committed rows.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ use crate::measure::{Measurement, memory};
 pub const PARTITIONS: i32 = 12;
 pub const ORDERS_PER_SECOND: u32 = 100_000;
 
-/// By then the worker must be done.
+/// The longest time that the worker may take.
 const LIMIT: Duration = Duration::from_secs(120);
 const PAUSE_BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 const FLUSH_LIMIT: Duration = Duration::from_secs(60);
@@ -27,7 +27,7 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, Copy)]
 pub struct Drain {
     pub orders: u32,
-    /// Sales in turn, which are on the partitions in turn.
+    /// Number of sales, whose orders take turns. The sales are spread over the partitions in turn.
     pub sales: u32,
     pub partitions: i32,
 }
@@ -50,7 +50,7 @@ impl Drain {
         }
     }
 
-    /// Into a schema of its own.
+    /// Drains into a schema of its own.
     pub async fn measure(self, bench: &mut Bench<'_>, empty: Measurement) -> Result<Measurement> {
         let schema = Schema::create(&bench.lab.stack.database_url, "drain").await?;
         let measured = self.measure_into(bench, &schema, &schema.name, empty).await;
@@ -58,7 +58,7 @@ impl Drain {
         measured
     }
 
-    /// Into tables that may hold rows already. Topic, group and sales get `name`, which must be unused.
+    /// Drains into tables that may already have rows. Topic, group and sales get `name`, which must be unused.
     pub async fn measure_into(
         self,
         bench: &mut Bench<'_>,
@@ -70,7 +70,7 @@ impl Drain {
         topic::create(&brokers, name, self.partitions).await?;
         let orders = Orders::of(name, self.sales, self.partitions, self.orders)?;
         let filled = (brokers.clone(), name.to_owned());
-        // On a thread that may block: the producer's queue fills up again and again.
+        // On a thread that may block: the producer's queue is often full.
         tokio::task::spawn_blocking(move || fill(&orders, &filled.0, &filled.1)).await??;
 
         let before = bench.watched()?.sample()?;
@@ -108,13 +108,13 @@ impl Drain {
         Service::start(&program, &settings, stack.results.join("drain.log")).await
     }
 
-    /// From when the positions begin to move until they have passed every record.
+    /// The time from when the positions begin to move until they have passed every record.
     async fn watch(self, worker: &mut Service, schema: &Schema, name: &str) -> Result<Duration> {
         let expected = i64::from(self.orders) + i64::from(self.sales);
         let deadline = Instant::now() + LIMIT;
         let mut moving_since = Instant::now();
         loop {
-            // The worker creates the table; until then the query is an error.
+            // The worker creates the table; until then the query fails.
             let read = positions(&schema.client, name).await.unwrap_or_default();
             if read >= expected {
                 return Ok(moving_since.elapsed());

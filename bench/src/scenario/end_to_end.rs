@@ -1,4 +1,4 @@
-//! From the moment an order was due until another connection to PostgreSQL sees its row, order by order.
+//! Measures, for each order, the time from when it was due until another connection to PostgreSQL sees its row.
 //!
 //! Ids are derived, so they are known in advance and the rows can be looked up by primary key. A latency is too long
 //! by up to the pause between two look-ups and one query, and never too short.
@@ -53,7 +53,7 @@ pub async fn measure(bench: &Bench<'_>) -> Result<Measurement> {
     })
 }
 
-/// How long after it was due each row was seen, in microseconds; nothing for an order without a row.
+/// The time from when each order was due until its row was seen, in microseconds; `None` for an order without a row.
 async fn watch(database: &Client, schedule: Schedule, ids: &[Uuid]) -> Result<Vec<u32>> {
     let look = "SELECT order_id FROM orders WHERE order_id = ANY($1)";
     let look = database.prepare(look).await?;

@@ -1,4 +1,4 @@
-//! How cost grows with the number of products, of rows in the table, and of partitions.
+//! Measures how the cost grows with the number of products, rows in the table, and partitions.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const CONNECTIONS: usize = 256;
 /// The same for all numbers of partitions.
 const SALES: u32 = 96;
 
-/// What grows.
+/// The size that grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Growth {
     Products,
@@ -34,7 +34,7 @@ impl Growth {
     }
 }
 
-/// The same crowd over more products: accepting without a worker, then a drain.
+/// The same load over more products: accepting without a worker, then a drain.
 async fn products(bench: &mut Bench<'_>) -> Result<Vec<Measurement>> {
     let mut measured = Vec::new();
     for count in bench.sizes.products.clone() {
@@ -98,8 +98,8 @@ async fn rows(bench: &mut Bench<'_>) -> Result<Vec<Measurement>> {
     Ok(measured)
 }
 
-/// Adds orders of earlier days until there are `wanted`: a million a day, of as many sales as there are partitions. Their
-/// ids begin with the time at which their sale opened, as the product's ids do.
+/// Adds orders of earlier days until there are `wanted`: a million per day, of as many sales as there are partitions.
+/// Their ids begin with the opening time of their sale, as real ids do.
 async fn fill(schema: &Schema, wanted: u32) -> Result<()> {
     eprintln!("bench: {wanted} rows");
     let orders = "INSERT INTO orders
@@ -110,7 +110,7 @@ async fn fill(schema: &Schema, wanted: u32) -> Result<()> {
         FROM generate_series((SELECT count(*) FROM orders), $1::bigint - 1) n,
             LATERAL (SELECT now() - (1 + n / 1000000) * interval '1 day') past(day)";
     schema.client.execute(orders, &[&i64::from(wanted)]).await?;
-    // The server does this by itself some time later; it must not happen during a measurement.
+    // PostgreSQL would do this by itself later, and it must not happen during a measurement.
     let clean = "VACUUM (ANALYZE) orders";
     Ok(schema.client.batch_execute(clean).await?)
 }

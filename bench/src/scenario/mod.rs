@@ -1,4 +1,4 @@
-//! What is measured.
+//! The scenarios.
 
 mod closed_loop;
 mod connections;
@@ -30,13 +30,13 @@ pub const GROWTH: &str = "growth";
 /// Seconds of one measurement.
 const SECONDS: u32 = 5;
 
-/// One thing to measure.
+/// One scenario with one label.
 #[derive(Debug, Clone)]
 pub struct Scenario {
     pub name: &'static str,
     /// Connections of a closed loop, else empty.
     pub label: String,
-    /// Whether a worker writes meanwhile.
+    /// Whether a worker runs meanwhile.
     pub with_worker: bool,
     kind: Kind,
 }
@@ -45,7 +45,7 @@ pub struct Scenario {
 enum Kind {
     Closed(ClosedLoop),
     EndToEnd,
-    /// Requests per second, for so many times the seconds of other scenarios.
+    /// Requests per second, and how many times longer than other scenarios it runs.
     Rate(u32, u32),
     /// Orders per call, commands sent without waiting for an answer.
     Redis(u32, u32),
@@ -134,7 +134,7 @@ pub fn tested(scenario: &str) -> &'static [Part] {
     }
 }
 
-/// What one measurement works with.
+/// The environment of one measurement.
 pub struct Bench<'a> {
     pub lab: &'a mut Lab,
     /// Which of the lab's sides is measured.
@@ -168,13 +168,13 @@ impl Bench<'_> {
     }
 }
 
-/// What a scenario found.
+/// The result of a scenario.
 #[derive(Debug, Default)]
 pub struct Outcome {
     pub measurements: Vec<Measurement>,
     /// Tables that only this scenario has.
     pub tables: Vec<Table>,
-    /// What is not as it must be.
+    /// Failed checks, one sentence each.
     pub failures: Vec<String>,
 }
 
@@ -192,7 +192,7 @@ impl Scenario {
         title(self.name, &self.label)
     }
 
-    /// Takes minutes and is measured only if it is asked for.
+    /// Whether it takes minutes and is measured only if it is selected.
     pub fn is_long(&self) -> bool {
         matches!(self.kind, Connections | Soak | Grown(_))
     }
@@ -208,7 +208,7 @@ impl Scenario {
         !matches!(self.kind, Redis(..) | Kafka | Sql | CopyIn)
     }
 
-    /// Longest that it may take.
+    /// The longest time that it may take.
     pub fn limit(&self, seconds: Option<u32>) -> Duration {
         let base = if self.is_long() { 7_200 } else { 300 };
         Duration::from_secs(base + 12 * u64::from(seconds.unwrap_or(60)))
@@ -237,7 +237,7 @@ impl Scenario {
     }
 }
 
-/// What some work comes to, and the CPU of its time.
+/// The result of some work, and the CPU used meanwhile.
 async fn sampled<T>(watched: &Watched, work: impl Future<Output = Result<T>>) -> Result<(T, Cpu)> {
     let before = watched.sample()?;
     let done = work.await?;
@@ -263,7 +263,7 @@ async fn timed(
     })
 }
 
-/// A measurement of what was answered.
+/// A measurement from the answers of a load.
 fn told((tally, cpu_us): (Tally, Cpu), empty: Measurement) -> Measurement {
     if let Some(wrong) = &tally.wrong {
         eprintln!("bench: a wrong answer: {wrong}");

@@ -1,4 +1,4 @@
-//! Mixed orders at a constant rate.
+//! Measures mixed orders at a constant rate.
 
 use anyhow::Result;
 

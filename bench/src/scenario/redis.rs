@@ -14,7 +14,7 @@ use crate::measure::{Latency, Measurement};
 
 const SCRIPT: &str = include_str!("../../../lua/reserve.lua");
 
-/// redis-benchmark runs for a count, not for a time: about what one core does.
+/// About what one core does: redis-benchmark runs for a number of calls, not for a time.
 const ORDERS_PER_SECOND: u32 = 30_000;
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -28,7 +28,7 @@ pub async fn measure(
     let redis = Redis::at(side.setting("REDIS_URL"))?;
     let product = scenario.unique(bench.round);
     let opened_at_ms = side.open_sale(&product).await?.as_millisecond();
-    // The relay would try to publish its orders, whose ids are made up.
+    // Otherwise the relay would try to publish these orders, whose ids are invented.
     redis.command(&["SREM", "fg:sales", &product]).await?;
     let keys = keys(&ProductId::parse(&product)?, opened_at_ms);
     let sha = redis.command(&["SCRIPT", "LOAD", SCRIPT]).await?;
@@ -63,7 +63,7 @@ pub async fn measure(
     Ok(Measurement {
         count,
         seconds: f64::from(calls) / calls_per_second,
-        // An id that was drawn twice is a replay the second time; that is less than one in a thousand.
+        // An id that is drawn twice is a replay the second time; this happens less than once in a thousand orders.
         errors: (count - sold.min(count)).saturating_sub(count / 1_000),
         latency_ms: Some(latency_ms),
         cpu_us,

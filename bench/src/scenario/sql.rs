@@ -81,7 +81,8 @@ fn openings(orders: &Orders) -> Result<Batch> {
     })
 }
 
-/// The batches of each writer. Every batch has as many records of all its partitions, as if one worker reads them all.
+/// The batches of each writer. Every batch has the same number of records of each of its partitions, as if one worker
+/// read all of them.
 fn batches(orders: &Orders) -> Result<Vec<Vec<Batch>>> {
     let (partitions, count) = (PARTITIONS.cast_unsigned(), orders.count);
     let each = BATCH_ROWS * WRITERS / partitions;
