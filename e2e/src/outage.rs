@@ -16,13 +16,13 @@ pub enum Kind {
     Paused,
 }
 
-/// An unavailable store, until [`Outage::end`]. Dropping it starts the store again too, so that a
-/// failed test leaves the stores to the tests after it.
+/// An unavailable store, until [`Outage::end`]. Dropping it also starts the store again, so that the tests after a
+/// failed test have all stores.
 #[derive(Debug)]
 pub struct Outage {
     stack: Stack,
     store: Store,
-    /// From when on the store has surely been unavailable.
+    /// The time from which the store has certainly been unavailable.
     pub since: Instant,
     over: bool,
 }

@@ -1,4 +1,4 @@
-//! Work that is due at a constant rate, however slowly it is done.
+//! Releases work at a constant rate, however slowly it is done.
 
 use std::sync::Arc;
 use std::thread;
@@ -34,8 +34,8 @@ impl Schedule {
     }
 }
 
-/// Lets requests go when they are due. A thread of its own: an async timer has a whole millisecond's
-/// grain, in which ten requests are due at 10,000 a second. Dropping this ends it.
+/// Releases requests when they are due, from a thread of its own: an async timer has a resolution of one millisecond,
+/// in which ten requests are due at 10,000 per second. Dropping this ends it.
 #[derive(Debug)]
 pub struct Pacer {
     permits: Arc<Semaphore>,

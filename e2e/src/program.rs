@@ -1,4 +1,4 @@
-//! Where the built programs lie.
+//! The paths of the built programs.
 
 use std::path::PathBuf;
 

@@ -1,8 +1,8 @@
-//! Holds what clients were answered against what the stores hold: the one history checker of the demo, the
+//! Compares the answers that clients got with the contents of the stores: the one history checker of the demo, the
 //! end-to-end tests, rehearsals, scale runs and fault runs.
 //!
-//! It is pure, so that its own tests can show that every rule finds what it is there to find. It looks at one sale
-//! at a time and counts on one key per buyer.
+//! It is pure, so that its own tests can show that every rule finds its violation. It checks one sale at a time and
+//! assumes one key per buyer.
 //!
 //! | module | holds |
 //! |---|---|

@@ -38,11 +38,11 @@ pub struct Plan {
     #[arg(long, default_value_t = 1)]
     first_seed: u64,
 
-    /// Add finished runs to this file; runs in it that were right are not repeated
+    /// Append finished runs to this file; runs in it that were right are not repeated
     #[arg(long)]
     results: Option<PathBuf>,
 
-    /// Start no further run after so many minutes
+    /// Start no further run after this many minutes
     #[arg(long)]
     limit_minutes: Option<u64>,
 
@@ -55,7 +55,7 @@ pub struct Plan {
     table: Option<PathBuf>,
 }
 
-/// Follows the plan; false when a run was not right.
+/// Follows the plan; returns false if a run was wrong.
 ///
 /// # Errors
 /// When there is no stack, no such row, or a file cannot be used.

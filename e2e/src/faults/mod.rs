@@ -1,5 +1,5 @@
-//! Fault runs: a sale with everything that buyers and admins do, one fault in the middle of it, and afterwards every
-//! answer held against the stores by the [checker](crate::checker).
+//! Fault runs: a sale with everything that buyers and admins do, and one fault in the middle of it. Afterwards the
+//! [checker](crate::checker) compares every answer with the stores.
 //!
 //! | module | holds |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! Gives the history of a load to the checker, sale by sale, and counts what comes out.
+//! Passes the history of a load to the checker, sale by sale, and counts the violations.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::stores::Stores;
 /// Violations that are kept as sentences; the rest are counted.
 const SENTENCES_MAX: usize = 20;
 
-/// What was found, over all sales.
+/// The result over all sales.
 #[derive(Debug, Clone, Default)]
 pub struct Findings {
     /// Buyers who got an answer, each with one order.
@@ -28,7 +28,7 @@ pub struct Findings {
     pub confirmed: i64,
     pub rejected: i64,
     pub dead_letters: i64,
-    /// Units by `stock_ledger`; one less for each sale that it does not have.
+    /// Units sold according to `stock_ledger`; one less for each sale that it does not have.
     pub sold: i64,
     /// Units and outbox entries in Redis; one less for each sale that it does not have.
     pub remaining: i64,
@@ -36,21 +36,21 @@ pub struct Findings {
     /// Units that should remain.
     pub unsold: i64,
     pub lag: Lag,
-    /// From the first request until everything was written.
+    /// The time from the first request until everything was written.
     pub written: Duration,
-    /// Orders that were accepted and are nowhere, or were rejected in the end.
+    /// Orders that were accepted but are in no store, or were rejected.
     pub lost: i64,
     /// Keys that led to several orders.
     pub duplicated: i64,
-    /// Units confirmed beyond those there are.
+    /// Units confirmed beyond the stock.
     pub oversold: i64,
-    /// All violations, those above too, and the first of them as sentences.
+    /// All violations, including those above, and the first of them as sentences.
     pub violations: usize,
     pub sentences: Vec<String>,
 }
 
-/// Waits until everything is written, for at most `limit`, and looks for violations; that not all of
-/// it was written is one.
+/// Waits until everything is written, for at most `limit`, and looks for violations. If not everything was written in
+/// time, that is a violation.
 pub async fn check(history: &History, stores: &Stores, limit: Duration) -> Result<Findings> {
     let mut findings = Findings::default();
     let ends = match stores.drained(&history.sales, limit).await {
@@ -71,7 +71,7 @@ pub async fn check(history: &History, stores: &Stores, limit: Duration) -> Resul
     Ok(findings)
 }
 
-/// Waits until everything is written and holds the history against the stores.
+/// Waits until everything is written and compares the history with the stores.
 ///
 /// # Errors
 /// With every violation, or when it takes longer than `limit`.
@@ -105,7 +105,7 @@ impl Findings {
         self.sold += contents.ledger.map_or(-1, |it| it.sold);
         self.remaining += contents.redis.map_or(-1, |it| it.remaining);
         self.outbox += contents.redis.map_or(-1, |it| it.outbox);
-        // Lag is of all sales.
+        // The lag covers all sales.
         self.lag = contents.lag;
     }
 
@@ -151,7 +151,7 @@ pub(crate) mod tests {
     use crate::checker::{Ledger, RedisSale, Row};
     use crate::load::history::tests::{ID, history, placed};
 
-    /// Three units, five buyers, of whom one asks twice; then `spoil` is at work.
+    /// Three units and five buyers, of whom one sends its order twice; then `spoil` changes the result.
     pub fn findings(
         spoil: impl FnOnce(&mut Vec<(u32, u64, Answer)>, &mut StoreContents),
     ) -> Findings {

@@ -1,4 +1,4 @@
-//! One connection of a load: sends what it is handed and records the answers.
+//! One connection of a load: sends the orders it is given and records the answers.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use crate::answer::Outcome;
 use crate::checker::StatusRead;
 use crate::client::Client;
 
-/// Before a failed order is sent again, the first time; then twice as long each time, up to the longest.
+/// The pause before a failed order is sent again: the first one and the longest one; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long a connection of a crowd waits after a request without an answer. Without it, the whole
@@ -85,7 +85,7 @@ impl Connection {
             let returned = self.returned.clone();
             tokio::spawn(async move {
                 sleep(retry_pause(turn.tries)).await;
-                // A dispatcher that has ended does not want it any more.
+                // A dispatcher that has ended no longer needs it.
                 let _ = returned.send(Some(turn));
             });
             return;
@@ -128,7 +128,7 @@ impl Connection {
     }
 }
 
-/// Up to half as long again, so that buyers who failed together do not come back together.
+/// Up to 50 % longer, so that buyers who failed at the same time do not retry at the same time.
 fn retry_pause(tries: u8) -> Duration {
     let doubled = FIRST_PAUSE.saturating_mul(1 << u32::from(tries - 1).min(16));
     doubled

@@ -1,4 +1,4 @@
-//! The demonstration: a small stock, a large crowd, and a table that is checked against the stores.
+//! The demonstration: a small stock, many buyers, and a table of results that is checked against the stores.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ use crate::stack::Stack;
 use crate::table::thousands;
 use crate::wait::stop_signal;
 
-/// Longest that the workers may take to write what was ordered.
+/// The longest time that the workers may take to write all orders.
 const WRITE_LIMIT: Duration = Duration::from_secs(60);
-/// Longest that a service may take to stop.
+/// The longest time that a service may take to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 const BETWEEN_LINES: Duration = Duration::from_millis(500);
 
@@ -34,17 +34,17 @@ pub struct Plan {
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub buyers: u32,
 
-    /// Connections over which they race, to each URL
+    /// Connections to each URL over which the buyers send their orders
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=5_000))]
     pub connections: u32,
 
-    /// Start no services and order from these, which run already; ADMIN_TOKEN, REDIS_URL, KAFKA_BROKERS and
-    /// DATABASE_URL must be set as they are for the services
+    /// Order from running services at these URLs instead of starting any; ADMIN_TOKEN, REDIS_URL, KAFKA_BROKERS and
+    /// DATABASE_URL must have the same values as for the services
     #[arg(long, env = "API_URL", value_delimiter = ',', value_name = "URL")]
     pub at: Vec<String>,
 }
 
-/// The result in one line, when every figure is right. The table is printed before it.
+/// Runs the demo and prints the table; returns the last line if every figure is right.
 ///
 /// # Errors
 /// When a figure is wrong, a service or store fails, or a signal stopped the demo.

@@ -1,4 +1,4 @@
-//! The load player: sends orders, records every answer, and holds the answers against the stores.
+//! The load player: sends orders, records every answer, and compares the answers with the stores.
 //! Demo, rehearsal, scale runs and tests are presets of it.
 //!
 //! | module | holds |
@@ -29,15 +29,15 @@ use crate::checker::Expectations;
 pub struct Player {
     /// Instances of the API, or one address that leads to all of them. Each try of an order goes to the next.
     pub urls: Vec<String>,
-    /// Concurrent requests, at most.
+    /// Maximum concurrent requests.
     pub connections: u32,
     /// When an order is sent.
     pub pace: Pace,
-    /// How often an order without a final answer is sent.
+    /// Maximum tries of an order without a final answer.
     pub tries: u8,
     /// How long a buyer waits for an answer.
     pub timeout: Duration,
-    /// What the checker may expect of the answers. Where it may expect final statuses, each order
+    /// What the checker may expect of the answers. If it expects final statuses, each order
     /// is read from every instance until it has one.
     pub expectations: Expectations,
 }
@@ -45,19 +45,19 @@ pub struct Player {
 /// When an order is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// When the one before it on the same connection has been answered.
+    /// When the previous order on the same connection has been answered.
     AsAnswered,
-    /// So many a second, however slowly they are answered. Latency counts from when an order was due.
+    /// At this rate per second, however slowly the orders are answered. Latency counts from when an order was due.
     PerSecond(u32),
 }
 
 /// An order about to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Attempt {
-    /// Which of the load's sales.
+    /// The index of its sale.
     pub sale: u16,
     pub buyer: u32,
-    /// Which URL it is sent to first; more than there are begin at the first again.
+    /// The index of the URL it is sent to first, modulo the number of URLs.
     pub instance: u32,
 }
 
@@ -77,7 +77,7 @@ impl Player {
         }
     }
 
-    /// At a constant rate, with retries. A proxy may stand between, which repeats requests itself.
+    /// At a constant rate, with retries, possibly through a proxy that repeats requests itself.
     pub fn constant_rate(per_second: u32, urls: Vec<String>) -> Self {
         Self {
             urls,
@@ -108,9 +108,8 @@ pub fn once(sales: Range<u16>, buyers: Range<u32>) -> impl Iterator<Item = Attem
     })
 }
 
-/// Every order of a sale at least twice: two attempts side by side, which race each other over
-/// different connections and to different instances; then, when all have asked, once more for every
-/// buyer that `third` picks.
+/// Every order of a sale at least twice: two concurrent attempts over different connections and to different
+/// instances; afterwards, when all orders were sent, once more for every buyer that `third` selects.
 pub fn racing<F: Fn(u32) -> bool + Send>(
     sale: u16,
     buyers: u32,

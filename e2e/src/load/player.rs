@@ -20,13 +20,13 @@ use crate::order::Sale;
 use crate::table::thousands;
 use crate::wait::wait_until;
 
-/// Until the first order of a constant rate is due.
+/// The time until the first order of a constant rate is due.
 const LEAD: Duration = Duration::from_millis(200);
 /// Longest that orders may be retried after the last new one was due.
 const GRACE: Duration = Duration::from_secs(90);
-/// Longest that any number of answers may take to arrive.
+/// The longest wait for a number of answers.
 const ANSWER_LIMIT: Duration = Duration::from_secs(120);
-/// Longest that a load may be behind its rate.
+/// The longest time that a load may be behind its rate.
 const BEHIND_LIMIT: Duration = Duration::from_secs(60);
 
 /// A load that is running. Dropping it ends it.
@@ -39,7 +39,7 @@ pub struct Running {
     connections: JoinSet<Log>,
 }
 
-/// How far a load is.
+/// The progress of a load.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Orders sent at least once.
@@ -146,7 +146,7 @@ impl Running {
         *self.progress.borrow()
     }
 
-    /// Waits until so many tries have ended.
+    /// Waits until this many tries have ended.
     ///
     /// # Errors
     /// When that takes longer than two minutes.
@@ -157,7 +157,7 @@ impl Running {
         Ok(())
     }
 
-    /// Waits until as many more orders were sent as a constant rate sends in this time.
+    /// Waits until the orders that a constant rate sends in this time have been sent.
     pub async fn continues_for(&self, time: Duration) -> Result<()> {
         let Pace::PerSecond(rate) = self.shared.player.pace else {
             anyhow::bail!("this load has no rate");
@@ -171,7 +171,7 @@ impl Running {
         .await
     }
 
-    /// Waits for the end like [`Running::finish`], and prints now and then how far it is.
+    /// Waits for the end like [`Running::finish`], and prints the progress from time to time.
     pub async fn finish_and_print(self, every: Duration) -> Result<History> {
         let (begin, progress) = (self.begin(), self.progress.clone());
         let mut history = std::pin::pin!(self.finish());

@@ -1,4 +1,4 @@
-//! A sale at a constant rate at services that run, with buyers who retry as real clients do.
+//! A sale at a constant rate against running services, with buyers who retry as real clients do.
 
 use std::time::Duration;
 
@@ -12,16 +12,16 @@ use crate::deployment::Deployment;
 use crate::order::Sale;
 use crate::table::thousands;
 
-/// Orders of one rehearsal. Each takes some hundred bytes of memory.
+/// Maximum orders of one rehearsal. Each takes about a hundred bytes of memory.
 const ORDERS_MAX: u64 = 10_000_000;
 const BETWEEN_LINES: Duration = Duration::from_secs(5);
 
-/// Plays a sale at services that run and checks every answer. ADMIN_TOKEN, REDIS_URL, KAFKA_BROKERS, DATABASE_URL
-/// (and KAFKA_TOPIC, KAFKA_GROUP, where they are not the defaults) must be set as they are for the services.
+/// Runs a sale against running services and checks every answer. ADMIN_TOKEN, REDIS_URL, KAFKA_BROKERS, DATABASE_URL
+/// (and KAFKA_TOPIC, KAFKA_GROUP, if they are not the defaults) must have the same values as for the services.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "rehearse")]
 pub struct Plan {
-    /// Where the API answers; each try of an order goes to the next
+    /// URLs of the API, separated by commas; each try of an order goes to the next one
     #[arg(
         long,
         env = "API_URL",
@@ -31,23 +31,23 @@ pub struct Plan {
     )]
     pub at: Vec<String>,
 
-    /// Orders a second
+    /// Orders per second
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=50_000))]
     pub rate: u32,
 
-    /// Duration
+    /// Duration in seconds
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub seconds: u32,
 
-    /// Units of each sale; enough for all orders unless given
+    /// Units of each sale [default: enough for all orders]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
     pub units: Option<u32>,
 
-    /// Sales, ordered from in turn
+    /// Number of sales; orders go to them in turn
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub products: u16,
 
-    /// Concurrent requests, at most
+    /// Maximum concurrent requests
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=5_000))]
     pub connections: u32,
 
@@ -59,12 +59,12 @@ pub struct Plan {
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     pub patience_ms: u64,
 
-    /// How long the workers may take to write the rest, after the last answer
+    /// Maximum time, after the last answer, until the workers have written everything
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub write_seconds: u64,
 }
 
-/// The result in one line, when nothing is wrong. The table is printed before it.
+/// Runs the rehearsal and prints the table; returns the last line if nothing is wrong.
 ///
 /// # Errors
 /// When something is wrong, a service or store fails, or a signal stopped the rehearsal.

@@ -1,4 +1,4 @@
-//! What came out of a load: the figures that must be right, those that were measured, and a last line.
+//! The report of a load: the figures that must be right, those that were measured, and a last line.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,10 +13,9 @@ use crate::answer::{Failure, Status};
 use crate::checker::Answer;
 use crate::table::{table, thousands};
 
-/// An order that is sent so much after it was due has waited for a free connection.
+/// An order that is sent later than this after it was due has waited for a free connection.
 const LATE_US: u64 = 100_000;
-/// A load that was behind by more than this part of its time, and by more than a second, says
-/// nothing about its rate.
+/// A load that fell behind by more than this share of its duration, and by more than a second, has not reached its rate.
 const BEHIND_SHARE: f64 = 0.01;
 
 /// The report of one load.
@@ -27,11 +26,11 @@ pub struct Report {
     findings: Findings,
     given_up: u64,
     per_second: f64,
-    /// The rate that was asked for, if it was not reached.
+    /// The requested rate, if it was not reached.
     missed_rate: Option<u32>,
 }
 
-/// A figure, and the only value that is right.
+/// A figure, and its only right value.
 #[derive(Debug, Clone)]
 struct Figure {
     what: &'static str,
@@ -57,7 +56,7 @@ impl Report {
     }
 
     /// # Errors
-    /// With what is wrong, in short, unless every order was answered and every answer was kept.
+    /// With a summary of what is wrong, unless every order was answered and every answer was kept.
     pub fn expect_right(&self) -> Result<()> {
         let violations = self.findings.violations;
         ensure!(violations == 0, "{violations} violations found");
@@ -76,10 +75,10 @@ impl Report {
         Ok(())
     }
 
-    /// The last line, when nothing is wrong.
+    /// The last line, if nothing is wrong.
     ///
     /// # Errors
-    /// With what is wrong, in short; a rate that was not reached is, too.
+    /// With a summary of what is wrong, including a rate that was not reached.
     pub fn conclude(&self) -> Result<String> {
         self.expect_right()?;
         let sent = thousands(self.per_second.round() as i64);
@@ -97,7 +96,7 @@ impl Report {
     }
 }
 
-/// Everything that can have only one value when nothing is wrong.
+/// All figures that have only one right value.
 fn figures(it: &Findings, given_up: u64) -> Vec<Figure> {
     let figure = |what, counted, expected| Figure {
         what,
@@ -180,7 +179,7 @@ pub fn count_failures(failures: impl Iterator<Item = Failure>) -> BTreeMap<Failu
     counts
 }
 
-/// Requests a second as answered; orders a second as sent where there is a rate.
+/// Answered requests per second; with a constant rate also sent orders per second.
 fn per_second(history: &History) -> f64 {
     let (count, time) = if history.pace == Pace::AsAnswered {
         let end = history.tries.last().map_or(0, |it| it.done_us);

@@ -1,4 +1,4 @@
-//! A receiver of traces: OTLP over HTTP, as any collector takes it. It keeps what it is sent.
+//! A receiver of traces by OTLP over HTTP, like any collector. It keeps the spans it receives.
 
 mod span;
 

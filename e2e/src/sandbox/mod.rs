@@ -101,7 +101,7 @@ impl Sandbox {
         })
     }
 
-    /// Where its services' logs lie, until it is dropped.
+    /// The folder of its services' logs, until it is dropped.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -182,8 +182,8 @@ impl Sandbox {
         .await
     }
 
-    /// Takes its topics, schema and keys out of the stores. No test depends on that: it keeps a
-    /// stack light that is used again and again.
+    /// Removes its topics, schema and keys from the stores. No test depends on that; it keeps a
+    /// stack small that is used repeatedly.
     pub async fn discard(&self) -> Result<()> {
         let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
             .set("bootstrap.servers", &self.stack.kafka_brokers)
@@ -198,7 +198,7 @@ impl Sandbox {
         self.stores.postgres.execute(&schema).await
     }
 
-    /// Puts the logs into `folder`, which is made.
+    /// Writes the logs to `folder`, which is created.
     pub fn keep_logs(&self, folder: &Path) -> Result<()> {
         fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
         for log in self.logs()? {

@@ -1,4 +1,4 @@
-//! How fast a backlog is written by how many workers.
+//! Measures how fast different numbers of workers write a backlog.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use crate::wait::wait_until;
 /// The slowest drain that is waited for, in orders a second after a start.
 const SLOWEST_PER_SECOND: u64 = 2_000;
 const START_LIMIT: Duration = Duration::from_secs(60);
-/// Longest that the API may take to publish what was not on Kafka when it answered.
+/// The longest time that the API may take to publish what was not on Kafka when it answered.
 const OUTBOX_LIMIT: Duration = Duration::from_secs(60);
 const BETWEEN_READS: Duration = Duration::from_millis(5);
 

@@ -47,16 +47,16 @@ const WRITE_LIMIT: Duration = Duration::from_secs(120);
 /// Longest that a service may take to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
-/// How the members of a consumer group share out their partitions.
+/// How the partitions of a consumer group are assigned to its members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Protocol {
-    /// Among themselves: cooperative-sticky.
+    /// By one of the members: cooperative-sticky.
     Classic,
     /// By the broker: KIP-848.
     Consumer,
 }
 
-/// A part of the runs.
+/// A part of the scale runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Part {
     /// A backlog and 1, 2, 4, 12 workers.
@@ -79,32 +79,32 @@ pub struct Plan {
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["classic", "consumer"])]
     pub protocols: Vec<Protocol>,
 
-    /// Orders in the backlog; half of them at least as many as workers hold in memory, which may be 15,000 of each
+    /// Orders in the backlog; half of them must be more than the workers hold in memory, which may be 15,000 per
     /// partition
     #[arg(long, default_value_t = 360_000, value_parser = clap::value_parser!(u32).range(12_000..=5_000_000))]
     pub backlog: u32,
 
-    /// How often each number of workers drains it
+    /// How often each number of workers drains the backlog
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub rounds: u32,
 
-    /// Orders a second while workers come and go
+    /// Orders per second while the number of workers changes
     #[arg(long, default_value_t = 1_200, value_parser = clap::value_parser!(u32).range(12..=50_000))]
     pub workers_rate: u32,
 
-    /// Orders a second while instances of the API come and go, and while the backlog is filled
+    /// Orders per second while the number of API instances changes, and while the backlog is filled
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(12..=50_000))]
     pub instances_rate: u32,
 
-    /// Seconds for which each number of them is kept
+    /// Seconds for which each number of workers or instances is kept
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=60))]
     pub hold_seconds: u64,
 }
 
-/// Runs the plan; a line without figures when everything was right.
+/// Runs the plan; returns a line without figures if everything was right.
 ///
 /// # Errors
-/// When something was not right, a part did not come to its end, or a signal stopped it.
+/// When something was wrong, a part did not finish, or a signal stopped it.
 #[tokio::main]
 pub async fn run(plan: &Plan) -> Result<String> {
     let stack = Stack::from_env().map_err(|error| anyhow!("{error}: run `make scale`"))?;

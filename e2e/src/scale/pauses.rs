@@ -1,4 +1,4 @@
-//! How long orders wait because their partition changes its worker: watches the positions in PostgreSQL.
+//! Measures how long orders wait while their partition moves to another worker, from the positions in PostgreSQL.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! Workers come and go while orders come in, and every partition is written by one of them.
+//! Changes the number of workers under load, and checks that every partition is written by exactly one of them.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ const FENCING_TIME: Duration = Duration::from_secs(2);
 pub struct Run {
     pub protocol: Protocol,
     pub leave: Leave,
-    /// Workers to begin with, and then.
+    /// The first number of workers, and the following ones.
     pub counts: Vec<usize>,
     pub per_second: u32,
     /// How long each number of workers is kept once the group has settled.
