@@ -37,9 +37,8 @@ pub struct Panel {
     pub form: Form,
     /// Grafana's name of the unit.
     pub unit: String,
-    /// Columns, of 24.
-    pub width: Option<u32>,
-    pub height: Option<u32>,
+    /// Columns, of 24, and rows of the grid, where they differ from those of its form.
+    pub size: Option<(u32, u32)>,
     /// Whether the series are stacked.
     #[serde(default)]
     pub stack: bool,
@@ -78,26 +77,15 @@ impl Dashboard {
         self.rows.iter().flat_map(|row| &row.panels)
     }
 
-    /// All queries, including the one that marks alerts.
+    /// The queries of all panels.
     pub fn queries(&self) -> impl Iterator<Item = Query> {
-        let firing = Query::new(format!("{}, annotation", self.title), FIRING);
-        let panels = self.panels().flat_map(move |panel| {
+        self.panels().flat_map(move |panel| {
             let place = format!("{}, {}", self.title, panel.title);
-            let query = move |target: &Target| Query::new(place.clone(), &target.expr);
+            let query = move |target: &Target| Query {
+                legend: target.legend.clone(),
+                ..Query::new(place.clone(), &target.expr)
+            };
             panel.queries.iter().map(query)
-        });
-        std::iter::once(firing).chain(panels)
-    }
-}
-
-impl Panel {
-    /// Columns and rows of the grid.
-    #[must_use]
-    pub fn size(&self) -> (u32, u32) {
-        let (width, height) = match self.form {
-            Form::Lines => (8, 8),
-            Form::Stat => (4, 4),
-        };
-        (self.width.unwrap_or(width), self.height.unwrap_or(height))
+        })
     }
 }

@@ -5,47 +5,55 @@ pub mod dashboard;
 mod files;
 mod grafana;
 mod known_metrics;
-pub mod prometheus;
 mod query;
 pub mod rules;
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 
-pub use files::{Excuse, dashboards, excuses, folder, rules};
-pub use known_metrics::KnownMetrics;
-pub use query::{MetricUse, Query};
+pub use files::{alert_tests, dashboards, folder, parse, paths, rules};
+pub use query::{Labels, MetricUse, Query};
+
+use known_metrics::KnownMetrics;
 
 /// The metrics, labels and values that dashboards, rules and tests of rules use and that do not exist. One sentence
 /// each.
 ///
-/// `services` are the metrics of the services. Those of exporters and recording rules are added here.
+/// `metrics` are the `/metrics` of the services. Those of exporters and recording rules are added here.
 ///
 /// # Errors
 /// If a file cannot be read, or a query does not parse.
-pub fn missing(services: &KnownMetrics) -> Result<Vec<String>> {
+pub fn missing(metrics: &str) -> Result<Vec<String>> {
     let rules = rules()?;
-    let mut known = services.clone();
-    known.extend(files::exporters()?);
-    for query in rules.recorded() {
-        known.add_recorded(&query)?;
+    let mut known = KnownMetrics::default();
+    known.read(metrics)?;
+    known.read(&files::exporters()?)?;
+    for query in &rules.recorded {
+        known.add_recorded(query)?;
     }
-    let mut queries: Vec<_> = rules.recorded().collect();
-    queries.extend(rules.alerts().map(rules::Alert::query));
+    let mut queries = rules.recorded;
+    queries.extend(rules.alerts.iter().map(rules::Alert::query));
+    queries.push(Query::new("annotation of all panels", dashboard::FIRING));
     for (_, dashboard) in dashboards()? {
         queries.extend(dashboard.queries());
     }
     let mut missing = Vec::new();
+    let mut check = |place: &str, used: &MetricUse| {
+        let complaint = known.complaint(used);
+        missing.extend(complaint.map(|it| format!("{place}: {it}")));
+    };
     for query in &queries {
-        for used in query.uses()? {
-            let complaint = known.complaint(&used);
-            missing.extend(complaint.map(|it| format!("{}: {it}", query.place)));
-        }
+        query.uses()?.iter().for_each(|it| check(&query.place, it));
     }
-    for series in files::test_series()? {
-        for mut used in series.uses()? {
-            used.values.clear(); // a test may use a value that the services have not exported yet
-            let complaint = known.complaint(&used);
-            missing.extend(complaint.map(|it| format!("{}: {it}", series.place)));
+    for test in alert_tests()? {
+        let inputs = test["input_series"].as_array().into_iter().flatten();
+        for series in inputs.filter_map(|it| it["series"].as_str()) {
+            for mut used in Query::new("", series).uses()? {
+                // A test may use a value that the services have not exported yet.
+                used.labels.values_mut().for_each(BTreeSet::clear);
+                check(&test["name"].to_string(), &used);
+            }
         }
     }
     Ok(missing)

@@ -3,10 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, anyhow};
-use promql_parser::parser::{self, BinaryExpr, Call, Expr, LabelModifier, VectorSelector};
+use promql_parser::parser::{self, Call, Expr, VectorSelector};
+use promql_parser::util::{ExprVisitor, walk_expr};
 
 /// Grafana's value for a scrape interval of five seconds: four times the interval.
 const RATE_INTERVAL: &str = "20s";
+
+/// The values of each label. No values: any.
+pub type Labels = BTreeMap<String, BTreeSet<String>>;
 
 /// A PromQL query, and where it is written.
 #[derive(Debug, Clone)]
@@ -15,17 +19,17 @@ pub struct Query {
     pub place: String,
     /// The query as Prometheus reads it.
     pub expr: String,
+    /// What a panel calls the series; `{{label}}` stands for the value of a label.
+    pub legend: String,
 }
 
 /// A metric that a query reads.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct MetricUse {
     /// The name, with `_bucket`, `_sum` or `_count`.
     pub metric: String,
-    /// Labels that select, group or join the metric.
-    pub labels: BTreeSet<String>,
-    /// Values that the query selects or excludes; `a|b` is two values.
-    pub values: BTreeMap<String, Vec<String>>,
+    /// Labels that select, group or join the metric, with the values that are selected or excluded; `a|b` is two values.
+    pub labels: Labels,
 }
 
 impl Query {
@@ -35,6 +39,7 @@ impl Query {
         Self {
             place: place.into(),
             expr: expr.replace("$__rate_interval", RATE_INTERVAL),
+            legend: String::new(),
         }
     }
 
@@ -43,10 +48,9 @@ impl Query {
     /// # Errors
     /// If the query is not PromQL, or a selector has no name.
     pub fn uses(&self) -> Result<Vec<MetricUse>> {
-        let parsed = self.parse()?;
-        let mut uses = Vec::new();
-        collect(&parsed, &BTreeSet::new(), &mut uses).with_context(|| self.place.clone())?;
-        Ok(uses)
+        let mut collector = Collector::default();
+        walk_expr(&mut collector, &self.parse()?).with_context(|| self.place.clone())?;
+        Ok(collector.uses)
     }
 
     /// The queries that a condition compares or combines, without the comparisons: each of them has data whether
@@ -64,6 +68,54 @@ impl Query {
     fn parse(&self) -> Result<Expr> {
         let parsed = parser::parse(&self.expr).map_err(|why| anyhow!("{why}"));
         parsed.with_context(|| format!("{}: {}", self.place, self.expr))
+    }
+}
+
+/// Collects the metrics of an expression.
+#[derive(Default)]
+struct Collector {
+    /// The labels that each of the expressions around the current one needs.
+    needed: Vec<Vec<String>>,
+    uses: Vec<MetricUse>,
+}
+
+impl ExprVisitor for Collector {
+    type Error = anyhow::Error;
+
+    fn pre_visit(&mut self, expr: &Expr) -> Result<bool> {
+        let modifier = match expr {
+            Expr::Aggregate(it) => it.modifier.as_ref(),
+            Expr::Binary(it) => it.modifier.as_ref().and_then(|it| it.matching.as_ref()),
+            _ => None,
+        };
+        // `by (…)` and `on (…)` need their labels; `without (…)` and `ignoring (…)` need none.
+        let needed = modifier.filter(|it| it.is_include());
+        let needed = needed.map(|it| it.labels().labels.clone());
+        self.needed.push(needed.unwrap_or_default());
+        match expr {
+            Expr::VectorSelector(it) => self.add(it),
+            Expr::MatrixSelector(it) => self.add(&it.vs),
+            _ => Ok(true),
+        }
+    }
+
+    fn post_visit(&mut self, _: &Expr) -> Result<bool> {
+        self.needed.pop();
+        Ok(true)
+    }
+}
+
+impl Collector {
+    fn add(&mut self, selector: &VectorSelector) -> Result<bool> {
+        let metric = selector.name.clone().context("a selector without a name")?;
+        let needed = self.needed.iter().flatten();
+        let mut labels: Labels = needed.map(|it| (it.clone(), BTreeSet::new())).collect();
+        for it in &selector.matchers.matchers {
+            let values = it.value.split('|').map(str::to_owned);
+            labels.entry(it.name.clone()).or_default().extend(values);
+        }
+        self.uses.push(MetricUse { metric, labels });
+        Ok(true)
     }
 }
 
@@ -89,116 +141,54 @@ fn has_subquery(call: &Call) -> bool {
     arguments.any(|it| matches!(**it, Expr::Subquery(_)))
 }
 
-/// `wanted` are the labels that the expressions around `expr` need.
-fn collect(expr: &Expr, wanted: &BTreeSet<String>, uses: &mut Vec<MetricUse>) -> Result<()> {
-    match expr {
-        Expr::Aggregate(it) => collect(&it.expr, &with(wanted, it.modifier.as_ref()), uses),
-        Expr::Binary(it) => {
-            let wanted = with(wanted, joined_by(it));
-            collect(&it.lhs, &wanted, uses)?;
-            collect(&it.rhs, &wanted, uses)
-        }
-        Expr::Call(it) => it
-            .args
-            .args
-            .iter()
-            .try_for_each(|it| collect(it, wanted, uses)),
-        Expr::Unary(it) => collect(&it.expr, wanted, uses),
-        Expr::Paren(it) => collect(&it.expr, wanted, uses),
-        Expr::Subquery(it) => collect(&it.expr, wanted, uses),
-        Expr::VectorSelector(it) => selected(it, wanted, uses),
-        Expr::MatrixSelector(it) => selected(&it.vs, wanted, uses),
-        Expr::NumberLiteral(_) | Expr::StringLiteral(_) => Ok(()),
-        Expr::Extension(_) => Err(anyhow!("not PromQL")),
-    }
-}
-
-fn joined_by(expr: &BinaryExpr) -> Option<&LabelModifier> {
-    expr.modifier.as_ref()?.matching.as_ref()
-}
-
-/// `by (…)` and `on (…)` need their labels; `without (…)` and `ignoring (…)` need none.
-fn with(wanted: &BTreeSet<String>, modifier: Option<&LabelModifier>) -> BTreeSet<String> {
-    let mut wanted = wanted.clone();
-    if let Some(LabelModifier::Include(labels)) = modifier {
-        wanted.extend(labels.labels.iter().cloned());
-    }
-    wanted
-}
-
-fn selected(
-    selector: &VectorSelector,
-    wanted: &BTreeSet<String>,
-    uses: &mut Vec<MetricUse>,
-) -> Result<()> {
-    let metric = selector.name.clone().context("a selector without a name")?;
-    let matchers = selector.matchers.matchers.iter();
-    let values = matchers.map(|it| {
-        let values = it.value.split('|').map(str::to_owned);
-        (it.name.clone(), values.collect())
-    });
-    let values: BTreeMap<String, Vec<String>> = values.collect();
-    uses.push(MetricUse {
-        metric,
-        labels: wanted.iter().chain(values.keys()).cloned().collect(),
-        values,
-    });
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn uses(expr: &str) -> Vec<(String, Vec<String>)> {
-        let uses = Query::new("here", expr).uses().unwrap();
-        let told = uses
-            .into_iter()
-            .map(|it| (it.metric, it.labels.into_iter().collect()));
-        told.collect()
-    }
-
-    fn is(metric: &str, labels: &[&str]) -> (String, Vec<String>) {
-        (
-            metric.to_owned(),
-            labels.iter().map(ToString::to_string).collect(),
-        )
-    }
-
     #[test]
     fn labels_come_from_selecting_grouping_and_joining() {
-        let expr = r#"histogram_quantile(0.99, sum by (le) (rate(a_bucket{route="/orders"}[$__rate_interval])))"#;
-        assert_eq!(uses(expr), [is("a_bucket", &["le", "route"])]);
-        let expr = "sum by (x) (a) / on (y) (b offset 5m)";
-        assert_eq!(uses(expr), [is("a", &["x", "y"]), is("b", &["y"])]);
-        let expr =
-            "max_over_time(sum without (z) (a)[5m:]) unless ignoring (z) absent(b) or vector(0)";
-        assert_eq!(uses(expr), [is("a", &[]), is("b", &[])]);
+        for (expr, expected) in [
+            (
+                r#"histogram_quantile(0.99, sum by (le) (rate(a_bucket{route="/orders"}[$__rate_interval])))"#,
+                "a_bucket le route",
+            ),
+            ("sum by (x) (a) / on (y) (b offset 5m)", "a x y, b y"),
+            (
+                "max_over_time(sum without (z) (a)[5m:]) unless ignoring (z) absent(b) or vector(0)",
+                "a, b",
+            ),
+        ] {
+            let uses = Query::new("here", expr).uses().unwrap().into_iter();
+            let texts = uses.map(|it| {
+                let labels = it.labels.into_keys();
+                Vec::from_iter(std::iter::once(it.metric).chain(labels)).join(" ")
+            });
+            assert_eq!(Vec::from_iter(texts).join(", "), expected, "{expr}");
+        }
     }
 
     #[test]
     fn a_condition_is_split_at_comparisons_and_set_operators() {
-        let operands = |expr| {
-            let operands = Query::new("here", expr).operands().unwrap();
-            operands.into_iter().map(|it| it.expr).collect::<Vec<_>>()
-        };
-        assert_eq!(operands("sum(a) / b > 0.5"), ["sum(a) / b"]);
-        assert_eq!(operands("a == 0 or (b > c) unless d"), ["a", "b", "c", "d"]);
-        assert_eq!(operands("absent(a == 1)"), ["a"]);
-        assert_eq!(
-            operands("a < max_over_time(sum(b)[1d:5m])"),
-            ["a", "sum(b)"]
-        );
+        for (expr, expected) in [
+            ("sum(a) / b > 0.5", "sum(a) / b"),
+            ("a == 0 or (b > c) unless d", "a, b, c, d"),
+            ("absent(a == 1)", "a"),
+            ("a < max_over_time(sum(b)[1d:5m])", "a, sum(b)"),
+        ] {
+            let operands = Query::new("here", expr).operands().unwrap().into_iter();
+            let operands: Vec<_> = operands.map(|it| it.expr).collect();
+            assert_eq!(operands.join(", "), expected, "{expr}");
+        }
     }
 
     #[test]
     fn an_invalid_query_is_reported_with_its_place() {
-        let error = Query::new("the place", "sum(").uses().unwrap_err();
-        assert!(
-            format!("{error:#}").starts_with("the place: sum("),
-            "{error:#}"
-        );
-        let error = Query::new("the place", r#"{job="x"}"#).uses().unwrap_err();
-        assert!(format!("{error:#}").contains("without a name"), "{error:#}");
+        for (expr, expected) in [
+            ("sum(", "the place: sum("),
+            (r#"{job="x"}"#, "the place: a selector without a name"),
+        ] {
+            let error = Query::new("the place", expr).uses().unwrap_err();
+            assert!(format!("{error:#}").starts_with(expected), "{error:#}");
+        }
     }
 }

@@ -6,23 +6,14 @@ use serde::Deserialize;
 
 use crate::query::Query;
 
-/// All rules.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// All rules, in the order of the file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(from = "File")]
 pub struct Rules {
-    groups: Vec<Group>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Group {
-    rules: Vec<Rule>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Rule {
-    Alert(Alert),
-    Recorded { record: String, expr: String },
+    /// The alerts.
+    pub alerts: Vec<Alert>,
+    /// The recording rules. The place of each query is the name of the recorded metric.
+    pub recorded: Vec<Query>,
 }
 
 /// An alert. Two alerts may share a name if their severities differ.
@@ -53,24 +44,33 @@ impl Alert {
     }
 }
 
-impl Rules {
-    /// The alerts, in the order of the file.
-    pub fn alerts(&self) -> impl Iterator<Item = &Alert> {
-        self.rules().filter_map(|rule| match rule {
-            Rule::Alert(alert) => Some(alert),
-            Rule::Recorded { .. } => None,
-        })
-    }
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    groups: Vec<Group>,
+}
 
-    /// The recording rules. The place of each query is the name of the recorded metric.
-    pub fn recorded(&self) -> impl Iterator<Item = Query> {
-        self.rules().filter_map(|rule| match rule {
-            Rule::Alert(_) => None,
-            Rule::Recorded { record, expr } => Some(Query::new(record, expr)),
-        })
-    }
+#[derive(Deserialize)]
+struct Group {
+    rules: Vec<Rule>,
+}
 
-    fn rules(&self) -> impl Iterator<Item = &Rule> {
-        self.groups.iter().flat_map(|group| &group.rules)
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Rule {
+    Alert(Alert),
+    Recorded { record: String, expr: String },
+}
+
+impl From<File> for Rules {
+    fn from(file: File) -> Self {
+        let mut rules = Self::default();
+        for rule in file.groups.into_iter().flat_map(|group| group.rules) {
+            match rule {
+                Rule::Alert(alert) => rules.alerts.push(alert),
+                Rule::Recorded { record, expr } => rules.recorded.push(Query::new(record, &expr)),
+            }
+        }
+        rules
     }
 }

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-mod alert_tests;
 mod alerts;
 mod dashboards;
 mod promtool;

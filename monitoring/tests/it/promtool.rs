@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use monitoring::{folder, rules};
+use monitoring::{folder, paths, rules};
 
 /// Whether it succeeded, and what it printed.
 fn promtool(folder: &Path, arguments: &[&str]) -> (bool, String) {
@@ -17,12 +17,9 @@ fn promtool(folder: &Path, arguments: &[&str]) -> (bool, String) {
 
 #[test]
 fn promtool_accepts_rules_configuration_and_tests() {
-    let files = folder().join("alerts.test").read_dir().unwrap();
-    let files: Vec<_> = files
-        .map(|it| it.unwrap().path().display().to_string())
-        .collect();
+    let files = paths("alerts.test").unwrap();
     let mut tests = vec!["test", "rules"];
-    tests.extend(files.iter().map(String::as_str));
+    tests.extend(files.iter().filter_map(|it| it.to_str()));
     // The rules that the configuration names are at another path in its container.
     let configuration = ["check", "config", "--syntax-only", "prometheus.yaml"];
     for arguments in [
@@ -49,7 +46,7 @@ fn without_its_wait_every_alert_fires_too_soon() {
     fs::copy(folder().join(test), hasty.join(test)).unwrap();
 
     let (_, text) = promtool(&hasty, &["test", "rules", test]);
-    for alert in rules().unwrap().alerts() {
+    for alert in rules().unwrap().alerts {
         let name = format!("alertname=\"{}\"", alert.name);
         let severity = format!("severity=\"{}\"", alert.severity());
         let mut lines = text.lines();
