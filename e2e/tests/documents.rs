@@ -8,6 +8,7 @@ use clap::{Arg, Command, CommandFactory};
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/OPERATIONS.md");
 const BEGIN: &str = "<!-- settings: begin -->\n";
 const END: &str = "<!-- settings: end -->\n";
+const TABLE_HEAD: &str = "| variable | read by | default | meaning |\n|---|---|---|---|\n";
 
 #[test]
 fn the_table_of_settings_is_what_the_programs_read() {
@@ -35,98 +36,52 @@ fn settings() -> String {
     let mut markdown = String::new();
     let mut shown = BTreeSet::new();
     for program in &programs {
-        for group in groups(program) {
-            let new: Vec<&Arg> = of_group(program, &group)
-                .filter(|arg| shown.insert((variable(arg), meaning(arg))))
-                .collect();
-            if new.is_empty() {
+        let mut last_group = None;
+        for arg in settings_of(program) {
+            if !shown.insert(identity(arg)) {
                 continue;
             }
-            markdown += &format!(
-                "
-### {group}
-| variable | read by | default | meaning |
-|---|---|---|---|
-"
-            );
-            for arg in new {
-                let readers: Vec<&str> = programs
-                    .iter()
-                    .filter(|program| reads(program, arg))
-                    .map(Command::get_name)
-                    .collect();
-                let row = [
-                    variable(arg),
-                    readers.join(", "),
-                    default(arg),
-                    meaning(arg),
-                ];
-                markdown += &format!("| {} |\n", row.join(" | "));
+            let group = arg.get_help_heading().unwrap_or("More");
+            if last_group.replace(group) != Some(group) {
+                markdown += &format!("\n### {group}\n{TABLE_HEAD}");
             }
+            let reads = |it: &&Command| settings_of(it).any(|own| identity(own) == identity(arg));
+            let readers: Vec<_> = programs
+                .iter()
+                .filter(reads)
+                .map(Command::get_name)
+                .collect();
+            let (variable, meaning) = identity(arg);
+            let row = [variable, readers.join(", "), default(arg), meaning];
+            markdown += &format!("| {} |\n", row.join(" | "));
         }
     }
-    markdown.push('\n');
-    markdown
+    markdown + "\n"
 }
 
-fn groups(program: &Command) -> Vec<String> {
-    let mut groups = Vec::new();
-    for arg in program
-        .get_arguments()
-        .filter(|arg| arg.get_env().is_some())
-    {
-        let group = arg.get_help_heading().unwrap_or("More").to_owned();
-        if !groups.contains(&group) {
-            groups.push(group);
-        }
+/// Those with a variable.
+fn settings_of(program: &Command) -> impl Iterator<Item = &Arg> {
+    let all = program.get_arguments();
+    all.filter(|arg| arg.get_env().is_some())
+}
+
+/// Variable and meaning. Two programs may read different settings from variables of one name.
+fn identity(arg: &Arg) -> (String, String) {
+    let variable = arg.get_env().expect("only settings with a variable");
+    let mut meaning = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let values = arg.get_possible_values().into_iter();
+    let values: Vec<_> = values.map(|it| format!("`{}`", it.get_name())).collect();
+    if !values.is_empty() {
+        meaning += &format!(": {}", values.join(", "));
     }
-    groups
-}
-
-fn of_group<'a>(program: &'a Command, group: &'a str) -> impl Iterator<Item = &'a Arg> {
-    program
-        .get_arguments()
-        .filter(|arg| arg.get_env().is_some())
-        .filter(move |arg| arg.get_help_heading().unwrap_or("More") == group)
-}
-
-fn reads(program: &Command, arg: &Arg) -> bool {
-    let mut arguments = program.get_arguments();
-    arguments.any(|own| {
-        own.get_env().is_some() && own.get_env() == arg.get_env() && meaning(own) == meaning(arg)
-    })
-}
-
-fn variable(arg: &Arg) -> String {
-    let name = arg.get_env().expect("only settings with a variable");
-    format!("`{}`", name.to_string_lossy())
+    let meaning = meaning.replace('|', "\\|").replace('\n', " ");
+    (format!("`{}`", variable.to_string_lossy()), meaning)
 }
 
 fn default(arg: &Arg) -> String {
-    let values = arg.get_default_values();
-    let value = values
-        .first()
-        .map(|value| format!("`{}`", value.to_string_lossy()));
-    value.unwrap_or_else(|| {
-        if arg.is_required_set() {
-            "required"
-        } else {
-            ""
-        }
-        .to_owned()
-    })
-}
-
-fn meaning(arg: &Arg) -> String {
-    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-    let values = arg.get_possible_values().into_iter();
-    let values: Vec<_> = values
-        .map(|value| format!("`{}`", value.get_name()))
-        .collect();
-    let meaning = if values.is_empty() {
-        help
-    } else {
-        format!("{help}: {}", values.join(", "))
-    };
-    meaning.replace('|', "\\|").replace('\n', " ")
+    match arg.get_default_values().first() {
+        Some(value) => format!("`{}`", value.to_string_lossy()),
+        None if arg.is_required_set() => "required".to_owned(),
+        None => String::new(),
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Found nowhere in the project's texts, in any spelling: `Doorman`, `the doorman`, `doorman_metrics`.
 const NOWHERE: &str = "clearer, clearers, closed door, doorman, doormen, hang a sign, hangs a sign, hung a sign, \
@@ -46,12 +46,7 @@ fn words_of_the_private_vocabulary_are_gone() {
             found.extend(words.map(|it| format!("{path}:{}: {it:?}", number + 1)));
         }
     }
-    assert!(
-        found.is_empty(),
-        "{} words:\n{}",
-        found.len(),
-        found.join("\n")
-    );
+    assert!(found.is_empty(), "words:\n{}", found.join("\n"));
 }
 
 #[test]
@@ -68,13 +63,8 @@ fn no_name_is_one_of_the_words_that_are_too_ordinary_for_it() {
         let bad = bad.filter(|it| !OTHER_MEANINGS.contains(&(&*path, &**it)));
         found.extend(bad.map(|it| format!("{path}: {it}")));
     }
-    let found: Vec<_> = found.into_iter().collect();
-    assert!(
-        found.is_empty(),
-        "{} names:\n{}",
-        found.len(),
-        found.join("\n")
-    );
+    let found = Vec::from_iter(found);
+    assert!(found.is_empty(), "names:\n{}", found.join("\n"));
 }
 
 fn root() -> &'static Path {
@@ -82,16 +72,10 @@ fn root() -> &'static Path {
 }
 
 fn tracked_files() -> Vec<String> {
-    let output = Command::new("git")
-        .args(["ls-files", "-z"])
-        .current_dir(root())
-        .output();
-    let output = output.expect("git runs");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let mut git = Command::new("git");
+    git.args(["ls-files", "-z"]).current_dir(root());
+    let output = git.stderr(Stdio::inherit()).output().expect("git runs");
+    assert!(output.status.success(), "{}", output.status);
     let paths = String::from_utf8(output.stdout).expect("paths are text");
     let paths = paths.split('\0').filter(|it| !it.is_empty());
     let counts = |path: &&str| EXEMPT.iter().all(|it| !path.starts_with(it));
@@ -107,10 +91,8 @@ fn words(text: &str) -> Vec<String> {
             words.push(String::new());
         }
         if letter.is_alphanumeric() {
-            words
-                .last_mut()
-                .expect("there is one")
-                .extend(letter.to_lowercase());
+            let last = words.last_mut().expect("there is one");
+            last.extend(letter.to_lowercase());
         }
         last_was_lower = letter.is_lowercase();
     }
@@ -125,29 +107,24 @@ fn words_nowhere(line: &str) -> Vec<&'static str> {
 }
 
 fn is_forbidden_name(name: &str) -> bool {
-    let (words, has) = (words(name), |list: &str, word: &str| {
-        list.split(", ").any(|it| it == word)
-    });
+    let has = |list: &str, word: &str| list.split(", ").any(|it| it == word);
+    let words = words(name);
     has(NO_WHOLE_NAME, &words.join(" ")) || words.iter().any(|it| has(IN_NO_NAME, it))
 }
 
 /// Folders, and the file without its ending.
 fn names_in_path(path: &str) -> Vec<String> {
-    let parts = path.split('/');
-    parts
-        .map(|it| it.split('.').next().unwrap_or(it).to_owned())
-        .collect()
+    let stem = |part: &str| part.split('.').next().unwrap_or(part).to_owned();
+    path.split('/').map(stem).collect()
 }
 
 /// Types and modules, fields of `metrics!`, metrics with a literal name, and settings.
 fn names_in_rust(text: &str) -> Vec<String> {
     let mut names = Vec::new();
     for line in text.lines().map(str::trim) {
-        let line = line
-            .strip_prefix("pub(crate) ")
-            .or(line.strip_prefix("pub(super) "))
-            .unwrap_or(line);
-        let line = line.strip_prefix("pub ").unwrap_or(line);
+        let visibilities = ["pub ", "pub(crate) ", "pub(super) "];
+        let item = visibilities.iter().find_map(|it| line.strip_prefix(it));
+        let line = item.unwrap_or(line);
         let kinds = ["struct ", "enum ", "trait ", "mod ", "type "];
         if let Some(rest) = kinds.iter().find_map(|it| line.strip_prefix(it)) {
             names.push(identifier(rest));
@@ -217,15 +194,14 @@ fn ordinary_words_are_found_as_names_only() {
     ];
     assert_eq!(bad, expected);
 
-    let bad = |path| {
-        names_in_path(path)
-            .into_iter()
-            .filter(|it| is_forbidden_name(it))
-            .count()
-    };
-    assert_eq!(
-        ["scripts/copy", "src/lanes.rs", "src/step/mod.rs"].map(bad),
-        [1, 1, 1]
-    );
-    assert_eq!(bad("src/sequence_number.rs"), 0);
+    for (path, count) in [
+        ("scripts/copy", 1),
+        ("src/lanes.rs", 1),
+        ("src/step/mod.rs", 1),
+        ("src/sequence_number.rs", 0),
+    ] {
+        let names = names_in_path(path).into_iter();
+        let bad = names.filter(|it| is_forbidden_name(it)).count();
+        assert_eq!(bad, count, "{path}");
+    }
 }
