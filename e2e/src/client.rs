@@ -129,6 +129,23 @@ impl Client {
         Ok(answer)
     }
 
+    /// Cancels an order. That needs no key.
+    pub async fn cancel(&self, id: OrderId) -> Result<Value> {
+        let path = format!("/orders/{id}/cancel");
+        self.expect_change(&path, "cancel", &json!({})).await
+    }
+
+    pub async fn restock(&self, sale: &Sale, key: &str, units: u32) -> Result<Value> {
+        let path = format!("/products/{}/restock", sale.product);
+        self.expect_change(&path, key, &json!({"quantity": units}))
+            .await
+    }
+
+    pub async fn close(&self, sale: &Sale) -> Result<Value> {
+        let path = format!("/products/{}/close", sale.product);
+        self.expect_change(&path, "close", &json!({})).await
+    }
+
     /// A request as clients of the original send it: the status of the answer, and its JSON or its
     /// `Location`.
     pub async fn post_as_original(

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use serde_json::json;
 
 use crate::client::Client;
 use crate::order::Sale;
@@ -61,9 +60,7 @@ impl Deployment {
         };
         let mut closed = Ok(());
         for sale in sales {
-            let path = format!("/products/{}/close", sale.product);
-            let answer = admin.expect_change(&path, "close", &json!({})).await;
-            closed = closed.and(answer.map(drop));
+            closed = closed.and(admin.close(sale).await.map(drop));
         }
         let outcome = outcome?;
         closed?;

@@ -14,26 +14,13 @@ const DEMO: &str = env!("CARGO_BIN_EXE_demo");
 const REHEARSE: &str = env!("CARGO_BIN_EXE_rehearse");
 
 #[test]
-fn the_demo_sells_out_at_services_that_run_already() {
-    in_a_sandbox(async |sandbox| {
-        let (api, _worker) = tokio::try_join!(sandbox.api(), sandbox.worker())?;
-        let arguments = ["--at", api.url(), "--units", "50", "--buyers", "400"];
-        let output = program(DEMO, &arguments, sandbox.settings())
-            .output()
-            .await?;
-        ends_with(&output, 0, "demo: ok, 50 of 400 orders accepted").map(drop)
-    });
-}
-
-#[test]
-fn the_demo_reads_the_stores_over_encrypted_connections_with_passwords() {
+fn the_demo_sells_out_at_running_services_and_reads_the_stores_over_encrypted_connections() {
     in_a_sandbox(async |sandbox| {
         let (api, _worker) = tokio::try_join!(sandbox.api(), sandbox.worker())?;
         let encrypted = TlsListeners::from_env()?.instead_of(&sandbox.settings())?;
-        let output = program(DEMO, &["--at", api.url()], encrypted)
-            .output()
-            .await?;
-        ends_with(&output, 0, "demo: ok, 100 of 1,000 orders accepted").map(drop)
+        let arguments = ["--at", api.url(), "--units", "50", "--buyers", "400"];
+        let output = program(DEMO, &arguments, encrypted).output().await?;
+        ends_with(&output, 0, "demo: ok, 50 of 400 orders accepted").map(drop)
     });
 }
 
@@ -66,12 +53,10 @@ fn a_rehearsal_whose_orders_are_not_written_fails() {
         let api = sandbox.api().await?;
         // It creates the topics and tables, and ends.
         drop(sandbox.worker().await?);
-        let arguments = ["--at", api.url(), "--rate", "50", "--seconds", "2"];
-        let more = ["--products", "1", "--write-seconds", "1"];
-        let arguments = [&arguments[..], &more].concat();
-        let output = program(REHEARSE, &arguments, sandbox.settings())
-            .output()
-            .await?;
+        let mut arguments = vec!["--at", api.url(), "--rate", "50", "--seconds", "2"];
+        arguments.extend(["--products", "1", "--write-seconds", "1"]);
+        let mut rehearsal = program(REHEARSE, &arguments, sandbox.settings());
+        let output = rehearsal.output().await?;
         let text = ends_with(&output, 1, "rehearse: FAILED")?;
         ensure!(figure(&text, "orders lost")? == 100, "{text}");
         Ok(())

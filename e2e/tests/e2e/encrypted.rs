@@ -1,6 +1,5 @@
 use anyhow::{Result, ensure};
 use e2e::fleet::Fleet;
-use e2e::load::check::expect_right;
 use e2e::load::{once, racing};
 use e2e::process::{Process, Settings, changed};
 use e2e::program::Program::{self, IngestApi, InventoryWorker};
@@ -10,7 +9,7 @@ use e2e::wait::wait_until;
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use crate::fixture::{WRITE_LIMIT, crowd, in_a_sandbox, open_sales};
+use crate::fixture::{WRITE_LIMIT, crowd, expect_right, in_a_sandbox, open_sales};
 
 const BUYERS: u32 = 300;
 const CONNECTIONS: u32 = 32;
@@ -28,7 +27,7 @@ fn a_sale_sells_out_over_encrypted_connections_with_passwords() {
         let sales = open_sales(&api, 1, 100).await?;
         let player = crowd(CONNECTIONS, &[&api]);
         let history = player.play(&sales, racing(0, BUYERS, |_| true)).await?;
-        expect_right(&history, &sandbox.stores, WRITE_LIMIT).await?;
+        expect_right(sandbox, &history).await?;
 
         let report = sandbox.reconcile_with(scram, &["audit"]).await?;
         ensure!(report.code == 0, "{}", report.text);
@@ -54,13 +53,12 @@ async fn orders_are_written(sandbox: &Sandbox, fleet: &Fleet, tls: &TlsListeners
     let api = sandbox.api_with(&redis).await?;
     // Several, so that a Cluster has some on each of its nodes.
     let sales = open_sales(&api, 5, 1_000).await?;
-    let history = crowd(CONNECTIONS, &[&api])
-        .play(&sales, once(0..5, 0..5 * BUYERS))
-        .await?;
+    let player = crowd(CONNECTIONS, &[&api]);
+    let history = player.play(&sales, once(0..5, 0..5 * BUYERS)).await?;
     let accepted = history.order_ids().count();
     ensure!(
         accepted == 5 * BUYERS as usize,
-        "{accepted} orders were accepted"
+        "{accepted} orders accepted"
     );
     for sale in &sales {
         wait_until("all orders are written", WRITE_LIMIT, async || {
@@ -75,56 +73,43 @@ async fn orders_are_written(sandbox: &Sandbox, fleet: &Fleet, tls: &TlsListeners
 
 #[test]
 fn a_store_whose_certificate_is_not_signed_by_a_known_authority_is_not_used() {
-    in_a_sandbox(async |sandbox| {
-        let settings = TlsListeners::from_env()?.instead_of(&sandbox.settings())?;
-        // What is left are the system's authorities, and none of them has signed the stack's.
-        for (program, file, check) in [
-            (IngestApi, "REDIS_CA_FILE", "redis"),
-            (InventoryWorker, "DATABASE_CA_FILE", "database"),
-            (InventoryWorker, "KAFKA_CA_FILE", "database"),
-        ] {
-            let mut settings = settings.clone();
-            settings.retain(|(name, _)| name != file);
-            stays_unready(sandbox, program, settings, check).await?;
-        }
-        Ok(())
-    });
+    // What is left are the system's authorities, and none of them has signed the stack's.
+    let files = ["REDIS_CA_FILE", "DATABASE_CA_FILE", "KAFKA_CA_FILE"];
+    no_store_is_used(files, |_, _| None);
 }
 
 #[test]
 fn a_wrong_password_opens_no_store() {
+    let with_passwords = ["REDIS_URL", "DATABASE_URL", "KAFKA_PASSWORD"];
+    let guessed = |tls: &TlsListeners, value: &str| value.replace(&tls.password, "guessed");
+    no_store_is_used(with_passwords, |tls, value| Some(guessed(tls, value)));
+}
+
+/// A service with one of these settings changed or removed runs, has tried, and says which store it cannot use.
+fn no_store_is_used(names: [&str; 3], spoil: impl Fn(&TlsListeners, &str) -> Option<String>) {
     in_a_sandbox(async |sandbox| {
         let tls = TlsListeners::from_env()?;
-        let settings = tls.instead_of(&sandbox.settings())?;
-        for (program, wrong, check) in [
-            (IngestApi, "REDIS_URL", "redis"),
-            (InventoryWorker, "DATABASE_URL", "database"),
-            (InventoryWorker, "KAFKA_PASSWORD", "database"),
-        ] {
-            let mut settings = settings.clone();
-            for (_, value) in settings.iter_mut().filter(|(name, _)| name == wrong) {
-                *value = value.replace(&tls.password, "guessed");
-            }
-            stays_unready(sandbox, program, settings, check).await?;
+        let worker = (InventoryWorker, "database");
+        let services = [(IngestApi, "redis"), worker, worker];
+        for ((program, check), spoiled) in services.into_iter().zip(names) {
+            let settings = tls.instead_of(&sandbox.settings())?.into_iter();
+            let settings = settings.filter_map(|(name, value)| {
+                let is_spoiled = name == spoiled;
+                let value = if is_spoiled {
+                    spoil(&tls, &value)?
+                } else {
+                    value
+                };
+                Some((name, value))
+            });
+            let service = sandbox.spawn(program, settings.collect())?;
+            stays_unready(&service, check).await?;
         }
         Ok(())
     });
 }
 
-async fn ready(sandbox: &Sandbox, program: Program, settings: Settings) -> Result<Process> {
-    let mut process = sandbox.spawn(program, settings)?;
-    process.ready().await?;
-    Ok(process)
-}
-
-/// It runs, has tried, and says which store it cannot use.
-async fn stays_unready(
-    sandbox: &Sandbox,
-    program: Program,
-    settings: Settings,
-    check: &str,
-) -> Result<()> {
-    let service = sandbox.spawn(program, settings)?;
+async fn stays_unready(service: &Process, check: &str) -> Result<()> {
     let url = format!("{}/readyz", service.url());
     wait_until("it says what it cannot use", WRITE_LIMIT, async || {
         let answer = reqwest::get(&url).await?;
@@ -136,4 +121,10 @@ async fn stays_unready(
         Ok(())
     })
     .await
+}
+
+async fn ready(sandbox: &Sandbox, program: Program, settings: Settings) -> Result<Process> {
+    let mut process = sandbox.spawn(program, settings)?;
+    process.ready().await?;
+    Ok(process)
 }

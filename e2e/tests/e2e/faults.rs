@@ -1,3 +1,5 @@
+use std::sync::PoisonError;
+
 use e2e::faults::results::Ending;
 use e2e::faults::{matrix, rows};
 
@@ -38,9 +40,7 @@ fn a_worker_that_is_a_zombie() {
 
 /// Runs a row, and fails with every violation.
 fn run(name: &str) {
-    let _turn = TURN
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let row = rows::all().into_iter().find(|row| row.name == name);
     let row = row.expect("the row is in the table");
     let finished = two_threads().block_on(matrix::run_one(&row, SEED, stack()));

@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use e2e::load::Player;
+use e2e::load::check::{self, Findings};
+use e2e::load::history::History;
 use e2e::order::Sale;
 use e2e::process::Process;
 use e2e::sandbox::Sandbox;
@@ -87,50 +89,23 @@ pub async fn two_workers(sandbox: &Sandbox) -> Result<(Process, Process)> {
     Ok(workers)
 }
 
-/// Lets the only worker that runs read the whole topic from its beginning. Not a byte of the tables
-/// may change.
-pub async fn read_topic_again(
-    sandbox: &Sandbox,
-    worker: &mut Process,
-    sales: &[Sale],
-) -> Result<()> {
-    const DUPLICATES: &str = r#"inventory_worker_orders_total{outcome="duplicate"}"#;
-    let postgres = &sandbox.stores.postgres;
-    let before = postgres.dump().await?;
-    worker.kill()?;
-    postgres.reset_positions().await?;
-    worker.restart().await?;
-    sandbox.stores.drained(sales, WRITE_LIMIT).await?;
-    expect_same_tables(&before, &postgres.dump().await?)?;
-    let orders = before
-        .lines()
-        .filter(|line| line.starts_with("order "))
-        .count();
-    let duplicates = worker.metric(DUPLICATES).await?;
+/// Waits until everything is written, and holds the answers against the stores.
+pub async fn expect_right(sandbox: &Sandbox, history: &History) -> Result<Findings> {
+    check::expect_right(history, &sandbox.stores, WRITE_LIMIT).await
+}
+
+/// Runs the reconciler, which must end with this code and print this text.
+pub async fn reconcile(sandbox: &Sandbox, arguments: &[&str], code: i32, text: &str) -> Result<()> {
+    let report = sandbox.reconcile(arguments).await?;
     ensure!(
-        duplicates >= orders as f64,
-        "only {duplicates} of {orders} orders were read again"
+        report.code == code && report.text.contains(text),
+        "{arguments:?} ended with {} and not {code} and {text:?}:\n{}",
+        report.code,
+        report.text
     );
     Ok(())
 }
 
-/// # Errors
-/// With the first difference.
-pub fn expect_same_tables(before: &str, after: &str) -> Result<()> {
-    let mut lines = before.lines().zip(after.lines());
-    let difference = lines.find(|(before, after)| before != after);
-    let counts = (before.lines().count(), after.lines().count());
-    ensure!(
-        before == after,
-        "(lines before, after) = {counts:?}; first difference: {difference:?}"
-    );
-    Ok(())
-}
-
-#[test]
-fn a_difference_between_two_dumps_is_found() {
-    assert!(expect_same_tables("a\nb", "a\nb").is_ok());
-    let error = expect_same_tables("a\nb", "a\nc").unwrap_err().to_string();
-    assert!(error.contains(r#"("b", "c")"#), "{error}");
-    assert!(expect_same_tables("a", "a\nb").is_err());
+pub async fn expect_right_audit(sandbox: &Sandbox) -> Result<()> {
+    reconcile(sandbox, &["audit"], 0, "right").await
 }

@@ -1,11 +1,10 @@
 use anyhow::{Result, ensure};
-use e2e::load::check::expect_right;
 use e2e::load::once;
 use e2e::process::Process;
 use e2e::wait::wait_until;
 use monitoring::missing;
 
-use crate::fixture::{WRITE_LIMIT, all_read, crowd, in_a_sandbox, open_sales};
+use crate::fixture::{WRITE_LIMIT, all_read, crowd, expect_right, in_a_sandbox, open_sales};
 
 /// Counters whose increase is an alert. Prometheus sees no increase in a series that starts with the first event.
 const AT_ZERO: [&str; 7] = [
@@ -27,15 +26,12 @@ fn every_metric_that_dashboards_and_alerts_read_is_exported_after_a_sale() {
         let fresh = metrics(&services).await?;
         for series in AT_ZERO {
             let line = format!("\n{series} 0\n");
-            ensure!(
-                fresh.contains(&line),
-                "{series} is not 0 at the start:\n{fresh}"
-            );
+            ensure!(fresh.contains(&line), "{series} is not 0:\n{fresh}");
         }
 
         let sales = open_sales(api, 1, 400).await?;
         let history = crowd(16, &[api]).play(&sales, once(0..1, 0..200)).await?;
-        expect_right(&history, &sandbox.stores, WRITE_LIMIT).await?;
+        expect_right(sandbox, &history).await?;
 
         wait_until("every metric is exported", WRITE_LIMIT, async || {
             let missing = missing(&metrics(&services).await?)?;

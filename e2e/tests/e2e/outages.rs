@@ -3,14 +3,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use e2e::answer::Status;
 use e2e::checker::Answer;
-use e2e::load::check::expect_right;
 use e2e::load::history::{Try, percentiles};
 use e2e::load::once;
 use e2e::outage::{Kind, Outage};
 use e2e::stack::Store;
 use e2e::wait::wait_until;
 
-use crate::fixture::{WRITE_LIMIT, crowd, in_a_sandbox, open_sales};
+use crate::fixture::{WRITE_LIMIT, crowd, expect_right, in_a_sandbox, open_sales};
 
 const OUTAGE: Duration = Duration::from_secs(20);
 const ORDERS_PER_SECOND: u32 = 200;
@@ -53,10 +52,8 @@ fn orders_during_an_outage(store: Store, kind: Kind, status: Status) {
         outage.end().await?;
         wait_until("orders are accepted again", WRITE_LIMIT, async || {
             let last = running.progress().last;
-            ensure!(
-                last.is_some_and(|it| has_status(it, Status::Accepted)),
-                "{last:?}"
-            );
+            let is_accepted = last.is_some_and(|it| has_status(it, Status::Accepted));
+            ensure!(is_accepted, "{last:?}");
             Ok(())
         })
         .await?;
@@ -69,13 +66,8 @@ fn orders_during_an_outage(store: Store, kind: Kind, status: Status) {
         // One order a second waits for Kafka all the same; the last of them may see it come back.
         let noticed = history.sent_between(begin + NOTICE_LIMIT, end - 2 * PUBLISH_WAIT);
         let other = noticed.iter().find(|it| !has_status(it.answer, status));
-        ensure!(
-            other.is_none(),
-            "not {status:?} during the outage: {other:?}"
-        );
-        expect_right(&history, &sandbox.stores, WRITE_LIMIT)
-            .await
-            .map(drop)
+        ensure!(other.is_none(), "not {status:?}: {other:?}");
+        expect_right(sandbox, &history).await.map(drop)
     });
 }
 
@@ -90,13 +82,7 @@ fn expect_fast(during: &[&Try]) -> Result<()> {
     let answers = during.len() as u64;
     let [median, p99] = percentiles(during.iter().copied(), [0.5, 0.99]);
     println!("{answers} answers during the outage, median {median:?}, p99 {p99:?}");
-    ensure!(
-        answers >= wanted,
-        "{answers} answers during the outage, should be {wanted}"
-    );
-    ensure!(
-        median < PUBLISH_WAIT,
-        "the median during the outage was {median:?}"
-    );
+    ensure!(answers >= wanted, "{answers} answers of {wanted}");
+    ensure!(median < PUBLISH_WAIT, "the median was {median:?}");
     Ok(())
 }

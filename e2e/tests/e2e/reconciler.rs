@@ -6,7 +6,6 @@ use anyhow::{Context, Result, ensure};
 use e2e::answer::Status;
 use e2e::checker::Answer;
 use e2e::client::Client;
-use e2e::load::check::expect_right;
 use e2e::load::history::History;
 use e2e::load::once;
 use e2e::order::Sale;
@@ -16,9 +15,10 @@ use e2e::sandbox::Sandbox;
 use e2e::stack::Store;
 use e2e::wait::wait_until;
 use fluxgate_domain::ids::OrderId;
-use serde_json::json;
 
-use crate::fixture::{WRITE_LIMIT, crowd, in_a_sandbox, open_sales};
+use crate::fixture::{
+    WRITE_LIMIT, crowd, expect_right, expect_right_audit, in_a_sandbox, open_sales, reconcile,
+};
 
 const CONNECTIONS: u32 = 16;
 /// How long a worker takes, at most, to look again at a log that it has halted.
@@ -33,24 +33,24 @@ fn an_audit_is_right_while_the_sale_runs_and_finds_what_is_missing() {
         let running = player.start(&sales, once(0..3, 0..5_000))?;
         running.answered(500).await?;
         for _ in 0..4 {
-            expect(sandbox, &["audit"], 0, "right").await?;
+            expect_right_audit(sandbox).await?;
         }
         let history = running.finish().await?;
-        expect_right(&history, &sandbox.stores, WRITE_LIMIT).await?;
-        expect(sandbox, &["audit"], 0, "right").await?;
+        expect_right(sandbox, &history).await?;
+        expect_right_audit(sandbox).await?;
 
         let [first, second, third] = [0, 1, 2].map(|it| sales[it].product.as_str());
         let lost = format!("DELETE FROM orders WHERE product_id = '{first}' AND sequence = 7");
         sandbox.stores.postgres.execute(&lost).await?;
-        expect(sandbox, &["audit"], 1, "1 numbers are neither written").await?;
-        expect(sandbox, &["audit", second, third], 0, "right").await?;
-        expect(sandbox, &["audit", "never-heard-of"], 1, "no store knows").await?;
+        reconcile(sandbox, &["audit"], 1, "1 numbers are neither written").await?;
+        reconcile(sandbox, &["audit", second, third], 0, "right").await?;
+        reconcile(sandbox, &["audit", "never-heard-of"], 1, "no store knows").await?;
 
         worker.kill()?;
         let late = once(0..3, 5_000..5_010);
         crowd(1, &[&api]).play(&sales, late).await?;
         let hasty = ["audit", second, "--reconcile-wait-seconds=1"];
-        expect(sandbox, &hasty, 2, "no worker runs").await
+        reconcile(sandbox, &hasty, 2, "no worker runs").await
     });
 }
 
@@ -67,11 +67,11 @@ fn a_redis_that_lost_writes_sells_nothing_until_it_is_rebuilt() {
             expect_refused(&api.client()?, &sale, 500, "unavailable").await?;
         }
         ensure!(first.metric("ingest_api_redis_lost_writes_total").await? > 0.0);
-        expect(sandbox, &["audit"], 1, "Redis has lost writes").await?;
+        reconcile(sandbox, &["audit"], 1, "Redis has lost writes").await?;
 
         let product = sale.product.as_str();
-        expect(sandbox, &["rebuild", product], 0, "100 units remaining").await?;
-        expect(sandbox, &["audit"], 0, "right").await?;
+        reconcile(sandbox, &["rebuild", product], 0, "100 units remaining").await?;
+        expect_right_audit(sandbox).await?;
         first.kill()?;
         first.restart().await?;
         let player = crowd(CONNECTIONS, &[&first, &second]);
@@ -80,7 +80,7 @@ fn a_redis_that_lost_writes_sells_nothing_until_it_is_rebuilt() {
         ensure!(sold_out == 100, "not 300 sold");
         expect_same_orders(&history, &again)?;
         expect_sold(sandbox, &sale, 300, 0).await?;
-        expect(sandbox, &["audit"], 0, "right").await
+        expect_right_audit(sandbox).await
     });
 }
 
@@ -99,12 +99,12 @@ fn with_continue_a_sale_goes_on_behind_the_backstop() {
         ensure!(api.metric("ingest_api_redis_loss_continued_total").await? == 1.0);
         expect_sold(sandbox, &sale, 300, 100).await?;
         // As many orders are missing from Redis as it has sold twice: the sums agree.
-        expect(sandbox, &["audit"], 0, "100").await?;
+        reconcile(sandbox, &["audit"], 0, "100").await?;
 
         // Rejected orders stay rejected: their keys are not taken again.
         let product = sale.product.as_str();
-        expect(sandbox, &["rebuild", product], 0, "0 units remaining").await?;
-        expect(sandbox, &["audit"], 0, "right").await?;
+        reconcile(sandbox, &["rebuild", product], 0, "0 units remaining").await?;
+        expect_right_audit(sandbox).await?;
         expect_same_orders(&later, &play(&api, &sale, 200..450).await?)?;
         expect_sold(sandbox, &sale, 300, 100).await
     });
@@ -121,58 +121,41 @@ fn an_empty_redis_is_filled_with_the_whole_sale() {
         for buyer in 0..10 {
             ids.push(order(&client, sale, buyer).await?);
         }
-        restock(&client, sale).await?;
-        cancel(&client, ids[3]).await?;
+        client.restock(sale, "more", 5).await?;
+        client.cancel(ids[3]).await?;
         order(&client, closed, 0).await?;
-        let close = format!("/products/{}/close", closed.product);
-        client.expect_change(&close, "-", &json!({})).await?;
+        client.close(closed).await?;
         sandbox.stores.drained(&sales, WRITE_LIMIT).await?;
-        let before = sandbox.stores.postgres.dump().await?;
+        let before = rows_and_changes(sandbox).await?;
 
         sandbox.stores.redis.flush().await?;
         for (sale, code) in [(sale, "unavailable"), (closed, "sale_closed")] {
             expect_refused(&client, sale, 50, code).await?;
-            let opened = client
-                .open(sale)
-                .await
-                .err()
-                .context("it was opened anew")?;
-            ensure!(
-                format!("{opened:#}").contains("rebuild_required"),
-                "{opened:#}"
-            );
+            let opened = client.open(sale).await;
+            let refusal = format!("{:#}", opened.err().context("it was opened anew")?);
+            ensure!(refusal.contains("rebuild_required"), "{refusal}");
         }
-        expect(sandbox, &["audit"], 1, "Redis has lost it").await?;
+        reconcile(sandbox, &["audit"], 1, "Redis has lost it").await?;
         let both = ["rebuild", sale.product.as_str(), closed.product.as_str()];
-        expect(sandbox, &both, 0, "6 units remaining").await?;
-        expect(sandbox, &["audit"], 0, "right").await?;
-        let after = sandbox.stores.postgres.dump().await?;
-        // A fence changes the ledger row and the number series.
-        let without_ledger = |text: &str| {
-            let numbered = |line: &str| line.starts_with("ledger ") || line.starts_with("series ");
-            let lines = text.lines().filter(|line| !numbered(line));
-            lines.map(str::to_owned).collect::<Vec<_>>()
-        };
-        ensure!(
-            without_ledger(&before) == without_ledger(&after),
-            "rows changed"
-        );
+        reconcile(sandbox, &both, 0, "6 units remaining").await?;
+        expect_right_audit(sandbox).await?;
+        ensure!(rows_and_changes(sandbox).await? == before, "rows changed");
 
         // The same keys, the same answers.
         for (buyer, id) in (0..).zip(&ids) {
             ensure!(order(&client, sale, buyer).await? == *id, "another order");
         }
-        restock(&client, sale).await?;
-        cancel(&client, ids[3]).await?;
+        client.restock(sale, "more", 5).await?;
+        client.cancel(ids[3]).await?;
         expect_refused(&client, closed, 1, "sale_closed").await?;
         for buyer in 10..16 {
             order(&client, sale, buyer).await?;
         }
         expect_refused(&client, sale, 16, "sold_out").await?;
-        cancel(&client, ids[4]).await?;
+        client.cancel(ids[4]).await?;
         order(&client, sale, 16).await?;
         expect_sold(sandbox, sale, 15, 0).await?;
-        expect(sandbox, &["audit"], 0, "right").await
+        expect_right_audit(sandbox).await
     });
 }
 
@@ -195,28 +178,26 @@ fn an_instance_that_slept_through_a_rebuild_cannot_sell_a_unit_again() {
         outage.end().await?;
 
         let product = sale.product.as_str();
-        expect(sandbox, &["rebuild", product], 0, "1 units remaining").await?;
+        reconcile(sandbox, &["rebuild", product], 0, "1 units remaining").await?;
         let held = order(&client, &sale, 2).await?;
         frozen.resume()?;
         wait_until("the late order is rejected", WRITE_LIMIT, async || {
             let rows = sandbox.stores.contents(&sale).await?.rows;
             let row = rows.iter().find(|row| row.id == late);
-            ensure!(
-                row.is_some_and(|row| row.status == Status::Rejected),
-                "{row:?}"
-            );
+            let status = row.map(|row| row.status);
+            ensure!(status == Some(Status::Rejected), "{row:?}");
             Ok(())
         })
         .await?;
         expect_sold(sandbox, &sale, 2, 1).await?;
-        expect(sandbox, &["audit"], 0, "right").await?;
+        expect_right_audit(sandbox).await?;
 
         // Its buyer may try again with the same key once a unit comes back.
         expect_refused(&client, &sale, 1, "sold_out").await?;
-        cancel(&client, held).await?;
+        client.cancel(held).await?;
         ensure!(order(&client, &sale, 1).await? == late, "another order");
         expect_sold(sandbox, &sale, 2, 0).await?;
-        expect(sandbox, &["audit"], 0, "right").await
+        expect_right_audit(sandbox).await
     });
 }
 
@@ -235,25 +216,22 @@ fn what_kafka_has_lost_is_published_again() {
         sandbox.empty_topic().await?;
         worker.restart().await?;
 
-        expect(sandbox, &["republish"], 2, "--accept-shorter-log").await?;
+        reconcile(sandbox, &["republish"], 2, "--accept-shorter-log").await?;
         let accept = ["republish", "--accept-shorter-log"];
-        expect(sandbox, &accept, 0, "102 events published").await?;
+        reconcile(sandbox, &accept, 0, "102 events published").await?;
         let both = [sale.clone(), unread.clone()];
-        sandbox
-            .stores
-            .written(&both, WRITE_LIMIT + HALTED_RECHECK)
-            .await?;
+        let limit = WRITE_LIMIT + HALTED_RECHECK;
+        sandbox.stores.written(&both, limit).await?;
         expect_rows(sandbox, &sale, 200, 0).await?;
         expect_rows(sandbox, &unread, 1, 0).await?;
-        expect(sandbox, &["audit"], 0, "right").await
+        expect_right_audit(sandbox).await
     });
 }
 
 /// One order of each of these buyers.
 async fn play(api: &Process, sale: &Sale, buyers: std::ops::Range<u32>) -> Result<History> {
-    crowd(CONNECTIONS, &[api])
-        .play(from_ref(sale), once(0..1, buyers))
-        .await
+    let player = crowd(CONNECTIONS, &[api]);
+    player.play(from_ref(sale), once(0..1, buyers)).await
 }
 
 /// Sells 100 units, saves Redis, sells 100 more, and puts Redis back.
@@ -271,19 +249,23 @@ async fn lose_a_hundred(sandbox: &Sandbox, api: &Process, sale: &Sale) -> Result
 /// Each buyer who had an order has the same one still.
 fn expect_same_orders(before: &History, after: &History) -> Result<()> {
     let ids = |history: &History| -> HashMap<u32, OrderId> {
-        let tries = history.tries.iter();
-        tries
-            .filter_map(|it| Some((it.buyer, it.answer.order_id()?)))
-            .collect()
+        let placed = history.tries.iter();
+        let placed = placed.filter_map(|it| Some((it.buyer, it.answer.order_id()?)));
+        placed.collect()
     };
-    let after = ids(after);
-    for (buyer, id) in ids(before) {
-        ensure!(
-            after.get(&buyer) == Some(&id),
-            "buyer {buyer} has another order"
-        );
-    }
+    let (before, after) = (ids(before), ids(after));
+    let mut orders = before.iter();
+    let changed = orders.find(|(buyer, id)| after.get(buyer) != Some(id));
+    ensure!(changed.is_none(), "another order: {changed:?}");
     Ok(())
+}
+
+/// The tables without what a fence changes: the ledger row and the number series.
+async fn rows_and_changes(sandbox: &Sandbox) -> Result<Vec<String>> {
+    let dump = sandbox.stores.postgres.dump().await?;
+    let is_fenced = |it: &&str| it.starts_with("ledger ") || it.starts_with("series ");
+    let others = dump.lines().filter(|it| !is_fenced(it));
+    Ok(others.map(str::to_owned).collect())
 }
 
 async fn expect_sold(sandbox: &Sandbox, sale: &Sale, units: i64, rejected: usize) -> Result<()> {
@@ -293,54 +275,25 @@ async fn expect_sold(sandbox: &Sandbox, sale: &Sale, units: i64, rejected: usize
 
 async fn expect_rows(sandbox: &Sandbox, sale: &Sale, units: i64, rejected: usize) -> Result<()> {
     let contents = sandbox.stores.contents(sale).await?;
-    let is_rejected = contents
-        .rows
-        .iter()
-        .filter(|row| row.status == Status::Rejected);
-    let seen = (contents.confirmed_units(), is_rejected.count());
+    let rows = contents.rows.iter();
+    let are_rejected = rows.filter(|row| row.status == Status::Rejected).count();
+    let seen = (contents.confirmed_units(), are_rejected);
+    let expected = (units, rejected);
     ensure!(
-        seen == (units, rejected),
-        "(units confirmed, orders rejected) = {seen:?}, not {:?}",
-        (units, rejected)
-    );
-    Ok(())
-}
-
-async fn expect(sandbox: &Sandbox, arguments: &[&str], code: i32, text: &str) -> Result<()> {
-    let report = sandbox.reconcile(arguments).await?;
-    ensure!(
-        report.code == code && report.text.contains(text),
-        "{arguments:?} ended with {} and not {code} and {text:?}:\n{}",
-        report.code,
-        report.text
+        seen == expected,
+        "(units confirmed, orders rejected) = {seen:?}"
     );
     Ok(())
 }
 
 async fn order(client: &Client, sale: &Sale, buyer: u32) -> Result<OrderId> {
     let outcome = client.order(&sale.order_of(buyer)).await;
-    outcome
-        .order_id()
-        .with_context(|| format!("buyer {buyer}: {outcome:?}"))
+    let id = outcome.order_id();
+    id.with_context(|| format!("buyer {buyer}: {outcome:?}"))
 }
 
 async fn expect_refused(client: &Client, sale: &Sale, buyer: u32, code: &str) -> Result<()> {
     let outcome = client.order(&sale.order_of(buyer)).await;
     ensure!(outcome.is_refused(code), "not {code}: {outcome:?}");
     Ok(())
-}
-
-async fn cancel(client: &Client, id: OrderId) -> Result<()> {
-    client
-        .expect_change(&format!("/orders/{id}/cancel"), "-", &json!({}))
-        .await
-        .map(drop)
-}
-
-async fn restock(client: &Client, sale: &Sale) -> Result<()> {
-    let path = format!("/products/{}/restock", sale.product);
-    client
-        .expect_change(&path, "more", &json!({"quantity": 5}))
-        .await
-        .map(drop)
 }

@@ -24,13 +24,12 @@ fn twelve_workers_have_a_partition_each_and_two_take_over_from_ten_that_were_kil
 
 fn scale_workers(protocol: Protocol, leave: Leave, counts: &[usize]) {
     in_a_sandbox(async |sandbox| {
-        let (counts, per_second, hold) = (counts.to_vec(), 600, HOLD);
         let run = workers::Run {
             protocol,
             leave,
-            counts,
-            per_second,
-            hold,
+            counts: counts.to_vec(),
+            per_second: 600,
+            hold: HOLD,
         };
         let outcome = workers::run(sandbox, run).await?;
         println!("{}", outcome.table());
@@ -60,12 +59,7 @@ fn kill_an_instance(repeat: Repeat) {
         };
         let outcome = instances::run(sandbox, run).await?;
         println!("{}", outcome.table());
-        ensure!(
-            outcome.is_right(),
-            "{}\n{}",
-            outcome.table(),
-            outcome.report
-        );
+        ensure!(outcome.is_right(), "{}", outcome.report);
         Ok(())
     });
 }

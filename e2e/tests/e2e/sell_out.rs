@@ -1,13 +1,12 @@
 use std::iter::repeat_n;
 
 use anyhow::{Result, ensure};
-use e2e::checker::{Answer, Expectations};
-use e2e::load::check::expect_right;
-use e2e::load::{Attempt, Player, once, racing};
+use e2e::checker::Answer;
+use e2e::load::{Attempt, once, racing};
 use e2e::process::Process;
 use e2e::sandbox::Sandbox;
 
-use crate::fixture::{WRITE_LIMIT, crowd, in_a_sandbox, open_sales};
+use crate::fixture::{crowd, expect_right, in_a_sandbox, open_sales};
 
 const UNITS: u32 = 100;
 const BUYERS: u32 = 1_000;
@@ -35,13 +34,9 @@ async fn sell_out(sandbox: &Sandbox, instances: &[&Process]) -> Result<()> {
         let player = crowd(CONNECTIONS, instances);
         let history = player.play(&sales, racing(0, BUYERS, |_| true)).await?;
         let undecided = history.count(|it| it == Answer::Undecided);
-        let accepted = history.order_ids().count();
-        let counts = (undecided, accepted);
-        ensure!(
-            counts == (0, 300),
-            "round {round}: (undecided, accepted) = {counts:?}"
-        );
-        expect_right(&history, &sandbox.stores, WRITE_LIMIT).await?;
+        let counts = (undecided, history.order_ids().count());
+        ensure!(counts == (0, 300), "round {round}: {counts:?}");
+        expect_right(sandbox, &history).await?;
     }
     Ok(())
 }
@@ -52,25 +47,20 @@ fn one_key_over_64_connections_is_one_order() {
     in_a_sandbox(async |sandbox| {
         let (api, _worker) = tokio::try_join!(sandbox.api(), sandbox.worker())?;
         let sales = open_sales(&api, 1, UNITS).await?;
-        let same = repeat_n(
-            Attempt {
-                sale: 0,
-                buyer: 1,
-                instance: 0,
-            },
-            REQUESTS,
-        );
+        let order = Attempt {
+            sale: 0,
+            buyer: 1,
+            instance: 0,
+        };
+        let same = repeat_n(order, REQUESTS);
         let history = crowd(64, &[&api]).play(&sales, same).await?;
         let count = |wanted| {
             history.count(|it| matches!(it, Answer::Placed { replayed, .. } if replayed == wanted))
         };
-        let counts = (count(false), count(true));
-        ensure!(
-            counts == (1, REQUESTS - 1),
-            "(first, replayed) = {counts:?}"
-        );
+        let (first, replayed) = (count(false), count(true));
+        ensure!((first, replayed) == (1, REQUESTS - 1), "{first} first");
         // One order, one row, one unit.
-        let found = expect_right(&history, &sandbox.stores, WRITE_LIMIT).await?;
+        let found = expect_right(sandbox, &history).await?;
         ensure!(found.rows == 1, "{} rows", found.rows);
         Ok(())
     });
@@ -83,26 +73,13 @@ fn an_order_is_followed_to_confirmed_on_any_instance_and_never_goes_back() {
         let (one, other) = tokio::try_join!(sandbox.api(), sandbox.api())?;
         let _workers = tokio::try_join!(sandbox.worker(), sandbox.worker())?;
         let sales = open_sales(&one, 1, 1_000).await?;
-        let player = crowd(BUYERS, &[&one, &other]);
-        let expectations = Expectations {
-            final_status_read: true,
-            ..player.expectations
-        };
-        let player = Player {
-            expectations,
-            ..player
-        };
+        let mut player = crowd(BUYERS, &[&one, &other]);
+        player.expectations.final_status_read = true;
         let history = player.play(&sales, once(0..1, 0..BUYERS)).await?;
-        ensure!(
-            history.status_reads.len() >= 2 * BUYERS as usize,
-            "statuses were not read"
-        );
-        let found = expect_right(&history, &sandbox.stores, WRITE_LIMIT).await?;
-        ensure!(
-            found.confirmed == i64::from(BUYERS),
-            "{} confirmed",
-            found.confirmed
-        );
+        let reads = history.status_reads.len();
+        ensure!(reads >= 2 * BUYERS as usize, "{reads} statuses read");
+        let confirmed = expect_right(sandbox, &history).await?.confirmed;
+        ensure!(confirmed == i64::from(BUYERS), "{confirmed} confirmed");
         Ok(())
     });
 }

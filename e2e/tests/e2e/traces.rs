@@ -1,6 +1,5 @@
 use anyhow::{Context, Result, ensure};
 use e2e::client::ADMIN_TOKEN;
-use e2e::order::{Order, Sale};
 use e2e::otlp::{Receiver, Span};
 use e2e::process::{Process, settings};
 use e2e::program::Program::{IngestApi, InventoryWorker};
@@ -8,7 +7,7 @@ use e2e::sandbox::Sandbox;
 use e2e::wait::wait_until;
 use serde_json::json;
 
-use crate::fixture::{WRITE_LIMIT, in_a_sandbox};
+use crate::fixture::{WRITE_LIMIT, in_a_sandbox, open_sales};
 
 const CALLERS_TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLERS_SPAN: &str = "00f067aa0ba902b7";
@@ -18,9 +17,7 @@ fn one_trace_leads_from_the_request_to_the_row() {
     in_a_sandbox(async |sandbox| {
         let receiver = Receiver::start()?;
         let (api, _worker) = services(sandbox, receiver.url(), "traceidratio", "1").await?;
-        let sale = Sale::unique("traced", 10)?;
-        api.client()?.open(&sale).await?;
-        let id = send(&api, &sale.order_of(1), Some("01")).await?;
+        let id = order(&api, Some("01")).await?;
 
         let of_order = |span: &Span| span.attributes.get("order.id") == Some(&id);
         let trace = wait_until("the order's spans have come", WRITE_LIMIT, async || {
@@ -58,10 +55,7 @@ fn one_trace_leads_from_the_request_to_the_row() {
             ensure!(span.parent == parent, "{span:?} is not a child of {parent}");
             ensure!(span.trace == CALLERS_TRACE, "{span:?} is of another trace");
         }
-        ensure!(
-            batch.trace != CALLERS_TRACE,
-            "{batch:?} has no trace of its own"
-        );
+        ensure!(batch.trace != CALLERS_TRACE, "{batch:?}");
         ensure!(write.links == [batch.id.as_str()], "{write:?}");
         ensure!(batch.attributes.contains_key("batch.rows"), "{batch:?}");
         Ok(())
@@ -79,9 +73,7 @@ fn which_requests_are_traced_is_decided_by_the_service_or_by_its_caller() {
         ] {
             let receiver = Receiver::start()?;
             let (mut api, _worker) = services(sandbox, receiver.url(), sampler, share).await?;
-            let sale = Sale::unique("sampled", 10)?;
-            api.client()?.open(&sale).await?;
-            send(&api, &sale.order_of(1), Some(flag)).await?;
+            order(&api, Some(flag)).await?;
             // Spans that wait are sent at the end.
             api.terminate(WRITE_LIMIT).await?;
             let spans = receiver.spans();
@@ -97,20 +89,14 @@ fn an_unreachable_receiver_loses_spans_and_nothing_else() {
     in_a_sandbox(async |sandbox| {
         let unreachable = "http://127.0.0.1:1";
         let (mut api, _worker) = services(sandbox, unreachable, "traceidratio", "1").await?;
-        let sale = Sale::unique("untraced", 10)?;
-        api.client()?.open(&sale).await?;
-        send(&api, &sale.order_of(1), None).await?;
+        order(&api, None).await?;
+        let lost = r#"ingest_api_trace_spans_total{stage="failed"}"#;
         wait_until("the loss is counted", WRITE_LIMIT, async || {
-            let lost = api
-                .metric("ingest_api_trace_spans_total{stage=\"failed\"}")
-                .await?;
-            ensure!(lost > 0.0);
+            ensure!(api.metric(lost).await? > 0.0);
             Ok(())
         })
         .await?;
-        let status = api.terminate(WRITE_LIMIT).await?;
-        ensure!(status.success(), "{status}");
-        Ok(())
+        api.stop(WRITE_LIMIT).await
     });
 }
 
@@ -132,8 +118,9 @@ async fn services(
     Ok((api, worker))
 }
 
-/// Sends an order, with the caller's trace if there is a flag for it; returns the order's id.
-async fn send(api: &Process, order: &Order, flag: Option<&str>) -> Result<String> {
+/// Opens a sale and sends an order, with the caller's trace if there is a flag for it; returns the order's id.
+async fn order(api: &Process, flag: Option<&str>) -> Result<String> {
+    let order = open_sales(api, 1, 10).await?[0].order_of(1);
     let mut request = reqwest::Client::new()
         .post(format!("{}/orders", api.url()))
         .bearer_auth(ADMIN_TOKEN)
