@@ -31,12 +31,13 @@ pub async fn write(
     // After a mismatch of positions no other answer means anything.
     positions?;
     opened?;
-    dead_letters?;
     let placed_at = match confirmed {
         Ok(Some(placed_at)) => placed_at,
         Ok(None) | Err(LedgerError::BeyondTotal) => return Ok(None),
         Err(error) => return Err(error),
     };
+    // Checked last: if the orders failed, PostgreSQL has ignored this statement, and its error names no cause.
+    dead_letters?;
     crash_point("before_commit");
     transaction.commit().await?;
     crash_point("after_commit");

@@ -49,15 +49,48 @@ async fn a_record_that_postgresql_refuses_is_an_error_of_data_and_nothing_is_wri
     assert_eq!(reasons, ["2 refused: constraint no_poison"]);
 }
 
+/// A failed statement makes PostgreSQL ignore the dead letters behind it: the first error is the one that counts.
+#[tokio::test]
+async fn a_dead_letter_hides_no_refusal_of_an_order_in_its_batch() {
+    let schema = Schema::new().await;
+    let oversold = [
+        opening(0, "a", 1),
+        order(1, "a", "u1", 1, 1),
+        order(2, "a", "u2", 1, 2),
+        garbage(3),
+    ];
+    let written = schema.ledger.write(TOPIC, &batch(&oversold)).await.unwrap();
+    assert_eq!((written.oversold, written.dead_letters), (1, 1));
+
+    let forbid = "ALTER TABLE orders ADD CONSTRAINT no_poison CHECK (user_id <> 'poison')";
+    schema.sql.batch_execute(forbid).await.unwrap();
+    let refused = [
+        opening(4, "b", 1),
+        order(5, "b", "poison", 1, 1),
+        garbage(6),
+    ];
+    let refused = schema.ledger.write(TOPIC, &batch(&refused)).await;
+    assert!(matches!(refused, Err(LedgerError::Data(reason)) if reason.contains("no_poison")));
+}
+
+fn garbage(offset: i64) -> Record {
+    Record::new(
+        offset,
+        0,
+        None,
+        Some(b"\xff\0"),
+        Err(Undecodable::MissingType),
+    )
+}
+
 #[tokio::test]
 async fn dead_letters_keep_their_bytes_beside_the_orders() {
     let schema = Schema::new().await;
-    let garbage = Record::new(1, 0, None, Some(b"\xff\0"), Err(Undecodable::MissingType));
     let unknown = Undecodable::UnknownType("a\0b".into());
     let tombstone = Record::new(2, 0, Some(b"a"), None, Err(unknown));
     let log = [
         opening(0, "a", 3),
-        garbage,
+        garbage(1),
         tombstone,
         order(3, "a", "u1", 1, 1),
     ];
