@@ -20,6 +20,7 @@ mod metrics;
 mod migrate;
 mod pipeline;
 mod reader;
+mod retry;
 mod sequence_gap_monitor;
 mod writer;
 

@@ -10,7 +10,7 @@ const ROWS: [f64; 11] = [
 
 fluxgate_service::metrics! {
     struct Metrics;
-    /// Orders written, by outcome: confirmed, oversold, unknown_sale, fenced, cancelled, duplicate (the order or the cancel was already written).
+    /// Orders written, by outcome: confirmed, oversold, unknown_sale, fenced, cancelled, duplicate (the order, the cancel or the change was already written).
     orders_total: IntCounterVec ["outcome"] {"confirmed", "oversold", "unknown_sale", "fenced", "cancelled", "duplicate"},
     /// Restocks and closings written.
     sale_changes_total: IntCounter,

@@ -97,7 +97,7 @@ impl TopicAppender {
     }
 
     async fn ask_for_end(&self, partition: i32) -> Result<i64, LogError> {
-        self.watchdog.recover(self.producer.client());
+        self.recover();
         let this = self.clone();
         let watermarks = tokio::task::spawn_blocking(move || {
             let client = this.producer.client();
@@ -143,12 +143,18 @@ impl TopicAppender {
         self.send(appended, owned(record.headers)).await
     }
 
+    /// Recovers the client if it has lost all its brokers. Called regularly, it keeps a client that seldom appends
+    /// ready to do so.
+    pub fn recover(&self) {
+        self.watchdog.recover(self.producer.client());
+    }
+
     async fn send(
         &self,
         record: FutureRecord<'_, [u8], [u8]>,
         headers: OwnedHeaders,
     ) -> Result<i64, LogError> {
-        self.watchdog.recover(self.producer.client());
+        self.recover();
         let record = record.headers(headers);
         match self.producer.send(record, self.timeout).await {
             Ok(delivery) => Ok(delivery.offset),

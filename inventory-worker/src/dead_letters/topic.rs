@@ -45,8 +45,10 @@ impl DeadLetterTopic {
         })
     }
 
-    /// Copies the dead letters of a batch that was read from the topic `source`.
+    /// Copies the dead letters of a batch that was read from the topic `source`. Called for every batch, so that the
+    /// client has brokers when the first dead letter comes.
     pub async fn copy(&self, source: &str, batch: &Batch) {
+        self.appender.recover();
         let dead = batch.records().filter_map(|(partition, record)| {
             Some((partition, record, record.dead_letter_reason()?))
         });

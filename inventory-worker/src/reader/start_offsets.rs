@@ -1,13 +1,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use fluxgate_ledger::{Ledger, LedgerError};
 use fluxgate_log::{LogError, TopicReader};
 use tokio::sync::mpsc;
 
 use super::Command;
 use crate::lag_tracker::LagTracker;
+use crate::retry::{LONGEST_DELAY, retry_delays};
 
 /// How often a log that does not contain its position is checked again.
 const HALTED_RECHECK: Duration = Duration::from_secs(5);
@@ -54,7 +54,7 @@ impl StartOffsets {
                 }
                 Err(error) => {
                     tracing::warn!(kafka.partition = partition, %error, "failed to load the position; retrying");
-                    delays.next().unwrap_or(HALTED_RECHECK)
+                    delays.next().unwrap_or(LONGEST_DELAY)
                 }
             };
             tokio::time::sleep(delay).await;
@@ -84,13 +84,4 @@ impl StartOffsets {
             })
         }
     }
-}
-
-fn retry_delays() -> ExponentialBackoff {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(100))
-        .with_max_delay(Duration::from_secs(1))
-        .with_jitter()
-        .without_max_times()
-        .build()
 }

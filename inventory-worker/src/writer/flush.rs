@@ -1,7 +1,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use fluxgate_domain::batch::{Batch, Content, Record};
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::OrderId;
@@ -14,9 +13,16 @@ use crate::batch::remote_parent;
 use crate::dead_letters::{DeadLetterTopic, log_dead_letters};
 use crate::metrics::Metrics;
 use crate::reader::Command;
+use crate::retry::{LONGEST_DELAY, retry_delays};
 
-/// First and longest delay between two attempts to write a batch.
-const RETRY_DELAY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+/// What PostgreSQL has decided about a batch.
+enum Decision {
+    Written(WrittenBatch),
+    /// It holds other positions of these partitions.
+    PositionMismatch(Vec<i32>),
+    /// It refuses a record, for this reason.
+    Refused(String),
+}
 
 /// Writes one batch, retrying until PostgreSQL has it.
 ///
@@ -52,39 +58,52 @@ impl Flusher {
         let mut written = HashMap::new();
         let mut dead_letters: HashMap<i32, usize> = HashMap::new();
         let mut work = VecDeque::from([batch]);
-        let mut delays = retry_delays();
         while let Some(mut batch) = work.pop_front() {
             self.halt_partitions_with_too_many(&mut batch, &dead_letters)
                 .await;
             if batch.is_empty() {
                 continue;
             }
+            // Before the retries: each would copy the dead letters once more.
             self.dead_letters.copy(&self.topic, &batch).await;
-            match self.write(&batch).await {
-                Ok(outcome) => {
+            match self.write_until_decided(&batch).await {
+                None => break,
+                Some(Decision::Written(outcome)) => {
                     self.count(&batch, &outcome);
                     let slices = batch.slices.iter();
                     written.extend(slices.map(|slice| (slice.partition, slice.next)));
-                    delays = retry_delays();
                 }
-                Err(LedgerError::PositionMismatch(partitions)) => {
+                Some(Decision::PositionMismatch(partitions)) => {
                     self.reload(&batch, &partitions).await;
                     batch.remove(&partitions);
                     work.iter_mut().for_each(|rest| rest.remove(&partitions));
                     work.push_front(batch);
                 }
-                Err(LedgerError::Data(reason)) => {
+                Some(Decision::Refused(reason)) => {
                     isolate(batch, &reason, &mut work, &mut dead_letters)
-                }
-                Err(error) => {
-                    if !self.wait_to_retry(&error, &mut delays).await {
-                        return written;
-                    }
-                    work.push_front(batch);
                 }
             }
         }
         written
+    }
+
+    /// Writes the batch again and again while PostgreSQL cannot say what becomes of it; `None` on shutdown.
+    async fn write_until_decided(&self, batch: &Batch) -> Option<Decision> {
+        let mut delays = retry_delays();
+        loop {
+            match self.write(batch).await {
+                Ok(outcome) => return Some(Decision::Written(outcome)),
+                Err(LedgerError::PositionMismatch(partitions)) => {
+                    return Some(Decision::PositionMismatch(partitions));
+                }
+                Err(LedgerError::Data(reason)) => return Some(Decision::Refused(reason)),
+                Err(error) => {
+                    if !self.wait_to_retry(&error, &mut delays).await {
+                        return None;
+                    }
+                }
+            }
+        }
     }
 
     async fn write(&self, batch: &Batch) -> Result<WrittenBatch, LedgerError> {
@@ -159,14 +178,18 @@ impl Flusher {
     }
 
     /// Waits before the next attempt; false on shutdown.
-    async fn wait_to_retry(&self, error: &LedgerError, delays: &mut ExponentialBackoff) -> bool {
+    async fn wait_to_retry(
+        &self,
+        error: &LedgerError,
+        delays: &mut impl Iterator<Item = Duration>,
+    ) -> bool {
         let cause = error.cause();
         self.metrics
             .flush_retries_total
             .with_label_values(&[cause])
             .inc();
         tracing::warn!(%error, flush.cause = cause, "batch not written; retrying");
-        let delay = delays.next().unwrap_or(RETRY_DELAY.1);
+        let delay = delays.next().unwrap_or(LONGEST_DELAY);
         tokio::select! {
             () = self.shutdown.cancelled() => false,
             () = tokio::time::sleep(delay) => true,
@@ -212,15 +235,6 @@ fn isolate(
     let (first, second) = batch.split();
     work.push_front(second);
     work.push_front(first);
-}
-
-fn retry_delays() -> ExponentialBackoff {
-    ExponentialBuilder::default()
-        .with_min_delay(RETRY_DELAY.0)
-        .with_max_delay(RETRY_DELAY.1)
-        .with_jitter()
-        .without_max_times()
-        .build()
 }
 
 /// Logs the first rejected orders one by one, and the number of all of them.
