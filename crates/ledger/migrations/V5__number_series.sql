@@ -6,7 +6,7 @@ LOCK TABLE stock_ledger IN ACCESS EXCLUSIVE MODE;
 
 CREATE TABLE number_series (
     series_id     text PRIMARY KEY,
-    product_id    text NOT NULL,
+    product_id    text NOT NULL REFERENCES stock_ledger ON DELETE CASCADE,
     epoch         integer NOT NULL,
     last_sequence bigint NOT NULL DEFAULT 0,
     written       bigint NOT NULL DEFAULT 0
