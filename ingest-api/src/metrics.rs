@@ -2,13 +2,8 @@
 
 use std::cell::RefCell;
 
+use fluxgate_service::metrics::CALL_SECONDS;
 use prometheus::IntCounter;
-
-/// Upper bounds in seconds, from 0.1 ms (one Redis call) to 10 s.
-const SECONDS: [f64; 16] = [
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
-    5.0, 10.0,
-];
 
 /// The counters of one metric with one label, for one thread. Each is looked up once, because a lookup costs more than an
 /// increment.
@@ -43,7 +38,7 @@ fluxgate_service::metrics! {
     /// Responses, by route and status.
     http_requests_total: IntCounterVec ["route", "status"],
     /// Time in seconds from the request head to the response head, by route and outcome: ok (2xx, 3xx), refused (4xx), failed (5xx).
-    http_request_seconds: HistogramVec (SECONDS) ["route", "outcome"],
+    http_request_seconds: HistogramVec (CALL_SECONDS) ["route", "outcome"],
     /// Requests in flight, excluding those to the ops endpoints.
     in_flight_requests: IntGauge,
     /// Requests refused because IN_FLIGHT_MAX requests were in flight.

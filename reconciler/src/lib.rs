@@ -41,7 +41,7 @@ pub struct Stores {
 pub enum Undecided {
     /// Redis gave no usable answer.
     #[error(transparent)]
-    ReservationStore(#[from] GateError),
+    Gate(#[from] GateError),
     /// Kafka gave no usable answer.
     #[error("Kafka: {0}")]
     Log(#[from] LogError),

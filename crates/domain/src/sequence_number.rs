@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
 use crate::ids::ProductId;
 
 /// The number that Redis gave a reservation or a change, `epoch-sequence`; also the id of its outbox entry.
@@ -70,8 +68,7 @@ pub struct InvalidSequenceNumber;
 /// One count of [sequence numbers](SequenceNumber): what has one epoch, one last sequence and one high-water mark.
 ///
 /// Each product has one series, named after it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NumberSeries(Box<str>);
 
 impl NumberSeries {
@@ -83,12 +80,6 @@ impl NumberSeries {
     /// The name, as it stands in `number_series.series_id`.
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl fmt::Display for NumberSeries {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

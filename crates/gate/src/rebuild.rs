@@ -46,7 +46,7 @@ pub enum FillError {
     Taken,
     /// Redis gave no usable answer.
     #[error(transparent)]
-    ReservationStore(#[from] GateError),
+    Gate(#[from] GateError),
 }
 
 impl ReservationStore {

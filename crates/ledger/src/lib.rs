@@ -10,7 +10,7 @@
 //! one round trip later the transaction commits. Any other batch takes the slow path: the rows it touches are read and
 //! locked, [`fluxgate_domain::apply`] decides, and the result is written.
 //!
-//! Only this crate's manifest names the driver, and only typed rows leave the crate.
+//! Only this crate's manifest names the driver. Only typed rows leave the crate, and for tools an [`Address`].
 
 mod audit;
 mod batch;

@@ -95,7 +95,7 @@ impl From<FillError> for RebuildError {
         match error {
             FillError::NotStopped => Self::NotStopped,
             FillError::Taken => Self::Taken,
-            FillError::ReservationStore(error) => Self::Undecided(error.into()),
+            FillError::Gate(error) => Self::Undecided(error.into()),
         }
     }
 }
@@ -117,9 +117,9 @@ pub async fn rebuild(
     }
     let keys = keys(product, sale.opens_at);
     // Its clone shares the connections; `stores` stays free for the other stores.
-    let stock = stores.gate.clone();
+    let gate = stores.gate.clone();
     let token = Uuid::new_v4().to_string();
-    let stopped = stock.stop(product, &keys, token).await?;
+    let stopped = gate.stop(product, &keys, token).await?;
     let drained = drain::drain(stores, product, &keys, sale.partition).await?;
 
     // The sale is stopped, but events may still be on their way to PostgreSQL.

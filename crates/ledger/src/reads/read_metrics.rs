@@ -1,15 +1,11 @@
 use std::time::Duration;
 
-/// Seconds: from a tenth of a millisecond to ten seconds.
-const SECONDS: [f64; 16] = [
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
-    5.0, 10.0,
-];
+use fluxgate_service::metrics::CALL_SECONDS;
 
 fluxgate_service::metrics! {
     struct LedgerReadMetrics;
     /// Duration of PostgreSQL reads in seconds, including the wait for a connection, by read.
-    ledger_read_seconds: HistogramVec (SECONDS) ["read"] {"entry", "highest", "order"},
+    ledger_read_seconds: HistogramVec (CALL_SECONDS) ["read"] {"entry", "highest", "order"},
     /// PostgreSQL reads, by outcome: ok, unavailable (failed or timed out).
     ledger_reads_total: IntCounterVec ["outcome"] {"ok", "unavailable"},
 }

@@ -9,6 +9,12 @@ use prometheus::{
     IntGaugeVec, Opts, Registry,
 };
 
+/// Buckets of a request or of a call to a store: upper bounds in seconds, from 0.1 ms to 10 s.
+pub const CALL_SECONDS: [f64; 16] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0,
+];
+
 /// Declares `struct Metrics`: one field per metric, of one of prometheus's types, with its buckets in parentheses and its
 /// labels in brackets where it has them. A single label may be followed by its values in braces: their series then exist
 /// from the start, at zero. Prometheus sees no increase in a series whose first value is one.
