@@ -1,3 +1,4 @@
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -10,43 +11,28 @@ use crate::stack::Stack;
 use crate::tls_listeners::TlsListeners;
 use crate::wait::wait_until;
 
-const MASTERS: usize = 3;
-const SLOTS: usize = 16_384;
+const NODES: usize = 6;
 
 impl Fleet {
     /// A Cluster of three masters with a replica each.
     pub async fn cluster(stack: &Stack, tls: Option<TlsListeners>) -> Result<Self> {
         let mut fleet = Self::new(stack, tls)?;
-        let mut buses = Vec::new();
-        for _ in 0..2 * MASTERS {
+        let mut ports = Vec::new();
+        for _ in 0..NODES {
             let bus = free_port()?;
-            let port = fleet.start_node(&format!(
-                "--cluster-enabled yes --cluster-port {bus} --cluster-node-timeout {SILENCE_MS}"
-            ))?;
-            buses.push((port, bus));
+            ports.push(fleet.start_node(&format!(
+                "cluster-enabled yes\ncluster-port {bus}\ncluster-node-timeout {SILENCE_MS}"
+            ))?);
         }
-        let ports: Vec<u16> = buses.iter().map(|(port, _)| *port).collect();
-        for (port, bus) in buses {
-            fleet.answering(port).await?;
-            fleet
-                .expect_ok(ports[0], &format!("CLUSTER MEET 127.0.0.1 {port} {bus}"))
-                .await?;
+        for port in &ports {
+            fleet.answering(*port).await?;
         }
-        let (masters, replicas) = ports.split_at(MASTERS);
-        for (i, port) in masters.iter().enumerate() {
-            let (from, to) = (SLOTS * i / MASTERS, SLOTS * (i + 1) / MASTERS - 1);
-            fleet
-                .expect_ok(*port, &format!("CLUSTER ADDSLOTSRANGE {from} {to}"))
-                .await?;
-        }
-        for (master, replica) in masters.iter().zip(replicas) {
-            let id = fleet.ask(*master, "CLUSTER MYID").await?;
-            let command = format!("CLUSTER REPLICATE {id}");
-            let replicate = async || fleet.expect_ok(*replica, &command).await;
-            wait_until("a replica has its master", AGREEMENT, replicate).await?;
-        }
+        let addresses = ports.iter().map(|port| format!("127.0.0.1:{port} "));
+        let addresses: String = addresses.collect();
+        let create = format!("--cluster create {addresses} --cluster-replicas 1 --cluster-yes");
+        fleet.cli(&create).await?;
         fleet.agreed().await?;
-        fleet.set_url("cluster", "", "", &ports);
+        fleet.url = fleet.url_of("cluster", &ports, "");
         Ok(fleet)
     }
 
@@ -54,33 +40,28 @@ impl Fleet {
     /// between two keys.
     pub async fn move_slot(&self, product: &ProductId, pause: Duration) -> Result<()> {
         let slot = slot(product);
-        let (from, from_id) = self.master_of_slot(slot).await?;
-        let other = self.masters().await?.into_iter().find(|it| it.port != from);
-        let Master {
-            port: to,
-            id: to_id,
-            ..
-        } = other.context("there is no other master")?;
-        let set_slot = |state: &str| format!("CLUSTER SETSLOT {slot} {state}");
-        self.expect_ok(to, &set_slot(&format!("IMPORTING {from_id}")))
-            .await?;
-        self.expect_ok(from, &set_slot(&format!("MIGRATING {to_id}")))
-            .await?;
+        let from = self.master_of_slot(slot).await?;
+        let mut masters = self.masters().await?.into_iter();
+        let to = masters.find(|it| it.port != from.port);
+        let to = to.context("there is no other master")?;
+        let set_slot = async |node: &Master, state: &str, other: &Master| {
+            let command = format!("CLUSTER SETSLOT {slot} {state} {}", other.id);
+            self.expect_ok(node.port, &command).await
+        };
+        set_slot(&to, "IMPORTING", &from).await?;
+        set_slot(&from, "MIGRATING", &to).await?;
+        let next_key = format!("CLUSTER GETKEYSINSLOT {slot} 1");
         loop {
-            let keys = self
-                .ask(from, &format!("CLUSTER GETKEYSINSLOT {slot} 1"))
-                .await?;
+            let keys = self.ask(from.port, &next_key).await?;
             let Some(key) = keys.lines().next().filter(|key| !key.is_empty()) else {
                 break;
             };
-            self.expect_ok(from, &format!("MIGRATE 127.0.0.1 {to} {key} 0 5000"))
-                .await?;
+            let migrate = format!("MIGRATE 127.0.0.1 {} {key} 0 5000", to.port);
+            self.expect_ok(from.port, &migrate).await?;
             tokio::time::sleep(pause).await;
         }
-        for node in [to, from] {
-            self.expect_ok(node, &set_slot(&format!("NODE {to_id}")))
-                .await?;
-        }
+        set_slot(&to, "NODE", &to).await?;
+        set_slot(&from, "NODE", &to).await?;
         self.agreed().await
     }
 
@@ -89,11 +70,9 @@ impl Fleet {
         for node in &self.nodes {
             wait_until("the Cluster is complete", AGREEMENT, async || {
                 let state = self.ask(node.port, "CLUSTER INFO").await?;
-                let nodes = format!("cluster_known_nodes:{}", self.nodes.len());
-                ensure!(
-                    state.contains("cluster_state:ok") && state.contains(&nodes),
-                    "{state}"
-                );
+                let nodes = format!("cluster_known_nodes:{NODES}");
+                let complete = state.contains("cluster_state:ok") && state.contains(&nodes);
+                ensure!(complete, "{state}");
                 Ok(())
             })
             .await?;
@@ -101,15 +80,10 @@ impl Fleet {
         Ok(())
     }
 
-    pub(super) async fn master_of_slot(&self, slot: u16) -> Result<(u16, String)> {
-        let owns = |it: &Master| {
-            it.slots
-                .iter()
-                .any(|(from, to)| (*from..=*to).contains(&slot))
-        };
+    pub(super) async fn master_of_slot(&self, slot: u16) -> Result<Master> {
+        let owns = |it: &Master| it.slots.iter().any(|slots| slots.contains(&slot));
         let owner = self.masters().await?.into_iter().find(owns);
-        let owner = owner.with_context(|| format!("no node owns slot {slot}"))?;
-        Ok((owner.port, owner.id))
+        owner.with_context(|| format!("no node owns slot {slot}"))
     }
 
     /// The masters, by the first node that answers.
@@ -123,10 +97,10 @@ impl Fleet {
     }
 }
 
-struct Master {
+pub(super) struct Master {
     id: String,
-    port: u16,
-    slots: Vec<(u16, u16)>,
+    pub port: u16,
+    slots: Vec<RangeInclusive<u16>>,
 }
 
 impl Master {
@@ -140,7 +114,7 @@ impl Master {
         let (_, port) = parts.get(1)?.split_once('@')?.0.rsplit_once(':')?;
         let range = |text: &&str| {
             let (from, to) = text.split_once('-').unwrap_or((text, text));
-            Some((from.parse().ok()?, to.parse().ok()?))
+            Some(from.parse().ok()?..=to.parse().ok()?)
         };
         Some(Self {
             id: (*parts.first()?).to_owned(),

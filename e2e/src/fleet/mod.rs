@@ -3,7 +3,7 @@
 mod cluster;
 mod sentinels;
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -38,7 +38,6 @@ pub struct Fleet {
 #[derive(Debug)]
 struct Node {
     port: u16,
-    arguments: Vec<String>,
     child: Child,
 }
 
@@ -59,25 +58,22 @@ impl Fleet {
     /// Kills the node that is master of this product's keys; returns its number.
     pub async fn kill_master(&mut self, product: &ProductId) -> Result<usize> {
         let port = if self.sentinels.is_empty() {
-            self.master_of_slot(cluster::slot(product)).await?.0
+            self.master_of_slot(cluster::slot(product)).await?.port
         } else {
             self.master_of_sentinels().await?
         };
         let number = self.nodes.iter().position(|node| node.port == port);
         let number = number.with_context(|| format!("no node listens on {port}"))?;
-        let node = &mut self.nodes[number];
-        node.child.kill().context("killing a node")?;
-        node.child.wait().context("reaping a node")?;
+        let child = &mut self.nodes[number].child;
+        child.kill().context("killing a node")?;
+        child.wait().context("reaping a node")?;
         Ok(number)
     }
 
     /// Starts a killed node again, with the data it had.
     pub async fn start_again(&mut self, number: usize) -> Result<()> {
-        let Node {
-            port, arguments, ..
-        } = &self.nodes[number];
-        let (port, child) = (*port, self.launch(*port, arguments)?);
-        self.nodes[number].child = child;
+        let port = self.nodes[number].port;
+        self.nodes[number].child = self.launch(port, &[])?;
         self.answering(port).await?;
         if self.sentinels.is_empty() {
             self.agreed().await?;
@@ -85,35 +81,46 @@ impl Fleet {
         Ok(())
     }
 
-    /// Starts a node on a free port with `more` arguments than all have.
+    /// Starts a node on a free port with `more` settings than all have; returns the port.
     fn start_node(&mut self, more: &str) -> Result<u16> {
-        let port = free_port()?;
-        let common = "--bind 127.0.0.1 --appendonly yes --repl-diskless-sync-delay 0 \
-            --maxmemory-policy noeviction";
-        let common = common.split_whitespace().chain(more.split_whitespace());
-        let mut arguments: Vec<String> = common.map(str::to_owned).collect();
-        arguments.extend(["--save".to_owned(), String::new()]);
-        for (name, value) in self.listening(port) {
-            arguments.extend([format!("--{name}"), value]);
+        let mut settings = format!(
+            "appendonly yes\nsave \"\"\nrepl-diskless-sync-delay 0\nmaxmemory-policy noeviction\n{more}\n"
+        );
+        if let Some(tls) = &self.tls {
+            settings += &format!("masterauth {}\n", tls.password);
         }
-        if let Some(TlsListeners { password, .. }) = &self.tls {
-            let secrets = ["--requirepass", password, "--masterauth", password];
-            arguments.extend(secrets.map(str::to_owned));
-        }
-        fs::create_dir(self.node_folder(port)).context("making a folder")?;
-        let child = self.launch(port, &arguments)?;
-        self.nodes.push(Node {
-            port,
-            arguments,
-            child,
-        });
-        Ok(port)
+        let node = self.start(&settings, &[])?;
+        self.nodes.push(node);
+        Ok(self.nodes[self.nodes.len() - 1].port)
     }
 
-    fn launch(&self, port: u16, arguments: &[String]) -> Result<Child> {
-        let folder = self.node_folder(port);
-        let log = fs::File::create(folder.join("log")).context("making a log")?;
+    /// Starts a Redis on a free port, encrypted for its peers too, with a password, where the fleet is.
+    fn start(&self, settings: &str, arguments: &[&str]) -> Result<Node> {
+        let port = free_port()?;
+        let listening = match &self.tls {
+            None => format!("port {port}"),
+            Some(tls) => format!(
+                "port 0\ntls-port {port}\ntls-cert-file {}\ntls-key-file {}\ntls-ca-cert-file {}\n\
+                 tls-auth-clients no\ntls-replication yes\ntls-cluster yes\nrequirepass {}",
+                tls.server_file("server.crt"),
+                tls.server_file("server.key"),
+                tls.ca_file,
+                tls.password,
+            ),
+        };
+        let folder = self.folder.join(port.to_string());
+        fs::create_dir(&folder).context("making a folder")?;
+        let settings = format!("bind 127.0.0.1\n{listening}\n{settings}");
+        fs::write(folder.join("redis.conf"), settings).context("writing its settings")?;
+        let child = self.launch(port, arguments)?;
+        Ok(Node { port, child })
+    }
+
+    fn launch(&self, port: u16, arguments: &[&str]) -> Result<Child> {
+        let folder = self.folder.join(port.to_string());
+        let log = File::create(folder.join("log")).context("making a log")?;
         Command::new(&self.server)
+            .arg("redis.conf")
             .args(arguments)
             .current_dir(folder)
             .stdin(Stdio::null())
@@ -121,28 +128,6 @@ impl Fleet {
             .stderr(log)
             .spawn()
             .context("starting a Redis")
-    }
-
-    fn node_folder(&self, port: u16) -> PathBuf {
-        self.folder.join(port.to_string())
-    }
-
-    /// Redis's settings for where it listens: on a plain port, or on an encrypted one, for its peers too.
-    fn listening(&self, port: u16) -> Vec<(&'static str, String)> {
-        let port = port.to_string();
-        let Some(tls) = &self.tls else {
-            return vec![("port", port)];
-        };
-        vec![
-            ("port", "0".into()),
-            ("tls-port", port),
-            ("tls-cert-file", tls.server_file("server.crt")),
-            ("tls-key-file", tls.server_file("server.key")),
-            ("tls-ca-cert-file", tls.ca_file.clone()),
-            ("tls-auth-clients", "no".into()),
-            ("tls-replication", "yes".into()),
-            ("tls-cluster", "yes".into()),
-        ]
     }
 
     async fn answering(&self, port: u16) -> Result<()> {
@@ -162,13 +147,17 @@ impl Fleet {
 
     /// What a node answers to one command.
     async fn ask(&self, port: u16, command: &str) -> Result<String> {
+        self.cli(&format!("-h 127.0.0.1 -p {port} {command}")).await
+    }
+
+    /// What redis-cli prints.
+    async fn cli(&self, arguments: &str) -> Result<String> {
         let mut cli = tokio::process::Command::new("redis-cli");
-        cli.args(["-h", "127.0.0.1", "-p", &port.to_string()]);
         if let Some(tls) = &self.tls {
             cli.args(["--tls", "--cacert", &tls.ca_file]);
             cli.env("REDISCLI_AUTH", &tls.password);
         }
-        cli.args(command.split_whitespace());
+        cli.args(arguments.split_whitespace());
         let output = cli.stdin(Stdio::null()).kill_on_drop(true).output().await;
         let output = output.context("running redis-cli")?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -176,22 +165,18 @@ impl Fleet {
         Ok(text)
     }
 
-    /// A URL of these ports, with what its scheme and its query name.
-    fn set_url(&mut self, kind: &str, database: &str, query: &str, ports: &[u16]) {
+    /// A URL of this kind that names these ports; its query ends with `more`.
+    fn url_of(&self, kind: &str, ports: &[u16], more: &str) -> String {
         let (scheme, user) = match &self.tls {
             None => ("redis", String::new()),
-            Some(TlsListeners { password, .. }) => ("rediss", format!(":{password}@")),
+            Some(tls) => ("rediss", format!(":{}@", tls.password)),
         };
-        let others = ports[1..]
-            .iter()
-            .map(|port| format!("node=127.0.0.1:{port}"));
-        let query: Vec<String> = query
-            .split_terminator('&')
-            .map(str::to_owned)
-            .chain(others)
-            .collect();
-        let (first, query) = (ports[0], query.join("&"));
-        self.url = format!("{scheme}-{kind}://{user}127.0.0.1:{first}{database}?{query}");
+        let nodes = ports[1..].iter().map(|it| format!("node=127.0.0.1:{it}"));
+        let nodes = nodes.collect::<Vec<_>>().join("&");
+        format!(
+            "{scheme}-{kind}://{user}127.0.0.1:{}?{nodes}{more}",
+            ports[0]
+        )
     }
 }
 
