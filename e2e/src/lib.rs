@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`stack`], [`outage`] | the three stores, and how to make one unavailable for a while |
+//! | [`stack`] | the three stores, and how to make one unavailable |
 //! | [`tls_listeners`] | their encrypted listeners, each with a password |
 //! | [`fleet`] | Redis with replicas: under Sentinels, or as a Cluster |
 //! | [`sandbox`] | own names on shared stores: topics, group, schema, Redis database |
@@ -31,7 +31,6 @@ pub mod fleet;
 pub mod load;
 pub mod order;
 pub mod otlp;
-pub mod outage;
 pub mod pacer;
 pub mod process;
 pub mod program;

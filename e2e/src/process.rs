@@ -156,13 +156,8 @@ impl Process {
 
     /// Whether it was stopped by SIGSTOP, its own or another's.
     pub fn is_stopped(&self) -> Result<bool> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // Behind the name, which may hold anything, comes the state.
-        let state = stat
-            .rsplit(')')
-            .next()
-            .and_then(|rest| rest.trim().chars().next());
-        Ok(state == Some('T'))
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        Ok(status.contains("\nState:\tT "))
     }
 
     /// All it wrote so far, on stdout and stderr.
@@ -219,21 +214,10 @@ pub fn free_port() -> Result<u16> {
     bail!("no free port from {FIRST} on")
 }
 
-/// The processes that `parent` has started itself.
+/// The processes that `parent`, which has one thread, has started itself.
 pub(crate) fn children(parent: Pid) -> Result<Vec<Pid>> {
-    let mut children = Vec::new();
-    for entry in fs::read_dir("/proc").context("reading the list of processes")? {
-        let path = entry?.path();
-        let pid = path
-            .file_name()
-            .and_then(|name| name.to_str()?.parse().ok());
-        let Some(pid) = pid else { continue };
-        // It may have ended meanwhile. Behind the name, which may hold anything: state, parent.
-        let stat = fs::read_to_string(path.join("stat")).unwrap_or_default();
-        let rest = stat.rsplit(')').next().unwrap_or_default();
-        if rest.split_whitespace().nth(1) == Some(&parent.to_string()) {
-            children.push(Pid::from_raw(pid));
-        }
-    }
-    Ok(children)
+    let path = format!("/proc/{parent}/task/{parent}/children");
+    let children = fs::read_to_string(path).context("reading the children of a process")?;
+    let pids = children.split_whitespace();
+    pids.map(|pid| Ok(Pid::from_raw(pid.parse()?))).collect()
 }

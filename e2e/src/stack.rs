@@ -1,12 +1,14 @@
 //! The three stores, as `scripts/stack` started them.
 
 use std::fmt;
+use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tokio::task::spawn_blocking;
 
 use crate::process::children;
 
@@ -65,13 +67,22 @@ impl Stack {
         self.folder.join("redis/redis-server")
     }
 
-    /// Starts a store that was stopped, lets a paused one go on; returns when it answers.
-    pub(crate) fn bring_back(&self, store: Store) -> Result<()> {
+    /// Does something to the stores that may take a while.
+    pub async fn apply(
+        &self,
+        act: impl FnOnce(&Self) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
+        let stack = self.clone();
+        spawn_blocking(move || act(&stack)).await?
+    }
+
+    /// Starts a store that was stopped, lets a frozen one go on; returns when it answers.
+    pub fn bring_back(&self, store: Store) -> Result<()> {
         self.script(&["start", &store.to_string()])
     }
 
     /// Brings back every store, whatever was done to it.
-    pub(crate) fn bring_all_back(&self) -> Result<()> {
+    pub fn bring_all_back(&self) -> Result<()> {
         for store in [Store::Redis, Store::Kafka, Store::Postgres] {
             // Where it does not run there is nothing to thaw.
             let _ = self.thaw(store);
@@ -80,14 +91,14 @@ impl Stack {
         Ok(())
     }
 
-    /// Stops a store in good order; its data stays.
-    pub(crate) fn shut_down(&self, store: Store) -> Result<()> {
+    /// Stops a store in good order: connections break, new ones are refused. Its data stays.
+    pub fn shut_down(&self, store: Store) -> Result<()> {
         self.script(&["stop", &store.to_string()])
     }
 
     /// Freezes a store: its connections stay open, and nothing answers. PostgreSQL has a process per
     /// connection: all of them are frozen, after the one that would make new ones.
-    pub(crate) fn freeze(&self, store: Store) -> Result<()> {
+    pub fn freeze(&self, store: Store) -> Result<()> {
         let pid = self.pid(store)?;
         signal(store, pid, Signal::SIGSTOP)?;
         for child in children(pid)? {
@@ -105,8 +116,7 @@ impl Stack {
     }
 
     pub(crate) fn kill(&self, store: Store) -> Result<()> {
-        let pid = self.pid(store)?;
-        signal(store, pid, Signal::SIGKILL)
+        signal(store, self.pid(store)?, Signal::SIGKILL)
     }
 
     /// Ends PostgreSQL in the middle of what it does: clients are cut off, and it has to recover.
@@ -137,13 +147,16 @@ impl Stack {
 
     /// Copies aside what Redis has written so far.
     pub(crate) fn save_redis(&self) -> Result<()> {
-        self.remove_saved_redis()?;
         let saved = self.redis_files("saved");
-        std::fs::create_dir(&saved).context("making a folder")?;
-        let written = std::fs::read_dir(self.redis_files("appendonlydir"))?;
+        if saved.exists() {
+            // Of a run that failed between the two.
+            fs::remove_dir_all(&saved).context("removing older files")?;
+        }
+        fs::create_dir(&saved).context("making a folder")?;
+        let written = fs::read_dir(self.redis_files("appendonlydir"))?;
         for file in written {
             let file = file.context("looking at Redis's files")?;
-            std::fs::copy(file.path(), saved.join(file.file_name())).context("copying one")?;
+            fs::copy(file.path(), saved.join(file.file_name())).context("copying one")?;
         }
         Ok(())
     }
@@ -152,7 +165,7 @@ impl Stack {
     pub(crate) fn revert_redis(&self) -> Result<()> {
         self.blank_redis_files()?;
         let (saved, own) = (self.redis_files("saved"), self.redis_files("appendonlydir"));
-        std::fs::rename(saved, own).context("putting Redis's files back")?;
+        fs::rename(saved, own).context("putting Redis's files back")?;
         self.bring_back(Store::Redis)
     }
 
@@ -166,14 +179,7 @@ impl Stack {
         self.kill(Store::Redis)?;
         // Whatever it still does, it does not write any more.
         self.shut_down(Store::Redis)?;
-        std::fs::remove_dir_all(self.redis_files("appendonlydir")).context("removing them")
-    }
-
-    fn remove_saved_redis(&self) -> Result<()> {
-        match std::fs::remove_dir_all(self.redis_files("saved")) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
-            _ => Ok(()),
-        }
+        fs::remove_dir_all(self.redis_files("appendonlydir")).context("removing them")
     }
 
     fn redis_files(&self, folder: &str) -> PathBuf {
@@ -183,12 +189,12 @@ impl Stack {
     /// Cuts so many bytes off the end of what a killed Redis has written, as a machine that lost its
     /// power would.
     pub(crate) fn tear_redis_file(&self, bytes: u64) -> Result<()> {
-        let folder = self.folder.join("redis/appendonlydir");
-        let files = std::fs::read_dir(&folder).context("looking for Redis's file")?;
+        let files = fs::read_dir(self.redis_files("appendonlydir"));
+        let files = files.context("looking for Redis's file")?;
         let mut files = files.flatten().map(|entry| entry.path());
         let written = files.find(|path| path.to_string_lossy().ends_with(".incr.aof"));
         let path = written.context("Redis has written nothing")?;
-        let file = std::fs::OpenOptions::new().write(true).open(&path)?;
+        let file = fs::OpenOptions::new().write(true).open(&path)?;
         let length = file.metadata()?.len();
         file.set_len(length.saturating_sub(bytes))
             .with_context(|| format!("cutting {}", path.display()))
@@ -196,8 +202,8 @@ impl Stack {
 
     fn pid(&self, store: Store) -> Result<Pid> {
         let path = self.folder.join(format!("{store}.pid"));
-        let pid = std::fs::read_to_string(&path)
-            .with_context(|| format!("reading {}", path.display()))?;
+        let pid =
+            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
         let pid = pid.trim().parse().context("a pid file holds a number")?;
         Ok(Pid::from_raw(pid))
     }

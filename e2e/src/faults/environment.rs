@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use futures_util::future::try_join_all;
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use super::history::Recorder;
@@ -149,10 +148,9 @@ impl Environment {
         what: &str,
         act: impl FnOnce(&Stack) -> Result<()> + Send + 'static,
     ) -> Result<()> {
-        let stack = self.sandbox.stack.clone();
-        let done = spawn_blocking(move || act(&stack)).await;
+        let done = self.sandbox.stack.apply(act).await;
         self.mark(what);
-        done.context(what.to_owned())?.context(what.to_owned())
+        done.context(what.to_owned())
     }
 
     /// Waits for a time from this range, as the seed decides.

@@ -4,10 +4,9 @@ use anyhow::{Result, ensure};
 use e2e::load::check;
 use e2e::load::history::History;
 use e2e::load::once;
-use e2e::outage::{Kind, Outage};
 use e2e::process::Process;
 use e2e::sandbox::Sandbox;
-use e2e::stack::Store;
+use e2e::stack::{Stack, Store};
 
 use crate::fixture::{crowd, expect_right, in_a_sandbox, open_sales, two_workers};
 
@@ -59,7 +58,7 @@ fn outbox_entries_of_a_killed_api_are_published_while_redis_is_full() {
         let (mut api, _other) = tokio::try_join!(sandbox.api(), sandbox.api())?;
         let _worker = sandbox.worker().await?;
         let sales = open_sales(&api, 1, 1_000).await?;
-        let outage = Outage::begin(&sandbox.stack, Store::Kafka, Kind::Paused).await?;
+        sandbox.stack.freeze(Store::Kafka)?;
         let player = crowd(CONNECTIONS, &[&api]);
         let history = player.play(&sales, once(0..1, 0..500)).await?;
         ensure!(history.undecided().is_empty(), "not all were answered");
@@ -68,7 +67,8 @@ fn outbox_entries_of_a_killed_api_are_published_while_redis_is_full() {
         let redis = &sandbox.stores.redis;
         redis.configure("maxmemory", "1").await?;
         let published = async {
-            outage.end().await?;
+            let bring_back = |stack: &Stack| stack.bring_back(Store::Kafka);
+            sandbox.stack.apply(bring_back).await?;
             expect_right(sandbox, &history).await
         };
         let published = published.await;

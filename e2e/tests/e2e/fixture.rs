@@ -31,6 +31,10 @@ pub fn in_a_sandbox(test: impl AsyncFnOnce(&Sandbox) -> Result<()>) {
         let outcome = tokio::time::timeout(TEST_LIMIT, test(&sandbox)).await;
         let outcome = outcome.context("the test takes too long");
         if let Err(error) = outcome.flatten() {
+            // A failed test leaves the stores to those after it.
+            if let Err(error) = sandbox.stack.bring_all_back() {
+                eprintln!("a store is still unavailable: {error:#}");
+            }
             panic!("{error:#}");
         }
         sandbox.discard().await.expect("the stores answer");

@@ -5,9 +5,9 @@ use e2e::answer::Status;
 use e2e::checker::Answer;
 use e2e::load::history::{Try, percentiles};
 use e2e::load::once;
-use e2e::outage::{Kind, Outage};
-use e2e::stack::Store;
+use e2e::stack::{Stack, Store};
 use e2e::wait::wait_until;
+use tokio::time::sleep;
 
 use crate::fixture::{WRITE_LIMIT, crowd, expect_right, in_a_sandbox, open_sales};
 
@@ -21,22 +21,25 @@ const NOTICE_LIMIT: Duration = Duration::from_secs(3);
 
 #[test]
 fn orders_are_reserved_while_kafka_is_stopped_and_arrive_afterwards() {
-    orders_during_an_outage(Store::Kafka, Kind::Stopped, Status::Reserved);
+    orders_during_an_outage(Store::Kafka, Stack::shut_down, Status::Reserved);
 }
 
 #[test]
-fn orders_are_reserved_while_kafka_is_paused_and_arrive_afterwards() {
-    orders_during_an_outage(Store::Kafka, Kind::Paused, Status::Reserved);
+fn orders_are_reserved_while_kafka_is_frozen_and_arrive_afterwards() {
+    orders_during_an_outage(Store::Kafka, Stack::freeze, Status::Reserved);
 }
 
 #[test]
 fn orders_are_accepted_while_postgresql_is_stopped_and_arrive_afterwards() {
-    orders_during_an_outage(Store::Postgres, Kind::Stopped, Status::Accepted);
+    orders_during_an_outage(Store::Postgres, Stack::shut_down, Status::Accepted);
 }
+
+/// What makes a store unavailable.
+type Begin = fn(&Stack, Store) -> Result<()>;
 
 /// Orders come at a constant rate before, during and after; all of them are taken, with `status`
 /// during the outage. No service is started again.
-fn orders_during_an_outage(store: Store, kind: Kind, status: Status) {
+fn orders_during_an_outage(store: Store, begin: Begin, status: Status) {
     in_a_sandbox(async |sandbox| {
         let api = sandbox.api().await?;
         let _workers = tokio::try_join!(sandbox.worker(), sandbox.worker())?;
@@ -45,11 +48,11 @@ fn orders_during_an_outage(store: Store, kind: Kind, status: Status) {
         let running = player.start(&sales, once(0..1, 0..100_000))?;
         running.answered(u64::from(2 * ORDERS_PER_SECOND)).await?;
 
-        let outage = Outage::begin(&sandbox.stack, store, kind).await?;
-        let begin = outage.since.into_std();
-        outage.lasts(OUTAGE).await;
+        sandbox.stack.apply(move |it| begin(it, store)).await?;
+        let begin = Instant::now();
+        sleep(OUTAGE).await;
         let end = Instant::now();
-        outage.end().await?;
+        sandbox.stack.apply(move |it| it.bring_back(store)).await?;
         wait_until("orders are accepted again", WRITE_LIMIT, async || {
             let last = running.progress().last;
             let is_accepted = last.is_some_and(|it| has_status(it, Status::Accepted));

@@ -9,10 +9,9 @@ use e2e::client::Client;
 use e2e::load::history::History;
 use e2e::load::once;
 use e2e::order::Sale;
-use e2e::outage::{Kind, Outage};
 use e2e::process::Process;
 use e2e::sandbox::Sandbox;
-use e2e::stack::Store;
+use e2e::stack::{Stack, Store};
 use e2e::wait::wait_until;
 use fluxgate_domain::ids::OrderId;
 
@@ -171,11 +170,13 @@ fn an_instance_that_slept_through_a_rebuild_cannot_sell_a_unit_again() {
         order(&client, &sale, 0).await?;
         sandbox.stores.drained(from_ref(&sale), WRITE_LIMIT).await?;
 
-        let outage = Outage::begin(&sandbox.stack, Store::Kafka, Kind::Stopped).await?;
+        let shut_down = |stack: &Stack| stack.shut_down(Store::Kafka);
+        sandbox.stack.apply(shut_down).await?;
         let late = order(&frozen.client()?, &sale, 1).await?;
         frozen.pause()?;
         sandbox.stores.redis.flush().await?;
-        outage.end().await?;
+        let bring_back = |stack: &Stack| stack.bring_back(Store::Kafka);
+        sandbox.stack.apply(bring_back).await?;
 
         let product = sale.product.as_str();
         reconcile(sandbox, &["rebuild", product], 0, "1 units remaining").await?;
