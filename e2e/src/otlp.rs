@@ -1,15 +1,15 @@
 //! A receiver of traces by OTLP over HTTP, like any collector. It keeps the spans it receives.
 
-mod span;
-
-pub use span::Span;
-
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::web::{Bytes, Data, PayloadConfig, post};
 use actix_web::{App, HttpResponse, HttpServer, dev::ServerHandle};
 use anyhow::{Context, Result};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use prost::Message;
 
 const BODY_MAX: usize = 16 << 20;
@@ -22,6 +22,21 @@ pub struct Receiver {
     url: String,
     spans: Spans,
     server: ServerHandle,
+}
+
+/// A span that was received. Ids are in hex.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// The service that sent it.
+    pub service: String,
+    pub name: String,
+    pub trace: String,
+    pub id: String,
+    /// Empty for the first span of a trace.
+    pub parent: String,
+    pub attributes: BTreeMap<String, String>,
+    /// Ids of the spans that it links to.
+    pub links: Vec<String>,
 }
 
 impl Receiver {
@@ -71,12 +86,40 @@ async fn take(body: Bytes, spans: Data<Spans>) -> HttpResponse {
     match ExportTraceServiceRequest::decode(body) {
         Ok(request) => {
             let came = request.resource_spans.into_iter().flat_map(Span::all_of);
-            spans
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .extend(came);
+            let mut spans = spans.lock().unwrap_or_else(PoisonError::into_inner);
+            spans.extend(came);
             HttpResponse::Ok().finish()
         }
         Err(error) => HttpResponse::BadRequest().body(error.to_string()),
     }
+}
+
+impl Span {
+    fn all_of(sent: ResourceSpans) -> impl Iterator<Item = Self> {
+        let resource = sent.resource.unwrap_or_default();
+        let service = texts(resource.attributes).remove("service.name");
+        let spans = sent.scope_spans.into_iter().flat_map(|scope| scope.spans);
+        spans.map(move |span| Self {
+            service: service.clone().unwrap_or_default(),
+            trace: hex(&span.trace_id),
+            id: hex(&span.span_id),
+            parent: hex(&span.parent_span_id),
+            links: span.links.iter().map(|link| hex(&link.span_id)).collect(),
+            attributes: texts(span.attributes),
+            name: span.name,
+        })
+    }
+}
+
+fn texts(attributes: Vec<KeyValue>) -> BTreeMap<String, String> {
+    let text = |it: KeyValue| match it.value.and_then(|value| value.value) {
+        Some(Value::StringValue(text)) => (it.key, text),
+        Some(Value::IntValue(number)) => (it.key, number.to_string()),
+        other => (it.key, format!("{other:?}")),
+    };
+    attributes.into_iter().map(text).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
