@@ -37,14 +37,12 @@ impl TlsListeners {
     /// The same settings, but through these listeners: same Redis database, same schema.
     pub fn instead_of(&self, settings: &Settings) -> Result<Settings> {
         let value = |wanted| {
-            settings
-                .iter()
-                .find(|(name, _)| name == wanted)
-                .map(|(_, it)| it)
+            let found = settings.iter().find(|(name, _)| name == wanted);
+            found.with_context(|| format!("no {wanted}"))
         };
-        let redis = value("REDIS_URL").context("no REDIS_URL")?;
+        let (_, redis) = value("REDIS_URL")?;
         let redis = reqwest::Url::parse(redis).context("reading REDIS_URL")?;
-        let database = value("DATABASE_URL").context("no DATABASE_URL")?;
+        let (_, database) = value("DATABASE_URL")?;
         let (_, schema) = database.split_once("options=").context("no schema")?;
         let through = [
             ("REDIS_URL", &*format!("{}{}", self.redis_url, redis.path())),

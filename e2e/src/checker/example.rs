@@ -3,8 +3,8 @@
 use fluxgate_domain::ids::OrderId;
 
 use super::{
-    AdminAnswer, AdminCall, AdminOutcome, Answer, Change, ChangeKind, Expectations, History,
-    Ledger, OrderAnswer, RedisSale, Row, StatusRead, StoreContents, Violation, violations,
+    AdminAnswer, AdminCall, AdminOutcome, Answer, History, Ledger, OrderAnswer, RedisSale, Row,
+    StatusRead, StoreContents,
 };
 use crate::answer::Status;
 
@@ -18,13 +18,8 @@ impl Example {
     /// Three units, five buyers, each order sent twice. Buyers 0 to 2 get one unit each, 3 and 4 are refused. No unit
     /// comes back.
     pub fn sold_out() -> Self {
-        let mut it = Self::opened_with(3);
+        let mut it = Self::sold(3);
         it.history.expectations.first_answer_unmarked = true;
-        for buyer in 0..3 {
-            it.order(buyer, placed(buyer, Status::Accepted, false));
-            it.order(buyer, placed(buyer, Status::Accepted, true));
-            it.sell(buyer, i64::from(buyer) + 1);
-        }
         for buyer in [3, 4, 3, 4] {
             it.order(buyer, Answer::SoldOut);
         }
@@ -34,70 +29,56 @@ impl Example {
     /// Four units. Buyers 0 to 3 get one each, with numbers 1 to 4; buyer 4 is refused. Buyer 0 cancels (5), and buyer 5
     /// gets the unit (6). Two more units come (7), buyer 6 gets one (8), buyer 7 none, for he comes after the closing (9).
     pub fn with_changes() -> Self {
-        let mut it = Self::opened_with(4);
+        let mut it = Self::sold(4);
         it.history.expectations.final_status_read = true;
-        for buyer in 0..4 {
-            it.order(buyer, placed(buyer, Status::Accepted, false));
-            it.order(buyer, placed(buyer, Status::Accepted, true));
-            it.sell(buyer, i64::from(buyer) + 1);
-        }
         it.order(4, Answer::SoldOut);
         it.order(2, placed(2, Status::Confirmed, true));
         it.read(0, Status::Confirmed);
         it.call(AdminCall::Cancel(id(0)), AdminOutcome::Done);
         it.read(0, Status::Cancelled);
-        it.row(0).status = Status::Cancelled;
-        it.ledger().sold -= 1;
-        it.redis().remaining += 1;
+        it.release(0, Status::Cancelled);
+        it.change(5, AdminCall::Cancel(id(0)));
         // The first answer was lost.
         it.order(5, Answer::Undecided);
         it.order(5, placed(5, Status::Accepted, true));
         it.sell(5, 6);
-        it.call(restock(), AdminOutcome::Done);
+        it.call(restock("restock-1", 2), AdminOutcome::Done);
+        it.change(7, restock("restock-1", 2));
         it.order(6, placed(6, Status::Reserved, false));
         it.sell(6, 8);
         it.call(AdminCall::Close, AdminOutcome::Done);
+        it.change(9, AdminCall::Close);
         it.order(7, Answer::SaleClosed);
-        (1..7)
-            .filter(|buyer| *buyer != 4)
-            .for_each(|buyer| it.read(buyer, Status::Confirmed));
-        it.contents.changes = vec![change("restock-1", 2), close()];
-        it.contents.change_sequences = vec![5, 7, 9];
-        it.ledger().total = 6;
-        it.redis().total = 6;
-        it.redis().remaining += 2;
-        it.redis().records += 1;
-        it.redis().sequence = 9;
+        for buyer in [1, 2, 3, 5, 6] {
+            it.read(buyer, Status::Confirmed);
+        }
         it
     }
 
-    fn opened_with(units: i64) -> Self {
-        Self {
-            history: History {
-                expectations: Expectations::default(),
-                ..History::default()
-            },
-            contents: StoreContents {
-                opening_total: units,
-                ledger: Some(Ledger {
-                    total: units,
-                    sold: 0,
-                }),
-                redis: Some(RedisSale {
-                    total: units,
-                    remaining: units,
-                    sequence: 0,
-                    records: 0,
-                    outbox: 0,
-                }),
-                ..StoreContents::default()
-            },
+    /// As many units as buyers, who have ordered one each, twice.
+    fn sold(units: u32) -> Self {
+        let total = units.into();
+        let contents = StoreContents {
+            opening_total: total,
+            ledger: Some(Ledger { total, sold: 0 }),
+            redis: Some(RedisSale {
+                total,
+                remaining: total,
+                ..RedisSale::default()
+            }),
+            ..StoreContents::default()
+        };
+        let mut it = Self {
+            history: History::default(),
+            contents,
             clock_us: 0,
+        };
+        for buyer in 0..units {
+            it.order(buyer, placed(buyer, Status::Accepted, false));
+            it.order(buyer, placed(buyer, Status::Accepted, true));
+            it.sell(buyer, i64::from(buyer) + 1);
         }
-    }
-
-    pub fn violations(&self) -> Vec<Violation> {
-        violations(&self.history, &self.contents)
+        it
     }
 
     /// Adds a request for one unit and its answer, after all others.
@@ -144,31 +125,55 @@ impl Example {
 
     /// Changes all answers to a buyer.
     pub fn answer_instead(&mut self, buyer: u32, answer: Answer) {
-        let own = self
-            .history
-            .orders
-            .iter_mut()
-            .filter(|it| it.buyer == buyer);
+        let answers = self.history.orders.iter_mut();
+        let own = answers.filter(|it| it.buyer == buyer);
         own.for_each(|it| it.answer = answer);
     }
 
     /// One more row, whose unit Redis and the ledger count.
     pub fn sell(&mut self, buyer: u32, sequence: i64) {
-        self.contents.rows.push(row(buyer, sequence));
+        self.contents.rows.push(Row {
+            sequence,
+            buyer: Some(buyer),
+            quantity: 1,
+            id: id(buyer),
+            status: Status::Confirmed,
+        });
         self.ledger().sold += 1;
         self.redis().remaining -= 1;
         self.redis().records += 1;
-        self.redis().sequence = sequence;
+        self.number(sequence);
     }
 
     /// Takes an order and everything that the stores hold of it away, except its number.
     pub fn unsell(&mut self, buyer: u32) {
         let sequence = self.row(buyer).sequence;
+        self.release(buyer, Status::Rejected);
         self.contents.rows.retain(|row| row.buyer != Some(buyer));
-        self.contents.change_sequences.push(sequence);
-        self.ledger().sold -= 1;
-        self.redis().remaining += 1;
         self.redis().records -= 1;
+        self.change(sequence, AdminCall::Cancel(id(buyer)));
+    }
+
+    /// One more change, whose units the stores count.
+    pub fn change(&mut self, sequence: i64, call: AdminCall) {
+        if let AdminCall::Restock { units, .. } = call {
+            self.add_units(units);
+            self.redis().records += 1;
+        }
+        self.contents.changes.push((sequence, call));
+        self.number(sequence);
+    }
+
+    fn number(&mut self, sequence: i64) {
+        let redis = self.redis();
+        redis.sequence = redis.sequence.max(sequence);
+    }
+
+    /// More units in Redis and the ledger; fewer where negative.
+    pub fn add_units(&mut self, units: i64) {
+        self.ledger().total += units;
+        self.redis().total += units;
+        self.redis().remaining += units;
     }
 
     /// Gives a row another status; its unit is free again.
@@ -206,35 +211,9 @@ pub fn placed(buyer: u32, status: Status, replayed: bool) -> Answer {
     }
 }
 
-pub fn row(buyer: u32, sequence: i64) -> Row {
-    Row {
-        sequence,
-        buyer: Some(buyer),
-        quantity: 1,
-        id: id(buyer),
-        status: Status::Confirmed,
-    }
-}
-
-pub fn restock() -> AdminCall {
+pub fn restock(change_id: &str, units: i64) -> AdminCall {
     AdminCall::Restock {
-        change_id: "restock-1".into(),
-        units: 2,
-    }
-}
-
-pub fn change(id: &str, units: i64) -> Change {
-    Change {
-        id: id.into(),
-        kind: ChangeKind::Restock,
+        change_id: change_id.into(),
         units,
-    }
-}
-
-fn close() -> Change {
-    Change {
-        id: "close".into(),
-        kind: ChangeKind::Close,
-        units: 0,
     }
 }

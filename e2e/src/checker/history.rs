@@ -12,7 +12,7 @@ use crate::answer::Status;
 pub struct History {
     /// Requests for orders, in any order.
     pub orders: Vec<OrderAnswer>,
-    /// Statuses that `GET /orders/{id}` showed.
+    /// What `GET /orders/{id}` showed.
     pub status_reads: Vec<StatusRead>,
     /// Cancels, restocks and closings.
     pub admin_calls: Vec<AdminAnswer>,
@@ -68,7 +68,7 @@ pub enum Answer {
     Undecided,
 }
 
-/// A status that `GET /orders/{id}` showed.
+/// A status that an order was shown with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct StatusRead {
@@ -89,7 +89,7 @@ pub struct AdminAnswer {
     pub outcome: AdminOutcome,
 }
 
-/// What an admin can ask for.
+/// What an admin can ask for, and what the stores can hold of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub enum AdminCall {
@@ -111,6 +111,36 @@ pub enum AdminOutcome {
     SaleClosed,
     /// 503, no answer, or an answer listed in [`History::unexpected`]: it may have happened or not.
     Undecided,
+}
+
+impl OrderAnswer {
+    /// The order and its status, where the answer shows them.
+    pub fn shown(&self) -> Option<StatusRead> {
+        let Answer::Placed { id, status, .. } = self.answer else {
+            return None;
+        };
+        Some(StatusRead {
+            sent_us: self.sent_us,
+            done_us: self.done_us,
+            id,
+            status,
+        })
+    }
+}
+
+impl AdminAnswer {
+    /// The order that it shows as cancelled, if any.
+    pub fn shown(&self) -> Option<StatusRead> {
+        match (&self.call, self.outcome) {
+            (AdminCall::Cancel(id), AdminOutcome::Done) => Some(StatusRead {
+                sent_us: self.sent_us,
+                done_us: self.done_us,
+                id: *id,
+                status: Status::Cancelled,
+            }),
+            _ => None,
+        }
+    }
 }
 
 impl Answer {

@@ -23,9 +23,7 @@ pub use history::{
     AdminAnswer, AdminCall, AdminOutcome, Answer, Expectations, History, OrderAnswer, StatusRead,
 };
 pub use judgement::{Judgement, Loss, judge};
-pub use store_contents::{
-    Change, ChangeKind, DeadLetter, Lag, Ledger, RedisSale, Row, StoreContents,
-};
+pub use store_contents::{DeadLetter, Lag, Ledger, RedisSale, Row, StoreContents};
 pub use violation::Violation;
 
 mod changes;

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    AdminCall, AdminOutcome, Answer, ChangeKind, Ledger, OrderAnswer, RedisSale, Sale, Violation,
-    name,
+    AdminCall, AdminOutcome, Answer, Ledger, OrderAnswer, RedisSale, Sale, Violation, name,
 };
 
 /// Sequence numbers of each kind that are listed.
@@ -36,8 +35,7 @@ pub fn check(sale: &Sale<'_>, report: &mut impl FnMut(Violation)) {
 
 fn units(sale: &Sale<'_>, redis: RedisSale, ledger: Ledger, report: &mut impl FnMut(Violation)) {
     let contents = sale.contents;
-    let restocked: i64 = contents.changes.iter().map(|change| change.units).sum();
-    let total = contents.opening_total + restocked;
+    let total = contents.opening_total + contents.restocks().sum::<i64>();
     let (remaining, confirmed) = (redis.remaining, contents.confirmed_units());
     if confirmed > total {
         report(Violation::Oversold { confirmed, total });
@@ -48,9 +46,7 @@ fn units(sale: &Sale<'_>, redis: RedisSale, ledger: Ledger, report: &mut impl Fn
             confirmed,
         });
     }
-    let changes = contents.changes.iter();
-    let restocks = changes.filter(|it| it.kind == ChangeKind::Restock).count();
-    let records = contents.rows.len() + sale.dead_orders.len() + restocks;
+    let records = contents.rows.len() + sale.dead_orders.len() + contents.restocks().count();
     let records = i64::try_from(records).unwrap_or(i64::MAX);
     for (what, seen, expected) in [
         ("total in Redis", redis.total, total),
@@ -80,29 +76,16 @@ fn sequence_numbers(sale: &Sale<'_>, redis: RedisSale) -> Option<Violation> {
     let contents = sale.contents;
     let orders = contents.rows.iter().map(|row| row.sequence);
     let dead = contents.dead_letters.iter().map(|letter| letter.sequence);
-    let changes = contents.change_sequences.iter().copied();
+    let changes = contents.changes.iter().map(|(sequence, _)| *sequence);
     let mut numbers: Vec<i64> = orders.chain(dead).chain(changes).collect();
     numbers.sort_unstable();
     let given = 1..=redis.sequence;
-    let outside = numbers
-        .iter()
-        .copied()
-        .filter(|number| !given.contains(number));
+    let outside = numbers.iter().copied().filter(|it| !given.contains(it));
     let beyond: Vec<i64> = outside.take(LISTED_MAX).collect();
-    let pairs = numbers.windows(2).filter(|pair| pair[0] == pair[1]);
-    let mut repeated: Vec<i64> = pairs.map(|pair| pair[0]).take(LISTED_MAX).collect();
-    repeated.dedup();
-    let mut written = numbers
-        .iter()
-        .copied()
-        .filter(|it| given.contains(it))
-        .peekable();
-    let missing = given.clone().filter(|number| {
-        let is_written = written.peek() == Some(number);
-        while written.next_if_eq(number).is_some() {}
-        !is_written
-    });
-    let missing: Vec<i64> = missing.take(LISTED_MAX).collect();
+    let groups = numbers.chunk_by(|a, b| a == b).filter(|it| it.len() > 1);
+    let repeated: Vec<i64> = groups.map(|it| it[0]).take(LISTED_MAX).collect();
+    let unwritten = given.filter(|it| numbers.binary_search(it).is_err());
+    let missing: Vec<i64> = unwritten.take(LISTED_MAX).collect();
     let is_right = missing.is_empty() && repeated.is_empty() && beyond.is_empty();
     (!is_right).then_some(Violation::SequenceNumbers {
         missing,

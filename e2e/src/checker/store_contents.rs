@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use fluxgate_domain::ids::OrderId;
 
+use super::AdminCall;
 use crate::answer::Status;
 
 /// What all stores hold of one sale.
@@ -13,10 +14,8 @@ pub struct StoreContents {
     pub opening_total: i64,
     /// Its rows in `orders`.
     pub rows: Vec<Row>,
-    /// Sequence numbers of its cancels and of its rows in `sale_changes`.
-    pub change_sequences: Vec<i64>,
-    /// Its rows in `sale_changes`.
-    pub changes: Vec<Change>,
+    /// Its cancels and its rows in `sale_changes`, each with its sequence number.
+    pub changes: Vec<(i64, AdminCall)>,
     /// Its dead letters.
     pub dead_letters: Vec<DeadLetter>,
     /// Its row in `stock_ledger`, if it has one.
@@ -40,23 +39,6 @@ pub struct Row {
     pub status: Status,
 }
 
-/// A row of `sale_changes`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct Change {
-    pub id: String,
-    pub kind: ChangeKind,
-    pub units: i64,
-}
-
-/// What can happen to a sale after its opening.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum ChangeKind {
-    Restock,
-    Close,
-}
-
 /// An event that the worker could not write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -74,7 +56,7 @@ pub struct Ledger {
 }
 
 /// A sale in Redis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[allow(missing_docs)]
 pub struct RedisSale {
     pub total: i64,
@@ -102,6 +84,14 @@ impl StoreContents {
         let rows = self.rows.iter();
         let confirmed = rows.filter(|row| row.status == Status::Confirmed);
         confirmed.map(|row| i64::from(row.quantity)).sum()
+    }
+
+    /// The units of each restock.
+    pub(super) fn restocks(&self) -> impl Iterator<Item = i64> {
+        self.changes.iter().filter_map(|(_, call)| match call {
+            AdminCall::Restock { units, .. } => Some(*units),
+            _ => None,
+        })
     }
 
     /// The orders that ended as dead letters.

@@ -87,7 +87,9 @@ async fn perform(
     let limit = if stops { NOTICE } else { LIMIT };
     let requests = decide(&caller, recorder, limit).await;
     found.extend((requests > 0).then_some(Violation::Undecided { requests }));
-    found.extend(wait_until_written(env).await?);
+    let written = env.sandbox.stores.written(&env.sales, LIMIT).await;
+    let why = written.err().map(|error| format!("{error:#}"));
+    found.extend(why.map(|why| Violation::NotDrained { why }));
     let drain = last_answer.elapsed();
     follow(&caller, recorder, limit).await;
     if !stops {
@@ -132,16 +134,6 @@ async fn disturb(
         Some(clients) => Ok(clients),
         None => start(env).await,
     }
-}
-
-async fn wait_until_written(env: &Environment) -> Result<Option<Violation>> {
-    let stores = &env.sandbox.stores;
-    let Err(error) = stores.written(&env.sales, LIMIT).await else {
-        return Ok(None);
-    };
-    let unwritten = stores.unwritten().await?;
-    let why = format!("{error:#}; unwritten records by partition: {unwritten:?}");
-    Ok(Some(Violation::NotDrained { why }))
 }
 
 /// Adds everything that the answers and the stores prove; returns the number of rows.

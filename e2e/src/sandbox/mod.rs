@@ -8,12 +8,9 @@ use std::cell::Cell;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::config::ClientConfig;
+use reqwest::Url;
 
 use crate::client::ADMIN_TOKEN;
 use crate::deployment::Deployment;
@@ -22,7 +19,6 @@ use crate::process::{Process, Settings, changed, settings};
 use crate::program::Program;
 use crate::stack::Stack;
 use crate::stores::{Postgres, Redis, Stores, Topic};
-use crate::wait::wait_until;
 
 /// Databases of a Redis as it comes, without number 0, which is not ours. They are taken in turn:
 /// not more sandboxes than these may exist at once.
@@ -65,9 +61,7 @@ impl Sandbox {
         let redis = Redis::connect(&redis_url, None).await?;
 
         let schema = format!("CREATE SCHEMA {name}");
-        Postgres::new(&stack.database_url, None)
-            .execute(&schema)
-            .await?;
+        Postgres::new(&stack.database_url).execute(&schema).await?;
         let database_url = with_search_path(&stack.database_url, &name);
 
         let folder = std::env::temp_dir().join(&name);
@@ -87,7 +81,7 @@ impl Sandbox {
         ];
         Ok(Self {
             stores: Stores {
-                postgres: Postgres::new(&database_url, None),
+                postgres: Postgres::new(&database_url),
                 redis,
                 topic: Topic::new(&stack.kafka_brokers, &topic, &name)?,
             },
@@ -152,45 +146,11 @@ impl Sandbox {
         Ok(worker)
     }
 
-    /// Deletes its topic of orders and creates it again with as many partitions, as if Kafka had
-    /// lost the log.
-    pub async fn empty_topic(&self) -> Result<()> {
-        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-            .set("bootstrap.servers", &self.stack.kafka_brokers)
-            .create()?;
-        let partitions = i32::try_from(self.stores.topic.ends().await?.len())?;
-        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
-        admin
-            .delete_topics(&[self.stores.topic.name()], &options)
-            .await?;
-        let topic = NewTopic::new(
-            self.stores.topic.name(),
-            partitions,
-            TopicReplication::Fixed(1),
-        );
-        wait_until(
-            "the topic is created again",
-            Duration::from_secs(20),
-            async || {
-                let made = admin.create_topics([&topic], &options).await?;
-                made.into_iter()
-                    .collect::<Result<Vec<_>, _>>()
-                    .map_err(|(topic, code)| anyhow::anyhow!("{topic}: {code}"))?;
-                Ok(())
-            },
-        )
-        .await
-    }
-
     /// Removes its topics, schema and keys from the stores. No test depends on that; it keeps a
     /// stack small that is used repeatedly.
     pub async fn discard(&self) -> Result<()> {
-        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-            .set("bootstrap.servers", &self.stack.kafka_brokers)
-            .create()?;
-        let topics = [self.stores.topic.name(), self.dead_letters.name()];
-        let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(10)));
-        admin.delete_topics(&topics, &options).await?;
+        self.stores.topic.delete().await?;
+        self.dead_letters.delete().await?;
         if !self.has_own_redis {
             self.stores.redis.flush().await?;
         }
@@ -243,14 +203,10 @@ impl Drop for Sandbox {
 async fn free_database(redis_url: &str) -> Result<String> {
     let shared = Redis::connect(redis_url, None).await?;
     let number = 1 + shared.increment("e2e:sandboxes").await? % REDIS_DATABASES;
-    let url = redis_database(redis_url, number)?;
-    Redis::connect(&url, None).await?.flush().await?;
-    Ok(url)
-}
-
-fn redis_database(url: &str, number: u64) -> Result<String> {
-    let mut url = reqwest::Url::parse(url).context("reading REDIS_URL")?;
+    let mut url = Url::parse(redis_url).context("reading REDIS_URL")?;
     url.set_path(&number.to_string());
+    let own = Redis::connect(url.as_str(), None).await?;
+    own.flush().await?;
     Ok(url.into())
 }
 

@@ -1,6 +1,6 @@
 //! Waiting until everything that was ordered is written.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -71,17 +71,10 @@ impl Stores {
     /// # Errors
     /// When an outbox of these sales has an entry.
     pub async fn expect_empty_outboxes(&self, sales: &[Sale]) -> Result<()> {
-        for sale in sales {
-            let entries = self
-                .redis
-                .sale(&sale.product)
-                .await?
-                .map_or(0, |it| it.outbox);
-            ensure!(
-                entries == 0,
-                "{entries} entries in the outbox of {}",
-                sale.product
-            );
+        for Sale { product, .. } in sales {
+            let held = self.redis.sale(product).await?;
+            let entries = held.map_or(0, |it| it.outbox);
+            ensure!(entries == 0, "{entries} outbox entries of {product}");
         }
         Ok(())
     }
@@ -101,17 +94,6 @@ impl Stores {
             unwritten: ends.missing(&written, &now),
             uncommitted: ends.missing(&committed, &now),
         })
-    }
-
-    /// How many records of each partition are not written, where there are any.
-    pub async fn unwritten(&self) -> Result<BTreeMap<i32, i64>> {
-        let written = self.postgres.positions(self.topic.name()).await?;
-        let ends = self.topic.ends().await?.into_iter();
-        let missing = ends.map(|(partition, end)| {
-            let reached = written.get(&partition).copied().unwrap_or(0);
-            (partition, end - reached)
-        });
-        Ok(missing.filter(|(_, missing)| *missing != 0).collect())
     }
 }
 

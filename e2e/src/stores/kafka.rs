@@ -1,23 +1,25 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use fluxgate_domain::events::CE_TYPE;
 use fluxgate_log::client_config;
 use fluxgate_service::settings::KafkaSettings;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
 
+use crate::wait::wait_until;
+
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
-const RETRY_PAUSE: Duration = Duration::from_millis(100);
+/// Kafka deletes a topic some time after it was asked to.
+const CREATE_LIMIT: Duration = Duration::from_secs(20);
 
 /// A topic, read by a client that is no member of the group.
 #[derive(Clone)]
@@ -80,11 +82,13 @@ impl Topic {
 
     /// The offset after the last record of each partition.
     pub async fn ends(&self) -> Result<HashMap<i32, i64>> {
-        self.ask(|topic, consumer| {
-            let partitions = partitions(topic, consumer)?.into_iter();
-            partitions
-                .map(|partition| Ok((partition, end_of(topic, partition, consumer)?)))
-                .collect()
+        // A topic that was just created has no leaders for a moment.
+        wait_until("each partition has its leader", ANSWER_LIMIT, async || {
+            self.ask(|topic, consumer| {
+                let end = |it| Ok((it, consumer.fetch_watermarks(topic, it, ANSWER_LIMIT)?.1));
+                partitions(topic, consumer)?.into_iter().map(end).collect()
+            })
+            .await
         })
         .await
     }
@@ -135,8 +139,8 @@ impl Topic {
 
     /// Appends a record that no program under test sent.
     pub async fn append(&self, record: &Record) -> Result<()> {
-        let producer: FutureProducer = ClientConfig::new()
-            .set("bootstrap.servers", &self.brokers)
+        let producer: FutureProducer = self
+            .without_password()
             .set("acks", "all")
             .set("message.timeout.ms", ANSWER_LIMIT.as_millis().to_string())
             .create()
@@ -154,6 +158,37 @@ impl Topic {
         let sent = producer.send(message, ANSWER_LIMIT).await;
         sent.map_err(|(error, _)| error).context("appending")?;
         Ok(())
+    }
+
+    /// Deletes it and creates it again with as many partitions, as if Kafka had lost the log.
+    pub async fn empty(&self) -> Result<()> {
+        let partitions = i32::try_from(self.ends().await?.len())?;
+        self.delete().await?;
+        let admin: AdminClient<_> = self.without_password().create()?;
+        let topic = NewTopic::new(&self.name, partitions, TopicReplication::Fixed(1));
+        let again = "the topic is created again";
+        wait_until(again, CREATE_LIMIT, async || {
+            let made = admin.create_topics([&topic], &AdminOptions::new()).await?;
+            for outcome in made {
+                outcome.map_err(|(topic, code)| anyhow!("{topic}: {code}"))?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Deletes it, if it exists.
+    pub async fn delete(&self) -> Result<()> {
+        let admin: AdminClient<_> = self.without_password().create()?;
+        let options = AdminOptions::new().operation_timeout(Some(ANSWER_LIMIT));
+        admin.delete_topics(&[&self.name], &options).await?;
+        Ok(())
+    }
+
+    fn without_password(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.brokers);
+        config
     }
 
     async fn ask<T: Send + 'static>(
@@ -182,22 +217,6 @@ impl From<BorrowedMessage<'_>> for Record {
             key: message.key().map(Into::into),
             value: message.payload().map(Into::into),
             ce_type,
-        }
-    }
-}
-
-/// The offset after a partition's last record. A topic that was just created has no leader for a moment.
-fn end_of(topic: &str, partition: i32, consumer: &BaseConsumer) -> Result<i64> {
-    use RDKafkaErrorCode::NotLeaderForPartition;
-    let begin = Instant::now();
-    loop {
-        match consumer.fetch_watermarks(topic, partition, ANSWER_LIMIT) {
-            Err(KafkaError::MetadataFetch(NotLeaderForPartition))
-                if begin.elapsed() < ANSWER_LIMIT =>
-            {
-                thread::sleep(RETRY_PAUSE);
-            }
-            answer => return Ok(answer?.1),
         }
     }
 }

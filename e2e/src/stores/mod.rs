@@ -8,12 +8,12 @@ mod redis;
 
 pub use drain::Ends;
 pub use kafka::{Record, Topic};
-pub use postgres::{Positions, Postgres, WriteLock};
+pub use postgres::{Positions, Postgres};
 pub use redis::{Redis, SavedSale};
 
 use anyhow::{Result, anyhow};
 use clap::Parser;
-use fluxgate_service::settings::{CaCertificates, KafkaSettings};
+use fluxgate_service::settings::{KafkaSettings, PostgresSettings, RedisSettings};
 
 use crate::checker::StoreContents;
 use crate::order::{Sale, buyer_number};
@@ -37,17 +37,11 @@ struct Settings {
     #[arg(long, env = "KAFKA_GROUP", default_value = "inventory-group")]
     kafka_group: String,
 
-    #[arg(long, env = "REDIS_URL", hide_env_values = true)]
-    redis_url: String,
+    #[command(flatten)]
+    redis: RedisSettings,
 
-    #[arg(long, env = "REDIS_CA_FILE")]
-    redis_ca_file: Option<CaCertificates>,
-
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    database_url: String,
-
-    #[arg(long, env = "DATABASE_CA_FILE")]
-    database_ca_file: Option<CaCertificates>,
+    #[command(flatten)]
+    postgres: PostgresSettings,
 }
 
 impl Stores {
@@ -61,11 +55,15 @@ impl Stores {
             let (what, _usage) = text.split_once("\n\n").unwrap_or((&text, ""));
             anyhow!("the stores' settings in the environment: {what}")
         })?;
-        let certificates = settings.redis_ca_file.as_ref();
+        let RedisSettings {
+            redis_url,
+            redis_ca_file,
+            ..
+        } = settings.redis;
         Ok(Self {
-            redis: Redis::connect(&settings.redis_url, certificates).await?,
+            redis: Redis::connect(&redis_url, redis_ca_file.as_ref()).await?,
             topic: Topic::of(&settings.kafka, &settings.kafka_group)?,
-            postgres: Postgres::new(&settings.database_url, settings.database_ca_file),
+            postgres: Postgres(settings.postgres),
         })
     }
 
@@ -84,7 +82,6 @@ impl Stores {
             lag: self.lag(ends).await?,
             rows: self.postgres.rows(product, buyer_number).await?,
             ledger: self.postgres.ledger(product).await?,
-            change_sequences: self.postgres.change_sequences(product).await?,
             changes: self.postgres.changes(product).await?,
             dead_letters: self.postgres.dead_letters_of(product).await?,
         })

@@ -4,29 +4,27 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use fluxgate_domain::ids::OrderId;
 use fluxgate_ledger::Address;
-use fluxgate_service::settings::CaCertificates;
+use fluxgate_service::settings::PostgresSettings;
 use futures_util::TryStreamExt;
-use serde::Deserialize;
+use serde_json::Value;
 use tokio::time::timeout;
 use tokio_postgres::Row as SqlRow;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-use crate::checker::{Change, ChangeKind, DeadLetter, Ledger, Row};
+use crate::checker::{AdminCall, DeadLetter, Ledger, Row};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// PostgreSQL. Every question has a connection of its own, so that an outage between two of them
 /// leaves nothing broken behind.
 #[derive(Debug, Clone)]
-pub struct Postgres {
-    url: String,
-    certificates: Option<CaCertificates>,
-}
+pub struct Postgres(pub(super) PostgresSettings);
 
+/// An open connection. Dropping it closes it.
 #[derive(Debug)]
-struct Connection {
+pub struct Connection {
     client: tokio_postgres::Client,
     _driver: AbortOnDropHandle<()>,
 }
@@ -36,20 +34,6 @@ struct Connection {
 pub struct Positions {
     connection: Connection,
     topic: String,
-}
-
-/// Nothing can be written to `orders` until this is dropped. Reading goes on.
-#[derive(Debug)]
-pub struct WriteLock {
-    _connection: Connection,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct LostEvent {
-    product_id: String,
-    order_id: Option<OrderId>,
-    sequence: i64,
 }
 
 impl Positions {
@@ -67,13 +51,12 @@ impl Positions {
 }
 
 impl Postgres {
-    /// The database at `url`. Where `url` asks for a certificate, `certificates` have signed the
-    /// server's; without them, the system's have.
-    pub fn new(url: &str, certificates: Option<CaCertificates>) -> Self {
-        Self {
-            url: url.to_owned(),
-            certificates,
-        }
+    /// The database at `url`.
+    pub fn new(url: &str) -> Self {
+        Self(PostgresSettings {
+            database_url: url.to_owned(),
+            database_ca_file: None,
+        })
     }
 
     /// A sale's rows in `orders`; `buyer` knows the users by their names. One row at a time: there may be millions.
@@ -113,30 +96,26 @@ impl Postgres {
         rows.first().map(ledger).transpose()
     }
 
-    /// The sequence numbers of a sale's cancels and changes.
-    pub async fn change_sequences(&self, product: &str) -> Result<Vec<i64>> {
-        let sql = "SELECT cancel_number & 4294967295 FROM orders
+    /// What happened to a sale after its opening, with the sequence numbers.
+    pub async fn changes(&self, product: &str) -> Result<Vec<(i64, AdminCall)>> {
+        let sql =
+            "SELECT cancel_number & 4294967295, 'cancel', order_id::text, 0::bigint FROM orders
                 WHERE product_id = $1 AND cancel_number IS NOT NULL
-            UNION ALL SELECT sequence FROM sale_changes WHERE product_id = $1";
-        let rows = self.query(sql, &[&product]).await?;
-        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
-    }
-
-    /// What happened to a sale after its opening.
-    pub async fn changes(&self, product: &str) -> Result<Vec<Change>> {
-        let sql = "SELECT change_id, kind, units FROM sale_changes WHERE product_id = $1";
+            UNION ALL SELECT sequence, kind, change_id, units FROM sale_changes
+                WHERE product_id = $1";
         let rows = self.query(sql, &[&product]).await?;
         let change = |row: &SqlRow| {
-            let kind = match row.try_get(1)? {
-                "restock" => ChangeKind::Restock,
-                "close" => ChangeKind::Close,
+            let (id, units) = (row.try_get::<_, String>(2)?, row.try_get(3)?);
+            let call = match row.try_get(1)? {
+                "cancel" => AdminCall::Cancel(id.parse()?),
+                "restock" => {
+                    let change_id = id;
+                    AdminCall::Restock { change_id, units }
+                }
+                "close" => AdminCall::Close,
                 other => anyhow::bail!("a change of kind {other}"),
             };
-            Ok(Change {
-                id: row.try_get(0)?,
-                kind,
-                units: row.try_get(2)?,
-            })
+            Ok((row.try_get(0)?, call))
         };
         rows.iter().map(change).collect()
     }
@@ -145,13 +124,12 @@ impl Postgres {
     pub async fn dead_letters_of(&self, product: &str) -> Result<Vec<DeadLetter>> {
         let letters = self.dead_letters().await?.into_iter();
         let events = letters.filter_map(|(value, _)| serde_json::from_slice(&value).ok());
-        let own = events.filter(|event: &LostEvent| event.product_id == product);
-        Ok(own
-            .map(|it| DeadLetter {
-                order_id: it.order_id,
-                sequence: it.sequence,
-            })
-            .collect())
+        let own = events.filter(|event: &Value| event["productId"] == product);
+        let letter = |event: Value| DeadLetter {
+            order_id: event["orderId"].as_str().and_then(|id| id.parse().ok()),
+            sequence: event["sequence"].as_i64().unwrap_or_default(),
+        };
+        Ok(own.map(letter).collect())
     }
 
     /// Values and reasons of all dead letters, by offset.
@@ -177,14 +155,12 @@ impl Postgres {
         })
     }
 
-    /// Holds up every write to `orders` until the lock is dropped.
-    pub async fn lock_orders(&self) -> Result<WriteLock> {
+    /// Holds up every write to `orders` until the connection is dropped. Reading goes on.
+    pub async fn lock_orders(&self) -> Result<Connection> {
         let connection = self.connect().await?;
         let sql = "BEGIN; LOCK TABLE orders IN SHARE MODE";
         connection.client.batch_execute(sql).await?;
-        Ok(WriteLock {
-            _connection: connection,
-        })
+        Ok(connection)
     }
 
     /// Sets all positions to 0: a worker that starts reads the whole topic again.
@@ -224,7 +200,8 @@ impl Postgres {
     }
 
     async fn connect(&self) -> Result<Connection> {
-        let address = Address::read(&self.url, self.certificates.as_ref(), "e2e");
+        let certificates = self.0.database_ca_file.as_ref();
+        let address = Address::read(&self.0.database_url, certificates, "e2e");
         let address = address.context("reading DATABASE_URL")?;
         let connecting = timeout(CONNECT_LIMIT, address.config.connect(address.tls)).await;
         let (client, connection) = connecting

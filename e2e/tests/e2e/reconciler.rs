@@ -214,7 +214,7 @@ fn what_kafka_has_lost_is_published_again() {
         // One that PostgreSQL does not have.
         let unread = open_sales(&api, 1, 10).await?.remove(0);
         order(&api.client()?, &unread, 0).await?;
-        sandbox.empty_topic().await?;
+        sandbox.stores.topic.empty().await?;
         worker.restart().await?;
 
         reconcile(sandbox, &["republish"], 2, "--accept-shorter-log").await?;
