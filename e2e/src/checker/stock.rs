@@ -144,9 +144,9 @@ fn early_sell_out(sale: &Sale<'_>) -> Option<Violation> {
 /// since.
 fn late_sell_out(sale: &Sale<'_>, redis: RedisSale) -> Option<Violation> {
     let mut returned_us: BTreeMap<&AdminCall, u64> = BTreeMap::new();
-    for it in &sale.history.admin_calls {
+    let calls = sale.history.admin_calls.iter();
+    for it in calls.filter(|it| it.call != AdminCall::Close) {
         let done_us = match it.outcome {
-            _ if it.call == AdminCall::Close => continue,
             AdminOutcome::SaleClosed => continue,
             AdminOutcome::Done => it.done_us,
             // It may take effect at any time, or never.

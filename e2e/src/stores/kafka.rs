@@ -25,7 +25,7 @@ const CREATE_LIMIT: Duration = Duration::from_secs(20);
 #[derive(Clone)]
 pub struct Topic {
     name: String,
-    brokers: String,
+    config: ClientConfig,
     consumer: Arc<BaseConsumer>,
 }
 
@@ -44,22 +44,18 @@ impl Topic {
     pub fn new(brokers: &str, name: &str, group: &str) -> Result<Self> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", brokers);
-        Self::with(config, brokers, name, group)
+        Self::with(config, name, group)
     }
 
     /// The topic of orders by a service's settings, with its passwords.
     pub fn of(settings: &KafkaSettings, group: &str) -> Result<Self> {
         let config = client_config(settings, "e2e");
-        Self::with(
-            config,
-            &settings.kafka_brokers,
-            &settings.kafka_topic,
-            group,
-        )
+        Self::with(config, &settings.kafka_topic, group)
     }
 
-    fn with(mut config: ClientConfig, brokers: &str, name: &str, group: &str) -> Result<Self> {
+    fn with(config: ClientConfig, name: &str, group: &str) -> Result<Self> {
         let consumer = config
+            .clone()
             .set("group.id", group)
             .set("enable.auto.commit", "false")
             .set("auto.offset.reset", "earliest")
@@ -71,7 +67,7 @@ impl Topic {
             .context("building a Kafka consumer")?;
         Ok(Self {
             name: name.to_owned(),
-            brokers: brokers.to_owned(),
+            config,
             consumer: Arc::new(consumer),
         })
     }
@@ -140,7 +136,8 @@ impl Topic {
     /// Appends a record that no program under test sent.
     pub async fn append(&self, record: &Record) -> Result<()> {
         let producer: FutureProducer = self
-            .without_password()
+            .config
+            .clone()
             .set("acks", "all")
             .set("message.timeout.ms", ANSWER_LIMIT.as_millis().to_string())
             .create()
@@ -164,7 +161,7 @@ impl Topic {
     pub async fn empty(&self) -> Result<()> {
         let partitions = i32::try_from(self.ends().await?.len())?;
         self.delete().await?;
-        let admin: AdminClient<_> = self.without_password().create()?;
+        let admin: AdminClient<_> = self.config.create()?;
         let topic = NewTopic::new(&self.name, partitions, TopicReplication::Fixed(1));
         let again = "the topic is created again";
         wait_until(again, CREATE_LIMIT, async || {
@@ -179,16 +176,10 @@ impl Topic {
 
     /// Deletes it, if it exists.
     pub async fn delete(&self) -> Result<()> {
-        let admin: AdminClient<_> = self.without_password().create()?;
+        let admin: AdminClient<_> = self.config.create()?;
         let options = AdminOptions::new().operation_timeout(Some(ANSWER_LIMIT));
         admin.delete_topics(&[&self.name], &options).await?;
         Ok(())
-    }
-
-    fn without_password(&self) -> ClientConfig {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.brokers);
-        config
     }
 
     async fn ask<T: Send + 'static>(
