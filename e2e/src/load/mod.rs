@@ -8,7 +8,7 @@
 //! | [`history`] | every try and its answer |
 //! | [`check`] | the history, given to [`crate::checker`] sale by sale |
 //! | [`report`] | both, as a table and a last line |
-//! | [`demo`], [`rehearse`] | the presets that are programs; [`crate::scale`] is the third |
+//! | [`demo`], [`rehearse`] | the presets that are programs of their own |
 
 pub mod check;
 mod connection;

@@ -4,15 +4,14 @@
 //! |---|---|
 //! | [`drain`] | how fast a backlog is written by how many workers |
 //! | [`workers`], [`worker_group`] | workers come and go, and which partitions each of them has |
-//! | [`pauses`] | how long orders wait meanwhile |
+//! | `row_times` | when each row was written: how fast a backlog is, and how long orders wait |
 //! | [`instances`] | instances of the API come and go, and one is killed |
-//! | [`nginx`], [`access_log`] | the proxy in front of them, and what it logs of each request |
+//! | [`nginx`] | the proxy in front of them |
 
-pub mod access_log;
 pub mod drain;
 pub mod instances;
 pub mod nginx;
-pub mod pauses;
+mod row_times;
 pub mod worker_group;
 pub mod workers;
 
@@ -25,6 +24,8 @@ use fluxgate_domain::partition;
 
 use crate::client::Client;
 use crate::deployment::Deployment;
+use crate::load::check::check;
+use crate::load::history::History;
 use crate::load::player::Running;
 use crate::load::report::Report;
 use crate::load::{Player, once};
@@ -36,25 +37,16 @@ use crate::wait::stop_signal;
 use nginx::Repeat;
 use worker_group::Leave;
 
+/// The first number of workers, and the following ones.
+const WORKERS: [usize; 4] = [1, 4, 12, 2];
 /// Of the topic of orders, unless told otherwise.
 const PARTITIONS: u16 = 12;
 /// More than any run orders.
 const UNITS_ENOUGH: u32 = 100_000_000;
-/// No load goes on for longer.
-const LONGEST_LOAD_SECONDS: u32 = 900;
 /// Longest that writing the rest of a load may take.
 const WRITE_LIMIT: Duration = Duration::from_secs(120);
 /// Longest that a service may take to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
-
-/// How the partitions of a consumer group are assigned to its members.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Protocol {
-    /// By one of the members: cooperative-sticky.
-    Classic,
-    /// By the broker: KIP-848.
-    Consumer,
-}
 
 /// A part of the scale runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -75,9 +67,9 @@ pub struct Plan {
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["drain", "workers", "instances"])]
     pub only: Vec<Part>,
 
-    /// Group protocols of the workers
-    #[arg(long, value_enum, value_delimiter = ',', default_values = ["classic", "consumer"])]
-    pub protocols: Vec<Protocol>,
+    /// Group protocols of the workers: KAFKA_GROUP_PROTOCOL
+    #[arg(long, value_parser = ["classic", "consumer"], value_delimiter = ',', default_values = ["classic", "consumer"])]
+    pub protocols: Vec<String>,
 
     /// Orders in the backlog; half of them must be more than the workers hold in memory, which may be 15,000 per
     /// partition
@@ -101,6 +93,14 @@ pub struct Plan {
     pub hold_seconds: u64,
 }
 
+/// What came of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// In Markdown, with the last line of the report.
+    pub table: String,
+    pub report: Report,
+}
+
 /// Runs the plan; returns a line without figures if everything was right.
 ///
 /// # Errors
@@ -120,47 +120,29 @@ pub async fn run(plan: &Plan) -> Result<String> {
 
 /// How many runs were wrong.
 async fn run_parts(plan: &Plan, stack: &Stack) -> Result<u32> {
-    let (mut wrong, hold) = (0, Duration::from_secs(plan.hold_seconds));
     if plan.only.contains(&Part::Drain) {
-        let run = drain::Run {
-            counts: vec![1, 2, 4, 12],
-            orders: plan.backlog,
-            per_second: plan.instances_rate,
-            rounds: plan.rounds,
-        };
-        let speeds = in_a_sandbox(stack, async |it| drain::run(it, &run).await).await?;
-        println!("{}", drain::table(&run, &speeds));
+        let table = in_a_sandbox(stack, async |it| drain::run(it, plan).await).await?;
+        println!("{table}");
     }
-    let protocols = plan
-        .protocols
-        .iter()
-        .filter(|_| plan.only.contains(&Part::Workers));
-    for &protocol in protocols {
+    let mut wrong = 0;
+    let mut show = |outcome: Outcome| {
+        println!("{}", outcome.table);
+        wrong += u32::from(outcome.report.conclude().is_err());
+    };
+    let with_workers = plan.only.contains(&Part::Workers);
+    for protocol in plan.protocols.iter().filter(|_| with_workers) {
         for leave in [Leave::Sigterm, Leave::Sigkill] {
-            let (counts, per_second) = (vec![1, 4, 12, 2], plan.workers_rate);
-            let run = workers::Run {
-                protocol,
-                leave,
-                counts,
-                per_second,
-                hold,
-            };
-            let outcome = in_a_sandbox(stack, async |it| workers::run(it, run).await).await?;
-            println!("{}", outcome.table());
-            wrong += u32::from(outcome.report.conclude().is_err());
+            let run = async |it: &Sandbox| workers::run(it, plan, protocol, leave, &WORKERS).await;
+            show(in_a_sandbox(stack, run).await?);
         }
     }
-    if plan.only.contains(&Part::Instances) {
-        for repeat in [Repeat::Unsent, Repeat::All] {
-            let run = instances::Run {
-                repeat,
-                per_second: plan.instances_rate,
-                hold,
-            };
-            let outcome = in_a_sandbox(stack, async |it| instances::run(it, run).await).await?;
-            println!("{}", outcome.table());
-            wrong += u32::from(!outcome.is_right());
-        }
+    let with_instances = plan.only.contains(&Part::Instances);
+    for repeat in [Repeat::Unsent, Repeat::All]
+        .into_iter()
+        .filter(|_| with_instances)
+    {
+        let run = async |it: &Sandbox| instances::run(it, plan, repeat).await;
+        show(in_a_sandbox(stack, run).await?);
     }
     Ok(wrong)
 }
@@ -190,31 +172,27 @@ async fn open_on_each_partition(admin: &Client, units: u32) -> Result<Vec<Sale>>
     Ok(sales.into_values().collect())
 }
 
-/// Orders at a constant rate until the load is stopped.
-fn start_load(deployment: &Deployment, sales: &[Sale], per_second: u32) -> Result<Running> {
+/// Lets orders come at a constant rate, of one sale on each partition, while `act` does something; then waits until
+/// everything is written, and checks every answer.
+async fn under_load(
+    deployment: &Deployment,
+    per_second: u32,
+    act: impl AsyncFnOnce(&Running) -> Result<()>,
+) -> Result<(History, Report)> {
+    let sales = open_on_each_partition(&deployment.admin()?, UNITS_ENOUGH).await?;
     let player = Player::constant_rate(per_second, deployment.urls.clone());
-    player.start(
-        sales,
-        once(0..PARTITIONS, 0..per_second * LONGEST_LOAD_SECONDS),
-    )
+    let load = player.start(&sales, once(0..PARTITIONS, 0..u32::MAX))?;
+    act(&load).await?;
+    load.stop();
+    let history = load.finish().await?;
+    let findings = check(&history, &deployment.stores, WRITE_LIMIT).await?;
+    let report = Report::of(&history, findings);
+    Ok((history, report))
 }
 
-impl Protocol {
-    /// What a worker is told.
-    fn setting(self) -> (&'static str, &'static str) {
-        let name = match self {
-            Self::Classic => "classic",
-            Self::Consumer => "consumer",
-        };
-        ("KAFKA_GROUP_PROTOCOL", name)
-    }
-
-    /// What it is called in tables.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Classic => "cooperative-sticky",
-            Self::Consumer => "KIP-848",
-        }
+impl Plan {
+    fn hold(&self) -> Duration {
+        Duration::from_secs(self.hold_seconds)
     }
 }
 

@@ -1,5 +1,6 @@
 //! A real nginx in front of instances of the API.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,16 +11,15 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::net::TcpStream;
 
-use super::access_log::Access;
 use crate::process::{Process, children, free_port};
 use crate::wait::wait_until;
 
 /// Debian's path of it, which is not on every user's PATH.
 const DEBIAN_PATH: &str = "/usr/sbin/nginx";
-/// Its logs, beside its folder: there the logs of all others are, and are shown when something fails.
-const ACCESS: &str = "nginx-access.log";
-const ERRORS: &str = "../nginx-error.log";
-const STDERR: &str = "nginx-stderr.log";
+/// Its log, beside its folder: there the logs of all others are, and are shown when something fails.
+const LOG: &str = "nginx.log";
+/// What it is told. Its comments say why.
+const CONFIGURATION: &str = include_str!("nginx.conf");
 /// Longest that it may take to start, or to follow a new configuration.
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -47,48 +47,42 @@ pub struct Nginx {
     url: String,
     port: u16,
     repeat: Repeat,
-    logs: PathBuf,
     folder: PathBuf,
+    log: PathBuf,
     master: Child,
 }
 
 impl Nginx {
-    /// Starts it in front of these instances, with its logs among the others in `logs`, and its other files in a new
+    /// Starts it in front of these instances, with its log among the others in `logs`, and its other files in a new
     /// folder there.
     ///
     /// # Errors
     /// When it is not installed or does not start, with what it prints.
     pub async fn start(instances: &[Process], repeat: Repeat, logs: &Path) -> Result<Self> {
-        let folder = logs.join("nginx");
+        let (folder, log) = (logs.join("nginx"), logs.join(LOG));
         fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
         let port = free_port()?;
-        fs::write(
-            folder.join("nginx.conf"),
-            configuration(port, repeat, instances),
-        )?;
+        let text = configuration(port, repeat, instances);
+        fs::write(folder.join("nginx.conf"), text)?;
         let mut nginx = Self {
             url: format!("http://127.0.0.1:{port}"),
             port,
             repeat,
-            master: launch(&folder, &logs.join(STDERR))?,
-            logs: logs.to_owned(),
+            master: launch(&folder, &log)?,
             folder,
+            log,
         };
-        nginx.listens().await?;
-        Ok(nginx)
-    }
-
-    async fn listens(&mut self) -> Result<()> {
         let outcome = wait_until("nginx listens", LIMIT, async || {
             // An inner error ends the wait.
-            if let Some(status) = self.master.try_wait()? {
-                let text = fs::read_to_string(self.logs.join(STDERR))?;
+            if let Some(status) = nginx.master.try_wait()? {
+                let text = fs::read_to_string(&nginx.log)?;
                 return Ok(Err(anyhow!("nginx ended with {status}: {text}")));
             }
-            TcpStream::connect(("127.0.0.1", self.port)).await?;
+            TcpStream::connect(("127.0.0.1", port)).await?;
             Ok(Ok(()))
         });
-        outcome.await?
+        outcome.await??;
+        Ok(nginx)
     }
 
     pub fn url(&self) -> &str {
@@ -110,11 +104,14 @@ impl Nginx {
         .await
     }
 
-    pub fn access_log(&self) -> Result<Vec<Access>> {
-        let log = fs::read_to_string(self.logs.join(ACCESS))?;
-        // The last line may be half written.
-        let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
-        whole.lines().map(Access::read).collect()
+    /// Requests that were at an instance when nginx lost its connection to it, by the instance's URL.
+    pub fn interrupted(&self) -> Result<BTreeMap<String, u64>> {
+        let log = fs::read_to_string(&self.log)?;
+        let mut counts = BTreeMap::new();
+        for url in log.lines().filter_map(interrupted_at) {
+            *counts.entry(url.to_owned()).or_default() += 1;
+        }
+        Ok(counts)
     }
 
     fn workers(&self) -> Result<Vec<Pid>> {
@@ -137,63 +134,59 @@ impl Drop for Nginx {
     }
 }
 
-fn launch(folder: &Path, stderr: &Path) -> Result<Child> {
-    let debians = Path::new(DEBIAN_PATH).is_file();
-    let program = if debians { DEBIAN_PATH } else { "nginx" };
-    Command::new(program)
+fn launch(folder: &Path, log: &Path) -> Result<Child> {
+    let is_debian = Path::new(DEBIAN_PATH).is_file();
+    Command::new(if is_debian { DEBIAN_PATH } else { "nginx" })
         .arg("-p")
         .arg(folder)
-        .args(["-e", ERRORS, "-c", "nginx.conf"])
+        .args(["-e", "stderr", "-c", "nginx.conf"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(fs::File::create(stderr)?)
+        .stderr(fs::File::create(log)?)
         .spawn()
         .context("starting nginx; scripts/stack install nginx installs it")
 }
 
-/// One process for all connections, so that there is one view of which instances are alive. An instance that failed a
-/// request is left out for five seconds. A process of an old configuration has ten seconds for requests under way:
-/// without that a single idle connection keeps it.
+/// Where the request of a line of its log was; nothing where nginx had not sent it yet, and for all other lines.
+fn interrupted_at(line: &str) -> Option<&str> {
+    let is_error = line.contains("[error]") && !line.contains("while connecting to upstream");
+    let (_, rest) = line.split_once("upstream: \"")?;
+    rest.split_once("/orders\"")
+        .filter(|_| is_error)
+        .map(|(url, _)| url)
+}
+
+/// An instance that failed a request is left out for five seconds.
 fn configuration(port: u16, repeat: Repeat, instances: &[Process]) -> String {
-    let servers: String = instances
+    let addresses = instances
         .iter()
-        .map(|it| it.url().trim_start_matches("http://"))
-        .map(|address| format!("    server {address} max_fails=1 fail_timeout=5s;\n"))
-        .collect();
-    format!(
-        "daemon off;
-worker_processes 1;
-worker_shutdown_timeout 10s;
-pid nginx.pid;
-error_log {ERRORS} warn;
-events {{ worker_connections 4096; }}
-http {{
-  access_log off;
-  client_body_temp_path body;
-  proxy_temp_path proxy;
-  fastcgi_temp_path fastcgi;
-  uwsgi_temp_path uwsgi;
-  scgi_temp_path scgi;
-  log_format run '{format}';
-  upstream api {{
-    least_conn;
-{servers}    keepalive 128;
-  }}
-  server {{
-    listen 127.0.0.1:{port} backlog=4096;
-    keepalive_requests 1000000;
-    access_log ../{ACCESS} run;
-    location / {{
-      proxy_pass http://api;
-      proxy_http_version 1.1;
-      proxy_set_header Connection \"\";
-      proxy_connect_timeout 1s;
-      {repeat};
-    }}
-  }}
-}}
-",
-        format = super::access_log::FORMAT,
-        repeat = repeat.directive(),
-    )
+        .map(|it| it.url().trim_start_matches("http://"));
+    let server = |it| format!("server {it} max_fails=1 fail_timeout=5s;");
+    CONFIGURATION
+        .replace("SERVERS", &addresses.map(server).collect::<String>())
+        .replace("PORT", &port.to_string())
+        .replace("REPEAT", repeat.directive())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_that_were_at_an_instance_are_told_from_those_that_were_not_sent() {
+        let line = |level, what| {
+            format!(
+                "2026/11/26 18:00:00 [{level}] 1#1: *45 {what}, client: 127.0.0.1, server: , \
+                 request: \"POST /orders HTTP/1.1\", upstream: \"http://127.0.0.1:1/orders\", host: \"x\""
+            )
+        };
+        let at = |level, what| interrupted_at(&line(level, what)).map(str::to_owned);
+        let closed =
+            "upstream prematurely closed connection while reading response header from upstream";
+        let refused = "connect() failed (111: Connection refused) while connecting to upstream";
+        assert_eq!(at("error", closed).as_deref(), Some("http://127.0.0.1:1"));
+        assert_eq!(at("error", refused), None);
+        assert_eq!(at("warn", "upstream server temporarily disabled"), None);
+        assert_eq!(interrupted_at("[error] no live upstreams"), None);
+    }
 }

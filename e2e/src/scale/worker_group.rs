@@ -7,8 +7,7 @@ use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
 use tokio::time::sleep;
 
-use super::STOP_LIMIT;
-use crate::client::Client;
+use super::{PARTITIONS, STOP_LIMIT};
 use crate::process::{Process, Settings, settings};
 use crate::program::Program;
 use crate::sandbox::Sandbox;
@@ -31,14 +30,7 @@ pub enum Leave {
 pub struct WorkerGroup<'a> {
     sandbox: &'a Sandbox,
     settings: Settings,
-    workers: Vec<Worker>,
-}
-
-/// A worker, and a connection to it that is kept: it is asked many times a second.
-#[derive(Debug)]
-struct Worker {
-    process: Process,
-    client: Client,
+    workers: Vec<Process>,
 }
 
 /// Which worker, by its pid, reads each partition.
@@ -63,29 +55,23 @@ impl<'a> WorkerGroup<'a> {
     pub async fn resize(&mut self, count: usize, leave: Leave) -> Result<()> {
         while self.workers.len() < count {
             let settings = self.settings.clone();
-            let process = self
-                .sandbox
-                .spawn_with(Program::InventoryWorker, settings)?;
-            let client = process.client()?;
-            self.workers.push(Worker { process, client });
+            let worker = self.sandbox.spawn_with(Program::InventoryWorker, settings);
+            self.workers.push(worker?);
         }
         let leavers = self.workers.drain(..self.workers.len() - count);
-        let ends = leavers.map(|worker| end(worker.process, leave));
+        let ends = leavers.map(async |mut worker| match leave {
+            Leave::Sigkill => worker.kill(),
+            Leave::Sigterm => worker.stop(STOP_LIMIT).await,
+        });
         try_join_all(ends.collect::<Vec<_>>()).await?;
         Ok(())
     }
 
     /// Waits until every partition is read by exactly one worker, and every worker reads one.
     pub async fn settled(&mut self) -> Result<Owners> {
-        // The first worker creates the topic.
-        let topic = &self.sandbox.stores.topic;
-        let ends = async || topic.ends().await;
-        let partitions = wait_until("the topic exists", SETTLE_LIMIT, ends)
-            .await?
-            .len();
-        let what = format!("{} workers share {partitions} partitions", self.count());
+        let what = format!("{} workers share {PARTITIONS} partitions", self.count());
         wait_until(&what, SETTLE_LIMIT, async || {
-            let owners = self.owners(partitions).await;
+            let owners = self.owners().await;
             if owners.is_err() {
                 sleep(BETWEEN_READS).await;
             }
@@ -94,40 +80,30 @@ impl<'a> WorkerGroup<'a> {
         .await
     }
 
-    async fn owners(&mut self, partitions: usize) -> Result<Owners> {
+    async fn owners(&mut self) -> Result<Owners> {
         let mut owners = Owners::new();
-        for Worker { process, client } in &mut self.workers {
-            let ended = process.has_ended()?;
-            ensure!(ended.is_none(), "a worker ended: {}", process.output()?);
-            let read = partitions_read(&client.metrics().await?)?;
-            ensure!(!read.is_empty(), "worker {} reads nothing", process.pid());
+        for worker in &mut self.workers {
+            let ended = worker.has_ended()?;
+            ensure!(ended.is_none(), "a worker ended: {}", worker.output()?);
+            let read = partitions_read(&worker.client()?.metrics().await?)?;
+            ensure!(!read.is_empty(), "worker {} reads nothing", worker.pid());
             for partition in read {
-                let other = owners.insert(partition, process.pid());
+                let other = owners.insert(partition, worker.pid());
                 ensure!(other.is_none(), "two workers read partition {partition}");
             }
         }
-        ensure!(
-            owners.len() == partitions,
-            "{} of {partitions} are read",
-            owners.len()
-        );
+        let read = owners.len();
+        ensure!(read == usize::from(PARTITIONS), "{read} are read");
         Ok(owners)
     }
 
     /// One of their metrics, by pid, summed over all labels.
     pub async fn metric(&self, name: &str) -> Result<BTreeMap<u32, f64>> {
         let mut values = BTreeMap::new();
-        for Worker { process, client } in &self.workers {
-            values.insert(process.pid(), client.metric(name).await?);
+        for worker in &self.workers {
+            values.insert(worker.pid(), worker.metric(name).await?);
         }
         Ok(values)
-    }
-}
-
-async fn end(mut worker: Process, leave: Leave) -> Result<()> {
-    match leave {
-        Leave::Sigkill => worker.kill(),
-        Leave::Sigterm => worker.stop(STOP_LIMIT).await,
     }
 }
 
@@ -136,22 +112,13 @@ async fn end(mut worker: Process, leave: Leave) -> Result<()> {
 fn partitions_read(metrics: &str) -> Result<Vec<i32>> {
     const LAG: &str = "inventory_worker_lag_records{partition=\"";
     const ASSIGNED: &str = "inventory_worker_partitions_assigned ";
-    let mut read = Vec::new();
-    let mut assigned = None;
-    for line in metrics.lines() {
-        if let Some(rest) = line.strip_prefix(LAG) {
-            let number = rest.split('"').next().context("a label has an end")?;
-            read.push(number.parse()?);
-        } else if let Some(number) = line.strip_prefix(ASSIGNED) {
-            assigned = Some(number.parse::<f64>()?);
-        }
-    }
+    let values = |name| metrics.lines().filter_map(move |it| it.strip_prefix(name));
+    let read = values(LAG).map(|rest| rest.split('"').next().unwrap_or(rest).parse());
+    let read = read.collect::<Result<Vec<i32>, _>>()?;
+    let assigned = values(ASSIGNED).next();
     let assigned = assigned.context("it does not say how many it was assigned")?;
-    let shown = read.len();
-    ensure!(
-        assigned == shown as f64,
-        "assigned {assigned}, shown {shown}"
-    );
+    let agree = assigned.parse() == Ok(read.len() as f64);
+    ensure!(agree, "assigned {assigned}, shown {}", read.len());
     Ok(read)
 }
 

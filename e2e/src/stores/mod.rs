@@ -8,7 +8,7 @@ mod redis;
 
 pub use drain::Ends;
 pub use kafka::{Record, Topic};
-pub use postgres::{Positions, Postgres};
+pub use postgres::Postgres;
 pub use redis::{Redis, SavedSale};
 
 use anyhow::{Result, anyhow};

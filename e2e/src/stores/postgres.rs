@@ -9,7 +9,7 @@ use futures_util::TryStreamExt;
 use serde_json::Value;
 use tokio::time::timeout;
 use tokio_postgres::Row as SqlRow;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::ToSql;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
@@ -27,27 +27,6 @@ pub struct Postgres(pub(super) PostgresSettings);
 pub struct Connection {
     client: tokio_postgres::Client,
     _driver: AbortOnDropHandle<()>,
-}
-
-/// The positions of a topic, read again and again over one connection.
-#[derive(Debug)]
-pub struct Positions {
-    connection: Connection,
-    topic: String,
-}
-
-impl Positions {
-    /// The offset up to which each partition has been written.
-    pub async fn now(&self) -> Result<HashMap<i32, i64>> {
-        let sql = "SELECT partition, next_offset FROM positions WHERE topic = $1";
-        let client = &self.connection.client;
-        let rows = client
-            .query_typed(sql, &[(&self.topic, Type::TEXT)])
-            .await?;
-        rows.iter()
-            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
-            .collect()
-    }
 }
 
 impl Postgres {
@@ -144,15 +123,11 @@ impl Postgres {
 
     /// The offset up to which each partition of `topic` has been written.
     pub async fn positions(&self, topic: &str) -> Result<HashMap<i32, i64>> {
-        self.watch_positions(topic).await?.now().await
-    }
-
-    /// The same, for reading them again and again.
-    pub async fn watch_positions(&self, topic: &str) -> Result<Positions> {
-        Ok(Positions {
-            connection: self.connect().await?,
-            topic: topic.to_owned(),
-        })
+        let sql = "SELECT partition, next_offset FROM positions WHERE topic = $1";
+        let rows = self.query(sql, &[&topic]).await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .collect()
     }
 
     /// Holds up every write to `orders` until the connection is dropped. Reading goes on.
@@ -195,7 +170,11 @@ impl Postgres {
         Ok(())
     }
 
-    async fn query(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<SqlRow>> {
+    pub(crate) async fn query(
+        &self,
+        sql: &str,
+        values: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<SqlRow>> {
         Ok(self.connect().await?.client.query(sql, values).await?)
     }
 

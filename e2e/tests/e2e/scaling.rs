@@ -1,42 +1,35 @@
 //! Short versions of `make scale`.
 
-use std::time::Duration;
-
-use anyhow::{Context, ensure};
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
 use e2e::scale::nginx::{Nginx, Repeat};
 use e2e::scale::worker_group::Leave;
-use e2e::scale::{Protocol, instances, workers};
+use e2e::scale::{Plan, instances, workers};
 
 use crate::fixture::in_a_sandbox;
 
-const HOLD: Duration = Duration::from_secs(1);
+fn short() -> Result<Plan> {
+    let rates = ["--workers-rate", "600", "--instances-rate", "600"];
+    let all = ["scale", "--hold-seconds", "1"].into_iter().chain(rates);
+    Ok(Plan::try_parse_from(all)?)
+}
 
 #[test]
 fn workers_join_and_leave_under_load_and_every_order_is_written_once() {
-    scale_workers(Protocol::Classic, Leave::Sigterm, &[1, 3, 1]);
+    scale_workers("classic", Leave::Sigterm, &[1, 3, 1]);
 }
 
 /// In a group that the broker leads (KIP-848).
 #[test]
 fn twelve_workers_have_a_partition_each_and_two_take_over_from_ten_that_were_killed() {
-    scale_workers(Protocol::Consumer, Leave::Sigkill, &[1, 4, 12, 2]);
+    scale_workers("consumer", Leave::Sigkill, &[1, 4, 12, 2]);
 }
 
-fn scale_workers(protocol: Protocol, leave: Leave, counts: &[usize]) {
+fn scale_workers(protocol: &str, leave: Leave, counts: &[usize]) {
     in_a_sandbox(async |sandbox| {
-        let run = workers::Run {
-            protocol,
-            leave,
-            counts: counts.to_vec(),
-            per_second: 600,
-            hold: HOLD,
-        };
-        let outcome = workers::run(sandbox, run).await?;
-        println!("{}", outcome.table());
-        outcome.report.expect_right()?;
-        let moved = outcome.changes.iter().map(|it| it.moved);
-        ensure!(moved.min() > Some(0), "a change moved no partition");
-        Ok(())
+        let outcome = workers::run(sandbox, &short()?, protocol, leave, counts).await?;
+        println!("{}", outcome.table);
+        outcome.report.expect_right()
     });
 }
 
@@ -52,14 +45,9 @@ fn nginx_that_repeats_requests_elsewhere_hides_a_killed_instance() {
 
 fn kill_an_instance(repeat: Repeat) {
     in_a_sandbox(async |sandbox| {
-        let run = instances::Run {
-            repeat,
-            per_second: 600,
-            hold: HOLD,
-        };
-        let outcome = instances::run(sandbox, run).await?;
-        println!("{}", outcome.table());
-        ensure!(outcome.is_right(), "{}", outcome.report);
+        let outcome = instances::run(sandbox, &short()?, repeat).await?;
+        println!("{}", outcome.table);
+        outcome.report.conclude()?;
         Ok(())
     });
 }
