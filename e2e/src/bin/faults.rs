@@ -3,15 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use e2e::conclude;
 use e2e::faults::matrix::{Plan, follow};
 
 fn main() -> ExitCode {
-    match follow(&Plan::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    conclude("faults", follow(&Plan::parse()))
 }

@@ -5,26 +5,24 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use futures_util::future::try_join_all;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::history::Recorder;
 use super::network::Network;
-use super::proxy::Mode;
 use super::rows::{Component, RedisKind, Row};
-use crate::client::Client;
 use crate::fleet::Fleet;
 use crate::order::Sale;
-use crate::process::{Process, Settings};
+use crate::process::{Process, settings};
 use crate::program::Program;
 use crate::sandbox::Sandbox;
-use crate::stack::Stack;
+use crate::stack::{Stack, Store};
 use crate::wait::wait_until;
 
 /// Units of each sale. At the usual rate of orders the first is sold out before the fault, the second during it, the
 /// third after it, and the last never.
 const TOTALS: [u32; 4] = [120, 400, 900, 1_000_000];
 const WORKERS: usize = 2;
-/// Longest until all sales are open, once the services are ready.
+/// Longest until a sale is open, once the services are ready.
 const OPEN_LIMIT: Duration = Duration::from_secs(20);
 
 /// Short timeouts, so that each of them is reached within a run of half a minute.
@@ -77,9 +75,8 @@ impl Environment {
         for number in 0..WORKERS {
             env.add_worker(number, row.settings)?;
         }
-        for _ in 0..row.instances {
-            let settings = settings(row.settings, env.network.api_settings());
-            let api = env.sandbox.spawn_with(Program::IngestApi, settings)?;
+        for number in 0..row.instances {
+            let api = env.spawn(Component::Api, number, row.settings)?;
             env.apis.push(api);
         }
         if row.starts_ready {
@@ -90,12 +87,19 @@ impl Environment {
 
     /// Starts one more worker. Does not wait.
     pub fn add_worker(&mut self, number: usize, more: &[(&str, &str)]) -> Result<()> {
-        let settings = settings(more, self.network.worker_settings(number));
-        let worker = self
-            .sandbox
-            .spawn_with(Program::InventoryWorker, settings)?;
+        let worker = self.spawn(Component::Worker, number, more)?;
         self.workers.push(worker);
         Ok(())
+    }
+
+    fn spawn(&self, component: Component, number: usize, more: &[(&str, &str)]) -> Result<Process> {
+        let program = match component {
+            Component::Worker => Program::InventoryWorker,
+            _ => Program::IngestApi,
+        };
+        let proxied = self.network.settings_of(component, number);
+        let all = [settings(&SETTINGS), settings(more), proxied].concat();
+        self.sandbox.spawn_with(program, all)
     }
 
     /// Waits until all services are ready.
@@ -106,10 +110,12 @@ impl Environment {
     }
 
     pub async fn open_sales(&self) -> Result<()> {
-        let (client, begin) = (Client::new(self.apis[0].url())?, Instant::now());
+        let client = self.apis[0].client()?;
         for sale in &self.sales {
-            let left = OPEN_LIMIT.saturating_sub(begin.elapsed());
-            wait_until("a sale is open", left, async || client.open(sale).await).await?;
+            wait_until("a sale is open", OPEN_LIMIT, async || {
+                client.open(sale).await
+            })
+            .await?;
         }
         Ok(())
     }
@@ -153,21 +159,22 @@ impl Environment {
         done.context(what.to_owned())
     }
 
+    /// Starts a store again, whatever was done to it.
+    pub async fn bring_back(&self, store: Store) -> Result<()> {
+        let what = format!("{store} is back");
+        self.store(&what, move |it| it.bring_back(store)).await
+    }
+
+    /// Starts a service again, and waits until it is ready.
+    pub async fn restart(&mut self, component: Component, number: usize) -> Result<()> {
+        self.services(component)[number].restart().await?;
+        self.mark("started again");
+        Ok(())
+    }
+
     /// Waits for a time from this range, as the seed decides.
     pub async fn wait_ms(&mut self, range: Range<u64>) {
         sleep(Duration::from_millis(self.rng.u64(range))).await;
-    }
-
-    /// Brings every store back as it was, whatever a fault that failed half-way left behind.
-    pub async fn restore(&self) -> Result<()> {
-        self.network.set(Mode::Pass);
-        self.store("restored", Stack::bring_all_back).await?;
-        if self.fleet.is_none() {
-            let redis = &self.sandbox.stores.redis;
-            redis.configure("maxmemory", "0").await?;
-            redis.configure("appendfsync", "everysec").await?;
-        }
-        Ok(())
     }
 
     /// How often instances refused an order, or continued a sale in a new epoch, because Redis had lost data.
@@ -191,10 +198,4 @@ impl Environment {
             })
             .collect()
     }
-}
-
-fn settings(more: &[(&str, &str)], proxied: Settings) -> Settings {
-    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-    let settings = SETTINGS.iter().chain(more).map(owned);
-    settings.chain(proxied).collect()
 }

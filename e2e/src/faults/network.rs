@@ -26,36 +26,37 @@ impl Network {
         stack: &Stack,
         settings: &Settings,
     ) -> Result<Self> {
-        let (proxies, proxied) = (Vec::new(), Vec::new());
         let mut network = Self {
             before,
-            proxies,
-            proxied,
+            proxies: Vec::new(),
+            proxied: Vec::new(),
         };
-        if before == Some(Component::Redis) {
-            network.add("REDIS_URL", settings).await?;
-        }
-        if matches!(before, Some(Component::Postgres | Component::Worker)) {
-            network.add("DATABASE_URL", settings).await?;
-        }
-        if matches!(before, Some(Component::Kafka | Component::Worker)) {
-            let brokers = stack.kafka_cut_brokers.as_deref();
-            let addresses = brokers.zip(stack.kafka_cut_target.as_deref());
-            let (brokers, target) = addresses.context("the stack has no proxied Kafka listener")?;
-            network.proxies.push(Proxy::between(brokers, target).await?);
-            network
-                .proxied
-                .push(("KAFKA_BROKERS".into(), brokers.to_owned()));
+        let names: &[&str] = match before {
+            None | Some(Component::Api) => &[],
+            Some(Component::Redis) => &["REDIS_URL"],
+            Some(Component::Postgres) => &["DATABASE_URL"],
+            Some(Component::Kafka) => &["KAFKA_BROKERS"],
+            Some(Component::Worker) => &["DATABASE_URL", "KAFKA_BROKERS"],
+        };
+        for name in names {
+            let own = settings.iter().find(|(it, _)| it == name);
+            let (name, own) = own.with_context(|| format!("{name} is not set"))?;
+            let proxied = match name.as_str() {
+                "KAFKA_BROKERS" => network.proxy_kafka(stack).await?,
+                _ => network.proxy(own).await?,
+            };
+            network.proxied.push((name.clone(), proxied));
         }
         Ok(network)
     }
 
-    async fn add(&mut self, name: &str, settings: &Settings) -> Result<()> {
-        let url = settings.iter().find(|(it, _)| it == name);
-        let (_, url) = url.with_context(|| format!("{name} is not set"))?;
-        let url = self.proxy(url).await?;
-        self.proxied.push((name.to_owned(), url));
-        Ok(())
+    /// Kafka tells its clients its address, so that the way through the proxy is a listener of its own.
+    async fn proxy_kafka(&mut self, stack: &Stack) -> Result<String> {
+        let brokers = stack.kafka_cut_brokers.as_ref();
+        let addresses = brokers.zip(stack.kafka_cut_target.as_ref());
+        let (brokers, target) = addresses.context("the stack has no proxied Kafka listener")?;
+        self.proxies.push(Proxy::between(brokers, target).await?);
+        Ok(brokers.clone())
     }
 
     /// Starts a proxy in front of `url`; returns the URL that leads through it.
@@ -70,19 +71,15 @@ impl Network {
         Ok(url.into())
     }
 
-    /// Settings of an instance of the API, beside the sandbox's.
-    pub fn api_settings(&self) -> Settings {
-        match self.before {
-            Some(Component::Worker) => Settings::new(),
-            _ => self.proxied.clone(),
-        }
-    }
-
-    /// Settings of the worker with this number, from 0.
-    pub fn worker_settings(&self, number: usize) -> Settings {
-        match (self.before, number) {
-            (Some(Component::Worker), 1..) => Settings::new(),
-            _ => self.proxied.clone(),
+    /// Settings of a service, beside the sandbox's. Of the services of a proxied worker only that one, number 0, is
+    /// proxied.
+    pub fn settings_of(&self, component: Component, number: usize) -> Settings {
+        let is_proxied =
+            self.before != Some(Component::Worker) || (component, number) == (Component::Worker, 0);
+        if is_proxied {
+            self.proxied.clone()
+        } else {
+            Settings::new()
         }
     }
 

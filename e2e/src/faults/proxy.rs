@@ -1,5 +1,6 @@
 //! A TCP proxy between two programs, which can cut, reset, delay and block their connections.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -41,13 +42,6 @@ enum Direction {
     Reply,
 }
 
-/// How a connection ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    Closed,
-    Reset,
-}
-
 const CHUNK_BYTES: usize = 64 * 1024;
 /// Chunks in flight in one direction.
 const CHUNKS_MAX: usize = 256;
@@ -84,20 +78,15 @@ async fn accept(listener: TcpListener, target: String, mode: watch::Receiver<Mod
     }
 }
 
+/// Until one side closes its connection. An error resets both, also one of a target that does not listen.
 async fn serve(mut client: TcpStream, target: String, mode: watch::Receiver<Mode>) {
-    let end = match TcpStream::connect(&target).await {
-        Ok(mut server) => {
-            let end = forward(&mut client, &mut server, mode).await;
-            if end == End::Reset {
-                // Fails if the connection is closed already.
-                let _ = server.set_zero_linger();
-            }
-            end
-        }
-        // As a target that does not listen does.
-        Err(_) => End::Reset,
+    let server = TcpStream::connect(&target).await;
+    let ended = match server {
+        Ok(mut server) => forward(&mut client, &mut server, mode).await,
+        Err(error) => Err(error),
     };
-    if end == End::Reset {
+    if ended.is_err() {
+        // Fails if the connection is closed already.
         let _ = client.set_zero_linger();
     }
 }
@@ -106,14 +95,15 @@ async fn forward(
     client: &mut TcpStream,
     server: &mut TcpStream,
     mode: watch::Receiver<Mode>,
-) -> End {
+) -> io::Result<()> {
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();
-    tokio::select! {
-        end = copy(from_client, to_server, Direction::Request, mode.clone()) => end,
-        end = copy(from_server, to_client, Direction::Reply, mode) => end,
-    }
+    let ended = tokio::select! {
+        ended = copy(from_client, to_server, Direction::Request, mode.clone()) => ended,
+        ended = copy(from_server, to_client, Direction::Reply, mode) => ended,
+    };
+    ended.inspect_err(|_| drop(server.set_zero_linger()))
 }
 
 /// Reading and writing are separate, so that a delay does not reduce the throughput.
@@ -122,13 +112,11 @@ async fn copy(
     to: WriteHalf<'_>,
     direction: Direction,
     mode: watch::Receiver<Mode>,
-) -> End {
+) -> io::Result<()> {
     let (chunks, delayed) = mpsc::channel(CHUNKS_MAX);
-    let (end, ()) = tokio::join!(
-        read_chunks(from, chunks, direction, mode.clone()),
-        write_chunks(to, delayed, mode)
-    );
-    end
+    let reading = read_chunks(from, chunks, direction, mode.clone());
+    let (ended, ()) = tokio::join!(reading, write_chunks(to, delayed, mode));
+    ended
 }
 
 type Chunk = (Instant, Vec<u8>);
@@ -138,31 +126,28 @@ async fn read_chunks(
     chunks: mpsc::Sender<Chunk>,
     direction: Direction,
     mut mode: watch::Receiver<Mode>,
-) -> End {
+) -> io::Result<()> {
     let mut buffer = vec![0; CHUNK_BYTES];
     loop {
         if *mode.borrow_and_update() == Mode::Reset {
-            return End::Reset;
+            return Err(io::ErrorKind::ConnectionReset.into());
         }
         let count = tokio::select! {
             changed = mode.changed() => match changed {
                 Ok(()) => continue,
-                Err(_) => return End::Closed,
+                Err(_) => return Ok(()),
             },
-            count = from.read(&mut buffer) => match count {
-                Ok(0) => return End::Closed,
-                Ok(count) => count,
-                Err(_) => return End::Reset,
-            },
+            count = from.read(&mut buffer) => count?,
         };
         let now = *mode.borrow();
         let due = match now {
-            Mode::CutReplies if direction == Direction::Reply => return End::Closed,
+            _ if count == 0 => return Ok(()),
+            Mode::CutReplies if direction == Direction::Reply => return Ok(()),
             Mode::Latency(delay) => Instant::now() + delay.mul_f64(1.0 + fastrand::f64() / 2.0),
             _ => Instant::now(),
         };
         if chunks.send((due, buffer[..count].to_vec())).await.is_err() {
-            return End::Closed;
+            return Ok(());
         }
     }
 }

@@ -57,19 +57,9 @@ async fn probe(caller: &Caller, product: &str, instance: usize, buyer: u32) -> b
     false
 }
 
-/// Repeats the undecided requests until they are decided; how many were still undecided after `limit`.
-pub async fn decide(caller: &Caller, history: &Recorder, limit: Duration) -> usize {
-    repeat_until_none(caller, history, limit, undecided).await
-}
-
-/// Reads the status of every placed order until it is final, at one instance after the other, for at most `limit`.
-pub async fn follow(caller: &Caller, history: &Recorder, limit: Duration) {
-    repeat_until_none(caller, history, limit, not_final).await;
-}
-
-/// Sends the requests that are `open` by the history so far until there is none; how many there still were after
-/// `limit`.
-async fn repeat_until_none(
+/// Sends the requests that are `open` by the history so far, again and again until there is none; how many there still
+/// were after `limit`.
+pub async fn repeat_until_none(
     caller: &Caller,
     history: &Recorder,
     limit: Duration,
@@ -91,7 +81,7 @@ async fn repeat_until_none(
 }
 
 /// A status read of each order that no read has shown to be final.
-fn not_final(exchanges: &[Exchange]) -> Vec<Request> {
+pub fn not_final(exchanges: &[Exchange]) -> Vec<Request> {
     let mut open = HashMap::new();
     let orders = exchanges
         .iter()
@@ -109,7 +99,7 @@ fn not_final(exchanges: &[Exchange]) -> Vec<Request> {
 }
 
 /// The requests whose last answer decided nothing, each once. Reads change nothing, and are not repeated.
-fn undecided(exchanges: &[Exchange]) -> Vec<Request> {
+pub fn undecided(exchanges: &[Exchange]) -> Vec<Request> {
     let mut last: HashMap<&Request, (u64, bool)> = HashMap::new();
     for it in exchanges.iter().filter(|it| !it.request.is_read()) {
         let now = (it.done_us, it.response.is_undecided());

@@ -1,6 +1,7 @@
 //! Finished runs: one JSON line each, so that an interrupted matrix continues where it was; and their table.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::Path;
@@ -9,11 +10,13 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::rows::{Row, VERSION};
-use crate::checker::Judgement;
 use crate::table::markdown;
 
+/// Violations of a wrong run that are printed; the results file has them all.
+const NOTES_SHOWN: usize = 4;
+
 /// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
     /// Every promise was kept.
@@ -25,13 +28,18 @@ pub enum Ending {
     /// The row cannot be run here.
     Skipped,
     /// The runner itself failed.
+    #[default]
     Failed,
 }
 
-/// What was counted and measured in a run.
+/// One finished run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct Figures {
+pub struct Finished {
+    pub row: String,
+    pub seed: u64,
+    /// The version of the rows.
+    pub version: u32,
+    pub ending: Ending,
     /// Requests for orders, retries too.
     pub orders: usize,
     /// Orders that were answered 202, each once.
@@ -42,64 +50,44 @@ pub struct Figures {
     pub drain_s: f64,
     /// From the fault's end to a normal service; none where it stopped for good, as it should.
     pub normal_s: Option<f64>,
-}
-
-/// One finished run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct Finished {
-    pub row: String,
-    pub seed: u64,
-    /// The version of the rows.
-    pub version: u32,
-    pub ending: Ending,
-    #[serde(flatten)]
-    pub figures: Figures,
     /// What was wrong, or why it was not run.
     pub notes: Vec<String>,
 }
 
 impl Finished {
-    pub(super) fn new(row: &str, seed: u64, ending: Ending, notes: Vec<String>) -> Self {
-        Self {
-            row: row.to_owned(),
-            seed,
-            version: VERSION,
-            ending,
-            figures: Figures::default(),
-            notes,
-        }
+    /// Whether this row need not be run again with this seed.
+    pub(super) fn is_done(&self, row: &Row, seed: u64) -> bool {
+        self.is_right() && self.version == VERSION && self.row == row.name && self.seed == seed
     }
 
-    /// A run that came to a verdict.
-    pub(super) fn judged(row: &str, seed: u64, figures: Figures, verdict: &Judgement) -> Self {
-        let (ending, notes) = match verdict {
-            Judgement::Right => (Ending::Right, Vec::new()),
-            Judgement::Reported => (Ending::Reported, Vec::new()),
-            Judgement::Wrong(found) => {
-                let notes = found.iter().map(ToString::to_string);
-                (Ending::Wrong, notes.collect())
-            }
-        };
-        let run = Self::new(row, seed, ending, notes);
-        Self { figures, ..run }
-    }
-
-    /// The run in one line.
-    pub fn line(&self) -> String {
-        let it = &self.figures;
-        let normal = it
-            .normal_s
-            .map_or("never".into(), |it| format!("{it:.1} s"));
-        format!(
-            "{:28} seed {:<3} {:5} orders {:5} accepted {:5} rows  drain {:4.1} s  normal after {normal:6}  {:?}",
-            self.row, self.seed, it.orders, it.accepted, it.rows, it.drain_s, self.ending
-        )
+    pub(super) fn is_right(&self) -> bool {
+        matches!(self.ending, Ending::Right | Ending::Reported)
     }
 
     /// Whether it proves something wrong, or nothing at all.
-    pub fn is_bad(&self) -> bool {
+    pub(super) fn is_bad(&self) -> bool {
         matches!(self.ending, Ending::Wrong | Ending::Failed)
+    }
+}
+
+/// The run in one line, and the first notes in lines of their own.
+impl fmt::Display for Finished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let normal = self
+            .normal_s
+            .map_or("never".into(), |it| format!("{it:.1} s"));
+        write!(
+            f,
+            "{:28} seed {:<3} {:5} orders {:5} accepted {:5} rows  drain {:4.1} s  normal after {normal:6}  {:?}",
+            self.row, self.seed, self.orders, self.accepted, self.rows, self.drain_s, self.ending
+        )?;
+        for note in self.notes.iter().take(NOTES_SHOWN) {
+            write!(f, "\n    {note}")?;
+        }
+        match self.notes.len().saturating_sub(NOTES_SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "\n    and {more} more"),
+        }
     }
 }
 
@@ -109,10 +97,9 @@ pub(super) fn read(path: &Path) -> Result<Vec<Finished>> {
         return Ok(Vec::new());
     }
     let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    let lines = text.lines().filter(|line| !line.is_empty());
-    lines
-        .map(|line| serde_json::from_str(line).with_context(|| line.to_owned()))
-        .collect()
+    let runs = serde_json::Deserializer::from_str(&text).into_iter();
+    let runs = runs.collect::<Result<_, _>>();
+    runs.with_context(|| format!("{} holds something else than results", path.display()))
 }
 
 /// Adds a finished run to the file.
@@ -122,58 +109,52 @@ pub(super) fn append(path: &Path, finished: &Finished) -> Result<()> {
     writeln!(file, "{}", serde_json::to_string(finished)?).context("writing a result")
 }
 
-/// Rows and seeds that need not be run again.
-pub(super) fn done(finished: &[Finished]) -> HashSet<(&str, u64)> {
-    let done = finished.iter().filter(|it| {
-        it.version == VERSION && matches!(it.ending, Ending::Right | Ending::Reported)
-    });
-    done.map(|it| (it.row.as_str(), it.seed)).collect()
-}
+type Cell = fn(&Row, &[&Finished]) -> String;
 
-/// The results as a Markdown table: one line per row that was run, in the order of `rows`. Of runs with the same
-/// seed the last counts.
+const COLUMNS: [(&str, Cell); 10] = [
+    ("fault", |row, _| row.name.clone()),
+    ("description", |row, _| row.about.to_owned()),
+    ("runs", |_, runs| {
+        count(runs, |it| it.ending != Ending::Skipped)
+    }),
+    ("orders sent", |_, runs| sum(runs, |it| it.orders)),
+    ("accepted", |_, runs| sum(runs, |it| it.accepted)),
+    ("rows", |_, runs| sum(runs, |it| it.rows)),
+    ("max drain s", |_, runs| {
+        longest(runs, |it| Some(it.drain_s))
+    }),
+    ("max recovery s", |_, runs| longest(runs, |it| it.normal_s)),
+    ("loss reported", |_, runs| {
+        count(runs, |it| it.ending == Ending::Reported)
+    }),
+    ("wrong", |_, runs| count(runs, Finished::is_bad)),
+];
+
+/// A Markdown table: one line per row that was run, in the order of `rows`. Of runs with the same seed the last counts.
 pub(super) fn table(rows: &[Row], finished: &[Finished]) -> String {
-    let header = [
-        "fault",
-        "description",
-        "runs",
-        "orders sent",
-        "accepted",
-        "rows",
-        "max drain s",
-        "max recovery s",
-        "loss reported",
-        "wrong",
-    ];
-    let lines: Vec<_> = rows.iter().filter_map(|row| line(row, finished)).collect();
-    markdown(header, &lines)
+    let lines = rows.iter().filter_map(|row| {
+        let runs = finished.iter().filter(|it| it.row == row.name);
+        let runs: BTreeMap<u64, &Finished> = runs.map(|it| (it.seed, it)).collect();
+        let runs: Vec<_> = runs.into_values().collect();
+        (!runs.is_empty()).then(|| COLUMNS.map(|(_, cell)| cell(row, &runs)))
+    });
+    markdown(
+        COLUMNS.map(|(header, _)| header),
+        &lines.collect::<Vec<_>>(),
+    )
 }
 
-fn line(row: &Row, finished: &[Finished]) -> Option<[String; 10]> {
-    let runs = finished.iter().filter(|it| it.row == row.name);
-    let runs: BTreeMap<u64, &Finished> = runs.map(|it| (it.seed, it)).collect();
-    if runs.is_empty() {
-        return None;
-    }
-    let ended = |ending| runs.values().filter(|run| run.ending == ending).count();
-    let figures = || runs.values().map(|run| &run.figures);
-    let sum = |pick: fn(&Figures) -> usize| figures().map(pick).sum::<usize>();
-    let drain = figures().map(|it| it.drain_s).fold(0.0, f64::max);
-    let normal = figures().filter_map(|it| it.normal_s).reduce(f64::max);
-    let run_count = match ended(Ending::Skipped) {
-        0 => runs.len().to_string(),
-        _ => "-".to_owned(),
-    };
-    Some([
-        row.name.clone(),
-        row.about.to_owned(),
-        run_count,
-        sum(|it| it.orders).to_string(),
-        sum(|it| it.accepted).to_string(),
-        sum(|it| it.rows).to_string(),
-        format!("{drain:.1}"),
-        normal.map_or("-".to_owned(), |it| format!("{it:.1}")),
-        ended(Ending::Reported).to_string(),
-        (ended(Ending::Wrong) + ended(Ending::Failed)).to_string(),
-    ])
+fn count(runs: &[&Finished], counts: fn(&Finished) -> bool) -> String {
+    runs.iter().filter(|it| counts(it)).count().to_string()
+}
+
+fn sum(runs: &[&Finished], pick: fn(&Finished) -> usize) -> String {
+    runs.iter().map(|it| pick(it)).sum::<usize>().to_string()
+}
+
+fn longest(runs: &[&Finished], pick: fn(&Finished) -> Option<f64>) -> String {
+    let times = runs.iter().filter_map(|it| pick(it));
+    times
+        .reduce(f64::max)
+        .map_or("-".to_owned(), |it| format!("{it:.1}"))
 }

@@ -11,8 +11,8 @@ use super::caller::Caller;
 use super::clients::Clients;
 use super::environment::Environment;
 use super::history::{Action, Exchange, Recorder, Request, of_sale};
-use super::recovery::{decide, follow, is_normal};
-use super::results::Figures;
+use super::recovery::{is_normal, not_final, repeat_until_none, undecided};
+use super::results::{Ending, Finished};
 use super::rows::Row;
 use crate::checker::{Judgement, Loss, Violation, judge, violations};
 use crate::stack::Stack;
@@ -26,46 +26,39 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Longest until an instance has noticed that Redis lost data: its next order shows it.
 const NOTICE: Duration = Duration::from_secs(1);
 
-/// Runs a row. The history stays at `history`, and the services' logs in a folder beside it, unless all was right.
+/// Runs a row; how it ends is in `finished`. The history stays at `history`, and the services' logs in a folder beside
+/// it, unless all was right.
 ///
 /// # Errors
 /// When something of the runner itself does not work, or the row cannot be run here.
-pub async fn run(
-    row: &Row,
-    seed: u64,
-    stack: Stack,
-    history: &Path,
-) -> Result<(Figures, Judgement)> {
+pub async fn run(row: &Row, stack: Stack, history: &Path, finished: &mut Finished) -> Result<()> {
     let recorder = Recorder::to(history)?;
-    let mut env = Environment::start(stack, row, seed, recorder.clone()).await?;
-    let outcome = perform(row, seed, &mut env, &recorder).await;
+    let mut env = Environment::start(stack, row, finished.seed, recorder.clone()).await?;
+    let outcome = perform(row, &mut env, &recorder, finished).await;
     recorder.exchanges(); // Completes the file.
-    let restored = env.restore().await;
-    if matches!(outcome, Ok((_, Judgement::Right | Judgement::Reported))) {
+    drop(std::mem::take(&mut env.apis));
+    drop(std::mem::take(&mut env.workers));
+    if finished.is_right() {
         std::fs::remove_file(history).context("removing a history")?;
+        env.sandbox.discard().await?;
     } else {
         env.sandbox.keep_logs(&history.with_extension("logs"))?;
     }
-    drop(std::mem::take(&mut env.apis));
-    drop(std::mem::take(&mut env.workers));
-    let discarded = env.sandbox.discard().await;
-    let report = outcome?;
-    restored.and(discarded)?;
-    Ok(report)
+    outcome
 }
 
 async fn perform(
     row: &Row,
-    seed: u64,
     env: &mut Environment,
     recorder: &Recorder,
-) -> Result<(Figures, Judgement)> {
+    finished: &mut Finished,
+) -> Result<()> {
     let mut urls = Vec::new();
     for api in &env.apis {
         urls.push(env.network.api_url(api.url()).await?);
     }
     let caller = Caller::new(urls, recorder.clone())?;
-    let clients = disturb(row, seed, env, recorder, &caller).await?;
+    let clients = disturb(row, finished.seed, env, recorder, &caller).await?;
     let over = Instant::now();
     let stops = row.may_lose && {
         sleep(NOTICE).await;
@@ -73,7 +66,7 @@ async fn perform(
     };
     let product = env.endless_sale().product.as_str();
     let is_normal = !stops && is_normal(&caller, product, LIMIT).await;
-    let normal = is_normal.then(|| over.elapsed());
+    finished.normal_s = is_normal.then(|| over.elapsed().as_secs_f64());
     let seconds = LIMIT.as_secs();
     let late = !is_normal && !stops;
     let mut found = Vec::from_iter(late.then_some(Violation::NotRecovered { seconds }));
@@ -85,27 +78,35 @@ async fn perform(
 
     let last_answer = Instant::now();
     let limit = if stops { NOTICE } else { LIMIT };
-    let requests = decide(&caller, recorder, limit).await;
+    let requests = repeat_until_none(&caller, recorder, limit, undecided).await;
     found.extend((requests > 0).then_some(Violation::Undecided { requests }));
     let written = env.sandbox.stores.written(&env.sales, LIMIT).await;
-    let why = written.err().map(|error| format!("{error:#}"));
-    found.extend(why.map(|why| Violation::NotDrained { why }));
-    let drain = last_answer.elapsed();
-    follow(&caller, recorder, limit).await;
+    let unwritten = written.err().map(|error| format!("{error:#}"));
+    found.extend(unwritten.map(|why| Violation::NotDrained { why }));
+    finished.drain_s = last_answer.elapsed().as_secs_f64();
+    repeat_until_none(&caller, recorder, limit, not_final).await;
     if !stops {
         let audit = env.sandbox.reconcile(&["audit"]).await?;
         let output = audit.text;
         found.extend((audit.code != 0).then_some(Violation::Audit { output }));
     }
     let exchanges = recorder.exchanges();
-    let rows = check(row, env, &exchanges, &mut found).await?;
+    count(&exchanges, finished);
+    finished.rows = check(row, env, &exchanges, &mut found).await?;
     let loss = Loss {
         possible: row.may_lose || row.rebuilds,
         // The operator who rebuilds knows of the loss, even if no order came between to be refused.
         reported: row.rebuilds || env.reported_losses().await? > 0.0,
     };
-    let figures = figures(&exchanges, rows, drain, normal);
-    Ok((figures, judge(found, loss)))
+    finished.ending = match judge(found, loss) {
+        Judgement::Right => Ending::Right,
+        Judgement::Reported => Ending::Reported,
+        Judgement::Wrong(found) => {
+            finished.notes = found.iter().map(ToString::to_string).collect();
+            Ending::Wrong
+        }
+    };
+    Ok(())
 }
 
 /// Starts the clients and injects the fault; where nothing is ready before the fault, in the other order.
@@ -157,20 +158,9 @@ async fn check(
     Ok(rows)
 }
 
-fn figures(
-    exchanges: &[Exchange],
-    rows: usize,
-    drain: Duration,
-    normal: Option<Duration>,
-) -> Figures {
-    let seconds = |time: Duration| (time.as_secs_f64() * 100.0).round() / 100.0;
+fn count(exchanges: &[Exchange], finished: &mut Finished) {
     let orders = exchanges.iter().filter(|it| it.request.is_order());
     let placed = orders.clone().filter_map(|it| it.response.order());
-    Figures {
-        orders: orders.count(),
-        accepted: placed.map(|it| it.id).collect::<HashSet<_>>().len(),
-        rows,
-        drain_s: seconds(drain),
-        normal_s: normal.map(seconds),
-    }
+    finished.orders = orders.count();
+    finished.accepted = placed.map(|it| it.id).collect::<HashSet<_>>().len();
 }

@@ -44,7 +44,6 @@ fn run(name: &str) {
     let row = rows::all().into_iter().find(|row| row.name == name);
     let row = row.expect("the row is in the table");
     let finished = two_threads().block_on(matrix::run_one(&row, SEED, stack()));
-    println!("{}", finished.line());
-    let ending = finished.ending;
-    assert_eq!(ending, Ending::Right, "{}", finished.notes.join("\n"));
+    assert_eq!(finished.ending, Ending::Right, "{finished}");
+    println!("{finished}");
 }

@@ -32,8 +32,7 @@ pub async fn stop_immediately(env: &mut Environment) -> Result<()> {
     env.store("stopped at once", Stack::stop_postgres_at_once)
         .await?;
     env.wait_ms(200..2_500).await;
-    let start = |stack: &Stack| stack.bring_back(Store::Postgres);
-    env.store("started again", start).await
+    env.bring_back(Store::Postgres).await
 }
 
 /// Runs one statement, and a while later the one that undoes it.

@@ -37,8 +37,7 @@ pub async fn tear_file(env: &mut Environment) -> Result<()> {
     };
     env.store(&format!("killed, {bytes} bytes lost"), tear)
         .await?;
-    let start = |stack: &Stack| stack.bring_back(Store::Redis);
-    env.store("started again", start).await
+    env.bring_back(Store::Redis).await
 }
 
 pub async fn tear_file_and_rebuild(env: &mut Environment) -> Result<()> {
@@ -71,8 +70,7 @@ pub async fn roll_back(env: &mut Environment, without_kafka: bool) -> Result<()>
     env.mark("noticed");
     sleep(BEFORE_REBUILD).await;
     if without_kafka {
-        let start = |stack: &Stack| stack.bring_back(Store::Kafka);
-        env.store("Kafka started", start).await?;
+        env.bring_back(Store::Kafka).await?;
     }
     rebuild(env).await
 }

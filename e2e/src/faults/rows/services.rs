@@ -19,9 +19,6 @@ const PAST_SESSION: Range<u64> = 7_000..8_000;
 /// partitions without orders.
 const REACH_LIMIT: Duration = Duration::from_secs(5);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
-/// Programs with crash points.
-pub const API: Program = Program::IngestApiCrashing;
-pub const WORKER: Program = Program::InventoryWorkerCrashing;
 const PARTITIONS: f64 = 12.0;
 /// Longest until the other worker has all partitions: a session, and what the rest of the group needs.
 const TAKE_OVER_LIMIT: Duration = Duration::from_secs(15);
@@ -32,17 +29,13 @@ pub async fn kill(env: &mut Environment, component: Component) -> Result<()> {
     if let Some(store) = component.store() {
         env.store("killed", move |stack| stack.kill(store)).await?;
         env.wait_ms(200..2_500).await;
-        return env
-            .store("started again", move |stack| stack.bring_back(store))
-            .await;
+        return env.bring_back(store).await;
     }
     let victim = choose(env, component);
     env.services(component)[victim].kill()?;
     env.mark("killed");
     env.wait_ms(200..2_500).await;
-    env.services(component)[victim].restart().await?;
-    env.mark("started again");
-    Ok(())
+    env.restart(component, victim).await
 }
 
 pub async fn freeze(env: &mut Environment, component: Component) -> Result<()> {
@@ -116,82 +109,71 @@ pub async fn zombie_worker(env: &mut Environment) -> Result<()> {
     Ok(())
 }
 
-/// Arms a crash point of one service, waits until it has died there, and starts it again without.
+/// Lets a service die at a crash point, and starts it again without.
 pub async fn crash(
     env: &mut Environment,
-    program: Program,
+    component: Component,
     point: &'static str,
     passes: Range<u64>,
 ) -> Result<()> {
-    let component = component_of(program);
     let armed = format!("{point}:{}", env.rng.u64(passes));
-    for victim in [0, 1, 0, 1] {
-        let service = arm(env, program, victim, &armed).await?;
-        let Ok(status) = service.ended(REACH_LIMIT).await else {
-            disarm(service).await?;
-            continue;
-        };
-        ensure!(status.code().is_none(), "it ended with {status}");
-        env.mark("died");
-        env.wait_ms(200..1_500).await;
-        env.services(component)[victim].restart().await?;
-        env.mark("started again");
-        return Ok(());
-    }
-    bail!("no service has passed {armed}")
+    let victim = reach(env, component, &armed).await?;
+    env.mark("died");
+    env.wait_ms(200..1_500).await;
+    env.restart(component, victim).await
 }
 
 /// Stops one worker between INSERT and COMMIT until its session has expired.
 pub async fn stop_before_commit(env: &mut Environment) -> Result<()> {
-    let program = WORKER;
     let armed = format!("before_commit:{}:stop", env.rng.u64(2..8));
+    let victim = reach(env, Component::Worker, &armed).await?;
+    env.mark("stopped");
+    env.wait_ms(PAST_SESSION).await;
+    env.workers[victim].resume()?;
+    env.mark("resumed");
+    Ok(())
+}
+
+/// Arms a crash point of one service after the other, until one has died or stopped there: which one.
+async fn reach(env: &mut Environment, component: Component, armed: &str) -> Result<usize> {
     for victim in [0, 1, 0, 1] {
-        let service = arm(env, program, victim, &armed).await?;
-        let stopped = wait_until("the worker is stopped", REACH_LIMIT, async || {
-            ensure!(service.is_stopped()?, "it runs");
-            Ok(())
+        let service = arm(env, component, victim, armed).await?;
+        let reached = wait_until("the service reaches it", REACH_LIMIT, async || {
+            let ended = service.has_ended()?;
+            ensure!(ended.is_some() || service.is_stopped()?, "it runs");
+            Ok(ended)
         });
-        if stopped.await.is_err() {
-            disarm(service).await?;
-            continue;
+        if let Ok(ended) = reached.await {
+            let code = ended.and_then(|status| status.code());
+            ensure!(code.is_none(), "it ended with {ended:?}");
+            return Ok(victim);
         }
-        env.mark("stopped");
-        env.wait_ms(PAST_SESSION).await;
-        env.workers[victim].resume()?;
-        env.mark("resumed");
-        return Ok(());
+        service.terminate(STOP_LIMIT).await?;
+        service.restart().await?;
     }
-    bail!("no worker has passed {armed}")
+    bail!("no service has passed {armed}")
 }
 
 /// Starts a program with crash points in the place of one service. It may die before it is ready.
 async fn arm<'a>(
     env: &'a mut Environment,
-    program: Program,
+    component: Component,
     victim: usize,
     armed: &str,
 ) -> Result<&'a mut Process> {
+    let program = match component {
+        Component::Api => Program::IngestApiCrashing,
+        _ => Program::InventoryWorkerCrashing,
+    };
     if program.path().is_err() {
         let why = "programs with crash points are not built: scripts/faults builds them";
         return Err(Skipped(why.to_owned()).into());
     }
     env.mark(armed);
-    let service = &mut env.services(component_of(program))[victim];
+    let service = &mut env.services(component)[victim];
     service.terminate(STOP_LIMIT).await?;
     service.restart_as(program, &[("CRASH_POINT", armed)])?;
     Ok(service)
-}
-
-async fn disarm(service: &mut Process) -> Result<()> {
-    service.terminate(STOP_LIMIT).await?;
-    service.restart().await
-}
-
-fn component_of(program: Program) -> Component {
-    match program {
-        API => Component::Api,
-        _ => Component::Worker,
-    }
 }
 
 /// One of the services, as the seed decides.

@@ -14,8 +14,8 @@ use super::redis::{
     tear_file_and_rebuild,
 };
 use super::services::{
-    API, WORKER, crash, freeze, freeze_instances_in_turn, kill, rebalance_storm,
-    stop_before_commit, zombie_worker,
+    crash, freeze, freeze_instances_in_turn, kill, rebalance_storm, stop_before_commit,
+    zombie_worker,
 };
 use super::{Mode, Rates, Row, Violation};
 
@@ -159,15 +159,15 @@ fn workers_and_crashes() -> [Row; 9] {
             => rebalance_storm();
         "zombie-worker", "one worker frozen until the other has all partitions, then resumed" => zombie_worker();
         "crash-after-reserve", "one API instance dies after the Lua call, before it publishes"
-            => crash(API, "after_reserve", 20..150);
+            => crash(Api, "after_reserve", 20..150);
         "crash-after-send", "one API instance dies after it has sent an event, before it answers"
-            => crash(API, "after_send", 20..150);
+            => crash(Api, "after_send", 20..150);
         "crash-before-ack", "one API instance dies after Kafka's acknowledgement, before the outbox entry is acknowledged"
-            => crash(API, "before_ack", 10..60);
-        "crash-before-commit", "one worker dies after its INSERTs, before COMMIT" => crash(WORKER, "before_commit", 2..8);
-        "crash-after-commit", "one worker dies after COMMIT" => crash(WORKER, "after_commit", 2..8);
+            => crash(Api, "before_ack", 10..60);
+        "crash-before-commit", "one worker dies after its INSERTs, before COMMIT" => crash(Worker, "before_commit", 2..8);
+        "crash-after-commit", "one worker dies after COMMIT" => crash(Worker, "after_commit", 2..8);
         "crash-before-offsets", "one worker dies before it stores offsets in Kafka"
-            => crash(WORKER, "before_offsets", 2..8);
+            => crash(Worker, "before_offsets", 2..8);
         "stop-before-commit", "one worker is frozen between INSERT and COMMIT for longer than its session, then resumed"
             => stop_before_commit();
     }
