@@ -44,6 +44,7 @@ struct Dependency {
     kind: Option<String>,
 }
 
+/// Prints the graph; `cargo test … --test architecture -- --nocapture` shows it.
 #[test]
 fn every_crate_depends_on_lower_layers_only() {
     let cargo = Command::new(env!("CARGO"))
@@ -53,13 +54,16 @@ fn every_crate_depends_on_lower_layers_only() {
         .output();
     let printed = cargo.expect("cargo runs").stdout;
     let workspace: Workspace = serde_json::from_slice(&printed).expect("cargo prints JSON");
-    let packages = workspace.packages.iter();
-    let found = packages.flat_map(|package| {
+    let is_own = |name: &&str| workspace.packages.iter().any(|it| it.name == *name);
+    let mut found = Vec::new();
+    for package in &workspace.packages {
         let dependencies = package.dependencies.iter();
         let without_tests = dependencies.filter(|it| it.kind.as_deref() != Some("dev"));
-        violations(&package.name, without_tests.map(|it| &*it.name))
-    });
-    let found: Vec<_> = found.collect();
+        let names = without_tests.map(|it| &*it.name);
+        let own: Vec<_> = names.clone().filter(is_own).collect();
+        println!("{} -> {}", package.name, own.join(", "));
+        found.extend(violations(&package.name, names));
+    }
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
