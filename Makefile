@@ -52,9 +52,9 @@ bench-soak: ## send orders for ten minutes and measure memory; for example ARGS=
 bench-growth: ## measure cost with more products, rows and partitions; for example ARGS="--rounds 2"
 	@scripts/on-stack bench --only growth $(if $(findstring --rounds,$(ARGS)),,--rounds 2) $(ARGS)
 
-bench-check: build ## compare instructions with the last known good, and ratios to the ceilings with bench/floors
+bench-check: build ## compare instructions with the last known good, and ratios to the ceilings with their floors
 	@bench/check
-	@scripts/on-stack bench --rounds 3 --seconds 3 --only bare,accept,sold-out,replay,drain,copy --floors bench/floors
+	@scripts/on-stack bench --rounds 3 --seconds 3 --only bare,accept,sold-out,replay,drain,copy --floors
 
 load: ## run k6 against a running API: SCENARIO=smoke, load, stress, soak, spike, flash-sale or check; for example RATE=2000
 	@scripts/load $(SCENARIO)

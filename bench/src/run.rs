@@ -1,68 +1,46 @@
-use std::process::ExitCode;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use tokio::time::timeout;
 
-use crate::Arguments;
+use crate::arguments::Arguments;
 use crate::lab::Lab;
-use crate::measure::machine;
-use crate::result::{Floors, Run, rows, verdicts};
-use crate::scenario::{self, Bench, Outcome, Scenario};
+use crate::measure::Measurement;
+use crate::result::Run;
+use crate::scenario::{Bench, Scenario, selected};
 
-/// Runs the selected scenarios and writes the result to `.local/bench`. Exit code 1 if something failed or is
-/// slower than in the other build.
-pub fn main(arguments: &Arguments) -> ExitCode {
-    let runtime = tokio::runtime::Runtime::new().map_err(anyhow::Error::from);
-    match runtime.and_then(|runtime| runtime.block_on(measure_all(arguments))) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("bench: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
+/// For results and logs.
+const RESULTS: &str = ".local/bench";
 
-async fn measure_all(arguments: &Arguments) -> Result<bool> {
-    let floors = arguments.floors.as_ref().map(Floors::read).transpose()?;
-    let mut selected = scenario::all();
-    selected.retain(|scenario| scenario.is_selected_by(&arguments.only));
-    let rounds = match arguments.against {
-        Some(_) => arguments.pairs,
-        None => arguments.rounds,
-    };
-    let mut run = Run::new(machine(&arguments.repository));
-    let mut lab = Lab::open(&arguments.repository, arguments.against.as_deref()).await?;
-    let folder = lab.stack.results.clone();
+/// Measures what the arguments select and writes the result; returns whether all is well.
+pub async fn measure_all(arguments: &Arguments) -> Result<bool> {
+    let selected = selected(&arguments.only)?;
+    let (rounds, folder) = (arguments.rounds(), Path::new(RESULTS));
+    let mut run = Run::new();
+    let mut lab = Lab::open(folder, arguments.against.as_deref()).await?;
     for round in 1..=rounds {
         for (number, scenario) in (0..).zip(&selected) {
             for side in order(scenario, round + number, lab.sides.len()) {
                 let name = lab.sides[side].build.name;
                 let title = format!("{}, {name}, round {round}", scenario.title());
                 eprintln!("bench: {title} of {rounds}");
-                match measure(&mut lab, side, scenario, round, arguments).await {
-                    Ok(outcome) => run.add(&title, outcome),
-                    Err(error) => run.failed(format!("{title}: {error:#}")),
-                }
+                let measured = measure(&mut lab, side, scenario, round, arguments);
+                run.add(&title, measured.await);
             }
         }
     }
     for side in lab.sides.drain(..) {
         let name = side.build.name;
-        match side.close().await {
-            Ok(memory) => run.memory_kib.push((name, memory)),
-            Err(error) => run.failed(format!("stopping the services of {name}: {error:#}")),
+        if let Err(error) = side.close().await {
+            run.failed(format!("stopping the services of {name}: {error:#}"));
         }
     }
-    if let Some(floors) = floors {
-        let broken = floors.broken(&rows(&run.measurements));
-        broken.into_iter().for_each(|why| run.failed(why));
+    if arguments.floors {
+        run.check_floors();
     }
-    run.write(&folder)?;
+    run.write(folder)?;
     println!("{}", run.markdown());
-    let mut verdicts = verdicts(&run.measurements).into_iter();
-    let slower = verdicts.any(|it| it.conclusion == "slower");
-    Ok(run.failures.is_empty() && !slower)
+    Ok(run.is_good())
 }
 
 /// The sides to measure; they take turns to go first.
@@ -82,20 +60,21 @@ async fn measure(
     scenario: &Scenario,
     round: u32,
     arguments: &Arguments,
-) -> Result<Outcome> {
+) -> Result<Vec<Measurement>> {
     let limit = scenario.limit(arguments.seconds);
     let measured = async {
         for side in &mut lab.sides {
             side.set_worker(scenario.with_worker).await?;
         }
-        let mut bench = Bench {
+        let bench = Bench {
             lab,
             side,
+            scenario,
             round,
             seconds: arguments.seconds,
             sizes: &arguments.sizes,
         };
-        scenario.measure(&mut bench).await
+        scenario.measure(&bench).await
     };
     let measured = timeout(limit, measured).await;
     measured.with_context(|| format!("not done after {limit:?}"))?
@@ -107,11 +86,13 @@ mod tests {
 
     #[test]
     fn the_sides_take_turns_and_a_ceiling_is_measured_once() {
-        let all = scenario::all();
-        let of = |name: &str| all.iter().find(|it| it.name == name).unwrap();
-        assert_eq!(order(of("accept"), 1, 2), [0, 1]);
-        assert_eq!(order(of("accept"), 2, 2), [1, 0]);
-        assert_eq!(order(of("copy"), 2, 2), [0]);
-        assert_eq!(order(of("accept"), 2, 1), [0]);
+        let of = |name: &str, turn, sides| {
+            let scenarios = selected(&[name.to_owned()]).unwrap();
+            order(&scenarios[0], turn, sides)
+        };
+        assert_eq!(of("accept", 1, 2), [0, 1]);
+        assert_eq!(of("accept", 2, 2), [1, 0]);
+        assert_eq!(of("copy", 2, 2), [0]);
+        assert_eq!(of("accept", 2, 1), [0]);
     }
 }

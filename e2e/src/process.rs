@@ -1,7 +1,8 @@
 //! A service as a process: start, kill, freeze, ask.
 
+use std::borrow::Cow;
 use std::fs::{self, OpenOptions};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -37,7 +38,7 @@ pub fn changed(settings: &Settings, other: &[(&str, &str)]) -> Settings {
 /// A running service. Dropping it kills the process and reaps it.
 #[derive(Debug)]
 pub struct Process {
-    program: Program,
+    executable: PathBuf,
     settings: Settings,
     url: String,
     log: PathBuf,
@@ -47,16 +48,25 @@ pub struct Process {
 impl Process {
     /// Starts `program` on a free port with nothing but `settings` in its environment, its output
     /// appended to `log`. Does not wait.
-    pub fn spawn(program: Program, mut settings: Settings, log: PathBuf) -> Result<Self> {
+    pub fn spawn(program: Program, settings: Settings, log: PathBuf) -> Result<Self> {
+        Self::spawn_executable(program.path()?, settings, log)
+    }
+
+    /// The same with a program of any build.
+    pub fn spawn_executable(
+        executable: PathBuf,
+        mut settings: Settings,
+        log: PathBuf,
+    ) -> Result<Self> {
         let port = free_port()?;
         let chosen = settings.iter().any(|(name, _)| name == "HTTP_ADDR");
         if !chosen {
             settings.push(("HTTP_ADDR".into(), format!("127.0.0.1:{port}")));
         }
         Ok(Self {
-            child: launch(program, &settings, &log)?,
+            child: launch(&executable, &settings, &log)?,
             url: format!("http://127.0.0.1:{port}"),
-            program,
+            executable,
             settings,
             log,
         })
@@ -64,20 +74,25 @@ impl Process {
 
     /// Starts it again after its end: same settings, same port, same log.
     pub async fn restart(&mut self) -> Result<()> {
-        self.child = launch(self.program, &self.settings, &self.log)?;
+        self.child = launch(&self.executable, &self.settings, &self.log)?;
         self.ready().await
     }
 
     /// Starts it again after its end as another program, with `more` settings: same port, same log.
     /// Does not wait. Its next restart is as before.
     pub fn restart_as(&mut self, program: Program, more: &[(&str, &str)]) -> Result<()> {
-        self.child = launch(program, &changed(&self.settings, more), &self.log)?;
+        self.child = launch(&program.path()?, &changed(&self.settings, more), &self.log)?;
         Ok(())
     }
 
     /// Where it answers HTTP, without a slash at the end.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    pub fn address(&self) -> Result<SocketAddr> {
+        let address = self.url.trim_start_matches("http://");
+        Ok(address.parse()?)
     }
 
     pub fn pid(&self) -> u32 {
@@ -91,7 +106,7 @@ impl Process {
     /// Waits until `/readyz` answers 200.
     pub async fn ready(&mut self) -> Result<()> {
         let client = self.client()?;
-        let what = format!("{} is ready", self.program.name());
+        let what = format!("{} is ready", self.name());
         let outcome = wait_until(&what, START_LIMIT, async || {
             let ended = self.child.try_wait()?;
             // An inner error ends the wait.
@@ -124,16 +139,12 @@ impl Process {
     /// Asks it to stop; it must end with code 0.
     pub async fn stop(&mut self, limit: Duration) -> Result<()> {
         let status = self.terminate(limit).await?;
-        ensure!(
-            status.success(),
-            "{} ended with {status}",
-            self.program.name()
-        );
+        ensure!(status.success(), "{} ended with {status}", self.name());
         Ok(())
     }
 
     pub async fn ended(&mut self, limit: Duration) -> Result<ExitStatus> {
-        let what = format!("{} ends", self.program.name());
+        let what = format!("{} ends", self.name());
         wait_until(&what, limit, async || {
             self.child.try_wait()?.context("it still runs")
         })
@@ -165,10 +176,17 @@ impl Process {
         fs::read_to_string(&self.log).context("reading a log")
     }
 
+    fn name(&self) -> Cow<'_, str> {
+        self.executable
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+    }
+
     fn signal(&mut self, signal: Signal) -> Result<()> {
         // Once it is reaped, its pid may be another process's.
         let ended = self.child.try_wait().context("reading its status")?;
-        ensure!(ended.is_none(), "{} has ended already", self.program.name());
+        ensure!(ended.is_none(), "{} has ended already", self.name());
         let pid = i32::try_from(self.child.id()).context("pids are positive")?;
         kill(Pid::from_raw(pid), signal).with_context(|| format!("sending {signal} to {pid}"))
     }
@@ -182,17 +200,17 @@ impl Drop for Process {
     }
 }
 
-fn launch(program: Program, settings: &Settings, log: &Path) -> Result<Child> {
+fn launch(executable: &Path, settings: &Settings, log: &Path) -> Result<Child> {
     let out = OpenOptions::new().create(true).append(true).open(log);
     let out = out.with_context(|| format!("opening {}", log.display()))?;
-    Command::new(program.path()?)
+    Command::new(executable)
         .env_clear()
         .envs(settings.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(out.try_clone()?)
         .stderr(out)
         .spawn()
-        .with_context(|| format!("starting {}", program.name()))
+        .with_context(|| format!("starting {}", executable.display()))
 }
 
 /// A port on which nothing listens. Below the kernel's range for outgoing connections: one of them
@@ -215,7 +233,7 @@ pub fn free_port() -> Result<u16> {
 }
 
 /// The processes that `parent`, which has one thread, has started itself.
-pub(crate) fn children(parent: Pid) -> Result<Vec<Pid>> {
+pub fn children(parent: Pid) -> Result<Vec<Pid>> {
     let path = format!("/proc/{parent}/task/{parent}/children");
     let children = fs::read_to_string(path).context("reading the children of a process")?;
     let pids = children.split_whitespace();

@@ -63,7 +63,7 @@ impl Stack {
         })
     }
 
-    pub(crate) fn redis_server(&self) -> PathBuf {
+    pub fn redis_server(&self) -> PathBuf {
         self.folder.join("redis/redis-server")
     }
 
@@ -200,7 +200,7 @@ impl Stack {
             .with_context(|| format!("cutting {}", path.display()))
     }
 
-    fn pid(&self, store: Store) -> Result<Pid> {
+    pub fn pid(&self, store: Store) -> Result<Pid> {
         let path = self.folder.join(format!("{store}.pid"));
         let pid =
             fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;

@@ -4,20 +4,21 @@ use comfy_table::presets::{ASCII_MARKDOWN, NOTHING};
 use comfy_table::{CellAlignment, Table, TableStyle};
 
 /// A table for a terminal. Columns of numbers are aligned right.
-pub fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
-    let printed = build(header, rows, NOTHING).to_string();
+pub fn table<'a, R: AsRef<[String]>>(header: impl AsRef<[&'a str]>, rows: &[R]) -> String {
+    let printed = build(header.as_ref(), rows, NOTHING).to_string();
     let lines: Vec<_> = printed.lines().map(str::trim_end).collect();
     lines.join("\n")
 }
 
 /// The same table as Markdown.
-pub fn markdown<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
-    let escaped: Vec<_> = rows.iter().map(escape).collect();
+pub fn markdown<'a, R: AsRef<[String]>>(header: impl AsRef<[&'a str]>, rows: &[R]) -> String {
+    let header = header.as_ref();
+    let escaped: Vec<_> = rows.iter().map(|row| escape(row.as_ref())).collect();
     let printed = build(header, &escaped, ASCII_MARKDOWN).to_string();
     let mut lines: Vec<_> = printed.lines().map(str::to_owned).collect();
     // Right-aligned columns are marked in the line under the header.
     let mut columns: Vec<_> = lines[1].split('|').map(str::to_owned).collect();
-    for (index, column) in columns[1..=N].iter_mut().enumerate() {
+    for (index, column) in columns[1..=header.len()].iter_mut().enumerate() {
         if is_numeric(rows, index) {
             column.replace_range(column.len() - 1.., ":");
         }
@@ -40,9 +41,10 @@ pub fn thousands(number: impl Into<i128>) -> String {
     text
 }
 
-fn build<const N: usize>(header: [&str; N], rows: &[[String; N]], style: TableStyle) -> Table {
+fn build<R: AsRef<[String]>>(header: &[&str], rows: &[R], style: TableStyle) -> Table {
     let mut table = Table::new();
-    table.load_style(style).set_header(header).add_rows(rows);
+    table.load_style(style).set_header(header);
+    table.add_rows(rows.iter().map(AsRef::as_ref));
     for (index, column) in table.column_iter_mut().enumerate() {
         if is_numeric(rows, index) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -51,16 +53,16 @@ fn build<const N: usize>(header: [&str; N], rows: &[[String; N]], style: TableSt
     table
 }
 
-fn escape<const N: usize>(row: &[String; N]) -> [String; N] {
-    row.each_ref().map(|cell| cell.replace('|', "\\|"))
+fn escape(row: &[String]) -> Vec<String> {
+    row.iter().map(|cell| cell.replace('|', "\\|")).collect()
 }
 
-fn is_numeric<const N: usize>(rows: &[[String; N]], column: usize) -> bool {
+fn is_numeric<R: AsRef<[String]>>(rows: &[R], column: usize) -> bool {
     let is_number = |cell: &str| {
         cell.chars()
             .all(|it| it.is_ascii_digit() || " .,+-%".contains(it))
     };
-    rows.iter().all(|row| is_number(&row[column]))
+    rows.iter().all(|row| is_number(&row.as_ref()[column]))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use actix_web::http::header::LOCATION;
-use actix_web::web::{Bytes, post};
+use actix_web::web::{Bytes, get, post};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use clap::Parser;
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, UserId};
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Parser)]
 struct Arguments {
     /// Address and port to listen on
-    #[arg(long, default_value = "127.0.0.1:18090")]
+    #[arg(long, env, default_value = "127.0.0.1:18090")]
     http_addr: SocketAddr,
 }
 
@@ -48,13 +48,13 @@ async fn order(request: HttpRequest, body: Bytes) -> Option<HttpResponse> {
 async fn main() -> std::io::Result<()> {
     let arguments = Arguments::parse();
     let app = || {
-        App::new().route(
-            "/orders",
-            post().to(async |request, body| {
-                let answer = order(request, body).await;
-                answer.unwrap_or_else(|| HttpResponse::BadRequest().finish())
-            }),
-        )
+        let order = async |request, body| {
+            let answer = order(request, body).await;
+            answer.unwrap_or_else(|| HttpResponse::BadRequest().finish())
+        };
+        App::new()
+            .route("/orders", post().to(order))
+            .route("/readyz", get().to(HttpResponse::Ok))
     };
     HttpServer::new(app).bind(arguments.http_addr)?.run().await
 }

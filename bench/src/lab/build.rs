@@ -1,10 +1,10 @@
 //! The programs of one build of Fluxgate, and the names of its settings in older builds.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-
-use super::service::Settings;
+use e2e::process::{Process, Settings};
 
 /// New name and name in older builds of each renamed setting. No metric that is read here was renamed.
 const RENAMED: [(&str, &str); 2] = [
@@ -34,7 +34,7 @@ impl Build {
 
     fn of(name: &'static str, folder: &Path) -> Result<Self> {
         let folder = folder.to_owned();
-        for program in ["ingest-api", "inventory-worker", "bare"] {
+        for program in ["ingest-api", "inventory-worker"] {
             let path = folder.join(program);
             let hint = "cargo build --release --locked --workspace";
             ensure!(path.is_file(), "{} is not built: {hint}", path.display());
@@ -42,13 +42,19 @@ impl Build {
         Ok(Self { name, folder })
     }
 
-    pub fn program(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
+    /// Starts a program on a free port with nothing but `settings` in its environment, and does not wait. An existing
+    /// log file is overwritten.
+    pub fn spawn(&self, program: &str, settings: &Settings, log: PathBuf) -> Result<Process> {
+        if log.exists() {
+            fs::remove_file(&log).with_context(|| format!("removing {}", log.display()))?;
+        }
+        let executable = self.folder.join(program);
+        Process::spawn_executable(executable, under_both_names(settings), log)
     }
 }
 
 /// Passes every renamed setting under both names: a service ignores variables that it does not know.
-pub fn under_both_names(settings: &Settings) -> Settings {
+fn under_both_names(settings: &Settings) -> Settings {
     let old = settings.iter().filter_map(|(name, value)| {
         let (_, old) = RENAMED.iter().find(|(new, _)| new == name)?;
         Some(((*old).to_owned(), value.clone()))
@@ -58,13 +64,14 @@ pub fn under_both_names(settings: &Settings) -> Settings {
 
 #[cfg(test)]
 mod tests {
+    use e2e::process::settings;
+
     use super::*;
 
     #[test]
     fn a_renamed_setting_is_given_under_both_names() {
-        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        let settings = [("SOLD_OUT_LEASE_MS", "500"), ("RUST_LOG", "warn")].map(owned);
-        let both = under_both_names(&settings.into());
-        assert_eq!(both[2..], [owned(("SOLD_OUT_SIGN_MS", "500"))]);
+        let new = settings(&[("SOLD_OUT_LEASE_MS", "500"), ("RUST_LOG", "warn")]);
+        let old = settings(&[("SOLD_OUT_SIGN_MS", "500")]);
+        assert_eq!(under_both_names(&new)[2..], old);
     }
 }

@@ -2,39 +2,39 @@
 
 mod build;
 pub mod orders;
-pub mod redis;
-mod schema;
-mod service;
 mod side;
-mod stack;
-pub mod topic;
 mod warm_up;
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use e2e::stack::{Stack, Store};
 
 use crate::measure::cpu::{Part, Watched};
 pub use build::Build;
-pub use schema::{Schema, connect, positions};
-pub use service::{Service, settings};
-pub use side::{KNOWN, KNOWN_ORDERS, PLENTY, SOLD_OUT, Side};
-pub use stack::Stack;
+pub use side::{KNOWN, KNOWN_ORDERS, PLENTY, STOP_LIMIT, Side};
 
 /// The stores and the sides that use them.
 pub struct Lab {
     /// Our build, and in a comparison also theirs.
     pub sides: Vec<Side>,
+    /// Redis, Kafka and PostgreSQL, as `scripts/on-stack` started them for this program alone.
     pub stack: Stack,
+    /// For results and logs.
+    pub results: PathBuf,
 }
 
 impl Lab {
-    pub async fn open(repository: &Path, against: Option<&Path>) -> Result<Self> {
+    /// Starts the services, without a worker, and warms the stores up.
+    pub async fn open(results: &Path, against: Option<&Path>) -> Result<Self> {
         let mut builds = vec![Build::ours()?];
         builds.extend(against.map(Build::theirs).transpose()?);
+        fs::create_dir_all(results)?;
         let mut lab = Self {
             sides: Vec::new(),
-            stack: Stack::from_env(repository)?,
+            stack: Stack::from_env().context("run `scripts/on-stack bench`")?,
+            results: results.to_owned(),
         };
         for build in builds {
             let side = lab.start_side(build, &[]).await?;
@@ -46,7 +46,7 @@ impl Lab {
 
     /// Starts one more side, with `more` settings. The caller closes it.
     pub async fn start_side(&self, build: Build, more: &[(&str, &str)]) -> Result<Side> {
-        Side::start(&self.stack, build, more).await
+        Side::start(&self.stack, &self.results, build, more).await
     }
 
     /// The processes of one side and of the stores, and the process of this program.
@@ -56,12 +56,17 @@ impl Lab {
         Ok(watched)
     }
 
+    /// The processes of the stores, and this one.
     pub fn watched_stores(&self) -> Result<Watched> {
         let mut watched = Watched::default();
-        watched.add(Part::Redis, self.stack.pid("redis")?);
-        watched.add(Part::Kafka, self.stack.pid("kafka")?);
-        watched.add(Part::Postgres, self.stack.pid("postgres")?);
+        watched.add(Part::Redis, self.pid(Store::Redis)?);
+        watched.add(Part::Kafka, self.pid(Store::Kafka)?);
+        watched.add(Part::Postgres, self.pid(Store::Postgres)?);
         watched.add(Part::Load, std::process::id());
         Ok(watched)
+    }
+
+    pub fn pid(&self, store: Store) -> Result<u32> {
+        Ok(self.stack.pid(store)?.as_raw().cast_unsigned())
     }
 }

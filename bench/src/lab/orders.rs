@@ -5,6 +5,9 @@ use fluxgate_domain::events::{Event, OrderReserved, SaleOpened};
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, Total, UserId};
 use jiff::Timestamp;
 
+/// Partitions of a topic, unless their number is what is measured.
+pub const PARTITIONS: i32 = 12;
+
 /// Orders of several sales, in turn.
 #[derive(Debug, Clone)]
 pub struct Orders {
@@ -15,10 +18,9 @@ pub struct Orders {
 }
 
 impl Orders {
-    /// Orders of one sale on each partition.
-    pub fn new(count: u32, partitions: i32) -> Result<Self> {
-        let sales = u32::try_from(partitions)?;
-        Self::of("drain", sales, partitions, count)
+    /// Orders of one sale on each of [`PARTITIONS`].
+    pub fn new(count: u32) -> Result<Self> {
+        Self::of("drain", PARTITIONS.cast_unsigned(), PARTITIONS, count)
     }
 
     /// Orders of this many sales. Their ids begin with `name`, and they are spread over the partitions in turn.
@@ -30,10 +32,6 @@ impl Orders {
             count,
             opened_at: Timestamp::from_millisecond(Timestamp::now().as_millisecond())?,
         })
-    }
-
-    pub fn partitions(&self) -> impl Iterator<Item = i32> {
-        0..self.partitions
     }
 
     /// The opening of each sale, with its partition.
@@ -53,9 +51,12 @@ impl Orders {
         })
     }
 
-    /// The partition of an order.
-    pub fn partition_of(&self, n: u32) -> Result<i32> {
-        self.partition_of_product(self.product_of(n))
+    /// All orders, each with its partition.
+    pub fn events(&self) -> impl Iterator<Item = Result<(i32, Event)>> {
+        (0..self.count).map(|n| {
+            let partition = self.partition_of_product(self.product_of(n))?;
+            Ok((partition, Event::OrderReserved(self.order(n)?)))
+        })
     }
 
     /// The order with this number, from 0.

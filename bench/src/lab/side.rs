@@ -1,86 +1,84 @@
-use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use e2e::client::Client;
+use e2e::process::{Process, Settings, changed};
 use e2e::sandbox::Sandbox;
-use e2e::wait::wait_until;
+use e2e::stack::Stack;
 use fluxgate_domain::ids::ProductId;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tokio::process::Command;
 
-use super::build::{Build, under_both_names};
-use super::service::{Service, Settings, settings};
-use super::{Stack, connect, positions, topic};
-use crate::load::{Requests, closed, run_tool};
+use super::build::Build;
+use crate::load::{Requests, SOLD_OUT, closed};
 use crate::measure::cpu::{Part, Watched};
-use crate::measure::memory;
 
 /// More units than a run can sell.
 pub const PLENTY: u32 = 1_000_000_000;
-/// A sale without units left.
-pub const SOLD_OUT: &str = "sold-out";
 /// The sale whose orders `status` and `replay` ask for again and again.
 pub const KNOWN: &str = "known";
 pub const KNOWN_ORDERS: u64 = 10_000;
 const SOLD_OUT_UNITS: u32 = 1_000;
 
+const WORKER: &str = "inventory-worker";
 /// The longest time that the worker may take to write everything.
 const DRAIN_LIMIT: Duration = Duration::from_secs(180);
+/// The longest time that a service may take to end.
+pub const STOP_LIMIT: Duration = Duration::from_secs(30);
 const PLACE_CONNECTIONS: usize = 256;
 const PLACE_LIMIT: Duration = Duration::from_secs(180);
-const MIGRATE_LIMIT: Duration = Duration::from_secs(60);
 
 /// One build with its services, which have a Redis database, topics and a schema of their own.
 pub struct Side {
     pub build: Build,
-    worker: Option<Service>,
-    pub api: Service,
-    pub bare: Service,
+    worker: Option<Process>,
+    pub api: Process,
+    /// Always of our build: what differs between two of them is noise.
+    pub bare: Process,
     pub client: Client,
+    pub sandbox: Sandbox,
     /// When the sale of [`KNOWN`] opened.
     pub known_opened_at: Timestamp,
-    /// Memory in KiB, by process and moment.
-    pub memory: BTreeMap<&'static str, u64>,
     settings: Settings,
-    log_prefix: String,
-    _sandbox: Sandbox,
+    logs: PathBuf,
 }
 
 impl Side {
-    /// Starts everything but the worker, and prepares the sales that all rounds use. `more` are settings beyond those of
-    /// a sandbox.
-    pub async fn start(lab: &Stack, build: Build, more: &[(&str, &str)]) -> Result<Self> {
-        let sandbox = Sandbox::new(e2e::stack::Stack::from_env()?).await?;
-        let mut own = sandbox.settings();
-        own.extend(settings(more));
-        own.extend(settings(&[("RUST_LOG", "warn")]));
-        let mut migrate = Command::new(build.program("inventory-worker"));
-        let environment = under_both_names(&own);
-        migrate.arg("migrate").env_clear().envs(environment);
-        run_tool(&mut migrate, MIGRATE_LIMIT).await?;
-
-        let log_prefix = lab.results.join(build.name).display().to_string();
-        let start = async |name: &str| {
-            let log = format!("{log_prefix}-{name}.log").into();
-            Service::start(&build.program(name), &own, log).await
-        };
-        let (api, bare) = (
-            start("ingest-api").await?.ready().await?,
-            start("bare").await?,
+    /// Starts everything, prepares the sales that all rounds use, and stops the worker. `more` are settings beyond
+    /// those of a sandbox.
+    pub async fn start(
+        stack: &Stack,
+        logs: &Path,
+        build: Build,
+        more: &[(&str, &str)],
+    ) -> Result<Self> {
+        let sandbox = Sandbox::new(stack.clone()).await?;
+        let settings = changed(
+            &sandbox.settings(),
+            &[&[("RUST_LOG", "warn")], more].concat(),
         );
+        let side = build.name;
+        let start = async |build: &Build, name: &str| {
+            let log = logs.join(format!("{side}-{name}.log"));
+            let mut process = build.spawn(name, &settings, log)?;
+            process.ready().await?;
+            anyhow::Ok(process)
+        };
+        // The first worker makes topics and tables.
+        let worker = Some(start(&build, WORKER).await?);
+        let api = start(&build, "ingest-api").await?;
+        let bare = start(&Build::ours()?, "bare").await?;
         let mut side = Self {
-            worker: None,
             client: api.client()?,
             known_opened_at: Timestamp::UNIX_EPOCH,
-            memory: [("ingest-api, idle", memory::resident_kib(api.pid())?)].into(),
+            worker,
             api,
             bare,
-            settings: own,
-            log_prefix,
+            settings,
+            logs: logs.to_owned(),
             build,
-            _sandbox: sandbox,
+            sandbox,
         };
         side.prepare().await?;
         Ok(side)
@@ -88,36 +86,42 @@ impl Side {
 
     async fn prepare(&mut self) -> Result<()> {
         self.known_opened_at = self.open_sale(KNOWN).await?;
-        self.place(Requests::known(KNOWN), KNOWN_ORDERS).await?;
+        self.place(KNOWN, KNOWN_ORDERS).await?;
         let terms = json!({"quantity": SOLD_OUT_UNITS});
         self.open_sale_on(SOLD_OUT, &terms).await?;
-        let orders = Requests::known(SOLD_OUT);
-        self.place(orders, SOLD_OUT_UNITS.into()).await?;
-        self.set_worker(true).await?;
-        let idle = memory::resident_kib(self.worker()?.pid())?;
-        self.memory.insert("inventory-worker, idle", idle);
+        self.place(SOLD_OUT, SOLD_OUT_UNITS.into()).await?;
+        self.everything_is_written().await?;
         self.set_worker(false).await
     }
 
-    /// Places this many orders, which are all accepted, as fast as possible.
-    pub async fn place(&self, requests: Requests, count: u64) -> Result<()> {
-        let over = (self.api.address, PLACE_CONNECTIONS);
-        let tally = closed(over, (PLACE_LIMIT, count), requests).await?;
-        let all_right = tally.errors == 0 && tally.count == count;
+    /// Places the first `count` orders of [`Requests::known`], which are all accepted, as fast as possible.
+    pub async fn place(&self, product: &str, count: u64) -> Result<()> {
+        let over = (self.api.address()?, PLACE_CONNECTIONS);
+        let requests = Requests {
+            count,
+            ..Requests::known(product)
+        };
+        let tally = closed(over, PLACE_LIMIT, requests).await?;
+        let (placed, wrong) = (tally.count - tally.errors, tally.wrong);
         ensure!(
-            all_right,
-            "{} of {count} orders; wrong: {:?}",
-            tally.count,
-            tally.wrong
+            placed == count,
+            "{placed} of {count} orders; wrong: {wrong:?}"
         );
         Ok(())
     }
 
-    /// Starts one more service with the same settings.
-    pub async fn start_service(&self, program: &str, log: &str) -> Result<Service> {
-        let log = format!("{}-{log}.log", self.log_prefix).into();
-        let started = Service::start(&self.build.program(program), &self.settings, log).await;
-        started?.ready().await
+    /// Starts one more service, with `more` settings.
+    pub async fn start_service(
+        &self,
+        program: &str,
+        log: &str,
+        more: &[(&str, &str)],
+    ) -> Result<Process> {
+        let log = self.logs.join(format!("{}-{log}.log", self.build.name));
+        let settings = changed(&self.settings, more);
+        let mut process = self.build.spawn(program, &settings, log)?;
+        process.ready().await?;
+        Ok(process)
     }
 
     /// Opens a sale with more units than can be sold, and returns its opening time.
@@ -145,33 +149,28 @@ impl Side {
         }
     }
 
-    pub fn worker(&self) -> Result<&Service> {
+    pub fn worker(&self) -> Result<&Process> {
         self.worker.as_ref().context("no worker runs")
     }
 
     /// Starts or stops the worker if needed. Returns after a running worker has written everything.
     pub async fn set_worker(&mut self, wanted: bool) -> Result<()> {
         if !wanted {
-            return self.stop_worker().await;
+            return match self.worker.take() {
+                Some(mut worker) => worker.stop(STOP_LIMIT).await,
+                None => Ok(()),
+            };
         }
         if self.worker.is_none() {
-            let name = "inventory-worker";
-            self.worker = Some(self.start_service(name, name).await?);
+            self.worker = Some(self.start_service(WORKER, WORKER, &[]).await?);
         }
         self.everything_is_written().await
     }
 
     /// Waits until the positions in PostgreSQL have reached the end of every partition.
     pub async fn everything_is_written(&self) -> Result<()> {
-        let database = connect(self.setting("DATABASE_URL")).await?;
-        let topic = self.setting("KAFKA_TOPIC");
-        wait_until("the worker writes everything", DRAIN_LIMIT, async || {
-            let written = positions(&database, topic).await?;
-            let end = topic::end(self.setting("KAFKA_BROKERS"), topic).await?;
-            ensure!(written == end, "{written} of {end} records are written");
-            Ok(())
-        })
-        .await
+        self.sandbox.stores.written(&[], DRAIN_LIMIT).await?;
+        Ok(())
     }
 
     pub fn setting(&self, name: &str) -> &str {
@@ -179,26 +178,9 @@ impl Side {
         found.map_or("", |(_, value)| value)
     }
 
-    async fn stop_worker(&mut self) -> Result<()> {
-        let Some(mut worker) = self.worker.take() else {
-            return Ok(());
-        };
-        self.worker_used(memory::peak_kib(worker.pid())?);
-        worker.terminate().await
-    }
-
-    /// Stops the services and reads their peak memory.
-    pub async fn close(mut self) -> Result<BTreeMap<&'static str, u64>> {
-        self.stop_worker().await?;
-        let peak = memory::peak_kib(self.api.pid())?;
-        self.memory.insert("ingest-api, peak", peak);
-        self.api.terminate().await?;
-        Ok(self.memory)
-    }
-
-    /// The peak memory of a worker under any load, including drains.
-    pub fn worker_used(&mut self, kib: u64) {
-        let peak = self.memory.entry("inventory-worker, peak").or_default();
-        *peak = kib.max(*peak);
+    /// Stops the services.
+    pub async fn close(mut self) -> Result<()> {
+        self.set_worker(false).await?;
+        self.api.stop(STOP_LIMIT).await
     }
 }

@@ -26,8 +26,8 @@ pub async fn until_kafka_is_warm(lab: &Lab) -> Result<()> {
         let side = &lab.sides[slice as usize % lab.sides.len()];
         let watched = lab.watched(side)?;
         let before = watched.sample()?;
-        let requests = Requests::orders("warm-up", &format!("warm-up-{slice}"));
-        let tally = closed((side.api.address, 64), (SLICE, u64::MAX), requests).await?;
+        let requests = Requests::orders(vec!["warm-up".into()], &format!("warm-up-{slice}"));
+        let tally = closed((side.api.address()?, 64), SLICE, requests).await?;
         ensure!(
             tally.count > tally.errors,
             "no order was taken: {:?}",

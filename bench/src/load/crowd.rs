@@ -1,6 +1,7 @@
 //! More connections than one process may hold: threads, each with open files, a source address and ports of its own.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use ingest_api::open_files;
 use nix::sched::{CloneFlags, unshare};
 use tokio::runtime::Builder;
-use tokio::sync::oneshot::{Receiver, Sender, channel};
+use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -34,7 +35,7 @@ pub struct Client {
 }
 
 /// Connected clients. Without [`Crowd::go`] they end when it is dropped.
-pub struct Crowd(Vec<(Sender<()>, JoinHandle<Result<Tally>>, Duration)>);
+pub struct Crowd(Vec<(mpsc::Sender<()>, JoinHandle<Result<Tally>>, Duration)>);
 
 /// As many clients for each server as its connections need. Crowds with different numbers have different source
 /// addresses: the ports of closed connections stay in use for a minute.
@@ -65,7 +66,8 @@ impl Crowd {
     pub async fn gather(clients: Vec<Client>) -> Result<Self> {
         let (mut crowd, mut all_connected) = (Vec::new(), Vec::new());
         for client in clients {
-            let ((connected, is_connected), (go, may_go)) = (channel(), channel());
+            let (connected, is_connected) = oneshot::channel();
+            let (go, may_go) = mpsc::channel();
             let limit = Duration::from_secs(client.seconds.into()) + GRACE;
             let thread = thread::spawn(move || client.run(connected, may_go));
             crowd.push((go, thread, limit));
@@ -82,7 +84,7 @@ impl Crowd {
     pub async fn go(self) -> Result<Tally> {
         let mut threads = Vec::new();
         for (go, thread, limit) in self.0 {
-            go.send(()).map_err(|()| anyhow!("a client has ended"))?;
+            go.send(()).context("a client has ended")?;
             threads.push((spawn_blocking(|| thread.join()), limit));
         }
         let mut all = Tally::default();
@@ -96,7 +98,7 @@ impl Crowd {
 }
 
 impl Client {
-    fn run(self, connected: Sender<()>, may_go: Receiver<()>) -> Result<Tally> {
+    fn run(self, connected: oneshot::Sender<()>, may_go: mpsc::Receiver<()>) -> Result<Tally> {
         // The limit of open files applies to one table, and this thread gets its own table.
         unshare(CloneFlags::CLONE_FILES).context("open files of its own")?;
         let files = open_files::raise_limit();
@@ -107,8 +109,9 @@ impl Client {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let connections = self.connect().await?;
-            // Both channels end if the crowd is dropped.
-            if connected.send(()).is_err() || may_go.await.is_err() {
+            // Both channels end if the crowd is dropped. This one blocks: another thread could wake this runtime only
+            // through a file that is not in its own table.
+            if connected.send(()).is_err() || may_go.recv().is_err() {
                 return Ok(Tally::default());
             }
             let run = format!("{}-{}", self.open, self.source);

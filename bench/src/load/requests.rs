@@ -1,20 +1,35 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use anyhow::Result;
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Tag, UserId};
 use jiff::Timestamp;
 
 use super::connection::Answer;
-use crate::lab::SOLD_OUT;
 
-/// Numbered requests, from 0. Cheap to clone.
-#[derive(Clone)]
-pub struct Requests(Arc<Write>);
+/// A sale without units left.
+pub const SOLD_OUT: &str = "sold-out";
 
-/// Writes a request and returns the expected answer; `None` if there are no more requests.
-type Write = dyn Fn(u64, SocketAddr, &mut String) -> Option<Want> + Send + Sync;
+/// The run of orders that can be asked for again.
+const KNOWN: &str = "known";
+
+/// Numbered requests, from 0.
+#[derive(Debug, Clone)]
+pub struct Requests {
+    /// The expected answer; it also decides what is requested.
+    pub want: Want,
+    /// Products or ids of orders, in turn.
+    pub of: Vec<String>,
+    /// Only one request in this many is of these, the others are orders of [`SOLD_OUT`]; all of them if 0.
+    pub every: u64,
+    /// Of an order: its key is the run and its number.
+    pub run: String,
+    /// This many users order in turn.
+    pub users: u64,
+    /// After this many requests there are no more, or they begin again.
+    pub count: u64,
+    pub again: bool,
+}
 
 /// The expected answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,87 +60,65 @@ impl Want {
     }
 }
 
-const KNOWN_RUN: &str = "known";
-
 impl Requests {
-    /// New orders of a sale with units left.
-    pub fn orders(product: &str, run: &str) -> Self {
-        Self::orders_of(vec![product.to_owned()], run)
-    }
-
-    /// New orders of several sales in turn.
-    pub fn orders_of(products: Vec<String>, run: &str) -> Self {
-        let run = run.to_owned();
-        Self(Arc::new(move |number, host, out| {
-            let product = &products[(number % products.len() as u64) as usize];
-            order(out, host, product, number % 1_000, &run, number);
-            Some(Want::Accepted)
-        }))
+    /// New orders of several sales in turn, which have units left.
+    pub fn orders(of: Vec<String>, run: &str) -> Self {
+        Self {
+            want: Want::Accepted,
+            of,
+            every: 1,
+            run: run.to_owned(),
+            users: 1_000,
+            count: u64::MAX,
+            again: false,
+        }
     }
 
     /// The orders of a flash sale: one in a hundred is for a sale with units left, the others are for [`SOLD_OUT`].
     pub fn mixed(open: &str, run: &str) -> Self {
-        Self::mixed_of(open, run, 100, 1_000)
-    }
-
-    /// New orders of [`SOLD_OUT`].
-    pub fn sold_out(run: &str) -> Self {
-        Self::mixed_of("", run, 0, 1_000)
-    }
-
-    /// Orders of which one in `taken_every` is accepted, by this many users in turn.
-    pub fn mixed_of(open: &str, run: &str, taken_every: u64, users: u64) -> Self {
-        let (open, run) = (open.to_owned(), run.to_owned());
-        Self(Arc::new(move |number, host, out| {
-            let (product, want) = match number.checked_rem(taken_every) {
-                Some(0) => (open.as_str(), Want::Accepted),
-                _ => (SOLD_OUT, Want::SoldOut),
-            };
-            order(out, host, product, number % users, &run, number);
-            Some(want)
-        }))
+        Self {
+            every: 100,
+            ..Self::orders(vec![open.to_owned()], run)
+        }
     }
 
     /// New orders that can be requested again, each of another user: see [`order_id`].
     pub fn known(product: &str) -> Self {
-        let product = product.to_owned();
-        Self(Arc::new(move |number, host, out| {
-            order(out, host, &product, number, KNOWN_RUN, number);
-            Some(Want::Accepted)
-        }))
-    }
-
-    /// The first `count` orders that were placed as [`Requests::known`]: in turn, or each once.
-    pub fn replays(product: &str, count: u64, once: bool) -> Self {
-        let product = product.to_owned();
-        Self(Arc::new(move |number, host, out| {
-            let number = turn(number, count, once)?;
-            order(out, host, &product, number, KNOWN_RUN, number);
-            Some(Want::Replayed)
-        }))
-    }
-
-    /// The status of orders: in turn, or each once.
-    pub fn statuses(ids: Vec<String>, once: bool) -> Self {
-        Self(Arc::new(move |number, host, out| {
-            let id = &ids[turn(number, ids.len() as u64, once)? as usize];
-            get(out, host, "orders", id);
-            Some(Want::Confirmed)
-        }))
+        Self {
+            users: u64::MAX,
+            ..Self::orders(vec![product.to_owned()], KNOWN)
+        }
     }
 
     /// `GET /products/{id}`.
     pub fn product(product: &str) -> Self {
-        let product = product.to_owned();
-        Self(Arc::new(move |_, host, out| {
-            get(out, host, "products", &product);
-            Some(Want::Product)
-        }))
+        Self {
+            want: Want::Product,
+            ..Self::known(product)
+        }
     }
 
+    /// Writes a request and returns the expected answer; `None` if there are no more requests.
     pub fn write(&self, number: u64, host: SocketAddr, out: &mut String) -> Option<Want> {
+        let number = match number < self.count {
+            true => number,
+            false if self.again => number % self.count,
+            false => return None,
+        };
+        let (of, want) = match number.checked_rem(self.every) {
+            Some(0) => {
+                let turn = number / self.every % self.of.len() as u64;
+                (self.of[turn as usize].as_str(), self.want)
+            }
+            _ => (SOLD_OUT, Want::SoldOut),
+        };
         out.clear();
-        (self.0)(number, host, out)
+        match want {
+            Want::Product => get(out, host, "products", of),
+            Want::Confirmed => get(out, host, "orders", of),
+            _ => order(out, host, of, number % self.users, &self.run, number),
+        }
+        Some(want)
     }
 }
 
@@ -133,13 +126,9 @@ impl Requests {
 pub fn order_id(product: &str, opened_at: Timestamp, number: u64) -> Result<OrderId> {
     let product = ProductId::parse(product)?;
     let user = UserId::parse(&format!("user-{number}"))?;
-    let key = IdempotencyKey::parse(&format!("{KNOWN_RUN}-{number}"))?;
+    let key = IdempotencyKey::parse(&format!("{KNOWN}-{number}"))?;
     let (tag, opened_at_ms) = (Tag::of(&product), opened_at.as_millisecond());
     Ok(OrderId::derive(&product, tag, opened_at_ms, &user, &key))
-}
-
-fn turn(number: u64, count: u64, once: bool) -> Option<u64> {
-    (!once || number < count).then(|| number % count)
 }
 
 fn order(out: &mut String, host: SocketAddr, product: &str, user: u64, run: &str, number: u64) {
@@ -184,7 +173,11 @@ mod tests {
         let wants = |requests: Requests| [0, 1, 100].map(|n| written(&requests, n).1);
         let mixed = wants(Requests::mixed("p", "run"));
         assert_eq!(mixed, [Some(Accepted), Some(SoldOut), Some(Accepted)]);
-        let once = wants(Requests::replays("p", 2, true));
+        let once = wants(Requests {
+            want: Replayed,
+            count: 2,
+            ..Requests::known("p")
+        });
         assert_eq!(once, [Some(Replayed), Some(Replayed), None]);
     }
 

@@ -23,9 +23,8 @@ const GRACE: Duration = Duration::from_secs(20);
 /// When requests are sent.
 #[derive(Debug, Clone, Copy)]
 pub enum Pace {
-    /// A closed loop: every connection sends its next request as soon as it is answered, until the time or the number of
-    /// requests is reached.
-    Closed(Duration, u64),
+    /// A closed loop: every connection sends its next request as soon as it is answered, until the time is over.
+    Closed(Duration),
     /// At a constant rate, however slowly requests are answered. A latency counts from when its request was due, so it
     /// includes the wait for a free connection.
     Constant(Schedule),
@@ -56,14 +55,14 @@ pub fn soon(per_second: u32, seconds: u32) -> Schedule {
     }
 }
 
-/// Runs a closed loop over this many connections, until the time or the number of requests is reached.
+/// Runs a closed loop over this many connections, until the time is over or there are no more requests.
 pub async fn closed(
     (address, connections): (SocketAddr, usize),
-    (limit, count): (Duration, u64),
+    limit: Duration,
     requests: Requests,
 ) -> Result<Tally> {
     let connections = connect(address, connections).await?;
-    send(connections, Pace::Closed(limit, count), requests).await
+    send(connections, Pace::Closed(limit), requests).await
 }
 
 pub async fn constant(
@@ -89,7 +88,7 @@ async fn connect(address: SocketAddr, count: usize) -> Result<Vec<Connection>> {
 pub async fn send(connections: Vec<Connection>, pace: Pace, requests: Requests) -> Result<Tally> {
     let started = Instant::now();
     let (end, pacer) = match pace {
-        Pace::Closed(limit, _) => (started + limit, None),
+        Pace::Closed(limit) => (started + limit, None),
         Pace::Constant(schedule) => {
             let pacer = Pacer::start(schedule, connections.len());
             (schedule.due(schedule.count), Some(pacer))
@@ -107,7 +106,7 @@ pub async fn send(connections: Vec<Connection>, pace: Pace, requests: Requests) 
         all.add(tally?.context("requests were not answered in time")??);
     }
     all.seconds = match pace {
-        Pace::Closed(..) => started.elapsed().as_secs_f64(),
+        Pace::Closed(_) => started.elapsed().as_secs_f64(),
         Pace::Constant(schedule) => schedule.due_after(schedule.count).as_secs_f64(),
     };
     Ok(all)
@@ -128,7 +127,7 @@ async fn line(
         }
         let number = next.fetch_add(1, Ordering::Relaxed);
         let (due, count) = match pace {
-            Pace::Closed(_, count) => (Instant::now(), count),
+            Pace::Closed(_) => (Instant::now(), u64::MAX),
             Pace::Constant(schedule) => (schedule.due(number), schedule.count),
         };
         let want = requests.write(number, connection.address, &mut request);

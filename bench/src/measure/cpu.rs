@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use anyhow::{Context, Result};
+use e2e::process;
+use nix::unistd::Pid;
 use serde::Serialize;
 
 /// The component that a process belongs to.
@@ -52,18 +54,13 @@ impl Watched {
     pub fn sample(&self) -> Result<Cpu> {
         let mut cpu = Cpu::new();
         for (part, pid) in &self.0 {
-            let stat = stat(*pid)?;
-            *cpu.entry(*part).or_default() += match part {
-                // PostgreSQL has one process per connection. The parent's account includes the CPU of ended children.
-                Part::Postgres => {
-                    let running = children(*pid)?
-                        .into_iter()
-                        .filter_map(|child| self::stat(child).ok());
-                    stat.with_ended + running.map(|child| child.with_ended).sum::<u64>()
-                }
-                Part::Load => stat.with_ended,
-                _ => stat.own,
-            };
+            let mut used = used_us(*pid)?;
+            // PostgreSQL has one process per connection. The parent's account includes the CPU of ended children.
+            if *part == Part::Postgres {
+                let children = children(*pid)?.into_iter();
+                used += children.filter_map(|it| used_us(it).ok()).sum::<u64>();
+            }
+            *cpu.entry(*part).or_default() += used;
         }
         Ok(cpu)
     }
@@ -81,15 +78,8 @@ pub fn between(before: &Cpu, after: &Cpu) -> Cpu {
 /// The kernel reports times in hundredths of a second on all machines that we use.
 const US_PER_TICK: u64 = 10_000;
 
-#[derive(Debug, PartialEq, Eq)]
-struct Stat {
-    parent: u32,
-    own: u64,
-    /// Includes children that have ended and were waited for.
-    with_ended: u64,
-}
-
-fn stat(pid: u32) -> Result<Stat> {
+/// Includes children that have ended and were waited for.
+fn used_us(pid: u32) -> Result<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
     let stat = stat.with_context(|| format!("process {pid} is gone"))?;
     parse(&stat).with_context(|| format!("reading {stat}"))
@@ -97,22 +87,15 @@ fn stat(pid: u32) -> Result<Stat> {
 
 /// Child processes that are still running.
 pub fn children(parent: u32) -> Result<Vec<u32>> {
-    let entries = fs::read_dir("/proc").context("listing processes")?;
-    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    let is_child = |pid: &u32| stat(*pid).is_ok_and(|stat| stat.parent == parent);
-    Ok(pids.filter(is_child).collect())
+    let found = process::children(Pid::from_raw(parent.cast_signed()))?;
+    Ok(found.iter().map(|it| it.as_raw().cast_unsigned()).collect())
 }
 
 /// proc(5): state and parent follow the name, which may contain any character; the times come later.
-fn parse(stat: &str) -> Option<Stat> {
+fn parse(stat: &str) -> Option<u64> {
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let us = |field: usize| Some(fields.get(field)?.parse::<u64>().ok()? * US_PER_TICK);
-    let own = us(11)? + us(12)?;
-    Some(Stat {
-        parent: fields.get(1)?.parse().ok()?,
-        own,
-        with_ended: own + us(13)? + us(14)?,
-    })
+    let ticks = fields.get(11..15)?.iter().map(|it| it.parse::<u64>());
+    Some(ticks.sum::<Result<u64, _>>().ok()? * US_PER_TICK)
 }
 
 #[cfg(test)]
@@ -122,11 +105,7 @@ mod tests {
     #[test]
     fn times_are_found_behind_a_name_with_any_characters() {
         let stat = "42 (a) b (c)) S 7 42 42 0 -1 4194560 1 2 3 4 150 25 3 2 20 0 1 0 99 1 1";
-        let stat = parse(stat).unwrap();
-        assert_eq!(
-            (stat.parent, stat.own, stat.with_ended),
-            (7, 1_750_000, 1_800_000)
-        );
+        assert_eq!(parse(stat), Some(1_800_000));
         assert_eq!(parse("42 (short) S 7"), None);
     }
 }

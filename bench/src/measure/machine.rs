@@ -1,12 +1,11 @@
 use std::fs::read_to_string;
-use std::path::Path;
 use std::process::Command;
 use std::thread::available_parallelism;
 
 use jiff::Zoned;
 
 /// The machine, the date and the commit of a measurement.
-pub fn machine(repository: &Path) -> String {
+pub fn machine() -> String {
     let line = |file: &str, name: &str| {
         let text = read_to_string(file).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix(name));
@@ -14,11 +13,7 @@ pub fn machine(repository: &Path) -> String {
         value.trim_matches([':', '\t', ' ']).to_owned()
     };
     let git = |arguments: &[&str]| {
-        let output = Command::new("git")
-            .arg("-C")
-            .arg(repository)
-            .args(arguments)
-            .output();
+        let output = Command::new("git").args(arguments).output();
         output.map_or_else(
             |_| String::new(),
             |it| String::from_utf8_lossy(&it.stdout).trim().to_owned(),

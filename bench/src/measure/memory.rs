@@ -1,47 +1,39 @@
 //! Memory of processes, in KiB.
 
-use std::fs;
+use std::fs::read_to_string;
 
 use anyhow::{Context, Result};
 
 use super::cpu::children;
 
 pub fn resident_kib(pid: u32) -> Result<u64> {
-    field(pid, "VmRSS:")
+    read(&format!("/proc/{pid}/status"), "VmRSS:")
 }
 
 /// The peak memory of a process.
 pub fn peak_kib(pid: u32) -> Result<u64> {
-    field(pid, "VmHWM:")
+    read(&format!("/proc/{pid}/status"), "VmHWM:")
 }
 
 /// The memory of a process and its children. A page that several of them share counts once.
 pub fn tree_kib(root: u32) -> Result<u64> {
-    let mut sum = shared_kib(root)?;
+    let shared = |pid| read(&format!("/proc/{pid}/smaps_rollup"), "Pss:");
+    let mut sum = shared(root)?;
     for child in children(root)? {
         // It may have ended since.
-        sum += shared_kib(child).unwrap_or_default();
+        sum += shared(child).unwrap_or_default();
     }
     Ok(sum)
 }
 
-fn shared_kib(pid: u32) -> Result<u64> {
-    let sums = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-    find(&sums, "Pss:").with_context(|| format!("no Pss of process {pid}"))
-}
-
 /// The kernel's own caches: sockets and files among others.
 pub fn kernel_kib() -> Result<u64> {
-    let all = fs::read_to_string("/proc/meminfo")?;
-    find(&all, "Slab:").context("no Slab in /proc/meminfo")
+    read("/proc/meminfo", "Slab:")
 }
 
-fn field(pid: u32, name: &str) -> Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    find(&status, name).with_context(|| format!("no {name} of process {pid}"))
-}
-
-fn find(status: &str, name: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-    line.split_whitespace().next()?.parse().ok()
+fn read(file: &str, name: &str) -> Result<u64> {
+    let text = read_to_string(file).with_context(|| format!("reading {file}"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let value = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    value.with_context(|| format!("no {name} in {file}"))
 }

@@ -22,6 +22,15 @@ pub struct Measurement {
     pub round: u32,
     /// `ours` or `theirs`.
     pub side: &'static str,
+    /// The scenario that it is compared with in the same round. `first` is the first label of the same one.
+    #[serde(skip)]
+    pub ceiling: Option<&'static str>,
+    /// The lowest rate that passes, as a multiple of the ceiling's.
+    #[serde(skip)]
+    pub floor: Option<f64>,
+    /// What the scenario tests.
+    #[serde(skip)]
+    pub tested: &'static [Part],
     /// Requests, orders, rows or messages.
     pub count: u64,
     pub seconds: f64,
@@ -34,7 +43,12 @@ pub struct Measurement {
     pub cpu_us: Cpu,
     /// Figures that only this scenario has.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub more: BTreeMap<&'static str, f64>,
+    pub more: BTreeMap<String, f64>,
+    /// Rate as a multiple of the ceiling's in the same round.
+    pub x_ceiling: Option<f64>,
+    /// Failed checks, wrong answers aside.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<String>,
 }
 
 /// Latencies in milliseconds.
@@ -48,29 +62,41 @@ pub struct Latency {
     pub max: f64,
 }
 
-/// A scenario with its label, if it has one.
-pub fn title(scenario: &str, label: &str) -> String {
-    let title = format!("{scenario} {label}");
-    title.trim_end().to_owned()
-}
-
 /// A measurement fails with more than one error in this many requests.
 const ONE_ERROR_IN: u64 = 1_000;
 
 impl Measurement {
+    /// What it shares with the other rounds.
     pub fn key(&self) -> (&'static str, &String, &'static str) {
         (self.scenario, &self.label, self.side)
     }
 
+    /// The scenario with its label, if it has one.
     pub fn title(&self) -> String {
-        title(self.scenario, &self.label)
+        let title = format!("{} {}", self.scenario, self.label);
+        title.trim_end().to_owned()
     }
 
-    /// Why the measurement is unusable, if it is.
-    pub fn failure(&self) -> Option<String> {
+    /// Failed checks, one sentence each.
+    pub fn failures(&self) -> Vec<String> {
         let (errors, count) = (self.errors, self.count);
-        let failed = count == 0 || errors > count / ONE_ERROR_IN;
-        failed.then(|| format!("{errors} errors in {count}"))
+        let is_wrong = count == 0 || errors > count / ONE_ERROR_IN;
+        let wrong = is_wrong.then(|| format!("{errors} errors in {count}"));
+        wrong.into_iter().chain(self.failures.clone()).collect()
+    }
+
+    /// Adds a figure that only this scenario has.
+    pub fn add(&mut self, name: impl Into<String>, value: f64) {
+        self.more.insert(name.into(), value);
+    }
+
+    /// The same of a figure that has a limit: more is a failure.
+    pub fn add_limited(&mut self, name: &str, value: f64, max: f64) {
+        self.add(name, value);
+        if value > max {
+            self.failures
+                .push(format!("{name}: {value:.2}, the limit is {max}"));
+        }
     }
 
     pub fn per_second(&self) -> f64 {
@@ -105,7 +131,14 @@ pub mod tests {
 
     /// A measurement for the tests of other modules.
     pub fn measured(scenario: &'static str, label: &str, round: u32) -> Measurement {
+        let ceiling = match scenario {
+            "drain" => "copy",
+            "drain by rows" => "first",
+            _ => "bare",
+        };
         Measurement {
+            ceiling: Some(ceiling),
+            tested: &[Part::Api],
             scenario,
             label: label.to_owned(),
             round,
@@ -122,9 +155,12 @@ pub mod tests {
     fn one_error_in_a_thousand_is_no_failure_and_two_are() {
         let mut measurement = measured("accept", "64", 1);
         measurement.errors = 1;
-        assert_eq!(measurement.failure(), None);
+        assert!(measurement.failures().is_empty());
         measurement.errors = 2;
-        assert_eq!(measurement.failure().unwrap(), "2 errors in 1000");
+        measurement.add_limited("MiB", 1.0, 1.0);
+        measurement.add_limited("KiB", 25.5, 25.0);
+        let expected = ["2 errors in 1000", "KiB: 25.50, the limit is 25"];
+        assert_eq!(measurement.failures(), expected);
         assert_eq!(measurement.per_second(), 500.0);
         assert_eq!(measurement.cpu_us_each(&[Part::Api, Part::Load]), 25.0);
     }

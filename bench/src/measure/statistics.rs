@@ -50,29 +50,35 @@ mod tests {
 
     #[test]
     fn a_slope_is_what_each_step_adds_whatever_the_noise_around_it() {
-        assert_eq!(slope(&[(0.0, 5.0), (1.0, 8.0), (2.0, 11.0)]), Some(3.0));
-        assert_eq!(
-            slope(&[(0.0, 1.0), (1.0, -1.0), (2.0, -1.0), (3.0, 1.0)]),
-            Some(0.0)
-        );
-        assert_eq!(slope(&[(1.0, 2.0), (1.0, 9.0)]), None);
+        let of = |all: &[f64]| {
+            slope(
+                &(0..)
+                    .map(f64::from)
+                    .zip(all.iter().copied())
+                    .collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(of(&[5.0, 8.0, 11.0]), Some(3.0));
+        assert_eq!(of(&[1.0, -1.0, -1.0, 1.0]), Some(0.0));
+        assert_eq!(of(&[1.0]), None);
     }
 
     #[test]
     fn a_median_is_the_middle_or_between_the_two_in_the_middle() {
         assert_eq!(Spread::of([]), None);
         let odd = Spread::of([9.0, 1.0, 2.0]).unwrap();
-        assert_eq!((odd.median, odd.min, odd.max), (2.0, 1.0, 9.0));
-        assert_eq!(odd.width(), 4.0);
+        assert_eq!(
+            (odd.median, odd.min, odd.max, odd.width()),
+            (2.0, 1.0, 9.0, 4.0)
+        );
         assert_eq!(Spread::of([4.0, 1.0, 2.0, 100.0]).unwrap().median, 3.0);
     }
 
     #[test]
     fn a_percentile_is_one_of_the_values() {
         let hundred: Vec<u32> = (1..=100).collect();
-        assert_eq!(percentile(&hundred, 0.5), Some(50));
-        assert_eq!(percentile(&hundred, 0.99), Some(99));
-        assert_eq!(percentile(&[7], 0.5), Some(7));
+        let found = [0.5, 0.99].map(|share| percentile(&hundred, share));
+        assert_eq!(found, [Some(50), Some(99)]);
         assert_eq!(percentile::<u32>(&[], 0.5), None);
     }
 }

@@ -2,12 +2,10 @@
 
 use serde::Serialize;
 
-use super::Table;
-use super::rows::{shown, two, whole};
+use super::rows::{Row, section, shown, two, whole};
 use crate::measure::Measurement;
 use crate::measure::cpu::Part;
 use crate::measure::statistics::Spread;
-use crate::scenario::tested;
 
 /// The largest median ratio of CPU that counts as not slower.
 const NOT_SLOWER_MAX: f64 = 1.03;
@@ -26,34 +24,29 @@ pub struct Conclusion<'a> {
 }
 
 /// The conclusions about all scenarios that were measured in both builds.
-pub fn verdicts(all: &[Measurement]) -> Vec<Conclusion<'_>> {
-    let mut verdicts: Vec<Conclusion<'_>> = Vec::new();
-    for ours in all.iter().filter(|one| one.side == "ours") {
-        let key = (ours.scenario, &ours.label, "theirs");
-        let mut theirs = all.iter().filter(|one| one.round == ours.round);
-        let Some(theirs) = theirs.find(|one| one.key() == key) else {
-            continue;
+pub fn verdicts<'a>(rows: &[Row<'a>]) -> Vec<Conclusion<'a>> {
+    let ours = rows.iter().filter(|row| row.first().side == "ours");
+    let conclusion = |ours: &Row<'a>| {
+        let key = (ours.first().scenario, &ours.first().label, "theirs");
+        let theirs = rows.iter().find(|row| row.first().key() == key)?;
+        let pair = |ours: &&'a Measurement| {
+            let mut theirs = theirs.0.iter();
+            Some([*ours, *theirs.find(|it| it.round == ours.round)?])
         };
-        let (title, pair) = (ours.title(), [ours, theirs]);
-        match verdicts.iter_mut().find(|it| it.title == title) {
-            Some(known) => known.pairs.push(pair),
-            None => verdicts.push(Conclusion {
-                title,
-                ratios: Vec::new(),
-                conclusion: "",
-                pairs: vec![pair],
-            }),
-        }
-    }
-    for conclusion in &mut verdicts {
-        let parts = tested(conclusion.pairs[0][0].scenario);
-        let ratio = |[ours, theirs]: &[&Measurement; 2]| {
-            ours.cpu_us_each(parts) / theirs.cpu_us_each(parts)
+        let pairs: Vec<_> = ours.0.iter().filter_map(pair).collect();
+        let ratio = |pair: &[&Measurement; 2]| {
+            let [ours, theirs] = pair.map(|it| it.cpu_us_each(it.tested));
+            ours / theirs
         };
-        conclusion.ratios = conclusion.pairs.iter().map(ratio).collect();
-        conclusion.conclusion = decide(&conclusion.ratios);
-    }
-    verdicts
+        let ratios: Vec<f64> = pairs.iter().map(ratio).collect();
+        (!pairs.is_empty()).then(|| Conclusion {
+            title: ours.first().title(),
+            conclusion: decide(&ratios),
+            ratios,
+            pairs,
+        })
+    };
+    ours.filter_map(conclusion).collect()
 }
 
 fn decide(ratios: &[f64]) -> &'static str {
@@ -65,26 +58,25 @@ fn decide(ratios: &[f64]) -> &'static str {
     }
 }
 
-/// The table of conclusions; it has no rows if only one build was measured.
-pub fn table(all: &[Measurement]) -> Table {
-    let row = |it: &Conclusion<'_>| {
-        let of = |value: fn(&[&Measurement; 2]) -> f64, digits| {
-            shown(Spread::of(it.pairs.iter().map(value)), digits)
+/// The table of conclusions; empty if only one build was measured.
+pub fn table(rows: &[Row<'_>]) -> String {
+    let row = |it: Conclusion<'_>| {
+        let of = |value: fn([f64; 2]) -> f64, digits| {
+            let rates = it
+                .pairs
+                .iter()
+                .map(|pair| pair.map(Measurement::per_second));
+            shown(Spread::of(rates.map(value)), digits)
         };
-        let parts = tested(it.pairs[0][0].scenario)
-            .iter()
-            .map(|part| Part::name(*part));
+        let parts = it.pairs[0][0].tested.iter().map(|part| Part::name(*part));
         vec![
             it.title.clone(),
             it.pairs.len().to_string(),
             parts.collect::<Vec<_>>().join(" + "),
             shown(Spread::of(it.ratios.clone()), |ratio| format!("{ratio:.3}")),
-            of(|[ours, _]| ours.per_second(), whole),
-            of(|[_, theirs]| theirs.per_second(), whole),
-            of(
-                |[ours, theirs]| ours.per_second() / theirs.per_second(),
-                two,
-            ),
+            of(|[ours, _]| ours, whole),
+            of(|[_, theirs]| theirs, whole),
+            of(|[ours, theirs]| ours / theirs, two),
             it.conclusion.to_owned(),
         ]
     };
@@ -94,13 +86,14 @@ pub fn table(all: &[Measurement]) -> Table {
     );
     let head =
         "scenario|pairs|CPU of|ours / theirs|per second, ours|theirs|ours / theirs|conclusion";
-    Table::new(&title, head, verdicts(all).iter().map(row))
+    section(&title, head, verdicts(rows).into_iter().map(row))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::measure::tests::measured;
+    use crate::result::rows::rows;
 
     #[test]
     fn a_verdict_needs_pairs_in_a_narrow_range() {
@@ -125,8 +118,8 @@ mod tests {
             side("ours", 2, 20_400),
             side("ours", 3, 1),
         ];
-        assert_eq!(verdicts(&all)[0].ratios, [0.5, 0.51]);
-        assert_eq!(table(&all).rows[0].last().unwrap(), "not slower");
-        assert!(table(&all[..1]).rows.is_empty());
+        assert_eq!(verdicts(&rows(&all))[0].ratios, [0.5, 0.51]);
+        assert!(table(&rows(&all)).contains("| not slower |"));
+        assert!(table(&rows(&all[..1])).is_empty());
     }
 }

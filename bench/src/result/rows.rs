@@ -2,61 +2,43 @@
 
 use std::collections::BTreeSet;
 
-use super::Table;
+use e2e::table::markdown;
+
 use crate::measure::cpu::Part;
 use crate::measure::statistics::Spread;
 use crate::measure::{Latency, Measurement};
-use crate::scenario::{ceiling_of, tested};
 
 use Part::{Api, Kafka, Load, Postgres, Redis, Worker};
 
 const PARTS: [Part; 6] = [Api, Redis, Kafka, Worker, Postgres, Load];
 
 /// All rounds of one scenario, label and side.
-pub struct Row<'a> {
-    rounds: Vec<&'a Measurement>,
-    /// Ratios to the ceiling in the same round.
-    pub ratio: Option<Spread>,
-}
+pub struct Row<'a>(pub Vec<&'a Measurement>);
 
 /// The rows, in the order of their first measurement.
 pub fn rows(all: &[Measurement]) -> Vec<Row<'_>> {
     let mut rows: Vec<Row<'_>> = Vec::new();
     for one in all {
         match rows.iter_mut().find(|row| row.first().key() == one.key()) {
-            Some(row) => row.rounds.push(one),
-            None => rows.push(Row {
-                rounds: vec![one],
-                ratio: None,
-            }),
+            Some(row) => row.0.push(one),
+            None => rows.push(Row(vec![one])),
         }
-    }
-    for row in &mut rows {
-        row.ratio = Spread::of(row.rounds.iter().filter_map(|one| ratio(one, all)));
     }
     rows
 }
 
-/// The rate as a multiple of the ceiling's in the same round. A ceiling that is measured once per pair applies to both
-/// sides.
-pub fn ratio(one: &Measurement, all: &[Measurement]) -> Option<f64> {
-    let ceiling = ceiling_of(one.scenario)?;
-    let is_ceiling = |other: &&Measurement| match ceiling {
-        "first" => (other.scenario, other.side) == (one.scenario, one.side),
-        "copy" => other.scenario == ceiling,
-        _ => other.key() == (ceiling, &one.label, one.side),
-    };
-    let mut others = all.iter().filter(|other| other.round == one.round);
-    Some(one.per_second() / others.find(is_ceiling)?.per_second())
-}
+impl<'a> Row<'a> {
+    pub fn first(&self) -> &'a Measurement {
+        self.0[0]
+    }
 
-impl Row<'_> {
-    pub fn first(&self) -> &Measurement {
-        self.rounds[0]
+    /// Ratios to the ceiling in the same round.
+    pub fn ratio(&self) -> Option<Spread> {
+        self.spread(|one| one.x_ceiling)
     }
 
     fn spread(&self, value: impl Fn(&Measurement) -> Option<f64>) -> Option<Spread> {
-        Spread::of(self.rounds.iter().filter_map(|one| value(one)))
+        Spread::of(self.0.iter().filter_map(|one| value(one)))
     }
 
     /// p50, p99 and p99.9 of the selected latencies.
@@ -71,15 +53,12 @@ impl Row<'_> {
     }
 
     fn cells(&self, title: String) -> Vec<String> {
-        let scenario = self.first().scenario;
-        let ceiling = self
-            .ratio
-            .and_then(|_| ceiling_of(scenario))
-            .unwrap_or_default();
-        let ratio = format!("{} {ceiling}", shown(self.ratio, two));
+        let first = self.first();
+        let ceiling = self.ratio().and(first.ceiling).unwrap_or_default();
+        let ratio = format!("{} {ceiling}", shown(self.ratio(), two));
         let rate = shown(self.spread(|one| Some(one.per_second())), whole);
-        let tested = shown(self.cpu(tested(scenario)), one);
-        let errors: u64 = self.rounds.iter().map(|one| one.errors).sum();
+        let tested = shown(self.cpu(first.tested), one);
+        let errors: u64 = self.0.iter().map(|one| one.errors).sum();
         let mut cells = vec![title, rate, ratio.trim().to_owned(), tested];
         let median = |cpu: Spread| one(cpu.median);
         cells.extend(PARTS.map(|part| self.cpu(&[part]).map_or_else(String::new, median)));
@@ -90,7 +69,7 @@ impl Row<'_> {
 }
 
 /// The table of rates, ratios, CPU and latencies (refusals separately), and of figures that only some scenarios have.
-pub fn tables(rows: &[Row<'_>]) -> [Table; 3] {
+pub fn tables(rows: &[Row<'_>]) -> [String; 3] {
     let sides: BTreeSet<_> = rows.iter().map(|row| row.first().side).collect();
     let title = |row: &Row<'_>| match sides.len() {
         0 | 1 => row.first().title(),
@@ -103,26 +82,35 @@ pub fn tables(rows: &[Row<'_>]) -> [Table; 3] {
         [vec![title(row)], accepted.into(), refused.into()].concat()
     });
     let others = rows.iter().flat_map(|row| {
-        let figure = |name: &&'static str| {
+        let figure = |name: &String| {
             let spread = row.spread(|one| one.more.get(name).copied());
-            vec![title(row), (*name).to_owned(), shown(spread, digits)]
+            vec![title(row), name.clone(), shown(spread, digits)]
         };
         row.first().more.keys().map(figure).collect::<Vec<_>>()
     });
     let names = PARTS.map(Part::name).join("|");
     [
-        Table::new(
+        section(
             "CPU in microseconds per request, order or row; latency in ms",
             &format!("scenario|per second|x ceiling|CPU tested|{names}|p50|p99|p99.9|errors"),
             rows.iter().map(|row| row.cells(title(row))),
         ),
-        Table::new(
+        section(
             "Latency of accepted orders and of refusals, ms",
             "scenario|accepted p50|p99|p99.9|refused p50|p99|p99.9",
             apart,
         ),
-        Table::new("Other figures", "scenario|figure|value", others),
+        section("Other figures", "scenario|figure|value", others),
     ]
+}
+
+/// A table with its title and with column names that are separated by `|`; nothing if it has no rows.
+pub fn section(title: &str, head: &str, rows: impl Iterator<Item = Vec<String>>) -> String {
+    let (head, rows): (Vec<_>, Vec<_>) = (head.split('|').collect(), rows.collect());
+    match rows.is_empty() {
+        true => String::new(),
+        false => format!("\n{title}:\n\n{}\n", markdown(head, &rows)),
+    }
 }
 
 /// A median, and the range if there is one.
@@ -157,56 +145,31 @@ fn digits(value: f64) -> String {
 mod tests {
     use super::*;
     use crate::measure::tests::measured;
-
-    fn at(scenario: &'static str, label: &str, round: u32, count: u64) -> Measurement {
-        Measurement {
-            count,
-            ..measured(scenario, label, round)
-        }
-    }
+    use crate::result::ceiling::push;
 
     #[test]
-    fn the_ratio_is_the_median_of_the_rounds_each_to_its_own_ceiling() {
+    fn a_row_shows_its_side_and_the_median_of_its_ratios_each_to_the_ceiling_of_its_round() {
         // The machine was slow in the second round: the ratio of that round is still comparable.
-        let all = [
-            at("bare", "64", 1, 1_000),
-            at("accept", "64", 1, 300),
-            at("bare", "64", 2, 100),
-            at("accept", "64", 2, 40),
+        let rounds = [
+            ("copy", 1, 1_000),
+            ("drain", 1, 300),
+            ("copy", 2, 100),
+            ("drain", 2, 40),
         ];
-        let rows = rows(&all);
-        assert_eq!(rows.len(), 2);
-        assert_eq!(shown(rows[1].ratio, two), "0.35 (0.30-0.40)");
-        assert_eq!(shown(rows[0].ratio, two), "1.00");
-    }
-
-    #[test]
-    fn a_label_is_compared_with_its_own_or_with_the_first() {
-        let all = [
-            at("bare", "256", 1, 10),
-            at("accept", "64", 1, 5),
-            at("drain by rows", "0", 1, 10),
-            at("drain by rows", "9", 1, 5),
-        ];
-        let ratios = all.iter().map(|one| ratio(one, &all));
-        assert_eq!(
-            ratios.collect::<Vec<_>>(),
-            [Some(1.0), None, Some(1.0), Some(0.5)]
-        );
-    }
-
-    #[test]
-    fn a_row_shows_its_side_and_its_ratio() {
-        let all = [
-            measured("copy", "", 1),
-            Measurement {
-                side: "theirs",
-                ..at("drain", "", 1, 500)
-            },
-        ];
+        let mut all = Vec::new();
+        for (scenario, round, count) in rounds {
+            let one = Measurement {
+                count,
+                side: if scenario == "copy" { "ours" } else { "theirs" },
+                ..measured(scenario, "", round)
+            };
+            push(&mut all, one);
+        }
         let [main, apart, _] = tables(&rows(&all));
-        assert_eq!(main.rows[1][..3], ["drain, theirs", "250", "0.50 copy"]);
-        assert!(apart.rows.is_empty());
-        assert_eq!(main.rows[1].len(), main.head.split('|').count());
+        let cells = main.trim_end().rsplit('\n').next().unwrap().split('|');
+        let cells: Vec<_> = cells.map(str::trim).collect();
+        let expected = ["drain, theirs", "85 (20-150)", "0.35 (0.30-0.40) copy"];
+        assert_eq!(cells[1..4], expected);
+        assert!(apart.is_empty());
     }
 }

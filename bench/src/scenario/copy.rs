@@ -8,10 +8,9 @@ use tokio_postgres::Client;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;
 
-use super::drain::{ORDERS_PER_SECOND, PARTITIONS};
+use super::Bench;
+use super::drain::ORDERS_PER_SECOND;
 use super::sql::{BATCH_ROWS, migrated};
-use super::{Bench, timed};
-use crate::lab::Schema;
 use crate::lab::orders::Orders;
 use crate::measure::Measurement;
 
@@ -30,21 +29,22 @@ const TYPES: [Type; 8] = [
 ];
 
 pub async fn measure(bench: &Bench<'_>) -> Result<Measurement> {
-    let orders = Orders::new(ORDERS_PER_SECOND * bench.seconds(), PARTITIONS)?;
+    let orders = Orders::new(ORDERS_PER_SECOND * bench.seconds())?;
     let all = (0..orders.count).map(|n| orders.order(n));
     let all: Vec<_> = all.collect::<Result<_>>()?;
-    let schema = Schema::create(&bench.lab.stack.database_url, "copy").await?;
-    drop(migrated(&schema).await?);
+    let sandbox = bench.sandbox().await?;
+    drop(migrated(&sandbox).await?);
+    let database = sandbox.stores.postgres.connect().await?;
 
     let copying = async {
         let mut copied = 0;
-        for batch in all.chunks(BATCH_ROWS as usize) {
-            copied += copy(&schema.client, batch).await?;
+        for batch in all.chunks(BATCH_ROWS) {
+            copied += copy(&database.client, batch).await?;
         }
         Ok(copied)
     };
-    let measured = timed(bench, "copy", orders.count, copying).await;
-    schema.discard().await?;
+    let measured = bench.timed(orders.count, copying).await;
+    sandbox.discard().await?;
     measured
 }
 

@@ -3,6 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use e2e::order::unique;
+use e2e::process::{Process, changed};
+use e2e::sandbox::Sandbox;
 use fluxgate_domain::events::Event;
 use fluxgate_log::headers;
 use rdkafka::ClientConfig;
@@ -10,12 +13,11 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 
 use super::Bench;
-use crate::lab::orders::Orders;
-use crate::lab::{Schema, Service, positions, settings, topic};
+use crate::lab::STOP_LIMIT;
+use crate::lab::orders::{Orders, PARTITIONS};
 use crate::measure::cpu::{self, Part};
 use crate::measure::{Measurement, memory};
 
-pub const PARTITIONS: i32 = 12;
 pub const ORDERS_PER_SECOND: u32 = 100_000;
 
 /// The longest time that the worker may take.
@@ -32,12 +34,12 @@ pub struct Drain {
     pub partitions: i32,
 }
 
-pub async fn measure(bench: &mut Bench<'_>) -> Result<Measurement> {
+pub async fn measure(bench: &Bench<'_>) -> Result<Measurement> {
     let drain = Drain {
         orders: ORDERS_PER_SECOND * bench.seconds(),
         ..Drain::of(bench)
     };
-    drain.measure(bench, bench.empty("drain", "")).await
+    drain.measure(bench).await
 }
 
 impl Drain {
@@ -50,95 +52,93 @@ impl Drain {
         }
     }
 
-    /// Drains into a schema of its own.
-    pub async fn measure(self, bench: &mut Bench<'_>, empty: Measurement) -> Result<Measurement> {
-        let schema = Schema::create(&bench.lab.stack.database_url, "drain").await?;
-        let measured = self.measure_into(bench, &schema, &schema.name, empty).await;
-        schema.discard().await?;
+    /// Drains a topic of its own into tables of their own.
+    pub async fn measure(self, bench: &Bench<'_>) -> Result<Measurement> {
+        let sandbox = bench.sandbox().await?;
+        sandbox.stores.topic.create(self.partitions).await?;
+        let measured = self.measure_in(bench, &sandbox).await;
+        sandbox.discard().await?;
         measured
     }
 
-    /// Drains into tables that may already have rows. Topic, group and sales get `name`, which must be unused.
-    pub async fn measure_into(
-        self,
-        bench: &mut Bench<'_>,
-        schema: &Schema,
-        name: &str,
-        empty: Measurement,
-    ) -> Result<Measurement> {
-        let brokers = bench.lab.stack.kafka_brokers.clone();
-        topic::create(&brokers, name, self.partitions).await?;
-        let orders = Orders::of(name, self.sales, self.partitions, self.orders)?;
-        let filled = (brokers.clone(), name.to_owned());
+    /// Drains a topic into tables that may both have orders already; all of them have been written.
+    pub async fn measure_in(self, bench: &Bench<'_>, sandbox: &Sandbox) -> Result<Measurement> {
+        let name = unique("drain");
+        let orders = Orders::of(&name, self.sales, self.partitions, self.orders)?;
+        let (topic, brokers) = (
+            sandbox.stores.topic.name().to_owned(),
+            sandbox.stack.kafka_brokers.clone(),
+        );
         // On a thread that may block: the producer's queue is often full.
-        tokio::task::spawn_blocking(move || fill(&orders, &filled.0, &filled.1)).await??;
+        tokio::task::spawn_blocking(move || fill(&orders, &brokers, &topic)).await??;
 
         let before = bench.watched()?.sample()?;
-        let mut worker = self.start_worker(bench, schema, name).await?;
-        let elapsed = self.watch(&mut worker, schema, name).await?;
+        let settings = changed(&sandbox.settings(), &[("RUST_LOG", "warn")]);
+        let log = bench.lab.results.join("drain.log");
+        let build = &bench.side().build;
+        let mut worker = build.spawn("inventory-worker", &settings, log)?;
+        let elapsed = watch(&mut worker, sandbox).await?;
         let mut watched = bench.watched()?;
         watched.add(Part::Worker, worker.pid());
         let cpu_us = cpu::between(&before, &watched.sample()?);
-        self.check(schema, name).await?;
+        self.check(sandbox, &name).await?;
         let peak_kib = memory::peak_kib(worker.pid())?;
-        bench.lab.sides[bench.side].worker_used(peak_kib);
-        worker.terminate().await?;
-        topic::delete(&brokers, &[name, &format!("{name}.dlq")]).await?;
-        Ok(Measurement {
+        worker.stop(STOP_LIMIT).await?;
+        let mut measured = Measurement {
             count: self.orders.into(),
             seconds: elapsed.as_secs_f64(),
             cpu_us,
-            more: [("worker's peak memory, MiB", peak_kib as f64 / 1_024.0)].into(),
-            ..empty
-        })
+            ..bench.empty()
+        };
+        measured.add("worker's peak memory, MiB", peak_kib as f64 / 1_024.0);
+        Ok(measured)
     }
 
-    async fn start_worker(self, bench: &Bench<'_>, schema: &Schema, name: &str) -> Result<Service> {
-        let stack = &bench.lab.stack;
-        let dead_letters = format!("{name}.dlq");
-        let settings = settings(&[
-            ("DATABASE_URL", schema.url.as_str()),
-            ("KAFKA_BROKERS", &stack.kafka_brokers),
-            ("KAFKA_TOPIC", name),
-            ("KAFKA_DLQ_TOPIC", &dead_letters),
-            ("KAFKA_GROUP", name),
-            ("RUST_LOG", "warn"),
-        ]);
-        let program = bench.side().build.program("inventory-worker");
-        Service::start(&program, &settings, stack.results.join("drain.log")).await
-    }
-
-    /// The time from when the positions begin to move until they have passed every record.
-    async fn watch(self, worker: &mut Service, schema: &Schema, name: &str) -> Result<Duration> {
-        let expected = i64::from(self.orders) + i64::from(self.sales);
-        let deadline = Instant::now() + LIMIT;
-        let mut moving_since = Instant::now();
-        loop {
-            // The worker creates the table; until then the query fails.
-            let read = positions(&schema.client, name).await.unwrap_or_default();
-            if read >= expected {
-                return Ok(moving_since.elapsed());
-            }
-            if read == 0 {
-                moving_since = Instant::now();
-            }
-            worker.expect_running()?;
-            let in_time = Instant::now() < deadline;
-            ensure!(in_time, "{read} of {expected} records after {LIMIT:?}");
-            tokio::time::sleep(PAUSE_BETWEEN_LOOKS).await;
-        }
-    }
-
-    async fn check(self, schema: &Schema, name: &str) -> Result<()> {
+    async fn check(self, sandbox: &Sandbox, name: &str) -> Result<()> {
         let rows = "SELECT count(*) FROM orders
             WHERE status = 'confirmed' AND starts_with(product_id, $1)";
-        let rows: i64 = schema.client.query_one(rows, &[&name]).await?.try_get(0)?;
-        ensure!(
-            rows == i64::from(self.orders),
-            "{rows} of {} rows",
-            self.orders
-        );
+        let database = sandbox.stores.postgres.connect().await?;
+        let rows: i64 = database
+            .client
+            .query_one(rows, &[&name])
+            .await?
+            .try_get(0)?;
+        let orders = i64::from(self.orders);
+        ensure!(rows == orders, "{rows} of {orders} rows");
         Ok(())
+    }
+}
+
+/// The time from when the positions begin to move until they have passed every record.
+async fn watch(worker: &mut Process, sandbox: &Sandbox) -> Result<Duration> {
+    let topic = &sandbox.stores.topic;
+    let expected: i64 = topic.ends().await?.values().sum();
+    let database = sandbox.stores.postgres.connect().await?;
+    let sum = "SELECT coalesce(sum(next_offset), 0)::bigint FROM positions WHERE topic = $1";
+    // The worker creates the table; until then the query fails.
+    let reached = async || {
+        let row = database.client.query_one(sum, &[&topic.name()]).await;
+        row.and_then(|row| row.try_get(0)).unwrap_or(0)
+    };
+    let (first, deadline) = (reached().await, Instant::now() + LIMIT);
+    let mut moving_since = Instant::now();
+    loop {
+        let read = reached().await;
+        if read >= expected {
+            return Ok(moving_since.elapsed());
+        }
+        if read == first {
+            moving_since = Instant::now();
+        }
+        let ended = worker.has_ended()?;
+        ensure!(
+            ended.is_none(),
+            "the worker has ended: {}",
+            worker.output()?
+        );
+        let in_time = Instant::now() < deadline;
+        ensure!(in_time, "{read} of {expected} records after {LIMIT:?}");
+        tokio::time::sleep(PAUSE_BETWEEN_LOOKS).await;
     }
 }
 
@@ -149,15 +149,13 @@ pub fn fill(orders: &Orders, brokers: &str, topic: &str) -> Result<()> {
     let producer: ThreadedProducer<DefaultProducerContext> =
         config.set("linger.ms", "20").create()?;
     for opening in orders.openings() {
-        let (partition, event) = opening?;
-        send(&producer, topic, partition, &event)?;
+        send(&producer, topic, opening?)?;
     }
     // An order comes after the acknowledged opening of its sale, as from the API. A young topic may refuse its first
     // messages, and a repeated message comes behind those after it.
     producer.flush(FLUSH_LIMIT).context("no sale was opened")?;
-    for n in 0..orders.count {
-        let order = Event::OrderReserved(orders.order(n)?);
-        send(&producer, topic, orders.partition_of(n)?, &order)?;
+    for order in orders.events() {
+        send(&producer, topic, order?)?;
     }
     producer
         .flush(FLUSH_LIMIT)
@@ -167,14 +165,13 @@ pub fn fill(orders: &Orders, brokers: &str, topic: &str) -> Result<()> {
 fn send(
     producer: &ThreadedProducer<DefaultProducerContext>,
     topic: &str,
-    partition: i32,
-    event: &Event,
+    (partition, event): (i32, Event),
 ) -> Result<()> {
     let (key, value) = (event.product_id().as_str(), event.encode());
     let deadline = Instant::now() + FLUSH_LIMIT;
     loop {
         let record = BaseRecord::to(topic).partition(partition).key(key);
-        let record = record.payload(&value).headers(headers(event));
+        let record = record.payload(&value).headers(headers(&event));
         let Err((error, _)) = producer.send(record) else {
             return Ok(());
         };

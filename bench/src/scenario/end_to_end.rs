@@ -10,12 +10,10 @@ use anyhow::{Context, Result};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use super::{Bench, sampled, told};
-use crate::lab::connect;
+use super::Bench;
 use crate::load::{Requests, Schedule, constant, order_id, soon};
 use crate::measure::{Latency, Measurement};
 
-const NAME: &str = "end-to-end";
 const PER_SECOND: u32 = 2_000;
 /// Longer than the other scenarios.
 const TIMES: u32 = 2;
@@ -25,32 +23,32 @@ const GRACE: Duration = Duration::from_secs(20);
 
 pub async fn measure(bench: &Bench<'_>) -> Result<Measurement> {
     let (side, seconds) = (bench.side(), bench.seconds() * TIMES);
-    let product = format!("{NAME}-{}", bench.round);
+    let product = bench.unique();
     let opened_at = side.open_sale(&product).await?;
     let ids = (0..u64::from(PER_SECOND * seconds))
         .map(|n| Ok(order_id(&product, opened_at, n)?.as_uuid()));
     let ids: Vec<Uuid> = ids.collect::<Result<_>>()?;
-    let database = connect(side.setting("DATABASE_URL")).await?;
+    let database = side.sandbox.stores.postgres.connect().await?;
 
     let schedule = soon(PER_SECOND, seconds);
-    let sending = constant(side.api.address, schedule, Requests::known(&product));
-    let both = async { tokio::try_join!(sending, watch(&database, schedule, &ids)) };
-    let ((tally, rows_us), cpu_us) = sampled(&bench.watched()?, both).await?;
+    let sending = constant(side.api.address()?, schedule, Requests::known(&product));
+    let mut rows_us = Vec::new();
+    let both = async {
+        let watching = watch(&database.client, schedule, &ids);
+        let (tally, seen) = tokio::try_join!(sending, watching)?;
+        rows_us = seen;
+        Ok(tally)
+    };
+    let mut measured = bench.told(&bench.watched()?, both).await?;
 
     let without_row = ids.len() - rows_us.len();
-    let answers = told((tally, cpu_us), bench.empty(NAME, ""));
-    let http = answers.latency_ms.context("no order was sent")?;
-    Ok(Measurement {
-        errors: answers.errors.max(without_row as u64),
-        latency_ms: Latency::of_us(rows_us),
-        more: [
-            ("without a row", without_row as f64),
-            ("HTTP answer p50, ms", http.p50),
-            ("HTTP answer p99, ms", http.p99),
-        ]
-        .into(),
-        ..answers
-    })
+    let http = measured.latency_ms.context("no order was sent")?;
+    measured.errors = measured.errors.max(without_row as u64);
+    measured.latency_ms = Latency::of_us(rows_us);
+    measured.add("without a row", without_row as f64);
+    measured.add("HTTP answer p50, ms", http.p50);
+    measured.add("HTTP answer p99, ms", http.p99);
+    Ok(measured)
 }
 
 /// The time from when each order was due until its row was seen, in microseconds; `None` for an order without a row.

@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use e2e::stores::sale_keys;
 use fluxgate_domain::ids::ProductId;
 use tokio::process::Command;
+use tokio::time::timeout;
 
-use super::{Bench, Scenario, sampled};
-use crate::lab::redis::{Redis, keys};
-use crate::load::run_tool;
+use super::Bench;
+use super::bench::sampled;
 use crate::measure::{Latency, Measurement};
 
 const SCRIPT: &str = include_str!("../../../lua/reserve.lua");
@@ -19,47 +20,43 @@ const ORDERS_PER_SECOND: u32 = 30_000;
 const LIMIT: Duration = Duration::from_secs(60);
 
 pub async fn measure(
-    scenario: &Scenario,
     bench: &Bench<'_>,
     orders_per_call: u32,
     pipeline: u32,
 ) -> Result<Measurement> {
-    let side = bench.side();
-    let redis = Redis::at(side.setting("REDIS_URL"))?;
-    let product = scenario.unique(bench.round);
+    let (side, product) = (bench.side(), bench.unique());
+    let redis = &side.sandbox.stores.redis;
     let opened_at_ms = side.open_sale(&product).await?.as_millisecond();
     // Otherwise the relay would try to publish these orders, whose ids are invented.
-    redis.command(&["SREM", "fg:sales", &product]).await?;
-    let keys = keys(&ProductId::parse(&product)?, opened_at_ms);
-    let sha = redis.command(&["SCRIPT", "LOAD", SCRIPT]).await?;
+    let _: u64 = redis.command(&["SREM", "fg:sales", &product]).await?;
+    let keys = sale_keys(&ProductId::parse(&product)?, opened_at_ms);
+    let sha: String = redis.command(&["SCRIPT", "LOAD", SCRIPT]).await?;
 
     let calls = ORDERS_PER_SECOND * bench.seconds() / orders_per_call;
     let [pipeline, count] = [pipeline, calls].map(|it| it.to_string());
     let mut tool = Command::new("redis-benchmark");
-    tool.args(["-p", &redis.port, "--dbnum", &redis.database, "--csv"]);
-    tool.args([
-        "-c",
-        "50",
-        "-r",
-        "1000000000",
-        "-P",
-        &pipeline,
-        "-n",
-        &count,
-    ]);
+    tool.args(["-u", side.setting("REDIS_URL"), "--csv", "-c", "50"]);
+    tool.args(["-r", "1000000000", "-P", &pipeline, "-n", &count]);
     tool.args(["EVALSHA", &sha, "4"]).args(&keys);
     tool.args([opened_at_ms.to_string().as_str(), "1", "0", "1000000000"]);
     for _ in 0..orders_per_call {
         // As long as a UUID; the tool puts another number in each time.
         tool.args(["01a2b3c4-d5e6-8abc-8000-__rand_int__", "user-1", "1"]);
     }
-    let (printed, cpu_us) = sampled(&bench.watched()?, run_tool(&mut tool, LIMIT)).await?;
+    let run = async {
+        let output = timeout(LIMIT, tool.kill_on_drop(true).output()).await;
+        let output = output.context("redis-benchmark hangs")?;
+        output.context("starting redis-benchmark")
+    };
+    let (output, cpu_us) = sampled(&bench.watched()?, run).await?;
+    ensure!(output.status.success(), "redis-benchmark: {output:?}");
+    let printed = String::from_utf8_lossy(&output.stdout);
     let (latency_ms, calls_per_second) =
         parse(&printed).with_context(|| format!("redis-benchmark printed {printed}"))?;
 
-    let sold = redis.number(&["HGET", &keys[0], "seq"]).await?;
+    let sold: u64 = redis.command(&["HGET", &keys[0], "seq"]).await?;
     let count = u64::from(calls * orders_per_call);
-    redis.command(&["UNLINK", &keys[1], &keys[2]]).await?;
+    let _: u64 = redis.command(&["UNLINK", &keys[1], &keys[2]]).await?;
     Ok(Measurement {
         count,
         seconds: f64::from(calls) / calls_per_second,
@@ -67,7 +64,7 @@ pub async fn measure(
         errors: (count - sold.min(count)).saturating_sub(count / 1_000),
         latency_ms: Some(latency_ms),
         cpu_us,
-        ..bench.empty(scenario.name, "")
+        ..bench.empty()
     })
 }
 

@@ -1,46 +1,44 @@
 //! How fast PostgreSQL executes the worker's own statements: batches in memory, written through the worker's store over
 //! as many connections as the worker has, without Kafka and without decoding.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use fluxgate_domain::batch::{Batch, Content, Record, Slice};
-use fluxgate_domain::events::Event;
+use e2e::sandbox::Sandbox;
+use fluxgate_domain::batch::{Batch, Record};
 use fluxgate_ledger::{Ledger, LedgerError};
 use fluxgate_service::settings::PostgresSettings;
+use inventory_worker::batch::BatchBuilder;
 use tokio::task::JoinSet;
 
-use super::drain::{ORDERS_PER_SECOND, PARTITIONS};
-use super::{Bench, timed};
-use crate::lab::Schema;
-use crate::lab::orders::Orders;
+use super::Bench;
+use super::drain::ORDERS_PER_SECOND;
+use crate::lab::orders::{Orders, PARTITIONS};
 use crate::measure::Measurement;
 
 /// The worker's default of BATCH_MAX_ROWS.
-pub const BATCH_ROWS: u32 = 5_000;
+pub const BATCH_ROWS: usize = 5_000;
 /// The worker's default of BATCH_WRITERS.
-pub const WRITERS: u32 = 2;
+const WRITERS: usize = 2;
 const TOPIC: &str = "orders";
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub async fn measure(bench: &Bench<'_>) -> Result<Measurement> {
-    let orders = Orders::new(ORDERS_PER_SECOND * bench.seconds(), PARTITIONS)?;
-    let schema = Schema::create(&bench.lab.stack.database_url, "sql").await?;
-    let store = migrated(&schema).await?;
-    for partition in orders.partitions() {
+    let orders = Orders::new(ORDERS_PER_SECOND * bench.seconds())?;
+    let sandbox = bench.sandbox().await?;
+    let store = migrated(&sandbox).await?;
+    for partition in 0..PARTITIONS {
         store.position(TOPIC, partition).await?;
     }
-    let (openings, batches) = (openings(&orders)?, batches(&orders)?);
-    store.write(TOPIC, &openings).await?;
-
-    let measured = timed(bench, "sql", orders.count, write(&store, batches)).await;
+    let batches = batches(&orders)?;
+    let measured = bench.timed(orders.count, write(&store, batches)).await;
     drop(store);
-    schema.discard().await?;
+    sandbox.discard().await?;
     measured
 }
 
 /// Each writer's batches over a connection of its own; returns the number of rows.
-async fn write(store: &Ledger, batches: Vec<Vec<Batch>>) -> Result<u64> {
+async fn write(store: &Ledger, batches: [Vec<Batch>; WRITERS]) -> Result<u64> {
     let mut writers = JoinSet::new();
     for batches in batches {
         let store = store.clone();
@@ -59,78 +57,41 @@ async fn write(store: &Ledger, batches: Vec<Vec<Batch>>) -> Result<u64> {
     Ok(confirmed)
 }
 
-/// A store with the worker's tables in this schema.
-pub async fn migrated(schema: &Schema) -> Result<Ledger> {
+/// A store with the worker's tables in the schema of this sandbox.
+pub async fn migrated(sandbox: &Sandbox) -> Result<Ledger> {
+    let url = sandbox.settings().into_iter();
+    let mut url = url.filter(|(name, _)| name == "DATABASE_URL");
     let settings = PostgresSettings {
-        database_url: schema.url.clone(),
+        database_url: url.next().map(|(_, url)| url).unwrap_or_default(),
         database_ca_file: None,
     };
-    let store = Ledger::connect(&settings, "bench", WRITERS, FLUSH_TIMEOUT)?;
+    let store = Ledger::connect(&settings, "bench", u32::try_from(WRITERS)?, FLUSH_TIMEOUT)?;
     store.migrate().await?;
     Ok(store)
 }
 
-/// One batch with the opening of each sale, at the first position of its partition.
-fn openings(orders: &Orders) -> Result<Batch> {
-    let slices = orders.openings().map(|opening| {
-        let (partition, event) = opening?;
-        Ok(slice(partition, 0, vec![event]))
-    });
-    Ok(Batch {
-        slices: slices.collect::<Result<_>>()?,
-    })
-}
-
-/// The batches of each writer. Every batch has the same number of records of each of its partitions, as if one worker
-/// read all of them.
-fn batches(orders: &Orders) -> Result<Vec<Vec<Batch>>> {
-    let (partitions, count) = (PARTITIONS.cast_unsigned(), orders.count);
-    let each = BATCH_ROWS * WRITERS / partitions;
-    let batch = |writer: u32, first: u32| {
-        let of_partition = |partition: u32| {
-            let all = (first..first + each).map(|nth| nth * partitions + partition);
-            let events = all
-                .filter(|n| *n < count)
-                .map(|n| Ok(Event::OrderReserved(orders.order(n)?)));
-            // Behind the opening.
-            let position = i64::from(first) + 1;
-            Ok(slice(
-                partition.cast_signed(),
-                position,
-                events.collect::<Result<_>>()?,
-            ))
-        };
-        let slices = (writer..partitions)
-            .step_by(WRITERS as usize)
-            .map(of_partition);
-        let mut slices = slices.collect::<Result<Vec<_>>>()?;
-        slices.retain(|slice| !slice.records.is_empty());
-        Ok(Batch { slices })
-    };
-    let firsts = || (0..count.div_ceil(partitions)).step_by(each as usize);
-    let writer = |writer| firsts().map(|first| batch(writer, first)).collect();
-    (0..WRITERS).map(writer).collect()
-}
-
-fn slice(partition: i32, from: i64, events: Vec<Event>) -> Slice {
-    let records: Vec<Record> = (from..)
-        .zip(events)
-        .map(|(offset, event)| Record {
-            offset,
-            timestamp_ms: 0,
-            key: None,
-            value: None,
-            content: Content::Event(event),
-            traceparent: None,
-        })
-        .collect();
-    Slice {
-        partition,
-        generation: 1,
-        expected: from,
-        next: from + records.len() as i64,
-        records,
+/// The batches of each writer, which has every second partition, as the worker builds them of a log with the openings of
+/// all sales and then all orders.
+fn batches(orders: &Orders) -> Result<[Vec<Batch>; WRITERS]> {
+    let (now, mut ends) = (Instant::now(), [0; PARTITIONS as usize]);
+    let new = || BatchBuilder::new(BATCH_ROWS, FLUSH_TIMEOUT);
+    let mut builders: [BatchBuilder; WRITERS] = std::array::from_fn(|_| new());
+    let mut batches = [const { Vec::new() }; WRITERS];
+    for event in orders.openings().chain(orders.events()) {
+        let (partition, event) = event?;
+        let end = &mut ends[usize::try_from(partition)?];
+        let writer = usize::try_from(partition)? % WRITERS;
+        let record = Record::new(*end, 0, None, None, Ok(event));
+        builders[writer].push(partition, 1, *end, record, now);
+        *end += 1;
+        if builders[writer].is_full() {
+            batches[writer].push(builders[writer].take());
+        }
     }
+    for (batches, mut rest) in batches.iter_mut().zip(builders) {
+        batches.push(rest.take());
+    }
+    Ok(batches)
 }
 
 #[cfg(test)]
@@ -139,10 +100,10 @@ mod tests {
 
     #[test]
     fn batches_follow_each_other_on_every_partition() {
-        let orders = Orders::new(2 * BATCH_ROWS + 6, PARTITIONS).unwrap();
+        let orders = Orders::new(20_006).unwrap();
         let all = batches(&orders).unwrap();
         let rows: usize = all.iter().flatten().map(Batch::len).sum();
-        assert_eq!(rows, 2 * BATCH_ROWS as usize + 6);
+        assert_eq!(rows, 20_006 + PARTITIONS as usize);
         let [first, second] = [&all[0][0], &all[0][1]];
         for (first, second) in first.slices.iter().zip(&second.slices) {
             assert_eq!(
@@ -150,6 +111,6 @@ mod tests {
                 (second.partition, second.expected)
             );
         }
-        assert_eq!(first.slices[0].expected, 1);
+        assert_eq!(first.slices[0].expected, 0);
     }
 }

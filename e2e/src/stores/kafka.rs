@@ -161,17 +161,18 @@ impl Topic {
     pub async fn empty(&self) -> Result<()> {
         let partitions = i32::try_from(self.ends().await?.len())?;
         self.delete().await?;
+        let again = "the topic is created again";
+        wait_until(again, CREATE_LIMIT, async || self.create(partitions).await).await
+    }
+
+    pub async fn create(&self, partitions: i32) -> Result<()> {
         let admin: AdminClient<_> = self.config.create()?;
         let topic = NewTopic::new(&self.name, partitions, TopicReplication::Fixed(1));
-        let again = "the topic is created again";
-        wait_until(again, CREATE_LIMIT, async || {
-            let made = admin.create_topics([&topic], &AdminOptions::new()).await?;
-            for outcome in made {
-                outcome.map_err(|(topic, code)| anyhow!("{topic}: {code}"))?;
-            }
-            Ok(())
-        })
-        .await
+        let made = admin.create_topics([&topic], &AdminOptions::new()).await?;
+        for outcome in made {
+            outcome.map_err(|(topic, code)| anyhow!("{topic}: {code}"))?;
+        }
+        Ok(())
     }
 
     /// Deletes it, if it exists.

@@ -25,7 +25,7 @@ pub struct Postgres(pub(super) PostgresSettings);
 /// An open connection. Dropping it closes it.
 #[derive(Debug)]
 pub struct Connection {
-    client: tokio_postgres::Client,
+    pub client: tokio_postgres::Client,
     _driver: AbortOnDropHandle<()>,
 }
 
@@ -178,7 +178,7 @@ impl Postgres {
         Ok(self.connect().await?.client.query(sql, values).await?)
     }
 
-    async fn connect(&self) -> Result<Connection> {
+    pub async fn connect(&self) -> Result<Connection> {
         let certificates = self.0.database_ca_file.as_ref();
         let address = Address::read(&self.0.database_url, certificates, "e2e");
         let address = address.context("reading DATABASE_URL")?;

@@ -41,16 +41,16 @@ impl Redis {
 
     /// What Redis holds of a sale, if anything.
     pub async fn sale(&self, product: &ProductId) -> Result<Option<RedisSale>> {
-        let prefix = format!("fg:{{{}}}", Tag::of(product));
-        let sale = format!("{prefix}:sale:{product}");
+        let sale = sale_key(product);
         let fields = vec!["total", "remaining", "seq", "opens_at"];
         let facts: Vec<Option<i64>> = self.0.hmget(&sale, fields).await?;
         let [Some(total), Some(remaining), Some(sequence), Some(opens_at)] = facts[..] else {
             return Ok(None);
         };
+        let [_, orders, outbox, _] = sale_keys(product, opens_at);
         // One field, the empty one, is no order: it keeps the hash alive.
-        let fields: i64 = self.0.hlen(format!("{prefix}:orders:{opens_at}")).await?;
-        let outbox = self.0.xlen(format!("{prefix}:outbox:{product}")).await?;
+        let fields: i64 = self.0.hlen(orders).await?;
+        let outbox = self.0.xlen(outbox).await?;
         Ok(Some(RedisSale {
             total,
             remaining,
@@ -62,16 +62,9 @@ impl Redis {
 
     /// All keys of a sale as they are now.
     pub async fn save(&self, product: &ProductId) -> Result<SavedSale> {
-        let prefix = format!("fg:{{{}}}", Tag::of(product));
-        let sale = format!("{prefix}:sale:{product}");
-        let opens_at: String = self.0.hget(&sale, "opens_at").await?;
+        let opens_at: i64 = self.0.hget(sale_key(product), "opens_at").await?;
         let mut saved = Vec::new();
-        for key in [
-            sale,
-            format!("{prefix}:orders:{opens_at}"),
-            format!("{prefix}:outbox:{product}"),
-            format!("{prefix}:users:{product}"),
-        ] {
+        for key in sale_keys(product, opens_at) {
             saved.push((key.clone(), self.0.dump(key).await?));
         }
         Ok(SavedSale(saved))
@@ -93,12 +86,32 @@ impl Redis {
     }
 
     pub async fn configure(&self, name: &str, value: &str) -> Result<()> {
-        let command = CustomCommand::new_static("CONFIG", None::<u16>, false);
-        Ok(self.0.custom(command, vec!["SET", name, value]).await?)
+        self.command(&["CONFIG", "SET", name, value]).await
     }
 
     pub async fn flush(&self) -> Result<()> {
-        let flushdb = CustomCommand::new_static("FLUSHDB", None::<u16>, false);
-        Ok(self.0.custom(flushdb, Vec::<Value>::new()).await?)
+        self.command(&["FLUSHDB"]).await
     }
+
+    /// Any command, with its arguments.
+    pub async fn command<T: FromValue>(&self, words: &[&str]) -> Result<T> {
+        let (name, arguments) = words.split_first().context("a command has a name")?;
+        let command = CustomCommand::new(*name, None::<u16>, false);
+        Ok(self.0.custom(command, arguments.to_vec()).await?)
+    }
+}
+
+fn sale_key(product: &ProductId) -> String {
+    format!("fg:{{{}}}:sale:{product}", Tag::of(product))
+}
+
+/// The keys of a sale in the order of the scripts: sale, orders, outbox, users.
+pub fn sale_keys(product: &ProductId, opens_at_ms: i64) -> [String; 4] {
+    let tag = Tag::of(product);
+    [
+        sale_key(product),
+        format!("fg:{{{tag}}}:orders:{opens_at_ms}"),
+        format!("fg:{{{tag}}}:outbox:{product}"),
+        format!("fg:{{{tag}}}:users:{product}"),
+    ]
 }
