@@ -10,29 +10,21 @@ use reqwest::redirect::Policy;
 use reqwest::{ClientBuilder, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
-use crate::answer::{OrderBody, Outcome, Status, judge};
-use crate::order::{Order, Sale};
+use crate::answer::Response;
+use crate::contract::judge;
+use crate::order::{Action, Sale, order_key, restock_key, user_id};
 
 /// The admin token of services under test.
 pub const ADMIN_TOKEN: &str = "only-for-tests";
 
 /// Longer than an admin call may wait for Kafka, which is 8 s.
-const TIMEOUT: Duration = Duration::from_secs(15);
+const ADMIN_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Shared: building one reads the system's certificates, and a load has hundreds of clients.
+/// Shared: building one reads the system's certificates, and a test asks for metrics with many clients.
 static TLS: LazyLock<TlsConnector> =
     LazyLock::new(|| TlsConnector::new().expect("the system's TLS without any setting"));
 
-/// An HTTP client that uses no proxy, follows no redirect, and does not wait to fill a packet.
-pub fn http_client() -> ClientBuilder {
-    ClientBuilder::new()
-        .no_proxy()
-        .redirect(Policy::none())
-        .tcp_nodelay(true)
-        .tls_backend_preconfigured(TLS.clone())
-}
-
-/// A caller with a keep-alive connection of its own; concurrent requests open more.
+/// A caller with a pool of keep-alive connections, one for each concurrent request. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
@@ -43,12 +35,19 @@ pub struct Client {
 impl Client {
     /// A caller of the service under test at `url`.
     pub fn new(url: &str) -> Result<Self> {
-        Self::with(url, ADMIN_TOKEN, TIMEOUT)
+        Self::with(url, ADMIN_TOKEN, ADMIN_TIMEOUT)
     }
 
-    /// A caller with this admin token that waits at most `timeout` for an answer.
+    /// A caller with this admin token that waits at most `timeout` for an answer. It uses no proxy, follows no
+    /// redirect, and does not wait to fill a packet.
     pub fn with(url: &str, admin_token: &str, timeout: Duration) -> Result<Self> {
-        let http = http_client().timeout(timeout).build();
+        let http = ClientBuilder::new()
+            .no_proxy()
+            .redirect(Policy::none())
+            .tcp_nodelay(true)
+            .tls_backend_preconfigured(TLS.clone())
+            .timeout(timeout)
+            .build();
         Ok(Self {
             http: http.context("building an HTTP client")?,
             url: url.trim_end_matches('/').to_owned(),
@@ -56,70 +55,71 @@ impl Client {
         })
     }
 
-    /// Sends an order once.
-    pub async fn order(&self, order: &Order) -> Outcome {
-        let request = self
-            .http
-            .post(format!("{}/orders", self.url))
-            .header("Idempotency-Key", format!("\"{}\"", order.key))
-            .json(&json!({
-                "productId": order.product,
-                "userId": order.user,
-                "quantity": order.quantity,
-            }));
+    /// Asks once, and judges the answer by the contract.
+    pub async fn send(&self, sale: &Sale, action: &Action) -> Response {
         let answer = async {
-            let answer = request.send().await?;
+            let answer = self.request(sale, action).send().await?;
             let (status, headers) = (answer.status(), answer.headers().clone());
             // A connection that breaks in the middle of a body is no answer.
             Ok((status, headers, answer.bytes().await?))
         };
         match answer.await {
-            Ok((status, headers, body)) => judge(order, status, &headers, &body),
-            Err(error) => Outcome::no_answer(error),
+            Ok((status, headers, body)) => judge(sale, action, status, &headers, &body),
+            Err(error) => Response::none(&error),
+        }
+    }
+
+    /// Sends a buyer's order of one unit once.
+    pub async fn order(&self, sale: &Sale, buyer: u32) -> Response {
+        let quantity = 1;
+        self.send(sale, &Action::Order { buyer, quantity }).await
+    }
+
+    fn request(&self, sale: &Sale, action: &Action) -> RequestBuilder {
+        let get = |path: String| self.http.get(format!("{}{path}", self.url));
+        let post = |path: String| self.http.post(format!("{}{path}", self.url));
+        let change = |path| {
+            let request = post(path).bearer_auth(&self.token);
+            request.timeout(ADMIN_TIMEOUT)
+        };
+        let product = &sale.product;
+        match action {
+            Action::Order { buyer, quantity } => {
+                let user = user_id(*buyer);
+                let body = json!({"productId": product, "userId": user, "quantity": quantity});
+                let request = post("/orders".to_owned()).json(&body);
+                request.header("Idempotency-Key", format!("\"{}\"", order_key(*buyer)))
+            }
+            Action::ReadStatus(id) => get(format!("/orders/{id}")),
+            Action::ReadSale => get(format!("/products/{product}")),
+            Action::Cancel(id) => change(format!("/orders/{id}/cancel")),
+            Action::Restock { number, units } => change(format!("/products/{product}/restock"))
+                .header("Idempotency-Key", restock_key(*number))
+                .json(&json!({"quantity": units})),
+            Action::Close => change(format!("/products/{product}/close")),
         }
     }
 
     /// Opens a sale. When this returns, orders are accepted.
     pub async fn open(&self, sale: &Sale) -> Result<()> {
-        let (status, body) = self.put(&sale.product, sale.total).await?;
-        ensure!(
-            matches!(status, 200 | 201),
-            "opening {}: {status} {body}",
-            sale.product
-        );
+        let terms = json!({"quantity": sale.total});
+        let (status, body) = self.put_terms(&sale.product, &terms).await?;
+        let is_open = matches!(status, 200 | 201);
+        ensure!(is_open, "opening {}: {status} {body}", sale.product);
         Ok(())
     }
 
-    /// Opens a sale: the status of the answer, and its JSON.
-    pub async fn put(&self, product: &ProductId, quantity: u32) -> Result<(u16, Value)> {
-        self.put_terms(product, &json!({"quantity": quantity}))
-            .await
-    }
-
-    /// The same with more terms than the quantity.
+    /// Opens a sale on these terms: the status of the answer, and its JSON.
     pub async fn put_terms(&self, product: &ProductId, terms: &Value) -> Result<(u16, Value)> {
         let request = self.http.put(format!("{}/products/{product}", self.url));
-        json_answer(request.bearer_auth(&self.token).json(terms)).await
-    }
-
-    pub async fn status(&self, id: OrderId) -> Result<Status> {
-        let request = self.http.get(format!("{}/orders/{id}", self.url));
-        let (status, body) = json_answer(request).await?;
-        ensure!(status == 200, "asking for order {id}: {status} {body}");
-        let order: OrderBody = serde_json::from_value(body)?;
-        ensure!(
-            order.order_id == id,
-            "asked for {id}, answered with {}",
-            order.order_id
-        );
-        Ok(order.status)
+        read_json(request.bearer_auth(&self.token).json(terms).send().await?).await
     }
 
     /// An admin call: the status of the answer, and its JSON.
     pub async fn change(&self, path: &str, key: &str, body: &Value) -> Result<(u16, Value)> {
         let request = self.http.post(format!("{}{path}", self.url)).json(body);
         let request = request.bearer_auth(&self.token);
-        json_answer(request.header("Idempotency-Key", key)).await
+        read_json(request.header("Idempotency-Key", key).send().await?).await
     }
 
     /// An admin call that must succeed.
@@ -185,17 +185,9 @@ impl Client {
     }
 
     pub async fn metrics(&self) -> Result<String> {
-        let answer = self
-            .http
-            .get(format!("{}/metrics", self.url))
-            .send()
-            .await?;
-        Ok(answer.error_for_status()?.text().await?)
+        let request = self.http.get(format!("{}/metrics", self.url));
+        Ok(request.send().await?.error_for_status()?.text().await?)
     }
-}
-
-async fn json_answer(request: RequestBuilder) -> Result<(u16, Value)> {
-    read_json(request.send().await?).await
 }
 
 async fn read_json(answer: reqwest::Response) -> Result<(u16, Value)> {

@@ -7,7 +7,7 @@
 //! | [`fleet`] | Redis with replicas: under Sentinels, or as a Cluster |
 //! | [`sandbox`] | own names on shared stores: topics, group, schema, Redis database |
 //! | [`process`], [`program`] | a service as a process: start, kill, freeze, ask |
-//! | [`client`], [`order`], [`answer`] | one order over HTTP, and its answer |
+//! | [`client`], [`order`], [`answer`], [`contract`] | one request over HTTP, and its answer judged by the contract |
 //! | [`load`], [`pacer`] | many orders at once or at a constant rate; the programs `demo` and `rehearse` |
 //! | [`scale`] | workers and instances of the API come and go under load; the program `scale` |
 //! | [`faults`] | runs in which something breaks; the program `faults` |
@@ -25,6 +25,7 @@
 pub mod answer;
 pub mod checker;
 pub mod client;
+pub mod contract;
 pub mod deployment;
 pub mod faults;
 pub mod fleet;

@@ -1,10 +1,11 @@
-//! Sales, and the orders that buyers send.
+//! Sales, and what buyers and admins ask about them.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Result;
-use fluxgate_domain::ids::ProductId;
+use fluxgate_domain::ids::{OrderId, ProductId};
 use jiff::Timestamp;
+use serde::Serialize;
 
 /// A text that no other run of any test program uses: letters, digits and underscores.
 pub fn unique(label: &str) -> String {
@@ -22,13 +23,24 @@ pub struct Sale {
     pub total: u32,
 }
 
-/// One order. All its tries carry the same key.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Order {
-    pub product: String,
-    pub user: String,
-    pub quantity: u32,
-    pub key: String,
+/// What is asked about a sale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    Order {
+        /// The number of the buyer: 7 for `buyer-7`.
+        buyer: u32,
+        quantity: u32,
+    },
+    ReadStatus(OrderId),
+    ReadSale,
+    Cancel(OrderId),
+    Restock {
+        /// Makes its key.
+        number: u32,
+        units: u32,
+    },
+    Close,
 }
 
 impl Sale {
@@ -40,21 +52,35 @@ impl Sale {
         let product = ProductId::parse(&unique(label))?;
         Ok(Self { product, total })
     }
+}
 
-    /// The order of the buyer with this number: one unit. A buyer has one key in a sale, which is
-    /// what [`crate::checker`] counts on.
-    pub fn order_of(&self, buyer: u32) -> Order {
-        Order {
-            product: self.product.to_string(),
-            user: format!("buyer-{buyer}"),
-            quantity: 1,
-            key: format!("key-of-buyer-{buyer}"),
-        }
+impl Action {
+    pub fn is_order(&self) -> bool {
+        matches!(self, Self::Order { .. })
+    }
+
+    pub fn is_read(&self) -> bool {
+        matches!(self, Self::ReadStatus(_) | Self::ReadSale)
     }
 }
 
-/// The number of a buyer by the name that [`Sale::order_of`] gives.
+/// The id of the buyer with this number.
+pub fn user_id(buyer: u32) -> String {
+    format!("buyer-{buyer}")
+}
+
+/// The number of a buyer by the id that [`user_id`] gives.
 pub fn buyer_number(user: &str) -> Option<u32> {
     let number: u32 = user.strip_prefix("buyer-")?.parse().ok()?;
-    (user == format!("buyer-{number}")).then_some(number)
+    (user == user_id(number)).then_some(number)
+}
+
+/// The key of a buyer's order, in all its tries. A buyer has one key in a sale, which the checker counts on.
+pub fn order_key(buyer: u32) -> String {
+    format!("key-of-buyer-{buyer}")
+}
+
+/// The idempotency key of the restock with this number.
+pub fn restock_key(number: u32) -> String {
+    format!("restock-{number}")
 }

@@ -7,10 +7,10 @@ use anyhow::{Context, Result};
 use futures_util::future::try_join_all;
 use tokio::time::sleep;
 
-use super::history::Recorder;
 use super::network::Network;
 use super::rows::{Component, RedisKind, Row};
 use crate::fleet::Fleet;
+use crate::load::recorder::Recorder;
 use crate::order::Sale;
 use crate::process::{Process, settings};
 use crate::program::Program;
@@ -21,6 +21,9 @@ use crate::wait::wait_until;
 /// Units of each sale. At the usual rate of orders the first is sold out before the fault, the second during it, the
 /// third after it, and the last never.
 const TOTALS: [u32; 4] = [120, 400, 900, 1_000_000];
+/// The sale that is closed before the run ends, and the one that never sells out.
+pub const CLOSING_SALE: u16 = 2;
+pub const ENDLESS_SALE: u16 = 3;
 const WORKERS: usize = 2;
 /// Longest until a sale is open, once the services are ready.
 const OPEN_LIMIT: Duration = Duration::from_secs(20);
@@ -111,7 +114,8 @@ impl Environment {
 
     pub async fn open_sales(&self) -> Result<()> {
         let client = self.apis[0].client()?;
-        for sale in &self.sales {
+        for (number, sale) in self.sales.iter().enumerate() {
+            self.mark(&format!("sale {number} is {}", sale.product));
             wait_until("a sale is open", OPEN_LIMIT, async || {
                 client.open(sale).await
             })
@@ -125,14 +129,8 @@ impl Environment {
         sales.map(|sale| sale.product.to_string()).collect()
     }
 
-    /// The sale that is closed before the run ends.
-    pub fn closing_sale(&self) -> &Sale {
-        &self.sales[2]
-    }
-
-    /// The sale that never sells out.
     pub fn endless_sale(&self) -> &Sale {
-        &self.sales[3]
+        &self.sales[usize::from(ENDLESS_SALE)]
     }
 
     /// The services of a component.

@@ -7,13 +7,11 @@
 //! | `scenario` | one run from its start to its verdict |
 //! | [`rows`] | the table of faults, and how each is injected |
 //! | `environment`, `network`, `proxy` | services and stores of a run, with TCP proxies between them |
-//! | `clients`, `caller`, `history` | what buyers and admins ask, over HTTP, and everything that they were answered |
+//! | `clients` | what buyers and admins ask; the [load player](crate::load) sends it and records the answers |
 //! | `recovery` | whether the service is normal again; deciding what was left open |
 
-mod caller;
 mod clients;
 mod environment;
-mod history;
 pub mod matrix;
 mod network;
 mod proxy;

@@ -6,9 +6,11 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 use tokio::time::{Instant, sleep};
 
-use super::caller::Caller;
-use super::history::{Action, Exchange, OrderShown, Recorder, Request};
-use crate::answer::Status;
+use crate::answer::{OrderShown, Status};
+use crate::load::Request;
+use crate::load::caller::Caller;
+use crate::load::exchange::Exchange;
+use crate::order::Action;
 
 /// Requests that are repeated at the same time.
 const IN_FLIGHT: usize = 32;
@@ -20,11 +22,11 @@ const FIRST_PROBE: u32 = 1_000_000_000;
 
 /// Waits until a new order at every instance is answered `accepted` and shown `confirmed`; false when that takes
 /// longer than `limit`.
-pub async fn is_normal(caller: &Caller, product: &str, limit: Duration) -> bool {
+pub async fn is_normal(caller: &Caller, sale: u16, limit: Duration) -> bool {
     let mut buyer = FIRST_PROBE;
     let probing = async {
         for instance in 0..caller.instances() {
-            while !probe(caller, product, instance, buyer).await {
+            while !probe(caller, sale, instance, buyer).await {
                 buyer += 1;
                 sleep(PAUSE).await;
             }
@@ -34,13 +36,10 @@ pub async fn is_normal(caller: &Caller, product: &str, limit: Duration) -> bool 
     tokio::time::timeout(limit, probing).await.is_ok()
 }
 
-async fn probe(caller: &Caller, product: &str, instance: usize, buyer: u32) -> bool {
+async fn probe(caller: &Caller, sale: u16, instance: u32, buyer: u32) -> bool {
     let ask = async |action| {
-        let product = product.to_owned();
-        caller
-            .ask(instance, Request { product, action })
-            .await
-            .order()
+        let response = caller.ask(instance, Request { sale, action }).await;
+        response.order()
     };
     let id = match ask(Action::Order { buyer, quantity: 1 }).await {
         Some(OrderShown { id, status, .. }) if status != Status::Reserved => id,
@@ -61,17 +60,16 @@ async fn probe(caller: &Caller, product: &str, instance: usize, buyer: u32) -> b
 /// were after `limit`.
 pub async fn repeat_until_none(
     caller: &Caller,
-    history: &Recorder,
     limit: Duration,
     open: impl Fn(&[Exchange]) -> Vec<Request>,
 ) -> usize {
     let begin = Instant::now();
     loop {
-        let open = open(&history.exchanges());
+        let open = caller.recorder.look(&open);
         if open.is_empty() || begin.elapsed() >= limit {
             return open.len();
         }
-        stream::iter(open.into_iter().enumerate())
+        stream::iter((0..).zip(open))
             .for_each_concurrent(IN_FLIGHT, async |(instance, request)| {
                 caller.ask(instance, request).await;
             })
@@ -87,11 +85,11 @@ pub fn not_final(exchanges: &[Exchange]) -> Vec<Request> {
         .iter()
         .filter_map(|it| Some((&it.request, it.response.order()?)));
     for (request, order) in orders.clone() {
-        let (product, action) = (request.product.clone(), Action::ReadStatus(order.id));
-        open.insert(order.id, Request { product, action });
+        let (sale, action) = (request.sale, Action::ReadStatus(order.id));
+        open.insert(order.id, Request { sale, action });
     }
     for (request, order) in orders {
-        if request.is_read() && order.status.rank() > 0 {
+        if request.action.is_read() && order.status.rank() > 0 {
             open.remove(&order.id);
         }
     }
@@ -101,11 +99,11 @@ pub fn not_final(exchanges: &[Exchange]) -> Vec<Request> {
 /// The requests whose last answer decided nothing, each once. Reads change nothing, and are not repeated.
 pub fn undecided(exchanges: &[Exchange]) -> Vec<Request> {
     let mut last: HashMap<&Request, (u64, bool)> = HashMap::new();
-    for it in exchanges.iter().filter(|it| !it.request.is_read()) {
+    for it in exchanges.iter().filter(|it| !it.request.action.is_read()) {
         let now = (it.done_us, it.response.is_undecided());
         let last = last.entry(&it.request).or_insert(now);
         *last = now.max(*last);
     }
     let open = last.into_iter().filter(|(_, (_, undecided))| *undecided);
-    open.map(|(request, _)| request.clone()).collect()
+    open.map(|(request, _)| *request).collect()
 }

@@ -7,14 +7,19 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::caller::Caller;
-use super::clients::Clients;
-use super::environment::Environment;
-use super::history::{Action, Exchange, Recorder, Request, of_sale};
+use super::clients;
+use super::environment::{CLOSING_SALE, ENDLESS_SALE, Environment};
 use super::recovery::{is_normal, not_final, repeat_until_none, undecided};
 use super::results::{Ending, Finished};
 use super::rows::Row;
 use crate::checker::{Judgement, Loss, Violation, judge, violations};
+use crate::client::ADMIN_TOKEN;
+use crate::load::caller::Caller;
+use crate::load::exchange::{Exchange, of_sale};
+use crate::load::player::Running;
+use crate::load::recorder::Recorder;
+use crate::load::{Player, Request};
+use crate::order::Action;
 use crate::stack::Stack;
 
 /// From the first order to the fault.
@@ -35,7 +40,7 @@ pub async fn run(row: &Row, stack: Stack, history: &Path, finished: &mut Finishe
     let recorder = Recorder::to(history)?;
     let mut env = Environment::start(stack, row, finished.seed, recorder.clone()).await?;
     let outcome = perform(row, &mut env, &recorder, finished).await;
-    recorder.exchanges(); // Completes the file.
+    recorder.flush();
     drop(std::mem::take(&mut env.apis));
     drop(std::mem::take(&mut env.workers));
     if finished.is_right() {
@@ -57,40 +62,39 @@ async fn perform(
     for api in &env.apis {
         urls.push(env.network.api_url(api.url()).await?);
     }
-    let caller = Caller::new(urls, recorder.clone())?;
-    let clients = disturb(row, finished.seed, env, recorder, &caller).await?;
+    let player = clients::player(urls);
+    let caller = player.caller(ADMIN_TOKEN, &env.sales, recorder.clone())?;
+    let clients = disturb(row, finished.seed, env, &player, &caller).await?;
     let over = Instant::now();
     let stops = row.may_lose && {
         sleep(NOTICE).await;
         env.reported_losses().await? > 0.0
     };
-    let product = env.endless_sale().product.as_str();
-    let is_normal = !stops && is_normal(&caller, product, LIMIT).await;
+    let is_normal = !stops && is_normal(&caller, ENDLESS_SALE, LIMIT).await;
     finished.normal_s = is_normal.then(|| over.elapsed().as_secs_f64());
     let seconds = LIMIT.as_secs();
     let late = !is_normal && !stops;
     let mut found = Vec::from_iter(late.then_some(Violation::NotRecovered { seconds }));
     sleep_until(over + AFTER).await;
-    let product = env.closing_sale().product.to_string();
-    let action = Action::Close;
-    caller.ask(0, Request { product, action }).await;
-    clients.stop().await?;
+    let (sale, action) = (CLOSING_SALE, Action::Close);
+    caller.ask(0, Request { sale, action }).await;
+    clients::stop(clients).await?;
 
     let last_answer = Instant::now();
     let limit = if stops { NOTICE } else { LIMIT };
-    let requests = repeat_until_none(&caller, recorder, limit, undecided).await;
+    let requests = repeat_until_none(&caller, limit, undecided).await;
     found.extend((requests > 0).then_some(Violation::Undecided { requests }));
     let written = env.sandbox.stores.written(&env.sales, LIMIT).await;
     let unwritten = written.err().map(|error| format!("{error:#}"));
     found.extend(unwritten.map(|why| Violation::NotDrained { why }));
     finished.drain_s = last_answer.elapsed().as_secs_f64();
-    repeat_until_none(&caller, recorder, limit, not_final).await;
+    repeat_until_none(&caller, limit, not_final).await;
     if !stops {
         let audit = env.sandbox.reconcile(&["audit"]).await?;
         let output = audit.text;
         found.extend((audit.code != 0).then_some(Violation::Audit { output }));
     }
-    let exchanges = recorder.exchanges();
+    let exchanges = recorder.take();
     count(&exchanges, finished);
     finished.rows = check(row, env, &exchanges, &mut found).await?;
     let loss = Loss {
@@ -114,23 +118,22 @@ async fn disturb(
     row: &Row,
     seed: u64,
     env: &mut Environment,
-    recorder: &Recorder,
+    player: &Player,
     caller: &Caller,
-) -> Result<Clients> {
+) -> Result<Vec<Running>> {
     let start = async |env: &Environment| {
         env.open_sales().await?;
-        let (products, rates) = (env.products(), row.rates);
-        Ok::<_, anyhow::Error>(Clients::start(caller, products, rates, seed))
+        anyhow::Ok(clients::start(player, caller, row.rates, seed))
     };
     let mut clients = None;
     if row.starts_ready {
         clients = Some(start(env).await?);
         sleep(BEFORE).await;
     }
-    recorder.mark("fault begins");
+    env.mark("fault begins");
     let injected = (row.inject)(env).await;
     injected.context("injecting the fault")?;
-    recorder.mark("fault over");
+    env.mark("fault over");
     match clients {
         Some(clients) => Ok(clients),
         None => start(env).await,
@@ -147,19 +150,21 @@ async fn check(
     let ended = env.ended_services().into_iter();
     found.extend(ended.map(|service| Violation::ServiceEnded { service }));
     let mut rows = 0;
-    for sale in &env.sales {
+    for (number, sale) in (0..).zip(&env.sales) {
         let mut contents = env.sandbox.stores.contents(sale).await?;
         // The workers commit offsets to Kafka later.
         contents.lag.uncommitted = 0;
         rows += contents.rows.len();
-        let proven = violations(&of_sale(sale, exchanges), &contents);
+        let mut history = of_sale(number, sale, exchanges, false);
+        history.expectations.final_status_read = true;
+        let proven = violations(&history, &contents);
         found.extend(proven.into_iter().filter(|it| !(row.excuses)(it)));
     }
     Ok(rows)
 }
 
 fn count(exchanges: &[Exchange], finished: &mut Finished) {
-    let orders = exchanges.iter().filter(|it| it.request.is_order());
+    let orders = exchanges.iter().filter(|it| it.request.action.is_order());
     let placed = orders.clone().filter_map(|it| it.response.order());
     finished.orders = orders.count();
     finished.accepted = placed.map(|it| it.id).collect::<HashSet<_>>().len();

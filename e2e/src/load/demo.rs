@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Result, anyhow};
 use clap::Parser;
 
-use super::check::check;
-use super::report::Report;
+use super::report::play_and_report;
 use super::{Player, racing};
 use crate::deployment::Deployment;
 use crate::order::Sale;
-use crate::process::Process;
 use crate::sandbox::Sandbox;
 use crate::stack::Stack;
 use crate::table::thousands;
@@ -20,7 +18,6 @@ use crate::wait::stop_signal;
 const WRITE_LIMIT: Duration = Duration::from_secs(60);
 /// The longest time that a service may take to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
-const BETWEEN_LINES: Duration = Duration::from_millis(500);
 
 /// Sells out a flash sale through one API and two workers and shows that every figure is right.
 #[derive(Debug, Clone, Parser)]
@@ -84,33 +81,16 @@ async fn start_and_sell_out(plan: &Plan, sandbox: &Sandbox) -> Result<String> {
     let (api, first, second) = tokio::try_join!(sandbox.api(), sandbox.worker(), sandbox.worker())?;
     println!("all three are ready, the API at {}", api.url());
     let line = sell_out(plan, &sandbox.deployment(&[&api])).await?;
-    for service in [api, first, second] {
-        stop(service).await?;
+    for mut service in [api, first, second] {
+        service.stop(STOP_LIMIT).await?;
     }
     Ok(line)
 }
 
-async fn stop(mut service: Process) -> Result<()> {
-    let status = service.terminate(STOP_LIMIT).await?;
-    ensure!(
-        status.success(),
-        "a service ended with {status} instead of 0"
-    );
-    Ok(())
-}
-
 async fn sell_out(plan: &Plan, deployment: &Deployment) -> Result<String> {
     let sales = [Sale::unique("demo", plan.units)?];
-    let report = deployment.with_sales(&sales, async || {
-        println!("the sale {} is open", sales[0].product);
-        let player = Player::crowd(plan.connections, deployment.urls.clone());
-        let attempts = racing(0, plan.buyers, |buyer| buyer % 2 == 0);
-        let running = player.start(&sales, attempts)?;
-        let history = running.finish_and_print(BETWEEN_LINES).await?;
-        let findings = check(&history, &deployment.stores, WRITE_LIMIT).await?;
-        Ok(Report::of(&history, findings))
-    });
-    let report = report.await?;
-    println!("\n{report}");
-    report.conclude()
+    println!("opening the sale {}", sales[0].product);
+    let player = Player::crowd(plan.connections, deployment.urls.clone());
+    let attempts = racing(0, plan.buyers, |buyer| buyer % 2 == 0);
+    play_and_report(&player, deployment, &sales, attempts, WRITE_LIMIT).await
 }

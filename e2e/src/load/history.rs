@@ -1,4 +1,4 @@
-//! Every try of a load and its answer.
+//! Every request of a run and its answer.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -7,38 +7,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use fluxgate_domain::ids::OrderId;
 
-use super::player::Shared;
-use super::{Attempt, Pace};
-use crate::answer::{Failure, Outcome};
-use crate::checker::{self, Answer, Expectations, OrderAnswer, StatusRead};
+use super::caller::Caller;
+use super::exchange::{Exchange, of_sale};
+use super::recorder::micros;
+use super::{Attempt, Player, Request};
+use crate::checker::{self, Answer};
 use crate::order::Sale;
-
-/// Unexpected answers of one connection that are kept.
-const UNEXPECTED_MAX: usize = 50;
-
-/// One try of an order. Times are microseconds since the load began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Try {
-    pub sale: u16,
-    pub buyer: u32,
-    /// 1 for the first try.
-    pub number: u8,
-    pub due_us: u64,
-    pub sent_us: u64,
-    /// When the answer was complete, or the buyer stopped waiting.
-    pub done_us: u64,
-    pub answer: Answer,
-    /// Why the order has to be sent again; nothing where the answer is final.
-    pub failure: Option<Failure>,
-}
-
-/// What one connection recorded.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Log {
-    pub tries: Vec<Try>,
-    pub status_reads: Vec<(u16, StatusRead)>,
-    pub unexpected: Vec<(u16, String)>,
-}
 
 /// What was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,78 +28,24 @@ pub struct Sent {
 /// What was sent, and everything that was answered.
 #[derive(Debug, Clone)]
 pub struct History {
-    pub pace: Pace,
-    pub expectations: Expectations,
+    pub player: Player,
     pub sales: Vec<Sale>,
     pub start: Instant,
     pub sent: Sent,
     /// In the order of their ends.
-    pub tries: Vec<Try>,
-    pub status_reads: Vec<(u16, StatusRead)>,
-    /// Answers that are not in the contract, by sale.
-    pub unexpected: Vec<(u16, String)>,
-}
-
-impl Log {
-    /// What the checker makes of an outcome; an answer that is not in the contract is kept.
-    pub fn answer(&mut self, sale: u16, outcome: &Outcome) -> Answer {
-        let unexpected = match outcome {
-            Outcome::Accepted {
-                id,
-                status,
-                replayed,
-            } => {
-                return Answer::Placed {
-                    id: *id,
-                    status: *status,
-                    replayed: *replayed,
-                };
-            }
-            Outcome::Refused { http, code } => match Answer::refused(*http, code) {
-                Some(answer) => return answer,
-                None => format!("{http} {code}"),
-            },
-            Outcome::Unexpected { text, .. } => text.clone(),
-            Outcome::NoAnswer { .. } => return Answer::Undecided,
-        };
-        if outcome.failure().is_none() && self.unexpected.len() < UNEXPECTED_MAX {
-            self.unexpected.push((sale, unexpected));
-        }
-        Answer::Undecided
-    }
-
-    pub fn append(&mut self, other: Self) {
-        self.tries.extend(other.tries);
-        self.status_reads.extend(other.status_reads);
-        self.unexpected.extend(other.unexpected);
-    }
-}
-
-impl Try {
-    /// From when it was due until its answer.
-    pub fn latency_us(&self) -> u64 {
-        self.done_us.saturating_sub(self.due_us)
-    }
-
-    /// Whether it was answered 202.
-    pub fn is_accepted(&self) -> bool {
-        self.answer.order_id().is_some()
-    }
+    pub exchanges: Vec<Exchange>,
 }
 
 impl History {
-    /// What was recorded, in the order of the tries' ends.
-    pub(super) fn new(run: &Shared, sent: Sent, mut log: Log) -> Self {
-        log.tries.sort_by_key(|it| it.done_us);
+    pub(super) fn new(player: Player, caller: &Caller, sent: Sent) -> Self {
+        let mut exchanges = caller.recorder.take();
+        exchanges.sort_by_key(|it| it.done_us);
         Self {
-            pace: run.player.pace,
-            expectations: run.player.expectations,
-            sales: run.sales.clone(),
-            start: run.start,
+            player,
+            sales: caller.sales.to_vec(),
+            start: caller.recorder.start,
             sent,
-            tries: log.tries,
-            status_reads: log.status_reads,
-            unexpected: log.unexpected,
+            exchanges,
         }
     }
 
@@ -137,50 +57,48 @@ impl History {
         let same_sales = later.sales == self.sales;
         ensure!(same_sales, "these loads are of different sales");
         let shift = micros(later.start.saturating_duration_since(self.start));
-        self.tries.extend(later.tries.into_iter().map(|it| Try {
+        let later_exchanges = later.exchanges.into_iter();
+        self.exchanges.extend(later_exchanges.map(|it| Exchange {
             due_us: it.due_us + shift,
             sent_us: it.sent_us + shift,
             done_us: it.done_us + shift,
             ..it
         }));
-        for (sale, mut read) in later.status_reads {
-            (read.sent_us, read.done_us) = (read.sent_us + shift, read.done_us + shift);
-            self.status_reads.push((sale, read));
-        }
-        self.unexpected.extend(later.unexpected);
         self.sent.orders += later.sent.orders;
         Ok(())
     }
 
-    /// How many tries have an answer that `pick` picks.
+    /// The tries of orders.
+    pub fn orders(&self) -> impl Iterator<Item = &Exchange> + Clone {
+        let exchanges = self.exchanges.iter();
+        exchanges.filter(|it| it.request.action.is_order())
+    }
+
+    /// How many tries of orders have an answer that `pick` picks.
     pub fn count(&self, pick: impl Fn(Answer) -> bool) -> usize {
-        self.tries.iter().filter(|it| pick(it.answer)).count()
+        self.orders().filter(|it| pick(it.answer())).count()
     }
 
     /// The orders that answers name, as often as they do.
     pub fn order_ids(&self) -> impl Iterator<Item = OrderId> {
-        self.tries.iter().filter_map(|it| it.answer.order_id())
+        self.orders().filter_map(Exchange::order_id)
     }
 
     /// The orders none of whose tries was decided, each once.
     pub fn undecided(&self) -> Vec<Attempt> {
-        let mut decided: HashMap<(u16, u32), bool> = HashMap::new();
-        for it in &self.tries {
-            let decision = it.answer != Answer::Undecided;
-            *decided.entry((it.sale, it.buyer)).or_default() |= decision;
+        let mut decided: HashMap<Request, bool> = HashMap::new();
+        for it in self.orders() {
+            let decision = it.answer() != Answer::Undecided;
+            *decided.entry(it.request).or_default() |= decision;
         }
         decided.retain(|_, decided| !*decided);
         let (open, instance) = (decided.into_keys(), 0);
-        let attempt = |(sale, buyer)| Attempt {
-            sale,
-            buyer,
-            instance,
-        };
-        open.map(attempt).collect()
+        open.map(|request| Attempt { request, instance }).collect()
     }
 
-    pub fn answered(&self) -> impl Iterator<Item = &Try> {
-        self.tries.iter().filter(|it| it.failure.is_none())
+    /// Tries of orders with a final answer.
+    pub fn answered(&self) -> impl Iterator<Item = &Exchange> {
+        self.orders().filter(|it| it.response.failure().is_none())
     }
 
     /// Orders that never got a final answer.
@@ -188,23 +106,23 @@ impl History {
         self.sent.orders - self.answered().count() as u64
     }
 
-    /// Tries that were sent from `begin` on and before `end`.
-    pub fn sent_between(&self, begin: Instant, end: Instant) -> Vec<&Try> {
+    /// Tries of orders that were sent from `begin` on and before `end`.
+    pub fn sent_between(&self, begin: Instant, end: Instant) -> Vec<&Exchange> {
         let since = |time: Instant| micros(time.saturating_duration_since(self.start));
         let window = since(begin)..since(end);
-        let tries = self.tries.iter();
-        tries.filter(|it| window.contains(&it.sent_us)).collect()
+        let orders = self.orders();
+        orders.filter(|it| window.contains(&it.sent_us)).collect()
     }
 
     /// Orders that were sent and were due in this part of the load.
     pub fn due_within(&self, window: &Range<u64>) -> usize {
-        let first = self.tries.iter().filter(|it| it.number == 1);
+        let first = self.orders().filter(|it| it.number == 1);
         first.filter(|it| window.contains(&it.due_us)).count()
     }
 
     /// The longest time in this part of the load without a 202.
     pub fn longest_gap(&self, window: Range<u64>) -> Duration {
-        let accepted = self.tries.iter().filter(|it| it.is_accepted());
+        let accepted = self.orders().filter(|it| it.order_id().is_some());
         let mut times: Vec<u64> = accepted.map(|it| it.done_us).collect();
         times.retain(|it| window.contains(it));
         times.extend([window.start, window.end]);
@@ -215,39 +133,27 @@ impl History {
 
     /// When the last order was due.
     pub fn last_due_us(&self) -> u64 {
-        self.tries.iter().map(|it| it.due_us).max().unwrap_or(0)
+        self.orders().map(|it| it.due_us).max().unwrap_or(0)
     }
 
-    /// The answers about one sale, as the checker takes them.
-    pub fn of_sale(&self, sale: u16) -> checker::History {
-        let own = self.tries.iter().filter(|it| it.sale == sale);
-        // Elsewhere the order cannot exist.
-        let may_exist = own.filter(|it| it.failure.is_none_or(Failure::may_have_ordered));
-        let orders = may_exist.map(|it| OrderAnswer {
-            sent_us: it.sent_us,
-            done_us: it.done_us,
-            buyer: it.buyer,
-            quantity: 1,
-            answer: it.answer,
-        });
-        let reads = self.status_reads.iter().filter(|(of, _)| *of == sale);
-        let unexpected = self.unexpected.iter().filter(|(of, _)| *of == sale);
+    /// What was asked about one sale, as the checker takes it.
+    pub fn of_sale(&self, number: u16) -> checker::History {
+        let sale = &self.sales[usize::from(number)];
         checker::History {
-            orders: orders.collect(),
-            status_reads: reads.map(|(_, read)| *read).collect(),
-            unexpected: unexpected.map(|(_, text)| text.clone()).collect(),
-            expectations: self.expectations,
-            ..Default::default()
+            expectations: self.player.expectations,
+            ..of_sale(number, sale, &self.exchanges, self.player.behind_proxy)
         }
     }
 }
 
-/// The latencies that these shares of all tries did not exceed (nearest rank); zero without any.
+/// The latencies, from when each was due until its answer, that these shares of all tries did not exceed (nearest rank); zero without any.
 pub fn percentiles<'a, const N: usize>(
-    tries: impl IntoIterator<Item = &'a Try>,
+    tries: impl IntoIterator<Item = &'a Exchange>,
     shares: [f64; N],
 ) -> [Duration; N] {
-    let mut latencies: Vec<u64> = tries.into_iter().map(Try::latency_us).collect();
+    let tries = tries.into_iter();
+    let latencies = tries.map(|it| it.done_us.saturating_sub(it.due_us));
+    let mut latencies: Vec<u64> = latencies.collect();
     latencies.sort_unstable();
     shares.map(|share| {
         let rank = (share * latencies.len() as f64).ceil() as usize;
@@ -256,100 +162,85 @@ pub fn percentiles<'a, const N: usize>(
     })
 }
 
-pub fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::answer::Status;
-    use crate::load::Player;
+    use crate::answer::{Failure, OrderShown, Response, Status};
+    use crate::load::recorder::Recorder;
 
     pub const ID: &str = "018bcfe5-6800-8abc-9def-0123456789ab";
+    pub const UNANSWERED: Response = Response::NoAnswer(Failure::TimedOut);
 
     /// Orders that are due every millisecond, with the times and answers of their tries.
-    pub fn history(tries: &[(u32, u64, Answer)]) -> History {
+    pub fn history(tries: &[(u32, u64, Response)]) -> History {
+        let player = Player::constant_rate(1_000, Vec::new());
+        let (sale, recorder) = (
+            Sale::unique("history", 3).unwrap(),
+            Recorder::new(Instant::now()),
+        );
+        let caller = player.caller("", &[sale], recorder).unwrap();
         let mut seen = HashMap::new();
-        let mut log = Log::default();
-        for &(buyer, done_us, answer) in tries {
-            let number = seen.entry(buyer).or_insert(0);
+        for (buyer, done_us, response) in tries {
+            let number = seen.entry(*buyer).or_insert(0);
             *number += 1;
-            let due_us = u64::from(buyer) * 1_000;
-            log.tries.push(Try {
-                sale: 0,
-                buyer,
+            let due_us = u64::from(*buyer) * 1_000;
+            caller.recorder.add(Exchange {
+                request: Attempt::order(0, *buyer, 0).request,
+                instance: 0,
                 number: *number,
                 due_us,
                 sent_us: due_us,
-                done_us,
-                answer,
-                failure: (answer == Answer::Undecided).then_some(Failure::TimedOut),
+                done_us: *done_us,
+                response: response.clone(),
             });
         }
-        let run = Shared {
-            player: Player::constant_rate(1_000, Vec::new()),
-            sales: vec![Sale::unique("history", 3).unwrap()],
-            start: Instant::now(),
-            progress: Default::default(),
+        let sent = Sent {
+            orders: seen.len() as u64,
+            complete: true,
+            sending: Duration::from_millis(9),
         };
-        let (orders, sending) = (seen.len() as u64, Duration::from_millis(9));
-        let complete = true;
-        History::new(
-            &run,
-            Sent {
-                orders,
-                complete,
-                sending,
-            },
-            log,
-        )
+        History::new(player, &caller, sent)
     }
 
-    pub fn placed() -> Answer {
-        let id = ID.parse().unwrap();
-        Answer::Placed {
-            id,
+    pub fn placed() -> Response {
+        Response::Order(OrderShown {
+            id: ID.parse().unwrap(),
             status: Status::Accepted,
             replayed: false,
-        }
+        })
+    }
+
+    pub fn refused(http: u16, code: &str) -> Response {
+        let code = code.into();
+        Response::Refused { http, code }
     }
 
     #[test]
     fn an_order_is_undecided_until_one_of_its_tries_is_answered() {
-        let undecided = Answer::Undecided;
-        let history = history(&[
-            (1, 5, undecided),
-            (1, 6, Answer::SoldOut),
-            (2, 7, undecided),
-        ]);
-        let buyers: Vec<_> = history.undecided().iter().map(|it| it.buyer).collect();
-        assert_eq!((buyers, history.given_up()), (vec![2], 1));
+        let tries = [
+            (1, 5, UNANSWERED),
+            (1, 6, refused(409, "sold_out")),
+            (2, 7, UNANSWERED),
+        ];
+        let history = history(&tries);
+        let undecided = [Attempt::order(0, 2, 0)];
+        assert_eq!(
+            (&*history.undecided(), history.given_up()),
+            (&undecided[..], 1)
+        );
+        assert_eq!(size_of::<Exchange>(), 80);
     }
 
     #[test]
-    fn latencies_count_from_when_orders_were_due() {
-        let history = history(&[
-            (0, 500, placed()),
-            (1, 1_500, placed()),
-            (2, 9_000, placed()),
-        ]);
+    fn latencies_count_from_when_orders_were_due_and_gaps_within_their_window() {
+        let tries = [(0, 500), (1, 1_500), (2, 9_000)];
+        let history = history(&tries.map(|(buyer, done_us)| (buyer, done_us, placed())));
         let two = percentiles(history.answered(), [0.5, 1.0]);
         assert_eq!(two, [500, 7_000].map(Duration::from_micros));
         assert_eq!(history.due_within(&(1_000..5_000)), 2);
         assert_eq!(percentiles([], [0.99]), [Duration::ZERO]);
-    }
-
-    #[test]
-    fn gaps_count_from_the_beginning_to_the_end_of_the_window() {
-        let history = history(&[
-            (0, 1_000, placed()),
-            (1, 2_000, placed()),
-            (2, 5_000, placed()),
-        ]);
-        let us = Duration::from_micros;
-        assert_eq!(history.longest_gap(0..10_000), us(5_000));
-        assert_eq!(history.longest_gap(1_500..5_500), us(3_000));
+        let gaps = [0..20_000, 1_000..9_500].map(|window| history.longest_gap(window));
+        assert_eq!(gaps, [11_000, 7_500].map(Duration::from_micros));
     }
 
     #[test]
@@ -358,26 +249,7 @@ pub(crate) mod tests {
         let mut later = first.clone();
         later.start += Duration::from_millis(1);
         first.extend(later).unwrap();
-        assert_eq!(first.tries[1].done_us, 1_500);
+        assert_eq!(first.exchanges[1].done_us, 1_500);
         assert!(first.extend(history(&[])).is_err(), "another sale");
-    }
-
-    #[test]
-    fn only_answers_that_the_contract_does_not_have_are_kept_as_unexpected() {
-        let mut log = Log::default();
-        let refused = |http, code: &str| Outcome::Refused {
-            http,
-            code: code.into(),
-        };
-        let answers = [
-            (409, "sold_out"),
-            (503, "unavailable"),
-            (429, "rate_limited"),
-            (404, "x"),
-        ]
-        .map(|(http, code)| log.answer(0, &refused(http, code)));
-        let undecided = Answer::Undecided;
-        assert_eq!(answers, [Answer::SoldOut, undecided, undecided, undecided]);
-        assert_eq!(log.unexpected, [(0, "404 x".to_owned())]);
     }
 }

@@ -1,48 +1,58 @@
-//! The load player: sends orders, records every answer, and compares the answers with the stores.
-//! Demo, rehearsal, scale runs and tests are presets of it.
+//! The load player: sends requests, records every answer, and compares the answers with the stores.
+//! Demo, rehearsal, scale runs, fault runs and tests are presets of it.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`player`] | orders over a number of connections, as fast as answered or at a constant rate, with retries |
-//! | `dispatcher`, `connection` | its parts: when which order is sent, and what one connection does |
-//! | [`history`] | every try and its answer |
-//! | [`check`] | the history, given to [`crate::checker`] sale by sale |
+//! | [`player`] | requests over a number of connections, as fast as answered or at a constant rate, with retries |
+//! | `stream`, [`caller`], [`recorder`] | its parts: when what is sent; asks an instance; notes every request and its answer |
+//! | [`exchange`], [`history`] | a request and its answer; all of them |
+//! | [`check`] | the history, passed to [`crate::checker`] sale by sale |
 //! | [`report`] | both, as a table and a last line |
 //! | [`demo`], [`rehearse`] | the presets that are programs of their own |
 
+pub mod caller;
 pub mod check;
-mod connection;
 pub mod demo;
-mod dispatcher;
+pub mod exchange;
 pub mod history;
 pub mod player;
+pub mod recorder;
 pub mod rehearse;
 pub mod report;
+mod stream;
 
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::checker::Expectations;
+use serde::Serialize;
 
-/// How orders are sent.
+use crate::checker::Expectations;
+use crate::order::Action;
+
+const GRACE: Duration = Duration::from_secs(90);
+
+/// How requests are sent.
 #[derive(Debug, Clone)]
 pub struct Player {
     /// Instances of the API, or one address that leads to all of them. Each try of an order goes to the next.
     pub urls: Vec<String>,
     /// Maximum concurrent requests.
     pub connections: u32,
-    /// When an order is sent.
+    /// When a request is sent.
     pub pace: Pace,
-    /// Maximum tries of an order without a final answer.
+    /// Maximum tries of a request without a final answer.
     pub tries: u8,
+    /// The longest time that requests may be retried after the last new one was due.
+    pub grace: Duration,
     /// How long a buyer waits for an answer.
     pub timeout: Duration,
-    /// What the checker may expect of the answers. If it expects final statuses, each order
-    /// is read from every instance until it has one.
+    /// What the checker may expect of the answers.
     pub expectations: Expectations,
+    /// Whether the API may be behind a proxy, which answers 429 and 5xx in its own way.
+    pub behind_proxy: bool,
 }
 
-/// When an order is sent.
+/// When a request is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
     /// When the previous order on the same connection has been answered.
@@ -51,12 +61,17 @@ pub enum Pace {
     PerSecond(u32),
 }
 
-/// An order about to be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Attempt {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct Request {
     /// The index of its sale.
     pub sale: u16,
-    pub buyer: u32,
+    pub action: Action,
+}
+
+/// A request about to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Attempt {
+    pub request: Request,
     /// The index of the URL it is sent to first, modulo the number of URLs.
     pub instance: u32,
 }
@@ -69,11 +84,13 @@ impl Player {
             connections,
             pace: Pace::AsAnswered,
             tries: 1,
+            grace: GRACE,
             timeout: Duration::from_secs(15),
             expectations: Expectations {
                 first_answer_unmarked: true,
                 ..Default::default()
             },
+            behind_proxy: false,
         }
     }
 
@@ -84,8 +101,10 @@ impl Player {
             connections: 64,
             pace: Pace::PerSecond(per_second),
             tries: 20,
+            grace: GRACE,
             timeout: Duration::from_secs(5),
             expectations: Expectations::default(),
+            behind_proxy: true,
         }
     }
 
@@ -96,15 +115,20 @@ impl Player {
     }
 }
 
+impl Attempt {
+    /// A buyer's order of one unit.
+    pub fn order(sale: u16, buyer: u32, instance: u32) -> Self {
+        let action = Action::Order { buyer, quantity: 1 };
+        let request = Request { sale, action };
+        Self { request, instance }
+    }
+}
+
 /// One order of each buyer, the sales and the instances in turn.
 pub fn once(sales: Range<u16>, buyers: Range<u32>) -> impl Iterator<Item = Attempt> + Send {
     buyers.map(move |buyer| {
         let sale = sales.start + (buyer % sales.len() as u32) as u16;
-        Attempt {
-            sale,
-            buyer,
-            instance: buyer,
-        }
+        Attempt::order(sale, buyer, buyer)
     })
 }
 
@@ -119,9 +143,6 @@ pub fn racing<F: Fn(u32) -> bool + Send>(
     let again = (0..buyers)
         .filter(move |buyer| third(*buyer))
         .map(|buyer| (buyer, 0));
-    twice.chain(again).map(move |(buyer, instance)| Attempt {
-        sale,
-        buyer,
-        instance,
-    })
+    let all = twice.chain(again);
+    all.map(move |(buyer, instance)| Attempt::order(sale, buyer, instance))
 }

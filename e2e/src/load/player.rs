@@ -1,70 +1,39 @@
-//! Sends orders and records their answers.
+//! Starts a load, follows it and ends it.
 
-use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use tokio::sync::{Mutex, mpsc, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::connection::Connection;
-use super::dispatcher::Dispatcher;
-use super::history::{History, Log, Sent, Try};
+use super::caller::Caller;
+use super::history::{History, Sent};
+use super::recorder::{Progress, Recorder};
+use super::stream::Stream;
 use super::{Attempt, Pace, Player};
-use crate::checker::Answer;
 use crate::client::Client;
 use crate::order::Sale;
-use crate::table::thousands;
-use crate::wait::wait_until;
 
-/// The time until the first order of a constant rate is due.
+/// The time until the first request of a constant rate is due.
 const LEAD: Duration = Duration::from_millis(200);
-/// Longest that orders may be retried after the last new one was due.
-const GRACE: Duration = Duration::from_secs(90);
 /// The longest wait for a number of answers.
 const ANSWER_LIMIT: Duration = Duration::from_secs(120);
 /// The longest time that a load may be behind its rate.
 const BEHIND_LIMIT: Duration = Duration::from_secs(60);
+const BETWEEN_LINES: Duration = Duration::from_secs(5);
 
 /// A load that is running. Dropping it ends it.
 #[derive(Debug)]
 pub struct Running {
-    shared: Arc<Shared>,
+    player: Player,
+    caller: Caller,
     stop: CancellationToken,
-    progress: watch::Receiver<Progress>,
-    dispatcher: JoinHandle<Sent>,
-    connections: JoinSet<Log>,
-}
-
-/// The progress of a load.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Orders sent at least once.
-    pub sent: u64,
-    /// Tries that ended, with or without an answer.
-    pub ended: u64,
-    /// Orders accepted, without replays.
-    pub accepted: u64,
-    pub sold_out: u64,
-    /// Tries that failed.
-    pub failed: u64,
-    /// The latest answer.
-    pub last: Option<Answer>,
-}
-
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub player: Player,
-    pub sales: Vec<Sale>,
-    pub start: Instant,
-    pub progress: watch::Sender<Progress>,
+    sending: JoinHandle<Result<Sent>>,
 }
 
 impl Player {
-    /// Starts sending orders of these sales.
+    /// Starts sending requests about these sales.
     ///
     /// # Errors
     /// When there are no sales, or an HTTP client cannot be built.
@@ -73,10 +42,16 @@ impl Player {
         sales: &[Sale],
         attempts: impl Iterator<Item = Attempt> + Send + 'static,
     ) -> Result<Running> {
-        self.start_with_grace(sales, attempts, GRACE)
+        let lead = match self.pace {
+            Pace::AsAnswered => Duration::ZERO,
+            Pace::PerSecond(_) => LEAD,
+        };
+        let recorder = Recorder::new(Instant::now() + lead);
+        let caller = self.caller("", sales, recorder)?;
+        Ok(self.start_with(&caller, attempts))
     }
 
-    /// Sends these orders and waits for all answers.
+    /// Sends these requests and waits for all answers.
     pub async fn play(
         &self,
         sales: &[Sale],
@@ -85,65 +60,46 @@ impl Player {
         self.start(sales, attempts)?.finish().await
     }
 
-    fn start_with_grace(
-        &self,
-        sales: &[Sale],
-        attempts: impl Iterator<Item = Attempt> + Send + 'static,
-        grace: Duration,
-    ) -> Result<Running> {
+    /// Who sends the requests. Without an admin's token they can only be a buyer's.
+    pub fn caller(&self, admin_token: &str, sales: &[Sale], recorder: Recorder) -> Result<Caller> {
         ensure!(!sales.is_empty(), "there is nothing to order");
-        let (progress, watched) = watch::channel(Progress::default());
-        let is_paced = self.pace != Pace::AsAnswered;
-        let lead = if is_paced { LEAD } else { Duration::ZERO };
-        let shared = Arc::new(Shared {
-            player: self.clone(),
-            sales: sales.to_vec(),
-            start: Instant::now() + lead,
-            progress,
-        });
-        let (turns, due) = mpsc::channel(1);
-        let (returned, returns) = mpsc::unbounded_channel();
-        let due = Arc::new(Mutex::new(due));
-        let mut connections = JoinSet::new();
-        for _ in 0..self.connections {
-            let client = |url: &String| Client::with(url, "", self.timeout);
-            let connection = Connection {
-                shared: shared.clone(),
-                clients: self.urls.iter().map(client).collect::<Result<_>>()?,
-                due: due.clone(),
-                returned: returned.clone(),
-                log: Log::default(),
-            };
-            connections.spawn(connection.run());
-        }
-        let stop = CancellationToken::new();
-        let end = stop.clone();
-        let dispatcher = Dispatcher {
-            attempts,
-            turns,
-            returns,
-            stop: end,
-            grace,
-        };
-        let dispatcher = tokio::spawn(dispatcher.run(self.pace, shared.start));
-        Ok(Running {
-            shared,
-            stop,
-            progress: watched,
-            dispatcher,
-            connections,
+        let client = |url: &String| Client::with(url, admin_token, self.timeout);
+        let clients = self.urls.iter().map(client).collect::<Result<_>>()?;
+        Ok(Caller {
+            sales: sales.into(),
+            recorder,
+            clients,
         })
+    }
+
+    /// Starts sending requests with this caller, beside what others send with it.
+    pub fn start_with(
+        &self,
+        caller: &Caller,
+        attempts: impl Iterator<Item = Attempt> + Send + 'static,
+    ) -> Running {
+        let start = caller.recorder.start.max(Instant::now());
+        let (stream, stop) = (
+            Stream::new(self, caller, attempts, start),
+            CancellationToken::new(),
+        );
+        Running {
+            player: self.clone(),
+            caller: caller.clone(),
+            stop: stop.clone(),
+            sending: tokio::spawn(stream.run(start, stop)),
+        }
     }
 }
 
 impl Running {
-    /// When the first order was due.
+    /// When the first request was due.
     pub fn begin(&self) -> Instant {
-        self.shared.start
+        self.caller.recorder.start
     }
 
     pub fn progress(&self) -> Progress {
-        *self.progress.borrow()
+        *self.caller.recorder.progress.borrow()
     }
 
     /// Waits until this many tries have ended.
@@ -151,84 +107,68 @@ impl Running {
     /// # Errors
     /// When that takes longer than two minutes.
     pub async fn answered(&self, wanted: u64) -> Result<()> {
-        let mut progress = self.progress.clone();
-        let reached = timeout(ANSWER_LIMIT, progress.wait_for(|it| it.ended >= wanted)).await;
-        reached.with_context(|| format!("{wanted} answers within {ANSWER_LIMIT:?}"))??;
-        Ok(())
+        self.reaches(ANSWER_LIMIT, |it| it.ended >= wanted).await
     }
 
     /// Waits until the orders that a constant rate sends in this time have been sent.
     pub async fn continues_for(&self, time: Duration) -> Result<()> {
-        let Pace::PerSecond(rate) = self.shared.player.pace else {
+        let Pace::PerSecond(rate) = self.player.pace else {
             anyhow::bail!("this load has no rate");
         };
         let wanted = self.progress().sent + (f64::from(rate) * time.as_secs_f64()) as u64;
-        wait_until("orders are sent", time + BEHIND_LIMIT, async || {
-            let sent = self.progress().sent;
-            ensure!(sent >= wanted, "{sent} of {wanted} sent");
-            Ok(())
-        })
-        .await
+        self.reaches(time + BEHIND_LIMIT, |it| it.sent >= wanted)
+            .await
+    }
+
+    async fn reaches(
+        &self,
+        limit: Duration,
+        is_there: impl FnMut(&Progress) -> bool,
+    ) -> Result<()> {
+        let mut progress = self.caller.recorder.progress.subscribe();
+        let reached = timeout(limit, progress.wait_for(is_there)).await;
+        reached.with_context(|| format!("after {limit:?} only {:?}", self.progress()))??;
+        Ok(())
     }
 
     /// Waits for the end like [`Running::finish`], and prints the progress from time to time.
-    pub async fn finish_and_print(self, every: Duration) -> Result<History> {
-        let (begin, progress) = (self.begin(), self.progress.clone());
+    pub async fn finish_and_print(self) -> Result<History> {
+        let recorder = self.caller.recorder.clone();
         let mut history = std::pin::pin!(self.finish());
         loop {
             tokio::select! {
                 history = &mut history => return history,
-                () = sleep(every) => println!("{:6.1} s  {}", begin.elapsed().as_secs_f64(), *progress.borrow()),
+                () = sleep(BETWEEN_LINES) => {
+                    let seconds = recorder.start.elapsed().as_secs_f64();
+                    println!("{seconds:6.1} s  {}", *recorder.progress.borrow());
+                }
             }
         }
     }
 
-    /// Sends no new orders; those that were sent are still retried.
+    /// Sends no new requests; those that were sent are still retried.
     pub fn stop(&self) {
         self.stop.cancel();
     }
 
-    /// Waits until every order has its final answer or was given up.
+    /// Waits until every request has its final answer or was given up.
     ///
     /// # Errors
-    /// When a connection panicked.
+    /// When a sender panicked.
+    pub async fn end(&mut self) -> Result<Sent> {
+        (&mut self.sending).await.context("a load panicked")?
+    }
+
+    /// The same; with everything that was recorded.
     pub async fn finish(mut self) -> Result<History> {
-        let sent = (&mut self.dispatcher).await;
-        let sent = sent.context("the dispatcher panicked")?;
-        let mut log = Log::default();
-        while let Some(ended) = self.connections.join_next().await {
-            log.append(ended.context("a connection panicked")?);
-        }
-        Ok(History::new(&self.shared, sent, log))
+        let sent = self.end().await?;
+        Ok(History::new(self.player.clone(), &self.caller, sent))
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.dispatcher.abort();
-    }
-}
-
-impl Progress {
-    pub(super) fn count(&mut self, ended: &Try) {
-        self.ended += 1;
-        self.failed += u64::from(ended.failure.is_some());
-        self.sold_out += u64::from(ended.answer == Answer::SoldOut);
-        if let Answer::Placed { replayed, .. } = ended.answer {
-            self.accepted += u64::from(!replayed);
-        }
-        self.last = Some(ended.answer);
-    }
-}
-
-impl fmt::Display for Progress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let numbers = [self.ended, self.accepted, self.sold_out, self.failed];
-        let [ended, accepted, sold_out, failed] = numbers.map(thousands);
-        write!(
-            f,
-            "{ended} requests ended: {accepted} orders accepted, {sold_out} times sold out, {failed} failed"
-        )
+        self.sending.abort();
     }
 }
 
@@ -240,10 +180,9 @@ mod tests {
     use crate::answer::Failure;
     use crate::load::once;
 
-    async fn play(player: &Player, count: u32, grace: Duration) -> Running {
+    fn play(player: &Player, count: u32) -> Running {
         let sales = [Sale::unique("player", 1).unwrap()];
-        let attempts = once(0..1, 0..count);
-        player.start_with_grace(&sales, attempts, grace).unwrap()
+        player.start(&sales, once(0..1, 0..count)).unwrap()
     }
 
     /// A listener whose connections are never answered, and a player that has one of them.
@@ -253,6 +192,7 @@ mod tests {
         let player = Player {
             connections: 1,
             timeout: Duration::from_millis(200),
+            grace: Duration::from_millis(300),
             ..Player::constant_rate(1_000, vec![url])
         };
         (listener, player)
@@ -262,10 +202,15 @@ mod tests {
     async fn a_failed_order_is_retried_and_given_up_after_its_last_try() {
         let (listener, player) = unanswered().await;
         drop(listener);
-        let player = Player { tries: 3, ..player };
-        let history = play(&player, 1, GRACE).await.finish().await.unwrap();
-        let tries = history.tries.iter();
-        let failures: Vec<_> = tries.map(|it| (it.number, it.failure)).collect();
+        let (tries, grace) = (3, Duration::from_secs(90));
+        let player = Player {
+            tries,
+            grace,
+            ..player
+        };
+        let history = play(&player, 1).finish().await.unwrap();
+        let tries = history.orders();
+        let failures: Vec<_> = tries.map(|it| (it.number, it.response.failure())).collect();
         let refused = Some(Failure::Refused);
         assert_eq!(failures, [(1, refused), (2, refused), (3, refused)]);
         assert_eq!((history.sent.orders, history.given_up()), (1, 1));
@@ -275,7 +220,7 @@ mod tests {
     #[tokio::test]
     async fn a_stopped_load_sends_no_new_orders_and_ends_after_its_grace() {
         let (_listener, player) = unanswered().await;
-        let running = play(&player, 1_000_000, Duration::from_millis(300)).await;
+        let running = play(&player, 1_000_000);
         sleep(LEAD + Duration::from_millis(100)).await;
         running.stop();
         let history = timeout(Duration::from_secs(10), running.finish()).await;
@@ -287,7 +232,7 @@ mod tests {
     #[tokio::test]
     async fn a_load_that_falls_behind_its_rate_for_too_long_is_incomplete() {
         let (_listener, player) = unanswered().await;
-        let running = play(&player, 100, Duration::from_millis(300)).await;
+        let running = play(&player, 100);
         let sent = running.finish().await.unwrap().sent;
         assert!(!sent.complete && sent.orders < 100, "{sent:?}");
     }

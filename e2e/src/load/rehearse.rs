@@ -5,8 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use clap::Parser;
 
-use super::check::check;
-use super::report::Report;
+use super::report::play_and_report;
 use super::{Player, once};
 use crate::deployment::Deployment;
 use crate::order::Sale;
@@ -14,7 +13,6 @@ use crate::table::thousands;
 
 /// Maximum orders of one rehearsal. Each takes about a hundred bytes of memory.
 const ORDERS_MAX: u64 = 10_000_000;
-const BETWEEN_LINES: Duration = Duration::from_secs(5);
 
 /// Runs a sale against running services and checks every answer. ADMIN_TOKEN, REDIS_URL, KAFKA_BROKERS, DATABASE_URL
 /// (and KAFKA_TOPIC, KAFKA_GROUP, if they are not the defaults) must have the same values as for the services.
@@ -98,15 +96,7 @@ pub async fn run(plan: &Plan) -> Result<String> {
         timeout: Duration::from_millis(plan.patience_ms),
         ..Player::constant_rate(plan.rate, plan.at.clone())
     };
-    let report = deployment.with_sales(&sales, async || {
-        let attempts = once(0..plan.products, 0..u32::try_from(count)?);
-        let running = player.start(&sales, attempts)?;
-        let history = running.finish_and_print(BETWEEN_LINES).await?;
-        let limit = Duration::from_secs(plan.write_seconds);
-        let findings = check(&history, &deployment.stores, limit).await?;
-        Ok(Report::of(&history, findings))
-    });
-    let report = report.await?;
-    println!("\n{report}");
-    report.conclude()
+    let attempts = once(0..plan.products, 0..u32::try_from(count)?);
+    let limit = Duration::from_secs(plan.write_seconds);
+    play_and_report(&player, &deployment, &sales, attempts, limit).await
 }

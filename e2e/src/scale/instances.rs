@@ -10,8 +10,9 @@ use futures_util::future::try_join_all;
 use super::nginx::{Nginx, Repeat};
 use super::{Outcome, Plan, STOP_LIMIT, ms, summary, under_load};
 use crate::answer::Failure;
-use crate::load::history::{History, micros, percentiles};
+use crate::load::history::{History, percentiles};
 use crate::load::player::Running;
+use crate::load::recorder::micros;
 use crate::load::report::count_failures;
 use crate::process::Process;
 use crate::sandbox::Sandbox;
@@ -72,7 +73,7 @@ pub async fn run(sandbox: &Sandbox, plan: &Plan, repeat: Repeat) -> Result<Outco
         table(&history, &begun),
         summary(&report)
     );
-    let failed = count_failures(history.tries.iter().filter_map(|it| it.failure));
+    let failed = count_failures(history.orders().filter_map(|it| it.response.failure()));
     let explained = repeat.explains(failed, &victim, &interrupted);
     ensure!(explained, "the kill does not explain what failed:\n{table}");
     Ok(Outcome { table, report })
@@ -128,9 +129,8 @@ fn table(history: &History, begun: &Begun) -> String {
 }
 
 fn row(history: &History, what: &str, window: Range<u64>) -> [String; 5] {
-    let tries = history.tries.iter();
-    let failed = tries.filter(|it| window.contains(&it.done_us));
-    let failed = count_failures(failed.filter_map(|it| it.failure));
+    let failed = history.orders().filter(|it| window.contains(&it.done_us));
+    let failed = count_failures(failed.filter_map(|it| it.response.failure()));
     let failed = failed.iter().map(|(how, count)| format!("{count} {how}"));
     // A load that is behind has no orders that were due in the last parts.
     let end = window.end.min(history.last_due_us() + 1).max(window.start);
@@ -150,8 +150,7 @@ fn row(history: &History, what: &str, window: Range<u64>) -> [String; 5] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::Answer;
-    use crate::load::history::tests::history;
+    use crate::load::history::tests::{UNANSWERED, history};
 
     #[test]
     fn only_requests_at_the_killed_instance_may_fail() {
@@ -191,7 +190,7 @@ mod tests {
     #[test]
     fn every_order_and_every_failed_try_is_in_a_line() {
         // The try of the last order failed long after it was due.
-        let tries: Vec<_> = (0..10).map(|n| (n, 5_000_000, Answer::Undecided)).collect();
+        let tries: Vec<_> = (0..10).map(|n| (n, 5_000_000, UNANSWERED)).collect();
         let history = history(&tries);
         let lines = [0..4_000, 4_000..u64::MAX].map(|it| row(&history, "", it));
         assert_eq!(lines[0][1..3], ["4", ""]);

@@ -46,7 +46,8 @@ async fn retry_the_undecided(sandbox: &Sandbox, api: &Process, mut history: Hist
     history.extend(crowd(CONNECTIONS, &[api]).play(&sales, retries).await?)?;
     let undecided = history.undecided();
     ensure!(undecided.is_empty(), "at the second try: {undecided:?}");
-    let rows = expect_right(sandbox, &history).await?.rows;
+    let found = expect_right(sandbox, &history).await?;
+    let rows = found.counted("PostgreSQL: rows");
     ensure!(rows == i64::from(ORDERS), "{rows} rows");
     Ok(())
 }

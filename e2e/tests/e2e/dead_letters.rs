@@ -24,7 +24,8 @@ fn malformed_records_between_orders_become_dead_letters_and_the_orders_are_confi
             let buyers = 100 * number..100 * (number + 1);
             history.extend(player.play(&sales, once(0..1, buyers)).await?)?;
         }
-        let confirmed = expect_right(sandbox, &history).await?.confirmed;
+        let found = expect_right(sandbox, &history).await?;
+        let confirmed = found.counted("PostgreSQL: orders confirmed");
         ensure!(confirmed == 600, "{confirmed} orders confirmed");
 
         let letters = stores.postgres.dead_letters().await?;

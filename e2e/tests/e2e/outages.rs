@@ -3,7 +3,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use e2e::answer::Status;
 use e2e::checker::Answer;
-use e2e::load::history::{Try, percentiles};
+use e2e::load::exchange::Exchange;
+use e2e::load::history::percentiles;
 use e2e::load::once;
 use e2e::stack::{Stack, Store};
 use e2e::wait::wait_until;
@@ -63,12 +64,12 @@ fn orders_during_an_outage(store: Store, begin: Begin, status: Status) {
         running.stop();
         let history = running.finish().await?;
 
-        let lost = history.tries.iter().find(|it| !it.is_accepted());
+        let lost = history.orders().find(|it| it.order_id().is_none());
         ensure!(lost.is_none(), "an order was not taken: {lost:?}");
         expect_fast(&history.sent_between(begin, end))?;
         // One order a second waits for Kafka all the same; the last of them may see it come back.
         let noticed = history.sent_between(begin + NOTICE_LIMIT, end - 2 * PUBLISH_WAIT);
-        let other = noticed.iter().find(|it| !has_status(it.answer, status));
+        let other = noticed.iter().find(|it| !has_status(it.answer(), status));
         ensure!(other.is_none(), "not {status:?}: {other:?}");
         expect_right(sandbox, &history).await.map(drop)
     });
@@ -80,7 +81,7 @@ fn has_status(answer: Answer, expected: Status) -> bool {
 
 /// No tight limit, on a machine that others use: the rate was kept, and half of the buyers did not
 /// even wait as long as the API waits for Kafka.
-fn expect_fast(during: &[&Try]) -> Result<()> {
+fn expect_fast(during: &[&Exchange]) -> Result<()> {
     let wanted = u64::from(ORDERS_PER_SECOND) * OUTAGE.as_secs() * 8 / 10;
     let answers = during.len() as u64;
     let [median, p99] = percentiles(during.iter().copied(), [0.5, 0.99]);

@@ -250,7 +250,7 @@ async fn lose_a_hundred(sandbox: &Sandbox, api: &Process, sale: &Sale) -> Result
 /// Each buyer who had an order has the same one still.
 fn expect_same_orders(before: &History, after: &History) -> Result<()> {
     let ids = |history: &History| -> HashMap<u32, OrderId> {
-        let placed = history.tries.iter();
+        let placed = history.of_sale(0).orders.into_iter();
         let placed = placed.filter_map(|it| Some((it.buyer, it.answer.order_id()?)));
         placed.collect()
     };
@@ -288,13 +288,13 @@ async fn expect_rows(sandbox: &Sandbox, sale: &Sale, units: i64, rejected: usize
 }
 
 async fn order(client: &Client, sale: &Sale, buyer: u32) -> Result<OrderId> {
-    let outcome = client.order(&sale.order_of(buyer)).await;
-    let id = outcome.order_id();
-    id.with_context(|| format!("buyer {buyer}: {outcome:?}"))
+    let response = client.order(sale, buyer).await;
+    let id = response.order().map(|it| it.id);
+    id.with_context(|| format!("buyer {buyer}: {response:?}"))
 }
 
 async fn expect_refused(client: &Client, sale: &Sale, buyer: u32, code: &str) -> Result<()> {
-    let outcome = client.order(&sale.order_of(buyer)).await;
-    ensure!(outcome.is_refused(code), "not {code}: {outcome:?}");
+    let response = client.order(sale, buyer).await;
+    ensure!(response.is_refused(code), "not {code}: {response:?}");
     Ok(())
 }

@@ -1,5 +1,6 @@
 use anyhow::{Context, Result, ensure};
 use e2e::client::ADMIN_TOKEN;
+use e2e::order::{order_key, user_id};
 use e2e::otlp::{Receiver, Span};
 use e2e::process::{Process, settings};
 use e2e::program::Program::{IngestApi, InventoryWorker};
@@ -120,12 +121,12 @@ async fn services(
 
 /// Opens a sale and sends an order, with the caller's trace if there is a flag for it; returns the order's id.
 async fn order(api: &Process, flag: Option<&str>) -> Result<String> {
-    let order = open_sales(api, 1, 10).await?[0].order_of(1);
+    let sale = open_sales(api, 1, 10).await?.remove(0);
     let mut request = reqwest::Client::new()
         .post(format!("{}/orders", api.url()))
         .bearer_auth(ADMIN_TOKEN)
-        .header("Idempotency-Key", &order.key)
-        .json(&json!({"productId": order.product, "userId": order.user}));
+        .header("Idempotency-Key", order_key(1))
+        .json(&json!({"productId": sale.product.as_str(), "userId": user_id(1)}));
     if let Some(flag) = flag {
         let header = format!("00-{CALLERS_TRACE}-{CALLERS_SPAN}-{flag}");
         request = request.header("traceparent", header);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::json;
 use tokio::time::sleep;
 
 use super::{Component, Environment, Stack, Store, services};
@@ -80,7 +81,9 @@ pub async fn blank(env: &mut Environment) -> Result<()> {
     let client = env.apis[0].client()?;
     for sale in &env.sales {
         wait_until("a sale cannot be opened anew", NOTICE, async || {
-            let (status, answer) = client.put(&sale.product, 1).await?;
+            let (status, answer) = client
+                .put_terms(&sale.product, &json!({"quantity": 1}))
+                .await?;
             let refused = status == 409 && answer["code"] == "rebuild_required";
             ensure!(refused, "{status} {answer}");
             Ok(())
