@@ -162,7 +162,8 @@ impl<'a> Soak<'a> {
             anyhow::Ok(bytes.unwrap_or_default())
         };
         self.is_written().await?;
-        let grown = info(self.redis, "used_memory").await? - self.before;
+        let grown = info(self.redis, "used_memory").await?;
+        let grown = grown.saturating_sub(self.before);
         let [orders, users] = [weigh(orders).await?, weigh(users).await?];
 
         stack.shut_down(Store::Kafka)?;
