@@ -38,6 +38,23 @@ pub struct SaleShown {
     pub remaining: u32,
 }
 
+/// What an answer means to a buyer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// 202 for an order; 200 where it was read or cancelled.
+    Placed(OrderShown),
+    /// 409 `sold_out`.
+    SoldOut,
+    /// 409 `insufficient_stock`: fewer units are left than were asked for.
+    InsufficientStock,
+    /// 409 `sale_closed`.
+    SaleClosed,
+    /// 422 `idempotency_key_reused`: the key belongs to an order of another quantity.
+    KeyReused,
+    /// 503 or no answer: the order may exist or not.
+    Undecided,
+}
+
 /// Why a request has to be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -71,6 +88,28 @@ impl Response {
         }
     }
 
+    /// What it means; none where the contract does not have it.
+    pub fn answer(&self) -> Option<Answer> {
+        match self {
+            Self::Order(order) => Some(Answer::Placed(*order)),
+            Self::Refused { http, code } => match (http, &**code) {
+                (409, "sold_out") => Some(Answer::SoldOut),
+                (409, "insufficient_stock") => Some(Answer::InsufficientStock),
+                (409, "sale_closed") => Some(Answer::SaleClosed),
+                (422, "idempotency_key_reused") => Some(Answer::KeyReused),
+                (503, "unavailable" | "overloaded") => Some(Answer::Undecided),
+                _ => None,
+            },
+            Self::NoAnswer(_) => Some(Answer::Undecided),
+            Self::Sale(_) | Self::Unexpected { .. } => None,
+        }
+    }
+
+    /// Whether what was asked for is done.
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::Order(_) | Self::Sale(_))
+    }
+
     /// Whether it is a problem with this code.
     pub fn is_refused(&self, wanted: &str) -> bool {
         matches!(self, Self::Refused { code, .. } if **code == *wanted)
@@ -96,6 +135,16 @@ impl Response {
             Self::Unexpected { http, .. } if (502..=504).contains(http) => {
                 Some(Failure::Status(*http))
             }
+            _ => None,
+        }
+    }
+}
+
+impl Answer {
+    /// The order, where the answer names one.
+    pub fn order_id(self) -> Option<OrderId> {
+        match self {
+            Self::Placed(order) => Some(order.id),
             _ => None,
         }
     }

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use fluxgate_domain::ids::{OrderId, ProductId};
+use fluxgate_domain::ids::ProductId;
 use native_tls::TlsConnector;
 use reqwest::redirect::Policy;
 use reqwest::{ClientBuilder, RequestBuilder, StatusCode};
@@ -18,7 +18,7 @@ use crate::order::{Action, Sale, order_key, restock_key, user_id};
 pub const ADMIN_TOKEN: &str = "only-for-tests";
 
 /// Longer than an admin call may wait for Kafka, which is 8 s.
-const ADMIN_TIMEOUT: Duration = Duration::from_secs(15);
+pub const ADMIN_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Shared: building one reads the system's certificates, and a test asks for metrics with many clients.
 static TLS: LazyLock<TlsConnector> =
@@ -75,6 +75,13 @@ impl Client {
         self.send(sale, &Action::Order { buyer, quantity }).await
     }
 
+    /// Asks for something that must be done.
+    pub async fn expect_done(&self, sale: &Sale, action: Action) -> Result<()> {
+        let response = self.send(sale, &action).await;
+        ensure!(response.is_done(), "{action:?}: {response:?}");
+        Ok(())
+    }
+
     fn request(&self, sale: &Sale, action: &Action) -> RequestBuilder {
         let get = |path: String| self.http.get(format!("{}{path}", self.url));
         let post = |path: String| self.http.post(format!("{}{path}", self.url));
@@ -113,37 +120,6 @@ impl Client {
     pub async fn put_terms(&self, product: &ProductId, terms: &Value) -> Result<(u16, Value)> {
         let request = self.http.put(format!("{}/products/{product}", self.url));
         read_json(request.bearer_auth(&self.token).json(terms).send().await?).await
-    }
-
-    /// An admin call: the status of the answer, and its JSON.
-    pub async fn change(&self, path: &str, key: &str, body: &Value) -> Result<(u16, Value)> {
-        let request = self.http.post(format!("{}{path}", self.url)).json(body);
-        let request = request.bearer_auth(&self.token);
-        read_json(request.header("Idempotency-Key", key).send().await?).await
-    }
-
-    /// An admin call that must succeed.
-    pub async fn expect_change(&self, path: &str, key: &str, body: &Value) -> Result<Value> {
-        let (status, answer) = self.change(path, key, body).await?;
-        ensure!(status == 200, "{path}: {status} {answer}");
-        Ok(answer)
-    }
-
-    /// Cancels an order. That needs no key.
-    pub async fn cancel(&self, id: OrderId) -> Result<Value> {
-        let path = format!("/orders/{id}/cancel");
-        self.expect_change(&path, "cancel", &json!({})).await
-    }
-
-    pub async fn restock(&self, sale: &Sale, key: &str, units: u32) -> Result<Value> {
-        let path = format!("/products/{}/restock", sale.product);
-        self.expect_change(&path, key, &json!({"quantity": units}))
-            .await
-    }
-
-    pub async fn close(&self, sale: &Sale) -> Result<Value> {
-        let path = format!("/products/{}/close", sale.product);
-        self.expect_change(&path, "close", &json!({})).await
     }
 
     /// A request as clients of the original send it: the status of the answer, and its JSON or its

@@ -1,16 +1,11 @@
 //! Services that run, started by a test, by compose or by Kubernetes, and the stores behind them.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, anyhow};
 
-use crate::client::Client;
-use crate::order::Sale;
+use crate::client::{ADMIN_TIMEOUT, Client};
+use crate::order::{Action, Sale};
 use crate::stores::Stores;
 use crate::wait::stop_signal;
-
-/// Longer than an admin call may wait for Kafka, which is 8 s.
-const ADMIN_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Where the API answers, and the stores behind it.
 #[derive(Debug, Clone)]
@@ -60,7 +55,7 @@ impl Deployment {
         };
         let mut closed = Ok(());
         for sale in sales {
-            closed = closed.and(admin.close(sale).await.map(drop));
+            closed = closed.and(admin.expect_done(sale, Action::Close).await);
         }
         let outcome = outcome?;
         closed?;

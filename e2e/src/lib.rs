@@ -8,6 +8,7 @@
 //! | [`sandbox`] | own names on shared stores: topics, group, schema, Redis database |
 //! | [`process`], [`program`] | a service as a process: start, kill, freeze, ask |
 //! | [`client`], [`order`], [`answer`], [`contract`] | one request over HTTP, and its answer judged by the contract |
+//! | [`exchange`] | both, as the player records them and the checker reads them |
 //! | [`load`], [`pacer`] | many orders at once or at a constant rate; the programs `demo` and `rehearse` |
 //! | [`scale`] | workers and instances of the API come and go under load; the program `scale` |
 //! | [`faults`] | runs in which something breaks; the program `faults` |
@@ -27,6 +28,7 @@ pub mod checker;
 pub mod client;
 pub mod contract;
 pub mod deployment;
+pub mod exchange;
 pub mod faults;
 pub mod fleet;
 pub mod load;

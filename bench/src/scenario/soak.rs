@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use e2e::order::Sale;
+use e2e::order::{Action, Sale};
 use e2e::stack::{Stack, Store};
 use e2e::stores::{Redis, sale_keys};
 use e2e::wait::wait_until;
@@ -203,11 +203,8 @@ impl<'a> Soak<'a> {
     /// Closes the sale and waits until it is gone.
     async fn close(&self, measured: &mut Measurement) -> Result<()> {
         let (at_closing, closing) = (info(self.redis, "used_memory").await?, Instant::now());
-        let path = format!("/products/{}/close", self.sale.product);
-        self.side
-            .client
-            .expect_change(&path, "close", &json!({}))
-            .await?;
+        let client = &self.side.client;
+        client.expect_done(&self.sale, Action::Close).await?;
         wait_until("the sale's keys expire", EXPIRY_LIMIT, async || {
             let [sale, orders, outbox, users] = &self.keys;
             let exist = ["EXISTS", sale, orders, outbox, users];

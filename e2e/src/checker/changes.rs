@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{AdminAnswer, AdminCall, AdminOutcome, OrderAnswer, Sale, Violation};
-use crate::answer::Status;
+use super::{AdminCall, Sale, Violation};
+use crate::answer::{Answer, Status};
 
 pub fn check(sale: &Sale<'_>, report: &mut impl FnMut(Violation)) {
-    for it in &sale.history.admin_calls {
-        if it.outcome == AdminOutcome::SaleClosed && !is_refused_rightly(sale, it) {
-            let text = format!("{:?} was answered sale_closed", it.call);
+    for (call, it) in &sale.admin_calls {
+        // Only a restock after a closing is refused.
+        let is_right = matches!(call, AdminCall::Restock { .. }) && sale.is_closing(it.done_us);
+        if it.answer() == Answer::SaleClosed && !is_right {
+            let text = format!("{call:?} was answered sale_closed");
             report(Violation::UnexpectedAnswer { text });
         }
     }
@@ -31,11 +33,6 @@ pub fn check(sale: &Sale<'_>, report: &mut impl FnMut(Violation)) {
     }
 }
 
-/// Only a restock after a closing is refused.
-fn is_refused_rightly(sale: &Sale<'_>, it: &AdminAnswer) -> bool {
-    matches!(it.call, AdminCall::Restock { .. }) && sale.is_closing(it.done_us)
-}
-
 /// What all answers to a call together say.
 #[derive(Default)]
 struct Outcome {
@@ -47,15 +44,13 @@ struct Outcome {
 
 fn asked(sale: &Sale<'_>) -> BTreeMap<AdminCall, Outcome> {
     let mut asked: BTreeMap<AdminCall, Outcome> = BTreeMap::new();
-    for it in &sale.history.admin_calls {
-        let outcome = asked.entry(it.call.clone()).or_default();
-        outcome.done |= it.outcome == AdminOutcome::Done;
-        outcome.possible |= it.outcome != AdminOutcome::SaleClosed;
+    for (call, it) in &sale.admin_calls {
+        let outcome = asked.entry(call.clone()).or_default();
+        outcome.done |= it.response.is_done();
+        outcome.possible |= it.answer() != Answer::SaleClosed;
     }
     // Shown to a reader or to a retry, a cancel is as good as confirmed to its caller.
-    let retries = sale.history.orders.iter();
-    let retries = retries.filter_map(OrderAnswer::shown);
-    let shown = sale.history.status_reads.iter().copied().chain(retries);
+    let shown = sale.exchanges.iter().filter_map(|it| it.response.order());
     for it in shown.filter(|it| it.status == Status::Cancelled) {
         asked.entry(AdminCall::Cancel(it.id)).or_default().done = true;
     }

@@ -1,15 +1,21 @@
 //! A run that went right, for tests to spoil.
 
-use fluxgate_domain::ids::OrderId;
+use fluxgate_domain::ids::{OrderId, ProductId};
 
 use super::{
-    AdminAnswer, AdminCall, AdminOutcome, Answer, History, Ledger, OrderAnswer, RedisSale, Row,
-    StatusRead, StoreContents,
+    AdminCall, Expectations, History, Ledger, RedisSale, Row, StoreContents, Violation, violations,
 };
-use crate::answer::Status;
+use crate::answer::{Answer, Failure, OrderShown, Response, SaleShown, Status};
+use crate::exchange::{Exchange, Request};
+use crate::order::{Action, Sale};
+
+pub const UNANSWERED: Response = Response::NoAnswer(Failure::TimedOut);
 
 pub struct Example {
-    pub history: History,
+    sale: Sale,
+    /// In the order of sending.
+    pub exchanges: Vec<Exchange>,
+    pub expectations: Expectations,
     pub contents: StoreContents,
     clock_us: u64,
 }
@@ -19,7 +25,7 @@ impl Example {
     /// comes back.
     pub fn sold_out() -> Self {
         let mut it = Self::sold(3);
-        it.history.expectations.first_answer_unmarked = true;
+        it.expectations.first_answer_unmarked = true;
         for buyer in [3, 4, 3, 4] {
             it.order(buyer, Answer::SoldOut);
         }
@@ -30,24 +36,24 @@ impl Example {
     /// gets the unit (6). Two more units come (7), buyer 6 gets one (8), buyer 7 none, for he comes after the closing (9).
     pub fn with_changes() -> Self {
         let mut it = Self::sold(4);
-        it.history.expectations.final_status_read = true;
+        it.expectations.final_status_read = true;
         it.order(4, Answer::SoldOut);
         it.order(2, placed(2, Status::Confirmed, true));
         it.read(0, Status::Confirmed);
-        it.call(AdminCall::Cancel(id(0)), AdminOutcome::Done);
+        it.done(Action::Cancel(id(0)));
         it.read(0, Status::Cancelled);
         it.release(0, Status::Cancelled);
-        it.change(5, AdminCall::Cancel(id(0)));
+        it.change(5, Action::Cancel(id(0)));
         // The first answer was lost.
         it.order(5, Answer::Undecided);
         it.order(5, placed(5, Status::Accepted, true));
         it.sell(5, 6);
-        it.call(restock("restock-1", 2), AdminOutcome::Done);
-        it.change(7, restock("restock-1", 2));
+        it.done(restock(1, 2));
+        it.change(7, restock(1, 2));
         it.order(6, placed(6, Status::Reserved, false));
         it.sell(6, 8);
-        it.call(AdminCall::Close, AdminOutcome::Done);
-        it.change(9, AdminCall::Close);
+        it.done(Action::Close);
+        it.change(9, Action::Close);
         it.order(7, Answer::SaleClosed);
         for buyer in [1, 2, 3, 5, 6] {
             it.read(buyer, Status::Confirmed);
@@ -68,8 +74,14 @@ impl Example {
             }),
             ..StoreContents::default()
         };
+        let product = ProductId::parse("example").unwrap();
         let mut it = Self {
-            history: History::default(),
+            sale: Sale {
+                product,
+                total: units,
+            },
+            exchanges: Vec::new(),
+            expectations: Expectations::default(),
             contents,
             clock_us: 0,
         };
@@ -81,53 +93,70 @@ impl Example {
         it
     }
 
+    /// What the checker says of it.
+    pub fn violations(&self) -> Vec<Violation> {
+        let history = History {
+            sale: &self.sale,
+            number: 0,
+            exchanges: &self.exchanges,
+            expectations: self.expectations,
+        };
+        violations(history, &self.contents)
+    }
+
     /// Adds a request for one unit and its answer, after all others.
     pub fn order(&mut self, buyer: u32, answer: Answer) {
         self.order_of(buyer, 1, answer);
     }
 
     pub fn order_of(&mut self, buyer: u32, quantity: u32, answer: Answer) {
-        let (sent_us, done_us) = self.tick();
-        self.history.orders.push(OrderAnswer {
-            sent_us,
-            done_us,
-            buyer,
-            quantity,
-            answer,
-        });
+        self.ask(Action::Order { buyer, quantity }, response(answer));
     }
 
     pub fn read(&mut self, buyer: u32, status: Status) {
-        let (sent_us, done_us) = self.tick();
-        let id = id(buyer);
-        self.history.status_reads.push(StatusRead {
-            sent_us,
-            done_us,
-            id,
-            status,
-        });
+        let shown = placed(buyer, status, false);
+        self.ask(Action::ReadStatus(id(buyer)), response(shown));
     }
 
-    pub fn call(&mut self, call: AdminCall, outcome: AdminOutcome) {
-        let (sent_us, done_us) = self.tick();
-        self.history.admin_calls.push(AdminAnswer {
-            sent_us,
-            done_us,
-            call,
-            outcome,
-        });
+    /// Adds an admin call that was done.
+    pub fn done(&mut self, action: Action) {
+        let response = match action {
+            Action::Cancel(id) => Response::Order(OrderShown {
+                id,
+                status: Status::Cancelled,
+                replayed: false,
+            }),
+            _ => Response::Sale(SaleShown {
+                total: 0,
+                remaining: 0,
+            }),
+        };
+        self.ask(action, response);
     }
 
-    fn tick(&mut self) -> (u64, u64) {
+    pub fn ask(&mut self, action: Action, response: Response) {
         self.clock_us += 10;
-        (self.clock_us, self.clock_us + 5)
+        self.exchanges.push(Exchange {
+            request: Request { sale: 0, action },
+            instance: 0,
+            number: 1,
+            due_us: self.clock_us,
+            sent_us: self.clock_us,
+            done_us: self.clock_us + 5,
+            response,
+        });
     }
 
     /// Changes all answers to a buyer.
     pub fn answer_instead(&mut self, buyer: u32, answer: Answer) {
-        let answers = self.history.orders.iter_mut();
-        let own = answers.filter(|it| it.buyer == buyer);
-        own.for_each(|it| it.answer = answer);
+        let is_own = |it: &Exchange| matches!(it.request.action, Action::Order { buyer: it, .. } if it == buyer);
+        let own = self.exchanges.iter_mut().filter(|it| is_own(it));
+        own.for_each(|it| it.response = response(answer));
+    }
+
+    /// The last exchange.
+    pub fn last(&mut self) -> &mut Exchange {
+        self.exchanges.last_mut().unwrap()
     }
 
     /// One more row, whose unit Redis and the ledger count.
@@ -151,17 +180,23 @@ impl Example {
         self.release(buyer, Status::Rejected);
         self.contents.rows.retain(|row| row.buyer != Some(buyer));
         self.redis().records -= 1;
-        self.change(sequence, AdminCall::Cancel(id(buyer)));
+        self.change(sequence, Action::Cancel(id(buyer)));
     }
 
     /// One more change, whose units the stores count.
-    pub fn change(&mut self, sequence: i64, call: AdminCall) {
-        if let AdminCall::Restock { units, .. } = call {
-            self.add_units(units);
+    pub fn change(&mut self, sequence: i64, action: Action) {
+        if let Action::Restock { units, .. } = action {
+            self.add_units(units.into());
             self.redis().records += 1;
         }
-        self.contents.changes.push((sequence, call));
+        let change = self.stored(action);
+        self.contents.changes.push((sequence, change));
         self.number(sequence);
+    }
+
+    /// A change as the stores hold it.
+    pub fn stored(&self, action: Action) -> AdminCall {
+        AdminCall::asked(&self.sale.product, &action).unwrap()
     }
 
     fn number(&mut self, sequence: i64) {
@@ -204,16 +239,30 @@ pub fn id(buyer: u32) -> OrderId {
 
 pub fn placed(buyer: u32, status: Status, replayed: bool) -> Answer {
     let id = id(buyer);
-    Answer::Placed {
+    Answer::Placed(OrderShown {
         id,
         status,
         replayed,
-    }
+    })
 }
 
-pub fn restock(change_id: &str, units: i64) -> AdminCall {
-    AdminCall::Restock {
-        change_id: change_id.into(),
-        units,
+pub fn restock(number: u32, units: u32) -> Action {
+    Action::Restock { number, units }
+}
+
+pub fn refused(http: u16, code: &str) -> Response {
+    let code = code.into();
+    Response::Refused { http, code }
+}
+
+/// What is answered so.
+pub fn response(answer: Answer) -> Response {
+    match answer {
+        Answer::Placed(order) => Response::Order(order),
+        Answer::SoldOut => refused(409, "sold_out"),
+        Answer::InsufficientStock => refused(409, "insufficient_stock"),
+        Answer::SaleClosed => refused(409, "sale_closed"),
+        Answer::KeyReused => refused(422, "idempotency_key_reused"),
+        Answer::Undecided => UNANSWERED,
     }
 }

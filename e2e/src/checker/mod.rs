@@ -6,7 +6,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`history`] | input: requests and their answers |
+//! | [`history`] | input: requests and their answers, as the load player records them |
 //! | [`store_contents`] | input: rows, ledger, changes, dead letters, Redis, lag |
 //! | `orders` | one key, one order; every 202 a row; every row an answer |
 //! | `statuses` | statuses never go backwards |
@@ -19,11 +19,9 @@ pub mod judgement;
 pub mod store_contents;
 pub mod violation;
 
-pub use history::{
-    AdminAnswer, AdminCall, AdminOutcome, Answer, Expectations, History, OrderAnswer, StatusRead,
-};
+pub use history::{Expectations, History};
 pub use judgement::{Judgement, Loss, judge};
-pub use store_contents::{DeadLetter, Lag, Ledger, RedisSale, Row, StoreContents};
+pub use store_contents::{AdminCall, DeadLetter, Lag, Ledger, RedisSale, Row, StoreContents};
 pub use violation::Violation;
 
 mod changes;
@@ -39,12 +37,15 @@ use std::collections::{HashMap, HashSet};
 
 use fluxgate_domain::ids::OrderId;
 
+use crate::exchange::{Exchange, OrderAnswer};
+
 /// Calls `report` with every violation that the history and the stores prove. A run with millions of orders can prove
 /// millions of violations: the caller decides how many to keep.
-pub fn check(history: &History, contents: &StoreContents, report: &mut impl FnMut(Violation)) {
+pub fn check(history: History<'_>, contents: &StoreContents, report: &mut impl FnMut(Violation)) {
     let sale = Sale::new(history, contents);
-    for text in &history.unexpected {
-        report(Violation::UnexpectedAnswer { text: text.clone() });
+    for it in sale.unexpected() {
+        let text = format!("{:?} was answered {:?}", it.request.action, it.response);
+        report(Violation::UnexpectedAnswer { text });
     }
     sale.each_buyer(|buyer| {
         orders::check(&sale, &buyer, report);
@@ -55,7 +56,7 @@ pub fn check(history: &History, contents: &StoreContents, report: &mut impl FnMu
 }
 
 /// The same, collected.
-pub fn violations(history: &History, contents: &StoreContents) -> Vec<Violation> {
+pub fn violations(history: History<'_>, contents: &StoreContents) -> Vec<Violation> {
     let mut found = Vec::new();
     check(history, contents, &mut |violation| found.push(violation));
     found
@@ -63,8 +64,14 @@ pub fn violations(history: &History, contents: &StoreContents) -> Vec<Violation>
 
 /// One sale under inspection.
 struct Sale<'a> {
-    history: &'a History,
     contents: &'a StoreContents,
+    expectations: Expectations,
+    exchanges: Vec<&'a Exchange>,
+    /// By buyer, and in the order of sending.
+    orders: Vec<OrderAnswer>,
+    /// By buyer. A row without a buyer belongs to none.
+    rows: Vec<&'a Row>,
+    admin_calls: Vec<(AdminCall, &'a Exchange)>,
     dead_orders: HashSet<OrderId>,
     /// What reads and cancels showed, by order.
     reads: HashMap<OrderId, Vec<statuses::Shown>>,
@@ -80,7 +87,7 @@ struct Sale<'a> {
 struct Buyer<'a> {
     number: u32,
     /// In the order of sending.
-    answers: &'a [&'a OrderAnswer],
+    answers: &'a [OrderAnswer],
     rows: &'a [&'a Row],
 }
 
@@ -90,32 +97,47 @@ fn name(buyer: u32) -> String {
 }
 
 impl<'a> Sale<'a> {
-    fn new(history: &'a History, contents: &'a StoreContents) -> Self {
-        let calls = history.admin_calls.iter();
-        let closings = calls.clone().filter(|it| it.call == AdminCall::Close);
-        let answered = closings
-            .clone()
-            .filter(|it| it.outcome != AdminOutcome::Undecided);
+    fn new(history: History<'a>, contents: &'a StoreContents) -> Self {
+        let exchanges: Vec<_> = history.own().collect();
+        let mut orders: Vec<_> = history.orders().collect();
+        orders.sort_unstable_by_key(|it| (it.buyer, it.sent_us));
+        let rows = contents.rows.iter();
+        let mut rows: Vec<_> = rows.filter(|row| row.buyer.is_some()).collect();
+        rows.sort_unstable_by_key(|row| row.buyer);
+        let call = |it: &&'a Exchange| {
+            let call = AdminCall::asked(&history.sale.product, &it.request.action);
+            call.map(|call| (call, *it))
+        };
+        let admin_calls: Vec<_> = exchanges.iter().filter_map(call).collect();
+        let closings = admin_calls.iter().filter(|it| it.0 == AdminCall::Close);
+        let closed = closings.clone().filter(|it| it.1.response.is_done());
         Self {
-            history,
             contents,
+            expectations: history.expectations,
             dead_orders: contents.dead_orders(),
-            reads: statuses::reads(history),
-            close_sent_us: closings.map(|it| it.sent_us).min(),
-            closed_us: answered.map(|it| it.done_us).min(),
-            units_come_back: calls.clone().any(|it| it.call != AdminCall::Close),
+            reads: statuses::reads(&exchanges),
+            close_sent_us: closings.clone().map(|it| it.1.sent_us).min(),
+            closed_us: closed.map(|it| it.1.done_us).min(),
+            units_come_back: admin_calls.len() > closings.count(),
+            exchanges,
+            orders,
+            rows,
+            admin_calls,
         }
     }
 
-    /// Calls `look` with each buyer who asked for an order or has a row. A row without a buyer belongs to none.
+    /// The answers that break the contract.
+    fn unexpected(&self) -> impl Iterator<Item = &'a Exchange> {
+        let others = self.exchanges.iter().filter(|it| !it.is_in_contract());
+        let behind_proxy = self.expectations.behind_proxy;
+        let is_proxys = move |it: &Exchange| behind_proxy && it.response.failure().is_some();
+        others.copied().filter(move |it| !is_proxys(it))
+    }
+
+    /// Calls `look` with each buyer who asked for an order or has a row.
     fn each_buyer(&self, mut look: impl FnMut(Buyer<'_>)) {
-        let mut answers: Vec<&OrderAnswer> = self.history.orders.iter().collect();
-        answers.sort_unstable_by_key(|it| (it.buyer, it.sent_us));
-        let rows = self.contents.rows.iter();
-        let mut rows: Vec<&Row> = rows.filter(|row| row.buyer.is_some()).collect();
-        rows.sort_unstable_by_key(|row| row.buyer);
-        let (mut answers, mut rows) = (answers.as_slice(), rows.as_slice());
-        let next = |answers: &[&OrderAnswer], rows: &[&Row]| {
+        let (mut answers, mut rows) = (self.orders.as_slice(), self.rows.as_slice());
+        let next = |answers: &[OrderAnswer], rows: &[&Row]| {
             let asked = answers.first().map(|it| it.buyer);
             asked
                 .into_iter()

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fluxgate_domain::ids::OrderId;
 
-use super::{Answer, Buyer, OrderAnswer, Sale, Violation, name};
-use crate::answer::Status;
+use super::{Buyer, OrderAnswer, Sale, Violation, name};
+use crate::answer::{Answer, OrderShown, Status};
 
 pub fn check(sale: &Sale<'_>, buyer: &Buyer<'_>, report: &mut impl FnMut(Violation)) {
     answers_in_place(sale, buyer, report);
@@ -22,7 +22,7 @@ pub fn check(sale: &Sale<'_>, buyer: &Buyer<'_>, report: &mut impl FnMut(Violati
 fn answers_in_place(sale: &Sale<'_>, buyer: &Buyer<'_>, report: &mut impl FnMut(Violation)) {
     for it in buyer.answers {
         let expected = match it.answer {
-            Answer::Placed { .. } | Answer::SoldOut | Answer::Undecided => true,
+            Answer::Placed(_) | Answer::SoldOut | Answer::Undecided => true,
             Answer::InsufficientStock => it.quantity > 1,
             Answer::SaleClosed => sale.is_closing(it.done_us),
             Answer::KeyReused => buyer
@@ -49,20 +49,12 @@ fn one_order(sale: &Sale<'_>, buyer: &Buyer<'_>, report: &mut impl FnMut(Violati
         });
     }
     let answers = buyer.answers.iter().map(|it| it.answer);
-    let is_first = |it: &Answer| {
-        matches!(
-            it,
-            Answer::Placed {
-                replayed: false,
-                ..
-            }
-        )
-    };
+    let is_first = |it: &Answer| matches!(it, Answer::Placed(order) if !order.replayed);
     let count = answers.clone().filter(is_first).count();
     let placed = answers.clone().any(|it| it.order_id().is_some());
     // An answer that was lost may have been the first.
     let none_lost = answers.clone().all(|it| it != Answer::Undecided);
-    let must_be_one = sale.history.expectations.first_answer_unmarked && placed && none_lost;
+    let must_be_one = sale.expectations.first_answer_unmarked && placed && none_lost;
     if count > 1 || (count == 0 && must_be_one) {
         let buyer = name(buyer.number);
         report(Violation::FirstAnswers { buyer, count });
@@ -82,7 +74,7 @@ fn contradictions(sale: &Sale<'_>, buyer: &Buyer<'_>, report: &mut impl FnMut(Vi
     let contradicts = |it: &OrderAnswer| {
         let later = it.sent_us > first.done_us;
         match it.answer {
-            Answer::Placed { .. } => later && it.quantity != first.quantity,
+            Answer::Placed(_) => later && it.quantity != first.quantity,
             Answer::KeyReused => later && it.quantity == first.quantity,
             Answer::SoldOut => later || !sale.units_come_back,
             Answer::InsufficientStock | Answer::SaleClosed => later,
@@ -100,7 +92,7 @@ fn rows(sale: &Sale<'_>, buyer: &Buyer<'_>, report: &mut impl FnMut(Violation)) 
     // By order: the quantity that was asked for, and whether an answer said that it is on Kafka.
     let mut placed: BTreeMap<OrderId, (u32, bool)> = BTreeMap::new();
     for it in buyer.answers {
-        if let Answer::Placed { id, status, .. } = it.answer {
+        if let Answer::Placed(OrderShown { id, status, .. }) = it.answer {
             let order = placed.entry(id).or_insert((it.quantity, false));
             order.1 |= status != Status::Reserved;
         }
@@ -117,7 +109,7 @@ fn rows(sale: &Sale<'_>, buyer: &Buyer<'_>, report: &mut impl FnMut(Violation)) 
     }
     for row in buyer.rows {
         let undecided =
-            |it: &&OrderAnswer| it.answer == Answer::Undecided && it.quantity == row.quantity;
+            |it: &OrderAnswer| it.answer == Answer::Undecided && it.quantity == row.quantity;
         if !placed.contains_key(&row.id) && !buyer.answers.iter().any(undecided) {
             report(Violation::UnexplainedRow { id: row.id });
         }
@@ -139,7 +131,7 @@ fn sold_after_close(sale: &Sale<'_>, buyer: &Buyer<'_>) -> bool {
 
 fn words(answer: Answer) -> &'static str {
     match answer {
-        Answer::Placed { .. } => "202",
+        Answer::Placed(_) => "202",
         Answer::SoldOut => "sold_out",
         Answer::InsufficientStock => "insufficient_stock",
         Answer::SaleClosed => "sale_closed",

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    AdminCall, AdminOutcome, Answer, Ledger, OrderAnswer, RedisSale, Sale, Violation, name,
-};
+use super::{AdminCall, Ledger, OrderAnswer, RedisSale, Sale, Violation, name};
+use crate::answer::Answer;
 
 /// Sequence numbers of each kind that are listed.
 const LISTED_MAX: usize = 1_000;
@@ -110,7 +109,7 @@ fn phantom(it: &OrderAnswer, left: i64) -> Violation {
 
 /// A sale cannot refuse units before so many were asked for.
 fn early_sell_out(sale: &Sale<'_>) -> Option<Violation> {
-    let refusals = sale.history.orders.iter();
+    let refusals = sale.orders.iter();
     let mut refusals = refusals
         .filter_map(|it| Some((it, refused_units(it)?)))
         .peekable();
@@ -144,19 +143,19 @@ fn early_sell_out(sale: &Sale<'_>) -> Option<Violation> {
 /// since.
 fn late_sell_out(sale: &Sale<'_>, redis: RedisSale) -> Option<Violation> {
     let mut returned_us: BTreeMap<&AdminCall, u64> = BTreeMap::new();
-    let calls = sale.history.admin_calls.iter();
-    for it in calls.filter(|it| it.call != AdminCall::Close) {
-        let done_us = match it.outcome {
-            AdminOutcome::SaleClosed => continue,
-            AdminOutcome::Done => it.done_us,
+    let calls = sale.admin_calls.iter();
+    for (call, it) in calls.filter(|it| it.0 != AdminCall::Close) {
+        let done_us = match it.answer() {
+            Answer::SaleClosed => continue,
+            _ if it.response.is_done() => it.done_us,
             // It may take effect at any time, or never.
-            AdminOutcome::Undecided => u64::MAX,
+            _ => u64::MAX,
         };
-        let earliest = returned_us.entry(&it.call).or_insert(done_us);
+        let earliest = returned_us.entry(call).or_insert(done_us);
         *earliest = done_us.min(*earliest);
     }
     let last_us = returned_us.into_values().max();
-    let after = sale.history.orders.iter();
+    let after = sale.orders.iter();
     let mut after = after.filter(|it| last_us.is_none_or(|last_us| it.sent_us > last_us));
     after.find_map(|it| {
         let units = refused_units(it)?;

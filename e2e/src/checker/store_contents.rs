@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use fluxgate_domain::ids::OrderId;
+use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, RestockId};
 
-use super::AdminCall;
 use crate::answer::Status;
+use crate::order::{Action, restock_key};
 
 /// What all stores hold of one sale.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +37,19 @@ pub struct Row {
     pub id: OrderId,
     /// `Confirmed`, `Rejected` or `Cancelled`.
     pub status: Status,
+}
+
+/// What an admin can ask for, as the stores hold it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum AdminCall {
+    Cancel(OrderId),
+    Restock {
+        /// The id that the change has in `sale_changes`, derived from product and key.
+        change_id: String,
+        units: i64,
+    },
+    Close,
 }
 
 /// An event that the worker could not write.
@@ -76,6 +89,25 @@ pub struct Lag {
     pub unwritten: i64,
     /// By the group's offsets in Kafka, which follow the positions; 0 in a run that does not wait for them.
     pub uncommitted: i64,
+}
+
+impl AdminCall {
+    /// What the stores hold once this was done; none for what buyers ask.
+    pub(super) fn asked(product: &ProductId, action: &Action) -> Option<Self> {
+        match *action {
+            Action::Order { .. } | Action::ReadStatus(_) | Action::ReadSale => None,
+            Action::Cancel(id) => Some(Self::Cancel(id)),
+            Action::Restock { number, units } => {
+                let key = IdempotencyKey::parse(&restock_key(number));
+                let key = key.expect("letters and digits are a key");
+                Some(Self::Restock {
+                    change_id: RestockId::derive(product, &key).to_string(),
+                    units: units.into(),
+                })
+            }
+            Action::Close => Some(Self::Close),
+        }
+    }
 }
 
 impl StoreContents {

@@ -9,9 +9,11 @@ use anyhow::Result;
 use fastrand::Rng;
 use fluxgate_domain::ids::OrderId;
 
+use crate::checker::Expectations;
+use crate::exchange::Request;
 use crate::load::caller::Caller;
 use crate::load::player::Running;
-use crate::load::{Attempt, Player, Request};
+use crate::load::{Attempt, Player};
 use crate::order::Action;
 
 /// Requests of one kind in flight; above it new ones wait. A frozen instance holds 3 s of them.
@@ -87,7 +89,10 @@ pub fn player(urls: Vec<String>) -> Player {
     Player {
         tries: 1,
         timeout: TIMEOUT,
-        behind_proxy: false,
+        expectations: Expectations {
+            final_status_read: true,
+            ..Default::default()
+        },
         connections: IN_FLIGHT_MAX,
         ..Player::constant_rate(1, urls)
     }

@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 use tokio::time::sleep;
 
 use super::network::Network;
-use super::rows::{Component, RedisKind, Row};
+use super::setup::{Component, RedisKind, Setup};
 use crate::fleet::Fleet;
 use crate::load::recorder::Recorder;
 use crate::order::Sale;
@@ -54,16 +54,16 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Starts the services; returns when they are ready, unless the row says that they cannot be.
-    pub async fn start(stack: Stack, row: &Row, seed: u64, history: Recorder) -> Result<Self> {
-        let fleet = match row.redis {
+    /// Starts the services; returns when they are ready, unless the setup says that they cannot be.
+    pub async fn start(stack: Stack, setup: Setup, seed: u64, history: Recorder) -> Result<Self> {
+        let fleet = match setup.redis {
             RedisKind::Single => None,
             RedisKind::Sentinels => Some(Fleet::with_sentinels(&stack, None).await?),
             RedisKind::Cluster => Some(Fleet::cluster(&stack, None).await?),
         };
         let redis_url = fleet.as_ref().map(|fleet| fleet.url.as_str());
         let sandbox = Sandbox::on(stack, redis_url).await?;
-        let network = Network::new(row.proxied, &sandbox.stack, &sandbox.settings()).await?;
+        let network = Network::new(setup.proxied, &sandbox.stack, &sandbox.settings()).await?;
         let sales = TOTALS.map(|total| Sale::unique("sale", total));
         let mut env = Self {
             sandbox,
@@ -76,13 +76,13 @@ impl Environment {
             history,
         };
         for number in 0..WORKERS {
-            env.add_worker(number, row.settings)?;
+            env.add_worker(number, setup.settings)?;
         }
-        for number in 0..row.instances {
-            let api = env.spawn(Component::Api, number, row.settings)?;
+        for number in 0..setup.instances {
+            let api = env.spawn(Component::Api, number, setup.settings)?;
             env.apis.push(api);
         }
-        if row.starts_ready {
+        if setup.starts_ready {
             env.ready().await?;
         }
         Ok(env)

@@ -6,7 +6,7 @@
 //! | [`matrix`], [`results`] | every row with every seed; finished runs, and their table |
 //! | `scenario` | one run from its start to its verdict |
 //! | [`rows`] | the table of faults, and how each is injected |
-//! | `environment`, `network`, `proxy` | services and stores of a run, with TCP proxies between them |
+//! | `setup`, `environment`, `network`, `proxy` | services and stores of a run, with TCP proxies between them |
 //! | `clients` | what buyers and admins ask; the [load player](crate::load) sends it and records the answers |
 //! | `recovery` | whether the service is normal again; deciding what was left open |
 
@@ -19,3 +19,4 @@ mod recovery;
 pub mod results;
 pub mod rows;
 mod scenario;
+mod setup;

@@ -4,15 +4,14 @@ use anyhow::{Context, Result};
 use reqwest::Url;
 
 use super::proxy::{Mode, Proxy};
-use super::rows::Component;
+use super::setup::Component;
 use crate::process::Settings;
 use crate::stack::Stack;
 
 /// The proxies of a run.
 #[derive(Debug)]
 pub struct Network {
-    /// What the proxies stand in front of: the API (for buyers), one store (for all services), or both stores of one
-    /// worker.
+    /// What the proxies stand in front of.
     before: Option<Component>,
     proxies: Vec<Proxy>,
     /// Settings of a service that connects through the proxies.

@@ -7,9 +7,8 @@ use futures_util::stream::{self, StreamExt};
 use tokio::time::{Instant, sleep};
 
 use crate::answer::{OrderShown, Status};
-use crate::load::Request;
+use crate::exchange::{Exchange, Request};
 use crate::load::caller::Caller;
-use crate::load::exchange::Exchange;
 use crate::order::Action;
 
 /// Requests that are repeated at the same time.

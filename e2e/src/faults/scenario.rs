@@ -12,13 +12,13 @@ use super::environment::{CLOSING_SALE, ENDLESS_SALE, Environment};
 use super::recovery::{is_normal, not_final, repeat_until_none, undecided};
 use super::results::{Ending, Finished};
 use super::rows::Row;
-use crate::checker::{Judgement, Loss, Violation, judge, violations};
+use crate::checker::{Expectations, History, Judgement, Loss, Violation, judge, violations};
 use crate::client::ADMIN_TOKEN;
+use crate::exchange::{Exchange, Request};
+use crate::load::Player;
 use crate::load::caller::Caller;
-use crate::load::exchange::{Exchange, of_sale};
 use crate::load::player::Running;
 use crate::load::recorder::Recorder;
-use crate::load::{Player, Request};
 use crate::order::Action;
 use crate::stack::Stack;
 
@@ -38,7 +38,7 @@ const NOTICE: Duration = Duration::from_secs(1);
 /// When something of the runner itself does not work, or the row cannot be run here.
 pub async fn run(row: &Row, stack: Stack, history: &Path, finished: &mut Finished) -> Result<()> {
     let recorder = Recorder::to(history)?;
-    let mut env = Environment::start(stack, row, finished.seed, recorder.clone()).await?;
+    let mut env = Environment::start(stack, row.setup, finished.seed, recorder.clone()).await?;
     let outcome = perform(row, &mut env, &recorder, finished).await;
     recorder.flush();
     drop(std::mem::take(&mut env.apis));
@@ -96,7 +96,7 @@ async fn perform(
     }
     let exchanges = recorder.take();
     count(&exchanges, finished);
-    finished.rows = check(row, env, &exchanges, &mut found).await?;
+    finished.rows = check(row, env, &exchanges, player.expectations, &mut found).await?;
     let loss = Loss {
         possible: row.may_lose || row.rebuilds,
         // The operator who rebuilds knows of the loss, even if no order came between to be refused.
@@ -126,7 +126,7 @@ async fn disturb(
         anyhow::Ok(clients::start(player, caller, row.rates, seed))
     };
     let mut clients = None;
-    if row.starts_ready {
+    if row.setup.starts_ready {
         clients = Some(start(env).await?);
         sleep(BEFORE).await;
     }
@@ -145,6 +145,7 @@ async fn check(
     row: &Row,
     env: &mut Environment,
     exchanges: &[Exchange],
+    expectations: Expectations,
     found: &mut Vec<Violation>,
 ) -> Result<usize> {
     let ended = env.ended_services().into_iter();
@@ -155,9 +156,13 @@ async fn check(
         // The workers commit offsets to Kafka later.
         contents.lag.uncommitted = 0;
         rows += contents.rows.len();
-        let mut history = of_sale(number, sale, exchanges, false);
-        history.expectations.final_status_read = true;
-        let proven = violations(&history, &contents);
+        let history = History {
+            sale,
+            number,
+            exchanges,
+            expectations,
+        };
+        let proven = violations(history, &contents);
         found.extend(proven.into_iter().filter(|it| !(row.excuses)(it)));
     }
     Ok(rows)

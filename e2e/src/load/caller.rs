@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::exchange::Exchange;
+use super::Attempt;
 use super::recorder::Recorder;
-use super::{Attempt, Request};
 use crate::answer::Response;
 use crate::client::Client;
+use crate::exchange::{Exchange, Request};
 use crate::order::Sale;
 
 /// A caller of all instances. Cheap to clone; clones share connections.

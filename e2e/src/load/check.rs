@@ -5,8 +5,9 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::history::History;
-use crate::answer::Status;
-use crate::checker::{self, Answer, Lag, OrderAnswer, StoreContents, Violation};
+use crate::answer::{Answer, Status};
+use crate::checker::{self, Lag, StoreContents, Violation};
+use crate::exchange::OrderAnswer;
 use crate::stores::Stores;
 
 /// Violations that are kept as sentences; the rest are counted.
@@ -48,10 +49,10 @@ pub async fn check(history: &History, stores: &Stores, limit: Duration) -> Resul
     };
     findings.written = history.start.elapsed();
     for (number, sale) in (0..).zip(&history.sales) {
-        let answers = history.of_sale(number);
+        let history = history.of_sale(number);
         let contents = stores.contents_before(sale, &ends).await?;
-        findings.count(sale.total.into(), &answers.orders, &contents);
-        checker::check(&answers, &contents, &mut |it| findings.add(&it));
+        findings.count(history, &contents);
+        checker::check(history, &contents, &mut |it| findings.add(&it));
         // It is of all sales.
         lag = contents.lag;
     }
@@ -99,9 +100,9 @@ impl Findings {
     }
 
     /// Adds the figures of one sale, in the order in which they are shown.
-    fn count(&mut self, total: i64, answers: &[OrderAnswer], contents: &StoreContents) {
-        let asked = Asked::count(answers);
-        let winners = total.min(asked.buyers);
+    fn count(&mut self, history: checker::History<'_>, contents: &StoreContents) {
+        let (total, asked) = (history.sale.total.into(), Asked::count(history));
+        let winners = asked.buyers.min(total);
         self.buyers += asked.buyers;
         self.figure("orders accepted (202)", asked.accepted, winners);
         let losers = asked.buyers - winners;
@@ -165,8 +166,8 @@ struct Asked {
 }
 
 impl Asked {
-    fn count(answers: &[OrderAnswer]) -> Self {
-        let mut answers: Vec<&OrderAnswer> = answers.iter().collect();
+    fn count(history: checker::History<'_>) -> Self {
+        let mut answers: Vec<OrderAnswer> = history.orders().collect();
         answers.sort_unstable_by_key(|it| it.buyer);
         let mut asked = Self::default();
         for own in answers.chunk_by(|a, b| a.buyer == b.buyer) {
@@ -190,8 +191,9 @@ impl Asked {
 pub(crate) mod tests {
     use super::*;
     use crate::answer::Response;
+    use crate::checker::example;
     use crate::checker::{Ledger, RedisSale, Row};
-    use crate::load::history::tests::{ID, UNANSWERED, history, placed, refused};
+    use crate::load::history::tests::{UNANSWERED, history, placed, refused};
 
     type Tries = Vec<(u32, u64, Response)>;
 
@@ -203,7 +205,7 @@ pub(crate) mod tests {
             sequence: i64::from(buyer) + 1,
             buyer: Some(buyer),
             quantity: 1,
-            id: ID.parse().unwrap(),
+            id: example::id(0),
             status: Status::Confirmed,
         };
         let mut contents = StoreContents {
@@ -221,7 +223,7 @@ pub(crate) mod tests {
         };
         spoil(&mut tries, &mut contents);
         let mut findings = Findings::default();
-        findings.count(3, &history(&tries).of_sale(0).orders, &contents);
+        findings.count(history(&tries).of_sale(0), &contents);
         findings
     }
 
@@ -247,7 +249,7 @@ pub(crate) mod tests {
 
     #[test]
     fn violations_are_sorted_into_lost_duplicated_and_oversold() {
-        let (mut findings, id) = (Findings::default(), ID.parse().unwrap());
+        let (mut findings, id) = (Findings::default(), example::id(0));
         findings.add(&Violation::Lost { id, accepted: true });
         findings.add(&Violation::Rejected { id });
         let (buyer, ids) = ("buyer-1".into(), vec![id]);

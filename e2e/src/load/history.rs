@@ -8,10 +8,11 @@ use anyhow::{Result, ensure};
 use fluxgate_domain::ids::OrderId;
 
 use super::caller::Caller;
-use super::exchange::{Exchange, of_sale};
 use super::recorder::micros;
-use super::{Attempt, Player, Request};
-use crate::checker::{self, Answer};
+use super::{Attempt, Player};
+use crate::answer::Answer;
+use crate::checker;
+use crate::exchange::{Exchange, Request};
 use crate::order::Sale;
 
 /// What was sent.
@@ -136,12 +137,13 @@ impl History {
         self.orders().map(|it| it.due_us).max().unwrap_or(0)
     }
 
-    /// What was asked about one sale, as the checker takes it.
-    pub fn of_sale(&self, number: u16) -> checker::History {
-        let sale = &self.sales[usize::from(number)];
+    /// What was asked about one sale.
+    pub fn of_sale(&self, number: u16) -> checker::History<'_> {
         checker::History {
+            sale: &self.sales[usize::from(number)],
+            number,
+            exchanges: &self.exchanges,
             expectations: self.player.expectations,
-            ..of_sale(number, sale, &self.exchanges, self.player.behind_proxy)
         }
     }
 }
@@ -165,11 +167,10 @@ pub fn percentiles<'a, const N: usize>(
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::answer::{Failure, OrderShown, Response, Status};
+    use crate::answer::{Response, Status};
+    use crate::checker::example;
+    pub use crate::checker::example::{UNANSWERED, refused};
     use crate::load::recorder::Recorder;
-
-    pub const ID: &str = "018bcfe5-6800-8abc-9def-0123456789ab";
-    pub const UNANSWERED: Response = Response::NoAnswer(Failure::TimedOut);
 
     /// Orders that are due every millisecond, with the times and answers of their tries.
     pub fn history(tries: &[(u32, u64, Response)]) -> History {
@@ -203,16 +204,7 @@ pub(crate) mod tests {
     }
 
     pub fn placed() -> Response {
-        Response::Order(OrderShown {
-            id: ID.parse().unwrap(),
-            status: Status::Accepted,
-            replayed: false,
-        })
-    }
-
-    pub fn refused(http: u16, code: &str) -> Response {
-        let code = code.into();
-        Response::Refused { http, code }
+        example::response(example::placed(0, Status::Accepted, false))
     }
 
     #[test]
@@ -228,7 +220,6 @@ pub(crate) mod tests {
             (&*history.undecided(), history.given_up()),
             (&undecided[..], 1)
         );
-        assert_eq!(size_of::<Exchange>(), 80);
     }
 
     #[test]

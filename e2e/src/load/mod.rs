@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`player`] | requests over a number of connections, as fast as answered or at a constant rate, with retries |
 //! | `stream`, [`caller`], [`recorder`] | its parts: when what is sent; asks an instance; notes every request and its answer |
-//! | [`exchange`], [`history`] | a request and its answer; all of them |
+//! | [`history`] | all of them |
 //! | [`check`] | the history, passed to [`crate::checker`] sale by sale |
 //! | [`report`] | both, as a table and a last line |
 //! | [`demo`], [`rehearse`] | the presets that are programs of their own |
@@ -13,7 +13,6 @@
 pub mod caller;
 pub mod check;
 pub mod demo;
-pub mod exchange;
 pub mod history;
 pub mod player;
 pub mod recorder;
@@ -24,9 +23,8 @@ mod stream;
 use std::ops::Range;
 use std::time::Duration;
 
-use serde::Serialize;
-
 use crate::checker::Expectations;
+use crate::exchange::Request;
 use crate::order::Action;
 
 const GRACE: Duration = Duration::from_secs(90);
@@ -48,8 +46,6 @@ pub struct Player {
     pub timeout: Duration,
     /// What the checker may expect of the answers.
     pub expectations: Expectations,
-    /// Whether the API may be behind a proxy, which answers 429 and 5xx in its own way.
-    pub behind_proxy: bool,
 }
 
 /// When a request is sent.
@@ -59,13 +55,6 @@ pub enum Pace {
     AsAnswered,
     /// At this rate per second, however slowly the orders are answered. Latency counts from when an order was due.
     PerSecond(u32),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-pub struct Request {
-    /// The index of its sale.
-    pub sale: u16,
-    pub action: Action,
 }
 
 /// A request about to be sent.
@@ -90,7 +79,6 @@ impl Player {
                 first_answer_unmarked: true,
                 ..Default::default()
             },
-            behind_proxy: false,
         }
     }
 
@@ -103,8 +91,10 @@ impl Player {
             tries: 20,
             grace: GRACE,
             timeout: Duration::from_secs(5),
-            expectations: Expectations::default(),
-            behind_proxy: true,
+            expectations: Expectations {
+                behind_proxy: true,
+                ..Default::default()
+            },
         }
     }
 

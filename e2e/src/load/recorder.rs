@@ -11,8 +11,8 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::exchange::Exchange;
-use crate::checker::Answer;
+use crate::answer::Answer;
+use crate::exchange::Exchange;
 use crate::table::thousands;
 
 /// Cheap to clone; clones record into the same history.

@@ -1,12 +1,15 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use e2e::checker::{AdminAnswer, AdminCall, AdminOutcome, violations};
-use e2e::client::Client;
+use e2e::checker::violations;
+use e2e::client::ADMIN_TOKEN;
+use e2e::exchange::Request;
+use e2e::load::caller::Caller;
 use e2e::load::once;
-use e2e::order::Sale;
+use e2e::load::recorder::Recorder;
+use e2e::order::Action;
 use e2e::wait::wait_until;
-use fluxgate_domain::ids::{IdempotencyKey, OrderId, RestockId};
+use fluxgate_domain::ids::OrderId;
 use futures_util::future::try_join_all;
 
 use crate::fixture::{WRITE_LIMIT, crowd, in_a_sandbox, open_sales, two_workers};
@@ -17,6 +20,7 @@ const RESTOCKS: u32 = 3;
 const RESTOCKED: u32 = 200;
 /// More than all units, those that come back included.
 const BUYERS: u32 = 6_000;
+const CHANGE_LIMIT: Duration = Duration::from_secs(60);
 
 #[test]
 fn units_come_back_once_whatever_is_killed_meanwhile() {
@@ -31,11 +35,9 @@ fn units_come_back_once_whatever_is_killed_meanwhile() {
         ensure!(to_cancel.len() == CANCELS as usize, "{to_cancel:?}");
 
         // The crowd, and with it all changes twice, through both instances, while one of each kind dies.
-        let running = player.start(&sales, once(0..1, CANCELS..BUYERS))?;
-        let clients = [victim.client()?, survivor.client()?];
-        let changes = clients
-            .each_ref()
-            .map(|it| change_all(it, &sales[0], &to_cancel));
+        let caller = player.caller(ADMIN_TOKEN, &sales, Recorder::new(Instant::now()))?;
+        let running = player.start_with(&caller, once(0..1, CANCELS..BUYERS));
+        let changes = [0, 1].map(|instance| change_all(&caller, instance, &to_cancel));
         let kills = async {
             running.answered(u64::from(BUYERS / 4)).await?;
             victim.kill()?;
@@ -50,11 +52,9 @@ fn units_come_back_once_whatever_is_killed_meanwhile() {
         // What came back after the last of them was refused is for these.
         let late = once(0..1, BUYERS..BUYERS + 2 * CANCELS + 1_000);
         history.extend(player.play(&sales, late).await?)?;
-        let mut history = history.of_sale(0);
-        history.admin_calls = calls(&sales[0], &to_cancel)?;
         sandbox.stores.drained(&sales, WRITE_LIMIT).await?;
         let contents = sandbox.stores.contents(&sales[0]).await?;
-        let found = violations(&history, &contents);
+        let found = violations(history.of_sale(0), &contents);
         ensure!(found.is_empty(), "{found:#?}");
         let remaining = contents.redis.map(|it| it.remaining);
         ensure!(remaining == Some(0), "{remaining:?} units remain");
@@ -63,43 +63,22 @@ fn units_come_back_once_whatever_is_killed_meanwhile() {
 }
 
 /// Cancels and restocks, each until it is done. Another task sends all of them, too.
-async fn change_all(client: &Client, sale: &Sale, to_cancel: &[OrderId]) -> Result<()> {
-    let limit = Duration::from_secs(60);
-    for few in to_cancel.chunks(20) {
-        let cancels = few.iter().map(async |id| {
-            let cancel = async || client.cancel(*id).await;
-            let order = wait_until("an order is cancelled", limit, cancel).await?;
-            ensure!(order["status"] == "cancelled", "{order}");
-            Ok(())
+async fn change_all(caller: &Caller, instance: u32, to_cancel: &[OrderId]) -> Result<()> {
+    let cancels = to_cancel.iter().copied().map(Action::Cancel);
+    let units = RESTOCKED;
+    let restocks = (0..RESTOCKS).map(|number| Action::Restock { number, units });
+    let all: Vec<_> = cancels.chain(restocks).collect();
+    for few in all.chunks(20) {
+        let changes = few.iter().map(async |&action| {
+            let request = Request { sale: 0, action };
+            wait_until("a change is done", CHANGE_LIMIT, async || {
+                let response = caller.ask(instance, request).await;
+                ensure!(response.is_done(), "{action:?}: {response:?}");
+                Ok(())
+            })
+            .await
         });
-        try_join_all(cancels).await?;
-    }
-    for n in 0..RESTOCKS {
-        let restock = async || client.restock(sale, &restock_key(n), RESTOCKED).await;
-        wait_until("a sale is restocked", limit, restock).await?;
+        try_join_all(changes).await?;
     }
     Ok(())
-}
-
-/// All changes, as the checker takes them.
-fn calls(sale: &Sale, to_cancel: &[OrderId]) -> Result<Vec<AdminAnswer>> {
-    let mut calls: Vec<_> = to_cancel.iter().copied().map(AdminCall::Cancel).collect();
-    for n in 0..RESTOCKS {
-        let key = IdempotencyKey::parse(&restock_key(n))?;
-        calls.push(AdminCall::Restock {
-            change_id: RestockId::derive(&sale.product, &key).to_string(),
-            units: RESTOCKED.into(),
-        });
-    }
-    let done = |call| AdminAnswer {
-        sent_us: 0,
-        done_us: u64::MAX,
-        call,
-        outcome: AdminOutcome::Done,
-    };
-    Ok(calls.into_iter().map(done).collect())
-}
-
-fn restock_key(n: u32) -> String {
-    format!("restock-{n}")
 }

@@ -1,9 +1,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use e2e::answer::Status;
-use e2e::checker::Answer;
-use e2e::load::exchange::Exchange;
+use e2e::answer::{Answer, Status};
+use e2e::exchange::Exchange;
 use e2e::load::history::percentiles;
 use e2e::load::once;
 use e2e::stack::{Stack, Store};
@@ -76,7 +75,7 @@ fn orders_during_an_outage(store: Store, begin: Begin, status: Status) {
 }
 
 fn has_status(answer: Answer, expected: Status) -> bool {
-    matches!(answer, Answer::Placed { status, .. } if status == expected)
+    matches!(answer, Answer::Placed(order) if order.status == expected)
 }
 
 /// No tight limit, on a machine that others use: the rate was kept, and half of the buyers did not

@@ -3,12 +3,12 @@ use std::slice::from_ref;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use e2e::answer::Status;
-use e2e::checker::Answer;
+use e2e::answer::{Answer, Status};
 use e2e::client::Client;
+use e2e::exchange::Exchange;
 use e2e::load::history::History;
 use e2e::load::once;
-use e2e::order::Sale;
+use e2e::order::{Action, Sale};
 use e2e::process::Process;
 use e2e::sandbox::Sandbox;
 use e2e::stack::{Stack, Store};
@@ -120,10 +120,12 @@ fn an_empty_redis_is_filled_with_the_whole_sale() {
         for buyer in 0..10 {
             ids.push(order(&client, sale, buyer).await?);
         }
-        client.restock(sale, "more", 5).await?;
-        client.cancel(ids[3]).await?;
+        let (number, units) = (0, 5);
+        let more = Action::Restock { number, units };
+        client.expect_done(sale, more).await?;
+        client.expect_done(sale, Action::Cancel(ids[3])).await?;
         order(&client, closed, 0).await?;
-        client.close(closed).await?;
+        client.expect_done(closed, Action::Close).await?;
         sandbox.stores.drained(&sales, WRITE_LIMIT).await?;
         let before = rows_and_changes(sandbox).await?;
 
@@ -144,14 +146,14 @@ fn an_empty_redis_is_filled_with_the_whole_sale() {
         for (buyer, id) in (0..).zip(&ids) {
             ensure!(order(&client, sale, buyer).await? == *id, "another order");
         }
-        client.restock(sale, "more", 5).await?;
-        client.cancel(ids[3]).await?;
+        client.expect_done(sale, more).await?;
+        client.expect_done(sale, Action::Cancel(ids[3])).await?;
         expect_refused(&client, closed, 1, "sale_closed").await?;
         for buyer in 10..16 {
             order(&client, sale, buyer).await?;
         }
         expect_refused(&client, sale, 16, "sold_out").await?;
-        client.cancel(ids[4]).await?;
+        client.expect_done(sale, Action::Cancel(ids[4])).await?;
         order(&client, sale, 16).await?;
         expect_sold(sandbox, sale, 15, 0).await?;
         expect_right_audit(sandbox).await
@@ -195,7 +197,7 @@ fn an_instance_that_slept_through_a_rebuild_cannot_sell_a_unit_again() {
 
         // Its buyer may try again with the same key once a unit comes back.
         expect_refused(&client, &sale, 1, "sold_out").await?;
-        client.cancel(held).await?;
+        client.expect_done(&sale, Action::Cancel(held)).await?;
         ensure!(order(&client, &sale, 1).await? == late, "another order");
         expect_sold(sandbox, &sale, 2, 0).await?;
         expect_right_audit(sandbox).await
@@ -250,8 +252,8 @@ async fn lose_a_hundred(sandbox: &Sandbox, api: &Process, sale: &Sale) -> Result
 /// Each buyer who had an order has the same one still.
 fn expect_same_orders(before: &History, after: &History) -> Result<()> {
     let ids = |history: &History| -> HashMap<u32, OrderId> {
-        let placed = history.of_sale(0).orders.into_iter();
-        let placed = placed.filter_map(|it| Some((it.buyer, it.answer.order_id()?)));
+        let answers = history.orders().filter_map(Exchange::order_answer);
+        let placed = answers.filter_map(|it| Some((it.buyer, it.answer.order_id()?)));
         placed.collect()
     };
     let (before, after) = (ids(before), ids(after));

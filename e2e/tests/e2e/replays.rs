@@ -1,6 +1,6 @@
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use e2e::load::{once, racing};
-use e2e::order::Sale;
+use e2e::order::{Action, Sale};
 use e2e::process::Process;
 use e2e::sandbox::Sandbox;
 
@@ -35,11 +35,15 @@ fn an_empty_database_is_filled_from_the_topic_alone() {
         let (api, mut worker) = tokio::try_join!(sandbox.api(), sandbox.worker())?;
         let (client, sales) = (api.client()?, open_sales(&api, 3, 200).await?);
         let early = crowd(16, &[&api]).play(&sales, once(0..3, 0..450)).await?;
-        for id in early.order_ids().take(20) {
-            client.cancel(id).await?;
+        for it in early.orders().take(20) {
+            let (sale, id) = (&sales[usize::from(it.request.sale)], it.order_id());
+            let cancel = Action::Cancel(id.context("an order was not placed")?);
+            client.expect_done(sale, cancel).await?;
         }
-        client.restock(&sales[0], "more", 30).await?;
-        client.close(&sales[1]).await?;
+        let (number, units) = (0, 30);
+        let more = Action::Restock { number, units };
+        client.expect_done(&sales[0], more).await?;
+        client.expect_done(&sales[1], Action::Close).await?;
         // A fence record too, and orders behind it.
         let rebuild = ["rebuild", sales[2].product.as_str()];
         reconcile(sandbox, &rebuild, 0, "").await?;

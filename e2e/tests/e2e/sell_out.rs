@@ -1,7 +1,7 @@
 use std::iter::repeat_n;
 
 use anyhow::{Result, ensure};
-use e2e::checker::Answer;
+use e2e::answer::Answer;
 use e2e::load::{Attempt, racing};
 use e2e::process::Process;
 use e2e::sandbox::Sandbox;
@@ -50,7 +50,7 @@ fn one_key_over_64_connections_is_one_order() {
         let same = repeat_n(Attempt::order(0, 1, 0), REQUESTS);
         let history = crowd(64, &[&api]).play(&sales, same).await?;
         let count = |wanted| {
-            history.count(|it| matches!(it, Answer::Placed { replayed, .. } if replayed == wanted))
+            history.count(|it| matches!(it, Answer::Placed(order) if order.replayed == wanted))
         };
         let (first, replayed) = (count(false), count(true));
         ensure!((first, replayed) == (1, REQUESTS - 1), "{first} first");

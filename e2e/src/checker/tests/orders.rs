@@ -1,8 +1,9 @@
 //! One key, one order; every 202 a row; every row an answer; every answer in its place; statuses.
 
-use super::super::example::{id, placed, restock};
-use super::{AdminCall, AdminOutcome, Answer, DeadLetter, Example, sell_the_last_unit, when};
-use crate::answer::Status;
+use super::super::example::{UNANSWERED, id, placed, refused, response, restock};
+use super::{Answer, DeadLetter, Example, sell_the_last_unit, when};
+use crate::answer::{Failure, Response, Status};
+use crate::order::Action;
 
 #[test]
 fn a_key_that_led_to_two_orders_is_found() {
@@ -28,13 +29,13 @@ fn one_answer_to_a_key_is_not_marked_as_a_replay() {
         .are("first answers: 2 answers to buyer-1 are not marked as replays");
     when(|e| {
         *e = Example::sold_out();
-        e.history.orders.remove(0);
+        e.exchanges.remove(0);
     })
     .are("first answers: 0 answers to buyer-0 are not marked as replays");
     // It may be the one that was lost.
     when(|e| {
         *e = Example::sold_out();
-        e.history.orders[0].answer = Answer::Undecided;
+        e.exchanges[0].response = UNANSWERED;
     })
     .are_none();
 }
@@ -54,8 +55,7 @@ fn a_key_that_had_its_order_is_answered_with_it() {
     when(|e| {
         *e = Example::sold_out();
         e.order(2, Answer::SoldOut);
-        let refusal = e.history.orders.last_mut().unwrap();
-        (refusal.sent_us, refusal.done_us) = (48, 58);
+        (e.last().sent_us, e.last().done_us) = (48, 58);
     })
     .are("contradiction: buyer-2 had an order and was answered sold_out");
     when(|e| e.order_of(1, 2, Answer::KeyReused)).are_none();
@@ -129,12 +129,49 @@ fn an_answer_without_its_reason_is_found() {
         .are("unexpected answer: buyer-8 asked for 1 and was answered idempotency_key_reused");
     when(|e| e.answer_instead(4, Answer::SaleClosed))
         .are("unexpected answer: buyer-4 asked for 1 and was answered sale_closed");
-    when(|e| e.history.unexpected.push("GET /orders: 200".into()))
-        .are("unexpected answer: GET /orders: 200");
     // Only a restock after a closing is refused.
-    when(|e| e.call(AdminCall::Cancel(id(1)), AdminOutcome::SaleClosed))
+    let closed = || response(Answer::SaleClosed);
+    when(|e| e.ask(Action::Cancel(id(1)), closed()))
         .are("unexpected answer: Cancel(OrderId(#1)) was answered sale_closed");
-    when(|e| e.call(restock("restock-1", 2), AdminOutcome::SaleClosed)).are_none();
+    when(|e| e.ask(restock(1, 2), closed())).are_none();
+}
+
+#[test]
+fn an_answer_outside_the_contract_is_found_unless_it_is_a_proxys_own() {
+    let (buyer, quantity) = (8, 1);
+    let order = Action::Order { buyer, quantity };
+    let refusal = "unexpected answer: Order { buyer: 8, quantity: 1 } was answered Refused";
+    let found = |http, code| format!("{refusal} {{ http: {http}, code: {code:?} }}");
+    for (http, code, is_proxys) in [
+        (500, "internal", true),
+        (503, "other", true),
+        (429, "rate_limited", true),
+        (404, "unknown_product", false),
+    ] {
+        when(|e| e.ask(order, refused(http, code))).are(&found(http, code));
+        let expected = if is_proxys { "" } else { &found(http, code) };
+        when(|e| {
+            e.expectations.behind_proxy = true;
+            e.ask(order, refused(http, code));
+        })
+        .are(expected);
+    }
+    when(|e| e.ask(order, refused(503, "unavailable"))).are_none();
+    when(|e| e.ask(Action::ReadSale, UNANSWERED)).are_none();
+    when(|e| e.ask(Action::ReadSale, response(Answer::SaleClosed))).are(
+        "unexpected answer: ReadSale was answered Refused { http: 409, code: \"sale_closed\" }",
+    );
+    when(|e| {
+        let (http, text) = (200, "GET".into());
+        e.ask(Action::ReadSale, Response::Unexpected { http, text });
+    })
+    .are("unexpected answer: ReadSale was answered Unexpected { http: 200, text: \"GET\" }");
+    // Without a connection there is no order, so that no answer explains its row.
+    when(|e| {
+        e.ask(order, Response::NoAnswer(Failure::Refused));
+        e.sell(8, 10);
+    })
+    .are("unexplained row: no answer explains order #8");
 }
 
 #[test]
@@ -149,13 +186,14 @@ fn a_status_that_goes_backwards_or_is_never_final_is_found() {
     when(|e| {
         e.read(2, Status::Confirmed);
         e.read(2, Status::Accepted);
-        e.history.status_reads.last_mut().unwrap().sent_us = 0;
+        e.last().sent_us = 0;
     })
     .are_none();
     when(|e| {
-        let reads = e.history.status_reads.iter_mut();
-        let own = reads.filter(|it| it.id == id(3));
-        own.for_each(|it| it.status = Status::Accepted);
+        let accepted = response(placed(3, Status::Accepted, false));
+        let mut reads = e.exchanges.iter_mut();
+        let read = reads.find(|it| it.request.action == Action::ReadStatus(id(3)));
+        read.unwrap().response = accepted;
     })
     .are("final status never shown: order #3 has its row");
 }

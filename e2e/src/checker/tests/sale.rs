@@ -1,8 +1,9 @@
 //! Cancels, restocks, closings; units, sequence numbers, sell-outs.
 
-use super::super::example::{id, placed, restock};
-use super::{AdminCall, AdminOutcome, Answer, sell_the_last_unit, when};
+use super::super::example::{UNANSWERED, id, placed, response, restock};
+use super::{Answer, sell_the_last_unit, when};
 use crate::answer::Status;
+use crate::order::Action;
 
 #[test]
 fn a_cancel_that_was_lost_or_that_no_call_asked_for_is_found() {
@@ -19,7 +20,7 @@ fn a_cancel_that_was_lost_or_that_no_call_asked_for_is_found() {
     when(|e| e.release(3, Status::Cancelled))
         .are("unexplained cancel: no call asked to cancel order #3");
     when(|e| {
-        e.call(AdminCall::Cancel(id(3)), AdminOutcome::Undecided);
+        e.ask(Action::Cancel(id(3)), UNANSWERED);
         e.release(3, Status::Cancelled);
     })
     .are_none();
@@ -28,7 +29,7 @@ fn a_cancel_that_was_lost_or_that_no_call_asked_for_is_found() {
 #[test]
 fn a_restock_that_was_lost_or_changed_or_that_no_call_asked_for_is_found() {
     when(|e| {
-        e.contents.changes[1].1 = restock("restock-1", 3);
+        e.contents.changes[1].1 = e.stored(restock(1, 3));
         e.add_units(1);
     })
     .are(
@@ -36,7 +37,7 @@ fn a_restock_that_was_lost_or_changed_or_that_no_call_asked_for_is_found() {
          unexplained change: no call asked for restock restock-1 of 3 units",
     );
     when(|e| {
-        e.contents.changes[1].1 = AdminCall::Cancel(id(0));
+        e.contents.changes[1].1 = e.stored(Action::Cancel(id(0)));
         e.redis().records -= 1;
         e.add_units(-2);
         // Five are sold of four units, so one that was only in doubt goes.
@@ -44,20 +45,20 @@ fn a_restock_that_was_lost_or_changed_or_that_no_call_asked_for_is_found() {
         e.unsell(5);
     })
     .are("change lost: restock restock-1 of 2 units");
-    when(|e| e.change(10, restock("other", 5)))
+    when(|e| e.change(10, restock(2, 5)))
         .are("unexplained change: no call asked for restock other of 5 units");
     when(|e| {
-        e.call(restock("other", 5), AdminOutcome::Undecided);
-        e.change(10, restock("other", 5));
+        e.ask(restock(2, 5), UNANSWERED);
+        e.change(10, restock(2, 5));
     })
     .are_none();
 }
 
 #[test]
 fn a_closing_that_was_lost_or_ignored_or_that_no_call_asked_for_is_found() {
-    when(|e| e.contents.changes[2].1 = AdminCall::Cancel(id(0))).are("change lost: closing");
+    when(|e| e.contents.changes[2].1 = e.stored(Action::Cancel(id(0)))).are("change lost: closing");
     when(|e| {
-        e.history.admin_calls.pop();
+        e.exchanges.retain(|it| it.request.action != Action::Close);
         e.answer_instead(7, Answer::Undecided);
     })
     .are("unexplained change: no call asked for closing");
@@ -87,10 +88,10 @@ fn units_that_are_sold_twice_or_are_nowhere_are_found() {
 fn a_sell_out_while_units_were_left_is_a_phantom() {
     // Before enough was asked for.
     when(|e| {
-        let mut early = e.history.orders[0];
-        early.answer = Answer::SoldOut;
+        let mut early = e.exchanges[0].clone();
+        early.response = response(Answer::SoldOut);
         (early.sent_us, early.done_us) = (0, 5);
-        e.history.orders.insert(0, early);
+        e.exchanges.insert(0, early);
     })
     .are("phantom sell-out: buyer-0 was refused while 3 units were left");
     // While units are left for good.
@@ -98,8 +99,8 @@ fn a_sell_out_while_units_were_left_is_a_phantom() {
         .are("phantom sell-out: buyer-8 was refused while 1 units were left");
     when(|e| {
         e.order_of(8, 2, Answer::InsufficientStock);
-        e.call(AdminCall::Close, AdminOutcome::Done);
-        e.call(AdminCall::Cancel(id(3)), AdminOutcome::Done);
+        e.done(Action::Close);
+        e.done(Action::Cancel(id(3)));
         e.release(3, Status::Cancelled);
         e.order_of(9, 2, Answer::Undecided);
         e.order_of(8, 2, Answer::InsufficientStock);
@@ -110,10 +111,10 @@ fn a_sell_out_while_units_were_left_is_a_phantom() {
     // A unit may have come back between his answer and the end.
     when(|e| {
         e.order(8, Answer::SoldOut);
-        let mut calls = e.history.admin_calls.iter_mut();
-        let cancel = calls.find(|it| it.call == AdminCall::Cancel(id(0)));
-        cancel.unwrap().outcome = AdminOutcome::Undecided;
-        e.call(AdminCall::Cancel(id(0)), AdminOutcome::Done);
+        let mut calls = e.exchanges.iter_mut();
+        let cancel = calls.find(|it| it.request.action == Action::Cancel(id(0)));
+        cancel.unwrap().response = UNANSWERED;
+        e.done(Action::Cancel(id(0)));
     })
     .are_none();
 }
@@ -126,7 +127,7 @@ fn a_sequence_number_that_is_missing_repeated_or_beyond_the_last_is_found() {
         )
     };
     when(|e| drop(e.contents.changes.remove(0))).are(&numbers("[5]", "[]", "[]"));
-    when(|e| e.change(5, AdminCall::Cancel(id(0)))).are(&numbers("[]", "[5]", "[]"));
+    when(|e| e.change(5, Action::Cancel(id(0)))).are(&numbers("[]", "[5]", "[]"));
     when(|e| e.row(1).sequence = 3).are(&numbers("[2]", "[3]", "[]"));
     when(|e| e.redis().sequence = 8).are(&numbers("[]", "[]", "[9]"));
 }

@@ -22,10 +22,12 @@ use super::{Mode, Rates, Row, Violation};
 /// A row each: its name, what is done, the function that injects the fault with its arguments, and what differs from
 /// the usual run.
 macro_rules! rows {
-    ($($name:expr, $about:literal => $inject:ident($($argument:expr),*) $(, $field:ident: $value:expr)*;)*) => {
-        [$(Row {
-            $($field: $value,)*
-            ..Row::new($name, $about, move |it| $inject(it $(, $argument)*).boxed_local())
+    ($($name:expr, $about:literal => $inject:ident($($argument:expr),*) $(, $($field:ident).+: $value:expr)*;)*) => {
+        [$({
+            #[allow(unused_mut)]
+            let mut row = Row::new($name, $about, move |it| $inject(it $(, $argument)*).boxed_local());
+            $(row.$($field).+ = $value;)*
+            row
         }),*]
     };
 }
@@ -58,12 +60,12 @@ fn killed_and_frozen() -> [Row; 13] {
         "api-pause", "one API instance frozen for 8 s" => freeze(Api);
         "worker-pause", "one worker frozen for 8 s" => freeze(Worker);
         "api-pauses-in-turn", "four API instances, one after the other frozen for up to 600 ms, while units come back"
-            => freeze_instances_in_turn(), instances: 4, rates: many_changes;
+            => freeze_instances_in_turn(), setup.instances: 4, rates: many_changes;
         "redis-pause", "Redis frozen for 8 s" => freeze(Redis);
         "kafka-pause", "Kafka frozen for 8 s" => freeze(Kafka);
         "kafka-fenced", "Kafka frozen for 12 s, twice; its controller fences the broker" => freeze_until_fenced();
         "kafka-pause-in-session", "the same with the default session timeout of 10 s, which is longer"
-            => freeze(Kafka), settings: &[("KAFKA_SESSION_TIMEOUT_MS", "10000")];
+            => freeze(Kafka), setup.settings: &[("KAFKA_SESSION_TIMEOUT_MS", "10000")];
         "postgres-pause", "PostgreSQL frozen for 8 s" => freeze(Postgres);
     }
 }
@@ -75,13 +77,13 @@ fn disturbed_connections() -> impl Iterator<Item = Row> {
         let name = |kind| format!("{component:?}-{kind}").to_lowercase();
         rows! {
             name("cut"), "replies cut after the request arrived, six times"
-                => disturb(Mode::CutReplies), proxied: Some(component);
+                => disturb(Mode::CutReplies), setup.proxied: Some(component);
             name("reset"), "all connections reset repeatedly, then for 2 s"
-                => disturb(Mode::Reset), proxied: Some(component);
+                => disturb(Mode::Reset), setup.proxied: Some(component);
             name("latency"), "50, 200 or 600 ms each way for 5 s"
-                => disturb(Mode::Latency(Duration::ZERO)), proxied: Some(component);
+                => disturb(Mode::Latency(Duration::ZERO)), setup.proxied: Some(component);
             name("blackhole"), "no data passes for 6 s; what was sent arrives afterwards"
-                => disturb(Mode::Blackhole), proxied: Some(component);
+                => disturb(Mode::Blackhole), setup.proxied: Some(component);
         }
     })
 }
@@ -95,7 +97,7 @@ fn redis() -> [Row; 9] {
         "redis-rolled-back", "Redis comes back without its last second; detected; rebuilt"
             => roll_back(false), rebuilds: true;
         "redis-rolled-back-continued", "the same with ON_REDIS_LOSS=continue: sold behind the backstop, then rebuilt"
-            => roll_back(false), settings: &[("ON_REDIS_LOSS", "continue")], rebuilds: true;
+            => roll_back(false), setup.settings: &[("ON_REDIS_LOSS", "continue")], rebuilds: true;
         "redis-rolled-back-kafka-down", "the same while Kafka is down, so that only the instances' high-water marks tell"
             => roll_back(true), rebuilds: true;
         "redis-torn-rebuilt", "kill -9 Redis, the end of its file is lost; rebuilt"
@@ -111,15 +113,15 @@ fn failovers() -> [Row; 5] {
     const WAIT: &[(&str, &str)] = &[("REDIS_WAIT_REPLICAS", "1")];
     rows! {
         "sentinel-failover", "kill -9 the master under Sentinels; a replica takes over"
-            => kill_master(), redis: Sentinels, may_lose: true;
+            => kill_master(), setup.redis: Sentinels, may_lose: true;
         "sentinel-failover-wait", "the same with REDIS_WAIT_REPLICAS=1: no order may be lost"
-            => kill_master(), redis: Sentinels, settings: WAIT;
+            => kill_master(), setup.redis: Sentinels, setup.settings: WAIT;
         "cluster-failover", "kill -9 one master of a Cluster; its replica takes over"
-            => kill_master(), redis: Cluster, may_lose: true;
+            => kill_master(), setup.redis: Cluster, may_lose: true;
         "cluster-failover-wait", "the same with REDIS_WAIT_REPLICAS=1: no order may be lost"
-            => kill_master(), redis: Cluster, settings: WAIT;
+            => kill_master(), setup.redis: Cluster, setup.settings: WAIT;
         "cluster-slot-moved", "the slot of a running sale moves to another master, key by key"
-            => move_slot(), redis: Cluster;
+            => move_slot(), setup.redis: Cluster;
     }
 }
 
@@ -131,7 +133,7 @@ fn kafka() -> [Row; 4] {
     };
     rows! {
         "kafka-topic-missing", "services start 4 s before topic and tables exist"
-            => create_topic_late(), settings: &[("MIGRATE_ON_START", "off")], starts_ready: false;
+            => create_topic_late(), setup.settings: &[("MIGRATE_ON_START", "off")], setup.starts_ready: false;
         "kafka-message-too-large", "the topic accepts no message above 200 bytes for 4 s" => limit_message_size();
         "kafka-partitions", "the topic grows from 12 to 24 partitions during the sale" => add_partitions();
         "late-changes", "many cancels and restocks while Kafka is frozen for 8 s"
