@@ -43,17 +43,25 @@ pub struct SaleShown {
 pub enum Answer {
     /// 202 for an order; 200 where it was read or cancelled.
     Placed(OrderShown),
-    /// 409 `sold_out`.
     SoldOut,
-    /// 409 `insufficient_stock`: fewer units are left than were asked for.
+    /// Fewer units are left than were asked for.
     InsufficientStock,
-    /// 409 `sale_closed`.
     SaleClosed,
-    /// 422 `idempotency_key_reused`: the key belongs to an order of another quantity.
+    /// The key belongs to an order of another quantity.
     KeyReused,
     /// 503 or no answer: the order may exist or not.
     Undecided,
 }
+
+/// The refusals that the contract has: status, code and meaning.
+pub(crate) const REFUSALS: [(u16, &str, Answer); 6] = [
+    (409, "sold_out", Answer::SoldOut),
+    (409, "insufficient_stock", Answer::InsufficientStock),
+    (409, "sale_closed", Answer::SaleClosed),
+    (422, "idempotency_key_reused", Answer::KeyReused),
+    (503, "unavailable", Answer::Undecided),
+    (503, "overloaded", Answer::Undecided),
+];
 
 /// Why a request has to be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -92,14 +100,10 @@ impl Response {
     pub fn answer(&self) -> Option<Answer> {
         match self {
             Self::Order(order) => Some(Answer::Placed(*order)),
-            Self::Refused { http, code } => match (http, &**code) {
-                (409, "sold_out") => Some(Answer::SoldOut),
-                (409, "insufficient_stock") => Some(Answer::InsufficientStock),
-                (409, "sale_closed") => Some(Answer::SaleClosed),
-                (422, "idempotency_key_reused") => Some(Answer::KeyReused),
-                (503, "unavailable" | "overloaded") => Some(Answer::Undecided),
-                _ => None,
-            },
+            Self::Refused { http, code } => {
+                let refusal = REFUSALS.iter().find(|it| (it.0, it.1) == (*http, code));
+                refusal.map(|it| it.2)
+            }
             Self::NoAnswer(_) => Some(Answer::Undecided),
             Self::Sale(_) | Self::Unexpected { .. } => None,
         }
@@ -146,6 +150,18 @@ impl Answer {
         match self {
             Self::Placed(order) => Some(order.id),
             _ => None,
+        }
+    }
+
+    /// The code of a refusal, or what came instead.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Placed(_) => "202",
+            Self::Undecided => "nothing",
+            refusal => REFUSALS
+                .iter()
+                .find(|it| it.2 == refusal)
+                .map_or("", |it| it.1),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A service as a process: start, kill, freeze, ask.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use crate::wait::wait_until;
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// Settings by the names of their environment variables.
-pub type Settings = Vec<(String, String)>;
+pub type Settings = BTreeMap<String, String>;
 
 /// The same, owned.
 pub fn settings(all: &[(&str, &str)]) -> Settings {
@@ -29,10 +30,9 @@ pub fn settings(all: &[(&str, &str)]) -> Settings {
 
 /// `settings` with those in `other` changed or added.
 pub fn changed(settings: &Settings, other: &[(&str, &str)]) -> Settings {
-    let kept = settings
-        .iter()
-        .filter(|(name, _)| other.iter().all(|(it, _)| it != name));
-    kept.cloned().chain(self::settings(other)).collect()
+    let mut changed = settings.clone();
+    changed.extend(self::settings(other));
+    changed
 }
 
 /// A running service. Dropping it kills the process and reaps it.
@@ -46,23 +46,12 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `program` on a free port with nothing but `settings` in its environment, its output
+    /// Starts an executable on a free port with nothing but `settings` in its environment, its output
     /// appended to `log`. Does not wait.
-    pub fn spawn(program: Program, settings: Settings, log: PathBuf) -> Result<Self> {
-        Self::spawn_executable(program.path()?, settings, log)
-    }
-
-    /// The same with a program of any build.
-    pub fn spawn_executable(
-        executable: PathBuf,
-        mut settings: Settings,
-        log: PathBuf,
-    ) -> Result<Self> {
+    pub fn spawn(executable: PathBuf, mut settings: Settings, log: PathBuf) -> Result<Self> {
         let port = free_port()?;
-        let chosen = settings.iter().any(|(name, _)| name == "HTTP_ADDR");
-        if !chosen {
-            settings.push(("HTTP_ADDR".into(), format!("127.0.0.1:{port}")));
-        }
+        let address = settings.entry("HTTP_ADDR".into());
+        address.or_insert_with(|| format!("127.0.0.1:{port}"));
         Ok(Self {
             child: launch(&executable, &settings, &log)?,
             url: format!("http://127.0.0.1:{port}"),
@@ -205,7 +194,7 @@ fn launch(executable: &Path, settings: &Settings, log: &Path) -> Result<Child> {
     let out = out.with_context(|| format!("opening {}", log.display()))?;
     Command::new(executable)
         .env_clear()
-        .envs(settings.iter().map(|(name, value)| (name, value)))
+        .envs(settings)
         .stdin(Stdio::null())
         .stdout(out.try_clone()?)
         .stderr(out)

@@ -36,14 +36,9 @@ impl TlsListeners {
 
     /// The same settings, but through these listeners: same Redis database, same schema.
     pub fn instead_of(&self, settings: &Settings) -> Result<Settings> {
-        let value = |wanted| {
-            let found = settings.iter().find(|(name, _)| name == wanted);
-            found.with_context(|| format!("no {wanted}"))
-        };
-        let (_, redis) = value("REDIS_URL")?;
-        let redis = reqwest::Url::parse(redis).context("reading REDIS_URL")?;
-        let (_, database) = value("DATABASE_URL")?;
-        let (_, schema) = database.split_once("options=").context("no schema")?;
+        let redis = reqwest::Url::parse(&settings["REDIS_URL"]).context("reading REDIS_URL")?;
+        let schema = settings["DATABASE_URL"].split_once("options=");
+        let (_, schema) = schema.context("no schema")?;
         let through = [
             ("REDIS_URL", &*format!("{}{}", self.redis_url, redis.path())),
             (

@@ -174,8 +174,7 @@ impl Side {
     }
 
     pub fn setting(&self, name: &str) -> &str {
-        let found = self.settings.iter().find(|(known, _)| known == name);
-        found.map_or("", |(_, value)| value)
+        self.settings.get(name).map_or("", String::as_str)
     }
 
     /// Stops the services.

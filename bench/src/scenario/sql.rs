@@ -59,10 +59,8 @@ async fn write(store: &Ledger, batches: [Vec<Batch>; WRITERS]) -> Result<u64> {
 
 /// A store with the worker's tables in the schema of this sandbox.
 pub async fn migrated(sandbox: &Sandbox) -> Result<Ledger> {
-    let url = sandbox.settings().into_iter();
-    let mut url = url.filter(|(name, _)| name == "DATABASE_URL");
     let settings = PostgresSettings {
-        database_url: url.next().map(|(_, url)| url).unwrap_or_default(),
+        database_url: sandbox.settings()["DATABASE_URL"].clone(),
         database_ca_file: None,
     };
     let store = Ledger::connect(&settings, "bench", u32::try_from(WRITERS)?, FLUSH_TIMEOUT)?;

@@ -2,10 +2,8 @@
 
 use fluxgate_domain::ids::{OrderId, ProductId};
 
-use super::{
-    AdminCall, Expectations, History, Ledger, RedisSale, Row, StoreContents, Violation, violations,
-};
-use crate::answer::{Answer, Failure, OrderShown, Response, SaleShown, Status};
+use super::{AdminCall, Expectations, History, Ledger, RedisSale, Row, StoreContents};
+use crate::answer::{Answer, Failure, OrderShown, REFUSALS, Response, SaleShown, Status};
 use crate::exchange::{Exchange, Request};
 use crate::order::{Action, Sale};
 
@@ -93,15 +91,13 @@ impl Example {
         it
     }
 
-    /// What the checker says of it.
-    pub fn violations(&self) -> Vec<Violation> {
-        let history = History {
+    pub fn history(&self) -> History<'_> {
+        History {
             sale: &self.sale,
             number: 0,
             exchanges: &self.exchanges,
             expectations: self.expectations,
-        };
-        violations(history, &self.contents)
+        }
     }
 
     /// Adds a request for one unit and its answer, after all others.
@@ -149,9 +145,11 @@ impl Example {
 
     /// Changes all answers to a buyer.
     pub fn answer_instead(&mut self, buyer: u32, answer: Answer) {
-        let is_own = |it: &Exchange| matches!(it.request.action, Action::Order { buyer: it, .. } if it == buyer);
-        let own = self.exchanges.iter_mut().filter(|it| is_own(it));
-        own.for_each(|it| it.response = response(answer));
+        for it in &mut self.exchanges {
+            if it.order_answer().is_some_and(|it| it.buyer == buyer) {
+                it.response = response(answer);
+            }
+        }
     }
 
     /// The last exchange.
@@ -259,10 +257,10 @@ pub fn refused(http: u16, code: &str) -> Response {
 pub fn response(answer: Answer) -> Response {
     match answer {
         Answer::Placed(order) => Response::Order(order),
-        Answer::SoldOut => refused(409, "sold_out"),
-        Answer::InsufficientStock => refused(409, "insufficient_stock"),
-        Answer::SaleClosed => refused(409, "sale_closed"),
-        Answer::KeyReused => refused(422, "idempotency_key_reused"),
         Answer::Undecided => UNANSWERED,
+        refusal => {
+            let (http, code, _) = REFUSALS.iter().find(|it| it.2 == refusal).unwrap();
+            refused(*http, code)
+        }
     }
 }

@@ -34,8 +34,10 @@ impl<'a> History<'a> {
         all.filter(move |it| it.request.sale == self.number)
     }
 
-    /// The requests for orders.
-    pub fn orders(self) -> impl Iterator<Item = OrderAnswer> {
-        self.own().filter_map(Exchange::order_answer)
+    /// The requests for orders, by buyer and in the order of sending.
+    pub fn orders(self) -> Vec<OrderAnswer> {
+        let mut orders: Vec<_> = self.own().filter_map(Exchange::order_answer).collect();
+        orders.sort_unstable_by_key(|it| (it.buyer, it.sent_us));
+        orders
     }
 }

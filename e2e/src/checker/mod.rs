@@ -12,17 +12,15 @@
 //! | `statuses` | statuses never go backwards |
 //! | `changes` | cancels, restocks and closings |
 //! | `stock` | units, sequence numbers, sell-outs |
-//! | [`violation`], [`judgement`] | output |
+//! | [`violation`] | output |
 
 pub mod history;
-pub mod judgement;
 pub mod store_contents;
 pub mod violation;
 
 pub use history::{Expectations, History};
-pub use judgement::{Judgement, Loss, judge};
 pub use store_contents::{AdminCall, DeadLetter, Lag, Ledger, RedisSale, Row, StoreContents};
-pub use violation::Violation;
+pub use violation::{Loss, Violation, judge};
 
 mod changes;
 #[cfg(test)]
@@ -34,6 +32,7 @@ mod stock;
 mod tests;
 
 use std::collections::{HashMap, HashSet};
+use std::iter;
 
 use fluxgate_domain::ids::OrderId;
 
@@ -47,10 +46,10 @@ pub fn check(history: History<'_>, contents: &StoreContents, report: &mut impl F
         let text = format!("{:?} was answered {:?}", it.request.action, it.response);
         report(Violation::UnexpectedAnswer { text });
     }
-    sale.each_buyer(|buyer| {
+    for buyer in sale.buyers() {
         orders::check(&sale, &buyer, report);
         statuses::check(&sale, &buyer, report);
-    });
+    }
     changes::check(&sale, report);
     stock::check(&sale, report);
 }
@@ -99,8 +98,6 @@ fn name(buyer: u32) -> String {
 impl<'a> Sale<'a> {
     fn new(history: History<'a>, contents: &'a StoreContents) -> Self {
         let exchanges: Vec<_> = history.own().collect();
-        let mut orders: Vec<_> = history.orders().collect();
-        orders.sort_unstable_by_key(|it| (it.buyer, it.sent_us));
         let rows = contents.rows.iter();
         let mut rows: Vec<_> = rows.filter(|row| row.buyer.is_some()).collect();
         rows.sort_unstable_by_key(|row| row.buyer);
@@ -120,7 +117,7 @@ impl<'a> Sale<'a> {
             closed_us: closed.map(|it| it.1.done_us).min(),
             units_come_back: admin_calls.len() > closings.count(),
             exchanges,
-            orders,
+            orders: history.orders(),
             rows,
             admin_calls,
         }
@@ -134,27 +131,23 @@ impl<'a> Sale<'a> {
         others.copied().filter(move |it| !is_proxys(it))
     }
 
-    /// Calls `look` with each buyer who asked for an order or has a row.
-    fn each_buyer(&self, mut look: impl FnMut(Buyer<'_>)) {
+    /// Each buyer who asked for an order or has a row.
+    fn buyers(&self) -> impl Iterator<Item = Buyer<'_>> {
         let (mut answers, mut rows) = (self.orders.as_slice(), self.rows.as_slice());
-        let next = |answers: &[OrderAnswer], rows: &[&Row]| {
+        iter::from_fn(move || {
             let asked = answers.first().map(|it| it.buyer);
-            asked
-                .into_iter()
-                .chain(rows.first().and_then(|it| it.buyer))
-                .min()
-        };
-        while let Some(number) = next(answers, rows) {
+            let written = rows.first().and_then(|row| row.buyer);
+            let number = asked.into_iter().chain(written).min()?;
             let (own, others) = answers.split_at(answers.partition_point(|it| it.buyer == number));
-            let (own_rows, other_rows) =
-                rows.split_at(rows.partition_point(|it| it.buyer == Some(number)));
-            look(Buyer {
+            let of_buyer = |row: &&Row| row.buyer == Some(number);
+            let (own_rows, other_rows) = rows.split_at(rows.partition_point(of_buyer));
+            (answers, rows) = (others, other_rows);
+            Some(Buyer {
                 number,
                 answers: own,
                 rows: own_rows,
-            });
-            (answers, rows) = (others, other_rows);
-        }
+            })
+        })
     }
 
     /// Whether a closing had been sent before this time.

@@ -31,7 +31,7 @@ fn answers_in_place(sale: &Sale<'_>, buyer: &Buyer<'_>, report: &mut impl FnMut(
                 .any(|other| other.sent_us < it.done_us && other.quantity != it.quantity),
         };
         if !expected {
-            let (name, answer) = (name(buyer.number), words(it.answer));
+            let (name, answer) = (name(buyer.number), it.answer.code());
             let text = format!("{name} asked for {} and was answered {answer}", it.quantity);
             report(Violation::UnexpectedAnswer { text });
         }
@@ -82,7 +82,7 @@ fn contradictions(sale: &Sale<'_>, buyer: &Buyer<'_>, report: &mut impl FnMut(Vi
         }
     };
     for it in buyer.answers.iter().filter(|it| contradicts(it)) {
-        let (buyer, answer) = (name(buyer.number), words(it.answer));
+        let (buyer, answer) = (name(buyer.number), it.answer.code());
         report(Violation::Contradiction { buyer, answer });
     }
 }
@@ -127,15 +127,4 @@ fn sold_after_close(sale: &Sale<'_>, buyer: &Buyer<'_>) -> bool {
             .answers
             .iter()
             .any(|it| it.answer.order_id().is_some())
-}
-
-fn words(answer: Answer) -> &'static str {
-    match answer {
-        Answer::Placed(_) => "202",
-        Answer::SoldOut => "sold_out",
-        Answer::InsufficientStock => "insufficient_stock",
-        Answer::SaleClosed => "sale_closed",
-        Answer::KeyReused => "idempotency_key_reused",
-        Answer::Undecided => "nothing",
-    }
 }

@@ -115,16 +115,9 @@ fn early_sell_out(sale: &Sale<'_>) -> Option<Violation> {
         .peekable();
     refusals.peek()?;
     // By time: how many units had been asked for, the largest request of each buyer from his first on.
-    let mut wanted: Vec<(u64, i64)> = Vec::new();
-    sale.each_buyer(|buyer| {
-        let most = buyer.answers.iter().map(|it| it.quantity).max();
-        let first = buyer.answers.first();
-        wanted.extend(
-            first
-                .zip(most)
-                .map(|(first, most)| (first.sent_us, most.into())),
-        );
-    });
+    let buyers = sale.orders.chunk_by(|a, b| a.buyer == b.buyer);
+    let most = |own: &[OrderAnswer]| own.iter().map(|it| it.quantity).max().map_or(0, i64::from);
+    let mut wanted: Vec<_> = buyers.map(|own| (own[0].sent_us, most(own))).collect();
     wanted.sort_unstable();
     let mut sum = 0;
     for (_, units) in &mut wanted {

@@ -1,4 +1,4 @@
-//! What the checker reports.
+//! What the checker reports, and what it means in a run whose fault may make Redis lose data.
 
 use std::fmt::Display;
 
@@ -116,6 +116,29 @@ impl Violation {
             _ => false,
         }
     }
+}
+
+/// What a run's fault may excuse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Loss {
+    /// Whether the fault may make Redis lose acknowledged writes.
+    pub possible: bool,
+    /// Whether an instance reported a loss.
+    pub reported: bool,
+}
+
+/// The promises that a run broke: a loss excuses violations only where the fault may cause it and an instance
+/// reported it.
+pub fn judge(mut violations: Vec<Violation>, loss: Loss) -> Vec<Violation> {
+    match (loss.possible, loss.reported) {
+        (false, true) => violations.push(Violation::FalseLossReport),
+        (true, true) => violations.retain(|it| !it.is_explained_by_loss()),
+        (true, false) if violations.iter().any(Violation::is_explained_by_loss) => {
+            violations.insert(0, Violation::UnreportedLoss);
+        }
+        (_, false) => {}
+    }
+    violations
 }
 
 /// The first few, and how many more there are.

@@ -12,7 +12,7 @@ use super::setup::{Component, RedisKind, Setup};
 use crate::fleet::Fleet;
 use crate::load::recorder::Recorder;
 use crate::order::Sale;
-use crate::process::{Process, settings};
+use crate::process::{Process, changed};
 use crate::program::Program;
 use crate::sandbox::Sandbox;
 use crate::stack::{Stack, Store};
@@ -100,9 +100,10 @@ impl Environment {
             Component::Worker => Program::InventoryWorker,
             _ => Program::IngestApi,
         };
-        let proxied = self.network.settings_of(component, number);
-        let all = [settings(&SETTINGS), settings(more), proxied].concat();
-        self.sandbox.spawn_with(program, all)
+        let usual = changed(&self.sandbox.settings(), &SETTINGS);
+        let mut all = changed(&usual, more);
+        all.extend(self.network.settings_of(component, number));
+        self.sandbox.spawn(program, all)
     }
 
     /// Waits until all services are ready.

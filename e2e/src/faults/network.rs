@@ -19,7 +19,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Starts the proxies in front of stores. `settings` hold the stores' own addresses.
+    /// Starts the proxies in front of stores. `settings` are the sandbox's, which hold the stores' own addresses.
     pub async fn new(
         before: Option<Component>,
         stack: &Stack,
@@ -28,7 +28,7 @@ impl Network {
         let mut network = Self {
             before,
             proxies: Vec::new(),
-            proxied: Vec::new(),
+            proxied: Settings::new(),
         };
         let names: &[&str] = match before {
             None | Some(Component::Api) => &[],
@@ -38,13 +38,11 @@ impl Network {
             Some(Component::Worker) => &["DATABASE_URL", "KAFKA_BROKERS"],
         };
         for name in names {
-            let own = settings.iter().find(|(it, _)| it == name);
-            let (name, own) = own.with_context(|| format!("{name} is not set"))?;
-            let proxied = match name.as_str() {
+            let proxied = match *name {
                 "KAFKA_BROKERS" => network.proxy_kafka(stack).await?,
-                _ => network.proxy(own).await?,
+                _ => network.proxy(&settings[*name]).await?,
             };
-            network.proxied.push((name.clone(), proxied));
+            network.proxied.insert((*name).to_owned(), proxied);
         }
         Ok(network)
     }

@@ -12,7 +12,7 @@ use super::environment::{CLOSING_SALE, ENDLESS_SALE, Environment};
 use super::recovery::{is_normal, not_final, repeat_until_none, undecided};
 use super::results::{Ending, Finished};
 use super::rows::Row;
-use crate::checker::{Expectations, History, Judgement, Loss, Violation, judge, violations};
+use crate::checker::{Expectations, History, Loss, Violation, judge, violations};
 use crate::client::ADMIN_TOKEN;
 use crate::exchange::{Exchange, Request};
 use crate::load::Player;
@@ -102,13 +102,12 @@ async fn perform(
         // The operator who rebuilds knows of the loss, even if no order came between to be refused.
         reported: row.rebuilds || env.reported_losses().await? > 0.0,
     };
-    finished.ending = match judge(found, loss) {
-        Judgement::Right => Ending::Right,
-        Judgement::Reported => Ending::Reported,
-        Judgement::Wrong(found) => {
-            finished.notes = found.iter().map(ToString::to_string).collect();
-            Ending::Wrong
-        }
+    let broken = judge(found, loss);
+    finished.notes = broken.iter().map(ToString::to_string).collect();
+    finished.ending = match (broken.is_empty(), loss.reported) {
+        (true, false) => Ending::Right,
+        (true, true) => Ending::Reported,
+        (false, _) => Ending::Wrong,
     };
     Ok(())
 }

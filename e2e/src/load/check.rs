@@ -7,7 +7,6 @@ use anyhow::{Result, ensure};
 use super::history::History;
 use crate::answer::{Answer, Status};
 use crate::checker::{self, Lag, StoreContents, Violation};
-use crate::exchange::OrderAnswer;
 use crate::stores::Stores;
 
 /// Violations that are kept as sentences; the rest are counted.
@@ -167,8 +166,7 @@ struct Asked {
 
 impl Asked {
     fn count(history: checker::History<'_>) -> Self {
-        let mut answers: Vec<OrderAnswer> = history.orders().collect();
-        answers.sort_unstable_by_key(|it| it.buyer);
+        let answers = history.orders();
         let mut asked = Self::default();
         for own in answers.chunk_by(|a, b| a.buyer == b.buyer) {
             asked.buyers += 1;
@@ -190,66 +188,40 @@ impl Asked {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::answer::Response;
-    use crate::checker::example;
-    use crate::checker::{Ledger, RedisSale, Row};
-    use crate::load::history::tests::{UNANSWERED, history, placed, refused};
+    use crate::checker::example::{Example, id};
 
-    type Tries = Vec<(u32, u64, Response)>;
-
-    /// Three units and five buyers, of whom one sends its order twice; then `spoil` changes the result.
-    pub fn findings(spoil: impl FnOnce(&mut Tries, &mut StoreContents)) -> Findings {
-        let mut tries: Vec<_> = [0, 1, 2, 0].map(|buyer| (buyer, 1, placed())).into();
-        tries.extend([3, 4].map(|buyer| (buyer, 2, refused(409, "sold_out"))));
-        let row = |buyer| Row {
-            sequence: i64::from(buyer) + 1,
-            buyer: Some(buyer),
-            quantity: 1,
-            id: example::id(0),
-            status: Status::Confirmed,
-        };
-        let mut contents = StoreContents {
-            opening_total: 3,
-            rows: (0..3).map(row).collect(),
-            ledger: Some(Ledger { total: 3, sold: 3 }),
-            redis: Some(RedisSale {
-                total: 3,
-                remaining: 0,
-                sequence: 3,
-                records: 3,
-                outbox: 0,
-            }),
-            ..Default::default()
-        };
-        spoil(&mut tries, &mut contents);
+    /// The figures of a sale that sold out, after `spoil` changed it.
+    pub fn findings(spoil: impl FnOnce(&mut Example)) -> Findings {
+        let mut example = Example::sold_out();
+        spoil(&mut example);
         let mut findings = Findings::default();
-        findings.count(history(&tries).of_sale(0), &contents);
+        findings.count(example.history(), &example.contents);
         findings
     }
 
     #[test]
     fn every_wrong_figure_is_found() {
-        let wrong = |spoil: fn(&mut Tries, &mut StoreContents)| {
+        let wrong = |spoil: fn(&mut Example)| {
             let findings = findings(spoil);
             findings.wrong().map(|it| it.what).collect::<Vec<_>>()
         };
         let rows = ["PostgreSQL: rows", "PostgreSQL: orders confirmed"];
         let redis = ["Redis: units remaining", "Redis: outbox entries"];
         let answers = ["orders accepted (202)", "orders told sold_out"];
-        assert_eq!(wrong(|_, _| ()), [""; 0]);
-        assert_eq!(wrong(|_, it| it.rows.truncate(2)), rows);
-        assert_eq!(wrong(|_, it| it.rows.push(it.rows[0])), rows);
-        assert_eq!(wrong(|_, it| it.redis = None), redis);
-        assert_eq!(wrong(|it, _| it.retain(|it| it.0 != 0)), answers);
-        let undecided = wrong(|it, _| it.push((3, 9, UNANSWERED)));
+        assert_eq!(wrong(|_| ()), [""; 0]);
+        assert_eq!(wrong(|e| e.contents.rows.truncate(2)), rows);
+        assert_eq!(wrong(|e| e.contents.rows.push(e.contents.rows[0])), rows);
+        assert_eq!(wrong(|e| e.contents.redis = None), redis);
+        assert_eq!(wrong(|e| drop(e.exchanges.drain(..2))), answers);
+        let undecided = wrong(|e| e.order(3, Answer::Undecided));
         assert_eq!(undecided, ["orders told sold_out"]);
-        let contradicted = wrong(|it, _| it.push((0, 9, refused(409, "sold_out"))));
+        let contradicted = wrong(|e| e.order(0, Answer::SoldOut));
         assert_eq!(contradicted, ["retries answered with the order"]);
     }
 
     #[test]
     fn violations_are_sorted_into_lost_duplicated_and_oversold() {
-        let (mut findings, id) = (Findings::default(), example::id(0));
+        let (mut findings, id) = (Findings::default(), id(0));
         findings.add(&Violation::Lost { id, accepted: true });
         findings.add(&Violation::Rejected { id });
         let (buyer, ids) = ("buyer-1".into(), vec![id]);

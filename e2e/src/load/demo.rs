@@ -12,7 +12,6 @@ use crate::order::Sale;
 use crate::sandbox::Sandbox;
 use crate::stack::Stack;
 use crate::table::thousands;
-use crate::wait::stop_signal;
 
 /// The longest time that the workers may take to write all orders.
 const WRITE_LIMIT: Duration = Duration::from_secs(60);
@@ -55,25 +54,12 @@ pub async fn run(plan: &Plan) -> Result<String> {
         plan.connections,
     );
     if plan.at.is_empty() {
-        with_own_services(plan).await
+        let stack = Stack::from_env().map_err(|error| anyhow!("{error}: run `make demo`"))?;
+        Sandbox::within(&stack, async |it| start_and_sell_out(plan, it).await).await
     } else {
         let deployment = Deployment::from_env(&plan.at).await?;
         sell_out(plan, &deployment).await
     }
-}
-
-async fn with_own_services(plan: &Plan) -> Result<String> {
-    let stack = Stack::from_env().map_err(|error| anyhow!("{error}: run `make demo`"))?;
-    let sandbox = Sandbox::new(stack).await?;
-    // Dropping the services kills them, whatever they were doing.
-    let outcome = tokio::select! {
-        outcome = start_and_sell_out(plan, &sandbox) => outcome.inspect_err(|_| sandbox.show_logs()),
-        signal = stop_signal() => Err(anyhow!("stopped by {}", signal?)),
-    };
-    let discarded = sandbox.discard().await;
-    let line = outcome?;
-    discarded?;
-    Ok(line)
 }
 
 async fn start_and_sell_out(plan: &Plan, sandbox: &Sandbox) -> Result<String> {

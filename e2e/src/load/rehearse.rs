@@ -49,14 +49,6 @@ pub struct Plan {
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=5_000))]
     pub connections: u32,
 
-    /// How often an order is sent before its buyer gives up
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u8).range(1..))]
-    pub tries: u8,
-
-    /// How long a buyer waits for an answer, in milliseconds
-    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
-    pub patience_ms: u64,
-
     /// Maximum time, after the last answer, until the workers have written everything
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub write_seconds: u64,
@@ -92,8 +84,6 @@ pub async fn run(plan: &Plan) -> Result<String> {
     );
     let player = Player {
         connections: plan.connections,
-        tries: plan.tries,
-        timeout: Duration::from_millis(plan.patience_ms),
         ..Player::constant_rate(plan.rate, plan.at.clone())
     };
     let attempts = once(0..plan.products, 0..u32::try_from(count)?);

@@ -196,8 +196,9 @@ impl fmt::Display for Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::Answer;
     use crate::load::check::tests::findings;
-    use crate::load::history::tests::{UNANSWERED, history, placed, refused};
+    use crate::load::history::tests::{history, placed, refused};
 
     #[test]
     fn a_violation_a_wrong_figure_and_a_missed_rate_each_fail_the_report() {
@@ -207,7 +208,7 @@ mod tests {
             (2, 2_500, placed()),
             (3, 4_000, refused(409, "sold_out")),
         ];
-        let (right, findings_now) = (history(&tries), || findings(|_, _| ()));
+        let (right, findings_now) = (history(&tries), || findings(|_| ()));
         Report::of(&right, findings_now()).conclude().unwrap();
 
         let violated = Findings {
@@ -215,7 +216,7 @@ mod tests {
             ..findings_now()
         };
         assert!(Report::of(&right, violated).expect_right().is_err());
-        let wrong = findings(|tries, _| tries.push((3, 9, UNANSWERED)));
+        let wrong = findings(|e| e.order(3, Answer::Undecided));
         assert!(Report::of(&right, wrong).expect_right().is_err());
         let mut slow = right.clone();
         slow.sent.sending = Duration::from_secs(2);

@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use reqwest::Url;
 
 use crate::client::ADMIN_TOKEN;
@@ -19,6 +19,7 @@ use crate::process::{Process, Settings, changed, settings};
 use crate::program::Program;
 use crate::stack::Stack;
 use crate::stores::{Postgres, Redis, Stores, Topic};
+use crate::wait::stop_signal;
 
 /// Databases of a Redis as it comes, without number 0, which is not ours. They are taken in turn:
 /// not more sandboxes than these may exist at once.
@@ -95,23 +96,41 @@ impl Sandbox {
         })
     }
 
+    /// Does something in a sandbox, which is removed afterwards. Shows the ends of all logs after a failure.
+    ///
+    /// # Errors
+    /// When `act` fails or a signal stops it, or a store does not answer.
+    pub async fn within<T>(stack: &Stack, act: impl AsyncFnOnce(&Self) -> Result<T>) -> Result<T> {
+        let sandbox = Self::new(stack.clone()).await?;
+        // Dropping the services kills them, whatever they were doing.
+        let outcome = tokio::select! {
+            outcome = act(&sandbox) => outcome.inspect_err(|_| sandbox.show_logs()),
+            signal = stop_signal() => Err(anyhow!("stopped by {}", signal?)),
+        };
+        let discarded = sandbox.discard().await;
+        let outcome = outcome?;
+        discarded?;
+        Ok(outcome)
+    }
+
     /// The folder of its services' logs, until it is dropped.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
+    /// What its services are given, unless a run changes some.
     pub fn settings(&self) -> Settings {
         self.settings.clone()
     }
 
-    /// Starts a service with other settings than [`Sandbox::settings`]. Does not wait.
+    /// Starts a service with these settings. Does not wait.
     pub fn spawn(&self, program: Program, settings: Settings) -> Result<Process> {
         let number = self.started.get() + 1;
         self.started.set(number);
         let log = self
             .folder
             .join(format!("{number:02}-{}.log", program.name()));
-        Process::spawn(program, settings, log)
+        Process::spawn(program.path()?, settings, log)
     }
 
     /// Its stores and these instances of the API, as a deployment.
@@ -125,25 +144,21 @@ impl Sandbox {
 
     /// An instance of the API that is ready, with `more` settings.
     pub async fn api_with(&self, more: &[(&str, &str)]) -> Result<Process> {
-        let settings = changed(&self.settings, more);
-        let mut api = self.spawn(Program::IngestApi, settings)?;
-        api.ready().await?;
-        Ok(api)
+        self.ready(Program::IngestApi, more).await
     }
 
     pub async fn api(&self) -> Result<Process> {
-        self.api_with(&[]).await
-    }
-
-    /// Starts a service with `more` settings than [`Sandbox::settings`]. Does not wait.
-    pub fn spawn_with(&self, program: Program, more: Settings) -> Result<Process> {
-        self.spawn(program, self.settings().into_iter().chain(more).collect())
+        self.ready(Program::IngestApi, &[]).await
     }
 
     pub async fn worker(&self) -> Result<Process> {
-        let mut worker = self.spawn(Program::InventoryWorker, self.settings())?;
-        worker.ready().await?;
-        Ok(worker)
+        self.ready(Program::InventoryWorker, &[]).await
+    }
+
+    async fn ready(&self, program: Program, more: &[(&str, &str)]) -> Result<Process> {
+        let mut service = self.spawn(program, changed(&self.settings, more))?;
+        service.ready().await?;
+        Ok(service)
     }
 
     /// Removes its topics, schema and keys from the stores. No test depends on that; it keeps a

@@ -16,6 +16,11 @@ use crate::sandbox::Sandbox;
 use crate::table::{markdown, thousands};
 
 const WORKERS: [usize; 4] = [1, 2, 4, 12];
+/// How often each number of workers drains the backlog.
+const ROUNDS: usize = 3;
+/// Orders in the backlog; half of them must be more than the workers hold in memory, which may be 15,000 per
+/// partition.
+const BACKLOG: u32 = 360_000;
 /// The slowest drain that is waited for, in orders a second after a start.
 const SLOWEST_PER_SECOND: u64 = 2_000;
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -34,7 +39,7 @@ pub async fn run(sandbox: &Sandbox, plan: &Plan) -> Result<String> {
     let history = fill(sandbox, plan).await?;
     let mut speeds = Speeds::new();
     // All counts before the next round: the machine's speed changes by the minute.
-    for _ in 0..plan.rounds {
+    for _ in 0..ROUNDS {
         for count in WORKERS {
             let speed = drain(sandbox, count, &history).await?;
             speeds.entry(count).or_default().push(speed);
@@ -52,7 +57,7 @@ async fn fill(sandbox: &Sandbox, plan: &Plan) -> Result<History> {
     row_times::record(&sandbox.stores.postgres).await?;
     let mut api = sandbox.api().await?;
     let deployment = sandbox.deployment(&[&api]);
-    let time = Duration::from_secs((plan.backlog / plan.instances_rate).into());
+    let time = Duration::from_secs((BACKLOG / plan.instances_rate).into());
     let fill = async |load: &Running| load.continues_for(time).await;
     let (history, report) = under_load(&deployment, plan.instances_rate, fill).await?;
     report.expect_right()?;

@@ -33,7 +33,6 @@ use crate::order::Sale;
 use crate::sandbox::Sandbox;
 use crate::stack::Stack;
 use crate::table::thousands;
-use crate::wait::stop_signal;
 use nginx::Repeat;
 use worker_group::Leave;
 
@@ -71,15 +70,6 @@ pub struct Plan {
     #[arg(long, value_parser = ["classic", "consumer"], value_delimiter = ',', default_values = ["classic", "consumer"])]
     pub protocols: Vec<String>,
 
-    /// Orders in the backlog; half of them must be more than the workers hold in memory, which may be 15,000 per
-    /// partition
-    #[arg(long, default_value_t = 360_000, value_parser = clap::value_parser!(u32).range(12_000..=5_000_000))]
-    pub backlog: u32,
-
-    /// How often each number of workers drains the backlog
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
-    pub rounds: u32,
-
     /// Orders per second while the number of workers changes
     #[arg(long, default_value_t = 1_200, value_parser = clap::value_parser!(u32).range(12..=50_000))]
     pub workers_rate: u32,
@@ -108,20 +98,15 @@ pub struct Outcome {
 #[tokio::main]
 pub async fn run(plan: &Plan) -> Result<String> {
     let stack = Stack::from_env().map_err(|error| anyhow!("{error}: run `make scale`"))?;
-    tokio::select! {
-        wrong = run_parts(plan, &stack) => {
-            let wrong = wrong?;
-            ensure!(wrong == 0, "{wrong} runs are wrong");
-            Ok("every run is right".to_owned())
-        }
-        signal = stop_signal() => Err(anyhow!("stopped by {}", signal?)),
-    }
+    let wrong = run_parts(plan, &stack).await?;
+    ensure!(wrong == 0, "{wrong} runs are wrong");
+    Ok("every run is right".to_owned())
 }
 
 /// How many runs were wrong.
 async fn run_parts(plan: &Plan, stack: &Stack) -> Result<u32> {
     if plan.only.contains(&Part::Drain) {
-        let table = in_a_sandbox(stack, async |it| drain::run(it, plan).await).await?;
+        let table = Sandbox::within(stack, async |it| drain::run(it, plan).await).await?;
         println!("{table}");
     }
     let mut wrong = 0;
@@ -133,7 +118,7 @@ async fn run_parts(plan: &Plan, stack: &Stack) -> Result<u32> {
     for protocol in plan.protocols.iter().filter(|_| with_workers) {
         for leave in [Leave::Sigterm, Leave::Sigkill] {
             let run = async |it: &Sandbox| workers::run(it, plan, protocol, leave, &WORKERS).await;
-            show(in_a_sandbox(stack, run).await?);
+            show(Sandbox::within(stack, run).await?);
         }
     }
     let with_instances = plan.only.contains(&Part::Instances);
@@ -142,19 +127,9 @@ async fn run_parts(plan: &Plan, stack: &Stack) -> Result<u32> {
         .filter(|_| with_instances)
     {
         let run = async |it: &Sandbox| instances::run(it, plan, repeat).await;
-        show(in_a_sandbox(stack, run).await?);
+        show(Sandbox::within(stack, run).await?);
     }
     Ok(wrong)
-}
-
-/// In a sandbox of its own, which is removed afterwards; after a failure the ends of all logs are shown.
-async fn in_a_sandbox<T>(stack: &Stack, act: impl AsyncFnOnce(&Sandbox) -> Result<T>) -> Result<T> {
-    let sandbox = Sandbox::new(stack.clone()).await?;
-    let outcome = act(&sandbox).await.inspect_err(|_| sandbox.show_logs());
-    let discarded = sandbox.discard().await;
-    let outcome = outcome?;
-    discarded?;
-    Ok(outcome)
 }
 
 /// Opens one sale on each partition, number 0 first: orders of all sales in turn are orders of all

@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 use tokio::time::sleep;
 
 use super::{PARTITIONS, STOP_LIMIT};
-use crate::process::{Process, Settings, settings};
+use crate::process::{Process, Settings, changed};
 use crate::program::Program;
 use crate::sandbox::Sandbox;
 use crate::wait::wait_until;
@@ -41,7 +41,7 @@ impl<'a> WorkerGroup<'a> {
     pub fn new(sandbox: &'a Sandbox, more: &[(&str, &str)]) -> Self {
         Self {
             sandbox,
-            settings: settings(more),
+            settings: changed(&sandbox.settings(), more),
             workers: Vec::new(),
         }
     }
@@ -55,7 +55,7 @@ impl<'a> WorkerGroup<'a> {
     pub async fn resize(&mut self, count: usize, leave: Leave) -> Result<()> {
         while self.workers.len() < count {
             let settings = self.settings.clone();
-            let worker = self.sandbox.spawn_with(Program::InventoryWorker, settings);
+            let worker = self.sandbox.spawn(Program::InventoryWorker, settings);
             self.workers.push(worker?);
         }
         let leavers = self.workers.drain(..self.workers.len() - count);

@@ -7,9 +7,14 @@ use anyhow::{Context, Result, anyhow};
 use fluxgate_domain::events::CE_TYPE;
 use fluxgate_log::client_config;
 use fluxgate_service::settings::KafkaSettings;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier,
+    TopicReplication,
+};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -18,6 +23,7 @@ use tokio::task::spawn_blocking;
 use crate::wait::wait_until;
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+const ADMIN_LIMIT: Duration = Duration::from_secs(10);
 /// Kafka deletes a topic some time after it was asked to.
 const CREATE_LIMIT: Duration = Duration::from_secs(20);
 
@@ -166,21 +172,35 @@ impl Topic {
     }
 
     pub async fn create(&self, partitions: i32) -> Result<()> {
-        let admin: AdminClient<_> = self.config.create()?;
         let topic = NewTopic::new(&self.name, partitions, TopicReplication::Fixed(1));
-        let made = admin.create_topics([&topic], &AdminOptions::new()).await?;
-        for outcome in made {
-            outcome.map_err(|(topic, code)| anyhow!("{topic}: {code}"))?;
-        }
-        Ok(())
+        all_done(self.admin()?.create_topics([&topic], &options()).await?)
     }
 
     /// Deletes it, if it exists.
     pub async fn delete(&self) -> Result<()> {
-        let admin: AdminClient<_> = self.config.create()?;
-        let options = AdminOptions::new().operation_timeout(Some(ANSWER_LIMIT));
-        admin.delete_topics(&[&self.name], &options).await?;
+        let options = options().operation_timeout(Some(ANSWER_LIMIT));
+        self.admin()?.delete_topics(&[&self.name], &options).await?;
         Ok(())
+    }
+
+    pub async fn grow_to(&self, partitions: usize) -> Result<()> {
+        let more = NewPartitions::new(&self.name, partitions);
+        all_done(self.admin()?.create_partitions(&[more], &options()).await?)
+    }
+
+    /// Gives it these settings; those left out go back to their defaults.
+    pub async fn configure(&self, settings: &[(&str, &str)]) -> Result<()> {
+        let mut config = AlterConfig::new(ResourceSpecifier::Topic(&self.name));
+        for (name, value) in settings {
+            config = config.set(name, value);
+        }
+        all_done(self.admin()?.alter_configs(&[config], &options()).await?)
+    }
+
+    fn admin(&self) -> Result<AdminClient<DefaultClientContext>> {
+        self.config
+            .create()
+            .context("building a Kafka admin client")
     }
 
     async fn ask<T: Send + 'static>(
@@ -211,6 +231,15 @@ impl From<BorrowedMessage<'_>> for Record {
             ce_type,
         }
     }
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(ADMIN_LIMIT))
+}
+
+fn all_done<T: fmt::Debug>(results: Vec<Result<T, (T, RDKafkaErrorCode)>>) -> Result<()> {
+    let failed = results.into_iter().find_map(Result::err);
+    failed.map_or(Ok(()), |(what, code)| Err(anyhow!("{what:?}: {code}")))
 }
 
 fn partitions(topic: &str, consumer: &BaseConsumer) -> Result<Vec<i32>> {

@@ -1,4 +1,4 @@
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use e2e::fleet::Fleet;
 use e2e::load::{once, racing};
 use e2e::process::{Process, Settings, changed};
@@ -92,17 +92,11 @@ fn no_store_is_used(names: [&str; 3], spoil: impl Fn(&TlsListeners, &str) -> Opt
         let worker = (InventoryWorker, "database");
         let services = [(IngestApi, "redis"), worker, worker];
         for ((program, check), spoiled) in services.into_iter().zip(names) {
-            let settings = tls.instead_of(&sandbox.settings())?.into_iter();
-            let settings = settings.filter_map(|(name, value)| {
-                let is_spoiled = name == spoiled;
-                let value = if is_spoiled {
-                    spoil(&tls, &value)?
-                } else {
-                    value
-                };
-                Some((name, value))
-            });
-            let service = sandbox.spawn(program, settings.collect())?;
+            let mut settings = tls.instead_of(&sandbox.settings())?;
+            let right = settings.remove(spoiled).context("it is not set")?;
+            let wrong = spoil(&tls, &right).map(|value| (spoiled.to_owned(), value));
+            settings.extend(wrong);
+            let service = sandbox.spawn(program, settings)?;
             stays_unready(&service, check).await?;
         }
         Ok(())

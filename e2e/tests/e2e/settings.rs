@@ -1,7 +1,6 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use e2e::process::changed;
 use e2e::program::Program::{self, IngestApi, InventoryWorker};
 
 use crate::fixture::in_a_sandbox;
@@ -45,10 +44,8 @@ fn a_missing_or_bad_setting_is_named_and_ends_the_program_with_code_2() {
     in_a_sandbox(async |sandbox| {
         for (program, name, value) in BAD {
             let mut settings = sandbox.settings();
-            match value {
-                Some(value) => settings = changed(&settings, &[(name, value)]),
-                None => settings.retain(|(it, _)| it != name),
-            }
+            settings.remove(name);
+            settings.extend(value.map(|value| (name.to_owned(), value.to_owned())));
             let mut process = sandbox.spawn(program, settings)?;
             let status = process.ended(END_LIMIT).await?;
             let output = process.output()?;

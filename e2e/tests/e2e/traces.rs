@@ -2,7 +2,7 @@ use anyhow::{Context, Result, ensure};
 use e2e::client::ADMIN_TOKEN;
 use e2e::order::{order_key, user_id};
 use e2e::otlp::{Receiver, Span};
-use e2e::process::{Process, settings};
+use e2e::process::{Process, changed};
 use e2e::program::Program::{IngestApi, InventoryWorker};
 use e2e::sandbox::Sandbox;
 use e2e::wait::wait_until;
@@ -112,9 +112,9 @@ async fn services(
         ("OTEL_TRACES_SAMPLER", sampler),
         ("OTEL_TRACES_SAMPLER_ARG", share),
     ];
-    let more = settings(&more);
-    let mut api = sandbox.spawn_with(IngestApi, more.clone())?;
-    let mut worker = sandbox.spawn_with(InventoryWorker, more)?;
+    let settings = changed(&sandbox.settings(), &more);
+    let mut api = sandbox.spawn(IngestApi, settings.clone())?;
+    let mut worker = sandbox.spawn(InventoryWorker, settings)?;
     tokio::try_join!(api.ready(), worker.ready())?;
     Ok((api, worker))
 }

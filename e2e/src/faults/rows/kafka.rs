@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
-use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, ResourceSpecifier};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::config::ClientConfig;
+use anyhow::Result;
 use tokio::time::sleep;
 
 use super::services::freeze_store;
@@ -41,42 +38,15 @@ pub async fn limit_message_size(env: &mut Environment) -> Result<()> {
     set_message_size(env, 1_000_000).await
 }
 
-async fn set_message_size(env: &Environment, bytes: usize) -> Result<()> {
+async fn set_message_size(env: &Environment, bytes: u32) -> Result<()> {
     let bytes = bytes.to_string();
-    // All settings are given: those left out would go back to their defaults.
-    let config = AlterConfig::new(ResourceSpecifier::Topic(topic(env)))
-        .set("max.message.bytes", &bytes)
-        .set("retention.ms", "-1");
-    let results = admin(env)?.alter_configs(&[config], &options()).await?;
-    let failed = results.into_iter().find_map(Result::err);
-    failed.map_or(Ok(()), |(_, error)| {
-        Err(anyhow!("changing the topic: {error}"))
-    })
+    let settings = [("max.message.bytes", &*bytes), ("retention.ms", "-1")];
+    env.sandbox.stores.topic.configure(&settings).await
 }
 
 pub async fn add_partitions(env: &mut Environment) -> Result<()> {
-    let partitions = NewPartitions::new(topic(env), 24);
-    let results = admin(env)?
-        .create_partitions(&[partitions], &options())
-        .await?;
-    if let Some((_, error)) = results.into_iter().find_map(Result::err) {
-        return Err(anyhow!("adding partitions: {error}"));
-    }
+    env.sandbox.stores.topic.grow_to(24).await?;
     env.mark("24 partitions");
     sleep(METADATA_REFRESH).await;
     Ok(())
-}
-
-fn topic(env: &Environment) -> &str {
-    env.sandbox.stores.topic.name()
-}
-
-fn admin(env: &Environment) -> Result<AdminClient<DefaultClientContext>> {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", &env.sandbox.stack.kafka_brokers);
-    config.create().context("building a Kafka admin client")
-}
-
-fn options() -> AdminOptions {
-    AdminOptions::new().request_timeout(Some(Duration::from_secs(10)))
 }
