@@ -281,11 +281,8 @@ async fn expect_rows(sandbox: &Sandbox, sale: &Sale, units: i64, rejected: usize
     let rows = contents.rows.iter();
     let are_rejected = rows.filter(|row| row.status == Status::Rejected).count();
     let seen = (contents.confirmed_units(), are_rejected);
-    let expected = (units, rejected);
-    ensure!(
-        seen == expected,
-        "(units confirmed, orders rejected) = {seen:?}"
-    );
+    let right = seen == (units, rejected);
+    ensure!(right, "(units confirmed, orders rejected) = {seen:?}");
     Ok(())
 }
 
