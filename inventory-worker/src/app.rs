@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer};
-use backon::{ExponentialBuilder, Retryable};
+use backon::Retryable;
 use fluxgate_ledger::Ledger;
 use fluxgate_log::ClientMetrics;
 use fluxgate_service::metrics::registry;
@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::migrate::{MigrateError, migrate};
 use crate::pipeline::Pipeline;
+use crate::retry::retry_delays;
 
 /// The default port of HTTP_ADDR.
 pub const DEFAULT_PORT: u16 = 8081;
@@ -134,13 +135,8 @@ async fn prepare(config: &Config, ledger: &Ledger, database: &Check) {
         }
         ledger.probe().await.map_err(MigrateError::from)
     };
-    let delays = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(200))
-        .with_max_delay(Duration::from_secs(1))
-        .with_jitter()
-        .without_max_times();
     let prepared = attempt
-        .retry(delays)
+        .retry(retry_delays().with_min_delay(Duration::from_millis(200)))
         .notify(|error: &MigrateError, _| {
             tracing::warn!(%error, "stores not ready; retrying");
             database.fail(error.to_string());

@@ -1,13 +1,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::BackoffBuilder;
 use fluxgate_ledger::{Ledger, LedgerError};
 use fluxgate_log::{LogError, TopicReader};
 use tokio::sync::mpsc;
 
 use super::Command;
 use crate::lag_tracker::LagTracker;
-use crate::retry::{LONGEST_DELAY, retry_delays};
+use crate::retry::retry_delays;
 
 /// How often a log that does not contain its position is checked again.
 const HALTED_RECHECK: Duration = Duration::from_secs(5);
@@ -39,7 +40,7 @@ enum StartError {
 impl StartOffsets {
     /// Retries until it has found the offset, then sends it to the reader. Runs until then, or until it is aborted.
     pub async fn find(self, partition: i32, generation: u64) {
-        let mut delays = retry_delays();
+        let mut delays = retry_delays().build();
         let mut was_halted = false;
         let offset = loop {
             let delay = match self.position(partition).await {
@@ -54,7 +55,7 @@ impl StartOffsets {
                 }
                 Err(error) => {
                     tracing::warn!(kafka.partition = partition, %error, "failed to load the position; retrying");
-                    delays.next().unwrap_or(LONGEST_DELAY)
+                    delays.next().expect("the delays have no end")
                 }
             };
             tokio::time::sleep(delay).await;

@@ -1,6 +1,7 @@
 use std::collections::{HashMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use backon::{BackoffBuilder, ExponentialBackoff};
 use fluxgate_domain::batch::{Batch, Content, Record};
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::OrderId;
@@ -13,7 +14,7 @@ use crate::batch::remote_parent;
 use crate::dead_letters::{DeadLetterTopic, log_dead_letters};
 use crate::metrics::Metrics;
 use crate::reader::Command;
-use crate::retry::{LONGEST_DELAY, retry_delays};
+use crate::retry::retry_delays;
 
 /// What PostgreSQL has decided about a batch.
 enum Decision {
@@ -89,7 +90,7 @@ impl Flusher {
 
     /// Writes the batch again and again while PostgreSQL cannot say what becomes of it; `None` on shutdown.
     async fn write_until_decided(&self, batch: &Batch) -> Option<Decision> {
-        let mut delays = retry_delays();
+        let mut delays = retry_delays().build();
         loop {
             match self.write(batch).await {
                 Ok(outcome) => return Some(Decision::Written(outcome)),
@@ -178,18 +179,14 @@ impl Flusher {
     }
 
     /// Waits before the next attempt; false on shutdown.
-    async fn wait_to_retry(
-        &self,
-        error: &LedgerError,
-        delays: &mut impl Iterator<Item = Duration>,
-    ) -> bool {
+    async fn wait_to_retry(&self, error: &LedgerError, delays: &mut ExponentialBackoff) -> bool {
         let cause = error.cause();
         self.metrics
             .flush_retries_total
             .with_label_values(&[cause])
             .inc();
         tracing::warn!(%error, flush.cause = cause, "batch not written; retrying");
-        let delay = delays.next().unwrap_or(LONGEST_DELAY);
+        let delay = delays.next().expect("the delays have no end");
         tokio::select! {
             () = self.shutdown.cancelled() => false,
             () = tokio::time::sleep(delay) => true,
