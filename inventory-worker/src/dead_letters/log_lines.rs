@@ -38,7 +38,7 @@ fn order_of(record: &Record) -> Option<OrderId> {
     struct OfOrder {
         order_id: OrderId,
     }
-    let of_order: OfOrder = serde_json::from_slice(record.value.as_deref()?).ok()?;
+    let of_order: OfOrder = serde_json::from_slice(record.source.value()?).ok()?;
     Some(of_order.order_id)
 }
 

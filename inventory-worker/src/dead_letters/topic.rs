@@ -60,8 +60,8 @@ impl DeadLetterTopic {
     async fn copy_record(&self, source: &str, partition: i32, record: &Record, reason: &str) {
         let (partition, offset) = (partition.to_string(), record.offset.to_string());
         let copy = RecordToAppend {
-            key: record.key.as_deref(),
-            value: record.value.as_deref(),
+            key: record.source.key(),
+            value: record.source.value(),
             headers: &[
                 ("fluxgate_reason", reason),
                 ("fluxgate_topic", source),

@@ -84,8 +84,8 @@ impl Line {
                 Content::Event(event) => headers(event),
                 Content::DeadLetter(_) => OwnedHeaders::new(),
             };
-            let key = record.key.clone().unwrap_or_default();
-            let value = record.value.clone().unwrap_or_default();
+            let key = record.source.key().unwrap_or_default().to_vec();
+            let value = record.source.value().unwrap_or_default().to_vec();
             let record = FutureRecord::to(&self.topic)
                 .partition(partition)
                 .headers(headers)

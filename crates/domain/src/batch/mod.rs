@@ -2,7 +2,7 @@
 
 mod record;
 
-pub use record::{Content, Record};
+pub use record::{Content, Record, Source};
 
 /// The consecutive records of one partition in a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,14 +7,20 @@ pub struct Record {
     pub offset: i64,
     /// When its producer made it, Unix ms.
     pub timestamp_ms: i64,
-    /// The key as it was read; a dead letter keeps it.
-    pub key: Option<Vec<u8>>,
-    /// The value as it was read; a dead letter keeps it.
-    pub value: Option<Vec<u8>>,
+    /// Key and value as they were read; a dead letter keeps them.
+    pub source: Source,
     /// What the record says.
     pub content: Content,
     /// The `traceparent` header, if its trace is sampled.
     pub traceparent: Option<Box<str>>,
+}
+
+/// The bytes of a record's key and value, in one allocation: nearly every record is dropped without a look at them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    bytes: Box<[u8]>,
+    key_length: Option<usize>,
+    has_value: bool,
 }
 
 /// What a record says.
@@ -41,8 +47,7 @@ impl Record {
         Self {
             offset,
             timestamp_ms,
-            key: key.map(<[u8]>::to_vec),
-            value: value.map(<[u8]>::to_vec),
+            source: Source::of(key, value),
             content: match event {
                 Ok(event) => Content::Event(event),
                 Err(reason) => Content::dead_letter(&reason.to_string()),
@@ -71,10 +76,48 @@ impl Record {
     }
 }
 
+impl Source {
+    fn of(key: Option<&[u8]>, value: Option<&[u8]>) -> Self {
+        Self {
+            bytes: [key.unwrap_or_default(), value.unwrap_or_default()]
+                .concat()
+                .into(),
+            key_length: key.map(<[u8]>::len),
+            has_value: value.is_some(),
+        }
+    }
+
+    /// The key; `None` if the record has none.
+    pub fn key(&self) -> Option<&[u8]> {
+        self.key_length.map(|length| &self.bytes[..length])
+    }
+
+    /// The value; `None` if the record is a tombstone.
+    pub fn value(&self) -> Option<&[u8]> {
+        let begin = self.key_length.unwrap_or_default();
+        self.has_value.then(|| &self.bytes[begin..])
+    }
+}
+
 impl Content {
     fn dead_letter(reason: &str) -> Self {
         // PostgreSQL takes no NUL in a text, and a reason may quote bytes of an unknown producer.
         let printable = |c: char| if c.is_control() { '\u{fffd}' } else { c };
         Self::DeadLetter(reason.chars().take(REASON_MAX).map(printable).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_and_value_are_kept_as_they_were_read() {
+        for key in [None, Some(&b""[..]), Some(b"key")] {
+            for value in [None, Some(&b""[..]), Some(b"value")] {
+                let source = Source::of(key, value);
+                assert_eq!((source.key(), source.value()), (key, value));
+            }
+        }
     }
 }

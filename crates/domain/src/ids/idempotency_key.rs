@@ -1,4 +1,4 @@
-use super::{Invalid, textual_id};
+use super::Invalid;
 
 /// Identifies one attempt to buy: 1-255 visible ASCII characters, chosen by the client.
 ///
@@ -6,8 +6,6 @@ use super::{Invalid, textual_id};
 /// `"abc"` and `abc` are the same key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct IdempotencyKey(Box<str>);
-
-textual_id!(IdempotencyKey);
 
 impl IdempotencyKey {
     /// Most bytes a key may have, without its quotes.
@@ -31,6 +29,11 @@ impl IdempotencyKey {
                 "Idempotency-Key must be 1-255 visible ASCII characters, quoted or bare",
             ))
         }
+    }
+
+    /// The key without its quotes.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

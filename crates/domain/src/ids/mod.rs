@@ -23,10 +23,19 @@ pub use user_id::UserId;
 #[error("{0}")]
 pub struct Invalid(pub(crate) &'static str);
 
-/// What all textual ids share: access as `str`, parsing, display, JSON.
+/// What the ids that events carry as text share, given their `check`: parsing, access as `str`, display, JSON.
 macro_rules! textual_id {
     ($name:ident) => {
         impl $name {
+            /// The id of a text.
+            ///
+            /// # Errors
+            /// When the text is not allowed.
+            pub fn parse(text: &str) -> Result<Self, $crate::ids::Invalid> {
+                Self::check(text)?;
+                Ok(Self(text.into()))
+            }
+
             /// The id as text.
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -45,7 +54,8 @@ macro_rules! textual_id {
             type Error = $crate::ids::Invalid;
 
             fn try_from(text: String) -> Result<Self, Self::Error> {
-                Self::parse(&text)
+                Self::check(&text)?;
+                Ok(Self(text.into_boxed_str()))
             }
         }
 

@@ -15,12 +15,10 @@ impl ProductId {
     /// The longest product id in bytes.
     pub const MAX_BYTES: usize = 128;
 
-    /// # Errors
-    /// When the text is empty, longer than [`Self::MAX_BYTES`] or has other characters.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    fn check(text: &str) -> Result<(), Invalid> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
         if (1..=Self::MAX_BYTES).contains(&text.len()) && text.bytes().all(allowed) {
-            Ok(Self(text.into()))
+            Ok(())
         } else {
             Err(Invalid(
                 "productId must be 1-128 characters of A-Z a-z 0-9 . _ : -",

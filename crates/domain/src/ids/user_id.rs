@@ -13,11 +13,9 @@ impl UserId {
     /// The longest user id in bytes (not characters).
     pub const MAX_BYTES: usize = 128;
 
-    /// # Errors
-    /// When the text is empty, longer than [`Self::MAX_BYTES`] or holds a control character.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    fn check(text: &str) -> Result<(), Invalid> {
         if (1..=Self::MAX_BYTES).contains(&text.len()) && !text.chars().any(char::is_control) {
-            Ok(Self(text.into()))
+            Ok(())
         } else {
             Err(Invalid(
                 "userId must be 1-128 bytes of UTF-8 without control characters",

@@ -86,8 +86,8 @@ impl<'a> DeadLetterColumns<'a> {
         self.partitions.push(partition);
         self.offsets.push(record.offset);
         self.reasons.push(reason);
-        self.keys.push(record.key.as_deref());
-        self.values.push(record.value.as_deref());
+        self.keys.push(record.source.key());
+        self.values.push(record.source.value());
     }
 }
 
