@@ -1,6 +1,5 @@
-//! A service as a process: start, kill, freeze, ask.
+//! A service, or another program, as a process: start, kill, freeze, ask.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::net::{SocketAddr, TcpListener};
@@ -35,43 +34,82 @@ pub fn changed(settings: &Settings, other: &[(&str, &str)]) -> Settings {
     changed
 }
 
-/// A running service. Dropping it kills the process and reaps it.
+/// A running service, or another program under our control. Dropping it kills the process and reaps it.
 #[derive(Debug)]
 pub struct Process {
-    executable: PathBuf,
+    /// How it was started, and is started again.
+    command: Command,
     settings: Settings,
+    port: u16,
     url: String,
     log: PathBuf,
     child: Child,
 }
 
 impl Process {
-    /// Starts an executable on a free port with nothing but `settings` in its environment, its output
-    /// appended to `log`. Does not wait.
+    /// Starts a service on a free port. Does not wait.
     pub fn spawn(executable: PathBuf, mut settings: Settings, log: PathBuf) -> Result<Self> {
         let port = free_port()?;
         let address = settings.entry("HTTP_ADDR".into());
         address.or_insert_with(|| format!("127.0.0.1:{port}"));
+        Self::launch(&executable, &[], settings, log, port)
+    }
+
+    /// Starts an executable with nothing but `settings` in its environment, its output appended to `log`. `port` is
+    /// where it is told to listen; 0 if it does not. Does not wait.
+    pub fn launch(
+        executable: &Path,
+        arguments: &[&str],
+        settings: Settings,
+        log: PathBuf,
+        port: u16,
+    ) -> Result<Self> {
+        let out = OpenOptions::new().create(true).append(true).open(&log);
+        let out = out.with_context(|| format!("opening {}", log.display()))?;
+        let mut command = Command::new(executable);
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(&settings)
+            .stdin(Stdio::null())
+            .stdout(out.try_clone()?)
+            .stderr(out);
+        let child = command.spawn();
         Ok(Self {
-            child: launch(&executable, &settings, &log)?,
+            child: child.with_context(|| format!("starting {}", executable.display()))?,
             url: format!("http://127.0.0.1:{port}"),
-            executable,
+            command,
             settings,
+            port,
             log,
         })
     }
 
-    /// Starts it again after its end: same settings, same port, same log.
+    /// Starts a service again after its end: same settings, same port, same log.
     pub async fn restart(&mut self) -> Result<()> {
-        self.child = launch(&self.executable, &self.settings, &self.log)?;
+        self.start_again()?;
         self.ready().await
+    }
+
+    /// The same for any program. Does not wait.
+    pub fn start_again(&mut self) -> Result<()> {
+        let name = self.name();
+        let child = self.command.spawn();
+        self.child = child.with_context(|| format!("starting {name} again"))?;
+        Ok(())
     }
 
     /// Starts it again after its end as another program, with `more` settings: same port, same log.
     /// Does not wait. Its next restart is as before.
     pub fn restart_as(&mut self, program: Program, more: &[(&str, &str)]) -> Result<()> {
-        self.child = launch(&program.path()?, &changed(&self.settings, more), &self.log)?;
+        let (settings, log) = (changed(&self.settings, more), self.log.clone());
+        let mut other = Self::launch(&program.path()?, &[], settings, log, self.port)?;
+        std::mem::swap(&mut self.child, &mut other.child);
         Ok(())
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Where it answers HTTP, without a slash at the end.
@@ -97,14 +135,13 @@ impl Process {
         let client = self.client()?;
         let what = format!("{} is ready", self.name());
         let outcome = wait_until(&what, START_LIMIT, async || {
-            let ended = self.child.try_wait()?;
             // An inner error ends the wait.
-            Ok(match ended {
-                Some(status) => Err(anyhow::anyhow!("it ended with {status}")),
-                None => Ok(client.expect_ready().await?),
-            })
+            if let Err(ended) = self.expect_running() {
+                return Ok(Err(ended));
+            }
+            client.expect_ready().await.map(Ok)
         });
-        outcome.await?.context(what)
+        outcome.await?
     }
 
     /// One of its metrics, summed over all labels; 0 where it has no such series yet.
@@ -115,6 +152,10 @@ impl Process {
     /// Ends it at once, as a crash would: SIGKILL, reaped.
     pub fn kill(&mut self) -> Result<()> {
         self.child.kill().context("killing it")?;
+        self.reap()
+    }
+
+    pub(crate) fn reap(&mut self) -> Result<()> {
         self.child.wait().context("reaping it")?;
         Ok(())
     }
@@ -144,6 +185,15 @@ impl Process {
         self.child.try_wait().context("reading its status")
     }
 
+    /// # Errors
+    /// When it has ended; with all it wrote.
+    pub fn expect_running(&mut self) -> Result<()> {
+        let Some(status) = self.has_ended()? else {
+            return Ok(());
+        };
+        bail!("{} ended with {status}: {}", self.name(), self.output()?)
+    }
+
     /// Freezes it: its connections stay open, and nothing answers.
     pub fn pause(&mut self) -> Result<()> {
         self.signal(Signal::SIGSTOP)
@@ -165,41 +215,35 @@ impl Process {
         fs::read_to_string(&self.log).context("reading a log")
     }
 
-    fn name(&self) -> Cow<'_, str> {
-        self.executable
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
+    /// The processes that it has started itself, if it has one thread.
+    pub(crate) fn children(&self) -> Result<Vec<Pid>> {
+        children(self.id())
     }
 
-    fn signal(&mut self, signal: Signal) -> Result<()> {
+    fn id(&self) -> Pid {
+        Pid::from_raw(self.pid().cast_signed())
+    }
+
+    fn name(&self) -> String {
+        let executable = Path::new(self.command.get_program());
+        let name = executable.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
+    pub(crate) fn signal(&mut self, signal: Signal) -> Result<()> {
         // Once it is reaped, its pid may be another process's.
-        let ended = self.child.try_wait().context("reading its status")?;
+        let ended = self.has_ended()?;
         ensure!(ended.is_none(), "{} has ended already", self.name());
-        let pid = i32::try_from(self.child.id()).context("pids are positive")?;
-        kill(Pid::from_raw(pid), signal).with_context(|| format!("sending {signal} to {pid}"))
+        let pid = self.id();
+        kill(pid, signal).with_context(|| format!("sending {signal} to {pid}"))
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both fail only where the process has been reaped already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        // Fails only where the process has been reaped already.
+        let _ = self.kill();
     }
-}
-
-fn launch(executable: &Path, settings: &Settings, log: &Path) -> Result<Child> {
-    let out = OpenOptions::new().create(true).append(true).open(log);
-    let out = out.with_context(|| format!("opening {}", log.display()))?;
-    Command::new(executable)
-        .env_clear()
-        .envs(settings)
-        .stdin(Stdio::null())
-        .stdout(out.try_clone()?)
-        .stderr(out)
-        .spawn()
-        .with_context(|| format!("starting {}", executable.display()))
 }
 
 /// A port on which nothing listens. Below the kernel's range for outgoing connections: one of them

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tokio::task::spawn_blocking;
+use tokio::process::Command;
 
 use crate::process::children;
 
@@ -41,11 +41,7 @@ pub enum Store {
 
 impl fmt::Display for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Redis => "redis",
-            Self::Kafka => "kafka",
-            Self::Postgres => "postgres",
-        })
+        f.write_str(&format!("{self:?}").to_lowercase())
     }
 }
 
@@ -67,33 +63,24 @@ impl Stack {
         self.folder.join("redis/redis-server")
     }
 
-    /// Does something to the stores that may take a while.
-    pub async fn apply(
-        &self,
-        act: impl FnOnce(&Self) -> Result<()> + Send + 'static,
-    ) -> Result<()> {
-        let stack = self.clone();
-        spawn_blocking(move || act(&stack)).await?
-    }
-
     /// Starts a store that was stopped, lets a frozen one go on; returns when it answers.
-    pub fn bring_back(&self, store: Store) -> Result<()> {
-        self.script(&["start", &store.to_string()])
+    pub async fn bring_back(&self, store: Store) -> Result<()> {
+        self.script(&["start", &store.to_string()]).await
     }
 
     /// Brings back every store, whatever was done to it.
-    pub fn bring_all_back(&self) -> Result<()> {
+    pub async fn bring_all_back(&self) -> Result<()> {
         for store in [Store::Redis, Store::Kafka, Store::Postgres] {
             // Where it does not run there is nothing to thaw.
             let _ = self.thaw(store);
-            self.bring_back(store)?;
+            self.bring_back(store).await?;
         }
         Ok(())
     }
 
     /// Stops a store in good order: connections break, new ones are refused. Its data stays.
-    pub fn shut_down(&self, store: Store) -> Result<()> {
-        self.script(&["stop", &store.to_string()])
+    pub async fn shut_down(&self, store: Store) -> Result<()> {
+        self.script(&["stop", &store.to_string()]).await
     }
 
     /// Freezes a store: its connections stay open, and nothing answers. PostgreSQL has a process per
@@ -125,24 +112,20 @@ impl Stack {
     }
 
     /// Copies PostgreSQL's data aside; it is ended at once for that and runs again afterwards.
-    pub(crate) fn save_postgres(&self) -> Result<()> {
-        self.script(&["save"])
+    pub(crate) async fn save_postgres(&self) -> Result<()> {
+        self.script(&["save"]).await
     }
 
     /// Gives PostgreSQL back the data that was copied aside, as after restoring a backup.
-    pub(crate) fn revert_postgres(&self) -> Result<()> {
-        self.script(&["revert"])
+    pub(crate) async fn revert_postgres(&self) -> Result<()> {
+        self.script(&["revert"]).await
     }
 
     /// Makes a tablespace `small` of 2 MiB, unless there is one; where its files lie, or nothing where
     /// mounting is not allowed.
-    pub(crate) fn small_tablespace(&self) -> Result<Option<PathBuf>> {
-        let made = self.run(&["small"])?;
-        if made.status.code() == Some(NOT_ALLOWED) {
-            return Ok(None);
-        }
-        expect_done(&["small"], &made)?;
-        Ok(Some(self.folder.join("postgres/small")))
+    pub(crate) async fn small_tablespace(&self) -> Result<Option<PathBuf>> {
+        let is_allowed = self.run(&["small"]).await?;
+        Ok(is_allowed.then(|| self.folder.join("postgres/small")))
     }
 
     /// Copies aside what Redis has written so far.
@@ -162,23 +145,23 @@ impl Stack {
     }
 
     /// Kills Redis and starts it with what was copied aside: it has lost every write since.
-    pub(crate) fn revert_redis(&self) -> Result<()> {
-        self.blank_redis_files()?;
+    pub(crate) async fn revert_redis(&self) -> Result<()> {
+        self.blank_redis_files().await?;
         let (saved, own) = (self.redis_files("saved"), self.redis_files("appendonlydir"));
         fs::rename(saved, own).context("putting Redis's files back")?;
-        self.bring_back(Store::Redis)
+        self.bring_back(Store::Redis).await
     }
 
     /// Kills Redis and starts it with an empty disk.
-    pub(crate) fn blank_redis(&self) -> Result<()> {
-        self.blank_redis_files()?;
-        self.bring_back(Store::Redis)
+    pub(crate) async fn blank_redis(&self) -> Result<()> {
+        self.blank_redis_files().await?;
+        self.bring_back(Store::Redis).await
     }
 
-    fn blank_redis_files(&self) -> Result<()> {
+    async fn blank_redis_files(&self) -> Result<()> {
         self.kill(Store::Redis)?;
         // Whatever it still does, it does not write any more.
-        self.shut_down(Store::Redis)?;
+        self.shut_down(Store::Redis).await?;
         fs::remove_dir_all(self.redis_files("appendonlydir")).context("removing them")
     }
 
@@ -208,29 +191,29 @@ impl Stack {
         Ok(Pid::from_raw(pid))
     }
 
-    fn script(&self, command: &[&str]) -> Result<()> {
-        expect_done(command, &self.run(command)?)
+    async fn script(&self, command: &[&str]) -> Result<()> {
+        self.run(command).await.map(drop)
     }
 
-    fn run(&self, command: &[&str]) -> Result<Output> {
-        Command::new(SCRIPT)
+    /// Whether the script was allowed to do it.
+    async fn run(&self, command: &[&str]) -> Result<bool> {
+        let output = Command::new(SCRIPT)
             .args(command)
             .env("STACK_DIR", &self.folder)
             .stdin(Stdio::null())
             .output()
-            .with_context(|| format!("running {SCRIPT}"))
+            .await
+            .with_context(|| format!("running {SCRIPT}"))?;
+        let is_allowed = output.status.code() != Some(NOT_ALLOWED);
+        ensure!(
+            output.status.success() || !is_allowed,
+            "scripts/stack {}: {}\n{}",
+            command.join(" "),
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(is_allowed)
     }
-}
-
-fn expect_done(command: &[&str], output: &Output) -> Result<()> {
-    ensure!(
-        output.status.success(),
-        "scripts/stack {}: {}\n{}",
-        command.join(" "),
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(())
 }
 
 fn signal(store: Store, pid: Pid, signal: Signal) -> Result<()> {

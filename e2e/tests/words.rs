@@ -1,6 +1,5 @@
 //! Words that the project does not use, by docs/GLOSSARY.md: some nowhere, some not as names.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -34,52 +33,49 @@ const OTHER_MEANINGS: [(&str, &str); 2] = [
 
 #[test]
 fn words_of_the_private_vocabulary_are_gone() {
-    let mut found = Vec::new();
-    for path in tracked_files() {
-        // Pictures are no text.
-        let Ok(text) = std::fs::read_to_string(root().join(&path)) else {
-            continue;
-        };
-        let lines = text.lines().enumerate();
-        for (number, line) in lines {
-            let words = words_nowhere(line).into_iter();
-            found.extend(words.map(|it| format!("{path}:{}: {it:?}", number + 1)));
-        }
-    }
-    assert!(found.is_empty(), "words:\n{}", found.join("\n"));
-}
-
-#[test]
-fn no_name_is_one_of_the_words_that_are_too_ordinary_for_it() {
-    let mut found = BTreeSet::new();
-    for path in tracked_files() {
-        let mut names = names_in_path(&path);
-        if path.ends_with(".rs")
-            && let Ok(text) = std::fs::read_to_string(root().join(&path))
-        {
-            names.extend(names_in_rust(&text));
-        }
-        let bad = names.into_iter().filter(|it| is_forbidden_name(it));
-        let bad = bad.filter(|it| !OTHER_MEANINGS.contains(&(&*path, &**it)));
-        found.extend(bad.map(|it| format!("{path}: {it}")));
-    }
-    let found = Vec::from_iter(found);
-    assert!(found.is_empty(), "names:\n{}", found.join("\n"));
-}
-
-fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-}
-
-fn tracked_files() -> Vec<String> {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let mut git = Command::new("git");
-    git.args(["ls-files", "-z"]).current_dir(root());
+    git.args(["ls-files", "-z"]).current_dir(root);
     let output = git.stderr(Stdio::inherit()).output().expect("git runs");
     assert!(output.status.success(), "{}", output.status);
     let paths = String::from_utf8(output.stdout).expect("paths are text");
     let paths = paths.split('\0').filter(|it| !it.is_empty());
-    let counts = |path: &&str| EXEMPT.iter().all(|it| !path.starts_with(it));
-    paths.filter(counts).map(str::to_owned).collect()
+    let mut found = Vec::new();
+    for path in paths.filter(|path| !EXEMPT.iter().any(|it| path.starts_with(it))) {
+        // Pictures are no text.
+        let text = std::fs::read_to_string(root.join(path)).unwrap_or_default();
+        let words = words_in(path, &text).into_iter();
+        found.extend(words.map(|word| format!("{path}: {word}")));
+    }
+    assert!(found.is_empty(), "words and names:\n{}", found.join("\n"));
+}
+
+/// Words that may not be in a file, and names that may not be: of the file, its folders, and what is in it.
+fn words_in(path: &str, text: &str) -> Vec<String> {
+    let lines = text.lines().map(|it| format!(" {} ", words(it).join(" ")));
+    let mut found: Vec<_> = lines.flat_map(|line| listed(NOWHERE, &line)).collect();
+    let parts = path.split('/');
+    let stems = parts.map(|part| part.split('.').next().unwrap_or(part).to_owned());
+    let mut names: Vec<_> = stems.collect();
+    if path.ends_with(".rs") {
+        names.extend(text.lines().flat_map(names_in_rust));
+    }
+    names.retain(|it| is_forbidden_name(it) && !OTHER_MEANINGS.contains(&(path, &**it)));
+    found.extend(names);
+    found
+}
+
+/// Those of a list that are in a line of words.
+fn listed(list: &str, line: &str) -> Vec<String> {
+    let listed = list.split(", ");
+    let found = listed.filter(|it| line.contains(&format!(" {it} ")));
+    found.map(str::to_owned).collect()
+}
+
+fn is_forbidden_name(name: &str) -> bool {
+    let words = words(name).join(" ");
+    NO_WHOLE_NAME.split(", ").any(|it| it == words)
+        || !listed(IN_NO_NAME, &format!(" {words} ")).is_empty()
 }
 
 /// The words of a text in lower case. Names are taken apart: `SaleRefusals` and `sale_refusals` are two words.
@@ -100,108 +96,54 @@ fn words(text: &str) -> Vec<String> {
     words
 }
 
-fn words_nowhere(line: &str) -> Vec<&'static str> {
-    let text = format!(" {} ", words(line).join(" "));
-    let is_there = |it: &&str| text.contains(&format!(" {it} "));
-    NOWHERE.split(", ").filter(is_there).collect()
-}
-
-fn is_forbidden_name(name: &str) -> bool {
-    let has = |list: &str, word: &str| list.split(", ").any(|it| it == word);
-    let words = words(name);
-    has(NO_WHOLE_NAME, &words.join(" ")) || words.iter().any(|it| has(IN_NO_NAME, it))
-}
-
-/// Folders, and the file without its ending.
-fn names_in_path(path: &str) -> Vec<String> {
-    let stem = |part: &str| part.split('.').next().unwrap_or(part).to_owned();
-    path.split('/').map(stem).collect()
-}
-
 /// Types and modules, fields of `metrics!`, metrics with a literal name, and settings.
-fn names_in_rust(text: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    for line in text.lines().map(str::trim) {
-        let visibilities = ["pub ", "pub(crate) ", "pub(super) "];
-        let item = visibilities.iter().find_map(|it| line.strip_prefix(it));
-        let line = item.unwrap_or(line);
-        let kinds = ["struct ", "enum ", "trait ", "mod ", "type "];
-        if let Some(rest) = kinds.iter().find_map(|it| line.strip_prefix(it)) {
-            names.push(identifier(rest));
-        }
-        for kind in ["IntCounter", "IntGauge", "Counter", "Gauge", "Histogram"] {
-            let field = line.split_once(&format!(": {kind}"));
-            names.extend(field.map(|(name, _)| identifier(name)));
-        }
-        for literal in ["env = \"", "name: \""] {
-            names.extend(line.split_once(literal).map(|(_, rest)| identifier(rest)));
-        }
-    }
-    names
-}
-
-fn identifier(text: &str) -> String {
-    text.chars()
-        .take_while(|it| it.is_alphanumeric() || *it == '_')
+fn names_in_rust(line: &str) -> Vec<String> {
+    let line = line.trim();
+    let visibilities = ["pub ", "pub(crate) ", "pub(super) "];
+    let item = visibilities.iter().find_map(|it| line.strip_prefix(it));
+    let line = item.unwrap_or(line);
+    let items = ["struct ", "enum ", "trait ", "mod ", "type "];
+    let items = items.iter().filter_map(|it| line.strip_prefix(it));
+    let metrics = ["IntCounter", "IntGauge", "Counter", "Gauge", "Histogram"];
+    let metrics = metrics
+        .iter()
+        .filter_map(|it| Some(line.split_once(&format!(": {it}"))?.0));
+    let literals = ["env = \"", "name: \""];
+    let literals = literals
+        .iter()
+        .filter_map(|it| Some(line.split_once(it)?.1));
+    let begins = items.chain(metrics).chain(literals);
+    let is_part = |it: &char| it.is_alphanumeric() || *it == '_';
+    begins
+        .map(|it| it.chars().take_while(is_part).collect())
         .collect()
 }
 
 #[test]
-fn words_are_found_in_prose_in_types_and_in_metrics() {
-    for (line, word) in [
-        ("The Doorman, who", "doorman"),
-        ("struct DoormanMetrics;", "doorman"),
-        ("ingest_api_sweeper_total", "sweeper"),
-        ("the room rule holds", "room rule"),
-        ("an instance that hangs a sign.", "hangs a sign"),
+fn words_are_found_anywhere_and_ordinary_words_as_names_only() {
+    for (path, text, expected) in [
+        ("a.md", "The Doorman, who", "doorman"),
+        ("a.rs", "struct DoormanMetrics;", "doorman"),
+        ("a.md", "ingest_api_sweeper_total", "sweeper"),
+        ("a.md", "the room rule holds", "room rule"),
+        ("a.md", "that hangs a sign.", "hangs a sign"),
+        ("a.md", "a design, signs of life, sweet, rooms rule", ""),
+        ("a.rs", "pub(crate) struct Door { sign: u8 }", "Door"),
+        ("a.rs", "pub mod desk;", "desk"),
+        ("a.rs", "type Number = u64;", "Number"),
+        ("a.rs", "/// A step towards the door.", ""),
+        ("a.rs", "let door = \"sign\";", ""),
+        ("a.rs", "sign_hits: IntCounterVec [\"a\"],", "sign_hits"),
+        ("a.rs", "#[arg(env = \"A_SIGN_MS\")]", "A_SIGN_MS"),
+        ("a.rs", "name: \"receipts_total\",", "receipts_total"),
+        ("a.rs", "pub struct SequenceNumber(u64);", ""),
+        ("a.rs", "mod design;", ""),
+        ("scripts/copy", "", "copy"),
+        ("src/lanes.rs", "", "lanes"),
+        ("src/step/mod.rs", "", "step"),
+        ("src/sequence_number.rs", "", ""),
+        ("bench/src/scenario/copy.rs", "", ""),
     ] {
-        assert_eq!(words_nowhere(line), [word], "{line}");
-    }
-    for line in [
-        "a design",
-        "the signs of life",
-        "sweet",
-        "rooms rule",
-        "IntCounterVec",
-    ] {
-        assert!(words_nowhere(line).is_empty(), "{line}");
-    }
-}
-
-#[test]
-fn ordinary_words_are_found_as_names_only() {
-    let rust = r#"
-        pub(crate) struct Door { sign: u8 }
-        pub mod desk;
-        type Number = u64;
-        /// A step towards the door.
-        let door = "sign";
-        sign_limit_hits_total: IntCounterVec ["outcome"],
-        #[arg(env = "SOLD_OUT_SIGN_MS")]
-        name: "receipts_total",
-        pub struct SequenceNumber(u64);
-        mod design;
-    "#;
-    let names = names_in_rust(rust);
-    let bad: Vec<_> = names.iter().filter(|it| is_forbidden_name(it)).collect();
-    let expected = [
-        "Door",
-        "desk",
-        "Number",
-        "sign_limit_hits_total",
-        "SOLD_OUT_SIGN_MS",
-        "receipts_total",
-    ];
-    assert_eq!(bad, expected);
-
-    for (path, count) in [
-        ("scripts/copy", 1),
-        ("src/lanes.rs", 1),
-        ("src/step/mod.rs", 1),
-        ("src/sequence_number.rs", 0),
-    ] {
-        let names = names_in_path(path).into_iter();
-        let bad = names.filter(|it| is_forbidden_name(it)).count();
-        assert_eq!(bad, count, "{path}");
+        assert_eq!(words_in(path, text).join(", "), expected, "{path}: {text}");
     }
 }

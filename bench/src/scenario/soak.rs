@@ -166,7 +166,7 @@ impl<'a> Soak<'a> {
         let grown = grown.saturating_sub(self.before);
         let [orders, users] = [weigh(orders).await?, weigh(users).await?];
 
-        stack.shut_down(Store::Kafka)?;
+        stack.shut_down(Store::Kafka).await?;
         let schedule = Schedule {
             count: WAITING,
             ..soon(WAITING_PER_SECOND, 1)
@@ -176,7 +176,7 @@ impl<'a> Soak<'a> {
         ensure!(sent.errors == 0, "while Kafka was down: {:?}", sent.wrong);
         let entries: u64 = self.redis.command(&["XLEN", outbox]).await?;
         let waiting = weigh(outbox).await?;
-        stack.bring_back(Store::Kafka)?;
+        stack.bring_back(Store::Kafka).await?;
         self.is_written().await?;
         let emptied = weigh(outbox).await?;
 

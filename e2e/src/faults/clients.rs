@@ -31,34 +31,9 @@ const RESTOCK_UNITS: RangeInclusive<u32> = 5..=30;
 /// How many of the last orders or answers count as recent.
 const RECENT: usize = 60;
 
-/// Requests a second.
-#[derive(Debug, Clone, Copy)]
-#[allow(missing_docs)]
-pub struct Rates {
-    pub orders: u32,
-    pub retries: u32,
-    pub status_reads: u32,
-    pub sale_reads: u32,
-    pub cancels: u32,
-    pub restocks: u32,
-}
-
-impl Default for Rates {
-    fn default() -> Self {
-        Self {
-            orders: 220,
-            retries: 90,
-            status_reads: 60,
-            sale_reads: 10,
-            cancels: 10,
-            restocks: 2,
-        }
-    }
-}
-
 /// A kind of client.
-#[derive(Debug, Clone, Copy)]
-enum Kind {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
     /// New orders, each of a new buyer.
     Orders,
     /// Orders that were sent before: placed ones, refused ones, and those without an answer, which may still be in
@@ -71,6 +46,18 @@ enum Kind {
     /// Restocks of the sales that sell out.
     Restocks,
 }
+
+/// Requests a second, by kind.
+pub type Rates = [(Kind, u32)];
+
+const USUAL: [(Kind, u32); 6] = [
+    (Kind::Orders, 220),
+    (Kind::Retries, 90),
+    (Kind::StatusReads, 60),
+    (Kind::SaleReads, 10),
+    (Kind::Cancels, 10),
+    (Kind::Restocks, 2),
+];
 
 /// What clients of one kind ask.
 struct Source {
@@ -98,18 +85,12 @@ pub fn player(urls: Vec<String>) -> Player {
     }
 }
 
-/// Starts them. The last of the caller's sales never sells out.
-pub fn start(player: &Player, caller: &Caller, rates: Rates, seed: u64) -> Vec<Running> {
+/// Starts them, some at other rates than the usual. The last of the caller's sales never sells out.
+pub fn start(player: &Player, caller: &Caller, other: &Rates, seed: u64) -> Vec<Running> {
     let orders = Arc::default();
-    let kinds = [
-        (rates.orders, Kind::Orders),
-        (rates.retries, Kind::Retries),
-        (rates.status_reads, Kind::StatusReads),
-        (rates.sale_reads, Kind::SaleReads),
-        (rates.cancels, Kind::Cancels),
-        (rates.restocks, Kind::Restocks),
-    ];
-    let start = |(number, (rate, kind))| {
+    let start = |(number, (kind, usual))| {
+        let other = other.iter().find(|(it, _)| *it == kind);
+        let rate = other.map_or(usual, |(_, rate)| *rate);
         let source = Source {
             kind,
             caller: caller.clone(),
@@ -120,7 +101,7 @@ pub fn start(player: &Player, caller: &Caller, rates: Rates, seed: u64) -> Vec<R
         };
         player.clone().at(rate).start_with(caller, source)
     };
-    (1..).zip(kinds).map(start).collect()
+    (1..).zip(USUAL).map(start).collect()
 }
 
 /// Stops new requests; returns when all have their answer or their callers have stopped waiting.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use futures_util::future::try_join_all;
 use tokio::time::sleep;
 
@@ -25,6 +25,7 @@ const TOTALS: [u32; 4] = [120, 400, 900, 1_000_000];
 pub const CLOSING_SALE: u16 = 2;
 pub const ENDLESS_SALE: u16 = 3;
 const WORKERS: usize = 2;
+const INSTANCES: usize = 2;
 /// Longest until a sale is open, once the services are ready.
 const OPEN_LIMIT: Duration = Duration::from_secs(20);
 
@@ -75,35 +76,31 @@ impl Environment {
             rng: fastrand::Rng::with_seed(seed),
             history,
         };
-        for number in 0..WORKERS {
-            env.add_worker(number, setup.settings)?;
+        for _ in 0..WORKERS {
+            env.add(Component::Worker, setup.settings)?;
         }
-        for number in 0..setup.instances {
-            let api = env.spawn(Component::Api, number, setup.settings)?;
-            env.apis.push(api);
+        for _ in 0..INSTANCES + setup.more_instances {
+            env.add(Component::Api, setup.settings)?;
         }
-        if setup.starts_ready {
+        if !setup.starts_unready {
             env.ready().await?;
         }
         Ok(env)
     }
 
-    /// Starts one more worker. Does not wait.
-    pub fn add_worker(&mut self, number: usize, more: &[(&str, &str)]) -> Result<()> {
-        let worker = self.spawn(Component::Worker, number, more)?;
-        self.workers.push(worker);
-        Ok(())
-    }
-
-    fn spawn(&self, component: Component, number: usize, more: &[(&str, &str)]) -> Result<Process> {
+    /// Starts one more service, with `more` settings. Does not wait.
+    pub fn add(&mut self, component: Component, more: &[(&str, &str)]) -> Result<()> {
         let program = match component {
             Component::Worker => Program::InventoryWorker,
             _ => Program::IngestApi,
         };
+        let number = self.services(component).len();
         let usual = changed(&self.sandbox.settings(), &SETTINGS);
         let mut all = changed(&usual, more);
         all.extend(self.network.settings_of(component, number));
-        self.sandbox.spawn(program, all)
+        let service = self.sandbox.spawn(program, all)?;
+        self.services(component).push(service);
+        Ok(())
     }
 
     /// Waits until all services are ready.
@@ -125,11 +122,6 @@ impl Environment {
         Ok(())
     }
 
-    pub fn products(&self) -> Vec<String> {
-        let sales = self.sales.iter();
-        sales.map(|sale| sale.product.to_string()).collect()
-    }
-
     pub fn endless_sale(&self) -> &Sale {
         &self.sales[usize::from(ENDLESS_SALE)]
     }
@@ -147,21 +139,15 @@ impl Environment {
         self.history.mark(what);
     }
 
-    /// Does something to a store, which may take a while.
-    pub async fn store(
-        &self,
-        what: &str,
-        act: impl FnOnce(&Stack) -> Result<()> + Send + 'static,
-    ) -> Result<()> {
-        let done = self.sandbox.stack.apply(act).await;
-        self.mark(what);
-        done.context(what.to_owned())
+    pub fn stack(&self) -> &Stack {
+        &self.sandbox.stack
     }
 
     /// Starts a store again, whatever was done to it.
     pub async fn bring_back(&self, store: Store) -> Result<()> {
-        let what = format!("{store} is back");
-        self.store(&what, move |it| it.bring_back(store)).await
+        self.stack().bring_back(store).await?;
+        self.mark(&format!("{store} is back"));
+        Ok(())
     }
 
     /// Starts a service again, and waits until it is ready.

@@ -73,7 +73,7 @@ pub async fn follow(plan: &Plan) -> Result<String> {
 
 /// Brings every store back as it was, whatever a fault that failed half-way left behind.
 async fn restore(stack: &Stack) -> Result<()> {
-    stack.apply(Stack::bring_all_back).await?;
+    stack.bring_all_back().await?;
     let redis = Redis::connect(&stack.redis_url, None).await?;
     redis.configure("maxmemory", "0").await?;
     redis.configure("appendfsync", "everysec").await

@@ -115,7 +115,7 @@ const COLUMNS: [(&str, Cell); 10] = [
     ("fault", |row, _| row.name.clone()),
     ("description", |row, _| row.about.to_owned()),
     ("runs", |_, runs| {
-        count(runs, |it| it.ending != Ending::Skipped)
+        sum(runs, |it| usize::from(it.ending != Ending::Skipped))
     }),
     ("orders sent", |_, runs| sum(runs, |it| it.orders)),
     ("accepted", |_, runs| sum(runs, |it| it.accepted)),
@@ -125,9 +125,9 @@ const COLUMNS: [(&str, Cell); 10] = [
     }),
     ("max recovery s", |_, runs| longest(runs, |it| it.normal_s)),
     ("loss reported", |_, runs| {
-        count(runs, |it| it.ending == Ending::Reported)
+        sum(runs, |it| usize::from(it.ending == Ending::Reported))
     }),
-    ("wrong", |_, runs| count(runs, Finished::is_bad)),
+    ("wrong", |_, runs| sum(runs, |it| it.is_bad().into())),
 ];
 
 /// A Markdown table: one line per row that was run, in the order of `rows`. Of runs with the same seed the last counts.
@@ -142,10 +142,6 @@ pub(super) fn table(rows: &[Row], finished: &[Finished]) -> String {
         COLUMNS.map(|(header, _)| header),
         &lines.collect::<Vec<_>>(),
     )
-}
-
-fn count(runs: &[&Finished], counts: fn(&Finished) -> bool) -> String {
-    runs.iter().filter(|it| counts(it)).count().to_string()
 }
 
 fn sum(runs: &[&Finished], pick: fn(&Finished) -> usize) -> String {

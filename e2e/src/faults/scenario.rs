@@ -90,9 +90,8 @@ async fn perform(
     finished.drain_s = last_answer.elapsed().as_secs_f64();
     repeat_until_none(&caller, limit, not_final).await;
     if !stops {
-        let audit = env.sandbox.reconcile(&["audit"]).await?;
-        let output = audit.text;
-        found.extend((audit.code != 0).then_some(Violation::Audit { output }));
+        let (code, output) = env.sandbox.reconcile(&["audit"]).await?;
+        found.extend((code != 0).then_some(Violation::Audit { output }));
     }
     let exchanges = recorder.take();
     count(&exchanges, finished);
@@ -125,7 +124,7 @@ async fn disturb(
         anyhow::Ok(clients::start(player, caller, row.rates, seed))
     };
     let mut clients = None;
-    if row.setup.starts_ready {
+    if !row.setup.starts_unready {
         clients = Some(start(env).await?);
         sleep(BEFORE).await;
     }

@@ -3,36 +3,25 @@
 use crate::stack::Store;
 
 /// The services and stores that a row asks for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Setup {
     /// More settings of all services.
     pub settings: &'static [(&'static str, &'static str)],
-    /// Instances of the API.
-    pub instances: usize,
+    /// Instances of the API beyond two.
+    pub more_instances: usize,
     pub redis: RedisKind,
     /// Where TCP proxies stand: in front of the API (for buyers), one store (for all services), or both stores of one
     /// worker.
     pub proxied: Option<Component>,
-    /// Whether services are ready and sales open before the fault.
-    pub starts_ready: bool,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self {
-            settings: &[],
-            instances: 2,
-            redis: RedisKind::Single,
-            proxied: None,
-            starts_ready: true,
-        }
-    }
+    /// Whether services cannot be ready before the fault, and sales open only after it.
+    pub starts_unready: bool,
 }
 
 /// The Redis of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum RedisKind {
     /// The stack's own, a single process.
+    #[default]
     Single,
     /// A master and two replicas, watched by three Sentinels.
     Sentinels,

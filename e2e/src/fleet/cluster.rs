@@ -69,7 +69,7 @@ impl Fleet {
     pub(super) async fn agreed(&self) -> Result<()> {
         for node in &self.nodes {
             wait_until("the Cluster is complete", AGREEMENT, async || {
-                let state = self.ask(node.port, "CLUSTER INFO").await?;
+                let state = self.ask(node.port(), "CLUSTER INFO").await?;
                 let nodes = format!("cluster_known_nodes:{NODES}");
                 let complete = state.contains("cluster_state:ok") && state.contains(&nodes);
                 ensure!(complete, "{state}");
@@ -89,7 +89,7 @@ impl Fleet {
     /// The masters, by the first node that answers.
     async fn masters(&self) -> Result<Vec<Master>> {
         for node in &self.nodes {
-            if let Ok(nodes) = self.ask(node.port, "CLUSTER NODES").await {
+            if let Ok(nodes) = self.ask(node.port(), "CLUSTER NODES").await {
                 return Ok(nodes.lines().filter_map(Master::read).collect());
             }
         }

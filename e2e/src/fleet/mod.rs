@@ -3,16 +3,16 @@
 mod cluster;
 mod sentinels;
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use fluxgate_domain::ids::ProductId;
 
 use crate::order::unique;
-use crate::process::free_port;
+use crate::process::{Process, Settings, free_port};
 use crate::stack::Stack;
 use crate::tls_listeners::TlsListeners;
 use crate::wait::wait_until;
@@ -27,18 +27,12 @@ const AGREEMENT: Duration = Duration::from_secs(30);
 pub struct Fleet {
     /// What services are given as REDIS_URL.
     pub url: String,
-    nodes: Vec<Node>,
-    sentinels: Vec<Node>,
+    nodes: Vec<Process>,
+    sentinels: Vec<Process>,
     folder: PathBuf,
     server: PathBuf,
     /// Set where all connections are encrypted.
     tls: Option<TlsListeners>,
-}
-
-#[derive(Debug)]
-struct Node {
-    port: u16,
-    child: Child,
 }
 
 impl Fleet {
@@ -62,19 +56,16 @@ impl Fleet {
         } else {
             self.master_of_sentinels().await?
         };
-        let number = self.nodes.iter().position(|node| node.port == port);
+        let number = self.nodes.iter().position(|node| node.port() == port);
         let number = number.with_context(|| format!("no node listens on {port}"))?;
-        let child = &mut self.nodes[number].child;
-        child.kill().context("killing a node")?;
-        child.wait().context("reaping a node")?;
+        self.nodes[number].kill()?;
         Ok(number)
     }
 
     /// Starts a killed node again, with the data it had.
     pub async fn start_again(&mut self, number: usize) -> Result<()> {
-        let port = self.nodes[number].port;
-        self.nodes[number].child = self.launch(port, &[])?;
-        self.answering(port).await?;
+        self.nodes[number].start_again()?;
+        self.answering(self.nodes[number].port()).await?;
         if self.sentinels.is_empty() {
             self.agreed().await?;
         }
@@ -90,12 +81,13 @@ impl Fleet {
             settings += &format!("masterauth {}\n", tls.password);
         }
         let node = self.start(&settings, &[])?;
+        let port = node.port();
         self.nodes.push(node);
-        Ok(self.nodes[self.nodes.len() - 1].port)
+        Ok(port)
     }
 
     /// Starts a Redis on a free port, encrypted for its peers too, with a password, where the fleet is.
-    fn start(&self, settings: &str, arguments: &[&str]) -> Result<Node> {
+    fn start(&self, settings: &str, arguments: &[&str]) -> Result<Process> {
         let port = free_port()?;
         let listening = match &self.tls {
             None => format!("port {port}"),
@@ -110,24 +102,13 @@ impl Fleet {
         };
         let folder = self.folder.join(port.to_string());
         fs::create_dir(&folder).context("making a folder")?;
-        let settings = format!("bind 127.0.0.1\n{listening}\n{settings}");
-        fs::write(folder.join("redis.conf"), settings).context("writing its settings")?;
-        let child = self.launch(port, arguments)?;
-        Ok(Node { port, child })
-    }
-
-    fn launch(&self, port: u16, arguments: &[&str]) -> Result<Child> {
-        let folder = self.folder.join(port.to_string());
-        let log = File::create(folder.join("log")).context("making a log")?;
-        Command::new(&self.server)
-            .arg("redis.conf")
-            .args(arguments)
-            .current_dir(folder)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .context("starting a Redis")
+        let file = folder.join("redis.conf").to_string_lossy().into_owned();
+        let log = folder.join("log");
+        let folder = folder.display();
+        let settings = format!("dir {folder}\nbind 127.0.0.1\n{listening}\n{settings}");
+        fs::write(&file, settings).context("writing its settings")?;
+        let arguments = [&[&*file], arguments].concat();
+        Process::launch(&self.server, &arguments, Settings::new(), log, port)
     }
 
     async fn answering(&self, port: u16) -> Result<()> {
@@ -182,11 +163,9 @@ impl Fleet {
 
 impl Drop for Fleet {
     fn drop(&mut self) {
-        for node in self.nodes.iter_mut().chain(&mut self.sentinels) {
-            // Both fail only where the process has been reaped already.
-            let _ = node.child.kill();
-            let _ = node.child.wait();
-        }
+        // They write to the folder.
+        self.sentinels.clear();
+        self.nodes.clear();
         // It is in the folder for temporary files; nothing depends on its removal.
         let _ = fs::remove_dir_all(&self.folder);
     }

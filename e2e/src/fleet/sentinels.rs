@@ -1,6 +1,7 @@
 use anyhow::{Context, Result, ensure};
 
 use super::{AGREEMENT, Fleet, SILENCE_MS};
+use crate::process::Process;
 use crate::stack::Stack;
 use crate::tls_listeners::TlsListeners;
 use crate::wait::wait_until;
@@ -40,7 +41,7 @@ impl Fleet {
             let sentinel = fleet.start(&settings, &["--sentinel"])?;
             fleet.sentinels.push(sentinel);
         }
-        let ports: Vec<u16> = fleet.sentinels.iter().map(|node| node.port).collect();
+        let ports: Vec<u16> = fleet.sentinels.iter().map(Process::port).collect();
         let check = format!("SENTINEL CKQUORUM {SERVICE}");
         for port in &ports {
             wait_until("a sentinel knows the others", AGREEMENT, async || {
@@ -58,7 +59,7 @@ impl Fleet {
     /// The port of the node that is master now.
     pub(super) async fn master_of_sentinels(&self) -> Result<u16> {
         let command = format!("SENTINEL GET-MASTER-ADDR-BY-NAME {SERVICE}");
-        let address = self.ask(self.sentinels[0].port, &command).await?;
+        let address = self.ask(self.sentinels[0].port(), &command).await?;
         let port = address.lines().nth(1).context("no master")?;
         Ok(port.trim().parse()?)
     }

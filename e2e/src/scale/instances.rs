@@ -25,10 +25,30 @@ const ORDERS_LIMIT: Duration = Duration::from_secs(60);
 const FREEZE: Duration = Duration::from_millis(100);
 const WORKERS: usize = 2;
 
+/// A part of the run.
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    /// Nothing changes.
+    Hold,
+    /// Instances join or leave until there are so many.
+    Resize(usize),
+    KillOne,
+}
+
+const PHASES: [(&str, Phase); 7] = [
+    ("1 instance", Phase::Hold),
+    ("1 -> 4 instances", Phase::Resize(4)),
+    ("4 instances", Phase::Hold),
+    ("kill -9 one, start it again", Phase::KillOne),
+    ("4 instances", Phase::Hold),
+    ("4 -> 2 instances", Phase::Resize(2)),
+    ("2 instances", Phase::Hold),
+];
+
 /// What was begun when, in microseconds since the load began.
 type Begun = Vec<(&'static str, u64)>;
 
-/// Instances: 1, 4; one killed and started again; 2.
+/// Instances come, go and die behind nginx.
 ///
 /// # Errors
 /// When a service fails, or requests failed that the kill does not explain. What is wrong with single orders is in
@@ -37,33 +57,20 @@ pub async fn run(sandbox: &Sandbox, plan: &Plan, repeat: Repeat) -> Result<Outco
     let _workers = try_join_all((0..WORKERS).map(|_| sandbox.worker())).await?;
     let mut instances = vec![sandbox.api().await?];
     let victim = instances[0].url().to_owned();
-    let nginx = Nginx::start(&instances, repeat, sandbox.folder()).await?;
+    let mut nginx = Nginx::start(&instances, repeat, sandbox.folder()).await?;
     let mut deployment = sandbox.deployment(&[]);
     deployment.urls = vec![nginx.url().to_owned()];
     let mut begun = Begun::new();
     let (history, report) = under_load(&deployment, plan.instances_rate, async |load| {
-        let mut begin = |what| begun.push((what, micros(load.begin().elapsed())));
-        begin("1 instance");
-        load.continues_for(plan.hold()).await?;
-        begin("1 -> 4 instances");
-        instances.extend(try_join_all((0..3).map(|_| sandbox.api())).await?);
-        nginx.reload(&instances).await?;
-        try_join_all(instances.iter().map(gets_orders)).await?;
-        begin("4 instances");
-        load.continues_for(plan.hold()).await?;
-        begin("kill -9 one, start it again");
-        kill_and_start_again(&mut instances[0], load).await?;
-        begin("4 instances");
-        load.continues_for(plan.hold()).await?;
-        begin("4 -> 2 instances");
-        let leavers = instances.split_off(2);
-        nginx.reload(&instances).await?;
-        // nginx does not ask them any more.
-        for mut leaver in leavers {
-            leaver.stop(STOP_LIMIT).await?;
+        for (what, phase) in PHASES {
+            begun.push((what, micros(load.begin().elapsed())));
+            match phase {
+                Phase::Hold => load.continues_for(plan.hold()).await?,
+                Phase::Resize(to) => resize(sandbox, &mut nginx, &mut instances, to).await?,
+                Phase::KillOne => kill_and_start_again(&mut instances[0], load).await?,
+            }
         }
-        begin("2 instances");
-        load.continues_for(plan.hold()).await
+        Ok(())
     })
     .await?;
     let interrupted = nginx.interrupted()?;
@@ -96,6 +103,24 @@ impl Repeat {
         failed.remove(&Failure::Reset);
         failed == expected && interrupted.keys().eq([victim])
     }
+}
+
+/// Starts or stops instances. Nginx asks those that leave no more when they stop, and all others when this returns.
+async fn resize(
+    sandbox: &Sandbox,
+    nginx: &mut Nginx,
+    instances: &mut Vec<Process>,
+    to: usize,
+) -> Result<()> {
+    let leavers = instances.split_off(to.min(instances.len()));
+    let new = (instances.len()..to).map(|_| sandbox.api());
+    instances.extend(try_join_all(new).await?);
+    nginx.reload(instances).await?;
+    for mut leaver in leavers {
+        leaver.stop(STOP_LIMIT).await?;
+    }
+    try_join_all(instances.iter().map(gets_orders)).await?;
+    Ok(())
 }
 
 async fn kill_and_start_again(victim: &mut Process, load: &Running) -> Result<()> {
@@ -154,35 +179,28 @@ mod tests {
 
     #[test]
     fn only_requests_at_the_killed_instance_may_fail() {
-        let counts = |counts: &[(&str, u64)]| {
-            let counts = counts
-                .iter()
-                .map(|(url, count)| ((*url).to_owned(), *count));
-            counts.collect::<BTreeMap<_, _>>()
-        };
-        let (lost, reset) = (Failure::Status(502), (Failure::Reset, 3));
-        let (two, none) = (vec![(lost, 2), reset], vec![reset]);
-        let other = Failure::Status(503);
+        const NEVER: [bool; 2] = [false, false];
+        let (lost, reset) = ((Failure::Status(502), 2), (Failure::Reset, 3));
+        let (other, late) = ((Failure::Status(503), 1), (Failure::TimedOut, 1));
         // What has failed, what nginx has lost, and whether that is right without and with repeating.
         for (failed, interrupted, right) in [
-            (two.clone(), counts(&[("a", 2)]), [true, false]),
-            (none.clone(), counts(&[("a", 2)]), [false, true]),
-            (two.clone(), counts(&[("a", 1)]), [false, false]),
-            (two.clone(), counts(&[("b", 2)]), [false, false]),
-            (two, counts(&[("a", 2), ("b", 1)]), [false, false]),
-            (none, counts(&[]), [false, false]),
-            (
-                vec![(lost, 2), (Failure::TimedOut, 1)],
-                counts(&[("a", 2)]),
-                [false, false],
-            ),
-            (vec![(other, 1)], counts(&[("a", 1)]), [false, false]),
+            (&[lost, reset][..], &[("a", 2)][..], [true, false]),
+            (&[reset], &[("a", 2)], [false, true]),
+            (&[lost, reset], &[("a", 1)], NEVER),
+            (&[lost, reset], &[("b", 2)], NEVER),
+            (&[lost, reset], &[("a", 2), ("b", 1)], NEVER),
+            (&[reset], &[], NEVER),
+            (&[lost, late], &[("a", 2)], NEVER),
+            (&[other], &[("a", 1)], NEVER),
         ] {
-            let explains = |repeat: Repeat| {
+            let counts = interrupted.iter();
+            let counts = counts
+                .map(|&(url, count)| (url.to_owned(), count))
+                .collect();
+            let explained = [Repeat::Unsent, Repeat::All].map(|repeat| {
                 let failed = failed.iter().copied().collect();
-                repeat.explains(failed, "a", &interrupted)
-            };
-            let explained = [Repeat::Unsent, Repeat::All].map(explains);
+                repeat.explains(failed, "a", &counts)
+            });
             assert_eq!(explained, right, "{failed:?} {interrupted:?}");
         }
     }

@@ -2,16 +2,12 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`drain`] | how fast a backlog is written by how many workers |
 //! | [`workers`], [`worker_group`] | workers come and go, and which partitions each of them has |
-//! | `row_times` | when each row was written: how fast a backlog is, and how long orders wait |
 //! | [`instances`] | instances of the API come and go, and one is killed |
 //! | [`nginx`] | the proxy in front of them |
 
-pub mod drain;
 pub mod instances;
 pub mod nginx;
-mod row_times;
 pub mod worker_group;
 pub mod workers;
 
@@ -50,8 +46,6 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// A part of the scale runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Part {
-    /// A backlog and 1, 2, 4, 12 workers.
-    Drain,
     /// Workers 1, 4, 12, 2 under load.
     Workers,
     /// Instances of the API 1, 4, 2 under load, one killed.
@@ -63,7 +57,7 @@ pub enum Part {
 #[command(name = "scale")]
 pub struct Plan {
     /// Only these parts
-    #[arg(long, value_enum, value_delimiter = ',', default_values = ["drain", "workers", "instances"])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["workers", "instances"])]
     pub only: Vec<Part>,
 
     /// Group protocols of the workers: KAFKA_GROUP_PROTOCOL
@@ -74,7 +68,7 @@ pub struct Plan {
     #[arg(long, default_value_t = 1_200, value_parser = clap::value_parser!(u32).range(12..=50_000))]
     pub workers_rate: u32,
 
-    /// Orders per second while the number of API instances changes, and while the backlog is filled
+    /// Orders per second while the number of API instances changes
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(12..=50_000))]
     pub instances_rate: u32,
 
@@ -105,10 +99,6 @@ pub async fn run(plan: &Plan) -> Result<String> {
 
 /// How many runs were wrong.
 async fn run_parts(plan: &Plan, stack: &Stack) -> Result<u32> {
-    if plan.only.contains(&Part::Drain) {
-        let table = Sandbox::within(stack, async |it| drain::run(it, plan).await).await?;
-        println!("{table}");
-    }
     let mut wrong = 0;
     let mut show = |outcome: Outcome| {
         println!("{}", outcome.table);

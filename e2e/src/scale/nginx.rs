@@ -3,15 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use tokio::net::TcpStream;
+use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
 
-use crate::process::{Process, children, free_port};
+use crate::process::{Process, free_port, settings};
 use crate::wait::wait_until;
 
 /// Debian's path of it, which is not on every user's PATH.
@@ -20,7 +17,7 @@ const DEBIAN_PATH: &str = "/usr/sbin/nginx";
 const LOG: &str = "nginx.log";
 /// What it is told. Its comments say why.
 const CONFIGURATION: &str = include_str!("nginx.conf");
-/// Longest that it may take to start, or to follow a new configuration.
+/// Longest that it may take to follow a new configuration.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Which requests nginx sends to another instance when one fails them.
@@ -44,12 +41,10 @@ impl Repeat {
 /// The process. Dropping it ends it.
 #[derive(Debug)]
 pub struct Nginx {
-    url: String,
-    port: u16,
+    process: Process,
     repeat: Repeat,
-    folder: PathBuf,
-    log: PathBuf,
-    master: Child,
+    /// Of its configuration.
+    file: PathBuf,
 }
 
 impl Nginx {
@@ -59,44 +54,44 @@ impl Nginx {
     /// # Errors
     /// When it is not installed or does not start, with what it prints.
     pub async fn start(instances: &[Process], repeat: Repeat, logs: &Path) -> Result<Self> {
-        let (folder, log) = (logs.join("nginx"), logs.join(LOG));
+        let folder = logs.join("nginx");
         fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-        let port = free_port()?;
-        let text = configuration(port, repeat, instances);
-        fs::write(folder.join("nginx.conf"), text)?;
-        let mut nginx = Self {
-            url: format!("http://127.0.0.1:{port}"),
+        let (file, port) = (folder.join("nginx.conf"), free_port()?);
+        fs::write(&file, configuration(port, repeat, instances))?;
+        let is_debian = Path::new(DEBIAN_PATH).is_file();
+        let executable = if is_debian { DEBIAN_PATH } else { "nginx" };
+        let folder = folder.to_string_lossy();
+        let arguments = ["-p", &folder, "-e", "stderr", "-c", "nginx.conf"];
+        let path = settings(&[("PATH", &std::env::var("PATH")?)]);
+        let process = Process::launch(
+            Path::new(executable),
+            &arguments,
+            path,
+            logs.join(LOG),
             port,
+        );
+        let mut nginx = Self {
+            process: process.context("scripts/stack install nginx installs it")?,
             repeat,
-            master: launch(&folder, &log)?,
-            folder,
-            log,
+            file,
         };
-        let outcome = wait_until("nginx listens", LIMIT, async || {
-            // An inner error ends the wait.
-            if let Some(status) = nginx.master.try_wait()? {
-                let text = fs::read_to_string(&nginx.log)?;
-                return Ok(Err(anyhow!("nginx ended with {status}: {text}")));
-            }
-            TcpStream::connect(("127.0.0.1", port)).await?;
-            Ok(Ok(()))
-        });
-        outcome.await??;
+        // An instance answers for it.
+        nginx.process.ready().await?;
         Ok(nginx)
     }
 
     pub fn url(&self) -> &str {
-        &self.url
+        self.process.url()
     }
 
     /// Sends requests to these instances from now on; returns when no process of it uses the old list.
-    pub async fn reload(&self, instances: &[Process]) -> Result<()> {
-        let before = self.workers()?;
-        let configuration = configuration(self.port, self.repeat, instances);
-        fs::write(self.folder.join("nginx.conf"), configuration)?;
-        kill(self.pid(), Signal::SIGHUP).context("telling nginx")?;
+    pub async fn reload(&mut self, instances: &[Process]) -> Result<()> {
+        let before = self.process.children()?;
+        let configuration = configuration(self.process.port(), self.repeat, instances);
+        fs::write(&self.file, configuration)?;
+        self.process.signal(Signal::SIGHUP)?;
         wait_until("nginx uses its new configuration", LIMIT, async || {
-            let now = self.workers()?;
+            let now = self.process.children()?;
             let new = now.len() == 1 && now.iter().all(|it| !before.contains(it));
             ensure!(new, "{before:?} became {now:?}");
             Ok(())
@@ -106,45 +101,21 @@ impl Nginx {
 
     /// Requests that were at an instance when nginx lost its connection to it, by the instance's URL.
     pub fn interrupted(&self) -> Result<BTreeMap<String, u64>> {
-        let log = fs::read_to_string(&self.log)?;
         let mut counts = BTreeMap::new();
-        for url in log.lines().filter_map(interrupted_at) {
+        for url in self.process.output()?.lines().filter_map(interrupted_at) {
             *counts.entry(url.to_owned()).or_default() += 1;
         }
         Ok(counts)
-    }
-
-    fn workers(&self) -> Result<Vec<Pid>> {
-        children(self.pid())
-    }
-
-    fn pid(&self) -> Pid {
-        Pid::from_raw(self.master.id().cast_signed())
     }
 }
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // Once it is reaped, its pid may be another process's.
-        if let Ok(None) = self.master.try_wait() {
-            // Its workers end with it only when it is asked. Both fail only where it has just ended.
-            let _ = kill(self.pid(), Signal::SIGTERM);
-            let _ = self.master.wait();
+        // Its workers end with it only when it is asked. Fails only where it has ended already.
+        if self.process.signal(Signal::SIGTERM).is_ok() {
+            let _ = self.process.reap();
         }
     }
-}
-
-fn launch(folder: &Path, log: &Path) -> Result<Child> {
-    let is_debian = Path::new(DEBIAN_PATH).is_file();
-    Command::new(if is_debian { DEBIAN_PATH } else { "nginx" })
-        .arg("-p")
-        .arg(folder)
-        .args(["-e", "stderr", "-c", "nginx.conf"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(fs::File::create(log)?)
-        .spawn()
-        .context("starting nginx; scripts/stack install nginx installs it")
 }
 
 /// Where the request of a line of its log was; nothing where nginx had not sent it yet, and for all other lines.
@@ -166,27 +137,4 @@ fn configuration(port: u16, repeat: Repeat, instances: &[Process]) -> String {
         .replace("SERVERS", &addresses.map(server).collect::<String>())
         .replace("PORT", &port.to_string())
         .replace("REPEAT", repeat.directive())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn requests_that_were_at_an_instance_are_told_from_those_that_were_not_sent() {
-        let line = |level, what| {
-            format!(
-                "2026/11/26 18:00:00 [{level}] 1#1: *45 {what}, client: 127.0.0.1, server: , \
-                 request: \"POST /orders HTTP/1.1\", upstream: \"http://127.0.0.1:1/orders\", host: \"x\""
-            )
-        };
-        let at = |level, what| interrupted_at(&line(level, what)).map(str::to_owned);
-        let closed =
-            "upstream prematurely closed connection while reading response header from upstream";
-        let refused = "connect() failed (111: Connection refused) while connecting to upstream";
-        assert_eq!(at("error", closed).as_deref(), Some("http://127.0.0.1:1"));
-        assert_eq!(at("error", refused), None);
-        assert_eq!(at("warn", "upstream server temporarily disabled"), None);
-        assert_eq!(interrupted_at("[error] no live upstreams"), None);
-    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use futures_util::future::try_join_all;
 use tokio::time::sleep;
 
@@ -30,7 +30,7 @@ pub enum Leave {
 pub struct WorkerGroup<'a> {
     sandbox: &'a Sandbox,
     settings: Settings,
-    workers: Vec<Process>,
+    pub workers: Vec<Process>,
 }
 
 /// Which worker, by its pid, reads each partition.
@@ -44,10 +44,6 @@ impl<'a> WorkerGroup<'a> {
             settings: changed(&sandbox.settings(), more),
             workers: Vec::new(),
         }
-    }
-
-    pub fn count(&self) -> usize {
-        self.workers.len()
     }
 
     /// Starts or ends workers until there are `count`. Those that leave have ended when this
@@ -69,7 +65,10 @@ impl<'a> WorkerGroup<'a> {
 
     /// Waits until every partition is read by exactly one worker, and every worker reads one.
     pub async fn settled(&mut self) -> Result<Owners> {
-        let what = format!("{} workers share {PARTITIONS} partitions", self.count());
+        let what = format!(
+            "{} workers share {PARTITIONS} partitions",
+            self.workers.len()
+        );
         wait_until(&what, SETTLE_LIMIT, async || {
             let owners = self.owners().await;
             if owners.is_err() {
@@ -81,12 +80,22 @@ impl<'a> WorkerGroup<'a> {
     }
 
     async fn owners(&mut self) -> Result<Owners> {
+        const LAG: &str = "inventory_worker_lag_records{partition=\"";
+        const ASSIGNED: &str = "inventory_worker_partitions_assigned";
         let mut owners = Owners::new();
         for worker in &mut self.workers {
-            let ended = worker.has_ended()?;
-            ensure!(ended.is_none(), "a worker ended: {}", worker.output()?);
-            let read = partitions_read(&worker.client()?.metrics().await?)?;
-            ensure!(!read.is_empty(), "worker {} reads nothing", worker.pid());
+            worker.expect_running()?;
+            // A worker shows the lag of the partitions that it reads, or one of both figures is about to follow.
+            let metrics = worker.client()?.metrics().await?;
+            let rest = metrics.lines().filter_map(|line| line.strip_prefix(LAG));
+            let read: Vec<i32> = rest
+                .map(|it| it.split('"').next().unwrap_or(it).parse())
+                .collect::<Result<_, _>>()?;
+            let (shown, assigned) = (read.len() as f64, worker.metric(ASSIGNED).await?);
+            ensure!(
+                shown > 0.0 && shown == assigned,
+                "{assigned} assigned, {shown} shown"
+            );
             for partition in read {
                 let other = owners.insert(partition, worker.pid());
                 ensure!(other.is_none(), "two workers read partition {partition}");
@@ -104,35 +113,5 @@ impl<'a> WorkerGroup<'a> {
             values.insert(worker.pid(), worker.metric(name).await?);
         }
         Ok(values)
-    }
-}
-
-/// The partitions of which a worker shows the lag: it does so for those that it reads. They are as
-/// many as it says that it was assigned, or one of both figures is about to follow.
-fn partitions_read(metrics: &str) -> Result<Vec<i32>> {
-    const LAG: &str = "inventory_worker_lag_records{partition=\"";
-    const ASSIGNED: &str = "inventory_worker_partitions_assigned ";
-    let values = |name| metrics.lines().filter_map(move |it| it.strip_prefix(name));
-    let read = values(LAG).map(|rest| rest.split('"').next().unwrap_or(rest).parse());
-    let read = read.collect::<Result<Vec<i32>, _>>()?;
-    let assigned = values(ASSIGNED).next();
-    let assigned = assigned.context("it does not say how many it was assigned")?;
-    let agree = assigned.parse() == Ok(read.len() as f64);
-    ensure!(agree, "assigned {assigned}, shown {}", read.len());
-    Ok(read)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn partitions_are_read_from_the_labels_and_counted() {
-        let metrics = "inventory_worker_lag_records{partition=\"3\"} 0\n\
-            inventory_worker_lag_records{partition=\"11\"} 7\n\
-            inventory_worker_partitions_assigned 2\n";
-        assert_eq!(partitions_read(metrics).unwrap(), [3, 11]);
-        assert!(partitions_read(&metrics.replace(" 2", " 3")).is_err());
-        assert!(partitions_read("").is_err());
     }
 }

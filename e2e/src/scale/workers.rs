@@ -6,11 +6,11 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 
-use super::row_times::{self, longest_waits};
 use super::worker_group::{Leave, Owners, WorkerGroup};
 use super::{Outcome, Plan, ms, summary, under_load};
 use crate::load::player::Running;
 use crate::sandbox::Sandbox;
+use crate::stores::Postgres;
 use crate::table::markdown;
 
 /// A worker that loses a partition may commit its last batch a little later. The new owner then
@@ -47,7 +47,7 @@ pub async fn run(
     let mut group = WorkerGroup::new(sandbox, &[("KAFKA_GROUP_PROTOCOL", protocol)]);
     group.resize(*first, leave).await?;
     let mut owners = group.settled().await?;
-    row_times::record(postgres).await?;
+    record_times(postgres).await?;
     let api = sandbox.api().await?;
     let deployment = sandbox.deployment(&[&api]);
     let mut changes = Vec::new();
@@ -80,7 +80,7 @@ async fn change(
     to: usize,
     leave: Leave,
 ) -> Result<Change> {
-    let (from, begin) = (group.count(), SystemTime::now());
+    let (from, begin) = (group.workers.len(), SystemTime::now());
     group.resize(to, leave).await?;
     let before = std::mem::replace(owners, group.settled().await?);
     let settling = begin..SystemTime::now();
@@ -101,24 +101,47 @@ async fn change(
 /// Lets orders come while nothing changes. Meanwhile every worker writes, for each has partitions, and
 /// no worker finds that another has written what it was about to write.
 async fn hold(group: &WorkerGroup<'_>, load: &Running, time: Duration) -> Result<()> {
-    let written = async || group.metric("inventory_worker_orders_total").await;
-    let mismatches = async || {
-        let name = "inventory_worker_position_mismatches_total";
-        group.metric(name).await
-    };
+    const WRITTEN: &str = "inventory_worker_orders_total";
+    const MISMATCHES: &str = "inventory_worker_position_mismatches_total";
     load.continues_for(FENCING_TIME).await?;
-    let (written_before, mismatches_before) = (written().await?, mismatches().await?);
+    let (written, mismatches) = (
+        group.metric(WRITTEN).await?,
+        group.metric(MISMATCHES).await?,
+    );
     load.continues_for(time).await?;
-    for (worker, now) in written().await? {
-        let writes = now > written_before[&worker];
-        ensure!(writes, "worker {worker} writes nothing");
+    for (worker, now) in group.metric(WRITTEN).await? {
+        ensure!(now > written[&worker], "worker {worker} writes nothing");
     }
-    let (before, now) = (mismatches_before, mismatches().await?);
+    let now = group.metric(MISMATCHES).await?;
+    let same = now == mismatches;
     ensure!(
-        before == now,
-        "two workers write one partition: {before:?}, then {now:?}"
+        same,
+        "two workers write one partition: {mismatches:?}, then {now:?}"
     );
     Ok(())
+}
+
+/// Adds a column in which PostgreSQL notes when it wrote each row. The tables must exist.
+async fn record_times(postgres: &Postgres) -> Result<()> {
+    let sql = "ALTER TABLE orders
+        ADD COLUMN written_at timestamptz NOT NULL DEFAULT clock_timestamp()";
+    postgres.execute(sql).await
+}
+
+/// The longest that an order of each partition waited for its row, of all that waited within `window`.
+async fn longest_waits(
+    postgres: &Postgres,
+    window: &Range<SystemTime>,
+) -> Result<BTreeMap<i32, Duration>> {
+    let sql = "SELECT partition, extract(epoch FROM max(written_at - placed_at))::float8
+        FROM orders JOIN stock_ledger USING (product_id)
+        WHERE placed_at < $2 AND written_at > $1 GROUP BY partition";
+    let rows = postgres.query(sql, &[&window.start, &window.end]).await?;
+    let waits = rows.iter().map(|row| {
+        let seconds = row.try_get::<_, f64>(1)?;
+        Ok((row.try_get(0)?, Duration::from_secs_f64(seconds.max(0.0))))
+    });
+    waits.collect()
 }
 
 impl Change {

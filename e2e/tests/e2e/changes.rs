@@ -12,7 +12,7 @@ use e2e::wait::wait_until;
 use fluxgate_domain::ids::OrderId;
 use futures_util::future::try_join_all;
 
-use crate::fixture::{WRITE_LIMIT, crowd, in_a_sandbox, open_sales, two_workers};
+use crate::fixture::{WRITE_LIMIT, crowd, in_a_sandbox, open_sales, workers};
 
 const TOTAL: u32 = 2_000;
 const CANCELS: u32 = 400;
@@ -26,7 +26,7 @@ const CHANGE_LIMIT: Duration = Duration::from_secs(60);
 fn units_come_back_once_whatever_is_killed_meanwhile() {
     in_a_sandbox(async |sandbox| {
         let (mut victim, survivor) = tokio::try_join!(sandbox.api(), sandbox.api())?;
-        let (mut worker, _other) = two_workers(sandbox).await?;
+        let [mut worker, _other] = workers(sandbox).await?;
         let sales = open_sales(&survivor, 1, TOTAL).await?;
         let player = crowd(64, &[&victim, &survivor]);
 

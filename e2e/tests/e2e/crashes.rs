@@ -6,9 +6,9 @@ use e2e::load::history::History;
 use e2e::load::once;
 use e2e::process::Process;
 use e2e::sandbox::Sandbox;
-use e2e::stack::{Stack, Store};
+use e2e::stack::Store;
 
-use crate::fixture::{crowd, expect_right, in_a_sandbox, open_sales, two_workers};
+use crate::fixture::{crowd, expect_right, in_a_sandbox, open_sales, workers};
 
 const ORDERS: u32 = 20_000;
 const CONNECTIONS: u32 = 64;
@@ -32,15 +32,19 @@ fn a_killed_api_loses_no_promise_and_strands_no_unit() {
         let undecided = history.undecided().len();
         println!("{undecided} orders without an answer");
         ensure!(undecided > 0, "the kill came after the last order");
-
-        // Before any buyer retries: a retry would publish what was left in the outbox.
-        check::expect_right(&history, &sandbox.stores, SOON).await?;
-        retry_the_undecided(sandbox, &api, history).await
+        expect_right_and_retry(sandbox, &api, history).await
     });
 }
 
-/// Buyers without an answer ask again with the same key: every buyer ends with exactly one order.
-async fn retry_the_undecided(sandbox: &Sandbox, api: &Process, mut history: History) -> Result<()> {
+/// Everything is written, and then buyers without an answer ask again with the same key: every buyer ends with exactly
+/// one order.
+async fn expect_right_and_retry(
+    sandbox: &Sandbox,
+    api: &Process,
+    mut history: History,
+) -> Result<()> {
+    // Before any buyer retries: a retry would publish what was left in the outbox.
+    check::expect_right(&history, &sandbox.stores, SOON).await?;
     let retries = history.undecided().into_iter();
     let sales = history.sales.clone();
     history.extend(crowd(CONNECTIONS, &[api]).play(&sales, retries).await?)?;
@@ -68,8 +72,7 @@ fn outbox_entries_of_a_killed_api_are_published_while_redis_is_full() {
         let redis = &sandbox.stores.redis;
         redis.configure("maxmemory", "1").await?;
         let published = async {
-            let bring_back = |stack: &Stack| stack.bring_back(Store::Kafka);
-            sandbox.stack.apply(bring_back).await?;
+            sandbox.stack.bring_back(Store::Kafka).await?;
             expect_right(sandbox, &history).await
         };
         let published = published.await;
@@ -82,7 +85,7 @@ fn outbox_entries_of_a_killed_api_are_published_while_redis_is_full() {
 fn services_that_are_told_to_stop_under_load_lose_nothing() {
     in_a_sandbox(async |sandbox| {
         let mut api = sandbox.api().await?;
-        let (mut leaver, _stayer) = two_workers(sandbox).await?;
+        let [mut leaver, _stayer] = workers(sandbox).await?;
         let sales = open_sales(&api, 24, 1_000).await?;
 
         let player = crowd(CONNECTIONS, &[&api]).at(4_000);
@@ -93,8 +96,6 @@ fn services_that_are_told_to_stop_under_load_lose_nothing() {
         api.stop(STOP_LIMIT).await?;
         api.restart().await?;
         let history = running.finish().await?;
-
-        check::expect_right(&history, &sandbox.stores, SOON).await?;
-        retry_the_undecided(sandbox, &api, history).await
+        expect_right_and_retry(sandbox, &api, history).await
     });
 }

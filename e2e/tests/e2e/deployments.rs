@@ -1,12 +1,11 @@
 //! The programs that try out a deployment, as processes, against services that they did not start.
 
-use std::process::{Output, Stdio};
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use e2e::process::{Process, Settings};
+use e2e::process::Process;
 use e2e::tls_listeners::TlsListeners;
 use e2e::wait::wait_until;
-use tokio::process::Command;
 
 use crate::fixture::{WRITE_LIMIT, in_a_sandbox};
 
@@ -19,8 +18,9 @@ fn the_demo_sells_out_at_running_services_and_reads_the_stores_over_encrypted_co
         let (api, _worker) = tokio::try_join!(sandbox.api(), sandbox.worker())?;
         let encrypted = TlsListeners::from_env()?.instead_of(&sandbox.settings())?;
         let arguments = ["--at", api.url(), "--units", "50", "--buyers", "400"];
-        let output = program(DEMO, &arguments, encrypted).output().await?;
-        ends_with(&output, 0, "demo: ok, 50 of 400 orders accepted").map(drop)
+        let demo = sandbox.launch(Path::new(DEMO), &arguments, encrypted)?;
+        ends_with(demo, 0, "demo: ok, 50 of 400 orders accepted").await?;
+        Ok(())
     });
 }
 
@@ -31,7 +31,7 @@ fn a_rehearsal_survives_a_killed_instance_and_finds_every_order_in_postgresql() 
         let _worker = sandbox.worker().await?;
         let urls = format!("{},{}", one.url(), other.url());
         let arguments = ["--at", &urls, "--rate", "200", "--seconds", "8"];
-        let rehearsal = program(REHEARSE, &arguments, sandbox.settings()).spawn()?;
+        let rehearsal = sandbox.launch(Path::new(REHEARSE), &arguments, sandbox.settings())?;
 
         has_taken(&one, 200.0).await?;
         one.kill()?;
@@ -39,8 +39,8 @@ fn a_rehearsal_survives_a_killed_instance_and_finds_every_order_in_postgresql() 
         has_taken(&other, 500.0).await?;
         one.restart().await?;
 
-        let output = rehearsal.wait_with_output().await?;
-        let text = ends_with(&output, 0, "rehearse: ok, 1,600 of 1,600 orders accepted")?;
+        let right = "rehearse: ok, 1,600 of 1,600 orders accepted";
+        let text = ends_with(rehearsal, 0, right).await?;
         ensure!(figure(&text, "first tries that failed")? > 0, "{text}");
         ensure!(figure(&text, "PostgreSQL: rows")? == 1_600, "{text}");
         Ok(())
@@ -55,25 +55,11 @@ fn a_rehearsal_whose_orders_are_not_written_fails() {
         drop(sandbox.worker().await?);
         let mut arguments = vec!["--at", api.url(), "--rate", "50", "--seconds", "2"];
         arguments.extend(["--products", "1", "--write-seconds", "1"]);
-        let mut rehearsal = program(REHEARSE, &arguments, sandbox.settings());
-        let output = rehearsal.output().await?;
-        let text = ends_with(&output, 1, "rehearse: FAILED")?;
+        let rehearsal = sandbox.launch(Path::new(REHEARSE), &arguments, sandbox.settings())?;
+        let text = ends_with(rehearsal, 1, "rehearse: FAILED").await?;
         ensure!(figure(&text, "orders lost")? == 100, "{text}");
         Ok(())
     });
-}
-
-/// A program with nothing but these settings in its environment.
-fn program(path: &str, arguments: &[&str], settings: Settings) -> Command {
-    let mut command = Command::new(path);
-    command
-        .args(arguments)
-        .env_clear()
-        .envs(settings)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true);
-    command
 }
 
 async fn has_taken(api: &Process, orders: f64) -> Result<()> {
@@ -86,12 +72,13 @@ async fn has_taken(api: &Process, orders: f64) -> Result<()> {
     .await
 }
 
-/// What a program printed, if it ended with this code and its last line begins so.
-fn ends_with(output: &Output, code: i32, begin: &str) -> Result<String> {
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+/// What a program printed, if it ends with this code and its last line begins so.
+async fn ends_with(mut program: Process, code: i32, begin: &str) -> Result<String> {
+    let status = program.ended(WRITE_LIMIT).await?;
+    let text = program.output()?;
     let last = text.lines().last().context("it printed nothing")?;
     ensure!(last.starts_with(begin), "{text}");
-    ensure!(output.status.code() == Some(code), "{}", output.status);
+    ensure!(status.code() == Some(code), "{status}");
     Ok(text)
 }
 

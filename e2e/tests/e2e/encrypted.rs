@@ -1,8 +1,8 @@
 use anyhow::{Context, Result, ensure};
 use e2e::fleet::Fleet;
 use e2e::load::{once, racing};
-use e2e::process::{Process, Settings, changed};
-use e2e::program::Program::{self, IngestApi, InventoryWorker};
+use e2e::process::{Process, changed};
+use e2e::program::Program::{IngestApi, InventoryWorker, Reconciler};
 use e2e::sandbox::Sandbox;
 use e2e::tls_listeners::TlsListeners;
 use e2e::wait::wait_until;
@@ -21,16 +21,17 @@ fn a_sale_sells_out_over_encrypted_connections_with_passwords() {
         // Both SASL mechanisms that take a password.
         let plain = changed(&settings, &[("KAFKA_SASL_MECHANISM", "PLAIN")]);
         let scram = changed(&settings, &[("KAFKA_SASL_MECHANISM", "SCRAM-SHA-512")]);
-        let api = ready(sandbox, IngestApi, plain).await?;
-        let _worker = ready(sandbox, InventoryWorker, scram.clone()).await?;
+        let api = sandbox.start(IngestApi, plain).await?;
+        let _worker = sandbox.start(InventoryWorker, scram.clone()).await?;
 
         let sales = open_sales(&api, 1, 100).await?;
         let player = crowd(CONNECTIONS, &[&api]);
         let history = player.play(&sales, racing(0, BUYERS, |_| true)).await?;
         expect_right(sandbox, &history).await?;
 
-        let report = sandbox.reconcile_with(scram, &["audit"]).await?;
-        ensure!(report.code == 0, "{}", report.text);
+        let mut audit = sandbox.launch(&Reconciler.path()?, &["audit"], scram)?;
+        let status = audit.ended(WRITE_LIMIT).await?;
+        ensure!(status.success(), "{}", audit.output()?);
         Ok(())
     });
 }
@@ -115,10 +116,4 @@ async fn stays_unready(service: &Process, check: &str) -> Result<()> {
         Ok(())
     })
     .await
-}
-
-async fn ready(sandbox: &Sandbox, program: Program, settings: Settings) -> Result<Process> {
-    let mut process = sandbox.spawn(program, settings)?;
-    process.ready().await?;
-    Ok(process)
 }

@@ -1,15 +1,15 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use e2e::load::Player;
 use e2e::load::check::{self, Findings};
 use e2e::load::history::History;
 use e2e::order::Sale;
 use e2e::process::Process;
 use e2e::sandbox::Sandbox;
+use e2e::scale::worker_group::{Leave, WorkerGroup};
 use e2e::stack::Stack;
-use e2e::wait::wait_until;
 use tokio::runtime::Runtime;
 
 /// Longest that a test may take.
@@ -32,7 +32,7 @@ pub fn in_a_sandbox(test: impl AsyncFnOnce(&Sandbox) -> Result<()>) {
         let outcome = outcome.context("the test takes too long");
         if let Err(error) = outcome.flatten() {
             // A failed test leaves the stores to those after it.
-            if let Err(error) = sandbox.stack.bring_all_back() {
+            if let Err(error) = sandbox.stack.bring_all_back().await {
                 eprintln!("a store is still unavailable: {error:#}");
             }
             panic!("{error:#}");
@@ -72,25 +72,13 @@ pub async fn open_sales(api: &Process, count: usize, total: u32) -> Result<Vec<S
     Ok(sales)
 }
 
-/// Waits until each of these workers has partitions.
-pub async fn all_read(workers: &[&Process]) -> Result<()> {
-    wait_until("every worker has partitions", WRITE_LIMIT, async || {
-        for worker in workers {
-            let assigned = worker
-                .metric("inventory_worker_partitions_assigned")
-                .await?;
-            ensure!(assigned > 0.0, "{} has none", worker.url());
-        }
-        Ok(())
-    })
-    .await
-}
-
-/// Two workers that both have partitions.
-pub async fn two_workers(sandbox: &Sandbox) -> Result<(Process, Process)> {
-    let workers = tokio::try_join!(sandbox.worker(), sandbox.worker())?;
-    all_read(&[&workers.0, &workers.1]).await?;
-    Ok(workers)
+/// So many workers that share the partitions.
+pub async fn workers<const N: usize>(sandbox: &Sandbox) -> Result<[Process; N]> {
+    let mut group = WorkerGroup::new(sandbox, &[]);
+    group.resize(N, Leave::Sigterm).await?;
+    group.settled().await?;
+    let workers = group.workers.try_into();
+    workers.map_err(|it: Vec<_>| anyhow!("{} workers", it.len()))
 }
 
 /// Waits until everything is written, and holds the answers against the stores.
@@ -100,14 +88,19 @@ pub async fn expect_right(sandbox: &Sandbox, history: &History) -> Result<Findin
 
 /// Runs the reconciler, which must end with this code and print this text.
 pub async fn reconcile(sandbox: &Sandbox, arguments: &[&str], code: i32, text: &str) -> Result<()> {
-    let report = sandbox.reconcile(arguments).await?;
+    let (ended_with, printed) = sandbox.reconcile(arguments).await?;
     ensure!(
-        report.code == code && report.text.contains(text),
-        "{arguments:?} ended with {} and not {code} and {text:?}:\n{}",
-        report.code,
-        report.text
+        ended_with == code && printed.contains(text),
+        "{arguments:?} ended with {ended_with} and not {code} and {text:?}:\n{printed}"
     );
     Ok(())
+}
+
+/// Rebuilds these sales; the reconciler must print this text.
+pub async fn rebuild(sandbox: &Sandbox, sales: &[Sale], text: &str) -> Result<()> {
+    let mut arguments = vec!["rebuild"];
+    arguments.extend(sales.iter().map(|sale| sale.product.as_str()));
+    reconcile(sandbox, &arguments, 0, text).await
 }
 
 pub async fn expect_right_audit(sandbox: &Sandbox) -> Result<()> {

@@ -5,7 +5,7 @@ use e2e::answer::{Answer, Status};
 use e2e::exchange::Exchange;
 use e2e::load::history::percentiles;
 use e2e::load::once;
-use e2e::stack::{Stack, Store};
+use e2e::stack::Store;
 use e2e::wait::wait_until;
 use tokio::time::sleep;
 
@@ -21,25 +21,28 @@ const NOTICE_LIMIT: Duration = Duration::from_secs(3);
 
 #[test]
 fn orders_are_reserved_while_kafka_is_stopped_and_arrive_afterwards() {
-    orders_during_an_outage(Store::Kafka, Stack::shut_down, Status::Reserved);
+    orders_during_an_outage(Store::Kafka, Outage::Stopped, Status::Reserved);
 }
 
 #[test]
 fn orders_are_reserved_while_kafka_is_frozen_and_arrive_afterwards() {
-    orders_during_an_outage(Store::Kafka, Stack::freeze, Status::Reserved);
+    orders_during_an_outage(Store::Kafka, Outage::Frozen, Status::Reserved);
 }
 
 #[test]
 fn orders_are_accepted_while_postgresql_is_stopped_and_arrive_afterwards() {
-    orders_during_an_outage(Store::Postgres, Stack::shut_down, Status::Accepted);
+    orders_during_an_outage(Store::Postgres, Outage::Stopped, Status::Accepted);
 }
 
 /// What makes a store unavailable.
-type Begin = fn(&Stack, Store) -> Result<()>;
+enum Outage {
+    Stopped,
+    Frozen,
+}
 
 /// Orders come at a constant rate before, during and after; all of them are taken, with `status`
 /// during the outage. No service is started again.
-fn orders_during_an_outage(store: Store, begin: Begin, status: Status) {
+fn orders_during_an_outage(store: Store, outage: Outage, status: Status) {
     in_a_sandbox(async |sandbox| {
         let api = sandbox.api().await?;
         let _workers = tokio::try_join!(sandbox.worker(), sandbox.worker())?;
@@ -48,11 +51,14 @@ fn orders_during_an_outage(store: Store, begin: Begin, status: Status) {
         let running = player.start(&sales, once(0..1, 0..100_000))?;
         running.answered(u64::from(2 * ORDERS_PER_SECOND)).await?;
 
-        sandbox.stack.apply(move |it| begin(it, store)).await?;
+        match outage {
+            Outage::Stopped => sandbox.stack.shut_down(store).await?,
+            Outage::Frozen => sandbox.stack.freeze(store)?,
+        }
         let begin = Instant::now();
         sleep(OUTAGE).await;
         let end = Instant::now();
-        sandbox.stack.apply(move |it| it.bring_back(store)).await?;
+        sandbox.stack.bring_back(store).await?;
         wait_until("orders are accepted again", WRITE_LIMIT, async || {
             let last = running.progress().last;
             let is_accepted = last.is_some_and(|it| has_status(it, Status::Accepted));

@@ -11,12 +11,13 @@ use e2e::load::once;
 use e2e::order::{Action, Sale};
 use e2e::process::Process;
 use e2e::sandbox::Sandbox;
-use e2e::stack::{Stack, Store};
+use e2e::stack::Store;
 use e2e::wait::wait_until;
 use fluxgate_domain::ids::OrderId;
 
 use crate::fixture::{
-    WRITE_LIMIT, crowd, expect_right, expect_right_audit, in_a_sandbox, open_sales, reconcile,
+    WRITE_LIMIT, crowd, expect_right, expect_right_audit, in_a_sandbox, open_sales, rebuild,
+    reconcile,
 };
 
 const CONNECTIONS: u32 = 16;
@@ -68,8 +69,7 @@ fn a_redis_that_lost_writes_sells_nothing_until_it_is_rebuilt() {
         ensure!(first.metric("ingest_api_redis_lost_writes_total").await? > 0.0);
         reconcile(sandbox, &["audit"], 1, "Redis has lost writes").await?;
 
-        let product = sale.product.as_str();
-        reconcile(sandbox, &["rebuild", product], 0, "100 units remaining").await?;
+        rebuild(sandbox, from_ref(&sale), "100 units remaining").await?;
         expect_right_audit(sandbox).await?;
         first.kill()?;
         first.restart().await?;
@@ -78,8 +78,7 @@ fn a_redis_that_lost_writes_sells_nothing_until_it_is_rebuilt() {
         let sold_out = again.count(|it| it == Answer::SoldOut);
         ensure!(sold_out == 100, "not 300 sold");
         expect_same_orders(&history, &again)?;
-        expect_sold(sandbox, &sale, 300, 0).await?;
-        expect_right_audit(sandbox).await
+        expect_sold(sandbox, &sale, 300, 0).await
     });
 }
 
@@ -96,13 +95,13 @@ fn with_continue_a_sale_goes_on_behind_the_backstop() {
         let sold_out = later.count(|it| it == Answer::SoldOut);
         ensure!(sold_out == 50, "not 200 sold");
         ensure!(api.metric("ingest_api_redis_loss_continued_total").await? == 1.0);
-        expect_sold(sandbox, &sale, 300, 100).await?;
+        sandbox.stores.drained(from_ref(&sale), WRITE_LIMIT).await?;
+        expect_rows(sandbox, &sale, 300, 100).await?;
         // As many orders are missing from Redis as it has sold twice: the sums agree.
         reconcile(sandbox, &["audit"], 0, "100").await?;
 
         // Rejected orders stay rejected: their keys are not taken again.
-        let product = sale.product.as_str();
-        reconcile(sandbox, &["rebuild", product], 0, "0 units remaining").await?;
+        rebuild(sandbox, from_ref(&sale), "0 units remaining").await?;
         expect_right_audit(sandbox).await?;
         expect_same_orders(&later, &play(&api, &sale, 200..450).await?)?;
         expect_sold(sandbox, &sale, 300, 100).await
@@ -137,8 +136,7 @@ fn an_empty_redis_is_filled_with_the_whole_sale() {
             ensure!(refusal.contains("rebuild_required"), "{refusal}");
         }
         reconcile(sandbox, &["audit"], 1, "Redis has lost it").await?;
-        let both = ["rebuild", sale.product.as_str(), closed.product.as_str()];
-        reconcile(sandbox, &both, 0, "6 units remaining").await?;
+        rebuild(sandbox, &sales, "6 units remaining").await?;
         expect_right_audit(sandbox).await?;
         ensure!(rows_and_changes(sandbox).await? == before, "rows changed");
 
@@ -155,8 +153,7 @@ fn an_empty_redis_is_filled_with_the_whole_sale() {
         expect_refused(&client, sale, 16, "sold_out").await?;
         client.expect_done(sale, Action::Cancel(ids[4])).await?;
         order(&client, sale, 16).await?;
-        expect_sold(sandbox, sale, 15, 0).await?;
-        expect_right_audit(sandbox).await
+        expect_sold(sandbox, sale, 15, 0).await
     });
 }
 
@@ -172,16 +169,13 @@ fn an_instance_that_slept_through_a_rebuild_cannot_sell_a_unit_again() {
         order(&client, &sale, 0).await?;
         sandbox.stores.drained(from_ref(&sale), WRITE_LIMIT).await?;
 
-        let shut_down = |stack: &Stack| stack.shut_down(Store::Kafka);
-        sandbox.stack.apply(shut_down).await?;
+        sandbox.stack.shut_down(Store::Kafka).await?;
         let late = order(&frozen.client()?, &sale, 1).await?;
         frozen.pause()?;
         sandbox.stores.redis.flush().await?;
-        let bring_back = |stack: &Stack| stack.bring_back(Store::Kafka);
-        sandbox.stack.apply(bring_back).await?;
+        sandbox.stack.bring_back(Store::Kafka).await?;
 
-        let product = sale.product.as_str();
-        reconcile(sandbox, &["rebuild", product], 0, "1 units remaining").await?;
+        rebuild(sandbox, from_ref(&sale), "1 units remaining").await?;
         let held = order(&client, &sale, 2).await?;
         frozen.resume()?;
         wait_until("the late order is rejected", WRITE_LIMIT, async || {
@@ -193,14 +187,12 @@ fn an_instance_that_slept_through_a_rebuild_cannot_sell_a_unit_again() {
         })
         .await?;
         expect_sold(sandbox, &sale, 2, 1).await?;
-        expect_right_audit(sandbox).await?;
 
         // Its buyer may try again with the same key once a unit comes back.
         expect_refused(&client, &sale, 1, "sold_out").await?;
         client.expect_done(&sale, Action::Cancel(held)).await?;
         ensure!(order(&client, &sale, 1).await? == late, "another order");
-        expect_sold(sandbox, &sale, 2, 0).await?;
-        expect_right_audit(sandbox).await
+        expect_sold(sandbox, &sale, 2, 0).await
     });
 }
 
@@ -271,9 +263,11 @@ async fn rows_and_changes(sandbox: &Sandbox) -> Result<Vec<String>> {
     Ok(others.map(str::to_owned).collect())
 }
 
+/// Once everything is written; and an audit finds nothing wrong.
 async fn expect_sold(sandbox: &Sandbox, sale: &Sale, units: i64, rejected: usize) -> Result<()> {
     sandbox.stores.drained(from_ref(sale), WRITE_LIMIT).await?;
-    expect_rows(sandbox, sale, units, rejected).await
+    expect_rows(sandbox, sale, units, rejected).await?;
+    expect_right_audit(sandbox).await
 }
 
 async fn expect_rows(sandbox: &Sandbox, sale: &Sale, units: i64, rejected: usize) -> Result<()> {

@@ -113,10 +113,8 @@ async fn services(
         ("OTEL_TRACES_SAMPLER_ARG", share),
     ];
     let settings = changed(&sandbox.settings(), &more);
-    let mut api = sandbox.spawn(IngestApi, settings.clone())?;
-    let mut worker = sandbox.spawn(InventoryWorker, settings)?;
-    tokio::try_join!(api.ready(), worker.ready())?;
-    Ok((api, worker))
+    let api = sandbox.start(IngestApi, settings.clone());
+    tokio::try_join!(api, sandbox.start(InventoryWorker, settings))
 }
 
 /// Opens a sale and sends an order, with the caller's trace if there is a flag for it; returns the order's id.

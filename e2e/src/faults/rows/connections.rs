@@ -16,29 +16,31 @@ const BLOCKED: Duration = Duration::from_secs(6);
 /// Times that connections are cut or reset.
 const PULSES: usize = 6;
 
-/// Sets the proxies of the run to this mode, and back. A latency is chosen by the seed.
-pub async fn disturb(env: &mut Environment, mode: Mode) -> Result<()> {
-    match mode {
-        Mode::Pass => {}
-        Mode::CutReplies => pulse(env, mode).await,
-        Mode::Reset => {
-            pulse(env, mode).await;
-            hold(env, mode, RESET).await;
-        }
-        Mode::Latency(_) => {
-            let delay = env.rng.choice([50, 200, 600]).unwrap_or(200);
-            env.mark(&format!("{delay} ms each way"));
-            hold(env, Mode::Latency(Duration::from_millis(delay)), SLOW).await;
-        }
-        Mode::Blackhole => hold(env, mode, BLOCKED).await,
-    }
+pub async fn cut(env: &mut Environment) -> Result<()> {
+    pulse(env, Mode::CutReplies).await;
     Ok(())
 }
 
-async fn hold(env: &Environment, mode: Mode, time: Duration) {
+pub async fn reset(env: &mut Environment) -> Result<()> {
+    pulse(env, Mode::Reset).await;
+    hold(env, Mode::Reset, RESET).await
+}
+
+pub async fn slow_down(env: &mut Environment) -> Result<()> {
+    let delay = env.rng.choice([50, 200, 600]).unwrap_or(200);
+    env.mark(&format!("{delay} ms each way"));
+    hold(env, Mode::Latency(Duration::from_millis(delay)), SLOW).await
+}
+
+pub async fn block(env: &mut Environment) -> Result<()> {
+    hold(env, Mode::Blackhole, BLOCKED).await
+}
+
+async fn hold(env: &Environment, mode: Mode, time: Duration) -> Result<()> {
     env.network.set(mode);
     sleep(time).await;
     env.network.set(Mode::Pass);
+    Ok(())
 }
 
 /// Several times for a moment: while replies are cut, hardly any client gets far enough to send a request.

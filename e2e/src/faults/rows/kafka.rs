@@ -6,7 +6,7 @@ use anyhow::Result;
 use tokio::time::sleep;
 
 use super::services::freeze_store;
-use super::{Environment, Store};
+use super::{Component, Environment, Store};
 
 /// Longer than Kafka's controller waits for a silent broker (`broker.session.timeout.ms`).
 const UNTIL_FENCED: Duration = Duration::from_secs(12);
@@ -25,7 +25,7 @@ pub async fn freeze_until_fenced(env: &mut Environment) -> Result<()> {
 /// One more worker, with the usual settings, creates topic and tables when it starts.
 pub async fn create_topic_late(env: &mut Environment) -> Result<()> {
     sleep(BROKEN).await;
-    env.add_worker(2, &[])?;
+    env.add(Component::Worker, &[])?;
     env.ready().await?;
     env.mark("all ready");
     Ok(())

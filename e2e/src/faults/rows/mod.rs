@@ -10,12 +10,12 @@ mod table;
 use anyhow::Result;
 use futures_util::future::LocalBoxFuture;
 
-use super::clients::Rates;
+use super::clients::{Kind, Rates};
 use super::environment::Environment;
 use super::proxy::Mode;
 use super::setup::{Component, RedisKind, Setup};
 use crate::checker::Violation;
-use crate::stack::{Stack, Store};
+use crate::stack::Store;
 pub use table::all;
 
 /// Changes whenever a row, the clients or the checker do: results of another version do not count as done.
@@ -32,7 +32,8 @@ pub struct Row {
     pub(super) about: &'static str,
     pub(super) inject: Inject,
     pub(super) setup: Setup,
-    pub(super) rates: Rates,
+    /// Rates of clients that differ from the usual.
+    pub(super) rates: &'static Rates,
     /// Whether the fault may make Redis lose acknowledged writes. A loss must be reported.
     pub(super) may_lose: bool,
     /// Whether the fault may lose writes and ends with a rebuild, so that the service must be normal again.
@@ -52,7 +53,7 @@ impl Row {
             about,
             inject: Box::new(inject),
             setup: Setup::default(),
-            rates: Rates::default(),
+            rates: &[],
             may_lose: false,
             rebuilds: false,
             excuses: |_| false,

@@ -6,10 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use super::{Environment, Skipped, Stack, Store};
+use super::{Environment, Skipped, Store};
 
 /// How long writes fail.
 const FAILING: Duration = Duration::from_secs(4);
@@ -29,8 +28,8 @@ pub const SERIALIZATION_FAILURES: &str = "
     CREATE TRIGGER conflicts BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION conflict()";
 
 pub async fn stop_immediately(env: &mut Environment) -> Result<()> {
-    env.store("stopped at once", Stack::stop_postgres_at_once)
-        .await?;
+    env.stack().stop_postgres_at_once()?;
+    env.mark("stopped at once");
     env.wait_ms(200..2_500).await;
     env.bring_back(Store::Postgres).await
 }
@@ -45,14 +44,16 @@ pub async fn run_sql(env: &mut Environment, begin: &'static str, end: &'static s
 }
 
 pub async fn restore(env: &mut Environment) -> Result<()> {
-    env.store("saved", Stack::save_postgres).await?;
+    env.stack().save_postgres().await?;
+    env.mark("saved");
     sleep(OLDER).await;
-    env.store("restored", Stack::revert_postgres).await
+    env.stack().revert_postgres().await?;
+    env.mark("restored");
+    Ok(())
 }
 
 pub async fn fill_disk(env: &mut Environment) -> Result<()> {
-    let stack = env.sandbox.stack.clone();
-    let made = spawn_blocking(move || Stack::small_tablespace(&stack)).await??;
+    let made = env.stack().small_tablespace().await?;
     let disk = made.ok_or_else(|| Skipped("mounting is not allowed here".into()))?;
     let database = env.sandbox.stores.postgres.clone();
     database

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::{Component, Environment, Stack, Store, services};
+use super::{Component, Environment, Store, services};
 use crate::fleet::Fleet;
 use crate::wait::wait_until;
 
@@ -30,14 +30,12 @@ pub async fn kill_durable(env: &mut Environment) -> Result<()> {
 /// Kills Redis, cuts some bytes off the end of its file, and starts it again.
 pub async fn tear_file(env: &mut Environment) -> Result<()> {
     let bytes = env.rng.u64(5_000..60_000);
-    let tear = move |stack: &Stack| {
-        stack.kill(Store::Redis)?;
-        // Whatever the process still does, it does not write to the file.
-        stack.shut_down(Store::Redis)?;
-        stack.tear_redis_file(bytes)
-    };
-    env.store(&format!("killed, {bytes} bytes lost"), tear)
-        .await?;
+    let stack = env.stack();
+    stack.kill(Store::Redis)?;
+    // Whatever the process still does, it does not write to the file.
+    stack.shut_down(Store::Redis).await?;
+    stack.tear_redis_file(bytes)?;
+    env.mark(&format!("killed, {bytes} bytes lost"));
     env.bring_back(Store::Redis).await
 }
 
@@ -56,13 +54,14 @@ pub async fn out_of_memory(env: &mut Environment) -> Result<()> {
 
 pub async fn roll_back(env: &mut Environment, without_kafka: bool) -> Result<()> {
     if without_kafka {
-        env.store("Kafka killed", |stack| stack.kill(Store::Kafka))
-            .await?;
+        env.stack().kill(Store::Kafka)?;
+        env.mark("Kafka killed");
         sleep(LOST).await;
     }
-    env.store("saved", Stack::save_redis).await?;
+    env.stack().save_redis()?;
     sleep(LOST).await;
-    env.store("rolled back", Stack::revert_redis).await?;
+    env.stack().revert_redis().await?;
+    env.mark("rolled back");
     wait_until("an instance has noticed the loss", NOTICE, async || {
         ensure!(env.reported_losses().await? > 0.0, "no instance has");
         Ok(())
@@ -77,7 +76,8 @@ pub async fn roll_back(env: &mut Environment, without_kafka: bool) -> Result<()>
 }
 
 pub async fn blank(env: &mut Environment) -> Result<()> {
-    env.store("blank", Stack::blank_redis).await?;
+    env.stack().blank_redis().await?;
+    env.mark("blank");
     let client = env.apis[0].client()?;
     for sale in &env.sales {
         wait_until("a sale cannot be opened anew", NOTICE, async || {
@@ -94,12 +94,11 @@ pub async fn blank(env: &mut Environment) -> Result<()> {
 }
 
 pub async fn rebuild(env: &mut Environment) -> Result<()> {
-    let products = env.products();
-    let products = products.iter().map(String::as_str);
-    let arguments: Vec<&str> = ["rebuild"].into_iter().chain(products).collect();
-    let report = env.sandbox.reconcile(&arguments).await?;
-    env.mark(&report.text);
-    ensure!(report.code == 0, "{}", report.text);
+    let mut arguments = vec!["rebuild"];
+    arguments.extend(env.sales.iter().map(|sale| sale.product.as_str()));
+    let (code, text) = env.sandbox.reconcile(&arguments).await?;
+    env.mark(&text);
+    ensure!(code == 0, "{text}");
     Ok(())
 }
 

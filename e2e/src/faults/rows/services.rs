@@ -27,7 +27,8 @@ const VISITS: usize = 6;
 
 pub async fn kill(env: &mut Environment, component: Component) -> Result<()> {
     if let Some(store) = component.store() {
-        env.store("killed", move |stack| stack.kill(store)).await?;
+        env.stack().kill(store)?;
+        env.mark("killed");
         env.wait_ms(200..2_500).await;
         return env.bring_back(store).await;
     }
@@ -52,10 +53,12 @@ pub async fn freeze(env: &mut Environment, component: Component) -> Result<()> {
 }
 
 pub async fn freeze_store(env: &Environment, store: Store, time: Duration) -> Result<()> {
-    env.store("frozen", move |stack| stack.freeze(store))
-        .await?;
+    env.stack().freeze(store)?;
+    env.mark("frozen");
     sleep(time).await;
-    env.store("resumed", move |stack| stack.thaw(store)).await
+    env.stack().thaw(store)?;
+    env.mark("resumed");
+    Ok(())
 }
 
 /// An instance that refuses from memory must not do so with what it knew before it was frozen.
@@ -74,7 +77,7 @@ pub async fn freeze_instances_in_turn(env: &mut Environment) -> Result<()> {
 
 pub async fn rebalance_storm(env: &mut Environment) -> Result<()> {
     for visit in 0..VISITS {
-        env.add_worker(2, &[])?;
+        env.add(Component::Worker, &[])?;
         env.mark("joins");
         env.wait_ms(600..1_200).await;
         if let Some(mut guest) = env.workers.pop() {

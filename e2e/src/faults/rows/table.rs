@@ -1,12 +1,11 @@
 //! The table of rows, in the order in which they are run.
 
-use std::time::Duration;
-
 use futures_util::FutureExt;
 
 use super::Component::{Api, Kafka, Postgres, Redis, Worker};
+use super::Kind::{Cancels, Restocks, Retries};
 use super::RedisKind::{Cluster, Sentinels};
-use super::connections::disturb;
+use super::connections::{block, cut, reset, slow_down};
 use super::kafka::{add_partitions, create_topic_late, freeze_until_fenced, limit_message_size};
 use super::postgres::{SERIALIZATION_FAILURES, fill_disk, restore, run_sql, stop_immediately};
 use super::redis::{
@@ -17,13 +16,13 @@ use super::services::{
     crash, freeze, freeze_instances_in_turn, kill, rebalance_storm, stop_before_commit,
     zombie_worker,
 };
-use super::{Mode, Rates, Row, Violation};
+use super::{Row, Violation};
 
 /// A row each: its name, what is done, the function that injects the fault with its arguments, and what differs from
 /// the usual run.
 macro_rules! rows {
     ($($name:expr, $about:literal => $inject:ident($($argument:expr),*) $(, $($field:ident).+: $value:expr)*;)*) => {
-        [$({
+        vec![$({
             #[allow(unused_mut)]
             let mut row = Row::new($name, $about, move |it| $inject(it $(, $argument)*).boxed_local());
             $(row.$($field).+ = $value;)*
@@ -34,23 +33,19 @@ macro_rules! rows {
 
 /// All rows.
 pub fn all() -> Vec<Row> {
-    let mut rows = Vec::from(killed_and_frozen());
-    rows.extend(disturbed_connections());
-    rows.extend(redis());
-    rows.extend(failovers());
-    rows.extend(kafka());
-    rows.extend(postgres());
-    rows.extend(workers_and_crashes());
-    rows
+    let groups = [
+        killed_and_frozen(),
+        disturbed_connections(),
+        redis(),
+        failovers(),
+        kafka(),
+        postgres(),
+        workers_and_crashes(),
+    ];
+    groups.into_iter().flatten().collect()
 }
 
-fn killed_and_frozen() -> [Row; 13] {
-    let many_changes = Rates {
-        retries: 200,
-        cancels: 40,
-        restocks: 10,
-        ..Rates::default()
-    };
+fn killed_and_frozen() -> Vec<Row> {
     rows! {
         "api-kill", "kill -9 one API instance, start it again" => kill(Api);
         "worker-kill", "kill -9 one worker, start it again" => kill(Worker);
@@ -60,7 +55,7 @@ fn killed_and_frozen() -> [Row; 13] {
         "api-pause", "one API instance frozen for 8 s" => freeze(Api);
         "worker-pause", "one worker frozen for 8 s" => freeze(Worker);
         "api-pauses-in-turn", "four API instances, one after the other frozen for up to 600 ms, while units come back"
-            => freeze_instances_in_turn(), setup.instances: 4, rates: many_changes;
+            => freeze_instances_in_turn(), setup.more_instances: 2, rates: &[(Retries, 200), (Cancels, 40), (Restocks, 10)];
         "redis-pause", "Redis frozen for 8 s" => freeze(Redis);
         "kafka-pause", "Kafka frozen for 8 s" => freeze(Kafka);
         "kafka-fenced", "Kafka frozen for 12 s, twice; its controller fences the broker" => freeze_until_fenced();
@@ -71,24 +66,24 @@ fn killed_and_frozen() -> [Row; 13] {
 }
 
 /// Between buyers and the API, between one worker and its stores, and between all services and one store.
-fn disturbed_connections() -> impl Iterator<Item = Row> {
-    let components = [Api, Worker, Redis, Kafka, Postgres];
-    components.into_iter().flat_map(|component| {
+fn disturbed_connections() -> Vec<Row> {
+    let rows = [Api, Worker, Redis, Kafka, Postgres].map(|component| {
         let name = |kind| format!("{component:?}-{kind}").to_lowercase();
         rows! {
             name("cut"), "replies cut after the request arrived, six times"
-                => disturb(Mode::CutReplies), setup.proxied: Some(component);
+                => cut(), setup.proxied: Some(component);
             name("reset"), "all connections reset repeatedly, then for 2 s"
-                => disturb(Mode::Reset), setup.proxied: Some(component);
+                => reset(), setup.proxied: Some(component);
             name("latency"), "50, 200 or 600 ms each way for 5 s"
-                => disturb(Mode::Latency(Duration::ZERO)), setup.proxied: Some(component);
+                => slow_down(), setup.proxied: Some(component);
             name("blackhole"), "no data passes for 6 s; what was sent arrives afterwards"
-                => disturb(Mode::Blackhole), setup.proxied: Some(component);
+                => block(), setup.proxied: Some(component);
         }
-    })
+    });
+    rows.into_iter().flatten().collect()
 }
 
-fn redis() -> [Row; 9] {
+fn redis() -> Vec<Row> {
     rows! {
         "redis-kill-everysec", "kill -9 Redis, which writes to disk once a second" => kill(Redis), may_lose: true;
         "redis-torn", "kill -9 Redis, and the end of its append-only file is lost, as in a power cut"
@@ -109,7 +104,7 @@ fn redis() -> [Row; 9] {
 }
 
 /// Without REDIS_WAIT_REPLICAS the last writes may not be replicated yet.
-fn failovers() -> [Row; 5] {
+fn failovers() -> Vec<Row> {
     const WAIT: &[(&str, &str)] = &[("REDIS_WAIT_REPLICAS", "1")];
     rows! {
         "sentinel-failover", "kill -9 the master under Sentinels; a replica takes over"
@@ -125,23 +120,18 @@ fn failovers() -> [Row; 5] {
     }
 }
 
-fn kafka() -> [Row; 4] {
-    let many_changes = Rates {
-        cancels: 50,
-        restocks: 10,
-        ..Rates::default()
-    };
+fn kafka() -> Vec<Row> {
     rows! {
         "kafka-topic-missing", "services start 4 s before topic and tables exist"
-            => create_topic_late(), setup.settings: &[("MIGRATE_ON_START", "off")], setup.starts_ready: false;
+            => create_topic_late(), setup.settings: &[("MIGRATE_ON_START", "off")], setup.starts_unready: true;
         "kafka-message-too-large", "the topic accepts no message above 200 bytes for 4 s" => limit_message_size();
         "kafka-partitions", "the topic grows from 12 to 24 partitions during the sale" => add_partitions();
         "late-changes", "many cancels and restocks while Kafka is frozen for 8 s"
-            => freeze(Kafka), rates: many_changes;
+            => freeze(Kafka), rates: &[(Cancels, 50), (Restocks, 10)];
     }
 }
 
-fn postgres() -> [Row; 5] {
+fn postgres() -> Vec<Row> {
     rows! {
         "postgres-immediate", "PostgreSQL is stopped in immediate mode, and recovers" => stop_immediately();
         "postgres-refuse", "the right to insert orders is revoked for 4 s"
@@ -155,7 +145,7 @@ fn postgres() -> [Row; 5] {
     }
 }
 
-fn workers_and_crashes() -> [Row; 9] {
+fn workers_and_crashes() -> Vec<Row> {
     rows! {
         "rebalance-storm", "a third worker joins and leaves every second, with SIGTERM or kill -9"
             => rebalance_storm();

@@ -1,13 +1,10 @@
 //! Own names on shared stores, so that tests do not affect each other.
 
-mod reconciler;
-
-pub use reconciler::Report;
-
 use std::cell::Cell;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use reqwest::Url;
@@ -26,6 +23,8 @@ use crate::wait::stop_signal;
 const REDIS_DATABASES: u64 = 15;
 
 const LOG_TAIL_LINES: usize = 25;
+/// Longest the reconciler may take; it has deadlines of its own.
+const RECONCILER_LIMIT: Duration = Duration::from_secs(90);
 
 /// One set of topics, group, schema and Redis database, and the services that use them.
 #[derive(Debug)]
@@ -125,12 +124,41 @@ impl Sandbox {
 
     /// Starts a service with these settings. Does not wait.
     pub fn spawn(&self, program: Program, settings: Settings) -> Result<Process> {
+        Process::spawn(program.path()?, settings, self.next_log(program.name()))
+    }
+
+    /// The same; returns when it is ready.
+    pub async fn start(&self, program: Program, settings: Settings) -> Result<Process> {
+        let mut service = self.spawn(program, settings)?;
+        service.ready().await?;
+        Ok(service)
+    }
+
+    /// Starts a program that is no service. Does not wait.
+    pub fn launch(
+        &self,
+        executable: &Path,
+        arguments: &[&str],
+        settings: Settings,
+    ) -> Result<Process> {
+        let name = executable.file_name().unwrap_or_default();
+        let log = self.next_log(&name.to_string_lossy());
+        Process::launch(executable, arguments, settings, log, 0)
+    }
+
+    fn next_log(&self, program: &str) -> PathBuf {
         let number = self.started.get() + 1;
         self.started.set(number);
-        let log = self
-            .folder
-            .join(format!("{number:02}-{}.log", program.name()));
-        Process::spawn(program.path()?, settings, log)
+        self.folder.join(format!("{number:02}-{program}.log"))
+    }
+
+    /// Runs the reconciler to its end, with these arguments: its exit code, and what it printed.
+    pub async fn reconcile(&self, arguments: &[&str]) -> Result<(i32, String)> {
+        let quiet = changed(&self.settings, &[("RUST_LOG", "warn")]);
+        let mut run = self.launch(&Program::Reconciler.path()?, arguments, quiet)?;
+        let status = run.ended(RECONCILER_LIMIT).await?;
+        let code = status.code().context("the reconciler was killed")?;
+        Ok((code, run.output()?))
     }
 
     /// Its stores and these instances of the API, as a deployment.
@@ -144,21 +172,16 @@ impl Sandbox {
 
     /// An instance of the API that is ready, with `more` settings.
     pub async fn api_with(&self, more: &[(&str, &str)]) -> Result<Process> {
-        self.ready(Program::IngestApi, more).await
+        let settings = changed(&self.settings, more);
+        self.start(Program::IngestApi, settings).await
     }
 
     pub async fn api(&self) -> Result<Process> {
-        self.ready(Program::IngestApi, &[]).await
+        self.api_with(&[]).await
     }
 
     pub async fn worker(&self) -> Result<Process> {
-        self.ready(Program::InventoryWorker, &[]).await
-    }
-
-    async fn ready(&self, program: Program, more: &[(&str, &str)]) -> Result<Process> {
-        let mut service = self.spawn(program, changed(&self.settings, more))?;
-        service.ready().await?;
-        Ok(service)
+        self.start(Program::InventoryWorker, self.settings()).await
     }
 
     /// Removes its topics, schema and keys from the stores. No test depends on that; it keeps a
