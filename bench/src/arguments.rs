@@ -44,7 +44,7 @@ pub struct Sizes {
     #[arg(long, default_value_t = 3, value_parser = value_parser!(u32).range(1..=16))]
     pub instances: u32,
 
-    /// connections, soak, traces: requests per second [default: 2000; soak 1000]
+    /// connections, soak: requests per second [default: 2000; soak 1000]
     #[arg(long, value_parser = value_parser!(u32).range(100..=20_000))]
     pub per_second: Option<u32>,
 

@@ -1,16 +1,10 @@
-//! The programs of one build of Fluxgate, and the names of its settings in older builds.
+//! The programs of one build of Fluxgate.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use e2e::process::{Process, Settings};
-
-/// New name and name in older builds of each renamed setting. No metric that is read here was renamed.
-const RENAMED: [(&str, &str); 2] = [
-    ("SOLD_OUT_LEASE_MS", "SOLD_OUT_SIGN_MS"),
-    ("OUTBOX_RELAY_INTERVAL_MS", "SWEEP_INTERVAL_MS"),
-];
 
 /// A folder with the programs of one build, such as `target/release`.
 #[derive(Debug, Clone)]
@@ -49,29 +43,6 @@ impl Build {
             fs::remove_file(&log).with_context(|| format!("removing {}", log.display()))?;
         }
         let executable = self.folder.join(program);
-        Process::spawn(executable, under_both_names(settings), log)
-    }
-}
-
-/// Passes every renamed setting under both names: a service ignores variables that it does not know.
-fn under_both_names(settings: &Settings) -> Settings {
-    let old = settings.iter().filter_map(|(name, value)| {
-        let (_, old) = RENAMED.iter().find(|(new, _)| new == name)?;
-        Some(((*old).to_owned(), value.clone()))
-    });
-    old.chain(settings.clone()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use e2e::process::{changed, settings};
-
-    use super::*;
-
-    #[test]
-    fn a_renamed_setting_is_given_under_both_names() {
-        let new = settings(&[("SOLD_OUT_LEASE_MS", "500"), ("RUST_LOG", "warn")]);
-        let both = changed(&new, &[("SOLD_OUT_SIGN_MS", "500")]);
-        assert_eq!(under_both_names(&new), both);
+        Process::spawn(executable, settings.clone(), log)
     }
 }

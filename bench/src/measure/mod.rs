@@ -17,7 +17,7 @@ use statistics::percentile;
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Measurement {
     pub scenario: &'static str,
-    /// Connections, a size, or the name of a setting; empty if the scenario has one form only.
+    /// Connections or another size; empty if the scenario has one form only.
     pub label: String,
     pub round: u32,
     /// `ours` or `theirs`.

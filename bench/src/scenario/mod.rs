@@ -9,7 +9,6 @@ mod growth;
 mod http;
 mod kafka;
 mod redis;
-mod settings;
 mod soak;
 mod sql;
 
@@ -52,19 +51,14 @@ enum Kind {
     Connections,
     Soak,
     Grown(Growth),
-    Durability,
-    Traces,
 }
 
 use ClosedLoop as Ask;
-use Kind::{
-    Closed, Connections, CopyIn, Drain, Durability, EndToEnd, Grown, Kafka, Rate, Redis, Soak, Sql,
-    Traces,
-};
+use Kind::{Closed, Connections, CopyIn, Drain, EndToEnd, Grown, Kafka, Rate, Redis, Soak, Sql};
 
 const BOTH: &[u32] = &[64, 256];
 /// Name, kind, connections, with a worker; in the order of a round, each after its ceiling.
-const ALL: [(&str, Kind, &[u32], bool); 28] = [
+const ALL: [(&str, Kind, &[u32], bool); 26] = [
     ("bare", Closed(Ask::Bare), BOTH, false),
     ("accept", Closed(Ask::Accept), BOTH, false),
     ("sold-out", Closed(Ask::SoldOut), BOTH, false),
@@ -82,8 +76,6 @@ const ALL: [(&str, Kind, &[u32], bool); 28] = [
     ("growth-products", Grown(Growth::Products), &[], false),
     ("growth-rows", Grown(Growth::Rows), &[], false),
     ("growth-partitions", Grown(Growth::Partitions), &[], false),
-    ("durability", Durability, &[], false),
-    ("traces", Traces, &[], false),
     ("replay-once", Closed(Ask::ReplayOnce), BOTH, true),
     ("status-once", Closed(Ask::StatusOnce), BOTH, true),
     ("accept+write", Closed(Ask::Accept), BOTH, true),
@@ -127,10 +119,7 @@ impl Scenario {
 
     /// Whether it takes minutes and is measured only if it is selected.
     fn is_long(&self) -> bool {
-        matches!(
-            self.kind,
-            Connections | Soak | Grown(_) | Durability | Traces
-        )
+        matches!(self.kind, Connections | Soak | Grown(_))
     }
 
     fn is_selected_by(&self, only: &[String]) -> bool {
@@ -149,7 +138,7 @@ impl Scenario {
         match self.kind {
             Closed(_) => Some("bare"),
             Drain | Sql => Some("copy"),
-            Grown(_) | Durability | Traces => Some("first"),
+            Grown(_) => Some("first"),
             _ => None,
         }
     }
@@ -176,7 +165,6 @@ impl Scenario {
             Sql | CopyIn => &[Part::Postgres],
             Drain | Grown(_) => &[Part::Worker, Part::Postgres],
             Redis(..) => &[Part::Redis],
-            Traces => &[Part::Api, Part::Worker],
             _ => &[Part::Api],
         }
     }
@@ -200,8 +188,6 @@ impl Scenario {
             Soak => soak::measure(bench).await,
             Connections => return connections::measure(bench).await,
             Grown(growth) => return growth.measure(bench).await,
-            Durability => return settings::durability(bench).await,
-            Traces => return settings::traces(bench).await,
         };
         Ok(vec![one?])
     }
