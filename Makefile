@@ -43,7 +43,7 @@ lint: tools ## check format and lints
 bench: ## measure against the ceilings; for example ARGS="--rounds 1" or ARGS="--against DIR"
 	@scripts/on-stack bench $(ARGS)
 
-bench-connections: ## hold many connections under load; for example ARGS="--connections 9000"
+bench-connections: ## hold many connections under load; for example ARGS="--sizes 9000"
 	@scripts/on-stack bench --rounds 1 --only connections $(ARGS)
 
 bench-soak: ## send orders for ten minutes and measure memory; for example ARGS="--seconds 60"

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use clap::{Args, Parser, value_parser};
+use clap::{Parser, value_parser};
 
 const ROUNDS: u32 = 5;
 const ROUNDS_OF_A_COMPARISON: u32 = 9;
@@ -21,6 +21,14 @@ pub struct Arguments {
     #[arg(long, env = "ONLY", value_delimiter = ',')]
     pub only: Vec<String>,
 
+    /// Sizes to measure instead of the usual ones: connections, or the products, rows or partitions of growth-*
+    #[arg(long, value_delimiter = ',', value_parser = value_parser!(u32).range(0..=100_000_000))]
+    pub sizes: Vec<u32>,
+
+    /// connections, soak: requests per second [default: connections 2000, soak 1000]
+    #[arg(long, value_parser = value_parser!(u32).range(100..=20_000))]
+    pub per_second: Option<u32>,
+
     /// Compare with another build: the folder with its programs, such as ../old/target/release
     #[arg(long)]
     pub against: Option<PathBuf>,
@@ -28,41 +36,6 @@ pub struct Arguments {
     /// Fail if a path reaches less of its ceiling than its floor
     #[arg(long)]
     pub floors: bool,
-
-    #[command(flatten)]
-    pub sizes: Sizes,
-}
-
-/// Sizes of the long scenarios.
-#[derive(Debug, Clone, Args)]
-pub struct Sizes {
-    /// connections: connections to one instance of the API
-    #[arg(long, default_value_t = 18_000, value_parser = value_parser!(u32).range(1..=1_000_000))]
-    pub connections: u32,
-
-    /// connections: instances of the API in the last part
-    #[arg(long, default_value_t = 3, value_parser = value_parser!(u32).range(1..=16))]
-    pub instances: u32,
-
-    /// connections, soak: requests per second [default: 2000; soak 1000]
-    #[arg(long, value_parser = value_parser!(u32).range(100..=20_000))]
-    pub per_second: Option<u32>,
-
-    /// growth: orders that a worker drains each time
-    #[arg(long, default_value_t = 400_000, value_parser = value_parser!(u32).range(1_000..=10_000_000))]
-    pub orders: u32,
-
-    /// growth-products: numbers of products
-    #[arg(long, value_delimiter = ',', default_value = "1,10,100,1000", value_parser = value_parser!(u32).range(1..=10_000))]
-    pub products: Vec<u32>,
-
-    /// growth-rows: numbers of rows in the table before each drain, ascending
-    #[arg(long, value_delimiter = ',', default_value = "0,1000000,5000000,10000000", value_parser = value_parser!(u32).range(0..=100_000_000))]
-    pub rows: Vec<u32>,
-
-    /// growth-partitions: numbers of partitions
-    #[arg(long, value_delimiter = ',', default_value = "12,24,48,96", value_parser = value_parser!(u32).range(1..=1_000))]
-    pub partitions: Vec<u32>,
 }
 
 impl Arguments {

@@ -6,8 +6,8 @@
 //! | `scenario` | the scenarios, with one list of all of them |
 //! | `lab` | what runs during a measurement: the services of one or two builds, the bare handler |
 //! | `load` | sending requests over any number of connections, at full speed or at a constant rate |
-//! | `measure` | CPU, memory and latency of one measurement; medians and ranges |
-//! | `result` | the tables, the JSON, the floors, and the comparison of two builds |
+//! | `measure` | the figures of one measurement; CPU and memory of processes |
+//! | `result` | medians and ranges, the tables, the JSON, the floors, and the comparison of two builds |
 
 mod arguments;
 mod lab;

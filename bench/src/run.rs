@@ -14,9 +14,9 @@ const RESULTS: &str = ".local/bench";
 
 /// Measures what the arguments select and writes the result; returns whether all is well.
 pub async fn measure_all(arguments: &Arguments) -> Result<bool> {
-    let selected = selected(&arguments.only)?;
+    let selected = selected(&arguments.only, &arguments.sizes)?;
     let (rounds, folder) = (arguments.rounds(), Path::new(RESULTS));
-    let mut run = Run::new();
+    let mut run = Run::new()?;
     let mut lab = Lab::open(folder, arguments.against.as_deref()).await?;
     for round in 1..=rounds {
         for (number, scenario) in (0..).zip(&selected) {
@@ -24,8 +24,10 @@ pub async fn measure_all(arguments: &Arguments) -> Result<bool> {
                 let name = lab.sides[side].build.name;
                 let title = format!("{}, {name}, round {round}", scenario.title());
                 eprintln!("bench: {title} of {rounds}");
-                let measured = measure(&mut lab, side, scenario, round, arguments);
-                run.add(&title, measured.await);
+                match measure(&mut lab, side, scenario, round, arguments).await {
+                    Ok(measured) => run.add(*scenario, round, name, measured),
+                    Err(error) => run.failed(format!("{title}: {error:#}")),
+                }
             }
         }
     }
@@ -60,7 +62,7 @@ async fn measure(
     scenario: &Scenario,
     round: u32,
     arguments: &Arguments,
-) -> Result<Vec<Measurement>> {
+) -> Result<Measurement> {
     let limit = scenario.limit(arguments.seconds);
     let measured = async {
         for side in &mut lab.sides {
@@ -68,11 +70,11 @@ async fn measure(
         }
         let bench = Bench {
             lab,
-            side,
+            side: &lab.sides[side],
             scenario,
             round,
             seconds: arguments.seconds,
-            sizes: &arguments.sizes,
+            per_second: arguments.per_second,
         };
         scenario.measure(&bench).await
     };
@@ -87,7 +89,7 @@ mod tests {
     #[test]
     fn the_sides_take_turns_and_a_ceiling_is_measured_once() {
         let of = |name: &str, turn, sides| {
-            let scenarios = selected(&[name.to_owned()]).unwrap();
+            let scenarios = selected(&[name.to_owned()], &[]).unwrap();
             order(&scenarios[0], turn, sides)
         };
         assert_eq!(of("accept", 1, 2), [0, 1]);

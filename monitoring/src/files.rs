@@ -11,17 +11,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::dashboard::Dashboard;
-use crate::rules::Rules;
 
 /// The folder of this package.
 #[must_use]
 pub fn folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The rules in `alerts.yaml`.
-pub fn rules() -> Result<Rules> {
-    parse("alerts.yaml")
 }
 
 /// The dashboards in `dashboards/`, each with its file name without extension.

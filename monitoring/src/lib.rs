@@ -12,8 +12,9 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 
-pub use files::{alert_tests, dashboards, folder, parse, paths, rules};
+pub use files::{alert_tests, dashboards, folder, parse, paths};
 pub use query::{Labels, MetricUse, Query};
+pub use rules::rules;
 
 use known_metrics::KnownMetrics;
 

@@ -2,18 +2,43 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::{Context, Result};
 use serde::Deserialize;
+use serde_json::Value;
 
+use crate::files::parse;
 use crate::query::Query;
 
 /// All rules, in the order of the file.
-#[derive(Debug, Default, Deserialize)]
-#[serde(from = "File")]
+#[derive(Debug, Default)]
 pub struct Rules {
     /// The alerts.
     pub alerts: Vec<Alert>,
     /// The recording rules. The place of each query is the name of the recorded metric.
     pub recorded: Vec<Query>,
+}
+
+/// The rules in `alerts.yaml`.
+///
+/// # Errors
+/// If the file cannot be read or parsed.
+pub fn rules() -> Result<Rules> {
+    let file: Value = parse("alerts.yaml")?;
+    let groups = file["groups"].as_array().into_iter().flatten();
+    let mut rules = Rules::default();
+    for rule in groups
+        .filter_map(|group| group["rules"].as_array())
+        .flatten()
+    {
+        match rule["record"].as_str() {
+            Some(name) => {
+                let expr = rule["expr"].as_str().context("a rule has an expr")?;
+                rules.recorded.push(Query::new(name, expr));
+            }
+            None => rules.alerts.push(Alert::deserialize(rule)?),
+        }
+    }
+    Ok(rules)
 }
 
 /// An alert. Two alerts may share a name if their severities differ.
@@ -41,36 +66,5 @@ impl Alert {
     #[must_use]
     pub fn query(&self) -> Query {
         Query::new(format!("alert {}", self.name), &self.expr)
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    groups: Vec<Group>,
-}
-
-#[derive(Deserialize)]
-struct Group {
-    rules: Vec<Rule>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Rule {
-    Alert(Alert),
-    Recorded { record: String, expr: String },
-}
-
-impl From<File> for Rules {
-    fn from(file: File) -> Self {
-        let mut rules = Self::default();
-        for rule in file.groups.into_iter().flat_map(|group| group.rules) {
-            match rule {
-                Rule::Alert(alert) => rules.alerts.push(alert),
-                Rule::Recorded { record, expr } => rules.recorded.push(Query::new(record, &expr)),
-            }
-        }
-        rules
     }
 }

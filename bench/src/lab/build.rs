@@ -1,48 +1,46 @@
-//! The programs of one build of Fluxgate.
+use std::fs::File;
+use std::path::PathBuf;
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use e2e::process::{Process, Settings};
 
-/// A folder with the programs of one build, such as `target/release`.
+/// The ceiling of the HTTP scenarios. Always of our build: what differs between two of them is noise.
+pub const BARE: &str = "bare";
+
+/// The programs of one build of Fluxgate.
 #[derive(Debug, Clone)]
 pub struct Build {
     /// `ours`, or `theirs` in a comparison.
     pub name: &'static str,
-    folder: PathBuf,
+    /// Such as `target/release`.
+    pub folder: PathBuf,
+    pub logs: PathBuf,
+}
+
+/// The folder with the programs of the build that this one is part of.
+pub fn own_folder() -> Result<PathBuf> {
+    let bench = std::env::current_exe().context("finding the built programs")?;
+    let folder = bench.parent().context("a program is in a folder")?;
+    Ok(folder.to_owned())
 }
 
 impl Build {
-    /// The build that this program is part of.
-    pub fn ours() -> Result<Self> {
-        let bench = std::env::current_exe().context("finding the built programs")?;
-        Self::of("ours", bench.parent().context("a program is in a folder")?)
-    }
-
-    /// The build to compare with.
-    pub fn theirs(folder: &Path) -> Result<Self> {
-        Self::of("theirs", folder)
-    }
-
-    fn of(name: &'static str, folder: &Path) -> Result<Self> {
-        let folder = folder.to_owned();
-        for program in ["ingest-api", "inventory-worker"] {
-            let path = folder.join(program);
-            let hint = "cargo build --release --locked --workspace";
-            ensure!(path.is_file(), "{} is not built: {hint}", path.display());
-        }
-        Ok(Self { name, folder })
-    }
-
     /// Starts a program on a free port with nothing but `settings` in its environment, and does not wait. An existing
-    /// log file is overwritten.
-    pub fn spawn(&self, program: &str, settings: &Settings, log: PathBuf) -> Result<Process> {
-        if log.exists() {
-            fs::remove_file(&log).with_context(|| format!("removing {}", log.display()))?;
-        }
-        let executable = self.folder.join(program);
-        Process::spawn(executable, settings.clone(), log)
+    /// log is overwritten.
+    pub fn spawn(&self, program: &str, log: &str, settings: Settings) -> Result<Process> {
+        let log = self.logs.join(format!("{}-{log}.log", self.name));
+        File::create(&log).with_context(|| format!("emptying {}", log.display()))?;
+        let folder = match program {
+            BARE => own_folder()?,
+            _ => self.folder.clone(),
+        };
+        Process::spawn(folder.join(program), settings, log)
+    }
+
+    /// Starts a program, and waits until it is ready.
+    pub async fn start(&self, program: &str, log: &str, settings: Settings) -> Result<Process> {
+        let mut process = self.spawn(program, log, settings)?;
+        process.ready().await?;
+        Ok(process)
     }
 }

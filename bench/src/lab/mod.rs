@@ -6,13 +6,13 @@ mod side;
 mod warm_up;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use e2e::stack::{Stack, Store};
 
-use crate::measure::cpu::{Part, Watched};
-pub use build::Build;
+use crate::measure::processes::{Part, Watched};
+use build::{Build, own_folder};
 pub use side::{KNOWN, KNOWN_ORDERS, PLENTY, STOP_LIMIT, Side};
 
 /// The stores and the sides that use them.
@@ -21,32 +21,29 @@ pub struct Lab {
     pub sides: Vec<Side>,
     /// Redis, Kafka and PostgreSQL, as `scripts/on-stack` started them for this program alone.
     pub stack: Stack,
-    /// For results and logs.
-    pub results: PathBuf,
 }
 
 impl Lab {
-    /// Starts the services, without a worker, and warms the stores up.
+    /// Starts the services, without a worker, and warms the stores up. Their logs are in `results`.
     pub async fn open(results: &Path, against: Option<&Path>) -> Result<Self> {
-        let mut builds = vec![Build::ours()?];
-        builds.extend(against.map(Build::theirs).transpose()?);
+        let build = |(name, folder)| Build {
+            name,
+            folder,
+            logs: results.to_owned(),
+        };
+        let theirs = against.map(|folder| ("theirs", folder.to_owned()));
+        let builds = [("ours", own_folder()?)].into_iter().chain(theirs);
         fs::create_dir_all(results)?;
         let mut lab = Self {
             sides: Vec::new(),
             stack: Stack::from_env().context("run `scripts/on-stack bench`")?,
-            results: results.to_owned(),
         };
-        for build in builds {
-            let side = lab.start_side(build, &[]).await?;
+        for build in builds.map(build) {
+            let side = Side::start(&lab.stack, build, &[]).await?;
             lab.sides.push(side);
         }
         warm_up::until_kafka_is_warm(&lab).await?;
         Ok(lab)
-    }
-
-    /// Starts one more side, with `more` settings. The caller closes it.
-    pub async fn start_side(&self, build: Build, more: &[(&str, &str)]) -> Result<Side> {
-        Side::start(&self.stack, &self.results, build, more).await
     }
 
     /// The processes of one side and of the stores, and the process of this program.
@@ -58,15 +55,12 @@ impl Lab {
 
     /// The processes of the stores, and this one.
     pub fn watched_stores(&self) -> Result<Watched> {
+        let pid = |store| anyhow::Ok(self.stack.pid(store)?.as_raw().cast_unsigned());
         let mut watched = Watched::default();
-        watched.add(Part::Redis, self.pid(Store::Redis)?);
-        watched.add(Part::Kafka, self.pid(Store::Kafka)?);
-        watched.add(Part::Postgres, self.pid(Store::Postgres)?);
+        watched.add(Part::Redis, pid(Store::Redis)?);
+        watched.add(Part::Kafka, pid(Store::Kafka)?);
+        watched.add(Part::Postgres, pid(Store::Postgres)?);
         watched.add(Part::Load, std::process::id());
         Ok(watched)
-    }
-
-    pub fn pid(&self, store: Store) -> Result<u32> {
-        Ok(self.stack.pid(store)?.as_raw().cast_unsigned())
     }
 }

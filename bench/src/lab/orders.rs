@@ -12,7 +12,7 @@ pub const PARTITIONS: i32 = 12;
 #[derive(Debug, Clone)]
 pub struct Orders {
     products: Vec<ProductId>,
-    partitions: i32,
+    pub partitions: i32,
     pub count: u32,
     opened_at: Timestamp,
 }
@@ -20,12 +20,12 @@ pub struct Orders {
 impl Orders {
     /// Orders of one sale on each of [`PARTITIONS`].
     pub fn new(count: u32) -> Result<Self> {
-        Self::of("drain", PARTITIONS.cast_unsigned(), PARTITIONS, count)
+        Self::of(PARTITIONS.cast_unsigned(), PARTITIONS, count)
     }
 
-    /// Orders of this many sales. Their ids begin with `name`, and they are spread over the partitions in turn.
-    pub fn of(name: &str, sales: u32, partitions: i32, count: u32) -> Result<Self> {
-        let product = |n| ProductId::parse(&format!("{name}-{n}"));
+    /// Orders of this many sales, which are spread over the partitions in turn.
+    pub fn of(sales: u32, partitions: i32, count: u32) -> Result<Self> {
+        let product = |n| ProductId::parse(&format!("sale-{n}"));
         Ok(Self {
             products: (0..sales).map(product).collect::<Result<_, _>>()?,
             partitions,
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn orders_go_to_the_sales_and_partitions_in_turn_and_all_differ() {
-        let orders = Orders::of("p", 5, 3, 9).unwrap();
+        let orders = Orders::of(5, 3, 9).unwrap();
         let [first, second, sixth] = [0, 1, 5].map(|n| orders.order(n).unwrap());
         assert_eq!(first.product_id, sixth.product_id);
         assert_ne!(first.product_id, second.product_id);

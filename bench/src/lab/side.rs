@@ -1,4 +1,3 @@
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -10,9 +9,9 @@ use fluxgate_domain::ids::ProductId;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::build::Build;
+use super::build::{BARE, Build};
 use crate::load::{Requests, SOLD_OUT, closed};
-use crate::measure::cpu::{Part, Watched};
+use crate::measure::processes::{Part, Watched};
 
 /// More units than a run can sell.
 pub const PLENTY: u32 = 1_000_000_000;
@@ -34,49 +33,32 @@ pub struct Side {
     pub build: Build,
     worker: Option<Process>,
     pub api: Process,
-    /// Always of our build: what differs between two of them is noise.
     pub bare: Process,
     pub client: Client,
     pub sandbox: Sandbox,
     /// When the sale of [`KNOWN`] opened.
     pub known_opened_at: Timestamp,
     settings: Settings,
-    logs: PathBuf,
 }
 
 impl Side {
     /// Starts everything, prepares the sales that all rounds use, and stops the worker. `more` are settings beyond
     /// those of a sandbox.
-    pub async fn start(
-        stack: &Stack,
-        logs: &Path,
-        build: Build,
-        more: &[(&str, &str)],
-    ) -> Result<Self> {
+    pub async fn start(stack: &Stack, build: Build, more: &[(&str, &str)]) -> Result<Self> {
         let sandbox = Sandbox::new(stack.clone()).await?;
-        let settings = changed(
-            &sandbox.settings(),
-            &[&[("RUST_LOG", "warn")], more].concat(),
-        );
-        let side = build.name;
-        let start = async |build: &Build, name: &str| {
-            let log = logs.join(format!("{side}-{name}.log"));
-            let mut process = build.spawn(name, &settings, log)?;
-            process.ready().await?;
-            anyhow::Ok(process)
-        };
+        let quiet = changed(&sandbox.settings(), &[("RUST_LOG", "warn")]);
+        let settings = changed(&quiet, more);
+        let start = async |program| build.start(program, program, settings.clone()).await;
         // The first worker makes topics and tables.
-        let worker = Some(start(&build, WORKER).await?);
-        let api = start(&build, "ingest-api").await?;
-        let bare = start(&Build::ours()?, "bare").await?;
+        let worker = Some(start(WORKER).await?);
+        let api = start("ingest-api").await?;
         let mut side = Self {
             client: api.client()?,
+            bare: start(BARE).await?,
             known_opened_at: Timestamp::UNIX_EPOCH,
             worker,
             api,
-            bare,
             settings,
-            logs: logs.to_owned(),
             build,
             sandbox,
         };
@@ -110,18 +92,10 @@ impl Side {
         Ok(())
     }
 
-    /// Starts one more service, with `more` settings.
-    pub async fn start_service(
-        &self,
-        program: &str,
-        log: &str,
-        more: &[(&str, &str)],
-    ) -> Result<Process> {
-        let log = self.logs.join(format!("{}-{log}.log", self.build.name));
-        let settings = changed(&self.settings, more);
-        let mut process = self.build.spawn(program, &settings, log)?;
-        process.ready().await?;
-        Ok(process)
+    /// Starts one more instance of the API.
+    pub async fn start_api(&self, log: &str) -> Result<Process> {
+        let settings = self.settings.clone();
+        self.build.start("ingest-api", log, settings).await
     }
 
     /// Opens a sale with more units than can be sold, and returns its opening time.
@@ -162,7 +136,8 @@ impl Side {
             };
         }
         if self.worker.is_none() {
-            self.worker = Some(self.start_service(WORKER, WORKER, &[]).await?);
+            let settings = self.settings.clone();
+            self.worker = Some(self.build.start(WORKER, WORKER, settings).await?);
         }
         self.everything_is_written().await
     }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::Lab;
 use crate::load::{Requests, closed};
-use crate::measure::cpu::{self, Part};
+use crate::measure::processes::{Part, between};
 
 const SLICE: Duration = Duration::from_secs(15);
 const SLICES_MAX: u32 = 20;
@@ -25,7 +25,7 @@ pub async fn until_kafka_is_warm(lab: &Lab) -> Result<()> {
     for slice in 0..SLICES_MAX {
         let side = &lab.sides[slice as usize % lab.sides.len()];
         let watched = lab.watched(side)?;
-        let before = watched.sample()?;
+        let before = watched.cpu_us()?;
         let requests = Requests::orders(vec!["warm-up".into()], &format!("warm-up-{slice}"));
         let tally = closed((side.api.address()?, 64), SLICE, requests).await?;
         ensure!(
@@ -33,7 +33,7 @@ pub async fn until_kafka_is_warm(lab: &Lab) -> Result<()> {
             "no order was taken: {:?}",
             tally.wrong
         );
-        let cpu = cpu::between(&before, &watched.sample()?);
+        let cpu = between(&before, &watched.cpu_us()?);
         let kafka = cpu.get(&Part::Kafka).context("Kafka is watched")?;
         let each = *kafka as f64 / tally.count as f64;
         eprintln!("bench: warm-up: {each:.1} us of Kafka's CPU per order");

@@ -1,6 +1,7 @@
 //! More connections than one process may hold: threads, each with open files, a source address and ports of its own.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -16,85 +17,81 @@ use tokio::time::timeout;
 use super::connection::Connection;
 use super::{Pace, Requests, Tally, send, soon};
 
-/// Below the open files that a small machine allows, 20,000, and the 28,000 ports of a source address.
-const PER_CLIENT_MAX: u32 = 10_000;
 const CONNECT_LIMIT: Duration = Duration::from_secs(120);
 /// Additional time, beyond the seconds of the load.
 const GRACE: Duration = Duration::from_secs(40);
 
-/// The work of one thread.
+/// What all clients of a crowd have in common.
 #[derive(Debug, Clone)]
-pub struct Client {
-    server: SocketAddr,
-    source: IpAddr,
-    connections: u32,
-    per_second: u32,
-    seconds: u32,
+pub struct Load {
+    /// To each server: fewer than the open files that a small machine allows, 20,000, and the ports of a source address.
+    pub connections: u32,
+    /// To each server.
+    pub per_second: u32,
+    pub seconds: u32,
     /// The sale that accepts orders.
-    open: String,
+    pub open: String,
 }
 
-/// Connected clients. Without [`Crowd::go`] they end when it is dropped.
-pub struct Crowd(Vec<(mpsc::Sender<()>, JoinHandle<Result<Tally>>, Duration)>);
+/// Connected clients, one for each server. Without [`Crowd::go`] they end when it is dropped.
+pub struct Crowd {
+    clients: Vec<(mpsc::Sender<()>, JoinHandle<Result<Tally>>)>,
+    limit: Duration,
+}
 
-/// As many clients for each server as its connections need. Crowds with different numbers have different source
-/// addresses: the ports of closed connections stay in use for a minute.
-pub fn split(
-    servers: &[SocketAddr],
-    connections: u32,
-    (per_second, seconds): (u32, u32),
-    open: &str,
-    crowd: u8,
-) -> Vec<Client> {
-    let per_server = connections.div_ceil(PER_CLIENT_MAX).max(1);
-    let clients = per_server * servers.len() as u32;
-    let first = u32::from(Ipv4Addr::new(127, 1, crowd, 1));
-    let part = |whole, parts, n| whole / parts + u32::from(n < whole % parts);
-    let client = |n| Client {
-        server: servers[(n / per_server) as usize],
-        source: Ipv4Addr::from(first + n).into(),
-        connections: part(connections, per_server, n % per_server),
-        per_second: part(per_second, clients, n),
-        seconds,
-        open: open.to_owned(),
-    };
-    (0..clients).map(client).collect()
+/// The work of one thread.
+struct Client {
+    server: SocketAddr,
+    source: IpAddr,
+    load: Load,
 }
 
 impl Crowd {
     /// Starts the clients. Returns when all are connected and every connection has received one answer.
-    pub async fn gather(clients: Vec<Client>) -> Result<Self> {
-        let (mut crowd, mut all_connected) = (Vec::new(), Vec::new());
-        for client in clients {
+    pub async fn gather(servers: &[SocketAddr], load: &Load) -> Result<Self> {
+        let (mut clients, mut all_connected) = (Vec::new(), Vec::new());
+        for server in servers.iter().copied() {
             let (connected, is_connected) = oneshot::channel();
             let (go, may_go) = mpsc::channel();
-            let limit = Duration::from_secs(client.seconds.into()) + GRACE;
+            let (source, load) = (unused_source(), load.clone());
+            let client = Client {
+                server,
+                source,
+                load,
+            };
             let thread = thread::spawn(move || client.run(connected, may_go));
-            crowd.push((go, thread, limit));
+            clients.push((go, thread));
             all_connected.push(is_connected);
         }
         for is_connected in all_connected {
             let connected = timeout(CONNECT_LIMIT, is_connected).await;
             connected?.context("a client could not connect")?;
         }
-        Ok(Self(crowd))
+        let limit = Duration::from_secs(load.seconds.into()) + GRACE;
+        Ok(Self { clients, limit })
     }
 
     /// Lets all clients send and close their connections; returns their combined results.
     pub async fn go(self) -> Result<Tally> {
         let mut threads = Vec::new();
-        for (go, thread, limit) in self.0 {
+        for (go, thread) in self.clients {
             go.send(()).context("a client has ended")?;
-            threads.push((spawn_blocking(|| thread.join()), limit));
+            threads.push(spawn_blocking(|| thread.join()));
         }
         let mut all = Tally::default();
-        for (thread, limit) in threads {
-            let tally = timeout(limit, thread).await;
+        for thread in threads {
+            let tally = timeout(self.limit, thread).await;
             let tally = tally.context("a client does not end")??;
             all.add(tally.map_err(|_| anyhow!("a client panicked"))??);
         }
         Ok(all)
     }
+}
+
+/// No two crowds share an address: the ports of closed connections stay in use for a minute.
+fn unused_source() -> IpAddr {
+    static NEXT: AtomicU32 = AtomicU32::new(Ipv4Addr::new(127, 1, 0, 1).to_bits());
+    Ipv4Addr::from(NEXT.fetch_add(1, Ordering::Relaxed)).into()
 }
 
 impl Client {
@@ -103,7 +100,7 @@ impl Client {
         unshare(CloneFlags::CLONE_FILES).context("open files of its own")?;
         let files = open_files::raise_limit();
         ensure!(
-            files > self.connections.into(),
+            files > self.load.connections.into(),
             "only {files} open files are allowed"
         );
         let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -114,18 +111,18 @@ impl Client {
             if connected.send(()).is_err() || may_go.recv().is_err() {
                 return Ok(Tally::default());
             }
-            let run = format!("{}-{}", self.open, self.source);
-            let requests = Requests::mixed(&self.open, &run);
-            let pace = Pace::Constant(soon(self.per_second, self.seconds));
+            let run = format!("{}-{}", self.load.open, self.source);
+            let requests = Requests::mixed(&self.load.open, &run);
+            let pace = Pace::Constant(soon(self.load.per_second, self.load.seconds));
             send(connections, pace, requests).await
         })
     }
 
     /// Sends one request on each connection: a server does not wait long for the first request.
     async fn connect(&self) -> Result<Vec<Connection>> {
-        let (look, mut request) = (Requests::product(&self.open), String::new());
+        let (look, mut request) = (Requests::product(&self.load.open), String::new());
         let mut connections = Vec::new();
-        for _ in 0..self.connections {
+        for _ in 0..self.load.connections {
             let mut connection = Connection::from(self.source, self.server);
             let want = look.write(0, self.server, &mut request);
             let answer = connection.ask(request.as_bytes()).await?;
@@ -134,26 +131,5 @@ impl Client {
             connections.push(connection);
         }
         Ok(connections)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    #[test]
-    fn nothing_is_lost_and_every_client_has_its_own_address_and_few_enough_connections() {
-        for (servers, connections) in [(1, 256), (1, 18_000), (3, 18_001), (2, 1)] {
-            let servers = vec![([127, 0, 0, 1], 8_000).into(); servers];
-            let clients = split(&servers, connections, (2_000, 1), "p", 0);
-            let sum = |of: fn(&Client) -> u32| clients.iter().map(of).sum::<u32>();
-            assert_eq!(sum(|it| it.connections), connections * servers.len() as u32);
-            assert_eq!(sum(|it| it.per_second), 2_000);
-            assert!(clients.iter().all(|it| it.connections <= PER_CLIENT_MAX));
-            let sources: HashSet<_> = clients.iter().map(|it| it.source).collect();
-            assert_eq!(sources.len(), clients.len());
-        }
     }
 }

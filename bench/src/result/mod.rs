@@ -1,68 +1,103 @@
 //! The result: tables, JSON, floors, and the comparison of two builds.
 
-mod ceiling;
 mod comparison;
+mod machine;
 mod rows;
+mod spread;
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
+use serde::Serialize;
 
-use crate::measure::{Measurement, machine};
-use comparison::verdicts;
+use crate::measure::Measurement;
+use crate::scenario::Scenario;
+use comparison::comparisons;
 use rows::{Row, rows};
 
 /// All results of a run.
+#[derive(Serialize)]
 pub struct Run {
     machine: String,
     command: String,
     failures: Vec<String>,
-    measurements: Vec<Measurement>,
+    entries: Vec<Entry>,
+}
+
+/// One measurement of a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Entry {
+    #[serde(flatten)]
+    pub scenario: Scenario,
+    pub round: u32,
+    /// `ours` or `theirs`.
+    pub side: &'static str,
+    /// Rate as a multiple of the ceiling's in the same round.
+    pub x_ceiling: Option<f64>,
+    #[serde(flatten)]
+    pub measured: Measurement,
 }
 
 impl Run {
-    pub fn new() -> Self {
-        Self {
-            machine: machine(),
+    pub fn new() -> Result<Self> {
+        Ok(Self {
+            machine: machine::machine()?,
             command: std::env::args().skip(1).collect::<Vec<_>>().join(" "),
             failures: Vec::new(),
-            measurements: Vec::new(),
-        }
+            entries: Vec::new(),
+        })
     }
 
-    pub fn add(&mut self, title: &str, measured: Result<Vec<Measurement>>) {
-        match measured {
-            Err(error) => self.failed(format!("{title}: {error:#}")),
-            Ok(measured) => {
-                for why in measured.iter().flat_map(Measurement::failures) {
-                    self.failed(format!("{title}: {why}"));
-                }
-                for one in measured {
-                    ceiling::push(&mut self.measurements, one);
-                }
-            }
+    /// Adds a measurement. Its ceiling, which may be itself, is among those before.
+    pub fn add(
+        &mut self,
+        scenario: Scenario,
+        round: u32,
+        side: &'static str,
+        measured: Measurement,
+    ) {
+        for why in measured.failures() {
+            self.failed(format!(
+                "{}, {side}, round {round}: {why}",
+                scenario.title()
+            ));
         }
+        let mut entry = Entry {
+            scenario,
+            round,
+            side,
+            x_ceiling: None,
+            measured,
+        };
+        let others = self.entries.iter().chain([&entry]);
+        let ceiling = others
+            .filter(|it| it.round == round)
+            .find(|it| it.is_ceiling_of(&entry));
+        let rates = ceiling.map(|it| entry.measured.per_second() / it.measured.per_second());
+        entry.x_ceiling = rates;
+        self.entries.push(entry);
     }
 
     /// A path that reaches less of its ceiling than its floor is a failure.
     pub fn check_floors(&mut self) {
         let below = |row: &Row<'_>| {
-            let (floor, ratio) = (row.first().floor?, row.ratio()?.median);
-            let title = row.first().title();
+            let scenario = row.first().scenario;
+            let (floor, ratio) = (scenario.floor()?, row.ratio()?.median);
+            let title = scenario.title();
             let why = format!("{title}: {ratio:.2} x its ceiling, the floor is {floor}");
             (ratio < floor).then_some(why)
         };
-        let rows = rows(&self.measurements);
-        let broken: Vec<_> = rows.iter().filter_map(below).collect();
+        let broken: Vec<_> = rows(&self.entries).iter().filter_map(below).collect();
         broken.into_iter().for_each(|why| self.failed(why));
     }
 
     /// Nothing failed, and nothing is slower than in the other build.
     pub fn is_good(&self) -> bool {
-        let rows = rows(&self.measurements);
-        let slower = verdicts(&rows).iter().any(|it| it.conclusion == "slower");
+        let rows = rows(&self.entries);
+        let slower = comparisons(&rows)
+            .iter()
+            .any(|it| it.conclusion() == "slower");
         self.failures.is_empty() && !slower
     }
 
@@ -72,7 +107,7 @@ impl Run {
     }
 
     pub fn markdown(&self) -> String {
-        let rows = rows(&self.measurements);
+        let rows = rows(&self.entries);
         let (machine, command) = (&self.machine, &self.command);
         let mut text = format!(
             "{machine} `bench {command}`: medians, and in parentheses the range of all rounds.\n"
@@ -87,55 +122,98 @@ impl Run {
 
     /// Writes `result.json` and `result.md`.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        let json = serde_json::to_string_pretty(&self.json())? + "\n";
+        let json = serde_json::to_string_pretty(self)? + "\n";
         for (name, text) in [("result.json", json), ("result.md", self.markdown())] {
             let path = folder.join(name);
             fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
         }
         Ok(())
     }
+}
 
-    fn json(&self) -> Value {
-        json!({
-            "machine": self.machine,
-            "command": self.command,
-            "failures": self.failures,
-            "verdicts": verdicts(&rows(&self.measurements)),
-            "measurements": self.measurements,
-        })
+impl Entry {
+    /// Of the same round. A ceiling that is measured once per pair applies to both sides.
+    fn is_ceiling_of(&self, other: &Self) -> bool {
+        let (own, others) = (self.scenario, other.scenario);
+        let same_side = self.side == other.side;
+        match others.ceiling() {
+            Some("first") => own.name == others.name && same_side,
+            Some("copy") => own.name == "copy",
+            Some(name) => (own.name, own.size) == (name, others.size) && same_side,
+            None => false,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::tests::measured;
+    use crate::measure::processes::{ByPart, Part};
+    use crate::scenario::selected;
+
+    /// A run of these: scenario, size, side, round, requests in two seconds, CPU of the API.
+    pub fn run_of(all: &[(&str, u32, &'static str, u32, u64, u64)]) -> Run {
+        let mut run = Run::new().unwrap();
+        for (name, size, side, round, count, cpu_us) in all.iter().copied() {
+            let measured = Measurement {
+                count,
+                seconds: 2.0,
+                cpu_us: ByPart::from([(Part::Api, cpu_us)]),
+                ..Measurement::default()
+            };
+            let scenario = selected(&[name.to_owned()], &[size]).unwrap()[0];
+            run.add(scenario, round, side, measured);
+        }
+        run
+    }
 
     #[test]
-    fn text_and_json_have_every_scenario_with_its_ratio_and_the_failures() {
-        let mut run = Run::new();
-        let mut fast = measured("bare", "64", 1);
-        fast.seconds = 0.5;
-        let mut wrong = measured("accept", "64", 1);
-        (wrong.errors, wrong.floor) = (2, Some(0.26));
-        run.add("a title", Ok(vec![fast, wrong]));
+    fn a_size_is_compared_with_its_own_or_with_the_first_of_the_same_round() {
+        let measured = [
+            ("bare", 256, "ours", 1, 10, 0),
+            ("accept", 64, "ours", 1, 5, 0),
+            ("accept", 256, "theirs", 1, 5, 0),
+            ("accept", 256, "ours", 1, 5, 0),
+            ("growth-rows", 0, "ours", 1, 10, 0),
+            ("growth-rows", 9, "ours", 1, 5, 0),
+            ("growth-rows", 9, "ours", 2, 5, 0),
+            ("copy", 0, "ours", 1, 20, 0),
+            ("drain", 0, "theirs", 1, 5, 0),
+        ];
+        let found: Vec<_> = run_of(&measured)
+            .entries
+            .iter()
+            .map(|it| it.x_ceiling)
+            .collect();
+        let half = Some(0.5);
+        let expected = [
+            Some(1.0),
+            None,
+            None,
+            half,
+            Some(1.0),
+            half,
+            Some(1.0),
+            None,
+            Some(0.25),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn the_tables_have_every_scenario_with_its_ratio_and_the_failures() {
+        let mut run = run_of(&[
+            ("bare", 64, "ours", 1, 4_000, 0),
+            ("accept", 64, "ours", 1, 600, 0),
+        ]);
         run.check_floors();
-        let json = run.json();
-        assert_eq!(json["measurements"][1]["x_ceiling"], 0.25);
-        assert_eq!(json["measurements"][1]["cpu_us"]["api"], 20_000);
+        run.failed("a title: why".to_owned());
         let text = run.markdown();
-        let floor = "- accept 64: 0.25 x its ceiling, the floor is 0.26";
-        for part in [
-            "accept 64 ",
-            "0.25 bare",
-            "- a title: 2 errors in 1000",
-            floor,
-        ] {
+        let floor = "- accept 64: 0.15 x its ceiling, the floor is 0.16";
+        for part in ["accept 64 ", "0.15 bare", "- a title: why", floor] {
             assert!(text.contains(part), "{part}: {text}");
         }
-        assert!(
-            !text.contains("conclusion"),
-            "one build is not compared: {text}"
-        );
+        let compared = text.contains("conclusion");
+        assert!(!compared, "one build is not compared: {text}");
     }
 }

@@ -5,10 +5,9 @@ use e2e::process::Process;
 use e2e::sandbox::Sandbox;
 
 use super::Scenario;
-use crate::arguments::Sizes;
 use crate::lab::{Lab, Side};
 use crate::load::{Requests, Tally, closed};
-use crate::measure::cpu::{self, Cpu, Watched};
+use crate::measure::processes::{ByPart, Watched, between};
 use crate::measure::{Latency, Measurement};
 
 /// Seconds of one measurement.
@@ -17,25 +16,26 @@ const SECONDS: u32 = 5;
 /// The environment of one measurement.
 pub struct Bench<'a> {
     pub lab: &'a Lab,
-    /// Which of the lab's sides is measured.
-    pub side: usize,
+    /// The side that is measured.
+    pub side: &'a Side,
     pub scenario: &'a Scenario,
     pub round: u32,
     pub seconds: Option<u32>,
-    pub sizes: &'a Sizes,
+    pub per_second: Option<u32>,
 }
 
 impl Bench<'_> {
-    pub fn side(&self) -> &Side {
-        &self.lab.sides[self.side]
-    }
-
     pub fn seconds(&self) -> u32 {
         self.seconds.unwrap_or(SECONDS)
     }
 
+    /// Of a scenario with several sizes.
+    pub fn size(&self) -> u32 {
+        self.scenario.size.unwrap_or_default()
+    }
+
     pub fn watched(&self) -> Result<Watched> {
-        self.lab.watched(self.side())
+        self.lab.watched(self.side)
     }
 
     /// A name that no other measurement of this side has: for products and keys.
@@ -46,22 +46,8 @@ impl Bench<'_> {
     /// A topic, a schema and their names that nothing else uses. The caller discards it.
     pub async fn sandbox(&self) -> Result<Sandbox> {
         // What is measured in it uses no Redis: its databases are few.
-        let redis_url = self.side().setting("REDIS_URL");
+        let redis_url = self.side.setting("REDIS_URL");
         Sandbox::on(self.lab.stack.clone(), Some(redis_url)).await
-    }
-
-    /// A measurement of this scenario without any figure.
-    pub fn empty(&self) -> Measurement {
-        Measurement {
-            scenario: self.scenario.name,
-            label: self.scenario.label.clone(),
-            round: self.round,
-            side: self.side().build.name,
-            ceiling: self.scenario.ceiling(),
-            tested: self.scenario.tested(),
-            floor: self.scenario.floor(),
-            ..Measurement::default()
-        }
     }
 
     /// Times `work`, which returns how many of `expected` rows or messages it wrote.
@@ -78,7 +64,7 @@ impl Bench<'_> {
             count,
             seconds: elapsed.as_secs_f64(),
             cpu_us,
-            ..self.empty()
+            ..Measurement::default()
         })
     }
 
@@ -91,42 +77,41 @@ impl Bench<'_> {
     ) -> Result<Measurement> {
         let limit = Duration::from_secs(self.seconds().into());
         let load = closed((service.address()?, connections), limit, requests);
-        self.told(&self.watched()?, load).await
+        told(&self.watched()?, load).await
     }
+}
 
-    /// What `load` was answered, and the CPU of its time.
-    pub async fn told(
-        &self,
-        watched: &Watched,
-        load: impl Future<Output = Result<Tally>>,
-    ) -> Result<Measurement> {
-        let (tally, cpu_us) = sampled(watched, load).await?;
-        if let Some(wrong) = &tally.wrong {
-            eprintln!("bench: a wrong answer: {wrong}");
-        }
-        // If all orders are refused, refusals are what is measured.
-        let (latencies, refusals) = match tally.latencies_us.is_empty() {
-            true => (tally.refusals_us, Vec::new()),
-            false => (tally.latencies_us, tally.refusals_us),
-        };
-        Ok(Measurement {
-            count: tally.count,
-            seconds: tally.seconds,
-            errors: tally.errors,
-            latency_ms: Latency::of_us(latencies),
-            refusals_ms: Latency::of_us(refusals),
-            cpu_us,
-            ..self.empty()
-        })
+/// What `load` was answered, and the CPU of its time.
+pub async fn told(
+    watched: &Watched,
+    load: impl Future<Output = Result<Tally>>,
+) -> Result<Measurement> {
+    let (tally, cpu_us) = sampled(watched, load).await?;
+    if let Some(wrong) = &tally.wrong {
+        eprintln!("bench: a wrong answer: {wrong}");
     }
+    // If all orders are refused, refusals are what is measured.
+    let (latencies, refusals) = match tally.latencies_us.is_empty() {
+        true => (tally.refusals_us, Vec::new()),
+        false => (tally.latencies_us, tally.refusals_us),
+    };
+    Ok(Measurement {
+        count: tally.count,
+        seconds: tally.seconds,
+        errors: tally.errors,
+        latency_ms: Latency::of_us(latencies),
+        refusals_ms: Latency::of_us(refusals),
+        cpu_us,
+        ..Measurement::default()
+    })
 }
 
 /// The result of some work, and the CPU used meanwhile.
 pub async fn sampled<T>(
     watched: &Watched,
     work: impl Future<Output = Result<T>>,
-) -> Result<(T, Cpu)> {
-    let before = watched.sample()?;
+) -> Result<(T, ByPart)> {
+    let before = watched.cpu_us()?;
     let done = work.await?;
-    Ok((done, cpu::between(&before, &watched.sample()?)))
+    Ok((done, between(&before, &watched.cpu_us()?)))
 }

@@ -3,20 +3,22 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use e2e::order::unique;
 use e2e::process::{Process, changed};
 use e2e::sandbox::Sandbox;
+use e2e::stores::Topic;
 use fluxgate_domain::events::Event;
 use fluxgate_log::headers;
 use rdkafka::ClientConfig;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use tokio::task::spawn_blocking;
+use tokio_postgres::Client;
 
 use super::Bench;
 use crate::lab::STOP_LIMIT;
-use crate::lab::orders::{Orders, PARTITIONS};
-use crate::measure::cpu::{self, Part};
-use crate::measure::{Measurement, memory};
+use crate::lab::orders::Orders;
+use crate::measure::Measurement;
+use crate::measure::processes::{Part, between, peak_kib};
 
 pub const ORDERS_PER_SECOND: u32 = 100_000;
 
@@ -25,99 +27,67 @@ const LIMIT: Duration = Duration::from_secs(120);
 const PAUSE_BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 const FLUSH_LIMIT: Duration = Duration::from_secs(60);
 
-/// What to drain.
-#[derive(Debug, Clone, Copy)]
-pub struct Drain {
-    pub orders: u32,
-    /// Number of sales, whose orders take turns. The sales are spread over the partitions in turn.
-    pub sales: u32,
-    pub partitions: i32,
-}
-
 pub async fn measure(bench: &Bench<'_>) -> Result<Measurement> {
-    let drain = Drain {
-        orders: ORDERS_PER_SECOND * bench.seconds(),
-        ..Drain::of(bench)
-    };
-    drain.measure(bench).await
+    let orders = Orders::new(ORDERS_PER_SECOND * bench.seconds())?;
+    drain(bench, orders, async |_| Ok(())).await
 }
 
-impl Drain {
-    /// The usual size of the growth scenarios.
-    pub fn of(bench: &Bench<'_>) -> Self {
-        Self {
-            orders: bench.sizes.orders,
-            sales: PARTITIONS.cast_unsigned(),
-            partitions: PARTITIONS,
-        }
-    }
+/// Drains a topic of its own with these orders into tables of their own, which `prepare` may fill.
+pub async fn drain(
+    bench: &Bench<'_>,
+    orders: Orders,
+    prepare: impl AsyncFnOnce(&Sandbox) -> Result<()>,
+) -> Result<Measurement> {
+    let sandbox = bench.sandbox().await?;
+    sandbox.stores.topic.create(orders.partitions).await?;
+    prepare(&sandbox).await?;
+    let measured = drain_in(bench, &sandbox, orders).await;
+    sandbox.discard().await?;
+    measured
+}
 
-    /// Drains a topic of its own into tables of their own.
-    pub async fn measure(self, bench: &Bench<'_>) -> Result<Measurement> {
-        let sandbox = bench.sandbox().await?;
-        sandbox.stores.topic.create(self.partitions).await?;
-        let measured = self.measure_in(bench, &sandbox).await;
-        sandbox.discard().await?;
-        measured
-    }
+async fn drain_in(bench: &Bench<'_>, sandbox: &Sandbox, orders: Orders) -> Result<Measurement> {
+    let stores = &sandbox.stores;
+    let database = stores.postgres.connect().await?;
+    let (count, name) = (orders.count, stores.topic.name().to_owned());
+    let brokers = sandbox.stack.kafka_brokers.clone();
+    // On a thread that may block: the producer's queue is often full.
+    spawn_blocking(move || fill(&orders, &brokers, &name)).await??;
 
-    /// Drains a topic into tables that may both have orders already; all of them have been written.
-    pub async fn measure_in(self, bench: &Bench<'_>, sandbox: &Sandbox) -> Result<Measurement> {
-        let name = unique("drain");
-        let orders = Orders::of(&name, self.sales, self.partitions, self.orders)?;
-        let (topic, brokers) = (
-            sandbox.stores.topic.name().to_owned(),
-            sandbox.stack.kafka_brokers.clone(),
-        );
-        // On a thread that may block: the producer's queue is often full.
-        tokio::task::spawn_blocking(move || fill(&orders, &brokers, &topic)).await??;
+    let before = bench.watched()?.cpu_us()?;
+    let settings = changed(&sandbox.settings(), &[("RUST_LOG", "warn")]);
+    let build = &bench.side.build;
+    let mut worker = build.spawn("inventory-worker", "drain", settings)?;
+    let elapsed = watch(&mut worker, &database.client, &stores.topic).await?;
+    let mut watched = bench.watched()?;
+    watched.add(Part::Worker, worker.pid());
+    let cpu_us = between(&before, &watched.cpu_us()?);
+    let peak_kib = peak_kib(worker.pid())?;
+    worker.stop(STOP_LIMIT).await?;
 
-        let before = bench.watched()?.sample()?;
-        let settings = changed(&sandbox.settings(), &[("RUST_LOG", "warn")]);
-        let log = bench.lab.results.join("drain.log");
-        let build = &bench.side().build;
-        let mut worker = build.spawn("inventory-worker", &settings, log)?;
-        let elapsed = watch(&mut worker, sandbox).await?;
-        let mut watched = bench.watched()?;
-        watched.add(Part::Worker, worker.pid());
-        let cpu_us = cpu::between(&before, &watched.sample()?);
-        self.check(sandbox, &name).await?;
-        let peak_kib = memory::peak_kib(worker.pid())?;
-        worker.stop(STOP_LIMIT).await?;
-        let mut measured = Measurement {
-            count: self.orders.into(),
-            seconds: elapsed.as_secs_f64(),
-            cpu_us,
-            ..bench.empty()
-        };
-        measured.add("worker's peak memory, MiB", peak_kib as f64 / 1_024.0);
-        Ok(measured)
-    }
-
-    async fn check(self, sandbox: &Sandbox, name: &str) -> Result<()> {
-        let rows = "SELECT count(*) FROM orders
-            WHERE status = 'confirmed' AND starts_with(product_id, $1)";
-        let database = sandbox.stores.postgres.connect().await?;
-        let rows: i64 = database
-            .client
-            .query_one(rows, &[&name])
-            .await?
-            .try_get(0)?;
-        let orders = i64::from(self.orders);
-        ensure!(rows == orders, "{rows} of {orders} rows");
-        Ok(())
-    }
+    let written = "SELECT count(*), pg_total_relation_size('orders')::float8 FROM orders
+        WHERE status = 'confirmed' AND starts_with(product_id, 'sale-')";
+    let written = database.client.query_one(written, &[]).await?;
+    let (rows, bytes): (i64, f64) = (written.try_get(0)?, written.try_get(1)?);
+    ensure!(rows == i64::from(count), "{rows} of {count} rows");
+    let mut measured = Measurement {
+        count: count.into(),
+        seconds: elapsed.as_secs_f64(),
+        cpu_us,
+        ..Measurement::default()
+    };
+    measured.add("worker's peak memory, MiB", peak_kib as f64 / 1_024.0);
+    measured.add("table with its index, MiB", bytes / 1_048_576.0);
+    Ok(measured)
 }
 
 /// The time from when the positions begin to move until they have passed every record.
-async fn watch(worker: &mut Process, sandbox: &Sandbox) -> Result<Duration> {
-    let topic = &sandbox.stores.topic;
+async fn watch(worker: &mut Process, database: &Client, topic: &Topic) -> Result<Duration> {
     let expected: i64 = topic.ends().await?.values().sum();
-    let database = sandbox.stores.postgres.connect().await?;
     let sum = "SELECT coalesce(sum(next_offset), 0)::bigint FROM positions WHERE topic = $1";
     // The worker creates the table; until then the query fails.
     let reached = async || {
-        let row = database.client.query_one(sum, &[&topic.name()]).await;
+        let row = database.query_one(sum, &[&topic.name()]).await;
         row.and_then(|row| row.try_get(0)).unwrap_or(0)
     };
     let (first, deadline) = (reached().await, Instant::now() + LIMIT);

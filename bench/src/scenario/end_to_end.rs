@@ -11,6 +11,7 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::Bench;
+use super::bench::told;
 use crate::load::{Requests, Schedule, constant, order_id, soon};
 use crate::measure::{Latency, Measurement};
 
@@ -22,7 +23,7 @@ const PAUSE_BETWEEN_LOOKS: Duration = Duration::from_millis(4);
 const GRACE: Duration = Duration::from_secs(20);
 
 pub async fn measure(bench: &Bench<'_>) -> Result<Measurement> {
-    let (side, seconds) = (bench.side(), bench.seconds() * TIMES);
+    let (side, seconds) = (bench.side, bench.seconds() * TIMES);
     let product = bench.unique();
     let opened_at = side.open_sale(&product).await?;
     let ids = (0..u64::from(PER_SECOND * seconds))
@@ -39,7 +40,7 @@ pub async fn measure(bench: &Bench<'_>) -> Result<Measurement> {
         rows_us = seen;
         Ok(tally)
     };
-    let mut measured = bench.told(&bench.watched()?, both).await?;
+    let mut measured = told(&bench.watched()?, both).await?;
 
     let without_row = ids.len() - rows_us.len();
     let http = measured.latency_ms.context("no order was sent")?;

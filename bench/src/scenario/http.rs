@@ -4,6 +4,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 
 use super::Bench;
+use super::bench::told;
 use crate::lab::{KNOWN, KNOWN_ORDERS};
 use crate::load::{Requests, SOLD_OUT, Want, constant, order_id, soon};
 use crate::measure::Measurement;
@@ -40,16 +41,15 @@ pub enum ClosedLoop {
 impl ClosedLoop {
     pub async fn measure(self, bench: &Bench<'_>) -> Result<Measurement> {
         let service = match self {
-            Self::Bare => &bench.side().bare,
-            _ => &bench.side().api,
+            Self::Bare => &bench.side.bare,
+            _ => &bench.side.api,
         };
-        let connections = bench.scenario.label.parse()?;
         let requests = self.prepare(bench.unique(), bench).await?;
-        bench.closed(service, connections, requests).await
+        bench.closed(service, bench.size() as usize, requests).await
     }
 
     async fn prepare(self, unique: String, bench: &Bench<'_>) -> Result<Requests> {
-        let side = bench.side();
+        let side = bench.side;
         if matches!(self, Self::Accept | Self::Mixed) {
             side.open_sale(&unique).await?;
         }
@@ -78,12 +78,12 @@ impl ClosedLoop {
 
 /// Measures mixed orders at a constant rate.
 pub async fn at_rate(bench: &Bench<'_>, per_second: u32, times: u32) -> Result<Measurement> {
-    let (side, open) = (bench.side(), bench.unique());
+    let (side, open) = (bench.side, bench.unique());
     side.open_sale(&open).await?;
     let schedule = soon(per_second, bench.seconds() * times);
     let requests = Requests::mixed(&open, &open);
     let load = constant(side.api.address()?, schedule, requests);
-    bench.told(&bench.watched()?, load).await
+    told(&bench.watched()?, load).await
 }
 
 /// Opens a sale and places this many orders; returns when they are written.
@@ -92,7 +92,7 @@ async fn prepare_once(
     product: &str,
     per_second: u32,
 ) -> Result<(Timestamp, u64)> {
-    let (side, count) = (bench.side(), (per_second * bench.seconds()).min(ONCE_MAX));
+    let (side, count) = (bench.side, (per_second * bench.seconds()).min(ONCE_MAX));
     let opened_at = side.open_sale(product).await?;
     side.place(product, count.into()).await?;
     side.everything_is_written().await?;

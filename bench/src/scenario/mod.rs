@@ -15,28 +15,32 @@ mod sql;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use serde::Serialize;
 
 use crate::measure::Measurement;
-use crate::measure::cpu::Part;
+use crate::measure::processes::Part;
 pub use bench::Bench;
 use growth::Growth;
 use http::ClosedLoop;
 
-/// Selects `growth-products`, `growth-rows` and `growth-partitions`.
+/// Selects all scenarios whose names begin with it.
 const GROWTH: &str = "growth";
 
-/// One scenario with one label.
-#[derive(Debug, Clone)]
+/// One scenario with one size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Scenario {
+    #[serde(rename = "scenario")]
     pub name: &'static str,
-    /// Connections of a closed loop, else empty.
-    pub label: String,
+    /// Connections, or what grows; `None` if it has one size only.
+    pub size: Option<u32>,
     /// Whether a worker runs meanwhile.
+    #[serde(skip)]
     pub with_worker: bool,
+    #[serde(skip)]
     kind: Kind,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Closed(ClosedLoop),
     EndToEnd,
@@ -46,49 +50,60 @@ enum Kind {
     Redis(u32, u32),
     Kafka,
     Drain,
+    Grown(Growth),
     Sql,
     CopyIn,
     Connections,
     Soak,
-    Grown(Growth),
 }
 
 use ClosedLoop as Ask;
 use Kind::{Closed, Connections, CopyIn, Drain, EndToEnd, Grown, Kafka, Rate, Redis, Soak, Sql};
 
+const ONE: &[u32] = &[];
 const BOTH: &[u32] = &[64, 256];
-/// Name, kind, connections, with a worker; in the order of a round, each after its ceiling.
-const ALL: [(&str, Kind, &[u32], bool); 26] = [
+const PRODUCTS: &[u32] = &[1, 10, 100, 1_000];
+const ROWS: &[u32] = &[0, 1_000_000, 5_000_000, 10_000_000];
+const PARTITIONS: &[u32] = &[12, 24, 48, 96];
+
+/// Name, kind, sizes, with a worker; in the order of a round, each after its ceiling.
+const ALL: [(&str, Kind, &[u32], bool); 27] = [
     ("bare", Closed(Ask::Bare), BOTH, false),
     ("accept", Closed(Ask::Accept), BOTH, false),
     ("sold-out", Closed(Ask::SoldOut), BOTH, false),
     ("replay", Closed(Ask::Replay), BOTH, false),
     ("status", Closed(Ask::Status), BOTH, false),
     ("product", Closed(Ask::Product), &[64], false),
-    ("redis", Redis(1, 1), &[], false),
-    ("redis-pipelined", Redis(1, 16), &[], false),
-    ("redis-batched", Redis(16, 1), &[], false),
-    ("redis-batched-pipelined", Redis(16, 16), &[], false),
-    ("kafka", Kafka, &[], false),
-    ("copy", CopyIn, &[], false),
-    ("drain", Drain, &[], false),
-    ("sql", Sql, &[], false),
-    ("growth-products", Grown(Growth::Products), &[], false),
-    ("growth-rows", Grown(Growth::Rows), &[], false),
-    ("growth-partitions", Grown(Growth::Partitions), &[], false),
+    ("redis", Redis(1, 1), ONE, false),
+    ("redis-pipelined", Redis(1, 16), ONE, false),
+    ("redis-batched", Redis(16, 1), ONE, false),
+    ("redis-batched-pipelined", Redis(16, 16), ONE, false),
+    ("kafka", Kafka, ONE, false),
+    ("copy", CopyIn, ONE, false),
+    ("drain", Drain, ONE, false),
+    ("sql", Sql, ONE, false),
+    ("growth-accept", Grown(Growth::Accept), PRODUCTS, false),
+    ("growth-products", Grown(Growth::Products), PRODUCTS, false),
+    ("growth-rows", Grown(Growth::Rows), ROWS, false),
+    (
+        "growth-partitions",
+        Grown(Growth::Partitions),
+        PARTITIONS,
+        false,
+    ),
     ("replay-once", Closed(Ask::ReplayOnce), BOTH, true),
     ("status-once", Closed(Ask::StatusOnce), BOTH, true),
     ("accept+write", Closed(Ask::Accept), BOTH, true),
     ("mixed", Closed(Ask::Mixed), BOTH, true),
-    ("end-to-end", EndToEnd, &[], true),
-    ("rate-5000", Rate(5_000, 1), &[], true),
-    ("rate-10000", Rate(10_000, 12), &[], true),
-    ("connections", Connections, &[], true),
-    ("soak", Soak, &[], true),
+    ("end-to-end", EndToEnd, ONE, true),
+    ("rate-5000", Rate(5_000, 1), ONE, true),
+    ("rate-10000", Rate(10_000, 12), ONE, true),
+    ("connections", Connections, &[256, 18_000, 54_000], true),
+    ("soak", Soak, ONE, true),
 ];
 
-/// The scenarios of these names, one for each number of connections; without names all but the long ones.
-pub fn selected(names: &[String]) -> Result<Vec<Scenario>> {
+/// The scenarios of these names, one for each size; without names all but the long ones, without sizes the usual ones.
+pub fn selected(names: &[String], sizes: &[u32]) -> Result<Vec<Scenario>> {
     let known = || ALL.iter().map(|(name, ..)| *name);
     for name in names {
         let all = known().collect::<Vec<_>>().join(", ");
@@ -96,15 +111,19 @@ pub fn selected(names: &[String]) -> Result<Vec<Scenario>> {
         ensure!(is_known, "there is no scenario {name}; there are {all}");
     }
     let mut selected = Vec::new();
-    for (name, kind, connections, with_worker) in ALL {
-        let mut labels: Vec<_> = connections.iter().map(u32::to_string).collect();
-        labels.extend(connections.is_empty().then(String::new));
-        selected.extend(labels.into_iter().map(|label| Scenario {
+    for (name, kind, usual, with_worker) in ALL {
+        let of_size = |size| Scenario {
             name,
-            label,
+            size,
             with_worker,
             kind,
-        }));
+        };
+        match (usual, sizes) {
+            ([], _) => selected.push(of_size(None)),
+            (sizes, []) | (_, sizes) => {
+                selected.extend(sizes.iter().map(|size| of_size(Some(*size))));
+            }
+        }
     }
     selected.retain(|it| it.is_selected_by(names));
     Ok(selected)
@@ -112,9 +131,8 @@ pub fn selected(names: &[String]) -> Result<Vec<Scenario>> {
 
 impl Scenario {
     pub fn title(&self) -> String {
-        format!("{} {}", self.name, self.label)
-            .trim_end()
-            .to_owned()
+        let size = self.size.map_or_else(String::new, |it| format!(" {it}"));
+        format!("{}{size}", self.name)
     }
 
     /// Whether it takes minutes and is measured only if it is selected.
@@ -133,8 +151,8 @@ impl Scenario {
         !matches!(self.kind, Redis(..) | Kafka | Sql | CopyIn)
     }
 
-    /// The scenario that it is compared with in the same round. `first` is the first label of the same one.
-    fn ceiling(&self) -> Option<&'static str> {
+    /// The scenario that it is compared with in the same round. `first` is the first size of the same one.
+    pub fn ceiling(&self) -> Option<&'static str> {
         match self.kind {
             Closed(_) => Some("bare"),
             Drain | Sql => Some("copy"),
@@ -145,10 +163,10 @@ impl Scenario {
 
     /// The lowest ratio to its ceiling that passes: 80 % of the promised ratio. Code that keeps the promise has never been
     /// measured below these values, even in slow hours.
-    fn floor(&self) -> Option<f64> {
-        match (self.name, &*self.label) {
-            ("accept", "64") => Some(0.16),
-            ("accept", "256") => Some(0.26),
+    pub fn floor(&self) -> Option<f64> {
+        match (self.name, self.size) {
+            ("accept", Some(64)) => Some(0.16),
+            ("accept", Some(256)) => Some(0.26),
             ("sold-out", _) => Some(0.64),
             ("replay", _) => Some(0.32),
             // Two writers reach 0.7 on a quiet machine, and 0.4 to 0.5 while the machine also compiles.
@@ -158,11 +176,12 @@ impl Scenario {
     }
 
     /// The processes that it tests.
-    fn tested(&self) -> &'static [Part] {
+    pub fn tested(&self) -> &'static [Part] {
         match self.kind {
             Closed(Ask::Bare) => &[Part::Bare],
             Kafka => &[Part::Kafka],
             Sql | CopyIn => &[Part::Postgres],
+            Grown(Growth::Accept) => &[Part::Api],
             Drain | Grown(_) => &[Part::Worker, Part::Postgres],
             Redis(..) => &[Part::Redis],
             _ => &[Part::Api],
@@ -175,26 +194,25 @@ impl Scenario {
         Duration::from_secs(base + 12 * u64::from(seconds.unwrap_or(60)))
     }
 
-    pub async fn measure(&self, bench: &Bench<'_>) -> Result<Vec<Measurement>> {
-        let one = match self.kind {
+    pub async fn measure(&self, bench: &Bench<'_>) -> Result<Measurement> {
+        match self.kind {
             Closed(closed) => closed.measure(bench).await,
             EndToEnd => end_to_end::measure(bench).await,
             Rate(per_second, times) => http::at_rate(bench, per_second, times).await,
             Redis(orders, pipeline) => redis::measure(bench, orders, pipeline).await,
             Kafka => kafka::measure(bench).await,
             Drain => drain::measure(bench).await,
+            Grown(growth) => growth.measure(bench).await,
             Sql => sql::measure(bench).await,
             CopyIn => copy::measure(bench).await,
+            Connections => connections::measure(bench).await,
             Soak => soak::measure(bench).await,
-            Connections => return connections::measure(bench).await,
-            Grown(growth) => return growth.measure(bench).await,
-        };
-        Ok(vec![one?])
+        }
     }
 
     /// A name that no other measurement of one side has: for products and keys.
     fn unique(&self, round: u32) -> String {
-        format!("{}-{}-{round}", self.name.replace('+', "-"), self.label)
+        format!("{}-{round}", self.title().replace([' ', '+'], "-"))
     }
 }
 
@@ -206,15 +224,14 @@ mod tests {
 
     fn named(names: &[&str]) -> Result<Vec<Scenario>> {
         let names: Vec<_> = names.iter().map(|it| (*it).to_owned()).collect();
-        selected(&names)
+        selected(&names, &[])
     }
 
     #[test]
     fn a_round_starts_the_worker_once_and_every_name_fits_into_a_product_id() {
         let all = named(&ALL.map(|(name, ..)| name)).unwrap();
-        let starts = all
-            .windows(2)
-            .filter(|pair| pair[0].with_worker != pair[1].with_worker);
+        let pairs = all.windows(2);
+        let starts = pairs.filter(|pair| pair[0].with_worker != pair[1].with_worker);
         assert_eq!(starts.count(), 1);
         let mut ids = all.iter().map(|it| ProductId::parse(&it.unique(50)));
         assert!(ids.all(|id| id.is_ok()));
@@ -223,13 +240,10 @@ mod tests {
     #[test]
     fn long_scenarios_are_measured_only_if_they_are_asked_for() {
         let long = |names| {
-            named(names)
-                .unwrap()
-                .iter()
-                .filter(|it| it.is_long())
-                .count()
+            let selected = named(names).unwrap();
+            selected.iter().filter(|it| it.is_long()).count()
         };
-        assert_eq!([long(&[]), long(&["soak"]), long(&[GROWTH])], [0, 1, 3]);
+        assert_eq!([long(&[]), long(&["soak"]), long(&[GROWTH])], [0, 1, 16]);
         assert_eq!(named(&["bare"]).unwrap().len(), 2);
         let text = named(&["bare", "acept"]).unwrap_err().to_string();
         assert!(

@@ -14,10 +14,11 @@ use tokio::time::sleep;
 use tokio::try_join;
 
 use super::Bench;
-use crate::lab::{Lab, PLENTY, Side};
+use super::bench::told;
+use crate::lab::{PLENTY, Side};
 use crate::load::{Requests, Schedule, constant, soon};
-use crate::measure::statistics::slope;
-use crate::measure::{Measurement, memory};
+use crate::measure::Measurement;
+use crate::measure::processes::{ByPart, Part};
 
 const SECONDS: u32 = 600;
 const PER_SECOND: u32 = 1_000;
@@ -33,31 +34,27 @@ const PAUSE_BETWEEN_SAMPLES: Duration = Duration::from_secs(5);
 const WAITING: u64 = 10_000;
 const WAITING_PER_SECOND: u32 = 2_000;
 const WRITTEN_LIMIT: Duration = Duration::from_secs(180);
-/// The scenario fails if one of our services grows by more MiB per minute.
-const GROWTH_MAX: f64 = 1.0;
+/// The scenario fails if one of our services grows by more MiB per minute; the memory of the stores is only shown.
+const GROWTH_MAX: [(Part, f64); 5] = [
+    (Part::Api, 1.0),
+    (Part::Worker, 1.0),
+    (Part::Redis, f64::INFINITY),
+    (Part::Kafka, f64::INFINITY),
+    (Part::Postgres, f64::INFINITY),
+];
 /// The largest share of the sale's memory that may still be used after the sale has expired, in percent.
 const PERCENT_LEFT_MAX: f64 = 5.0;
 
-/// The processes whose memory is sampled, and how much they may grow.
-const SAMPLED: [(&str, f64); 5] = [
-    ("ingest-api", GROWTH_MAX),
-    ("worker", GROWTH_MAX),
-    ("Redis", f64::INFINITY),
-    ("Kafka", f64::INFINITY),
-    ("PostgreSQL", f64::INFINITY),
-];
-
-/// Minutes since the start, and MiB of each of [`SAMPLED`].
-type Sample = (f64, [f64; 5]);
+/// Minutes since the start, and the memory of each part.
+type Sample = (f64, ByPart);
 
 pub async fn measure(bench: &Bench<'_>) -> Result<Measurement> {
     let settings = [("ORDER_RECORD_TTL_SECONDS", RECORD_TTL_SECONDS)];
-    let build = bench.side().build.clone();
-    let mut side = bench.lab.start_side(build, &settings).await?;
+    let mut side = Side::start(&bench.lab.stack, bench.side.build.clone(), &settings).await?;
     side.set_worker(true).await?;
     let soak = Soak::open(&side).await?;
 
-    let per_second = bench.sizes.per_second.unwrap_or(PER_SECOND);
+    let per_second = bench.per_second.unwrap_or(PER_SECOND);
     let schedule = soon(per_second, bench.seconds.unwrap_or(SECONDS));
     let requests = Requests {
         every: TAKEN_EVERY,
@@ -67,16 +64,17 @@ pub async fn measure(bench: &Bench<'_>) -> Result<Measurement> {
     };
     let sending = constant(side.api.address()?, schedule, requests);
     let (end, mut samples) = (schedule.due(schedule.count), Vec::new());
+    let watched = bench.lab.watched(&side)?;
     let sampling = async {
         while Instant::now() < end {
             let minutes = schedule.start.elapsed().as_secs_f64() / 60.0;
-            samples.push((minutes, sample(bench.lab, &side).await?));
+            samples.push((minutes, watched.memory_kib()?));
             sleep(PAUSE_BETWEEN_SAMPLES).await;
         }
         Ok(())
     };
     let both = async { Ok(try_join!(sending, sampling)?.0) };
-    let mut measured = bench.told(&bench.lab.watched(&side)?, both).await?;
+    let mut measured = told(&watched, both).await?;
     add_memory(&samples, &mut measured);
 
     eprintln!("bench: what the orders left in Redis, and whether it is freed");
@@ -85,17 +83,6 @@ pub async fn measure(bench: &Bench<'_>) -> Result<Measurement> {
     soak.close(&mut measured).await?;
     side.close().await?;
     Ok(measured)
-}
-
-async fn sample(lab: &Lab, side: &Side) -> Result<[f64; 5]> {
-    let kib = [
-        memory::resident_kib(side.api.pid())?,
-        memory::resident_kib(side.worker()?.pid())?,
-        info(&side.sandbox.stores.redis, "used_memory").await? / 1_024,
-        memory::resident_kib(lab.pid(Store::Kafka)?)?,
-        memory::tree_kib(lab.pid(Store::Postgres)?)?,
-    ];
-    Ok(kib.map(|kib| kib as f64 / 1_024.0))
 }
 
 /// A field of `INFO memory`, such as `used_memory`. It covers all databases.
@@ -109,20 +96,34 @@ async fn info(redis: &Redis, field: &str) -> Result<u64> {
 }
 
 fn add_memory(samples: &[Sample], measured: &mut Measurement) {
-    for (of, (name, growth_max)) in SAMPLED.iter().enumerate() {
-        let all: Vec<_> = samples.iter().map(|(at, mib)| (*at, mib[of])).collect();
+    for (part, growth_max) in GROWTH_MAX {
+        let mib = |(at, kib): &Sample| (*at, kib[&part] as f64 / 1_024.0);
+        let all: Vec<_> = samples.iter().map(mib).collect();
         // In the first half caches and pools fill.
         let half = &all[all.len() / 2..];
-        let mib = |point: Option<&(f64, f64)>| point.map_or(0.0, |(_, mib)| *mib);
-        let most = all.iter().map(|(_, mib)| *mib).fold(0.0, f64::max);
-        measured.add(format!("{name}, MiB: 1. first"), mib(all.first()));
-        measured.add(format!("{name}, MiB: 2. half-way"), mib(half.first()));
-        measured.add(format!("{name}, MiB: 3. last"), mib(half.last()));
-        measured.add(format!("{name}, MiB: 4. most"), most);
+        let name = part.name();
+        let mut add = |what: &str, point: Option<&(f64, f64)>| {
+            let mib = point.map_or(0.0, |(_, mib)| *mib);
+            measured.add(format!("{name}, MiB: {what}"), mib);
+        };
+        add("1. first", all.first());
+        add("2. half-way", half.first());
+        add("3. last", half.last());
+        add("4. most", all.iter().max_by(|a, b| a.1.total_cmp(&b.1)));
         let growth = format!("{name}, MiB: 5. growth per minute, second half");
-        let slope = slope(half).unwrap_or_default();
-        measured.add_limited(&growth, slope, *growth_max);
+        measured.add_limited(&growth, slope(half).unwrap_or_default(), growth_max);
     }
+}
+
+/// The slope of y over x, by least squares; `None` if x does not change.
+fn slope(points: &[(f64, f64)]) -> Option<f64> {
+    let count = points.len() as f64;
+    let mean_x = points.iter().map(|(x, _)| x).sum::<f64>() / count;
+    let mean_y = points.iter().map(|(_, y)| y).sum::<f64>() / count;
+    let square: f64 = points.iter().map(|(x, _)| (x - mean_x).powi(2)).sum();
+    let product = |(x, y): &(f64, f64)| (x - mean_x) * (y - mean_y);
+    let sum: f64 = points.iter().map(product).sum();
+    (square > 0.0).then(|| sum / square)
 }
 
 /// The sale whose orders are taken.
@@ -180,23 +181,16 @@ impl<'a> Soak<'a> {
         self.is_written().await?;
         let emptied = weigh(outbox).await?;
 
-        let mut add = |name: &str, bytes: u64, count: u64| {
-            measured.add(format!("bytes {name}"), bytes as f64 / count.max(1) as f64);
-        };
-        add("of an order, in all", grown, taken);
-        add(
-            "of an order: its record, which answers retries",
-            orders,
-            taken,
-        );
-        add("of an order: the units of its user", users, taken);
-        add(
-            "of an outbox entry",
-            waiting.saturating_sub(emptied),
-            entries,
-        );
-        add("of the outbox: with orders that wait", waiting, 1);
-        add("of the outbox: after they were published", emptied, 1);
+        let freed = waiting.saturating_sub(emptied);
+        for (of, bytes, count) in [
+            ("an order, in all", grown, taken),
+            ("an order: its record, which answers retries", orders, taken),
+            ("an order: the units of its user", users, taken),
+            ("an outbox entry", freed, entries),
+        ] {
+            let each = bytes as f64 / count.max(1) as f64;
+            measured.add(format!("bytes of {of}"), each);
+        }
         Ok(())
     }
 
@@ -214,25 +208,13 @@ impl<'a> Soak<'a> {
             Ok(())
         })
         .await?;
-        measured.add(
-            "seconds until the sale expired",
-            closing.elapsed().as_secs_f64(),
-        );
-        let [before, at_closing, expired] = [
-            self.before,
-            at_closing,
-            info(self.redis, "used_memory").await?,
-        ]
-        .map(|it| it as f64);
-        measured.add("bytes of Redis: 1. before the sale", before);
-        measured.add("bytes of Redis: 2. when the sale was closed", at_closing);
-        measured.add("bytes of Redis: 3. after the sale expired", expired);
+        let seconds = closing.elapsed().as_secs_f64();
+        measured.add("seconds until the sale expired", seconds);
+        let expired = info(self.redis, "used_memory").await?;
+        let [before, at_closing, expired] = [self.before, at_closing, expired].map(|it| it as f64);
         let left = 100.0 * (expired - before) / (at_closing - before);
-        measured.add_limited(
-            "% of the sale's memory that was not freed",
-            left,
-            PERCENT_LEFT_MAX,
-        );
+        let name = "% of the sale's memory that was not freed";
+        measured.add_limited(name, left, PERCENT_LEFT_MAX);
         Ok(())
     }
 
@@ -248,15 +230,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_slope_is_what_each_step_adds_whatever_the_noise_around_it() {
+        let of = |all: &[f64]| {
+            let points = (0..).map(f64::from).zip(all.iter().copied());
+            slope(&points.collect::<Vec<_>>())
+        };
+        assert_eq!(of(&[5.0, 8.0, 11.0]), Some(3.0));
+        assert_eq!(of(&[1.0, -1.0, -1.0, 1.0]), Some(0.0));
+        assert_eq!(of(&[1.0]), None);
+    }
+
+    #[test]
     fn a_process_of_ours_that_grows_fails_and_one_that_only_warms_up_does_not() {
         let sample = |n: u32| {
-            let (api, worker) = (f64::from(10 + n), f64::from(20 + n.min(10)));
-            (f64::from(n) / 12.0, [api, worker, api, 1.0, 1.0])
+            let mut kib: ByPart = GROWTH_MAX
+                .map(|(part, _)| (part, u64::from(n) * 1_024))
+                .into();
+            kib.insert(Part::Worker, 1_024 * u64::from(n.min(10)));
+            (f64::from(n) / 12.0, kib)
         };
         let samples: Vec<Sample> = (0..40).map(sample).collect();
         let mut measured = Measurement::default();
         add_memory(&samples, &mut measured);
-        let growth = "ingest-api, MiB: 5. growth per minute, second half: 12.00, the limit is 1";
+        let growth = "API, MiB: 5. growth per minute, second half: 12.00, the limit is 1";
         assert_eq!(measured.failures, [growth]);
     }
 }
