@@ -22,7 +22,7 @@ pub struct Arguments {
     pub only: Vec<String>,
 
     /// Sizes to measure instead of the usual ones: connections, or the products, rows or partitions of growth-*
-    #[arg(long, value_delimiter = ',', value_parser = value_parser!(u32).range(0..=100_000_000))]
+    #[arg(long, value_delimiter = ',', value_parser = value_parser!(u32).range(1..=100_000_000))]
     pub sizes: Vec<u32>,
 
     /// connections, soak: requests per second [default: connections 2000, soak 1000]

@@ -1,5 +1,7 @@
 //! A dashboard as it is written in `dashboards/*.yaml`: what it shows, without the details of Grafana.
 
+#![allow(missing_docs)]
+
 use serde::Deserialize;
 
 use crate::query::Query;
@@ -10,7 +12,6 @@ pub const FIRING: &str = r#"ALERTS{alertstate="firing", severity="critical"}"#;
 /// One dashboard.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(missing_docs)]
 pub struct Dashboard {
     pub title: String,
     pub about: String,
@@ -20,7 +21,6 @@ pub struct Dashboard {
 /// Panels under a title. They flow from left to right.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(missing_docs)]
 pub struct Row {
     pub title: String,
     pub panels: Vec<Panel>,
@@ -29,7 +29,6 @@ pub struct Row {
 /// One panel.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(missing_docs)]
 pub struct Panel {
     pub title: String,
     pub about: String,

@@ -1,7 +1,4 @@
-#![allow(
-    clippy::missing_errors_doc,
-    reason = "each fails if a file cannot be read or parsed"
-)]
+//! The files of this package. Each function fails if a file cannot be read or parsed.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -38,7 +38,7 @@ pub struct Side {
     pub sandbox: Sandbox,
     /// When the sale of [`KNOWN`] opened.
     pub known_opened_at: Timestamp,
-    settings: Settings,
+    pub settings: Settings,
 }
 
 impl Side {
@@ -92,12 +92,6 @@ impl Side {
         Ok(())
     }
 
-    /// Starts one more instance of the API.
-    pub async fn start_api(&self, log: &str) -> Result<Process> {
-        let settings = self.settings.clone();
-        self.build.start("ingest-api", log, settings).await
-    }
-
     /// Opens a sale with more units than can be sold, and returns its opening time.
     pub async fn open_sale(&self, product: &str) -> Result<Timestamp> {
         let terms = json!({"quantity": PLENTY});
@@ -146,10 +140,6 @@ impl Side {
     pub async fn everything_is_written(&self) -> Result<()> {
         self.sandbox.stores.written(&[], DRAIN_LIMIT).await?;
         Ok(())
-    }
-
-    pub fn setting(&self, name: &str) -> &str {
-        self.settings.get(name).map_or("", String::as_str)
     }
 
     /// Stops the services.

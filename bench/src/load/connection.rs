@@ -30,21 +30,14 @@ pub struct Answer<'a> {
 }
 
 impl Connection {
-    pub fn new(address: SocketAddr) -> Self {
+    /// With a source address of its own, which has its own ports, or with the usual one.
+    pub fn new(source: Option<IpAddr>, address: SocketAddr) -> Self {
         Self {
             address,
-            source: None,
+            source,
             stream: None,
             received: Vec::new(),
             made: 0,
-        }
-    }
-
-    /// A connection from this source address: every source address has its own ports.
-    pub fn from(source: IpAddr, address: SocketAddr) -> Self {
-        Self {
-            source: Some(source),
-            ..Self::new(address)
         }
     }
 

@@ -123,7 +123,7 @@ impl Client {
         let (look, mut request) = (Requests::product(&self.load.open), String::new());
         let mut connections = Vec::new();
         for _ in 0..self.load.connections {
-            let mut connection = Connection::from(self.source, self.server);
+            let mut connection = Connection::new(Some(self.source), self.server);
             let want = look.write(0, self.server, &mut request);
             let answer = connection.ask(request.as_bytes()).await?;
             let is_right = want.is_some_and(|want| want.is_met_by(&answer));

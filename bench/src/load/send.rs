@@ -77,7 +77,7 @@ pub async fn constant(
 async fn connect(address: SocketAddr, count: usize) -> Result<Vec<Connection>> {
     let mut connections = Vec::new();
     for _ in 0..count {
-        let mut connection = Connection::new(address);
+        let mut connection = Connection::new(None, address);
         timeout(GRACE, connection.connect()).await??;
         connections.push(connection);
     }

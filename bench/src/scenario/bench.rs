@@ -46,7 +46,7 @@ impl Bench<'_> {
     /// A topic, a schema and their names that nothing else uses. The caller discards it.
     pub async fn sandbox(&self) -> Result<Sandbox> {
         // What is measured in it uses no Redis: its databases are few.
-        let redis_url = self.side.setting("REDIS_URL");
+        let redis_url = &self.side.settings["REDIS_URL"];
         Sandbox::on(self.lab.stack.clone(), Some(redis_url)).await
     }
 

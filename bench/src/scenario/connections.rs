@@ -29,6 +29,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_secs(10);
 
 pub async fn measure(bench: &Bench<'_>) -> Result<Measurement> {
+    let side = bench.side;
     let count = bench.size().div_ceil(PER_INSTANCE_MAX);
     let per_second = bench.per_second.unwrap_or(PER_SECOND);
     let load = Load {
@@ -37,11 +38,12 @@ pub async fn measure(bench: &Bench<'_>) -> Result<Measurement> {
         seconds: bench.seconds.unwrap_or(SECONDS),
         open: bench.unique(),
     };
-    bench.side.open_sale(&load.open).await?;
+    side.open_sale(&load.open).await?;
     let mut instances = Vec::new();
     for number in 1..=count {
         let log = format!("ingest-api-{number}");
-        let instance = bench.side.start_api(&log).await?;
+        let settings = side.settings.clone();
+        let instance = side.build.start("ingest-api", &log, settings).await?;
         let requests = Requests::mixed(&load.open, &format!("{}-warm-up-{number}", load.open));
         let schedule = soon(per_second, WARM_UP_SECONDS);
         constant(instance.address()?, schedule, requests).await?;

@@ -49,10 +49,8 @@ pub async fn drain(
 async fn drain_in(bench: &Bench<'_>, sandbox: &Sandbox, orders: Orders) -> Result<Measurement> {
     let stores = &sandbox.stores;
     let database = stores.postgres.connect().await?;
-    let (count, name) = (orders.count, stores.topic.name().to_owned());
-    let brokers = sandbox.stack.kafka_brokers.clone();
-    // On a thread that may block: the producer's queue is often full.
-    spawn_blocking(move || fill(&orders, &brokers, &name)).await??;
+    let count = orders.count;
+    fill(sandbox, orders).await?;
 
     let before = bench.watched()?.cpu_us()?;
     let settings = changed(&sandbox.settings(), &[("RUST_LOG", "warn")]);
@@ -113,7 +111,14 @@ async fn watch(worker: &mut Process, database: &Client, topic: &Topic) -> Result
 }
 
 /// Publishes the openings of all sales, then all orders.
-pub fn fill(orders: &Orders, brokers: &str, topic: &str) -> Result<()> {
+pub async fn fill(sandbox: &Sandbox, orders: Orders) -> Result<()> {
+    let topic = sandbox.stores.topic.name().to_owned();
+    let brokers = sandbox.stack.kafka_brokers.clone();
+    // On a thread that may block: the producer's queue is often full.
+    spawn_blocking(move || publish(&orders, &brokers, &topic)).await?
+}
+
+fn publish(orders: &Orders, brokers: &str, topic: &str) -> Result<()> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", brokers);
     let producer: ThreadedProducer<DefaultProducerContext> =

@@ -11,10 +11,8 @@ pub async fn measure(bench: &Bench<'_>) -> Result<Measurement> {
     let sandbox = bench.sandbox().await?;
     sandbox.stores.topic.create(PARTITIONS).await?;
     let orders = Orders::new(ORDERS_PER_SECOND * bench.seconds())?;
-    let (count, topic) = (orders.count, sandbox.stores.topic.name().to_owned());
-    let brokers = sandbox.stack.kafka_brokers.clone();
-    let filling = tokio::task::spawn_blocking(move || fill(&orders, &brokers, &topic));
-    let filling = async { filling.await?.map(|()| count.into()) };
+    let count = orders.count;
+    let filling = async { fill(&sandbox, orders).await.map(|()| count.into()) };
     let measured = bench.timed(count, filling).await;
     sandbox.discard().await?;
     measured

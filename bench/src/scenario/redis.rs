@@ -35,7 +35,7 @@ pub async fn measure(
     let calls = ORDERS_PER_SECOND * bench.seconds() / orders_per_call;
     let [pipeline, count] = [pipeline, calls].map(|it| it.to_string());
     let mut tool = Command::new("redis-benchmark");
-    tool.args(["-u", side.setting("REDIS_URL"), "--csv", "-c", "50"]);
+    tool.args(["-u", &side.settings["REDIS_URL"], "--csv", "-c", "50"]);
     tool.args(["-r", "1000000000", "-P", &pipeline, "-n", &count]);
     tool.args(["EVALSHA", &sha, "4"]).args(&keys);
     tool.args([opened_at_ms.to_string().as_str(), "1", "0", "1000000000"]);

@@ -230,17 +230,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slope_is_what_each_step_adds_whatever_the_noise_around_it() {
-        let of = |all: &[f64]| {
-            let points = (0..).map(f64::from).zip(all.iter().copied());
-            slope(&points.collect::<Vec<_>>())
-        };
-        assert_eq!(of(&[5.0, 8.0, 11.0]), Some(3.0));
-        assert_eq!(of(&[1.0, -1.0, -1.0, 1.0]), Some(0.0));
-        assert_eq!(of(&[1.0]), None);
-    }
-
-    #[test]
     fn a_process_of_ours_that_grows_fails_and_one_that_only_warms_up_does_not() {
         let sample = |n: u32| {
             let mut kib: ByPart = GROWTH_MAX
