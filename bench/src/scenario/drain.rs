@@ -98,12 +98,7 @@ async fn watch(worker: &mut Process, database: &Client, topic: &Topic) -> Result
         if read == first {
             moving_since = Instant::now();
         }
-        let ended = worker.has_ended()?;
-        ensure!(
-            ended.is_none(),
-            "the worker has ended: {}",
-            worker.output()?
-        );
+        worker.expect_running()?;
         let in_time = Instant::now() < deadline;
         ensure!(in_time, "{read} of {expected} records after {LIMIT:?}");
         tokio::time::sleep(PAUSE_BETWEEN_LOOKS).await;
