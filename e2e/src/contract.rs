@@ -4,9 +4,8 @@ use fluxgate_domain::ids::OrderId;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
-use serde_json::Value;
 
-use crate::answer::{OrderShown, Response, SaleShown, Status};
+use crate::answer::{OrderShown, REFUSALS, Refusal, Response, SaleShown, Status};
 use crate::order::{Action, Sale, user_id};
 
 /// Characters that are kept of an unexpected answer.
@@ -23,6 +22,11 @@ struct OrderBody {
     status: Status,
 }
 
+#[derive(Deserialize)]
+struct Problem {
+    code: String,
+}
+
 /// What an answer means by the contract.
 pub fn judge(
     sale: &Sale,
@@ -31,20 +35,9 @@ pub fn judge(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Response {
-    let understood = match (action, http) {
-        (Action::Order { buyer, quantity }, StatusCode::ACCEPTED) => {
-            placed(sale, *buyer, *quantity, headers, body)
-        }
-        (Action::Order { .. }, StatusCode::OK) => None,
-        (Action::ReadStatus(id), StatusCode::OK) => shown(sale, *id, body),
-        (Action::Cancel(id), StatusCode::OK) => shown(sale, *id, body).filter(|it| {
-            it.order()
-                .is_some_and(|order| order.status == Status::Cancelled)
-        }),
-        (Action::ReadSale | Action::Restock { .. } | Action::Close, StatusCode::OK) => {
-            possible_sale(body)
-        }
-        _ => refused(http, headers, body),
+    let understood = match http {
+        StatusCode::OK | StatusCode::ACCEPTED => done(sale, action, http, headers, body),
+        _ => refused(action, http, headers, body),
     };
     understood.unwrap_or_else(|| {
         let text = format!("{http} {headers:?} {}", String::from_utf8_lossy(body));
@@ -54,57 +47,66 @@ pub fn judge(
     })
 }
 
-fn placed(
+/// The order or the sale that was asked for.
+fn done(
     sale: &Sale,
-    buyer: u32,
-    quantity: u32,
+    action: &Action,
+    http: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
 ) -> Option<Response> {
-    let shown = OrderBody::parse(body)?;
-    let as_asked = shown.product_id == sale.product.as_str()
-        && shown.user_id == user_id(buyer)
-        && shown.quantity == quantity
-        && header(headers, "location") == Some(&format!("/orders/{}", shown.order_id));
+    let is_ok = http == StatusCode::OK;
+    if let Action::ReadSale | Action::Restock { .. } | Action::Close = action {
+        let shown: SaleShown = serde_json::from_slice(body).ok()?;
+        let is_possible = is_ok && shown.remaining <= shown.total;
+        return is_possible.then_some(Response::Sale(shown));
+    }
+    let shown: OrderBody = serde_json::from_slice(body).ok()?;
+    let (id, status) = (shown.order_id, shown.status);
+    let is_as_asked = match action {
+        Action::Order { buyer, quantity } => {
+            let location = format!("/orders/{id}");
+            let is_theirs = shown.user_id == user_id(*buyer) && shown.quantity == *quantity;
+            !is_ok && is_theirs && header(headers, "location") == Some(&location)
+        }
+        Action::Cancel(own) => is_ok && id == *own && status == Status::Cancelled,
+        Action::ReadStatus(own) => is_ok && id == *own,
+        _ => false,
+    };
     let replayed = match header(headers, "idempotency-replayed") {
         None => false,
         Some("true") => true,
         Some(_) => return None,
     };
-    as_asked.then(|| shown.response(replayed))
+    let order = OrderShown {
+        id,
+        status,
+        replayed,
+    };
+    let is_of_sale = shown.product_id == sale.product.as_str();
+    (is_as_asked && is_of_sale).then_some(Response::Order(order))
 }
 
-fn shown(sale: &Sale, id: OrderId, body: &[u8]) -> Option<Response> {
-    let shown = OrderBody::parse(body)?;
-    let as_asked = shown.order_id == id && shown.product_id == sale.product.as_str();
-    as_asked.then(|| shown.response(false))
-}
-
-impl OrderBody {
-    fn parse(body: &[u8]) -> Option<Self> {
-        serde_json::from_slice(body).ok()
-    }
-
-    fn response(&self, replayed: bool) -> Response {
-        Response::Order(OrderShown {
-            id: self.order_id,
-            status: self.status,
-            replayed,
-        })
-    }
-}
-
-fn possible_sale(body: &[u8]) -> Option<Response> {
-    let sale: SaleShown = serde_json::from_slice(body).ok()?;
-    (sale.remaining <= sale.total).then_some(Response::Sale(sale))
-}
-
-fn refused(http: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Response> {
-    let problem: Value = serde_json::from_slice(body).ok()?;
-    let code = problem.get("code")?.as_str()?.into();
+/// A refusal that this request can have.
+fn refused(
+    action: &Action,
+    http: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Option<Response> {
     let is_problem = header(headers, "content-type")?.starts_with("application/problem+json");
-    let http = http.as_u16();
-    is_problem.then_some(Response::Refused { http, code })
+    let Problem { code } = serde_json::from_slice(body).ok().filter(|_| is_problem)?;
+    let mut refusals = REFUSALS.iter();
+    let (_, _, refusal) = *refusals.find(|it| (it.0, it.1) == (http.as_u16(), &code))?;
+    let is_possible = refusal.is_temporary()
+        || match action {
+            Action::Order { .. } => true,
+            Action::ReadStatus(_) | Action::ReadSale => false,
+            Action::Cancel(_) | Action::Restock { .. } | Action::Close => {
+                refusal == Refusal::SaleClosed
+            }
+        };
+    is_possible.then_some(Response::Refused(refusal))
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -119,93 +121,108 @@ mod tests {
     use crate::answer::Failure;
 
     const ID: &str = "018bcfe5-6800-8abc-9def-0123456789ab";
-    const PROBLEM: [(&str, &str); 1] = [("content-type", "application/problem+json")];
-    const ORDER: Action = Action::Order {
-        buyer: 7,
-        quantity: 1,
-    };
 
-    fn answer(action: &Action, http: u16, headers: &[(&str, &str)], body: &str) -> Response {
-        let sale = Sale::unique("contract", 1).unwrap();
-        let body = body.replace("PRODUCT", sale.product.as_str());
-        let headers = headers
-            .iter()
-            .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap()));
-        let http = StatusCode::from_u16(http).unwrap();
-        judge(&sale, action, http, &headers.collect(), body.as_bytes())
-    }
+    /// A request, the status of its answer, its headers and body => what it means, and how it has failed.
+    const ANSWERS: &str = "
+order  202 location                 order buyer-7 accepted  => order
+order  202 location,replayed:true   order buyer-7 accepted  => replay
+order  202 location,replayed:yes    order buyer-7 accepted  => unexpected
+order  202 elsewhere                order buyer-7 accepted  => unexpected
+order  202 -                        order buyer-7 accepted  => unexpected
+order  202 location                 order buyer-8 accepted  => unexpected
+order  202 location                 nothing                 => unexpected
+order  200 location                 order buyer-7 accepted  => unexpected
 
-    fn order(user: &str, status: &str) -> String {
-        format!(
-            r#"{{"orderId":"{ID}","productId":"PRODUCT","userId":"{user}","quantity":1,"status":"{status}"}}"#
-        )
-    }
+read   200 -                        order buyer-7 confirmed => order
+reread 200 -                        order buyer-7 confirmed => unexpected
+cancel 200 -                        order buyer-7 cancelled => order
+cancel 200 -                        order buyer-7 confirmed => unexpected
+look   200 -                        sale 5                  => sale
+look   200 -                        sale 6                  => unexpected
+close  200 -                        sale -1                 => unexpected
 
-    #[test]
-    fn only_the_order_that_was_asked_for_is_accepted_marked_or_not() {
-        let location = ("location", &*format!("/orders/{ID}"));
-        let marked = |value| ("idempotency-replayed", value);
-        let (own, others) = (order("buyer-7", "accepted"), order("buyer-8", "accepted"));
-        for (http, body, headers, replayed) in [
-            (202, &*own, vec![location], Some(false)),
-            (202, &*own, vec![location, marked("true")], Some(true)),
-            (202, &*own, vec![location, marked("yes")], None),
-            (202, &*own, vec![("location", "/orders/other")], None),
-            (202, &*own, vec![], None),
-            (202, &*others, vec![location], None),
-            (202, "{}", vec![location], None),
-            (200, &*own, vec![location], None),
-        ] {
-            let response = answer(&ORDER, http, &headers, body);
-            let shown = response.order().map(|it| it.replayed);
-            assert_eq!(shown, replayed, "{http} {headers:?} {response:?}");
+order  409 problem                  code sold_out           => sold_out
+order  503 problem                  code unavailable        => unavailable, status 503
+look   503 problem                  code unavailable        => unavailable, status 503
+cancel 409 problem                  code sale_closed        => sale_closed
+cancel 409 problem                  code sold_out           => unexpected
+look   409 problem                  code sale_closed        => unexpected
+order  409 -                        code sold_out           => unexpected
+order  410 problem                  code sold_out           => unexpected
+order  409 problem                  nothing                 => unexpected
+order  404 problem                  code unknown_product    => unexpected
+order  500 problem                  code internal           => unexpected
+order  429 problem                  code rate_limited       => unexpected, status 429
+order  502 -                        html                    => unexpected, status 502
+";
+
+    fn action(word: &str) -> Action {
+        let other = "018bcfe5-6800-8abc-9def-000000000000";
+        match word {
+            "read" => Action::ReadStatus(ID.parse().unwrap()),
+            "reread" => Action::ReadStatus(other.parse().unwrap()),
+            "cancel" => Action::Cancel(ID.parse().unwrap()),
+            "look" => Action::ReadSale,
+            "close" => Action::Close,
+            _ => Action::Order {
+                buyer: 7,
+                quantity: 1,
+            },
         }
     }
 
-    #[test]
-    fn reads_and_admin_calls_show_the_order_or_a_possible_sale() {
-        let (id, other) = (ID.parse().unwrap(), "018bcfe5-6800-8abc-9def-000000000000");
-        let order = |status| order("buyer-7", status);
-        let sale = |remaining| format!(r#"{{"total":5,"remaining":{remaining}}}"#);
-        for (action, body, is_right) in [
-            (Action::ReadStatus(id), order("confirmed"), true),
-            (
-                Action::ReadStatus(other.parse().unwrap()),
-                order("confirmed"),
-                false,
+    fn header(word: &str) -> Option<(HeaderName, String)> {
+        let (name, value) = match word {
+            "location" => ("location", format!("/orders/{ID}")),
+            "elsewhere" => ("location", "/orders/other".to_owned()),
+            "problem" => ("content-type", "application/problem+json".to_owned()),
+            _ => (
+                "idempotency-replayed",
+                word.strip_prefix("replayed:")?.to_owned(),
             ),
-            (Action::Cancel(id), order("cancelled"), true),
-            (Action::Cancel(id), order("confirmed"), false),
-            (Action::ReadSale, sale(5), true),
-            (Action::ReadSale, sale(6), false),
-            (Action::Close, sale(-1), false),
-        ] {
-            let response = answer(&action, 200, &[], &body);
-            assert_eq!(!response.is_undecided(), is_right, "{response:?}");
+        };
+        Some((name.parse().unwrap(), value))
+    }
+
+    fn body(words: &[&str], product: &str) -> String {
+        match *words {
+            ["order", user, status] => format!(
+                r#"{{"orderId":"{ID}","productId":"{product}","userId":"{user}","quantity":1,"status":"{status}"}}"#
+            ),
+            ["sale", remaining] => format!(r#"{{"total":5,"remaining":{remaining}}}"#),
+            ["code", code] => format!(r#"{{"code":"{code}"}}"#),
+            ["html"] => "<html>".to_owned(),
+            _ => "{}".to_owned(),
         }
     }
 
     #[test]
-    fn a_refusal_is_a_problem_with_a_code_and_sent_again_after_429_and_5xx() {
-        let refused = answer(&ORDER, 409, &PROBLEM, r#"{"code":"sold_out"}"#);
-        assert!(refused.is_refused("sold_out") && !refused.is_undecided());
-        let (code, status) = (r#"{"code":"x"}"#, |http| Some(Failure::Status(http)));
-        for (http, headers, body, failure, is_problem) in [
-            (409, &PROBLEM[..], code, None, true),
-            (409, &PROBLEM, "{}", None, false),
-            (409, &[], code, None, false),
-            (404, &PROBLEM, code, None, true),
-            (429, &PROBLEM, code, status(429), true),
-            (503, &PROBLEM, code, status(503), true),
-            // A proxy's own answer.
-            (502, &[], "<html>", status(502), false),
-            (500, &[], "<html>", None, false),
-        ] {
-            let response = answer(&ORDER, http, headers, body);
-            assert_eq!(response.failure(), failure, "{response:?}");
-            assert_eq!(response.is_refused("x"), is_problem, "{response:?}");
+    fn every_answer_means_what_the_contract_says() {
+        let sale = Sale::unique("contract", 1).unwrap();
+        for (line, expected) in ANSWERS.lines().filter_map(|line| line.split_once("=>")) {
+            let words: Vec<_> = line.split_whitespace().collect();
+            let headers = words[2].split(',').filter_map(header);
+            let headers = headers.map(|(name, value)| (name, value.parse().unwrap()));
+            let body = body(&words[3..], sale.product.as_str());
+            let (action, http) = (action(words[0]), words[1].parse().unwrap());
+            let response = judge(&sale, &action, http, &headers.collect(), body.as_bytes());
+            let meaning = match &response {
+                Response::Order(order) if order.replayed => "replay",
+                Response::Order(_) => "order",
+                Response::Sale(_) => "sale",
+                Response::Refused(refusal) => refusal.code(),
+                Response::NoAnswer(_) => "none",
+                Response::Unexpected { .. } => "unexpected",
+            };
+            let failure = response.failure().map(|it| format!(", {it}"));
+            let text = meaning.to_owned() + &failure.unwrap_or_default();
+            assert_eq!(text, expected.trim(), "{line}");
         }
-        assert!(!Failure::Status(429).may_have_ordered());
+    }
+
+    #[test]
+    fn only_a_request_without_a_connection_or_over_a_limit_has_certainly_no_effect() {
+        assert!(!Failure::Status(429).may_have_ordered() && !Failure::Refused.may_have_ordered());
         assert!(Failure::Status(503).may_have_ordered() && Failure::TimedOut.may_have_ordered());
         assert_eq!(size_of::<Response>(), 24);
     }

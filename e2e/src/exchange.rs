@@ -1,9 +1,11 @@
 //! One request and its answer: what the load player records and the checker reads.
 
+use std::collections::HashMap;
+
 use fluxgate_domain::ids::OrderId;
 use serde::Serialize;
 
-use crate::answer::{Answer, Failure, Response};
+use crate::answer::{Failure, Response, Status};
 use crate::order::Action;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -30,54 +32,44 @@ pub struct Exchange {
     pub response: Response,
 }
 
-/// What an exchange says of an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OrderAnswer {
-    pub sent_us: u64,
-    pub done_us: u64,
-    pub buyer: u32,
-    pub quantity: u32,
-    pub answer: Answer,
-}
-
 impl Exchange {
-    /// What the answer means; undecided where the contract does not have it.
-    pub fn answer(&self) -> Answer {
-        self.response.answer().unwrap_or(Answer::Undecided)
-    }
-
     pub fn order_id(&self) -> Option<OrderId> {
         self.response.order().map(|it| it.id)
     }
 
-    /// As the answer to an order; none where nothing was ordered: without a connection, or where it was limited.
-    pub fn order_answer(&self) -> Option<OrderAnswer> {
-        let Action::Order { buyer, quantity } = self.request.action else {
-            return None;
-        };
-        let failure = self.response.failure();
-        let order = OrderAnswer {
-            sent_us: self.sent_us,
-            done_us: self.done_us,
-            buyer,
-            quantity,
-            answer: self.answer(),
-        };
-        failure
-            .is_none_or(Failure::may_have_ordered)
-            .then_some(order)
+    pub fn status(&self) -> Option<Status> {
+        self.response.order().map(|it| it.status)
     }
 
-    /// Whether the contract has this answer to this request.
-    pub fn is_in_contract(&self) -> bool {
-        let answer = self.response.answer();
+    /// Who asked for an order and may have it; none where nothing was ordered: without a connection, or where it was
+    /// limited.
+    pub fn buyer(&self) -> Option<u32> {
+        let failure = self.response.failure();
         match self.request.action {
-            Action::Order { .. } => answer.is_some(),
-            _ if self.response.is_done() || answer == Some(Answer::Undecided) => true,
-            Action::ReadStatus(_) | Action::ReadSale => false,
-            Action::Cancel(_) | Action::Restock { .. } | Action::Close => {
-                answer == Some(Answer::SaleClosed)
+            Action::Order { buyer, .. } if failure.is_none_or(Failure::may_have_ordered) => {
+                Some(buyer)
             }
+            _ => None,
         }
     }
+
+    /// Units that were ordered.
+    pub fn quantity(&self) -> u32 {
+        match self.request.action {
+            Action::Order { quantity, .. } => quantity,
+            _ => 0,
+        }
+    }
+}
+
+/// The requests whose last answer decided nothing, each once. Reads change nothing, and are not repeated.
+pub fn undecided(exchanges: &[Exchange]) -> Vec<Request> {
+    let mut last: HashMap<&Request, (u64, bool)> = HashMap::new();
+    for it in exchanges.iter().filter(|it| !it.request.action.is_read()) {
+        let now = (it.done_us, it.response.is_undecided());
+        let last = last.entry(&it.request).or_insert(now);
+        *last = now.max(*last);
+    }
+    let open = last.into_iter().filter(|(_, (_, undecided))| *undecided);
+    open.map(|(request, _)| *request).collect()
 }

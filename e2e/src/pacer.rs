@@ -38,7 +38,8 @@ impl Schedule {
 /// in which ten requests are due at 10,000 per second. Dropping this ends it.
 #[derive(Debug)]
 pub struct Pacer {
-    permits: Arc<Semaphore>,
+    /// One for each that is due; closed when this is dropped.
+    pub permits: Arc<Semaphore>,
 }
 
 impl Pacer {
@@ -50,23 +51,14 @@ impl Pacer {
             let mut released = 0;
             while released < schedule.count && !given.is_closed() {
                 let due = schedule.due_by(Instant::now());
-                let more = due.saturating_sub(released);
-                given.add_permits(usize::try_from(more).unwrap_or_default());
+                given.add_permits(due.saturating_sub(released) as usize);
                 released = released.max(due);
-                thread::sleep(
-                    schedule
-                        .due(released)
-                        .saturating_duration_since(Instant::now()),
-                );
+                let next = schedule.due(released);
+                thread::sleep(next.saturating_duration_since(Instant::now()));
             }
             given.add_permits(takers);
         });
         Self { permits }
-    }
-
-    /// One for each that is due; closed when this is dropped.
-    pub fn permits(&self) -> Arc<Semaphore> {
-        self.permits.clone()
     }
 }
 
@@ -80,32 +72,20 @@ impl Drop for Pacer {
 mod tests {
     use super::*;
 
-    fn schedule(count: u64) -> Schedule {
-        let start = Instant::now();
-        Schedule {
-            start,
-            per_second: 2_000,
-            count,
-        }
-    }
-
-    #[test]
-    fn as_many_are_due_as_the_rate_says_and_never_more_than_there_are() {
-        let schedule = schedule(10);
-        let after = |us| schedule.due_by(schedule.start + Duration::from_micros(us));
-        assert_eq!(
-            [after(0), after(499), after(501), after(2_400)],
-            [1, 1, 2, 5]
-        );
-        assert_eq!(after(60_000_000), 10);
-        assert_eq!(schedule.due_after(5), Duration::from_micros(2_500));
-    }
-
     #[tokio::test]
-    async fn every_request_and_every_taker_gets_a_permit() {
-        let pacer = Pacer::start(schedule(20), 3);
-        let permits = pacer.permits();
-        permits.acquire_many(23).await.unwrap().forget();
-        assert_eq!(permits.available_permits(), 0);
+    async fn as_many_are_due_as_the_rate_says_and_every_request_and_every_taker_gets_a_permit() {
+        let schedule = Schedule {
+            start: Instant::now(),
+            per_second: 2_000,
+            count: 10,
+        };
+        let after = |us| schedule.due_by(schedule.start + Duration::from_micros(us));
+        let due = [0, 499, 501, 2_400, 60_000_000].map(after);
+        assert_eq!(due, [1, 1, 2, 5, 10]);
+        assert_eq!(schedule.due_after(5), Duration::from_micros(2_500));
+
+        let pacer = Pacer::start(schedule, 3);
+        pacer.permits.acquire_many(13).await.unwrap().forget();
+        assert_eq!(pacer.permits.available_permits(), 0);
     }
 }

@@ -39,12 +39,11 @@ impl TlsListeners {
         let redis = reqwest::Url::parse(&settings["REDIS_URL"]).context("reading REDIS_URL")?;
         let schema = settings["DATABASE_URL"].split_once("options=");
         let (_, schema) = schema.context("no schema")?;
+        let redis_url = format!("{}{}", self.redis_url, redis.path());
+        let database_url = format!("{}&options={schema}", self.database_url);
         let through = [
-            ("REDIS_URL", &*format!("{}{}", self.redis_url, redis.path())),
-            (
-                "DATABASE_URL",
-                &*format!("{}&options={schema}", self.database_url),
-            ),
+            ("REDIS_URL", &*redis_url),
+            ("DATABASE_URL", &database_url),
             ("KAFKA_BROKERS", &self.kafka_brokers),
             ("REDIS_CA_FILE", &self.ca_file),
             ("DATABASE_CA_FILE", &self.ca_file),

@@ -97,7 +97,7 @@ pub async fn send(connections: Vec<Connection>, pace: Pace, requests: Requests) 
     let shared = Arc::new((requests, AtomicU64::new(0)));
     let mut lines = JoinSet::new();
     for connection in connections {
-        let permits = pacer.as_ref().map(Pacer::permits);
+        let permits = pacer.as_ref().map(|it| it.permits.clone());
         let line = line(connection, pace, end, permits, shared.clone());
         lines.spawn(timeout_at((end + GRACE).into(), line));
     }

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{AdminCall, Sale, Violation};
-use crate::answer::{Answer, Status};
+use crate::answer::{Refusal, Status};
 
 pub fn check(sale: &Sale<'_>, report: &mut impl FnMut(Violation)) {
     for (call, it) in &sale.admin_calls {
         // Only a restock after a closing is refused.
         let is_right = matches!(call, AdminCall::Restock { .. }) && sale.is_closing(it.done_us);
-        if it.answer() == Answer::SaleClosed && !is_right {
+        if it.response.is_refused(Refusal::SaleClosed) && !is_right {
             let text = format!("{call:?} was answered sale_closed");
             report(Violation::UnexpectedAnswer { text });
         }
@@ -47,7 +47,7 @@ fn asked(sale: &Sale<'_>) -> BTreeMap<AdminCall, Outcome> {
     for (call, it) in &sale.admin_calls {
         let outcome = asked.entry(call.clone()).or_default();
         outcome.done |= it.response.is_done();
-        outcome.possible |= it.answer() != Answer::SaleClosed;
+        outcome.possible |= !it.response.is_refused(Refusal::SaleClosed);
     }
     // Shown to a reader or to a retry, a cancel is as good as confirmed to its caller.
     let shown = sale.exchanges.iter().filter_map(|it| it.response.order());

@@ -6,7 +6,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`history`] | input: requests and their answers, as the load player records them |
+//! | [`History`] | input: requests and their answers, as the load player records them |
 //! | [`store_contents`] | input: rows, ledger, changes, dead letters, Redis, lag |
 //! | `orders` | one key, one order; every 202 a row; every row an answer |
 //! | `statuses` | statuses never go backwards |
@@ -14,18 +14,16 @@
 //! | `stock` | units, sequence numbers, sell-outs |
 //! | [`violation`] | output |
 
-pub mod history;
 pub mod store_contents;
 pub mod violation;
 
-pub use history::{Expectations, History};
 pub use store_contents::{AdminCall, DeadLetter, Lag, Ledger, RedisSale, Row, StoreContents};
 pub use violation::{Loss, Violation, judge};
 
 mod changes;
-#[cfg(test)]
-pub(crate) mod example;
 mod orders;
+#[cfg(test)]
+pub(crate) mod script;
 mod statuses;
 mod stock;
 #[cfg(test)]
@@ -36,7 +34,48 @@ use std::iter;
 
 use fluxgate_domain::ids::OrderId;
 
-use crate::exchange::{Exchange, OrderAnswer};
+use crate::answer::{Refusal, Response};
+use crate::exchange::Exchange;
+use crate::order;
+
+/// Everything that was asked about one sale. In a sale a buyer has one idempotency key.
+#[derive(Debug, Clone, Copy)]
+pub struct History<'a> {
+    pub sale: &'a order::Sale,
+    /// What requests call the sale.
+    pub number: u16,
+    /// Of this sale and of others, in any order.
+    pub exchanges: &'a [Exchange],
+    /// Rules that hold only in runs of this kind.
+    pub expectations: Expectations,
+}
+
+/// Rules that hold only in some kinds of runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Expectations {
+    /// Some answer to each order is not marked as a replay, unless an answer was lost on its way to the buyer.
+    /// Not so where a proxy may repeat a request, or where a reply may be lost between the API and Redis.
+    pub first_answer_unmarked: bool,
+    /// `GET /orders/{id}` was repeated for each order until it showed a final status.
+    pub final_status_read: bool,
+    /// The API may be behind a proxy, which answers 429 and 5xx in its own way.
+    pub behind_proxy: bool,
+}
+
+impl<'a> History<'a> {
+    /// The exchanges about this sale.
+    fn own(self) -> impl Iterator<Item = &'a Exchange> {
+        let all = self.exchanges.iter();
+        all.filter(move |it| it.request.sale == self.number)
+    }
+
+    /// The requests for orders, by buyer and in the order of sending.
+    pub fn orders(self) -> Vec<&'a Exchange> {
+        let mut orders: Vec<_> = self.own().filter(|it| it.buyer().is_some()).collect();
+        orders.sort_unstable_by_key(|it| (it.buyer(), it.sent_us));
+        orders
+    }
+}
 
 /// Calls `report` with every violation that the history and the stores prove. A run with millions of orders can prove
 /// millions of violations: the caller decides how many to keep.
@@ -67,13 +106,13 @@ struct Sale<'a> {
     expectations: Expectations,
     exchanges: Vec<&'a Exchange>,
     /// By buyer, and in the order of sending.
-    orders: Vec<OrderAnswer>,
+    orders: Vec<&'a Exchange>,
     /// By buyer. A row without a buyer belongs to none.
     rows: Vec<&'a Row>,
     admin_calls: Vec<(AdminCall, &'a Exchange)>,
     dead_orders: HashSet<OrderId>,
     /// What reads and cancels showed, by order.
-    reads: HashMap<OrderId, Vec<statuses::Shown>>,
+    reads: HashMap<OrderId, Vec<&'a Exchange>>,
     /// When the first closing was sent.
     close_sent_us: Option<u64>,
     /// When the first closing was answered.
@@ -86,7 +125,7 @@ struct Sale<'a> {
 struct Buyer<'a> {
     number: u32,
     /// In the order of sending.
-    answers: &'a [OrderAnswer],
+    answers: &'a [&'a Exchange],
     rows: &'a [&'a Row],
 }
 
@@ -123,22 +162,25 @@ impl<'a> Sale<'a> {
         }
     }
 
-    /// The answers that break the contract.
+    /// The answers that break the contract and are not a proxy's own.
     fn unexpected(&self) -> impl Iterator<Item = &'a Exchange> {
-        let others = self.exchanges.iter().filter(|it| !it.is_in_contract());
         let behind_proxy = self.expectations.behind_proxy;
-        let is_proxys = move |it: &Exchange| behind_proxy && it.response.failure().is_some();
-        others.copied().filter(move |it| !is_proxys(it))
+        let exchanges = self.exchanges.iter().copied();
+        exchanges.filter(move |it| {
+            let is_unexpected = matches!(it.response, Response::Unexpected { .. });
+            is_unexpected && !(behind_proxy && it.response.failure().is_some())
+        })
     }
 
     /// Each buyer who asked for an order or has a row.
     fn buyers(&self) -> impl Iterator<Item = Buyer<'_>> {
         let (mut answers, mut rows) = (self.orders.as_slice(), self.rows.as_slice());
         iter::from_fn(move || {
-            let asked = answers.first().map(|it| it.buyer);
+            let asked = answers.first().and_then(|it| it.buyer());
             let written = rows.first().and_then(|row| row.buyer);
             let number = asked.into_iter().chain(written).min()?;
-            let (own, others) = answers.split_at(answers.partition_point(|it| it.buyer == number));
+            let asked_by = |it: &&Exchange| it.buyer() == Some(number);
+            let (own, others) = answers.split_at(answers.partition_point(asked_by));
             let of_buyer = |row: &&Row| row.buyer == Some(number);
             let (own_rows, other_rows) = rows.split_at(rows.partition_point(of_buyer));
             (answers, rows) = (others, other_rows);

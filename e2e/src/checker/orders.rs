@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fluxgate_domain::ids::OrderId;
 
-use super::{Buyer, OrderAnswer, Sale, Violation, name};
-use crate::answer::{Answer, OrderShown, Status};
+use super::{Buyer, Exchange, Refusal, Response, Sale, Violation, name};
+use crate::answer::{OrderShown, Status};
 
 pub fn check(sale: &Sale<'_>, buyer: &Buyer<'_>, report: &mut impl FnMut(Violation)) {
     answers_in_place(sale, buyer, report);
@@ -21,18 +21,21 @@ pub fn check(sale: &Sale<'_>, buyer: &Buyer<'_>, report: &mut impl FnMut(Violati
 /// Each refusal needs its reason.
 fn answers_in_place(sale: &Sale<'_>, buyer: &Buyer<'_>, report: &mut impl FnMut(Violation)) {
     for it in buyer.answers {
-        let expected = match it.answer {
-            Answer::Placed(_) | Answer::SoldOut | Answer::Undecided => true,
-            Answer::InsufficientStock => it.quantity > 1,
-            Answer::SaleClosed => sale.is_closing(it.done_us),
-            Answer::KeyReused => buyer
+        let Response::Refused(refusal) = it.response else {
+            continue;
+        };
+        let has_reason = match refusal {
+            Refusal::SoldOut | Refusal::Unavailable | Refusal::Overloaded => true,
+            Refusal::InsufficientStock => it.quantity() > 1,
+            Refusal::SaleClosed => sale.is_closing(it.done_us),
+            Refusal::KeyReused => buyer
                 .answers
                 .iter()
-                .any(|other| other.sent_us < it.done_us && other.quantity != it.quantity),
+                .any(|other| other.sent_us < it.done_us && other.quantity() != it.quantity()),
         };
-        if !expected {
-            let (name, answer) = (name(buyer.number), it.answer.code());
-            let text = format!("{name} asked for {} and was answered {answer}", it.quantity);
+        if !has_reason {
+            let (name, quantity, code) = (name(buyer.number), it.quantity(), refusal.code());
+            let text = format!("{name} asked for {quantity} and was answered {code}");
             report(Violation::UnexpectedAnswer { text });
         }
     }
@@ -40,21 +43,19 @@ fn answers_in_place(sale: &Sale<'_>, buyer: &Buyer<'_>, report: &mut impl FnMut(
 
 /// One order, and one answer that is not marked as a replay.
 fn one_order(sale: &Sale<'_>, buyer: &Buyer<'_>, report: &mut impl FnMut(Violation)) {
-    let placed = buyer.answers.iter().filter_map(|it| it.answer.order_id());
-    let ids: BTreeSet<OrderId> = placed.chain(buyer.rows.iter().map(|row| row.id)).collect();
+    let placed = buyer.answers.iter().filter_map(|it| it.response.order());
+    let written = buyer.rows.iter().map(|row| row.id);
+    let ids: BTreeSet<OrderId> = placed.clone().map(|it| it.id).chain(written).collect();
     if ids.len() > 1 {
         report(Violation::DuplicateOrder {
             buyer: name(buyer.number),
             ids: ids.into_iter().collect(),
         });
     }
-    let answers = buyer.answers.iter().map(|it| it.answer);
-    let is_first = |it: &Answer| matches!(it, Answer::Placed(order) if !order.replayed);
-    let count = answers.clone().filter(is_first).count();
-    let placed = answers.clone().any(|it| it.order_id().is_some());
+    let count = placed.clone().filter(|it| !it.replayed).count();
     // An answer that was lost may have been the first.
-    let none_lost = answers.clone().all(|it| it != Answer::Undecided);
-    let must_be_one = sale.expectations.first_answer_unmarked && placed && none_lost;
+    let none_lost = buyer.answers.iter().all(|it| !it.response.is_undecided());
+    let must_be_one = sale.expectations.first_answer_unmarked && placed.count() > 0 && none_lost;
     if count > 1 || (count == 0 && must_be_one) {
         let buyer = name(buyer.number);
         report(Violation::FirstAnswers { buyer, count });
@@ -64,26 +65,30 @@ fn one_order(sale: &Sale<'_>, buyer: &Buyer<'_>, report: &mut impl FnMut(Violati
 /// From the first 202 on, the key is answered with its order, or, asked for another quantity, with 422. Where no unit
 /// comes back, a key that was sold out once has no order at all.
 fn contradictions(sale: &Sale<'_>, buyer: &Buyer<'_>, report: &mut impl FnMut(Violation)) {
-    let placed = buyer
-        .answers
-        .iter()
-        .filter(|it| it.answer.order_id().is_some());
+    let placed = buyer.answers.iter().filter(|it| it.order_id().is_some());
     let Some(first) = placed.min_by_key(|it| it.done_us) else {
         return;
     };
-    let contradicts = |it: &OrderAnswer| {
+    for it in buyer.answers {
         let later = it.sent_us > first.done_us;
-        match it.answer {
-            Answer::Placed(_) => later && it.quantity != first.quantity,
-            Answer::KeyReused => later && it.quantity == first.quantity,
-            Answer::SoldOut => later || !sale.units_come_back,
-            Answer::InsufficientStock | Answer::SaleClosed => later,
-            Answer::Undecided => false,
+        let same_quantity = it.quantity() == first.quantity();
+        let (contradicts, answer) = match it.response {
+            Response::Order(_) => (later && !same_quantity, "202"),
+            Response::Refused(refusal) => {
+                let contradicts = match refusal {
+                    Refusal::KeyReused => later && same_quantity,
+                    Refusal::SoldOut => later || !sale.units_come_back,
+                    Refusal::InsufficientStock | Refusal::SaleClosed => later,
+                    Refusal::Unavailable | Refusal::Overloaded => false,
+                };
+                (contradicts, refusal.code())
+            }
+            _ => continue,
+        };
+        if contradicts {
+            let buyer = name(buyer.number);
+            report(Violation::Contradiction { buyer, answer });
         }
-    };
-    for it in buyer.answers.iter().filter(|it| contradicts(it)) {
-        let (buyer, answer) = (name(buyer.number), it.answer.code());
-        report(Violation::Contradiction { buyer, answer });
     }
 }
 
@@ -92,8 +97,8 @@ fn rows(sale: &Sale<'_>, buyer: &Buyer<'_>, report: &mut impl FnMut(Violation)) 
     // By order: the quantity that was asked for, and whether an answer said that it is on Kafka.
     let mut placed: BTreeMap<OrderId, (u32, bool)> = BTreeMap::new();
     for it in buyer.answers {
-        if let Answer::Placed(OrderShown { id, status, .. }) = it.answer {
-            let order = placed.entry(id).or_insert((it.quantity, false));
+        if let Response::Order(OrderShown { id, status, .. }) = it.response {
+            let order = placed.entry(id).or_insert((it.quantity(), false));
             order.1 |= status != Status::Reserved;
         }
     }
@@ -108,9 +113,9 @@ fn rows(sale: &Sale<'_>, buyer: &Buyer<'_>, report: &mut impl FnMut(Violation)) 
         }
     }
     for row in buyer.rows {
-        let undecided =
-            |it: &OrderAnswer| it.answer == Answer::Undecided && it.quantity == row.quantity;
-        if !placed.contains_key(&row.id) && !buyer.answers.iter().any(undecided) {
+        let may_be_it =
+            |it: &&Exchange| it.response.is_undecided() && it.quantity() == row.quantity;
+        if !placed.contains_key(&row.id) && !buyer.answers.iter().any(may_be_it) {
             report(Violation::UnexplainedRow { id: row.id });
         }
     }
@@ -118,13 +123,7 @@ fn rows(sale: &Sale<'_>, buyer: &Buyer<'_>, report: &mut impl FnMut(Violation)) 
 
 fn sold_after_close(sale: &Sale<'_>, buyer: &Buyer<'_>) -> bool {
     let closed_us = sale.closed_us.unwrap_or(u64::MAX);
-    let came_late = buyer
-        .answers
-        .first()
-        .is_some_and(|it| it.sent_us > closed_us);
-    came_late
-        && buyer
-            .answers
-            .iter()
-            .any(|it| it.answer.order_id().is_some())
+    let first = buyer.answers.first();
+    let came_late = first.is_some_and(|it| it.sent_us > closed_us);
+    came_late && buyer.answers.iter().any(|it| it.order_id().is_some())
 }

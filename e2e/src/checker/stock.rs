@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{AdminCall, Ledger, OrderAnswer, RedisSale, Sale, Violation, name};
-use crate::answer::Answer;
+use super::{AdminCall, Exchange, Ledger, RedisSale, Refusal, Response, Sale, Violation, name};
 
 /// Sequence numbers of each kind that are listed.
 const LISTED_MAX: usize = 1_000;
@@ -94,29 +93,34 @@ fn sequence_numbers(sale: &Sale<'_>, redis: RedisSale) -> Option<Violation> {
 }
 
 /// Units that an answer says were not there: one where the sale was sold out, else what was asked for.
-fn refused_units(it: &OrderAnswer) -> Option<i64> {
-    match it.answer {
-        Answer::SoldOut => Some(1),
-        Answer::InsufficientStock => Some(it.quantity.into()),
+fn refused_units(it: &Exchange) -> Option<i64> {
+    match it.response {
+        Response::Refused(Refusal::SoldOut) => Some(1),
+        Response::Refused(Refusal::InsufficientStock) => Some(it.quantity().into()),
         _ => None,
     }
 }
 
-fn phantom(it: &OrderAnswer, left: i64) -> Violation {
-    let buyer = name(it.buyer);
-    Violation::PhantomSellOut { buyer, left }
+/// A violation if as many units as an answer refused were left.
+fn phantom(it: &Exchange, left: i64) -> Option<Violation> {
+    let is_phantom = left >= refused_units(it)?;
+    let buyer = name(it.buyer()?);
+    is_phantom.then_some(Violation::PhantomSellOut { buyer, left })
 }
 
 /// A sale cannot refuse units before so many were asked for.
 fn early_sell_out(sale: &Sale<'_>) -> Option<Violation> {
-    let refusals = sale.orders.iter();
-    let mut refusals = refusals
-        .filter_map(|it| Some((it, refused_units(it)?)))
-        .peekable();
+    let refusals = sale.orders.iter().filter(|it| refused_units(it).is_some());
+    let mut refusals = refusals.peekable();
     refusals.peek()?;
     // By time: how many units had been asked for, the largest request of each buyer from his first on.
-    let buyers = sale.orders.chunk_by(|a, b| a.buyer == b.buyer);
-    let most = |own: &[OrderAnswer]| own.iter().map(|it| it.quantity).max().map_or(0, i64::from);
+    let buyers = sale.orders.chunk_by(|a, b| a.buyer() == b.buyer());
+    let most = |own: &[&Exchange]| {
+        own.iter()
+            .map(|it| it.quantity())
+            .max()
+            .map_or(0, i64::from)
+    };
     let mut wanted: Vec<_> = buyers.map(|own| (own[0].sent_us, most(own))).collect();
     wanted.sort_unstable();
     let mut sum = 0;
@@ -124,11 +128,10 @@ fn early_sell_out(sale: &Sale<'_>) -> Option<Violation> {
         sum += *units;
         *units = sum;
     }
-    refusals.find_map(|(it, units)| {
+    refusals.find_map(|it| {
         let before = wanted.partition_point(|(sent_us, _)| *sent_us < it.done_us);
         let asked = before.checked_sub(1).map_or(0, |last| wanted[last].1);
-        let left = sale.contents.opening_total - asked;
-        (left >= units).then(|| phantom(it, left))
+        phantom(it, sale.contents.opening_total - asked)
     })
 }
 
@@ -138,9 +141,9 @@ fn late_sell_out(sale: &Sale<'_>, redis: RedisSale) -> Option<Violation> {
     let mut returned_us: BTreeMap<&AdminCall, u64> = BTreeMap::new();
     let calls = sale.admin_calls.iter();
     for (call, it) in calls.filter(|it| it.0 != AdminCall::Close) {
-        let done_us = match it.answer() {
-            Answer::SaleClosed => continue,
-            _ if it.response.is_done() => it.done_us,
+        let done_us = match it.response {
+            Response::Refused(Refusal::SaleClosed) => continue,
+            Response::Order(_) | Response::Sale(_) => it.done_us,
             // It may take effect at any time, or never.
             _ => u64::MAX,
         };
@@ -150,9 +153,5 @@ fn late_sell_out(sale: &Sale<'_>, redis: RedisSale) -> Option<Violation> {
     let last_us = returned_us.into_values().max();
     let after = sale.orders.iter();
     let mut after = after.filter(|it| last_us.is_none_or(|last_us| it.sent_us > last_us));
-    after.find_map(|it| {
-        let units = refused_units(it)?;
-        let left = redis.remaining;
-        (left >= units).then(|| phantom(it, left))
-    })
+    after.find_map(|it| phantom(it, redis.remaining))
 }

@@ -28,7 +28,6 @@ pub struct StoreContents {
 
 /// A row of `orders`: 40 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct Row {
     pub sequence: i64,
     /// The number of the buyer within the sale; none for a user who is no buyer of this run.
@@ -41,7 +40,6 @@ pub struct Row {
 
 /// What an admin can ask for, as the stores hold it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)]
 pub enum AdminCall {
     Cancel(OrderId),
     Restock {
@@ -54,7 +52,6 @@ pub enum AdminCall {
 
 /// An event that the worker could not write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct DeadLetter {
     pub order_id: Option<OrderId>,
     pub sequence: i64,
@@ -62,7 +59,6 @@ pub struct DeadLetter {
 
 /// A row of `stock_ledger`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct Ledger {
     pub total: i64,
     pub sold: i64,
@@ -70,7 +66,6 @@ pub struct Ledger {
 
 /// A sale in Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[allow(missing_docs)]
 pub struct RedisSale {
     pub total: i64,
     pub remaining: i64,

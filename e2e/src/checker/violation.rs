@@ -9,7 +9,6 @@ use crate::answer::Status;
 
 /// One thing that must not happen. Its text is the sentence that explains its fields.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[allow(missing_docs)]
 pub enum Violation {
     /// `accepted`: an answer said that the order is on Kafka, so that no loss of Redis data excuses it.
     #[error("lost: order {id} was answered {} and is in no store", if *accepted { "accepted" } else { "reserved" })]

@@ -94,15 +94,3 @@ pub fn not_final(exchanges: &[Exchange]) -> Vec<Request> {
     }
     open.into_values().collect()
 }
-
-/// The requests whose last answer decided nothing, each once. Reads change nothing, and are not repeated.
-pub fn undecided(exchanges: &[Exchange]) -> Vec<Request> {
-    let mut last: HashMap<&Request, (u64, bool)> = HashMap::new();
-    for it in exchanges.iter().filter(|it| !it.request.action.is_read()) {
-        let now = (it.done_us, it.response.is_undecided());
-        let last = last.entry(&it.request).or_insert(now);
-        *last = now.max(*last);
-    }
-    let open = last.into_iter().filter(|(_, (_, undecided))| *undecided);
-    open.map(|(request, _)| *request).collect()
-}

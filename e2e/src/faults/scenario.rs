@@ -9,12 +9,12 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::clients;
 use super::environment::{CLOSING_SALE, ENDLESS_SALE, Environment};
-use super::recovery::{is_normal, not_final, repeat_until_none, undecided};
+use super::recovery::{is_normal, not_final, repeat_until_none};
 use super::results::{Ending, Finished};
 use super::rows::Row;
 use crate::checker::{Expectations, History, Loss, Violation, judge, violations};
 use crate::client::ADMIN_TOKEN;
-use crate::exchange::{Exchange, Request};
+use crate::exchange::{Exchange, Request, undecided};
 use crate::load::Player;
 use crate::load::caller::Caller;
 use crate::load::player::Running;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::history::History;
-use crate::answer::{Answer, Status};
+use crate::answer::{Refusal, Response, Status};
 use crate::checker::{self, Lag, StoreContents, Violation};
 use crate::stores::Stores;
 
@@ -166,19 +166,21 @@ struct Asked {
 
 impl Asked {
     fn count(history: checker::History<'_>) -> Self {
-        let answers = history.orders();
+        let orders = history.orders();
         let mut asked = Self::default();
-        for own in answers.chunk_by(|a, b| a.buyer == b.buyer) {
+        for own in orders.chunk_by(|a, b| a.buyer() == b.buyer()) {
             asked.buyers += 1;
-            let count = |pick: &dyn Fn(Answer) -> bool| {
-                own.iter().filter(|it| pick(it.answer)).count() as i64
+            let count = |pick: &dyn Fn(&Response) -> bool| {
+                own.iter().filter(|it| pick(&it.response)).count() as i64
             };
-            if let Some(id) = own.iter().find_map(|it| it.answer.order_id()) {
+            if let Some(first) = own.iter().find_map(|it| it.response.order()) {
                 asked.accepted += 1;
-                asked.retries += count(&|it| it != Answer::Undecided) - 1;
-                asked.replays += count(&|it| it.order_id() == Some(id)) - 1;
+                asked.retries += count(&|it| !it.is_undecided()) - 1;
+                let is_same = |it: &Response| it.order().is_some_and(|it| it.id == first.id);
+                asked.replays += count(&is_same) - 1;
             } else {
-                asked.sold_out += i64::from(count(&|it| it == Answer::SoldOut) == own.len() as i64);
+                let sold_out = count(&|it| it.is_refused(Refusal::SoldOut));
+                asked.sold_out += i64::from(sold_out == own.len() as i64);
             }
         }
         asked
@@ -188,34 +190,35 @@ impl Asked {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::checker::example::{Example, id};
+    use crate::checker::script::{Run, SOLD_OUT, id};
 
-    /// The figures of a sale that sold out, after `spoil` changed it.
-    pub fn findings(spoil: impl FnOnce(&mut Example)) -> Findings {
-        let mut example = Example::sold_out();
-        spoil(&mut example);
+    /// The figures of a sale that sold out, after more steps and with spoiled stores.
+    pub fn findings(steps: &str, spoil: impl FnOnce(&mut StoreContents)) -> Findings {
+        let run = Run::of(&[SOLD_OUT, steps]);
+        let mut contents = run.contents.clone();
+        spoil(&mut contents);
         let mut findings = Findings::default();
-        findings.count(example.history(), &example.contents);
+        findings.count(run.history(), &contents);
         findings
     }
 
     #[test]
     fn every_wrong_figure_is_found() {
-        let wrong = |spoil: fn(&mut Example)| {
-            let findings = findings(spoil);
+        let wrong = |steps, spoil: fn(&mut StoreContents)| {
+            let findings = findings(steps, spoil);
             findings.wrong().map(|it| it.what).collect::<Vec<_>>()
         };
         let rows = ["PostgreSQL: rows", "PostgreSQL: orders confirmed"];
         let redis = ["Redis: units remaining", "Redis: outbox entries"];
         let answers = ["orders accepted (202)", "orders told sold_out"];
-        assert_eq!(wrong(|_| ()), [""; 0]);
-        assert_eq!(wrong(|e| e.contents.rows.truncate(2)), rows);
-        assert_eq!(wrong(|e| e.contents.rows.push(e.contents.rows[0])), rows);
-        assert_eq!(wrong(|e| e.contents.redis = None), redis);
-        assert_eq!(wrong(|e| drop(e.exchanges.drain(..2))), answers);
-        let undecided = wrong(|e| e.order(3, Answer::Undecided));
+        assert_eq!(wrong("", |_| ()), [""; 0]);
+        assert_eq!(wrong("", |it| it.rows.truncate(2)), rows);
+        assert_eq!(wrong("", |it| it.rows.push(it.rows[0])), rows);
+        assert_eq!(wrong("no redis", |_| ()), redis);
+        assert_eq!(wrong("forget order 0", |_| ()), answers);
+        let undecided = wrong("order 3 unanswered", |_| ());
         assert_eq!(undecided, ["orders told sold_out"]);
-        let contradicted = wrong(|e| e.order(0, Answer::SoldOut));
+        let contradicted = wrong("order 0 sold_out", |_| ());
         assert_eq!(contradicted, ["retries answered with the order"]);
     }
 

@@ -1,18 +1,17 @@
 //! Every request of a run and its answer.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use fluxgate_domain::ids::OrderId;
 
+use super::Player;
 use super::caller::Caller;
 use super::recorder::micros;
-use super::{Attempt, Player};
-use crate::answer::Answer;
+use crate::answer::Response;
 use crate::checker;
-use crate::exchange::{Exchange, Request};
+use crate::exchange::Exchange;
 use crate::order::Sale;
 
 /// What was sent.
@@ -76,25 +75,13 @@ impl History {
     }
 
     /// How many tries of orders have an answer that `pick` picks.
-    pub fn count(&self, pick: impl Fn(Answer) -> bool) -> usize {
-        self.orders().filter(|it| pick(it.answer())).count()
+    pub fn count(&self, pick: impl Fn(&Response) -> bool) -> usize {
+        self.orders().filter(|it| pick(&it.response)).count()
     }
 
     /// The orders that answers name, as often as they do.
     pub fn order_ids(&self) -> impl Iterator<Item = OrderId> {
         self.orders().filter_map(Exchange::order_id)
-    }
-
-    /// The orders none of whose tries was decided, each once.
-    pub fn undecided(&self) -> Vec<Attempt> {
-        let mut decided: HashMap<Request, bool> = HashMap::new();
-        for it in self.orders() {
-            let decision = it.answer() != Answer::Undecided;
-            *decided.entry(it.request).or_default() |= decision;
-        }
-        decided.retain(|_, decided| !*decided);
-        let (open, instance) = (decided.into_keys(), 0);
-        open.map(|request| Attempt { request, instance }).collect()
     }
 
     /// Tries of orders with a final answer.
@@ -166,26 +153,22 @@ pub fn percentiles<'a, const N: usize>(
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::collections::HashMap;
+
     use super::*;
-    use crate::answer::{Response, Status};
-    use crate::checker::example;
-    pub use crate::checker::example::{UNANSWERED, refused};
-    use crate::load::recorder::Recorder;
+    use crate::answer::{Failure, Refusal};
+    use crate::checker::script::accepted;
+    use crate::exchange::undecided;
+    use crate::load::Attempt;
 
     /// Orders that are due every millisecond, with the times and answers of their tries.
     pub fn history(tries: &[(u32, u64, Response)]) -> History {
-        let player = Player::constant_rate(1_000, Vec::new());
-        let (sale, recorder) = (
-            Sale::unique("history", 3).unwrap(),
-            Recorder::new(Instant::now()),
-        );
-        let caller = player.caller("", &[sale], recorder).unwrap();
         let mut seen = HashMap::new();
-        for (buyer, done_us, response) in tries {
+        let exchanges = tries.iter().map(|(buyer, done_us, response)| {
             let number = seen.entry(*buyer).or_insert(0);
             *number += 1;
             let due_us = u64::from(*buyer) * 1_000;
-            caller.recorder.add(Exchange {
+            Exchange {
                 request: Attempt::order(0, *buyer, 0).request,
                 instance: 0,
                 number: *number,
@@ -193,39 +176,39 @@ pub(crate) mod tests {
                 sent_us: due_us,
                 done_us: *done_us,
                 response: response.clone(),
-            });
+            }
+        });
+        History {
+            player: Player::constant_rate(1_000, Vec::new()),
+            sales: vec![Sale::unique("history", 3).unwrap()],
+            start: Instant::now(),
+            exchanges: exchanges.collect(),
+            sent: Sent {
+                orders: seen.len() as u64,
+                complete: true,
+                sending: Duration::from_millis(9),
+            },
         }
-        let sent = Sent {
-            orders: seen.len() as u64,
-            complete: true,
-            sending: Duration::from_millis(9),
-        };
-        History::new(player, &caller, sent)
-    }
-
-    pub fn placed() -> Response {
-        example::response(example::placed(0, Status::Accepted, false))
     }
 
     #[test]
-    fn an_order_is_undecided_until_one_of_its_tries_is_answered() {
+    fn an_order_is_undecided_until_its_last_try_is_answered() {
+        let unanswered = || Response::NoAnswer(Failure::TimedOut);
         let tries = [
-            (1, 5, UNANSWERED),
-            (1, 6, refused(409, "sold_out")),
-            (2, 7, UNANSWERED),
+            (1, 5, unanswered()),
+            (1, 6, Response::Refused(Refusal::SoldOut)),
+            (2, 7, unanswered()),
         ];
         let history = history(&tries);
-        let undecided = [Attempt::order(0, 2, 0)];
-        assert_eq!(
-            (&*history.undecided(), history.given_up()),
-            (&undecided[..], 1)
-        );
+        let open = undecided(&history.exchanges);
+        assert_eq!(open, [Attempt::order(0, 2, 0).request]);
+        assert_eq!(history.given_up(), 1);
     }
 
     #[test]
     fn latencies_count_from_when_orders_were_due_and_gaps_within_their_window() {
         let tries = [(0, 500), (1, 1_500), (2, 9_000)];
-        let history = history(&tries.map(|(buyer, done_us)| (buyer, done_us, placed())));
+        let history = history(&tries.map(|(buyer, done_us)| (buyer, done_us, accepted(0))));
         let two = percentiles(history.answered(), [0.5, 1.0]);
         assert_eq!(two, [500, 7_000].map(Duration::from_micros));
         assert_eq!(history.due_within(&(1_000..5_000)), 2);
@@ -236,7 +219,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_later_load_is_moved_to_the_time_of_the_first() {
-        let mut first = history(&[(0, 500, placed())]);
+        let mut first = history(&[(0, 500, accepted(0))]);
         let mut later = first.clone();
         later.start += Duration::from_millis(1);
         first.extend(later).unwrap();

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use tokio::sync::watch;
 
-use crate::answer::Answer;
+use crate::answer::{Refusal, Status};
 use crate::exchange::Exchange;
 use crate::table::thousands;
 
@@ -42,8 +42,8 @@ pub struct Progress {
     pub sold_out: u64,
     /// Tries that failed.
     pub failed: u64,
-    /// The latest answer to an order.
-    pub last: Option<Answer>,
+    /// The status of the order in the latest answer.
+    pub last: Option<Status>,
 }
 
 impl Recorder {
@@ -115,12 +115,11 @@ impl Recorded {
 
 impl Progress {
     fn count(&mut self, ended: &Exchange) {
-        let answer = ended.answer();
         self.ended += 1;
         self.failed += u64::from(ended.response.failure().is_some());
-        self.sold_out += u64::from(answer == Answer::SoldOut);
+        self.sold_out += u64::from(ended.response.is_refused(Refusal::SoldOut));
         self.accepted += u64::from(ended.response.order().is_some_and(|it| !it.replayed));
-        self.last = Some(answer);
+        self.last = ended.status();
     }
 }
 

@@ -22,27 +22,11 @@ const BEHIND_SHARE: f64 = 0.01;
 /// The report of one load.
 #[derive(Debug, Clone)]
 pub struct Report {
-    measured: Vec<[String; 2]>,
-    findings: Findings,
-    per_second: f64,
-    /// The requested rate, if it was not reached.
-    missed_rate: Option<u32>,
+    pub history: History,
+    pub findings: Findings,
 }
 
 impl Report {
-    /// Counts everything.
-    pub fn of(history: &History, findings: Findings) -> Self {
-        Self {
-            measured: measured(history, &findings),
-            findings,
-            per_second: per_second(history),
-            missed_rate: match history.player.pace {
-                Pace::PerSecond(rate) if !rate_is_reached(history) => Some(rate),
-                _ => None,
-            },
-        }
-    }
-
     /// # Errors
     /// With a summary of what is wrong, unless every order was answered and every answer was kept.
     pub fn expect_right(&self) -> Result<()> {
@@ -59,10 +43,13 @@ impl Report {
     /// With a summary of what is wrong, including a rate that was not reached.
     pub fn conclude(&self) -> Result<String> {
         self.expect_right()?;
-        let sent = thousands(self.per_second.round() as i64);
-        if let Some(rate) = self.missed_rate {
-            let rate = thousands(rate);
-            anyhow::bail!("load not reached: {sent} of {rate} orders a second");
+        let sent = per_second(&self.history);
+        if let Pace::PerSecond(rate) = self.history.player.pace {
+            let (is_reached, rate) = (rate_is_reached(&self.history), thousands(rate));
+            ensure!(
+                is_reached,
+                "load not reached: {sent} of {rate} orders a second"
+            );
         }
         let accepted = thousands(self.findings.counted("orders accepted (202)"));
         let buyers = thousands(self.findings.buyers);
@@ -76,7 +63,7 @@ fn measured(history: &History, findings: &Findings) -> Vec<[String; 2]> {
     let mut rows = Vec::new();
     let mut add = |what: &str, value: String| rows.push([what.to_owned(), value]);
     let first = || history.orders().filter(|it| it.number == 1);
-    let per_second = thousands(per_second(history).round() as i64);
+    let per_second = per_second(history);
     add("requests", thousands(history.orders().count() as u64));
     if let Pace::PerSecond(rate) = history.player.pace {
         let rates = format!("{per_second} / {}", thousands(rate));
@@ -131,7 +118,7 @@ pub async fn play_and_report(
         let running = player.start(sales, attempts)?;
         let history = running.finish_and_print().await?;
         let findings = check(&history, &deployment.stores, write_limit).await?;
-        Ok(Report::of(&history, findings))
+        Ok(Report { history, findings })
     });
     let report = report.await?;
     println!("\n{report}");
@@ -146,7 +133,7 @@ pub fn count_failures(failures: impl Iterator<Item = Failure>) -> BTreeMap<Failu
 }
 
 /// Answered requests per second; with a constant rate also sent orders per second.
-fn per_second(history: &History) -> f64 {
+fn per_second(history: &History) -> String {
     let (count, time) = if history.player.pace == Pace::AsAnswered {
         let end = history.exchanges.last().map_or(0, |it| it.done_us);
         let count = history.orders().count() as u64;
@@ -155,7 +142,8 @@ fn per_second(history: &History) -> f64 {
         // The first order is due at once: so many are sent in one interval less.
         (history.sent.orders.saturating_sub(1), history.sent.sending)
     };
-    count as f64 / time.as_secs_f64().max(f64::MIN_POSITIVE)
+    let per_second = count as f64 / time.as_secs_f64().max(f64::MIN_POSITIVE);
+    thousands(per_second.round() as i64)
 }
 
 fn rate_is_reached(history: &History) -> bool {
@@ -181,7 +169,8 @@ impl fmt::Display for Report {
         });
         let figures: Vec<_> = figures.collect();
         writeln!(f, "{}\n", table(["", "counted", "should be", ""], &figures))?;
-        writeln!(f, "{}", table(["", "measured"], &self.measured))?;
+        let measured = measured(&self.history, &self.findings);
+        writeln!(f, "{}", table(["", "measured"], &measured))?;
         for sentence in &self.findings.sentences {
             writeln!(f, " WRONG  {sentence}")?;
         }
@@ -196,31 +185,33 @@ impl fmt::Display for Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answer::Answer;
+    use crate::answer::{Refusal, Response};
+    use crate::checker::script::accepted;
     use crate::load::check::tests::findings;
-    use crate::load::history::tests::{history, placed, refused};
+    use crate::load::history::tests::history;
 
     #[test]
     fn a_violation_a_wrong_figure_and_a_missed_rate_each_fail_the_report() {
         let tries = [
-            (0, 500, placed()),
-            (1, 1_500, placed()),
-            (2, 2_500, placed()),
-            (3, 4_000, refused(409, "sold_out")),
+            (0, 500, accepted(0)),
+            (1, 1_500, accepted(0)),
+            (2, 2_500, accepted(0)),
+            (3, 4_000, Response::Refused(Refusal::SoldOut)),
         ];
-        let (right, findings_now) = (history(&tries), || findings(|_| ()));
-        Report::of(&right, findings_now()).conclude().unwrap();
-
-        let violated = Findings {
-            violations: 1,
-            ..findings_now()
+        let right = Report {
+            history: history(&tries),
+            findings: findings("", |_| ()),
         };
-        assert!(Report::of(&right, violated).expect_right().is_err());
-        let wrong = findings(|e| e.order(3, Answer::Undecided));
-        assert!(Report::of(&right, wrong).expect_right().is_err());
-        let mut slow = right.clone();
-        slow.sent.sending = Duration::from_secs(2);
-        let report = Report::of(&slow, findings_now());
+        right.conclude().unwrap();
+
+        let mut violated = right.clone();
+        violated.findings.violations = 1;
+        assert!(violated.expect_right().is_err());
+        let mut wrong = right.clone();
+        wrong.findings = findings("order 3 unanswered", |_| ());
+        assert!(wrong.expect_right().is_err());
+        let mut report = right;
+        report.history.sent.sending = Duration::from_secs(2);
         report.expect_right().unwrap();
         let error = report.conclude().unwrap_err().to_string();
         assert_eq!(error, "load not reached: 2 of 1,000 orders a second");

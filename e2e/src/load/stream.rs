@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until, timeout_at};
@@ -16,7 +17,8 @@ use super::{Attempt, Pace, Player};
 use crate::answer::Response;
 use crate::pacer::{Pacer, Schedule};
 
-/// Before a failed request is sent again, the first time; then twice as long each time, up to the longest.
+/// Before a failed request is sent again, the first time; then twice as long each time, up to the longest. Up to twice
+/// that: it is random.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long a connection of a crowd waits after a request without an answer. Without it, the whole
@@ -91,10 +93,9 @@ impl<I: Iterator<Item = Attempt>> Stream<I> {
     /// Gives each request that is due the next free connection.
     async fn send_all(&mut self) -> Result<()> {
         let pacer = self.schedule.map(|it| Pacer::start(it, 1));
-        let permits = pacer.as_ref().map(Pacer::permits);
         loop {
-            if let Some(permits) = &permits {
-                permits.acquire().await?.forget();
+            if let Some(pacer) = &pacer {
+                pacer.permits.acquire().await?.forget();
             }
             let slot = self.sender.slots.clone().acquire_owned().await?;
             let Some(attempt) = self.attempts.next() else {
@@ -139,6 +140,11 @@ impl Sender {
             |due| micros(due.saturating_duration_since(recorder.start)),
         );
         recorder.progress.send_modify(|it| it.sent += 1);
+        // Buyers who failed at the same time do not retry at the same time: each has a seed of his own.
+        let pauses = ExponentialBuilder::new().with_min_delay(FIRST_PAUSE);
+        let pauses = pauses.with_max_delay(LONGEST_PAUSE).without_max_times();
+        let pauses = pauses.with_jitter().with_jitter_seed(fastrand::u64(..));
+        let mut pauses = pauses.build();
         for number in 1..=self.player.tries {
             let response = self.caller.send(attempt, number, due_us).await;
             if due.is_none() && matches!(response, Response::NoAnswer(_)) {
@@ -148,32 +154,11 @@ impl Sender {
                 return;
             }
             drop(slot);
-            sleep(retry_pause(number)).await;
+            sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
             match self.slots.clone().acquire_owned().await {
                 Ok(next) => slot = next,
                 Err(_) => return,
             }
-        }
-    }
-}
-
-/// Up to 50 % longer, so that buyers who failed at the same time do not retry at the same time.
-fn retry_pause(tries: u8) -> Duration {
-    let doubled = FIRST_PAUSE.saturating_mul(1 << u32::from(tries - 1).min(16));
-    doubled
-        .min(LONGEST_PAUSE)
-        .mul_f64(1.0 + fastrand::f64() / 2.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retry_pauses_grow_and_are_bounded() {
-        for (tries, least_ms) in [(1, 100), (2, 200), (5, 1_600), (6, 2_000), (255, 2_000)] {
-            let pause = retry_pause(tries).as_millis();
-            assert!((least_ms..=least_ms * 3 / 2).contains(&pause), "{pause}");
         }
     }
 }

@@ -61,7 +61,7 @@ pub async fn run(sandbox: &Sandbox, plan: &Plan, repeat: Repeat) -> Result<Outco
     let mut deployment = sandbox.deployment(&[]);
     deployment.urls = vec![nginx.url().to_owned()];
     let mut begun = Begun::new();
-    let (history, report) = under_load(&deployment, plan.instances_rate, async |load| {
+    let report = under_load(&deployment, plan.instances_rate, async |load| {
         for (what, phase) in PHASES {
             begun.push((what, micros(load.begin().elapsed())));
             match phase {
@@ -73,11 +73,11 @@ pub async fn run(sandbox: &Sandbox, plan: &Plan, repeat: Repeat) -> Result<Outco
         Ok(())
     })
     .await?;
-    let interrupted = nginx.interrupted()?;
+    let (interrupted, history) = (nginx.interrupted()?, &report.history);
     let table = format!(
         "nginx with `{}`:\n\n{}\n\nRequests that nginx lost, by its log: {interrupted:?}. {victim} was killed.\n{}\n",
         repeat.directive(),
-        table(&history, &begun),
+        table(history, &begun),
         summary(&report)
     );
     let failed = count_failures(history.orders().filter_map(|it| it.response.failure()));
@@ -175,7 +175,8 @@ fn row(history: &History, what: &str, window: Range<u64>) -> [String; 5] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::history::tests::{UNANSWERED, history};
+    use crate::answer::Response;
+    use crate::load::history::tests::history;
 
     #[test]
     fn only_requests_at_the_killed_instance_may_fail() {
@@ -208,7 +209,8 @@ mod tests {
     #[test]
     fn every_order_and_every_failed_try_is_in_a_line() {
         // The try of the last order failed long after it was due.
-        let tries: Vec<_> = (0..10).map(|n| (n, 5_000_000, UNANSWERED)).collect();
+        let tries = (0..10).map(|n| (n, 5_000_000, Response::NoAnswer(Failure::TimedOut)));
+        let tries: Vec<_> = tries.collect();
         let history = history(&tries);
         let lines = [0..4_000, 4_000..u64::MAX].map(|it| row(&history, "", it));
         assert_eq!(lines[0][1..3], ["4", ""]);

@@ -21,7 +21,6 @@ use fluxgate_domain::partition;
 use crate::client::Client;
 use crate::deployment::Deployment;
 use crate::load::check::check;
-use crate::load::history::History;
 use crate::load::player::Running;
 use crate::load::report::Report;
 use crate::load::{Player, once};
@@ -143,7 +142,7 @@ async fn under_load(
     deployment: &Deployment,
     per_second: u32,
     act: impl AsyncFnOnce(&Running) -> Result<()>,
-) -> Result<(History, Report)> {
+) -> Result<Report> {
     let sales = open_on_each_partition(&deployment.admin()?, UNITS_ENOUGH).await?;
     let player = Player::constant_rate(per_second, deployment.urls.clone());
     let load = player.start(&sales, once(0..PARTITIONS, 0..u32::MAX))?;
@@ -151,8 +150,7 @@ async fn under_load(
     load.stop();
     let history = load.finish().await?;
     let findings = check(&history, &deployment.stores, WRITE_LIMIT).await?;
-    let report = Report::of(&history, findings);
-    Ok((history, report))
+    Ok(Report { history, findings })
 }
 
 impl Plan {

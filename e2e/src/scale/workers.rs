@@ -51,7 +51,7 @@ pub async fn run(
     let api = sandbox.api().await?;
     let deployment = sandbox.deployment(&[&api]);
     let mut changes = Vec::new();
-    let (_, report) = under_load(&deployment, plan.workers_rate, async |load| {
+    let report = under_load(&deployment, plan.workers_rate, async |load| {
         load.continues_for(plan.hold()).await?;
         for &to in others {
             changes.push(change(&mut group, &mut owners, to, leave).await?);

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use tokio::time::Instant;
 
 use super::Stores;
 use crate::checker::Lag;
@@ -29,54 +28,46 @@ impl Ends {
 }
 
 impl Stores {
-    /// Waits until every event of these sales is in PostgreSQL: no outbox entries, no lag.
+    /// Waits until every event of these sales is in PostgreSQL: no outbox entries, no lag. Each step may take as long as
+    /// `limit`.
     pub async fn written(&self, sales: &[Sale], limit: Duration) -> Result<Ends> {
-        self.no_lag("everything is written", sales, limit, |lag| {
-            lag.unwritten == 0
-        })
-        .await
+        // In the order of the flow: what has left an outbox is on the topic when its ends are read.
+        let ends = wait_until("no outbox has an entry", limit, async || {
+            for Sale { product, .. } in sales {
+                let held = self.redis.sale(product).await?;
+                let entries = held.map_or(0, |it| it.outbox);
+                ensure!(entries == 0, "{entries} outbox entries of {product}");
+            }
+            self.ends().await
+        });
+        let ends = ends.await?;
+        let what = "everything is written";
+        self.no_lag(what, &ends, limit, |lag| lag.unwritten).await?;
+        Ok(ends)
     }
 
     /// Waits until everything is written and its offsets are committed to Kafka.
     pub async fn drained(&self, sales: &[Sale], limit: Duration) -> Result<Ends> {
-        let what = "everything is written and committed";
-        self.no_lag(what, sales, limit, |lag| lag == Lag::default())
-            .await
-    }
-
-    /// In the order of the flow: what has left an outbox is on the topic when its ends are read.
-    async fn no_lag(
-        &self,
-        what: &str,
-        sales: &[Sale],
-        limit: Duration,
-        enough: impl Fn(Lag) -> bool,
-    ) -> Result<Ends> {
-        let deadline = Instant::now() + limit;
-        let ends = wait_until(what, limit, async || {
-            self.expect_empty_outboxes(sales).await?;
-            self.ends().await
-        })
-        .await?;
-        let left = deadline.saturating_duration_since(Instant::now());
-        wait_until(what, left, async || {
-            let lag = self.lag(&ends).await?;
-            ensure!(enough(lag), "{lag:?}");
-            Ok(())
-        })
-        .await?;
+        let ends = self.written(sales, limit).await?;
+        let what = "all offsets are committed";
+        self.no_lag(what, &ends, limit, |lag| lag.uncommitted)
+            .await?;
         Ok(ends)
     }
 
-    /// # Errors
-    /// When an outbox of these sales has an entry.
-    pub async fn expect_empty_outboxes(&self, sales: &[Sale]) -> Result<()> {
-        for Sale { product, .. } in sales {
-            let held = self.redis.sale(product).await?;
-            let entries = held.map_or(0, |it| it.outbox);
-            ensure!(entries == 0, "{entries} outbox entries of {product}");
-        }
-        Ok(())
+    async fn no_lag(
+        &self,
+        what: &str,
+        ends: &Ends,
+        limit: Duration,
+        records: impl Fn(Lag) -> i64,
+    ) -> Result<()> {
+        wait_until(what, limit, async || {
+            let lag = self.lag(ends).await?;
+            ensure!(records(lag) == 0, "{lag:?}");
+            Ok(())
+        })
+        .await
     }
 
     /// Where the topic ends now.

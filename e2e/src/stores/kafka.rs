@@ -103,15 +103,12 @@ impl Topic {
                 wanted.add_partition(topic, partition);
             }
             let committed = consumer.committed_offsets(wanted, ANSWER_LIMIT)?;
-            let offset = |offset| match offset {
-                Offset::Offset(offset) => offset,
-                _ => 0,
-            };
             let elements = committed.elements();
-            Ok(elements
+            let offset = |offset: Offset| offset.to_raw().unwrap_or(0).max(0);
+            let offsets = elements
                 .iter()
-                .map(|at| (at.partition(), offset(at.offset())))
-                .collect())
+                .map(|it| (it.partition(), offset(it.offset())));
+            Ok(offsets.collect())
         })
         .await
     }

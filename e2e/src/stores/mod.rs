@@ -16,7 +16,7 @@ use clap::Parser;
 use fluxgate_service::settings::{KafkaSettings, PostgresSettings, RedisSettings};
 
 use crate::checker::StoreContents;
-use crate::order::{Sale, buyer_number};
+use crate::order::Sale;
 
 /// Redis, Kafka and PostgreSQL under one set of names.
 #[derive(Debug, Clone)]
@@ -55,13 +55,9 @@ impl Stores {
             let (what, _usage) = text.split_once("\n\n").unwrap_or((&text, ""));
             anyhow!("the stores' settings in the environment: {what}")
         })?;
-        let RedisSettings {
-            redis_url,
-            redis_ca_file,
-            ..
-        } = settings.redis;
+        let redis = settings.redis;
         Ok(Self {
-            redis: Redis::connect(&redis_url, redis_ca_file.as_ref()).await?,
+            redis: Redis::connect(&redis.redis_url, redis.redis_ca_file.as_ref()).await?,
             topic: Topic::of(&settings.kafka, &settings.kafka_group)?,
             postgres: Postgres(settings.postgres),
         })
@@ -80,7 +76,7 @@ impl Stores {
             opening_total: sale.total.into(),
             redis: self.redis.sale(&sale.product).await?,
             lag: self.lag(ends).await?,
-            rows: self.postgres.rows(product, buyer_number).await?,
+            rows: self.postgres.rows(product).await?,
             ledger: self.postgres.ledger(product).await?,
             changes: self.postgres.changes(product).await?,
             dead_letters: self.postgres.dead_letters_of(product).await?,

@@ -14,6 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use crate::checker::{AdminCall, DeadLetter, Ledger, Row};
+use crate::order::buyer_number;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
@@ -38,12 +39,8 @@ impl Postgres {
         })
     }
 
-    /// A sale's rows in `orders`; `buyer` knows the users by their names. One row at a time: there may be millions.
-    pub async fn rows(
-        &self,
-        product: &str,
-        buyer: impl Fn(&str) -> Option<u32>,
-    ) -> Result<Vec<Row>> {
+    /// A sale's rows in `orders`. One row at a time: there may be millions.
+    pub async fn rows(&self, product: &str) -> Result<Vec<Row>> {
         let sql = "SELECT order_id, user_id, quantity::bigint, sequence::bigint, status FROM orders
             WHERE product_id = $1";
         let connection = self.connect().await?;
@@ -53,7 +50,7 @@ impl Postgres {
             let (id, quantity): (Uuid, i64) = (row.try_get(0)?, row.try_get(2)?);
             found.push(Row {
                 id: OrderId::try_from(id)?,
-                buyer: buyer(row.try_get(1)?),
+                buyer: buyer_number(row.try_get(1)?),
                 quantity: u32::try_from(quantity)?,
                 sequence: row.try_get(3)?,
                 status: row.try_get::<_, &str>(4)?.parse()?,
@@ -128,14 +125,6 @@ impl Postgres {
         rows.iter()
             .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
             .collect()
-    }
-
-    /// Holds up every write to `orders` until the connection is dropped. Reading goes on.
-    pub async fn lock_orders(&self) -> Result<Connection> {
-        let connection = self.connect().await?;
-        let sql = "BEGIN; LOCK TABLE orders IN SHARE MODE";
-        connection.client.batch_execute(sql).await?;
-        Ok(connection)
     }
 
     /// Sets all positions to 0: a worker that starts reads the whole topic again.

@@ -81,10 +81,6 @@ impl Redis {
         Ok(())
     }
 
-    pub async fn increment(&self, counter: &str) -> Result<u64> {
-        Ok(self.0.incr(counter).await?)
-    }
-
     pub async fn configure(&self, name: &str, value: &str) -> Result<()> {
         self.command(&["CONFIG", "SET", name, value]).await
     }

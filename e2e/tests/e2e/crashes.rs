@@ -1,9 +1,10 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use e2e::exchange::undecided;
 use e2e::load::check;
 use e2e::load::history::History;
-use e2e::load::once;
+use e2e::load::{Attempt, once};
 use e2e::process::Process;
 use e2e::sandbox::Sandbox;
 use e2e::stack::Store;
@@ -29,9 +30,9 @@ fn a_killed_api_loses_no_promise_and_strands_no_unit() {
         api.kill()?;
         api.restart().await?;
         let history = running.finish().await?;
-        let undecided = history.undecided().len();
-        println!("{undecided} orders without an answer");
-        ensure!(undecided > 0, "the kill came after the last order");
+        let open = undecided(&history.exchanges).len();
+        println!("{open} orders without an answer");
+        ensure!(open > 0, "the kill came after the last order");
         expect_right_and_retry(sandbox, &api, history).await
     });
 }
@@ -45,11 +46,15 @@ async fn expect_right_and_retry(
 ) -> Result<()> {
     // Before any buyer retries: a retry would publish what was left in the outbox.
     check::expect_right(&history, &sandbox.stores, SOON).await?;
-    let retries = history.undecided().into_iter();
+    let open = undecided(&history.exchanges).into_iter();
+    let retries = open.map(|request| Attempt {
+        request,
+        instance: 0,
+    });
     let sales = history.sales.clone();
     history.extend(crowd(CONNECTIONS, &[api]).play(&sales, retries).await?)?;
-    let undecided = history.undecided();
-    ensure!(undecided.is_empty(), "at the second try: {undecided:?}");
+    let open = undecided(&history.exchanges);
+    ensure!(open.is_empty(), "at the second try: {open:?}");
     let found = expect_right(sandbox, &history).await?;
     let rows = found.counted("PostgreSQL: rows");
     ensure!(rows == i64::from(ORDERS), "{rows} rows");
@@ -66,7 +71,10 @@ fn outbox_entries_of_a_killed_api_are_published_while_redis_is_full() {
         sandbox.stack.freeze(Store::Kafka)?;
         let player = crowd(CONNECTIONS, &[&api]);
         let history = player.play(&sales, once(0..1, 0..500)).await?;
-        ensure!(history.undecided().is_empty(), "not all were answered");
+        ensure!(
+            undecided(&history.exchanges).is_empty(),
+            "not all were answered"
+        );
         api.kill()?;
 
         let redis = &sandbox.stores.redis;

@@ -3,9 +3,8 @@ use std::slice::from_ref;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use e2e::answer::{Answer, Status};
+use e2e::answer::{Refusal, Status};
 use e2e::client::Client;
-use e2e::exchange::Exchange;
 use e2e::load::history::History;
 use e2e::load::once;
 use e2e::order::{Action, Sale};
@@ -64,7 +63,7 @@ fn a_redis_that_lost_writes_sells_nothing_until_it_is_rebuilt() {
         // The instance that saw the numbers stops at once; one that starts later has the ledger's.
         let second = sandbox.api().await?;
         for api in [&first, &second] {
-            expect_refused(&api.client()?, &sale, 500, "unavailable").await?;
+            expect_refused(&api.client()?, &sale, 500, Refusal::Unavailable).await?;
         }
         ensure!(first.metric("ingest_api_redis_lost_writes_total").await? > 0.0);
         reconcile(sandbox, &["audit"], 1, "Redis has lost writes").await?;
@@ -75,7 +74,7 @@ fn a_redis_that_lost_writes_sells_nothing_until_it_is_rebuilt() {
         first.restart().await?;
         let player = crowd(CONNECTIONS, &[&first, &second]);
         let again = player.play(from_ref(&sale), once(0..1, 0..400)).await?;
-        let sold_out = again.count(|it| it == Answer::SoldOut);
+        let sold_out = again.count(|it| it.is_refused(Refusal::SoldOut));
         ensure!(sold_out == 100, "not 300 sold");
         expect_same_orders(&history, &again)?;
         expect_sold(sandbox, &sale, 300, 0).await
@@ -92,7 +91,7 @@ fn with_continue_a_sale_goes_on_behind_the_backstop() {
 
         // Redis believes that it has 200 units, and sells them; the ledger has 100.
         let later = play(&api, &sale, 200..450).await?;
-        let sold_out = later.count(|it| it == Answer::SoldOut);
+        let sold_out = later.count(|it| it.is_refused(Refusal::SoldOut));
         ensure!(sold_out == 50, "not 200 sold");
         ensure!(api.metric("ingest_api_redis_loss_continued_total").await? == 1.0);
         sandbox.stores.drained(from_ref(&sale), WRITE_LIMIT).await?;
@@ -129,8 +128,8 @@ fn an_empty_redis_is_filled_with_the_whole_sale() {
         let before = rows_and_changes(sandbox).await?;
 
         sandbox.stores.redis.flush().await?;
-        for (sale, code) in [(sale, "unavailable"), (closed, "sale_closed")] {
-            expect_refused(&client, sale, 50, code).await?;
+        for (sale, refusal) in [(sale, Refusal::Unavailable), (closed, Refusal::SaleClosed)] {
+            expect_refused(&client, sale, 50, refusal).await?;
             let opened = client.open(sale).await;
             let refusal = format!("{:#}", opened.err().context("it was opened anew")?);
             ensure!(refusal.contains("rebuild_required"), "{refusal}");
@@ -146,11 +145,11 @@ fn an_empty_redis_is_filled_with_the_whole_sale() {
         }
         client.expect_done(sale, more).await?;
         client.expect_done(sale, Action::Cancel(ids[3])).await?;
-        expect_refused(&client, closed, 1, "sale_closed").await?;
+        expect_refused(&client, closed, 1, Refusal::SaleClosed).await?;
         for buyer in 10..16 {
             order(&client, sale, buyer).await?;
         }
-        expect_refused(&client, sale, 16, "sold_out").await?;
+        expect_refused(&client, sale, 16, Refusal::SoldOut).await?;
         client.expect_done(sale, Action::Cancel(ids[4])).await?;
         order(&client, sale, 16).await?;
         expect_sold(sandbox, sale, 15, 0).await
@@ -189,7 +188,7 @@ fn an_instance_that_slept_through_a_rebuild_cannot_sell_a_unit_again() {
         expect_sold(sandbox, &sale, 2, 1).await?;
 
         // Its buyer may try again with the same key once a unit comes back.
-        expect_refused(&client, &sale, 1, "sold_out").await?;
+        expect_refused(&client, &sale, 1, Refusal::SoldOut).await?;
         client.expect_done(&sale, Action::Cancel(held)).await?;
         ensure!(order(&client, &sale, 1).await? == late, "another order");
         expect_sold(sandbox, &sale, 2, 0).await
@@ -244,8 +243,8 @@ async fn lose_a_hundred(sandbox: &Sandbox, api: &Process, sale: &Sale) -> Result
 /// Each buyer who had an order has the same one still.
 fn expect_same_orders(before: &History, after: &History) -> Result<()> {
     let ids = |history: &History| -> HashMap<u32, OrderId> {
-        let answers = history.orders().filter_map(Exchange::order_answer);
-        let placed = answers.filter_map(|it| Some((it.buyer, it.answer.order_id()?)));
+        let orders = history.orders();
+        let placed = orders.filter_map(|it| Some((it.buyer()?, it.order_id()?)));
         placed.collect()
     };
     let (before, after) = (ids(before), ids(after));
@@ -286,8 +285,9 @@ async fn order(client: &Client, sale: &Sale, buyer: u32) -> Result<OrderId> {
     id.with_context(|| format!("buyer {buyer}: {response:?}"))
 }
 
-async fn expect_refused(client: &Client, sale: &Sale, buyer: u32, code: &str) -> Result<()> {
+async fn expect_refused(client: &Client, sale: &Sale, buyer: u32, refusal: Refusal) -> Result<()> {
     let response = client.order(sale, buyer).await;
-    ensure!(response.is_refused(code), "not {code}: {response:?}");
+    let is_right = response.is_refused(refusal);
+    ensure!(is_right, "not {refusal:?}: {response:?}");
     Ok(())
 }

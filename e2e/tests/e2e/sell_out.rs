@@ -1,7 +1,7 @@
 use std::iter::repeat_n;
 
 use anyhow::ensure;
-use e2e::answer::Answer;
+use e2e::answer::Response;
 use e2e::load::{Attempt, racing};
 
 use crate::fixture::{crowd, expect_right, in_a_sandbox, open_sales};
@@ -21,7 +21,7 @@ fn a_racing_crowd_gets_exactly_the_stock_from_one_instance_and_from_two() {
             let sales = open_sales(&one, 1, UNITS).await?;
             let player = crowd(CONNECTIONS, instances);
             let history = player.play(&sales, racing(0, BUYERS, |_| true)).await?;
-            let undecided = history.count(|it| it == Answer::Undecided);
+            let undecided = history.count(Response::is_undecided);
             let counts = (undecided, history.order_ids().count());
             ensure!(
                 counts == (0, 300),
@@ -42,9 +42,8 @@ fn one_key_over_64_connections_is_one_order() {
         let sales = open_sales(&api, 1, UNITS).await?;
         let same = repeat_n(Attempt::order(0, 1, 0), REQUESTS);
         let history = crowd(64, &[&api]).play(&sales, same).await?;
-        let count = |wanted| {
-            history.count(|it| matches!(it, Answer::Placed(order) if order.replayed == wanted))
-        };
+        let count =
+            |replayed| history.count(|it| it.order().is_some_and(|it| it.replayed == replayed));
         let (first, replayed) = (count(false), count(true));
         ensure!((first, replayed) == (1, REQUESTS - 1), "{first} first");
         // One order, one row, one unit.
