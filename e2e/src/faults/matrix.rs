@@ -81,11 +81,9 @@ async fn restore(stack: &Stack) -> Result<()> {
 
 fn chosen(names: &[String]) -> Result<Vec<Row>> {
     let mut rows = rows::all();
-    let unknown = names
-        .iter()
-        .find(|name| rows.iter().all(|row| row.name != **name));
-    if let Some(name) = unknown {
-        bail!("there is no row {name}: see --list");
+    for name in names {
+        let is_known = rows.iter().any(|row| row.name == *name);
+        ensure!(is_known, "there is no row {name}: see --list");
     }
     rows.retain(|row| names.is_empty() || names.contains(&row.name));
     Ok(rows)

@@ -80,22 +80,11 @@ async fn accept(listener: TcpListener, target: String, mode: watch::Receiver<Mod
 
 /// Until one side closes its connection. An error resets both, also one of a target that does not listen.
 async fn serve(mut client: TcpStream, target: String, mode: watch::Receiver<Mode>) {
-    let server = TcpStream::connect(&target).await;
-    let ended = match server {
-        Ok(mut server) => forward(&mut client, &mut server, mode).await,
-        Err(error) => Err(error),
-    };
-    if ended.is_err() {
-        // Fails if the connection is closed already.
+    let Ok(mut server) = TcpStream::connect(&target).await else {
+        // Fails if the connection is closed already, here and below.
         let _ = client.set_zero_linger();
-    }
-}
-
-async fn forward(
-    client: &mut TcpStream,
-    server: &mut TcpStream,
-    mode: watch::Receiver<Mode>,
-) -> io::Result<()> {
+        return;
+    };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();
@@ -103,7 +92,9 @@ async fn forward(
         ended = copy(from_client, to_server, Direction::Request, mode.clone()) => ended,
         ended = copy(from_server, to_client, Direction::Reply, mode) => ended,
     };
-    ended.inspect_err(|_| drop(server.set_zero_linger()))
+    if ended.is_err() {
+        let _ = (client.set_zero_linger(), server.set_zero_linger());
+    }
 }
 
 /// Reading and writing are separate, so that a delay does not reduce the throughput.

@@ -17,6 +17,17 @@ use crate::table::markdown;
 /// finds that its position has moved, and reads it again: that is the fence, and no second writer.
 const FENCING_TIME: Duration = Duration::from_secs(2);
 
+/// Which partitions a worker reads it shows with librdkafka's statistics, once a second.
+const HEADER: [&str; 7] = [
+    "group protocol",
+    "workers",
+    "stopped by",
+    "settled after s (± 1)",
+    "partitions moved",
+    "longest wait where moved, ms",
+    "elsewhere, ms",
+];
+
 /// A change of the number of workers, and how it went.
 #[derive(Debug)]
 struct Change {
@@ -26,8 +37,6 @@ struct Change {
     settling: Range<SystemTime>,
     /// Partitions that another worker reads now.
     moved: Vec<i32>,
-    /// The longest that an order of each partition waited for its row meanwhile.
-    waits: BTreeMap<i32, Duration>,
 }
 
 /// Gives the group these numbers of workers in turn, and keeps each for a while.
@@ -62,14 +71,16 @@ pub async fn run(
         Ok(())
     })
     .await?;
-    for change in &mut changes {
-        change.waits = longest_waits(postgres, &change.settling).await?;
-    }
     let leave = match leave {
         Leave::Sigterm => "SIGTERM",
         Leave::Sigkill => "kill -9",
     };
-    let (table, summary) = (table(protocol, leave, &changes), summary(&report));
+    let mut rows = Vec::new();
+    for change in &changes {
+        let waits = longest_waits(postgres, &change.settling).await?;
+        rows.push(change.row(protocol, leave, &waits));
+    }
+    let (table, summary) = (markdown(HEADER, &rows), summary(&report));
     let table = format!("{table}\n\n{protocol}, {leave}: {summary}\n");
     Ok(Outcome { table, report })
 }
@@ -93,8 +104,6 @@ async fn change(
         to,
         settling,
         moved,
-        // Known when everything is written.
-        waits: BTreeMap::new(),
     })
 }
 
@@ -145,41 +154,24 @@ async fn longest_waits(
 }
 
 impl Change {
-    fn settled_after(&self) -> Duration {
+    /// A line of the table. `waits` are the longest that an order of each partition waited for its row meanwhile.
+    fn row(&self, protocol: &str, leave: &str, waits: &BTreeMap<i32, Duration>) -> [String; 7] {
         let Range { start, end } = self.settling;
-        end.duration_since(start).unwrap_or_default()
-    }
-
-    /// The longest wait where the partition has moved, or has not; `-` where there is no such partition.
-    fn longest_wait(&self, moved: bool) -> String {
-        let waits = self.waits.iter();
-        let waits = waits.filter(|(partition, _)| self.moved.contains(partition) == moved);
-        let longest = waits.map(|(_, wait)| *wait).max();
-        longest.map_or("-".to_owned(), ms)
-    }
-}
-
-/// Which partitions a worker reads it shows with librdkafka's statistics, once a second.
-fn table(protocol: &str, leave: &str, changes: &[Change]) -> String {
-    let row = |it: &Change| {
+        let settled_after = end.duration_since(start).unwrap_or_default();
+        let longest_wait = |moved| {
+            let waits = waits.iter();
+            let waits = waits.filter(|(partition, _)| self.moved.contains(partition) == moved);
+            let longest = waits.map(|(_, wait)| *wait).max();
+            longest.map_or("-".to_owned(), ms)
+        };
         [
             protocol.to_owned(),
-            format!("{} -> {}", it.from, it.to),
-            if it.to < it.from { leave } else { "" }.to_owned(),
-            format!("{:.1}", it.settled_after().as_secs_f64()),
-            it.moved.len().to_string(),
-            it.longest_wait(true),
-            it.longest_wait(false),
+            format!("{} -> {}", self.from, self.to),
+            if self.to < self.from { leave } else { "" }.to_owned(),
+            format!("{:.1}", settled_after.as_secs_f64()),
+            self.moved.len().to_string(),
+            longest_wait(true),
+            longest_wait(false),
         ]
-    };
-    let header = [
-        "group protocol",
-        "workers",
-        "stopped by",
-        "settled after s (± 1)",
-        "partitions moved",
-        "longest wait where moved, ms",
-        "elsewhere, ms",
-    ];
-    markdown(header, &changes.iter().map(row).collect::<Vec<_>>())
+    }
 }
