@@ -49,7 +49,7 @@ bench-connections: ## hold many connections under load; for example ARGS="--size
 bench-soak: ## send orders for ten minutes and measure memory; for example ARGS="--seconds 60"
 	@scripts/on-stack bench --rounds 1 --only soak $(ARGS)
 
-bench-growth: ## measure cost with more products, rows and partitions; for example ARGS="--rounds 2"
+bench-growth: ## measure cost with more products, rows, partitions and workers; for example ARGS="--rounds 2"
 	@scripts/on-stack bench --only growth $(if $(findstring --rounds,$(ARGS)),,--rounds 2) $(ARGS)
 
 bench-check: build ## compare instructions with the last known good, and ratios to the ceilings with their floors

@@ -1,10 +1,11 @@
-//! Measures one worker, from a full topic to committed rows.
+//! Measures workers, from a full topic to committed rows.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use e2e::process::{Process, changed};
 use e2e::sandbox::Sandbox;
+use e2e::scale::worker_group::{Leave, WorkerGroup};
 use e2e::stores::Topic;
 use fluxgate_domain::events::Event;
 use fluxgate_log::headers;
@@ -15,6 +16,8 @@ use tokio::task::spawn_blocking;
 use tokio_postgres::Client;
 
 use super::Bench;
+use super::bench::sampled;
+use super::sql::migrated;
 use crate::lab::STOP_LIMIT;
 use crate::lab::orders::Orders;
 use crate::measure::Measurement;
@@ -55,19 +58,16 @@ async fn drain_in(bench: &Bench<'_>, sandbox: &Sandbox, orders: Orders) -> Resul
     let before = bench.watched()?.cpu_us()?;
     let settings = changed(&sandbox.settings(), &[("RUST_LOG", "warn")]);
     let build = &bench.side.build;
-    let mut worker = build.spawn("inventory-worker", "drain", settings)?;
-    let elapsed = watch(&mut worker, &database.client, &stores.topic).await?;
+    let mut workers = [build.spawn("inventory-worker", "drain", settings)?];
+    let elapsed = watch(&mut workers, &database.client, &stores.topic).await?;
+    let [mut worker] = workers;
     let mut watched = bench.watched()?;
     watched.add(Part::Worker, worker.pid());
     let cpu_us = between(&before, &watched.cpu_us()?);
     let peak_kib = peak_kib(worker.pid())?;
     worker.stop(STOP_LIMIT).await?;
 
-    let written = "SELECT count(*), pg_total_relation_size('orders')::float8 FROM orders
-        WHERE status = 'confirmed' AND starts_with(product_id, 'sale-')";
-    let written = database.client.query_one(written, &[]).await?;
-    let (rows, bytes): (i64, f64) = (written.try_get(0)?, written.try_get(1)?);
-    ensure!(rows == i64::from(count), "{rows} of {count} rows");
+    let bytes = expect_written(count, &database.client).await?;
     let mut measured = Measurement {
         count: count.into(),
         seconds: elapsed.as_secs_f64(),
@@ -79,8 +79,63 @@ async fn drain_in(bench: &Bench<'_>, sandbox: &Sandbox, orders: Orders) -> Resul
     Ok(measured)
 }
 
+/// Drains a topic of its own with these orders by several workers of our build. They share out the partitions and read,
+/// and only then may they write.
+pub async fn drain_by(workers: u32, bench: &Bench<'_>, orders: Orders) -> Result<Measurement> {
+    let sandbox = bench.sandbox().await?;
+    let (stores, count) = (&sandbox.stores, orders.count);
+    stores.topic.create(orders.partitions).await?;
+    drop(migrated(&sandbox).await?);
+    fill(&sandbox, orders).await?;
+    let (database, lock) = (
+        stores.postgres.connect().await?,
+        stores.postgres.connect().await?,
+    );
+    let sql = "BEGIN; LOCK TABLE orders IN SHARE MODE";
+    lock.client.batch_execute(sql).await?;
+    // They wait for the lock and do not give up.
+    let patient = [
+        ("RUST_LOG", "warn"),
+        ("FLUSH_TIMEOUT_MS", "300000"),
+        ("MIGRATE_ON_START", "off"),
+    ];
+    let mut group = WorkerGroup::new(&sandbox, &patient);
+    group.resize(workers as usize, Leave::Sigterm).await?;
+    group.settled().await?;
+    let mut watched = bench.watched()?;
+    for worker in &group.workers {
+        watched.add(Part::Worker, worker.pid());
+    }
+    let drained = sampled(&watched, async {
+        let begin = Instant::now();
+        drop(lock);
+        watch(&mut group.workers, &database.client, &stores.topic).await?;
+        Ok(begin.elapsed())
+    });
+    let (elapsed, cpu_us) = drained.await?;
+    expect_written(count, &database.client).await?;
+    group.resize(0, Leave::Sigterm).await?;
+    sandbox.discard().await?;
+    Ok(Measurement {
+        count: count.into(),
+        seconds: elapsed.as_secs_f64(),
+        cpu_us,
+        ..Measurement::default()
+    })
+}
+
+/// All of so many orders are confirmed; returns the bytes of the table with its index.
+async fn expect_written(count: u32, database: &Client) -> Result<f64> {
+    let written = "SELECT count(*), pg_total_relation_size('orders')::float8 FROM orders
+        WHERE status = 'confirmed' AND starts_with(product_id, 'sale-')";
+    let written = database.query_one(written, &[]).await?;
+    let rows: i64 = written.try_get(0)?;
+    ensure!(rows == i64::from(count), "{rows} of {count} rows");
+    Ok(written.try_get(1)?)
+}
+
 /// The time from when the positions begin to move until they have passed every record.
-async fn watch(worker: &mut Process, database: &Client, topic: &Topic) -> Result<Duration> {
+async fn watch(workers: &mut [Process], database: &Client, topic: &Topic) -> Result<Duration> {
     let expected: i64 = topic.ends().await?.values().sum();
     let sum = "SELECT coalesce(sum(next_offset), 0)::bigint FROM positions WHERE topic = $1";
     // The worker creates the table; until then the query fails.
@@ -98,7 +153,9 @@ async fn watch(worker: &mut Process, database: &Client, topic: &Topic) -> Result
         if read == first {
             moving_since = Instant::now();
         }
-        worker.expect_running()?;
+        for worker in &mut *workers {
+            worker.expect_running()?;
+        }
         let in_time = Instant::now() < deadline;
         ensure!(in_time, "{read} of {expected} records after {LIMIT:?}");
         tokio::time::sleep(PAUSE_BETWEEN_LOOKS).await;

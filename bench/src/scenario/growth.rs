@@ -1,10 +1,10 @@
-//! How the cost grows with the number of products, rows in the table, and partitions.
+//! How the cost grows with the number of products, rows in the table, partitions, and workers.
 
 use anyhow::Result;
 use e2e::sandbox::Sandbox;
 
 use super::Bench;
-use super::drain::{ORDERS_PER_SECOND, drain};
+use super::drain::{ORDERS_PER_SECOND, drain, drain_by};
 use super::sql::migrated;
 use crate::lab::orders::{Orders, PARTITIONS};
 use crate::load::Requests;
@@ -26,6 +26,8 @@ pub enum Growth {
     Rows,
     /// Partitions of the topic that is drained.
     Partitions,
+    /// Workers that drain.
+    Workers,
 }
 
 impl Growth {
@@ -34,6 +36,7 @@ impl Growth {
         let orders = match self {
             Self::Accept => return accept(bench, size).await,
             Self::Products => Orders::of(size, PARTITIONS, count)?,
+            Self::Workers => return drain_by(size, bench, Orders::new(count)?).await,
             Self::Rows => Orders::new(count)?,
             Self::Partitions => Orders::of(SALES, size.cast_signed(), count)?,
         };

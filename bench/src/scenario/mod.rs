@@ -65,9 +65,10 @@ const BOTH: &[u32] = &[64, 256];
 const PRODUCTS: &[u32] = &[1, 10, 100, 1_000];
 const ROWS: &[u32] = &[0, 1_000_000, 5_000_000, 10_000_000];
 const PARTITIONS: &[u32] = &[12, 24, 48, 96];
+const WORKERS: &[u32] = &[1, 2, 4, 12];
 
 /// Name, kind, sizes, with a worker; in the order of a round, each after its ceiling.
-const ALL: [(&str, Kind, &[u32], bool); 27] = [
+const ALL: [(&str, Kind, &[u32], bool); 28] = [
     ("bare", Closed(Ask::Bare), BOTH, false),
     ("accept", Closed(Ask::Accept), BOTH, false),
     ("sold-out", Closed(Ask::SoldOut), BOTH, false),
@@ -91,6 +92,7 @@ const ALL: [(&str, Kind, &[u32], bool); 27] = [
         PARTITIONS,
         false,
     ),
+    ("growth-workers", Grown(Growth::Workers), WORKERS, false),
     ("replay-once", Closed(Ask::ReplayOnce), BOTH, true),
     ("status-once", Closed(Ask::StatusOnce), BOTH, true),
     ("accept+write", Closed(Ask::Accept), BOTH, true),
@@ -243,7 +245,7 @@ mod tests {
             let selected = named(names).unwrap();
             selected.iter().filter(|it| it.is_long()).count()
         };
-        assert_eq!([long(&[]), long(&["soak"]), long(&[GROWTH])], [0, 1, 16]);
+        assert_eq!([long(&[]), long(&["soak"]), long(&[GROWTH])], [0, 1, 20]);
         assert_eq!(named(&["bare"]).unwrap().len(), 2);
         let text = named(&["bare", "acept"]).unwrap_err().to_string();
         assert!(
