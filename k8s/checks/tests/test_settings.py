@@ -14,7 +14,7 @@ class Settings(Broken):
 
     def test_a_setting_of_another_program(self):
         self.container("inventory-worker")["env"].append({"name": "OUTBOX_MAX", "value": "1"})
-        self.assert_found(settings.every_setting_exists_in_the_program, "inventory-worker:0.1.0 has no setting OUTBOX_MAX")
+        self.assert_found(settings.every_setting_exists_in_the_program, "inventory-worker:0.2.0 has no setting OUTBOX_MAX")
 
     def test_a_required_setting_that_is_missing(self):
         del self.settings("shared")["KAFKA_BROKERS"]
