@@ -30,6 +30,8 @@ fluxgate_service::metrics! {
     flush_retries_total: IntCounterVec ["cause"] {"timeout", "connection", "server"},
     /// Partition slices of a batch discarded and read again because PostgreSQL held a different position.
     position_mismatches_total: IntCounter,
+    /// Ranges of offsets without a record that were passed, such as the markers of transactions.
+    offset_gaps_total: IntCounter,
     /// Time in seconds from the reservation in Redis until the order was confirmed, observed once per order.
     end_to_end_seconds: Histogram (SECONDS),
     /// Times partitions were paused because PostgreSQL had not kept up for 1 second.

@@ -30,6 +30,10 @@ pub type OnLogEnds = Box<dyn Fn(&mut dyn Iterator<Item = (i32, i64)>) + Send + S
 /// What went wrong while reading.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
+    /// Not a fault: a partition has nothing more to read yet. Comes behind its records, and again whenever reading
+    /// reaches an end that has moved.
+    #[error("no more records in partition {0} yet")]
+    EndOfLog(i32),
     /// An offset that should be read is not in the log. Kafka does not say of which partition.
     #[error("an offset is outside of its log: {0}")]
     OffsetOutOfRange(KafkaError),
@@ -109,6 +113,19 @@ impl TopicReader {
         self.change("resume", |list| self.client.resume(list), partitions);
     }
 
+    /// Each partition with the offset after everything that was read of it, markers of transactions included. Means
+    /// something only for a partition of which a record or [`ReadError::EndOfLog`] has come since it was started.
+    pub fn positions(&self) -> Vec<(i32, i64)> {
+        let Ok(positions) = self.client.position() else {
+            return Vec::new();
+        };
+        let known = positions.elements().into_iter().filter_map(|it| {
+            let offset = it.offset().to_raw().filter(|offset| *offset >= 0)?;
+            Some((it.partition(), offset))
+        });
+        known.collect()
+    }
+
     /// The first offset that a partition still has, and the offset that its next record gets. Blocks.
     ///
     /// # Errors
@@ -175,6 +192,9 @@ impl ReceivedRecord<'_> {
 
 impl From<KafkaError> for ReadError {
     fn from(error: KafkaError) -> Self {
+        if let KafkaError::PartitionEOF(partition) = error {
+            return Self::EndOfLog(partition);
+        }
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
                 Self::OffsetOutOfRange(error)
@@ -192,6 +212,8 @@ fn options(kafka: &KafkaSettings, client_id: &str, group: &str) -> ClientConfig 
         .set("enable.auto.offset.store", "false")
         // An offset that the log does not have must be reported, not replaced by another.
         .set("auto.offset.reset", "error")
+        // The last offsets of a log may have no record: only this event shows that they were passed.
+        .set("enable.partition.eof", "true")
         // Bounds what librdkafka reads ahead, and so the process's memory.
         .set("queued.min.messages", "20000")
         .set("queued.max.messages.kbytes", "16384")

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use fluxgate_domain::batch::{Batch, Record, Slice};
@@ -34,11 +35,38 @@ impl BatchBuilder {
         record: Record,
         now: Instant,
     ) -> bool {
-        self.due_at.get_or_insert(now + self.max_age);
         self.rows += 1;
-        let mut is_first = false;
+        let (slice, is_first) = self.slice(partition, generation, from, now);
+        slice.next = record.offset + 1;
+        slice.records.push(record);
+        is_first
+    }
+
+    /// Moves the position past `offsets`, which have no record; true if this begins a slice.
+    pub fn pass(
+        &mut self,
+        partition: i32,
+        generation: u64,
+        offsets: Range<i64>,
+        now: Instant,
+    ) -> bool {
+        let (slice, is_first) = self.slice(partition, generation, offsets.start, now);
+        slice.next = offsets.end;
+        is_first
+    }
+
+    /// The slice of a partition, and whether it is new. A new one begins at position `from`.
+    fn slice(
+        &mut self,
+        partition: i32,
+        generation: u64,
+        from: i64,
+        now: Instant,
+    ) -> (&mut Slice, bool) {
+        self.due_at.get_or_insert(now + self.max_age);
+        let mut is_new = false;
         let slice = self.slices.entry(partition).or_insert_with(|| {
-            is_first = true;
+            is_new = true;
             Slice {
                 partition,
                 generation,
@@ -47,9 +75,7 @@ impl BatchBuilder {
                 records: Vec::new(),
             }
         });
-        slice.next = record.offset + 1;
-        slice.records.push(record);
-        is_first
+        (slice, is_new)
     }
 
     /// Discards what was read of a partition; true if there was something.
@@ -129,6 +155,25 @@ mod tests {
         builder.push(0, 1, 4, record(7), now);
         let slice = &builder.take().slices[0];
         assert_eq!((slice.expected, slice.next), (4, 8));
+    }
+
+    #[test]
+    fn offsets_without_a_record_are_written_with_the_records_or_alone() {
+        let now = Instant::now();
+        let mut builder = BatchBuilder::new(10, Duration::ZERO);
+        assert!(builder.pass(0, 1, 4..6, now));
+        assert!(!builder.push(0, 1, 6, record(6), now));
+        assert!(!builder.pass(0, 1, 7..9, now));
+        let slice = &builder.take().slices[0];
+        assert_eq!((slice.expected, slice.next, slice.records.len()), (4, 9, 1));
+
+        assert!(builder.pass(0, 1, 9..10, now));
+        assert!(builder.is_due(now), "no record may follow for long");
+        let slice = &builder.take().slices[0];
+        assert_eq!(
+            (slice.expected, slice.next, slice.records.len()),
+            (9, 10, 0)
+        );
     }
 
     #[test]

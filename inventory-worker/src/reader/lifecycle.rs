@@ -108,6 +108,21 @@ impl Reader {
         }
     }
 
+    /// Starts reading at `next` again and keeps what was read before it: librdkafka has passed offsets without handing
+    /// out a record.
+    pub(super) fn start_again(&mut self, number: i32, next: i64) {
+        tracing::debug!(
+            kafka.partition = number,
+            kafka.offset = next,
+            "no record at this offset; reading it once more"
+        );
+        self.parts.log.stop(number);
+        if let Err(error) = self.parts.log.start(number, next) {
+            tracing::warn!(kafka.partition = number, %error, "failed to start reading; retrying");
+            self.reload(number);
+        }
+    }
+
     /// Another worker has written the partition, or the database was restored.
     fn reload_or_give_up(&mut self, number: i32) {
         if self.partitions.is_assigned(number) {

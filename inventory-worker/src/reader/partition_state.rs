@@ -14,6 +14,8 @@ pub struct PartitionState {
     pub writer: Option<usize>,
     /// Whether it is paused because its writer does not keep up.
     pub is_paused: bool,
+    /// Whether reading has reached the end of the log: no record has arrived since.
+    pub is_at_end: bool,
 }
 
 /// Whether a partition is read, and from where.
@@ -55,8 +57,8 @@ pub enum Arrival {
     Due(i64),
     /// Ignore it: it was fetched before reading started where it is now.
     Stale,
-    /// Read again from the position: records before this one did not arrive.
-    Gap,
+    /// Start reading at this position again: the offsets between it and the record did not arrive.
+    Gap(i64),
 }
 
 impl PartitionState {
@@ -68,15 +70,17 @@ impl PartitionState {
             reading,
             writer: None,
             is_paused: false,
+            is_at_end: false,
         }
     }
 
     /// Records that the record at `offset` has arrived.
     ///
-    /// Where reading starts, the broker itself has nothing between the position and the first record (compaction, a
-    /// transaction's marker). At any other time a gap means that records were lost between librdkafka and this
-    /// process, and none may be.
+    /// Where reading starts, the broker itself has nothing between the position and the first record: a transaction's
+    /// marker, or records of a transaction that was aborted. At any other time records may have been lost between
+    /// librdkafka and this process, and none may be: so reading starts once more where the gap begins.
     pub fn record_arrived(&mut self, offset: i64) -> Arrival {
+        self.is_at_end = false;
         match &mut self.reading {
             Reading::Running { next, fresh } if offset == *next || (offset > *next && *fresh) => {
                 let from = *next;
@@ -84,8 +88,28 @@ impl PartitionState {
                 *fresh = false;
                 Arrival::Due(from)
             }
-            Reading::Running { next, .. } if offset > *next => Arrival::Gap,
+            Reading::Running { next, fresh } if offset > *next => {
+                *fresh = true;
+                Arrival::Gap(*next)
+            }
             _ => Arrival::Stale,
+        }
+    }
+
+    /// Records that reading has reached the end of the log.
+    pub fn end_reached(&mut self) {
+        self.is_at_end = self.is_running();
+    }
+
+    /// Moves on to the offset after everything that was read. Returns where it was before if the offsets between, which
+    /// are the last of the log, have no record.
+    pub fn pass_to(&mut self, position: i64) -> Option<i64> {
+        match &mut self.reading {
+            Reading::Running { next, fresh } if self.is_at_end && position > *next => {
+                *fresh = false;
+                Some(std::mem::replace(next, position))
+            }
+            _ => None,
         }
     }
 
@@ -128,11 +152,33 @@ mod tests {
     fn a_gap_is_accepted_only_where_reading_starts() {
         let mut partition = running(5);
         assert_eq!(partition.record_arrived(8), Arrival::Due(5));
-        assert_eq!(partition.record_arrived(10), Arrival::Gap);
+        assert_eq!(partition.record_arrived(11), Arrival::Gap(9));
         assert_eq!(
-            partition.record_arrived(9),
+            partition.record_arrived(10),
             Arrival::Due(9),
+            "reading started again"
+        );
+        assert_eq!(partition.record_arrived(12), Arrival::Gap(11));
+        assert_eq!(
+            partition.record_arrived(11),
+            Arrival::Due(11),
             "nothing was skipped"
         );
+    }
+
+    #[test]
+    fn offsets_without_a_record_at_the_end_of_the_log_are_passed_once() {
+        let mut partition = running(5);
+        assert_eq!(partition.pass_to(7), None, "of an earlier start");
+        partition.end_reached();
+        assert_eq!(partition.pass_to(5), None);
+        assert_eq!(partition.pass_to(7), Some(5));
+        assert_eq!(partition.pass_to(7), None);
+        assert_eq!(partition.record_arrived(9), Arrival::Gap(7));
+        assert_eq!(partition.pass_to(10), None, "records are on their way");
+
+        partition.reading = Reading::Halted;
+        partition.end_reached();
+        assert_eq!(partition.pass_to(10), None);
     }
 }

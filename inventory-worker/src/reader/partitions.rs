@@ -50,6 +50,11 @@ impl Partitions {
         self.numbers(PartitionState::is_running)
     }
 
+    /// Whether reading has reached the end of some partition's log.
+    pub fn any_is_at_end(&self) -> bool {
+        self.states.values().any(|state| state.is_at_end)
+    }
+
     /// The group assigns partitions; returns those that are not read yet.
     pub fn assign(&mut self, partitions: Vec<i32>, now: Instant) -> Vec<i32> {
         for state in self.states.values_mut() {
@@ -97,6 +102,7 @@ impl Partitions {
             Some(state) => {
                 state.generation = generation;
                 state.reading = reading;
+                state.is_at_end = false;
             }
             None => {
                 let state = PartitionState::assigned(generation, reading);

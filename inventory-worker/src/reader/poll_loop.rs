@@ -5,6 +5,7 @@ use fluxgate_domain::batch::Record;
 use fluxgate_domain::events::{CE_TYPE, Event};
 use fluxgate_log::{GroupError, GroupMembership, ReadError, ReceivedRecord, TopicReader};
 use fluxgate_service::traces::{RemoteParent, TRACEPARENT};
+use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,7 @@ use super::partition_dispatcher::{PartitionDispatcher, Pressure};
 use super::partition_state::Arrival;
 use super::partitions::Partitions;
 use super::{Command, StartOffsets};
+use crate::batch::BatchBuilder;
 use crate::lag_tracker::LagTracker;
 use crate::metrics::Metrics;
 
@@ -22,6 +24,9 @@ const POLL_MAX: Duration = Duration::from_millis(20);
 const POLL_MIN: Duration = Duration::from_millis(1);
 /// How long a full batch waits before its writer is checked again.
 const WRITER_PAUSE: Duration = Duration::from_millis(1);
+
+/// How often offsets without a record at the end of a log are passed.
+const END_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The parts of a reader.
 pub struct ReaderParts {
@@ -53,6 +58,7 @@ pub struct Reader {
     pub(super) partitions: Partitions,
     /// When the group is asked for rebalances next.
     pub(super) next_group_poll: Instant,
+    next_end_check: Instant,
 }
 
 impl Reader {
@@ -63,6 +69,7 @@ impl Reader {
             parts,
             runtime,
             next_group_poll: Instant::now(),
+            next_end_check: Instant::now(),
         }
     }
 
@@ -88,6 +95,7 @@ impl Reader {
                 continue;
             }
             self.relieve_writers(now);
+            self.pass_ends(now);
             let left = self.parts.dispatcher.time_left(now);
             match log.poll(left.unwrap_or(POLL_MAX).clamp(POLL_MIN, POLL_MAX)) {
                 Some(Ok(record)) => self.take(&record),
@@ -127,20 +135,14 @@ impl Reader {
         let from = match partition.record_arrived(offset) {
             Arrival::Due(from) => from,
             Arrival::Stale => return,
-            Arrival::Gap => {
-                tracing::warn!(
-                    kafka.partition = number,
-                    kafka.offset = offset,
-                    "records missing before this offset; reading again from PostgreSQL's position"
-                );
-                return self.reload(number);
-            }
+            Arrival::Gap(next) => return self.start_again(number, next),
         };
-        let (generation, writer) = (partition.generation, partition.writer);
-        let writers = self.parts.dispatcher.writers();
-        let writer = writer.unwrap_or_else(|| self.partitions.choose_writer(number, writers));
+        if from < offset {
+            self.parts.metrics.offset_gaps_total.inc();
+        }
+        let generation = partition.generation;
         let timestamp_ms = received.timestamp_ms();
-        let builder = self.parts.dispatcher.builder(writer);
+        let builder = self.builder(number);
         let is_first = builder.push(number, generation, from, record(received), Instant::now());
         if is_first {
             let lag = &self.parts.lag;
@@ -148,8 +150,48 @@ impl Reader {
         }
     }
 
+    /// Passes the offsets without a record at the ends of logs. Until a record follows they would count as lag.
+    fn pass_ends(&mut self, now: Instant) {
+        if now < self.next_end_check {
+            return;
+        }
+        self.next_end_check = now + END_CHECK_INTERVAL;
+        if !self.partitions.any_is_at_end() {
+            return;
+        }
+        for (number, position) in self.parts.log.positions() {
+            let Some(partition) = self.partitions.get_mut(number) else {
+                continue;
+            };
+            let Some(from) = partition.pass_to(position) else {
+                continue;
+            };
+            self.parts.metrics.offset_gaps_total.inc();
+            let generation = partition.generation;
+            let builder = self.builder(number);
+            if builder.pass(number, generation, from..position, now) {
+                let now_ms = Timestamp::now().as_millisecond();
+                self.parts.lag.slice_started(number, generation, now_ms);
+            }
+        }
+    }
+
+    /// The batch that takes a partition's records.
+    fn builder(&mut self, number: i32) -> &mut BatchBuilder {
+        let state = self.partitions.get_mut(number);
+        let writer = state.and_then(|state| state.writer);
+        let writers = self.parts.dispatcher.writers();
+        let writer = writer.unwrap_or_else(|| self.partitions.choose_writer(number, writers));
+        self.parts.dispatcher.builder(writer)
+    }
+
     fn handle_read_error(&mut self, error: &ReadError) {
         match error {
+            ReadError::EndOfLog(partition) => {
+                if let Some(partition) = self.partitions.get_mut(*partition) {
+                    partition.end_reached();
+                }
+            }
             ReadError::OffsetOutOfRange(_) => {
                 tracing::error!(%error, "offset out of range; reloading the positions of all partitions");
                 for partition in self.partitions.running() {

@@ -6,10 +6,10 @@ use clap::Parser;
 use fluxgate_domain::batch::{Content, Record};
 use fluxgate_log::headers;
 use inventory_worker::app::Worker;
-use inventory_worker::config::Cli;
+use inventory_worker::config::{Cli, Config};
 use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 use rdkafka::util::Timeout;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -21,8 +21,14 @@ pub const PARTITIONS: i32 = 3;
 pub struct Line {
     pub schema: Schema,
     pub topic: String,
-    kafka: String,
+    pub kafka: String,
     producer: FutureProducer,
+}
+
+/// How a transaction ends.
+pub enum TransactionEnd {
+    Commit,
+    Abort,
 }
 
 impl Line {
@@ -41,8 +47,8 @@ impl Line {
         }
     }
 
-    /// Starts a worker and waits until it reads.
-    pub async fn worker(&self, more: &[&str]) -> Running {
+    /// The settings of a worker.
+    pub fn config(&self, more: &[&str]) -> Config {
         let dead_letters = format!("{}.dlq", self.topic);
         let given = [
             "inventory-worker",
@@ -60,25 +66,69 @@ impl Line {
             "--database-url",
             &self.schema.database_url,
         ];
-        let config = Cli::parse_from(given.iter().chain(more)).config;
-        let worker = Worker::build(config);
+        Cli::parse_from(given.iter().chain(more)).config
+    }
+
+    /// Starts a worker and waits until it reads.
+    pub async fn worker(&self, more: &[&str]) -> Running {
+        let running = self.start_worker(more);
+        running.until_ready().await;
+        running
+    }
+
+    /// Starts a worker.
+    pub fn start_worker(&self, more: &[&str]) -> Running {
+        let worker = Worker::build(self.config(more));
         let address = worker.addresses()[0];
         let shutdown = CancellationToken::new();
-        let running = Running {
+        Running {
             address,
             shutdown: shutdown.clone(),
             ended: Some(tokio::spawn(worker.run_until_stopped(shutdown))),
-        };
-        until("the worker is ready", async || {
-            running.get("/readyz").await.0 == 200
-                && running.metric("partitions_assigned").await == f64::from(PARTITIONS)
-        })
-        .await;
-        running
+        }
     }
 
     /// Appends records to a partition; Kafka chooses their offsets.
     pub async fn send(&self, partition: i32, records: &[Record]) {
+        self.send_with(&self.producer, partition, records).await;
+    }
+
+    /// A producer whose records are part of transactions.
+    pub fn transactional_producer(&self) -> FutureProducer {
+        let producer: FutureProducer = ClientConfig::new()
+            .set("bootstrap.servers", &self.kafka)
+            .set("transactional.id", &self.topic)
+            .create()
+            .unwrap();
+        producer.init_transactions(Timeout::Never).unwrap();
+        producer
+    }
+
+    /// Appends records to a partition in a transaction of their own. Its end is a marker, which has an offset too.
+    pub async fn send_in_transaction(
+        &self,
+        producer: &FutureProducer,
+        partition: i32,
+        records: &[Record],
+        ends: TransactionEnd,
+    ) {
+        producer.begin_transaction().unwrap();
+        self.send_with(producer, partition, records).await;
+        match ends {
+            TransactionEnd::Commit => producer.commit_transaction(Timeout::Never),
+            TransactionEnd::Abort => producer.abort_transaction(Timeout::Never),
+        }
+        .unwrap();
+    }
+
+    /// The offset after the last one of a partition.
+    pub fn end(&self, partition: i32) -> i64 {
+        let client = self.producer.client();
+        let bounds = client.fetch_watermarks(&self.topic, partition, Timeout::Never);
+        bounds.unwrap().1
+    }
+
+    async fn send_with(&self, producer: &FutureProducer, partition: i32, records: &[Record]) {
         for record in records {
             let headers = match &record.content {
                 Content::Event(event) => headers(event),
@@ -91,7 +141,7 @@ impl Line {
                 .headers(headers)
                 .key(&key)
                 .payload(&value);
-            self.producer.send(record, Timeout::Never).await.unwrap();
+            producer.send(record, Timeout::Never).await.unwrap();
         }
     }
 
@@ -140,6 +190,15 @@ impl Drop for Running {
 }
 
 impl Running {
+    /// Waits until the worker reads.
+    pub async fn until_ready(&self) {
+        until("the worker is ready", async || {
+            self.get("/readyz").await.0 == 200
+                && self.metric("partitions_assigned").await == f64::from(PARTITIONS)
+        })
+        .await;
+    }
+
     /// Stops the worker and waits until it has left its group.
     pub async fn stop(mut self) {
         self.shutdown.cancel();

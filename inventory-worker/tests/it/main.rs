@@ -6,5 +6,6 @@
 mod consuming;
 mod fixture;
 mod line;
+mod offset_gaps;
 mod program;
 mod strangers;
