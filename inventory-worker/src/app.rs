@@ -7,7 +7,7 @@ use actix_web::dev::Server;
 use actix_web::{App, HttpServer};
 use backon::Retryable;
 use fluxgate_ledger::Ledger;
-use fluxgate_log::ClientMetrics;
+use fluxgate_log::{ClientMetrics, check_cleanup_policy};
 use fluxgate_service::metrics::registry;
 use fluxgate_service::ops::{self, Check, Need, Readiness};
 use fluxgate_service::settings::{Switch, refuse};
@@ -103,7 +103,7 @@ impl Worker {
             readiness.drain();
         });
 
-        let prepared = prepare(&self.config, &self.ledger, &self.database);
+        let prepared = prepare(&self.config, &self.ledger, &self.database, &self.group);
         let written = tokio::select! {
             () = prepared => {
                 let pipeline = Pipeline {
@@ -128,21 +128,26 @@ impl Worker {
 }
 
 /// Waits until the stores are reachable, and brings them up to date if MIGRATE_ON_START is on.
-async fn prepare(config: &Config, ledger: &Ledger, database: &Check) {
+async fn prepare(config: &Config, ledger: &Ledger, database: &Check, kafka: &Check) {
     let attempt = || async {
         if config.migrate.migrate_on_start == Switch::On {
             migrate(config, ledger).await?;
         }
-        ledger.probe().await.map_err(MigrateError::from)
+        ledger.probe().await?;
+        database.pass();
+        let topic = &config.kafka.kafka_topic;
+        Ok(check_cleanup_policy(&config.kafka, "inventory-worker", topic).await?)
     };
-    let prepared = attempt
+    // It retries for ever.
+    let _ = attempt
         .retry(retry_delays().with_min_delay(Duration::from_millis(200)))
         .notify(|error: &MigrateError, _| {
             tracing::warn!(%error, "stores not ready; retrying");
-            database.fail(error.to_string());
+            let store = match error {
+                MigrateError::Topics(_) => kafka,
+                MigrateError::Schema(_) | MigrateError::Ledger(_) => database,
+            };
+            store.fail(error.to_string());
         })
         .await;
-    if prepared.is_ok() {
-        database.pass();
-    }
 }

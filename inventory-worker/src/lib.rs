@@ -17,7 +17,7 @@ mod database_monitor;
 mod dead_letters;
 mod lag_tracker;
 mod metrics;
-mod migrate;
+pub mod migrate;
 mod pipeline;
 mod reader;
 mod retry;

@@ -1,9 +1,12 @@
 //! Brings the schema and the topics up to date.
 
 use fluxgate_ledger::{Ledger, LedgerError, SchemaError};
-use fluxgate_log::{NewTopic, TopicError, create_missing_topics};
+use fluxgate_log::{NewTopic, TopicError, create_missing_topics, stop_compaction};
 
 use crate::config::Config;
+
+/// The name of the Kafka client in the brokers' logs.
+const CLIENT_ID: &str = "inventory-worker-migrate";
 
 /// Why schema or topics are not up to date.
 #[derive(Debug, thiserror::Error)]
@@ -11,7 +14,7 @@ pub enum MigrateError {
     /// The schema could not be migrated.
     #[error("schema: {0}")]
     Schema(#[from] SchemaError),
-    /// The topics could not be created.
+    /// A topic could not be created, or may be compacted.
     #[error("topics: {0}")]
     Topics(#[from] TopicError),
     /// PostgreSQL is unavailable, or its schema is older than this build.
@@ -25,7 +28,9 @@ pub enum MigrateError {
 /// When PostgreSQL or Kafka is unavailable or refuses.
 pub async fn migrate(config: &Config, ledger: &Ledger) -> Result<(), MigrateError> {
     ledger.migrate().await?;
-    create_missing_topics(&config.kafka, "inventory-worker-migrate", &topics(config)).await?;
+    let topics = topics(config);
+    create_missing_topics(&config.kafka, CLIENT_ID, &topics).await?;
+    stop_compaction(&config.kafka, CLIENT_ID, &topics[0]).await?;
     Ok(())
 }
 

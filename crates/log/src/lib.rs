@@ -7,6 +7,7 @@
 //! | `topic_reader` | [`TopicReader`]: reads the partitions it is given, from the offsets it is given |
 //! | `group` | [`GroupMembership`] and [`Assignment`]: which partitions this process should read |
 //! | `topics` | creates missing topics |
+//! | `cleanup_policy` | checks that a topic is not compacted, or stops its compaction |
 //! | `broker_watchdog` | recovers clients that have lost all brokers |
 //! | `client_config`, `headers`, `settings`, `metrics`, `error` | what these clients share |
 //!
@@ -14,6 +15,7 @@
 //! context of each message back once Kafka has acknowledged it.
 
 mod broker_watchdog;
+mod cleanup_policy;
 mod client_config;
 mod error;
 mod group;
@@ -26,6 +28,7 @@ mod topic_reader;
 mod topics;
 
 pub use broker_watchdog::BrokerWatchdog;
+pub use cleanup_policy::{check_cleanup_policy, stop_compaction};
 pub use client_config::client_config;
 pub use error::LogError;
 pub use group::{Assignment, GroupError, GroupMembership, Rebalance};

@@ -27,7 +27,7 @@ pub struct NewTopic<'a> {
     pub retention_ms: Option<i64>,
 }
 
-/// Why a topic does not exist.
+/// Why a topic does not exist, or cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TopicError {
     /// The brokers do not answer.
@@ -36,6 +36,11 @@ pub enum TopicError {
     /// The brokers refuse.
     #[error("topic {0}: {1}")]
     Refused(String, RDKafkaErrorCode),
+    /// The brokers may remove records that were not read.
+    #[error(
+        "topic {0} has cleanup.policy {1}, only delete is allowed: run `inventory-worker migrate`"
+    )]
+    Compacted(String, String),
 }
 
 /// Creates the topics that are missing; leaves existing ones as they are. `client_id` is the client's name in the
@@ -48,11 +53,7 @@ pub async fn create_missing_topics(
     client_id: &str,
     topics: &[NewTopic<'_>],
 ) -> Result<(), TopicError> {
-    let admin: AdminClient<BrokerWatchdog> = client_config(kafka, client_id)
-        .create_with_context(BrokerWatchdog::new(&kafka.kafka_brokers))?;
-    let options = AdminOptions::new()
-        .request_timeout(Some(TIMEOUT))
-        .operation_timeout(Some(TIMEOUT));
+    let admin = admin(kafka, client_id)?;
     let configs: Vec<_> = topics.iter().map(NewTopic::config).collect();
     let requests = topics.iter().zip(&configs).map(|(topic, config)| {
         let replication = TopicReplication::Fixed(topic.replication);
@@ -61,7 +62,7 @@ pub async fn create_missing_topics(
         pairs.fold(request, |request, (key, value)| request.set(key, value))
     });
     let requests: Vec<_> = requests.collect();
-    for outcome in admin.create_topics(&requests, &options).await? {
+    for outcome in admin.create_topics(&requests, &limits()).await? {
         match outcome {
             Ok(topic) => tracing::info!(kafka.topic = topic, "topic created"),
             Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
@@ -71,10 +72,26 @@ pub async fn create_missing_topics(
     Ok(())
 }
 
+/// A client for administration.
+pub(crate) type Admin = AdminClient<BrokerWatchdog>;
+
+pub(crate) fn admin(kafka: &KafkaSettings, client_id: &str) -> Result<Admin, KafkaError> {
+    let watchdog = BrokerWatchdog::new(&kafka.kafka_brokers);
+    client_config(kafka, client_id).create_with_context(watchdog)
+}
+
+/// How long the brokers may take for one answer.
+pub(crate) fn limits() -> AdminOptions {
+    AdminOptions::new()
+        .request_timeout(Some(TIMEOUT))
+        .operation_timeout(Some(TIMEOUT))
+}
+
 impl NewTopic<'_> {
     /// Kafka's settings of the topic.
     fn config(&self) -> Vec<(&'static str, String)> {
-        let mut config = Vec::new();
+        // The brokers' default may be compaction.
+        let mut config = vec![("cleanup.policy", "delete".to_owned())];
         if self.replication >= REPLICATION_FOR_TWO_IN_SYNC {
             config.push(("min.insync.replicas", "2".to_owned()));
         }
@@ -101,25 +118,23 @@ mod tests {
 
     #[test]
     fn with_three_replicas_two_must_have_a_record_before_it_is_acknowledged() {
+        let policy = ("cleanup.policy", "delete".to_owned());
         let in_sync = ("min.insync.replicas", "2".to_owned());
         let retention = ("retention.ms", "-1".to_owned());
+        let all = [policy, in_sync, retention];
         for replication in [3, 5] {
-            assert_eq!(
-                config_of(replication, Some(-1)),
-                [in_sync.clone(), retention.clone()]
-            );
-            assert_eq!(config_of(replication, None), std::slice::from_ref(&in_sync));
+            assert_eq!(config_of(replication, Some(-1)), all);
+            assert_eq!(config_of(replication, None), all[..2]);
         }
     }
 
     #[test]
     fn with_fewer_replicas_one_broker_may_be_missing() {
+        let policy = ("cleanup.policy", "delete".to_owned());
+        let all = [policy, ("retention.ms", "-1".to_owned())];
         for replication in [1, 2] {
-            assert_eq!(
-                config_of(replication, Some(-1)),
-                [("retention.ms", "-1".to_owned())]
-            );
-            assert_eq!(config_of(replication, None), []);
+            assert_eq!(config_of(replication, Some(-1)), all);
+            assert_eq!(config_of(replication, None), all[..1]);
         }
     }
 }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod cleanup_policy;
 mod consuming;
 mod fixture;
 mod line;
