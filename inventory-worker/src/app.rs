@@ -37,6 +37,7 @@ pub struct Worker {
     readiness: Readiness,
     database: Check,
     group: Check,
+    partitions: Check,
 }
 
 impl Worker {
@@ -52,6 +53,7 @@ impl Worker {
         let readiness = Readiness::default();
         let database = readiness.check("database", Need::Required);
         let group = readiness.check("kafka", Need::Required);
+        let partitions = readiness.check("partitions", Need::Optional);
         let ledger = config.database.connect(config.batch.batch_writers);
         let ledger = ledger.unwrap_or_else(|error| refuse("DATABASE_URL", error));
         ledger.register_metrics(&registry, SERVICE);
@@ -78,6 +80,7 @@ impl Worker {
             readiness,
             database,
             group,
+            partitions,
         }
     }
 
@@ -113,6 +116,7 @@ impl Worker {
                     clients: self.clients,
                     database: self.database,
                     group: self.group,
+                    partitions: self.partitions,
                     shutdown,
                 };
                 pipeline.run().await.map_err(std::io::Error::other)

@@ -12,7 +12,8 @@ use crate::reader::Command;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Sets the database check of `/readyz`, and notices a database that was restored from an older backup.
+/// Sets the database check of `/readyz`, and notices a database that was restored from an older backup and halts that
+/// have ended.
 #[allow(missing_docs)]
 pub struct DatabaseMonitor {
     pub ledger: Ledger,
@@ -43,7 +44,17 @@ impl DatabaseMonitor {
         self.ledger.probe().await?;
         // Read before those of PostgreSQL: positions only grow, unless the database was restored.
         let ours = self.lag.positions();
+        let halted = self.lag.halted_partitions();
         let held = self.ledger.positions(&self.topic).await?;
+        for partition in halted {
+            if held.get(&partition).is_some_and(|next| *next >= 0) {
+                // The reader ignores it if the partition is halted for another reason than its log.
+                let _ = self
+                    .commands
+                    .send(Command::PositionChanged { partition })
+                    .await;
+            }
+        }
         for (partition, written) in ours {
             let position = held.get(&partition).copied().unwrap_or_default();
             if position < written {
@@ -51,10 +62,13 @@ impl DatabaseMonitor {
                     kafka.partition = partition,
                     position,
                     written,
-                    "PostgreSQL was restored from an older backup; reading again from its position"
+                    "PostgreSQL was restored from an older backup, or the partition is halted; loading its position"
                 );
                 // Fails only after the reader has ended.
-                let _ = self.commands.send(Command::Restored { partition }).await;
+                let _ = self
+                    .commands
+                    .send(Command::PositionChanged { partition })
+                    .await;
             }
         }
         Ok(())

@@ -1,8 +1,9 @@
 //! How far behind each partition is.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use fluxgate_service::ops::Check;
 use jiff::Timestamp;
 
 use crate::metrics::Metrics;
@@ -12,6 +13,8 @@ use crate::metrics::Metrics;
 pub struct LagTracker {
     partitions: Arc<Mutex<HashMap<i32, PartitionLag>>>,
     metrics: Metrics,
+    /// Fails while a partition is halted.
+    check: Check,
 }
 
 #[derive(Default)]
@@ -21,15 +24,18 @@ struct PartitionLag {
     /// Slices that are read and not written, oldest first: generation, and timestamp of the first
     /// record in Unix ms.
     pending: VecDeque<(u64, i64)>,
-    halted: bool,
+    /// Why it is halted.
+    halted: Option<String>,
 }
 
 impl LagTracker {
-    /// A tracker without partitions.
-    pub fn new(metrics: Metrics) -> Self {
+    /// A tracker without partitions. `check` fails while a partition is halted.
+    pub fn new(metrics: Metrics, check: Check) -> Self {
+        check.pass();
         Self {
             partitions: Arc::default(),
             metrics,
+            check,
         }
     }
 
@@ -41,6 +47,7 @@ impl LagTracker {
     /// This worker no longer reads the partition.
     pub fn revoked(&self, partition: i32) {
         self.change(|all| drop(all.remove(&partition)));
+        self.show_halted();
         let label = [&*partition.to_string()];
         // Both series are missing if no statistics arrived in the meantime.
         let _ = self.metrics.lag_records.remove_label_values(&label);
@@ -51,13 +58,15 @@ impl LagTracker {
     pub fn positioned(&self, partition: i32, offset: i64) {
         self.with(partition, |p| {
             p.written = Some(offset);
-            p.halted = false;
+            p.halted = None;
         });
+        self.show_halted();
     }
 
     /// The partition is halted.
-    pub fn halted(&self, partition: i32) {
-        self.with(partition, |p| p.halted = true);
+    pub fn halted(&self, partition: i32, reason: &str) {
+        self.with(partition, |p| p.halted = Some(reason.to_owned()));
+        self.show_halted();
     }
 
     /// A slice starts with a record of this time.
@@ -95,8 +104,35 @@ impl LagTracker {
             .partitions
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let known = all.iter().filter(|(_, partition)| !partition.halted);
+        let known = all.iter().filter(|(_, it)| it.halted.is_none());
         known.filter_map(|(n, p)| Some((*n, p.written?))).collect()
+    }
+
+    /// The partitions that are halted.
+    pub fn halted_partitions(&self) -> Vec<i32> {
+        let all = self
+            .partitions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let halted = all.iter().filter(|(_, it)| it.halted.is_some());
+        halted.map(|(number, _)| *number).collect()
+    }
+
+    fn show_halted(&self) {
+        let mut reasons = BTreeMap::new();
+        self.change(|all| {
+            let halted = all.iter();
+            reasons.extend(halted.filter_map(|(number, it)| Some((*number, it.halted.clone()?))));
+        });
+        let reasons = reasons
+            .iter()
+            .map(|(number, reason)| format!("partition {number} is halted: {reason}"));
+        let reasons: Vec<_> = reasons.collect();
+        if reasons.is_empty() {
+            self.check.pass();
+        } else {
+            self.check.fail(reasons.join("; "));
+        }
     }
 
     /// Sets the metrics, given the end of each partition's log; a negative end is unknown.
@@ -142,7 +178,7 @@ impl LagTracker {
         f(&mut all);
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         self.metrics.partitions_assigned.set(count(all.len()));
-        let halted = all.values().filter(|partition| partition.halted).count();
+        let halted = all.values().filter(|it| it.halted.is_some()).count();
         self.metrics.partitions_halted.set(count(halted));
     }
 }

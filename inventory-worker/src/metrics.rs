@@ -30,6 +30,8 @@ fluxgate_service::metrics! {
     flush_retries_total: IntCounterVec ["cause"] {"timeout", "connection", "server"},
     /// Partition slices of a batch discarded and read again because PostgreSQL held a different position.
     position_mismatches_total: IntCounter,
+    /// Checks whether a log is the one that was read, by outcome: same, shortened (retention has removed what was read), undecided (no answer), halted.
+    log_checks_total: IntCounterVec ["outcome"] {"same", "shortened", "undecided", "halted"},
     /// Ranges of offsets without a record that were passed, such as the markers of transactions.
     offset_gaps_total: IntCounter,
     /// Time in seconds from the reservation in Redis until the order was confirmed, observed once per order.
@@ -42,7 +44,7 @@ fluxgate_service::metrics! {
     sequence_gaps: IntGauge,
     /// Partitions that this worker reads.
     partitions_assigned: IntGauge,
-    /// Partitions of this worker that are halted until an operator repairs their log or raises a limit.
+    /// Partitions of this worker that are halted until `reconciler accept-log` or a higher DEAD_LETTERS_MAX_PER_BATCH.
     partitions_halted: IntGauge,
     /// Records not yet written, by partition, up to the log end that a broker last reported. Does not grow while nothing is fetched (no leader, or paused because PostgreSQL is unavailable).
     lag_records: IntGaugeVec ["partition"],

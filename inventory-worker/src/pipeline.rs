@@ -40,6 +40,8 @@ pub struct Pipeline {
     pub database: Check,
     /// Whether the consumer group is joined.
     pub group: Check,
+    /// Whether no partition is halted.
+    pub partitions: Check,
     pub shutdown: CancellationToken,
 }
 
@@ -63,7 +65,7 @@ impl Pipeline {
     /// When the reader or a writer panics: then not everything that was read is written. Or when the
     /// group no longer accepts this worker.
     pub async fn run(self) -> Result<(), PipelineError> {
-        let lag = LagTracker::new(self.metrics.clone());
+        let lag = LagTracker::new(self.metrics.clone(), self.partitions.clone());
         let clients = self
             .connect(&lag)
             .unwrap_or_else(|error| refuse("KAFKA_BROKERS", error));
@@ -80,7 +82,7 @@ impl Pipeline {
                 log: clients.log,
                 ledger: self.ledger,
                 topic,
-                lag: lag.clone(),
+                metrics: self.metrics.clone(),
                 commands: to_reader,
             },
             commands,

@@ -23,8 +23,11 @@ pub enum Command {
     /// Compare all stores while the sales run. Exit code 0: right, 1: wrong, 2:
     /// undecided
     Audit(Audit),
-    /// Publish the records in Redis that PostgreSQL lacks, after Kafka has lost the end of its log
-    Republish(Republish),
+    /// Let the workers read a log that is not the one they have read, from its beginning. Exit code 0: done, 1: a
+    /// partition is not halted, 2: undecided
+    AcceptLog(AcceptLog),
+    /// Publish the records in Redis that PostgreSQL lacks, after Kafka has lost records
+    Republish(Products),
     /// Stop a sale and restore its Redis data from PostgreSQL, after Redis has lost writes. Exit
     /// code 0: the sale is open again, 1: refused, 2: not finished, run it again
     Rebuild {
@@ -54,17 +57,16 @@ pub struct Audit {
     pub all: bool,
 }
 
-/// Arguments of `republish`.
+/// Arguments of `accept-log`.
 #[derive(Debug, Clone, Args)]
-pub struct Republish {
-    /// The sales to process.
-    #[command(flatten)]
-    pub products: Products,
+pub struct AcceptLog {
+    /// Only these partitions [default: all that are halted]
+    #[arg(value_parser = clap::value_parser!(i32).range(0..))]
+    pub partitions: Vec<i32>,
 
-    /// Accept that Kafka has lost the records between the end of a log and its position: move the
-    /// position back to the end of the log, so that workers continue there
-    #[arg(long)]
-    pub accept_shorter_log: bool,
+    /// The program that is to read the log
+    #[arg(long, default_value = "inventory-worker")]
+    pub consumer: String,
 }
 
 /// Connections to the stores.

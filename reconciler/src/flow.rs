@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fluxgate_domain::ids::{ProductId, Tag};
 use fluxgate_gate::SaleKeys;
-use fluxgate_ledger::LedgerRow;
+use fluxgate_ledger::{LedgerRow, StoredPosition};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -94,14 +94,14 @@ impl Stores {
     /// Waits until a partition is written up to the current end of its log, at most `patience`.
     ///
     /// # Errors
-    /// When it is not in time, or the log ends before the position.
+    /// When it is not in time, the partition is halted, or the log ends before the position.
     pub async fn until_all_written(
         &self,
         partition: i32,
         patience: Duration,
     ) -> Result<(), Undecided> {
         let end = self.log.end(partition).await?;
-        let position = self.ledger.position(partition).await?;
+        let position = self.position(partition).await?;
         if position > end {
             // Read again: records may have been written meanwhile.
             let end = self.log.end(partition).await?;
@@ -119,7 +119,7 @@ impl Stores {
     /// Waits until a partition is written up to `wanted`, at most `patience`.
     ///
     /// # Errors
-    /// When it is not in time.
+    /// When it is not in time, or the partition is halted.
     pub async fn until_written(
         &self,
         partition: i32,
@@ -128,7 +128,7 @@ impl Stores {
     ) -> Result<(), Undecided> {
         let deadline = Instant::now() + patience;
         loop {
-            let position = self.ledger.position(partition).await?;
+            let position = self.position(partition).await?;
             if position >= wanted {
                 return Ok(());
             }
@@ -140,6 +140,14 @@ impl Stores {
                 });
             }
             tokio::time::sleep(INTERVAL).await;
+        }
+    }
+
+    /// The offset up to which a partition is written.
+    async fn position(&self, partition: i32) -> Result<i64, Undecided> {
+        match self.ledger.position(partition).await? {
+            StoredPosition::Read(position) => Ok(position.next),
+            StoredPosition::Halted(because) => Err(Undecided::Halted { partition, because }),
         }
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! audit/      reads each sale, compares the stores, prints a table            (writes nothing)
+//! accept_log  ends the halt of a partition                                     (its log is another one)
 //! republish   publishes the events of records that PostgreSQL lacks           (Kafka lost the end of its log)
 //! rebuild     stops a sale, fences its log, restores Redis from PostgreSQL    (Redis lost writes)
 //! flow        reads one sale in the order in which an order travels
 //! ```
 
+pub mod accept_log;
 pub mod audit;
 pub mod config;
 pub mod flow;
@@ -62,7 +64,7 @@ pub enum Undecided {
     },
     /// Kafka has lost records that PostgreSQL has read.
     #[error(
-        "partition {partition} is written up to offset {position}, but its log ends at {end}: Kafka has lost records; see --accept-shorter-log"
+        "partition {partition} is written up to offset {position}, but its log ends at {end}: Kafka has lost records; a worker halts the partition, then see `reconciler accept-log`"
     )]
     Shorter {
         /// The partition.
@@ -71,6 +73,14 @@ pub enum Undecided {
         position: i64,
         /// The end of its log.
         end: i64,
+    },
+    /// No worker reads the partition before an operator has decided.
+    #[error("partition {partition} is halted ({because}); see `reconciler accept-log`")]
+    Halted {
+        /// The partition.
+        partition: i32,
+        /// Why.
+        because: String,
     },
 }
 

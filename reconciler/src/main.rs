@@ -6,8 +6,9 @@ use clap::Parser;
 use fluxgate_domain::ids::ProductId;
 use fluxgate_service::telemetry;
 use jiff::Timestamp;
+use reconciler::accept_log::{AcceptError, AcceptedLog, accept_logs};
 use reconciler::audit::{Outcome, audit, table};
-use reconciler::config::{Cli, Command, Settings};
+use reconciler::config::{AcceptLog, Cli, Command, Settings};
 use reconciler::rebuild::{RebuildError, rebuild};
 use reconciler::republish::republish;
 use reconciler::{Stores, Undecided};
@@ -53,15 +54,42 @@ async fn run(command: &Command, settings: &Settings) -> Result<ExitCode, Undecid
             })
         }
         Command::Republish(asked) => {
-            let only = &asked.products.products;
-            let done = republish(&mut stores, only, asked.accept_shorter_log, patience).await?;
+            let done = republish(&mut stores, &asked.products, patience).await?;
             println!(
-                "{} sales checked, {} events published, {} positions moved back",
-                done.sales, done.events, done.moved_back
+                "{} sales checked, {} events published",
+                done.sales, done.events
             );
             Ok(ExitCode::SUCCESS)
         }
+        Command::AcceptLog(asked) => accept(&stores, asked).await,
         Command::Rebuild { products } => rebuild_each(&mut stores, products, settings).await,
+    }
+}
+
+async fn accept(stores: &Stores, asked: &AcceptLog) -> Result<ExitCode, Undecided> {
+    let mut count = 0;
+    let show = |accepted: &AcceptedLog| {
+        let AcceptedLog { halt, begin } = accepted;
+        count += 1;
+        println!(
+            "partition {}: halted {} at offset {} ({}); log number {}, read again from offset {begin}",
+            halt.partition,
+            halt.since,
+            halt.offset,
+            halt.because,
+            halt.log_number + 1
+        );
+    };
+    match accept_logs(stores, &asked.consumer, &asked.partitions, show).await {
+        Ok(()) => {
+            println!("{count} logs accepted; run reconciler republish");
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(AcceptError::Undecided(error)) => Err(error),
+        Err(refusal @ AcceptError::NotHalted(_)) => {
+            eprintln!("refused: {refusal}");
+            Ok(WRONG.into())
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Publishes the records in Redis that PostgreSQL lacks. Needed after Kafka has lost the end of its log; harmless at any
+//! Publishes the records in Redis that PostgreSQL lacks. Needed after Kafka has lost records; harmless at any
 //! other time, because every order and change is written once.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -20,19 +20,15 @@ pub struct Republished {
     pub sales: usize,
     /// Events published.
     pub events: usize,
-    /// Partitions whose position was moved back to the end of the log.
-    pub moved_back: usize,
 }
 
 /// Publishes what PostgreSQL lacks of these sales, or of all sales.
 ///
 /// # Errors
-/// When a store does not answer, the workers do not write what is already on Kafka, or a log ends
-/// before its position and `accept_shorter_log` is false.
+/// When a store does not answer, the workers do not write what is already on Kafka, or a partition is halted.
 pub async fn republish(
     stores: &mut Stores,
     products: &[ProductId],
-    accept_shorter_log: bool,
     patience: Duration,
 ) -> Result<Republished, Undecided> {
     let mut done = Republished::default();
@@ -44,9 +40,6 @@ pub async fn republish(
         .collect();
     let partitions: BTreeSet<i32> = sales.iter().map(|(_, place)| place.partition).collect();
     for partition in partitions {
-        if accept_shorter_log && move_back(stores, partition).await? {
-            done.moved_back += 1;
-        }
         stores.until_all_written(partition, patience).await?;
     }
     // Openings first: orders of an unknown sale would be rejected.
@@ -58,14 +51,6 @@ pub async fn republish(
         done.events += republish_sale(stores, product, place).await?;
     }
     Ok(done)
-}
-
-/// True if the log ends before the position. The position is read first, because a record that is appended and written
-/// between the two reads is no loss; it is moved only if it has not changed since.
-async fn move_back(stores: &Stores, partition: i32) -> Result<bool, Undecided> {
-    let position = stores.ledger.position(partition).await?;
-    let end = stores.log.end(partition).await?;
-    Ok(position > end && stores.ledger.move_back(partition, position, end).await?)
 }
 
 async fn republish_opening(

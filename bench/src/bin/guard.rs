@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::batch::Record;
-use fluxgate_domain::events::{CE_TYPE, Event, headers};
+use fluxgate_domain::events::{CE_ID, CE_TYPE, Event, headers};
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, UserId};
 use fluxgate_domain::records::OrderRecord;
 use ingest_api::sold_out::{KnownOrders, MemoryShare};
-use inventory_worker::batch::BatchBuilder;
+use inventory_worker::batch::{BatchBuilder, ReadFrom};
 use serde::Deserialize;
 
 const BODY: &[u8] = br#"{"productId":"sneaker-2026","userId":"user-0-123","quantity":1}"#;
@@ -58,15 +58,23 @@ fn main() -> Result<()> {
             let event = event(&RECORD.parse()?);
             let value = event.encode();
             let attributes = headers(&event);
-            let ce_type = attributes.iter().find(|(name, _)| *name == CE_TYPE);
-            let ce_type = ce_type.map(|(_, text)| text.as_bytes());
+            let attribute = |wanted| {
+                let found = attributes.iter().find(|(name, _)| *name == wanted);
+                found.map(|(_, text)| text.as_bytes())
+            };
+            let (ce_type, ce_id) = (attribute(CE_TYPE), attribute(CE_ID));
             let key = Some(product.as_str().as_bytes());
             let mut builder = BatchBuilder::new(BATCH_MAX_ROWS, Duration::from_secs(1));
             let (mut offset, now) = (0, Instant::now());
             repeat(times, || {
                 let event = Event::decode(ce_type, key, Some(black_box(&value)));
                 let record = Record::new(offset, 0, key, Some(&value), event);
-                builder.push(0, 1, offset, record, now);
+                let from = ReadFrom {
+                    generation: 1,
+                    log_number: 0,
+                    offset,
+                };
+                builder.push(0, from, record, ce_id, now);
                 offset += 1;
                 Ok(builder.is_full().then(|| builder.take()))
             })

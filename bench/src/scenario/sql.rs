@@ -8,7 +8,7 @@ use e2e::sandbox::Sandbox;
 use fluxgate_domain::batch::{Batch, Record};
 use fluxgate_ledger::{Ledger, LedgerError};
 use fluxgate_service::settings::PostgresSettings;
-use inventory_worker::batch::BatchBuilder;
+use inventory_worker::batch::{BatchBuilder, ReadFrom};
 use tokio::task::JoinSet;
 
 use super::Bench;
@@ -80,7 +80,12 @@ fn batches(orders: &Orders) -> Result<[Vec<Batch>; WRITERS]> {
         let end = &mut ends[usize::try_from(partition)?];
         let writer = usize::try_from(partition)? % WRITERS;
         let record = Record::new(*end, 0, None, None, Ok(event));
-        builders[writer].push(partition, 1, *end, record, now);
+        let from = ReadFrom {
+            generation: 1,
+            log_number: 0,
+            offset: *end,
+        };
+        builders[writer].push(partition, from, record, None, now);
         *end += 1;
         if builders[writer].is_full() {
             batches[writer].push(builders[writer].take());

@@ -7,6 +7,8 @@ use prometheus::Registry;
 use crate::pool::{PoolMetrics, PoolSettings};
 use crate::{Address, LedgerError, UrlError, sql};
 
+/// The program whose positions these are: a table may hold those of several.
+pub(crate) const CONSUMER: &str = "inventory-worker";
 /// Connections besides one for each writer: to load positions, for two monitors, and a spare one.
 const MORE_CONNECTIONS: u32 = 4;
 

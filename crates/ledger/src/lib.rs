@@ -25,12 +25,16 @@ mod positions;
 mod reads;
 mod sql;
 
-pub use audit::{AuditError, AuditReader, ChangeRow, DeadLetter, LedgerRow, OrderRow, WrittenSale};
+pub use audit::{
+    AuditError, AuditReader, ChangeRow, DeadLetter, HaltedPartition, LedgerRow, OrderRow,
+    WrittenSale,
+};
 pub use batch::{REJECTED_NAMED_MAX, WrittenBatch};
 pub use connection::{Address, UrlError};
 pub use error::LedgerError;
 pub use ledger::Ledger;
 pub use migrations::SchemaError;
+pub use positions::StoredPosition;
 pub use reads::{
     LedgerEntry, LedgerReadMetrics, LedgerReader, ReaderSettings, Unavailable, WrittenOrder,
 };

@@ -1,15 +1,30 @@
 use std::collections::HashMap;
 
+use fluxgate_domain::batch::{Position, RecordMark};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use crate::ledger::CONSUMER;
 use crate::{Ledger, LedgerError, sql};
 
+/// The position of a partition, as PostgreSQL holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoredPosition {
+    /// The partition is read from here.
+    Read(Position),
+    /// The partition is halted, for this reason, until an operator accepts its log.
+    Halted(String),
+}
+
 impl Ledger {
-    /// The positions of all partitions that were ever read.
+    /// The positions of all partitions that were ever read; that of a halted one is -1.
     ///
     /// # Errors
     /// When PostgreSQL is unavailable.
     pub async fn positions(&self, topic: &str) -> Result<HashMap<i32, i64>, LedgerError> {
         self.within_deadline(async |client| {
-            let rows = client.query(sql::SELECT_POSITIONS, &[&topic]).await?;
+            let parameters: [&(dyn ToSql + Sync); 2] = [&CONSUMER, &topic];
+            let rows = client.query(sql::SELECT_POSITIONS, &parameters).await?;
             rows.iter()
                 .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
                 .collect()
@@ -17,20 +32,45 @@ impl Ledger {
         .await
     }
 
-    /// The offset at which reading a partition starts: behind the last record that was written, 0 for a partition that
-    /// was never read.
+    /// Where reading a partition starts: behind the last record that was written, at 0 for a partition that was never
+    /// read.
     ///
     /// # Errors
     /// When PostgreSQL is unavailable.
-    pub async fn position(&self, topic: &str, partition: i32) -> Result<i64, LedgerError> {
+    pub async fn position(
+        &self,
+        topic: &str,
+        partition: i32,
+    ) -> Result<StoredPosition, LedgerError> {
         self.within_deadline(async |client| {
-            client
-                .execute(sql::INSERT_POSITION, &[&topic, &partition])
-                .await?;
-            let row = client
-                .query_one(sql::SELECT_POSITION, &[&topic, &partition])
-                .await?;
-            Ok(row.try_get(0)?)
+            let parameters: [&(dyn ToSql + Sync); 3] = [&CONSUMER, &topic, &partition];
+            client.execute(sql::INSERT_POSITION, &parameters).await?;
+            let row = client.query_one(sql::SELECT_POSITION, &parameters).await?;
+            Ok(StoredPosition::read(&row)?)
+        })
+        .await
+    }
+
+    /// Halts a partition until an operator accepts its log. False if its position is no longer the one that this is based
+    /// on.
+    ///
+    /// # Errors
+    /// When PostgreSQL is unavailable.
+    pub async fn halt(
+        &self,
+        topic: &str,
+        partition: i32,
+        position: &Position,
+        because: &str,
+    ) -> Result<bool, LedgerError> {
+        let Position {
+            next, log_number, ..
+        } = position;
+        self.within_deadline(async |client| {
+            let parameters: [&(dyn ToSql + Sync); 6] =
+                [&CONSUMER, &topic, &partition, next, log_number, &because];
+            let halted = client.execute(sql::HALT_POSITION, &parameters).await?;
+            Ok(halted > 0)
         })
         .await
     }
@@ -46,5 +86,30 @@ impl Ledger {
             Ok(row.try_get(0)?)
         })
         .await
+    }
+}
+
+impl StoredPosition {
+    /// The position of a partition that no worker has read.
+    pub(crate) const NEVER_READ: Self = Self::Read(Position {
+        next: 0,
+        log_number: 0,
+        last: None,
+    });
+
+    pub(crate) fn read(row: &Row) -> Result<Self, tokio_postgres::Error> {
+        if let Some(because) = row.try_get(4)? {
+            return Ok(Self::Halted(because));
+        }
+        let (offset, checksum): (Option<i64>, Option<i64>) = (row.try_get(2)?, row.try_get(3)?);
+        let mark = offset.zip(checksum);
+        Ok(Self::Read(Position {
+            next: row.try_get(0)?,
+            log_number: row.try_get(1)?,
+            last: mark.map(|(offset, checksum)| RecordMark {
+                offset,
+                checksum: checksum.cast_unsigned(),
+            }),
+        }))
     }
 }

@@ -30,26 +30,46 @@ pub const NO_STATEMENT_TIMEOUT: &str = "SET statement_timeout = 0";
 /// Names what the latest migrations brought, and reads nothing: to find a first row while one of the tables is empty,
 /// PostgreSQL would go through all combinations of the others.
 pub const PROBE: &str = "
-    SELECT fenced_epoch, closed_at, last_sequence
+    SELECT fenced_epoch, closed_at, last_sequence, last_checksum
     FROM positions, stock_ledger, number_series, orders, dead_letters, sale_changes LIMIT 0";
 
 // Positions.
 
 /// Gives a partition its first position.
 pub const INSERT_POSITION: &str = "
-    INSERT INTO positions (topic, partition, next_offset) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING";
+    INSERT INTO positions (consumer, topic, partition, next_offset) VALUES ($1, $2, $3, 0)
+    ON CONFLICT DO NOTHING";
 
-/// The position of one partition.
+/// The position of one partition. The mark of the last record is null if it was not written together with the position:
+/// then a worker of version 0.2 has moved the position on, or somebody has moved it by hand.
 pub const SELECT_POSITION: &str = "
-    SELECT next_offset FROM positions WHERE topic = $1 AND partition = $2";
+    SELECT next_offset, log_number, CASE WHEN last_next_offset = next_offset THEN last_offset END,
+           last_checksum, halted_because
+    FROM positions WHERE consumer = $1 AND topic = $2 AND partition = $3";
 
-/// The positions of all partitions.
-pub const SELECT_POSITIONS: &str = "SELECT partition, next_offset FROM positions WHERE topic = $1";
+/// The positions of all partitions; that of a halted one is -1.
+pub const SELECT_POSITIONS: &str = "
+    SELECT partition, next_offset FROM positions WHERE consumer = $1 AND topic = $2";
 
-/// Moves a position back, unless it has changed since it was read.
-pub const MOVE_POSITION_BACK: &str = "
-    UPDATE positions SET next_offset = $4
-    WHERE topic = $1 AND partition = $2 AND next_offset = $3";
+/// Halts a partition, unless its position or its log number has changed.
+pub const HALT_POSITION: &str = "
+    UPDATE positions SET halted_at = now(), halted_because = $6, halted_offset = next_offset,
+                         next_offset = -1
+    WHERE consumer = $1 AND topic = $2 AND partition = $3 AND next_offset = $4 AND log_number = $5
+        AND halted_at IS NULL";
+
+/// The halted partitions.
+pub const SELECT_HALTED: &str = "
+    SELECT partition, halted_at, halted_because, halted_offset, log_number FROM positions
+    WHERE consumer = $1 AND topic = $2 AND halted_at IS NOT NULL ORDER BY partition";
+
+/// Ends a halt: the log gets the next number and is read from an offset on. Unless the log number has changed.
+pub const ACCEPT_LOG: &str = "
+    UPDATE positions SET next_offset = $4, log_number = log_number + 1,
+        last_offset = NULL, last_checksum = NULL, last_next_offset = NULL,
+        halted_at = NULL, halted_because = NULL, halted_offset = NULL
+    WHERE consumer = $1 AND topic = $2 AND partition = $3 AND log_number = $5
+        AND halted_at IS NOT NULL";
 
 // Batches.
 
@@ -64,14 +84,22 @@ pub const FAST_PATH: [&str; 5] = [
 
 /// Locks the positions of a batch. Every transaction locks them in partition order, so two of them cannot deadlock.
 pub const LOCK_POSITIONS: &str = "
-    SELECT partition, next_offset FROM positions
-    WHERE topic = $1 AND partition = ANY($2) ORDER BY partition FOR UPDATE";
+    SELECT partition, next_offset, log_number FROM positions
+    WHERE consumer = $1 AND topic = $2 AND partition = ANY($3) ORDER BY partition FOR UPDATE";
 
-/// Moves the positions past a batch.
+/// Moves the positions past a batch, and keeps the marks of its last records. A slice without records leaves a mark
+/// that is valid; one without a mark makes it invalid, because `last_next_offset` stays behind.
 pub const ADVANCE_POSITIONS: &str = "
-    UPDATE positions p SET next_offset = b.next_offset
-    FROM unnest($2::int[], $3::bigint[]) AS b (partition, next_offset)
-    WHERE p.topic = $1 AND p.partition = b.partition";
+    UPDATE positions p SET
+        next_offset = b.next_offset,
+        last_offset = coalesce(b.last_offset, p.last_offset),
+        last_checksum = coalesce(b.last_checksum, p.last_checksum),
+        last_next_offset = CASE
+            WHEN b.last_offset IS NOT NULL OR (b.is_empty AND p.last_next_offset = p.next_offset)
+            THEN b.next_offset ELSE p.last_next_offset END
+    FROM unnest($3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::boolean[])
+        AS b (partition, next_offset, last_offset, last_checksum, is_empty)
+    WHERE p.consumer = $1 AND p.topic = $2 AND p.partition = b.partition";
 
 /// Gives each sale its ledger row and its number series. Returns the products that had no ledger row.
 pub const OPEN_SALES: &str = "
@@ -118,10 +146,10 @@ pub const CONFIRM_ORDERS: &str = "
            CASE WHEN (SELECT count(*) FROM inserted) < cardinality($1::uuid[])
                 THEN (SELECT array_agg(placed_at) FROM inserted) END";
 
-/// Writes dead letters. A copy of the log that was read twice writes them once.
+/// Writes dead letters. A log that is read twice has them once.
 pub const INSERT_DEAD_LETTERS: &str = r#"
-    INSERT INTO dead_letters (topic, partition, "offset", reason, key, value)
-    SELECT $1, * FROM unnest($2::int[], $3::bigint[], $4::text[], $5::bytea[], $6::bytea[])
+    INSERT INTO dead_letters (topic, partition, log_number, "offset", reason, key, value)
+    SELECT $1, * FROM unnest($2::int[], $3::int[], $4::bigint[], $5::text[], $6::bytea[], $7::bytea[])
     ON CONFLICT DO NOTHING"#;
 
 /// Locks and reads the ledger rows of a batch. Every transaction locks them in product order.
@@ -182,7 +210,8 @@ pub const ADD_TO_SERIES: &str = "
 
 /// How many numbers below the highest written one have neither a row nor a dead letter, over all series of these
 /// partitions. Rebuilt sales are left out: what they lost before is final, and `reconciler audit` counts it. Every
-/// dead letter of a sale counts as one of its numbers. The rows are counted by product, which has one series.
+/// dead letter of a sale counts as one of its numbers; equal ones count once, because a log that was accepted as another
+/// one may have them again. The rows are counted by product, which has one series.
 pub const COUNT_GAPS: &str = "
     SELECT coalesce(sum(greatest(n.last_sequence - n.written - c.n - s.n - d.n, 0)), 0)::bigint
     FROM stock_ledger l
@@ -191,7 +220,7 @@ pub const COUNT_GAPS: &str = "
         FROM orders o WHERE o.product_id = l.product_id
             AND (o.cancel_number IS NOT NULL OR o.reason = 'unknown_sale')) c
     CROSS JOIN LATERAL (SELECT count(*) AS n FROM sale_changes s WHERE s.product_id = l.product_id) s
-    CROSS JOIN LATERAL (SELECT count(*) AS n FROM dead_letters d
+    CROSS JOIN LATERAL (SELECT count(DISTINCT sha256(coalesce(d.value, ''))) AS n FROM dead_letters d
         WHERE d.topic = $1 AND d.partition = l.partition AND d.key = convert_to(l.product_id, 'UTF8')) d
     WHERE l.partition = ANY($2) AND n.epoch = 1 AND l.fenced_epoch = 0";
 
@@ -246,9 +275,9 @@ pub const SELECT_CHANGES: &str = "
     SELECT change_id, kind, units, epoch, sequence, changed_at FROM sale_changes
     WHERE product_id = $1";
 
-/// The dead letters with this key.
+/// The dead letters with this key. Equal ones are the same record, sent twice or read from two logs.
 pub const SELECT_DEAD_LETTERS: &str =
-    "SELECT value FROM dead_letters WHERE topic = $1 AND key = $2";
+    "SELECT DISTINCT value FROM dead_letters WHERE topic = $1 AND key = $2";
 
 /// Lets one rebuild of a sale run at a time. The lock ends with its connection.
 pub const TRY_LOCK_REBUILD: &str =

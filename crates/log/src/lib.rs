@@ -5,6 +5,7 @@
 //! | `publisher` | [`Publisher`]: one message per event, waited for at most as long as its caller allows |
 //! | `topic_appender` | [`TopicAppender`]: records appended to a topic, each waited for |
 //! | `topic_reader` | [`TopicReader`]: reads the partitions it is given, from the offsets it is given |
+//! | `continuity` | [`check_log`]: whether a log is still the log that was read |
 //! | `group` | [`GroupMembership`] and [`Assignment`]: which partitions this process should read |
 //! | `topics` | creates missing topics |
 //! | `cleanup_policy` | checks that a topic is not compacted, or stops its compaction |
@@ -17,6 +18,7 @@
 mod broker_watchdog;
 mod cleanup_policy;
 mod client_config;
+mod continuity;
 mod error;
 mod group;
 mod headers;
@@ -30,6 +32,7 @@ mod topics;
 pub use broker_watchdog::BrokerWatchdog;
 pub use cleanup_policy::{check_cleanup_policy, stop_compaction};
 pub use client_config::client_config;
+pub use continuity::{Evidence, FoundAtMark, HaltReason, LogBounds, LogCheck, check_log};
 pub use error::LogError;
 pub use group::{Assignment, GroupError, GroupMembership, Rebalance};
 pub use headers::headers;

@@ -9,7 +9,7 @@ use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 
 use crate::headers::owned;
-use crate::{BrokerWatchdog, ClientMetrics, LogError, client_config, headers};
+use crate::{BrokerWatchdog, ClientMetrics, LogBounds, LogError, client_config, headers};
 
 /// Events that [`TopicAppender::append_all`] has in flight at once.
 const PAGE: usize = 500;
@@ -88,23 +88,35 @@ impl TopicAppender {
     /// # Errors
     /// When Kafka gives no answer.
     pub async fn end(&self, partition: i32) -> Result<i64, LogError> {
+        Ok(self.bounds(partition).await?.end)
+    }
+
+    /// The first offset of a partition. Retries like [`Self::end`].
+    ///
+    /// # Errors
+    /// When Kafka gives no answer.
+    pub async fn begin(&self, partition: i32) -> Result<i64, LogError> {
+        Ok(self.bounds(partition).await?.begin)
+    }
+
+    async fn bounds(&self, partition: i32) -> Result<LogBounds, LogError> {
         let pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(100))
             .with_max_delay(Duration::from_secs(1))
             .with_max_times(10);
-        let ask = async || self.ask_for_end(partition).await;
+        let ask = async || self.ask_for_bounds(partition).await;
         ask.retry(pauses).when(LogError::has_no_leader).await
     }
 
-    async fn ask_for_end(&self, partition: i32) -> Result<i64, LogError> {
+    async fn ask_for_bounds(&self, partition: i32) -> Result<LogBounds, LogError> {
         self.recover();
         let this = self.clone();
         let watermarks = tokio::task::spawn_blocking(move || {
             let client = this.producer.client();
             client.fetch_watermarks(&this.topic, partition, this.timeout)
         });
-        let (_, end) = watermarks.await??;
-        Ok(end)
+        let (begin, end) = watermarks.await??;
+        Ok(LogBounds { begin, end })
     }
 
     /// Appends events to a partition, in this order, a page of them at a time.

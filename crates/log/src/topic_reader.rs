@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use fluxgate_domain::batch::RecordMark;
+use fluxgate_domain::events::CE_ID;
 use fluxgate_service::settings::KafkaSettings;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
@@ -10,7 +12,7 @@ use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::group::group_client_config;
-use crate::{BrokerWatchdog, ClientMetrics, LogError};
+use crate::{BrokerWatchdog, ClientMetrics, LogBounds, LogError};
 
 /// How long the brokers may take to answer where a partition begins and ends.
 const WATERMARKS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -130,9 +132,11 @@ impl TopicReader {
     ///
     /// # Errors
     /// When no broker answers in time.
-    pub fn bounds(&self, partition: i32) -> Result<(i64, i64), LogError> {
+    pub fn bounds(&self, partition: i32) -> Result<LogBounds, LogError> {
         let client = &self.client;
-        Ok(client.fetch_watermarks(&self.topic, partition, WATERMARKS_TIMEOUT)?)
+        let bounds = client.fetch_watermarks(&self.topic, partition, WATERMARKS_TIMEOUT);
+        let (begin, end) = bounds?;
+        Ok(LogBounds { begin, end })
     }
 
     fn change(
@@ -175,6 +179,13 @@ impl ReceivedRecord<'_> {
     /// Its value.
     pub fn payload(&self) -> Option<&[u8]> {
         self.0.payload()
+    }
+
+    /// What is remembered of it.
+    pub fn mark(&self) -> RecordMark {
+        let [ce_id] = self.headers([CE_ID]);
+        let (key, value) = (self.key(), self.payload());
+        RecordMark::of(self.offset(), self.timestamp_ms(), key, ce_id, value)
     }
 
     /// The first value of each of these headers, found in one pass.

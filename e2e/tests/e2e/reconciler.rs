@@ -20,8 +20,8 @@ use crate::fixture::{
 };
 
 const CONNECTIONS: u32 = 16;
-/// How long a worker takes, at most, to look again at a log that it has halted.
-const HALTED_RECHECK: Duration = Duration::from_secs(15);
+/// How long a worker takes, at most, to halt a partition: it asks twice, five seconds apart.
+const HALT_LIMIT: Duration = Duration::from_secs(15);
 
 #[test]
 fn an_audit_is_right_while_the_sale_runs_and_finds_what_is_missing() {
@@ -210,12 +210,20 @@ fn what_kafka_has_lost_is_published_again() {
         sandbox.stores.topic.empty().await?;
         worker.restart().await?;
 
-        reconcile(sandbox, &["republish"], 2, "--accept-shorter-log").await?;
-        let accept = ["republish", "--accept-shorter-log"];
-        reconcile(sandbox, &accept, 0, "102 events published").await?;
+        wait_until("a partition is halted", HALT_LIMIT, async || {
+            let halted = worker.metric("inventory_worker_partitions_halted").await?;
+            ensure!(halted == 1.0, "{halted} partitions are halted");
+            Ok(())
+        })
+        .await?;
+        reconcile(sandbox, &["audit"], 1, "is halted (log_ends_before").await?;
+        reconcile(sandbox, &["republish"], 2, "see `reconciler accept-log`").await?;
+        reconcile(sandbox, &["accept-log", "99"], 1, "99 is not halted").await?;
+        reconcile(sandbox, &["accept-log"], 0, "1 logs accepted").await?;
+        reconcile(sandbox, &["accept-log"], 0, "0 logs accepted").await?;
+        reconcile(sandbox, &["republish"], 0, "102 events published").await?;
         let both = [sale.clone(), unread.clone()];
-        let limit = WRITE_LIMIT + HALTED_RECHECK;
-        sandbox.stores.written(&both, limit).await?;
+        sandbox.stores.written(&both, WRITE_LIMIT).await?;
         expect_rows(sandbox, &sale, 200, 0).await?;
         expect_rows(sandbox, &unread, 1, 0).await?;
         expect_right_audit(sandbox).await

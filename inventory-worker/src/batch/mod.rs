@@ -2,7 +2,7 @@
 
 mod builder;
 
-pub use builder::BatchBuilder;
+pub use builder::{BatchBuilder, ReadFrom};
 
 use fluxgate_domain::batch::Record;
 use fluxgate_service::traces::RemoteParent;

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use fluxgate_domain::batch::Position;
 use fluxgate_log::{GroupError, Rebalance};
 
-use super::partition_state::{LoadTask, Reading};
+use super::partition_state::{Halt, LoadTask, Reading};
 use super::{Command, Reader};
 
 /// How often the group is asked for rebalances while records keep arriving.
@@ -53,9 +54,16 @@ impl Reader {
                 Command::Start {
                     partition,
                     generation,
-                    offset,
+                    position,
                 } if self.partitions.is_current(partition, generation) => {
-                    self.start(partition, offset);
+                    self.start(partition, &position);
+                }
+                Command::Halted {
+                    partition,
+                    generation,
+                    reason,
+                } if self.partitions.is_current(partition, generation) => {
+                    self.halt(partition, Halt::UntilAccepted, &reason);
                 }
                 Command::Reload {
                     partition,
@@ -63,7 +71,9 @@ impl Reader {
                 } if self.partitions.is_current(partition, generation) => {
                     self.reload_or_give_up(partition);
                 }
-                Command::Restored { partition } if self.partitions.is_running(partition) => {
+                Command::PositionChanged { partition }
+                    if self.partitions.follows_position(partition) =>
+                {
                     self.reload(partition);
                 }
                 Command::Halt {
@@ -71,7 +81,7 @@ impl Reader {
                     generation,
                     reason,
                 } if self.partitions.is_current(partition, generation) => {
-                    self.halt(partition, &reason);
+                    self.halt(partition, Halt::UntilRestart, &reason);
                 }
                 outdated => tracing::debug!(?outdated, "outdated command ignored"),
             }
@@ -81,14 +91,17 @@ impl Reader {
     /// Starts a new generation of a partition that is not being read.
     fn load(&mut self, number: i32) {
         let generation = self.partitions.next_generation();
-        let finding = self.parts.start_offsets.clone().find(number, generation);
+        let seen = self.partitions.get_mut(number).and_then(|it| it.seen);
+        let start_offsets = self.parts.start_offsets.clone();
+        let finding = start_offsets.find(number, generation, seen);
         let task = LoadTask::from(self.runtime.spawn(finding).abort_handle());
         let reading = Reading::Loading(task);
         self.partitions
             .begin_generation(number, generation, reading);
     }
 
-    fn start(&mut self, number: i32, offset: i64) {
+    fn start(&mut self, number: i32, position: &Position) {
+        let offset = position.start();
         if let Err(error) = self.parts.log.start(number, offset) {
             tracing::warn!(kafka.partition = number, %error, "failed to start reading; retrying");
             return self.reload(number);
@@ -98,14 +111,11 @@ impl Reader {
             kafka.offset = offset,
             "reading started"
         );
-        self.parts.lag.positioned(number, offset);
-        self.parts.membership.commit(number, offset);
         if let Some(partition) = self.partitions.get_mut(number) {
-            partition.reading = Reading::Running {
-                next: offset,
-                fresh: true,
-            };
+            partition.started(position, Instant::now());
         }
+        self.parts.lag.positioned(number, position.next);
+        self.parts.membership.commit(number, position.next);
     }
 
     /// Starts reading at `next` again and keeps what was read before it: librdkafka has passed offsets without handing
@@ -137,14 +147,14 @@ impl Reader {
         self.load(number);
     }
 
-    fn halt(&mut self, number: i32, reason: &str) {
+    fn halt(&mut self, number: i32, halt: Halt, reason: &str) {
         tracing::error!(kafka.partition = number, reason, "partition halted");
         self.stop_reading(number);
-        self.parts.lag.halted(number);
+        self.parts.lag.halted(number, reason);
         // A new generation, so that batches of the old one that are still to be written cannot start it again.
         let generation = self.partitions.next_generation();
         self.partitions
-            .begin_generation(number, generation, Reading::Halted);
+            .begin_generation(number, generation, Reading::Halted(halt));
     }
 
     fn give_up(&mut self, number: i32) {
@@ -164,7 +174,7 @@ impl Reader {
         {
             self.parts.lag.slice_discarded(number);
         }
-        if partition.is_running() {
+        if partition.is_started() {
             self.parts.log.stop(number);
         }
     }

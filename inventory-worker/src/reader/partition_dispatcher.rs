@@ -150,6 +150,7 @@ mod tests {
 
     use super::super::partition_state::Reading;
     use super::*;
+    use crate::batch::ReadFrom;
 
     const AGE: Duration = Duration::from_millis(10);
 
@@ -184,13 +185,13 @@ mod tests {
                 }
             };
             let builder = self.dispatcher.builder(writer);
-            builder.push(
-                partition,
-                1,
+            let record = Record::new(offset, 0, None, None, Err(Undecodable::MissingType));
+            let from = ReadFrom {
+                generation: 1,
+                log_number: 0,
                 offset,
-                Record::new(offset, 0, None, None, Err(Undecodable::MissingType)),
-                now,
-            );
+            };
+            builder.push(partition, from, record, None, now);
         }
 
         fn relieve(&mut self, now: Instant) -> Vec<Pressure> {

@@ -1,5 +1,10 @@
-use fluxgate_log::Assignment;
+use std::time::Instant;
+
+use fluxgate_domain::batch::{Position, RecordMark};
+use fluxgate_log::{Assignment, Evidence, FoundAtMark};
 use tokio::task::AbortHandle;
+
+use crate::batch::ReadFrom;
 
 /// Everything the reader knows about one partition that it reads. Pure.
 #[derive(Debug)]
@@ -8,8 +13,12 @@ pub struct PartitionState {
     pub assignment: Assignment,
     /// Which loading of its position this is. Whatever belongs to an older generation is ignored.
     pub generation: u64,
+    /// The log number that was loaded with the position.
+    pub log_number: i32,
     /// Whether it is read, and from where.
     pub reading: Reading,
+    /// What the log had instead of the last record, the last time that this was so.
+    pub seen: Option<Evidence>,
     /// The writer that gets all its records, so that they keep their order; `None` before the first record.
     pub writer: Option<usize>,
     /// Whether it is paused because its writer does not keep up.
@@ -23,6 +32,15 @@ pub struct PartitionState {
 pub enum Reading {
     /// Its position is being loaded; dropping this stops the loading.
     Loading(#[allow(dead_code, reason = "held for its drop")] LoadTask),
+    /// Reading has started at the last record that was written, to see whether the log still has it.
+    Verifying {
+        /// That record.
+        mark: RecordMark,
+        /// The position.
+        next: i64,
+        /// When reading started.
+        since: Instant,
+    },
     /// The record at `next`, or the first one after it, is read next.
     Running {
         /// The position.
@@ -31,7 +49,16 @@ pub enum Reading {
         fresh: bool,
     },
     /// It is no longer read.
-    Halted,
+    Halted(Halt),
+}
+
+/// What ends a halt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Halt {
+    /// An operator who accepts the log. PostgreSQL remembers the halt.
+    UntilAccepted,
+    /// A restart, with a higher limit for dead letters.
+    UntilRestart,
 }
 
 /// The task that loads a position. Dropping this aborts the task.
@@ -59,6 +86,10 @@ pub enum Arrival {
     Stale,
     /// Start reading at this position again: the offsets between it and the record did not arrive.
     Gap(i64),
+    /// It is the last record that was written: the log is the one that was read.
+    Same,
+    /// The log has this instead of the last record that was written.
+    Different(FoundAtMark),
 }
 
 impl PartitionState {
@@ -67,21 +98,53 @@ impl PartitionState {
         Self {
             assignment: Assignment::Assigned,
             generation,
+            log_number: 0,
             reading,
+            seen: None,
             writer: None,
             is_paused: false,
             is_at_end: false,
         }
     }
 
-    /// Records that the record at `offset` has arrived.
+    /// Records that reading has started.
+    pub fn started(&mut self, position: &Position, now: Instant) {
+        let next = position.next;
+        self.log_number = position.log_number;
+        if let Some(mark) = position.last {
+            let since = now;
+            self.reading = Reading::Verifying { mark, next, since };
+        } else {
+            self.reading = Reading::Running { next, fresh: true };
+            self.seen = None;
+        }
+    }
+
+    /// Records that the record at `offset` has arrived; `mark` computes its mark.
     ///
     /// Where reading starts, the broker itself has nothing between the position and the first record: a transaction's
     /// marker, or records of a transaction that was aborted. At any other time records may have been lost between
     /// librdkafka and this process, and none may be: so reading starts once more where the gap begins.
-    pub fn record_arrived(&mut self, offset: i64) -> Arrival {
+    pub fn record_arrived(&mut self, offset: i64, mark: impl FnOnce() -> RecordMark) -> Arrival {
         self.is_at_end = false;
         match &mut self.reading {
+            Reading::Verifying {
+                mark: last, next, ..
+            } if offset >= last.offset => {
+                let found = if offset == last.offset {
+                    FoundAtMark::Record(mark())
+                } else {
+                    FoundAtMark::Nothing
+                };
+                if found == FoundAtMark::Record(*last) {
+                    let (next, fresh) = (*next, false);
+                    self.reading = Reading::Running { next, fresh };
+                    self.seen = None;
+                    return Arrival::Same;
+                }
+                self.seen = Some(Evidence::again(self.seen, *last, found));
+                Arrival::Different(found)
+            }
             Reading::Running { next, fresh } if offset == *next || (offset > *next && *fresh) => {
                 let from = *next;
                 *next = offset + 1;
@@ -96,9 +159,24 @@ impl PartitionState {
         }
     }
 
-    /// Records that reading has reached the end of the log.
-    pub fn end_reached(&mut self) {
+    /// Where reading has arrived, for the batch that takes what was read.
+    pub fn read_from(&self, offset: i64) -> ReadFrom {
+        ReadFrom {
+            generation: self.generation,
+            log_number: self.log_number,
+            offset,
+        }
+    }
+
+    /// Records that reading has reached the end of the log. False if it has not reached the last record that was written:
+    /// the log no longer has it.
+    pub fn end_reached(&mut self) -> bool {
         self.is_at_end = self.is_running();
+        if let Reading::Verifying { mark, .. } = self.reading {
+            self.seen = Some(Evidence::again(self.seen, mark, FoundAtMark::Nothing));
+            return false;
+        }
+        true
     }
 
     /// Moves on to the offset after everything that was read. Returns where it was before if the offsets between, which
@@ -113,9 +191,19 @@ impl PartitionState {
         }
     }
 
-    /// Whether it is read.
+    /// Whether its records are due.
     pub fn is_running(&self) -> bool {
         matches!(self.reading, Reading::Running { .. })
+    }
+
+    /// Whether its log is being read.
+    pub fn is_started(&self) -> bool {
+        self.is_running() || matches!(self.reading, Reading::Verifying { .. })
+    }
+
+    /// Whether the marked record has been waited for since `then`.
+    pub fn is_verifying_since(&self, then: Instant) -> bool {
+        matches!(self.reading, Reading::Verifying { since, .. } if since <= then)
     }
 }
 
@@ -128,39 +216,55 @@ mod tests {
         PartitionState::assigned(1, Reading::Running { next, fresh })
     }
 
+    fn mark(offset: i64) -> RecordMark {
+        RecordMark::of(offset, 0, None, None, None)
+    }
+
+    fn arrived(partition: &mut PartitionState, offset: i64) -> Arrival {
+        partition.record_arrived(offset, || mark(offset))
+    }
+
+    /// A partition whose last record before `next` was `last`.
+    fn started(next: i64, last: RecordMark) -> PartitionState {
+        let mut partition = running(0);
+        let position = Position {
+            next,
+            log_number: 1,
+            last: Some(last),
+        };
+        partition.started(&position, Instant::now());
+        partition
+    }
+
     #[test]
     fn records_are_due_one_after_the_other() {
         let mut partition = running(5);
+        assert_eq!(arrived(&mut partition, 4), Arrival::Stale, "fetched before");
+        assert_eq!(arrived(&mut partition, 5), Arrival::Due(5));
         assert_eq!(
-            partition.record_arrived(4),
-            Arrival::Stale,
-            "fetched before"
-        );
-        assert_eq!(partition.record_arrived(5), Arrival::Due(5));
-        assert_eq!(
-            partition.record_arrived(5),
+            arrived(&mut partition, 5),
             Arrival::Stale,
             "the same record twice"
         );
-        assert_eq!(partition.record_arrived(6), Arrival::Due(6));
+        assert_eq!(arrived(&mut partition, 6), Arrival::Due(6));
 
-        partition.reading = Reading::Halted;
-        assert_eq!(partition.record_arrived(7), Arrival::Stale);
+        partition.reading = Reading::Halted(Halt::UntilRestart);
+        assert_eq!(arrived(&mut partition, 7), Arrival::Stale);
     }
 
     #[test]
     fn a_gap_is_accepted_only_where_reading_starts() {
         let mut partition = running(5);
-        assert_eq!(partition.record_arrived(8), Arrival::Due(5));
-        assert_eq!(partition.record_arrived(11), Arrival::Gap(9));
+        assert_eq!(arrived(&mut partition, 8), Arrival::Due(5));
+        assert_eq!(arrived(&mut partition, 11), Arrival::Gap(9));
         assert_eq!(
-            partition.record_arrived(10),
+            arrived(&mut partition, 10),
             Arrival::Due(9),
             "reading started again"
         );
-        assert_eq!(partition.record_arrived(12), Arrival::Gap(11));
+        assert_eq!(arrived(&mut partition, 12), Arrival::Gap(11));
         assert_eq!(
-            partition.record_arrived(11),
+            arrived(&mut partition, 11),
             Arrival::Due(11),
             "nothing was skipped"
         );
@@ -174,11 +278,48 @@ mod tests {
         assert_eq!(partition.pass_to(5), None);
         assert_eq!(partition.pass_to(7), Some(5));
         assert_eq!(partition.pass_to(7), None);
-        assert_eq!(partition.record_arrived(9), Arrival::Gap(7));
+        assert_eq!(arrived(&mut partition, 9), Arrival::Gap(7));
         assert_eq!(partition.pass_to(10), None, "records are on their way");
 
-        partition.reading = Reading::Halted;
+        partition.reading = Reading::Halted(Halt::UntilRestart);
         partition.end_reached();
         assert_eq!(partition.pass_to(10), None);
+    }
+
+    #[test]
+    fn the_last_record_is_passed_over_and_the_next_one_is_due() {
+        let mut partition = started(7, mark(4));
+        assert!(!partition.is_running());
+        assert_eq!(
+            arrived(&mut partition, 3),
+            Arrival::Stale,
+            "before the mark"
+        );
+        assert_eq!(arrived(&mut partition, 4), Arrival::Same);
+        assert_eq!(arrived(&mut partition, 7), Arrival::Due(7));
+
+        let mut partition = started(5, mark(4));
+        assert_eq!(arrived(&mut partition, 4), Arrival::Same);
+        assert_eq!(arrived(&mut partition, 6), Arrival::Gap(5));
+    }
+
+    #[test]
+    fn another_record_or_none_instead_of_the_last_one_is_remembered() {
+        let other = RecordMark {
+            checksum: 1,
+            ..mark(4)
+        };
+        let mut partition = started(5, other);
+        let found = FoundAtMark::Record(mark(4));
+        for times in [1, 2] {
+            assert_eq!(arrived(&mut partition, 4), Arrival::Different(found));
+            assert_eq!(partition.seen.unwrap().times, times);
+        }
+        let found = FoundAtMark::Nothing;
+        assert_eq!(arrived(&mut partition, 5), Arrival::Different(found));
+        assert_eq!(partition.seen.unwrap().times, 1);
+        assert!(!partition.end_reached());
+        assert_eq!(partition.seen.unwrap().times, 2);
+        assert!(partition.is_verifying_since(Instant::now()));
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::partition_state::{PartitionState, Reading};
+use super::partition_state::{Halt, PartitionState, Reading};
 
 /// The partitions that this worker reads. Pure.
 #[derive(Debug)]
@@ -27,10 +27,14 @@ impl Partitions {
         self.states.get_mut(&partition)
     }
 
-    /// Whether records of a partition are being read.
-    pub fn is_running(&self, partition: i32) -> bool {
+    /// Whether a partition is read, or would be if PostgreSQL had another position.
+    pub fn follows_position(&self, partition: i32) -> bool {
         let state = self.states.get(&partition);
-        state.is_some_and(PartitionState::is_running)
+        state.is_some_and(|state| match state.reading {
+            Reading::Verifying { .. } | Reading::Running { .. } => true,
+            Reading::Halted(halt) => halt == Halt::UntilAccepted,
+            Reading::Loading(_) => false,
+        })
     }
 
     /// Whether this is the current generation of a partition.
@@ -45,9 +49,14 @@ impl Partitions {
         state.is_some_and(|state| state.assignment.is_assigned())
     }
 
-    /// The partitions that are being read.
-    pub fn running(&self) -> Vec<i32> {
-        self.numbers(PartitionState::is_running)
+    /// The partitions whose logs are being read.
+    pub fn started(&self) -> Vec<i32> {
+        self.numbers(PartitionState::is_started)
+    }
+
+    /// The partitions whose marked record has been waited for since `then`.
+    pub fn verifying_since(&self, then: Instant) -> Vec<i32> {
+        self.numbers(|state| state.is_verifying_since(then))
     }
 
     /// Whether reading has reached the end of some partition's log.
@@ -177,7 +186,7 @@ mod tests {
         let new = partitions.assign(numbers.to_vec(), now);
         for number in &new {
             let generation = partitions.next_generation();
-            partitions.begin_generation(*number, generation, Reading::Halted);
+            partitions.begin_generation(*number, generation, Reading::Halted(Halt::UntilRestart));
         }
         new
     }
@@ -215,7 +224,7 @@ mod tests {
         assert_eq!(partitions.choose_writer(1, 2), 0);
         partitions.lose(&[1]);
         let generation = partitions.next_generation();
-        partitions.begin_generation(1, generation, Reading::Halted);
+        partitions.begin_generation(1, generation, Reading::Halted(Halt::UntilRestart));
         assert!(partitions.is_current(1, generation));
         assert!(!partitions.is_current(1, generation - 1));
         assert!(!partitions.is_assigned(1));

@@ -2,8 +2,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fluxgate_domain::batch::Record;
-use fluxgate_domain::events::{CE_TYPE, Event};
-use fluxgate_log::{GroupError, GroupMembership, ReadError, ReceivedRecord, TopicReader};
+use fluxgate_domain::events::{CE_ID, CE_TYPE, Event};
+use fluxgate_log::{
+    FoundAtMark, GroupError, GroupMembership, ReadError, ReceivedRecord, TopicReader,
+};
 use fluxgate_service::traces::{RemoteParent, TRACEPARENT};
 use jiff::Timestamp;
 use tokio::runtime::Handle;
@@ -25,8 +27,8 @@ const POLL_MIN: Duration = Duration::from_millis(1);
 /// How long a full batch waits before its writer is checked again.
 const WRITER_PAUSE: Duration = Duration::from_millis(1);
 
-/// How often offsets without a record at the end of a log are passed.
-const END_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the reader looks at what takes seconds: ends of logs without records, checks without an answer.
+const TICK: Duration = Duration::from_secs(1);
 
 /// The parts of a reader.
 pub struct ReaderParts {
@@ -58,7 +60,8 @@ pub struct Reader {
     pub(super) partitions: Partitions,
     /// When the group is asked for rebalances next.
     pub(super) next_group_poll: Instant,
-    next_end_check: Instant,
+    /// When what takes seconds is looked at next.
+    next_tick: Instant,
 }
 
 impl Reader {
@@ -69,7 +72,7 @@ impl Reader {
             parts,
             runtime,
             next_group_poll: Instant::now(),
-            next_end_check: Instant::now(),
+            next_tick: Instant::now(),
         }
     }
 
@@ -95,7 +98,11 @@ impl Reader {
                 continue;
             }
             self.relieve_writers(now);
-            self.pass_ends(now);
+            if now >= self.next_tick {
+                self.next_tick = now + TICK;
+                self.pass_ends(now);
+                self.end_late_checks(now);
+            }
             let left = self.parts.dispatcher.time_left(now);
             match log.poll(left.unwrap_or(POLL_MAX).clamp(POLL_MIN, POLL_MAX)) {
                 Some(Ok(record)) => self.take(&record),
@@ -132,30 +139,29 @@ impl Reader {
         let Some(partition) = self.partitions.get_mut(number) else {
             return;
         };
-        let from = match partition.record_arrived(offset) {
+        let from = match partition.record_arrived(offset, || received.mark()) {
             Arrival::Due(from) => from,
             Arrival::Stale => return,
             Arrival::Gap(next) => return self.start_again(number, next),
+            Arrival::Same => return self.count_check("same"),
+            Arrival::Different(found) => return self.check_again(number, found),
         };
         if from < offset {
             self.parts.metrics.offset_gaps_total.inc();
         }
-        let generation = partition.generation;
-        let timestamp_ms = received.timestamp_ms();
+        let from = partition.read_from(from);
+        let [ce_type, ce_id, traceparent] = received.headers([CE_TYPE, CE_ID, TRACEPARENT]);
+        let record = record(received, ce_type, traceparent);
+        let timestamp_ms = record.timestamp_ms;
         let builder = self.builder(number);
-        let is_first = builder.push(number, generation, from, record(received), Instant::now());
-        if is_first {
+        if builder.push(number, from, record, ce_id, Instant::now()) {
             let lag = &self.parts.lag;
-            lag.slice_started(number, generation, timestamp_ms);
+            lag.slice_started(number, from.generation, timestamp_ms);
         }
     }
 
     /// Passes the offsets without a record at the ends of logs. Until a record follows they would count as lag.
     fn pass_ends(&mut self, now: Instant) {
-        if now < self.next_end_check {
-            return;
-        }
-        self.next_end_check = now + END_CHECK_INTERVAL;
         if !self.partitions.any_is_at_end() {
             return;
         }
@@ -167,11 +173,11 @@ impl Reader {
                 continue;
             };
             self.parts.metrics.offset_gaps_total.inc();
-            let generation = partition.generation;
-            let builder = self.builder(number);
-            if builder.pass(number, generation, from..position, now) {
+            let from = partition.read_from(from);
+            if self.builder(number).pass(number, from, position, now) {
                 let now_ms = Timestamp::now().as_millisecond();
-                self.parts.lag.slice_started(number, generation, now_ms);
+                let lag = &self.parts.lag;
+                lag.slice_started(number, from.generation, now_ms);
             }
         }
     }
@@ -187,14 +193,15 @@ impl Reader {
 
     fn handle_read_error(&mut self, error: &ReadError) {
         match error {
-            ReadError::EndOfLog(partition) => {
-                if let Some(partition) = self.partitions.get_mut(*partition) {
-                    partition.end_reached();
+            ReadError::EndOfLog(number) => {
+                let state = self.partitions.get_mut(*number);
+                if state.is_some_and(|partition| !partition.end_reached()) {
+                    self.check_again(*number, FoundAtMark::Nothing);
                 }
             }
             ReadError::OffsetOutOfRange(_) => {
                 tracing::error!(%error, "offset out of range; reloading the positions of all partitions");
-                for partition in self.partitions.running() {
+                for partition in self.partitions.started() {
                     self.reload(partition);
                 }
             }
@@ -203,8 +210,11 @@ impl Reader {
     }
 }
 
-fn record(received: &ReceivedRecord<'_>) -> Record {
-    let [ce_type, traceparent] = received.headers([CE_TYPE, TRACEPARENT]);
+fn record(
+    received: &ReceivedRecord<'_>,
+    ce_type: Option<&[u8]>,
+    traceparent: Option<&[u8]>,
+) -> Record {
     let (key, value) = (received.key(), received.payload());
     let event = Event::decode(ce_type, key, value);
     Record::new(

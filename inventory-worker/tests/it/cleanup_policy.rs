@@ -2,7 +2,6 @@ use std::time::Duration;
 
 use fluxgate_ledger::Ledger;
 use inventory_worker::migrate::migrate;
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 
@@ -21,9 +20,7 @@ async fn setting(admin: &Admin, topic: &str, name: &str) -> String {
 #[tokio::test]
 async fn a_compacted_topic_is_refused_until_migrate_stops_the_compaction() {
     let line = Line::new().await;
-    let mut client = ClientConfig::new();
-    client.set("bootstrap.servers", &line.kafka);
-    let admin: Admin = client.create().unwrap();
+    let admin = line.admin();
     let topic = NewTopic::new(&line.topic, PARTITIONS, TopicReplication::Fixed(1))
         .set("cleanup.policy", "compact")
         .set("segment.bytes", "10485760");

@@ -92,36 +92,6 @@ async fn too_much_garbage_halts_its_partition_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_position_outside_the_log_halts_its_partition_until_it_is_corrected() {
-    let line = Line::new().await;
-    let position = |offset: i64| {
-        let topic = &line.topic;
-        format!(
-            "INSERT INTO positions VALUES ('{topic}', 2, {offset})
-             ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset"
-        )
-    };
-    line.schema
-        .sql
-        .batch_execute(&position(1_000))
-        .await
-        .unwrap();
-    let worker = line.worker(&[]).await;
-    line.send(1, &sale("b", 5)).await;
-    line.send(2, &sale("c", 5)).await;
-    line.until_count("orders", 5).await;
-    assert_eq!(worker.metric("partitions_halted").await, 1.0);
-
-    line.schema.sql.batch_execute(&position(0)).await.unwrap();
-    line.until_count("orders", 10).await;
-    until("none is halted", async || {
-        worker.metric("partitions_halted").await == 0.0
-    })
-    .await;
-    worker.stop().await;
-}
-
-#[tokio::test]
 async fn a_database_that_comes_back_older_is_written_again() {
     let line = Line::new().await;
     let worker = line.worker(&[]).await;

@@ -8,6 +8,8 @@ use fluxgate_log::headers;
 use inventory_worker::app::Worker;
 use inventory_worker::config::{Cli, Config};
 use rdkafka::ClientConfig;
+use rdkafka::admin::AdminClient;
+use rdkafka::client::DefaultClientContext;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 use rdkafka::util::Timeout;
@@ -21,7 +23,7 @@ pub const PARTITIONS: i32 = 3;
 pub struct Line {
     pub schema: Schema,
     pub topic: String,
-    pub kafka: String,
+    kafka: String,
     producer: FutureProducer,
 }
 
@@ -91,6 +93,13 @@ impl Line {
     /// Appends records to a partition; Kafka chooses their offsets.
     pub async fn send(&self, partition: i32, records: &[Record]) {
         self.send_with(&self.producer, partition, records).await;
+    }
+
+    /// A client for administration.
+    pub fn admin(&self) -> AdminClient<DefaultClientContext> {
+        let mut client = ClientConfig::new();
+        client.set("bootstrap.servers", &self.kafka);
+        client.create().unwrap()
     }
 
     /// A producer whose records are part of transactions.

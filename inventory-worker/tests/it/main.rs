@@ -7,6 +7,7 @@ mod cleanup_policy;
 mod consuming;
 mod fixture;
 mod line;
+mod log_continuity;
 mod offset_gaps;
 mod program;
 mod strangers;

@@ -107,7 +107,7 @@ impl Findings {
     /// Adds why PostgreSQL has not reached the end of the sale's partition.
     pub fn note_behind(&mut self, why: &Undecided) {
         match why {
-            Undecided::Shorter { .. } => self.prove(why.to_string()),
+            Undecided::Shorter { .. } | Undecided::Halted { .. } => self.prove(why.to_string()),
             _ => self.doubt(why.to_string()),
         }
     }

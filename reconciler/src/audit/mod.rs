@@ -95,7 +95,7 @@ pub async fn audit(
     Ok(Audited { findings, skipped })
 }
 
-/// The partitions that PostgreSQL has not reached the current end of in time, with the reason.
+/// The partitions that PostgreSQL has not reached the current end of in time, or that are halted, with the reason.
 async fn behind(
     stores: &Stores,
     sales: &[SnapshotTaken],
@@ -108,7 +108,11 @@ async fn behind(
         let left = patience.saturating_sub(began.elapsed());
         match stores.until_all_written(partition, left).await {
             Ok(()) => {}
-            Err(late @ (Undecided::Behind { .. } | Undecided::Shorter { .. })) => {
+            Err(
+                late @ (Undecided::Behind { .. }
+                | Undecided::Shorter { .. }
+                | Undecided::Halted { .. }),
+            ) => {
                 behind.insert(partition, late);
             }
             Err(error) => return Err(error),

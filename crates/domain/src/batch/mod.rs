@@ -1,7 +1,9 @@
 //! What is written in one transaction: the records of one or more partitions.
 
+mod position;
 mod record;
 
+pub use position::{Position, RecordMark};
 pub use record::{Content, Record, Source};
 
 /// The consecutive records of one partition in a batch.
@@ -11,10 +13,14 @@ pub struct Slice {
     pub partition: i32,
     /// The load of the partition's position after which the records were read.
     pub generation: u64,
+    /// The log number that PostgreSQL must hold.
+    pub log_number: i32,
     /// The position that PostgreSQL must hold before.
     pub expected: i64,
     /// The position afterwards.
     pub next: i64,
+    /// The last of the records; `None` if there are none, or if it was not computed.
+    pub last: Option<RecordMark>,
     /// The records, in offset order.
     pub records: Vec<Record>,
 }
@@ -87,11 +93,14 @@ impl Slice {
         let rest = Self {
             partition: self.partition,
             generation: self.generation,
+            log_number: self.log_number,
             expected: border,
             next: self.next,
+            last: self.last,
             records: second,
         };
         self.next = border;
+        self.last = None;
         (self, rest)
     }
 }
@@ -102,13 +111,19 @@ mod tests {
 
     use crate::events::Undecodable;
 
+    fn mark(offset: i64) -> RecordMark {
+        RecordMark::of(offset, 0, None, None, None)
+    }
+
     fn slice(partition: i32, offsets: &[i64]) -> Slice {
         let record = |&offset| Record::new(offset, 0, None, None, Err(Undecodable::MissingType));
         Slice {
             partition,
             generation: 1,
+            log_number: 2,
             expected: offsets[0],
             next: offsets[offsets.len() - 1] + 1,
+            last: Some(mark(offsets[offsets.len() - 1])),
             records: offsets.iter().map(record).collect(),
         }
     }
@@ -132,6 +147,10 @@ mod tests {
             slices,
             [(0, 5, 6), (0, 6, 9), (0, 9, 10), (3, 1, 2), (3, 2, 3)]
         );
+        let slices = || whole.iter().map(|batch| &batch.slices[0]);
+        assert!(slices().all(|slice| slice.log_number == 2));
+        let marks: Vec<_> = slices().map(|slice| slice.last).collect();
+        assert_eq!(marks, [None, None, Some(mark(9)), None, Some(mark(2))]);
     }
 
     #[test]

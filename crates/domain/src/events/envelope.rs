@@ -6,6 +6,8 @@ use super::{
 
 /// The header with the event type.
 pub const CE_TYPE: &str = "ce_type";
+/// The header that identifies the event.
+pub const CE_ID: &str = "ce_id";
 
 /// One Kafka header: name and value.
 pub type Header = (&'static str, Cow<'static, str>);
@@ -48,7 +50,7 @@ pub fn headers(event: &Event) -> [Header; 6] {
     };
     [
         ("ce_specversion", "1.0".into()),
-        ("ce_id", ce_id.into()),
+        (CE_ID, ce_id.into()),
         ("ce_source", "/fluxgate/ingest-api".into()),
         (CE_TYPE, ce_type.into()),
         ("ce_time", ce_time.to_string().into()),

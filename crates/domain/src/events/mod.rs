@@ -11,7 +11,7 @@ mod sale_fenced;
 mod sale_opened;
 mod sale_restocked;
 
-pub use envelope::{CE_TYPE, Header, headers};
+pub use envelope::{CE_ID, CE_TYPE, Header, headers};
 pub use order_cancelled::OrderCancelled;
 pub use order_reserved::OrderReserved;
 pub use sale_closed::SaleClosed;

@@ -1,7 +1,9 @@
-//! The reconciler's reads: everything that is written about a sale. It also moves positions back.
+//! The reconciler's reads: everything that is written about a sale. It also ends halts.
 
+mod halts;
 mod rows;
 
+pub use halts::HaltedPartition;
 pub use rows::{ChangeRow, DeadLetter, LedgerRow, OrderRow, WrittenSale};
 
 use std::time::Duration;
@@ -13,7 +15,8 @@ use tokio_postgres::{Client, IsolationLevel, Row, Transaction};
 
 use crate::causes::causes;
 use crate::columns::UnreadableRow;
-use crate::{Address, UrlError, sql};
+use crate::ledger::CONSUMER;
+use crate::{Address, StoredPosition, UrlError, sql};
 
 /// Why PostgreSQL gave no usable answer.
 #[derive(Debug, thiserror::Error)]
@@ -102,30 +105,16 @@ impl AuditReader {
         row.as_ref().map(LedgerRow::read).transpose()
     }
 
-    /// The offset up to which a partition is written.
+    /// Up to where the workers have written a partition.
     ///
     /// # Errors
     /// When PostgreSQL gives no usable answer.
-    pub async fn position(&self, partition: i32) -> Result<i64, AuditError> {
-        let parameters: [&(dyn ToSql + Sync); 2] = [&self.topic, &partition];
+    pub async fn position(&self, partition: i32) -> Result<StoredPosition, AuditError> {
+        let parameters: [&(dyn ToSql + Sync); 3] = [&CONSUMER, &self.topic, &partition];
         let row = self.client.query_opt(sql::SELECT_POSITION, &parameters);
         let row = within(ANSWER_LIMIT, row).await?;
-        row.map_or(Ok(0), |row| Ok(row.try_get(0)?))
-    }
-
-    /// Moves a position back to `end`, the end of the log. False if the position is no longer `position`.
-    ///
-    /// # Errors
-    /// When PostgreSQL gives no usable answer.
-    pub async fn move_back(
-        &self,
-        partition: i32,
-        position: i64,
-        end: i64,
-    ) -> Result<bool, AuditError> {
-        let parameters: [&(dyn ToSql + Sync); 4] = [&self.topic, &partition, &position, &end];
-        let moved = self.client.execute(sql::MOVE_POSITION_BACK, &parameters);
-        Ok(within(ANSWER_LIMIT, moved).await? > 0)
+        let position = row.as_ref().map(StoredPosition::read).transpose()?;
+        Ok(position.unwrap_or(StoredPosition::NEVER_READ))
     }
 
     /// Everything that is written about a sale, from one snapshot.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use fluxgate_domain::apply::Operation;
-use fluxgate_domain::batch::{Batch, Content, Record};
+use fluxgate_domain::batch::{Batch, Content, Record, Slice};
 use fluxgate_domain::events::{Event, OrderReserved, SaleOpened};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -33,10 +33,12 @@ impl<'a> BatchRows<'a> {
             needs_slow_path: false,
             dead_letters: DeadLetterColumns::default(),
         };
-        for (partition, record) in batch.records() {
-            match &record.content {
-                Content::Event(event) => rows.push(record.offset, event),
-                Content::DeadLetter(reason) => rows.dead_letters.push(partition, record, reason),
+        for slice in &batch.slices {
+            for record in &slice.records {
+                match &record.content {
+                    Content::Event(event) => rows.push(record.offset, event),
+                    Content::DeadLetter(reason) => rows.dead_letters.push(slice, record, reason),
+                }
             }
         }
         rows
@@ -75,6 +77,7 @@ impl<'a> BatchRows<'a> {
 #[allow(missing_docs)]
 pub struct DeadLetterColumns<'a> {
     pub partitions: Vec<i32>,
+    pub log_numbers: Vec<i32>,
     pub offsets: Vec<i64>,
     pub reasons: Vec<&'a str>,
     pub keys: Vec<Option<&'a [u8]>>,
@@ -82,8 +85,9 @@ pub struct DeadLetterColumns<'a> {
 }
 
 impl<'a> DeadLetterColumns<'a> {
-    pub fn push(&mut self, partition: i32, record: &'a Record, reason: &'a str) {
-        self.partitions.push(partition);
+    pub fn push(&mut self, slice: &Slice, record: &'a Record, reason: &'a str) {
+        self.partitions.push(slice.partition);
+        self.log_numbers.push(slice.log_number);
         self.offsets.push(record.offset);
         self.reasons.push(reason);
         self.keys.push(record.source.key());

@@ -247,7 +247,9 @@ fn dead_letters<'a>(
     applied: &AppliedBatch<'a>,
 ) -> DeadLetterColumns<'a> {
     let mut dead_letters = rows.dead_letters.clone();
-    for (partition, record) in batch.records() {
+    let slices = batch.slices.iter();
+    let records = slices.flat_map(|slice| slice.records.iter().map(move |record| (slice, record)));
+    for (slice, record) in records {
         let Content::Event(event) = &record.content else {
             continue;
         };
@@ -256,7 +258,7 @@ fn dead_letters<'a>(
         let refused =
             refused.find(|it| it.offset == record.offset && it.product == event.product_id());
         if let Some(refused) = refused {
-            dead_letters.push(partition, record, refused.reason);
+            dead_letters.push(slice, record, refused.reason);
         }
     }
     dead_letters

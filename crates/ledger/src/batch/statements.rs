@@ -8,6 +8,7 @@ use fluxgate_domain::batch::Batch;
 
 use super::rows::{BatchRows, DeadLetterColumns};
 use crate::columns::epoch_column;
+use crate::ledger::CONSUMER;
 use crate::{LedgerError, sql};
 
 /// Locks the positions, compares them with the batch, and moves them past it.
@@ -16,26 +17,47 @@ pub async fn advance_positions(
     topic: &str,
     batch: &Batch,
 ) -> Result<(), LedgerError> {
-    let partitions: Vec<i32> = batch.slices.iter().map(|slice| slice.partition).collect();
-    let next: Vec<i64> = batch.slices.iter().map(|slice| slice.next).collect();
+    let slices = || batch.slices.iter();
+    let partitions: Vec<i32> = slices().map(|slice| slice.partition).collect();
+    let next: Vec<i64> = slices().map(|slice| slice.next).collect();
+    let last = || slices().map(|slice| slice.last);
+    let last_offsets: Vec<_> = last().map(|mark| Some(mark?.offset)).collect();
+    let checksums: Vec<_> = last()
+        .map(|mark| Some(mark?.checksum.cast_signed()))
+        .collect();
+    let empty: Vec<bool> = slices().map(|slice| slice.records.is_empty()).collect();
     let lock = transaction.prepare_cached(sql::LOCK_POSITIONS).await?;
     let advance = transaction.prepare_cached(sql::ADVANCE_POSITIONS).await?;
     let (locked, advanced) = tokio::join!(
-        async { transaction.query(&lock, &[&topic, &partitions]).await },
         async {
             transaction
-                .execute(&advance, &[&topic, &partitions, &next])
+                .query(&lock, &[&CONSUMER, &topic, &partitions])
+                .await
+        },
+        async {
+            transaction
+                .execute(
+                    &advance,
+                    &[
+                        &CONSUMER,
+                        &topic,
+                        &partitions,
+                        &next,
+                        &last_offsets,
+                        &checksums,
+                        &empty,
+                    ],
+                )
                 .await
         },
     );
     let mut held = HashMap::new();
     for row in locked? {
-        held.insert(row.try_get::<_, i32>(0)?, row.try_get::<_, i64>(1)?);
+        let position: (i64, i32) = (row.try_get(1)?, row.try_get(2)?);
+        held.insert(row.try_get::<_, i32>(0)?, position);
     }
-    let mismatches: Vec<i32> = batch
-        .slices
-        .iter()
-        .filter(|slice| held.get(&slice.partition) != Some(&slice.expected))
+    let mismatches: Vec<i32> = slices()
+        .filter(|slice| held.get(&slice.partition) != Some(&(slice.expected, slice.log_number)))
         .map(|slice| slice.partition)
         .collect();
     if !mismatches.is_empty() {
@@ -100,6 +122,7 @@ pub async fn insert_dead_letters(
             &[
                 &topic,
                 &dead_letters.partitions,
+                &dead_letters.log_numbers,
                 &dead_letters.offsets,
                 &dead_letters.reasons,
                 &dead_letters.keys,

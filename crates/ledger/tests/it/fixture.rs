@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use fluxgate_domain::batch::{Batch, Content, Record, Slice};
+use fluxgate_domain::batch::{Batch, Content, Position, Record, RecordMark, Slice};
 use fluxgate_domain::events::{
     Event, OrderCancelled, OrderReserved, SaleClosed, SaleFenced, SaleOpened, SaleRestocked,
 };
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, RestockId, Tag, UserId};
-use fluxgate_ledger::Ledger;
+use fluxgate_ledger::{Ledger, StoredPosition};
 use fluxgate_service::settings::PostgresSettings;
 use jiff::Timestamp;
 use refinery::Target;
@@ -31,8 +31,21 @@ impl Schema {
     pub async fn new() -> Self {
         let schema = Self::empty().await;
         schema.ledger.migrate().await.unwrap();
-        assert_eq!(schema.ledger.position(TOPIC, 0).await.unwrap(), 0);
+        assert_eq!(schema.next(0).await, 0);
         schema
+    }
+
+    /// The position of a partition that is not halted.
+    pub async fn position(&self, partition: i32) -> Position {
+        match self.ledger.position(TOPIC, partition).await.unwrap() {
+            StoredPosition::Read(position) => position,
+            StoredPosition::Halted(because) => panic!("halted: {because}"),
+        }
+    }
+
+    /// The offset that is read next.
+    pub async fn next(&self, partition: i32) -> i64 {
+        self.position(partition).await.next
     }
 
     /// A schema of an older version.
@@ -78,13 +91,21 @@ impl Schema {
     }
 }
 
+/// The mark of a record without a `ce_id`.
+pub fn mark(record: &Record) -> RecordMark {
+    let (key, value) = (record.source.key(), record.source.value());
+    RecordMark::of(record.offset, record.timestamp_ms, key, None, value)
+}
+
 /// A batch of consecutive records of partition 0.
 pub fn batch(records: &[Record]) -> Batch {
     Batch::from(Slice {
         partition: 0,
         generation: 1,
+        log_number: 0,
         expected: records[0].offset,
         next: records[records.len() - 1].offset + 1,
+        last: Some(mark(&records[records.len() - 1])),
         records: records.to_vec(),
     })
 }

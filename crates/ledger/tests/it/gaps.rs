@@ -1,6 +1,6 @@
 //! Numbers that are missing.
 
-use crate::fixture::{Schema, TOPIC, cancel, opening, order, restock};
+use crate::fixture::{Schema, TOPIC, batch, cancel, opening, order, restock};
 use crate::logs::{changes, log};
 
 #[tokio::test]
@@ -23,6 +23,29 @@ async fn a_number_that_stands_for_nothing_written_is_a_gap() {
     let rest = [order(5, "a", "u3", 1, 2), order(6, "a", "u4", 1, 5)];
     schema.write_all(&rest, 1).await;
     assert_eq!(gaps().await, 0);
+}
+
+#[tokio::test]
+async fn the_same_dead_letter_of_two_logs_stands_for_one_number() {
+    let schema = Schema::new().await;
+    let mut refused = order(1, "a", "u1", 1, 1);
+    refused.mark_dead_letter("refused");
+    let log = [opening(0, "a", 10), refused, order(2, "a", "u3", 1, 3)];
+    schema.write_all(&log, 100).await;
+    let position = schema.position(0).await;
+    let halted = schema.ledger.halt(TOPIC, 0, &position, "record_differs");
+    assert!(halted.await.unwrap());
+    let accept = "UPDATE positions SET next_offset = 0, log_number = 1, last_offset = NULL,
+        last_checksum = NULL, last_next_offset = NULL, halted_at = NULL, halted_because = NULL,
+        halted_offset = NULL";
+    schema.sql.batch_execute(accept).await.unwrap();
+    let mut again = batch(&log);
+    again.slices[0].log_number = 1;
+    schema.ledger.write(TOPIC, &again).await.unwrap();
+    let letters = "SELECT log_number::text FROM dead_letters ORDER BY 1";
+    assert_eq!(schema.rows(letters).await, ["0", "1"]);
+    let gaps = schema.ledger.sequence_gaps(TOPIC, &[0]).await.unwrap();
+    assert_eq!(gaps, 1, "2 is missing, and no letter makes up for it");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod batch;
 mod fixture;
 mod gaps;
 mod logs;
+mod positions;
 mod reads;
 mod refusals;
 mod schema;

@@ -70,6 +70,30 @@ async fn the_numbers_of_version_4_move_to_number_series_and_go_on_from_there() {
 }
 
 #[tokio::test]
+async fn positions_and_dead_letters_of_version_5_are_those_of_the_first_log() {
+    let schema = Schema::of_version(5).await;
+    let rows = "
+        INSERT INTO positions (topic, partition, next_offset) VALUES ('orders', 0, 7);
+        INSERT INTO dead_letters (topic, partition, \"offset\", reason) VALUES ('orders', 0, 6, 'x');";
+    schema.sql.batch_execute(rows).await.unwrap();
+    schema.ledger.migrate().await.unwrap();
+    let position = schema.position(0).await;
+    assert_eq!((position.next, position.log_number), (7, 0));
+    assert_eq!(position.last, None);
+    let mut letter = order(6, "a", "u1", 1, 1);
+    letter.mark_dead_letter("x");
+    let reset = "UPDATE positions SET next_offset = 6";
+    schema.sql.batch_execute(reset).await.unwrap();
+    schema.write_all(&[letter], 1).await;
+    let letters = "SELECT concat_ws(' ', log_number, \"offset\") FROM dead_letters";
+    assert_eq!(
+        schema.rows(letters).await,
+        ["0 6"],
+        "read again, written once"
+    );
+}
+
+#[tokio::test]
 async fn the_probe_reads_no_row() {
     let schema = Schema::new().await;
     schema.ledger.probe().await.unwrap();

@@ -1,0 +1,196 @@
+//! Logs that are not the ones that were read.
+
+use fluxgate_domain::batch::Record;
+use fluxgate_ledger::AuditReader;
+use fluxgate_service::settings::PostgresSettings;
+use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::fixture::{opening, order, until};
+use crate::line::{Line, PARTITIONS, Running};
+
+/// The opening of a sale and so many orders.
+fn sale(product: &str, orders: u32) -> Vec<Record> {
+    let mut sale = vec![opening(0, product, 1_000)];
+    sale.extend((1..=orders).map(|n| order(0, product, &format!("u{n}"), 1, n)));
+    sale
+}
+
+/// Deletes the topic and makes it again.
+async fn make_topic_anew(line: &Line) {
+    let (admin, options) = (line.admin(), AdminOptions::new());
+    let deleted = admin.delete_topics(&[&line.topic], &options).await;
+    deleted.unwrap().remove(0).unwrap();
+    let topic = NewTopic::new(&line.topic, PARTITIONS, TopicReplication::Fixed(1));
+    until("the topic is made again", async || {
+        let created = admin.create_topics([&topic], &options).await;
+        created.unwrap().remove(0).is_ok()
+    })
+    .await;
+}
+
+/// Removes the records of a partition before an offset, as retention does.
+async fn remove_before(line: &Line, partition: i32, offset: i64) {
+    let mut offsets = TopicPartitionList::new();
+    let added = offsets.add_partition_offset(&line.topic, partition, Offset::Offset(offset));
+    added.unwrap();
+    let (admin, options) = (line.admin(), AdminOptions::new());
+    let removed = admin.delete_records(&offsets, &options).await;
+    removed.unwrap();
+}
+
+async fn until_halted(worker: &Running, partitions: f64) {
+    until("partitions are halted", async || {
+        worker.metric("partitions_halted").await == partitions
+    })
+    .await;
+}
+
+/// What `reconciler accept-log` does.
+async fn accept_logs(line: &Line, begin: i64) {
+    let settings = PostgresSettings {
+        database_url: line.schema.database_url.clone(),
+        database_ca_file: None,
+    };
+    let ledger = AuditReader::connect(&settings, "test", &line.topic).await;
+    let (ledger, consumer) = (ledger.unwrap(), "inventory-worker");
+    for halted in ledger.halted(consumer).await.unwrap() {
+        assert!(ledger.accept_log(consumer, &halted, begin).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_log_made_anew_halts_its_partition_until_it_is_accepted() {
+    let line = Line::new().await;
+    let worker = line.worker(&[]).await;
+    line.send(0, &sale("a", 39)).await;
+    line.until_count("orders", 39).await;
+    worker.stop().await;
+    make_topic_anew(&line).await;
+    line.send(0, &sale("b", 65)).await;
+
+    let worker = line.worker(&[]).await;
+    until_halted(&worker, 1.0).await;
+    let (status, report) = worker.get("/readyz").await;
+    assert_eq!(status, 200);
+    assert!(report.contains("degraded"), "{report}");
+    assert!(
+        report.contains("partition 0 is halted: record_differs"),
+        "{report}"
+    );
+    let halted = "log_checks_total{outcome=\"halted\"}";
+    assert_eq!(worker.metric(halted).await, 1.0);
+    worker.stop().await;
+
+    // Neither a restart nor more records change anything.
+    let worker = line.worker(&[]).await;
+    line.send(0, &sale("c", 50)).await;
+    line.send(1, &sale("d", 10)).await;
+    until_halted(&worker, 1.0).await;
+    line.until_count("orders", 49).await;
+    assert_eq!(worker.metric(halted).await, 0.0, "it was halted before");
+
+    accept_logs(&line, 0).await;
+    line.until_count("orders", 164).await;
+    until_halted(&worker, 0.0).await;
+    assert!(worker.get("/readyz").await.1.contains("\"ok\""));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_without_its_last_record_or_its_position_halts() {
+    let line = Line::new().await;
+    let worker = line.worker(&[]).await;
+    for (partition, product) in [(0, "a"), (1, "b"), (2, "c")] {
+        line.send(partition, &sale(product, 9)).await;
+    }
+    line.until_count("orders", 27).await;
+    worker.stop().await;
+    let other = "UPDATE positions SET last_checksum = last_checksum + 1 WHERE partition = 0";
+    let behind = "UPDATE positions SET next_offset = 11, last_next_offset = 11 WHERE partition = 1";
+    line.schema.sql.batch_execute(other).await.unwrap();
+    line.schema.sql.batch_execute(behind).await.unwrap();
+    line.send(2, &sale("e", 9)).await;
+    remove_before(&line, 2, 15).await;
+
+    let worker = line.worker(&[]).await;
+    until_halted(&worker, 3.0).await;
+    let (status, report) = worker.get("/readyz").await;
+    assert_eq!(status, 200);
+    for reason in [
+        "partition 0 is halted: record_differs: the record at offset 9",
+        "partition 1 is halted: log_ends_before: the position is 11, the log ends at 10",
+        "partition 2 is halted: log_begins_after: the position is 10, the log begins at 15",
+    ] {
+        assert!(report.contains(reason), "{report}");
+    }
+    assert_eq!(line.count("orders").await, 27);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_that_begins_behind_the_beginning_and_was_never_read_halts() {
+    let line = Line::new().await;
+    line.worker(&[]).await.stop().await; // makes the topic
+    line.schema
+        .sql
+        .batch_execute("DELETE FROM positions")
+        .await
+        .unwrap();
+    line.send(0, &sale("a", 9)).await;
+    remove_before(&line, 0, 5).await;
+    let worker = line.worker(&[]).await;
+    until_halted(&worker, 1.0).await;
+    let report = worker.get("/readyz").await.1;
+    assert!(
+        report.contains("the position is 0, the log begins at 5"),
+        "{report}"
+    );
+    accept_logs(&line, 5).await;
+    line.until_count("orders", 5).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_that_retention_has_shortened_up_to_its_position_is_read_on() {
+    let line = Line::new().await;
+    let worker = line.worker(&[]).await;
+    line.send(0, &sale("a", 9)).await;
+    line.until_count("orders", 9).await;
+    worker.stop().await;
+    remove_before(&line, 0, 10).await;
+    let worker = line.worker(&[]).await;
+    line.send(0, &[order(0, "a", "late", 1, 10)]).await;
+    line.until_count("orders", 10).await;
+    let shortened = "log_checks_total{outcome=\"shortened\"}";
+    assert_eq!(worker.metric(shortened).await, 1.0);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn the_last_record_is_read_again_at_a_start_and_not_written_again() {
+    let line = Line::new().await;
+    let worker = line.worker(&[]).await;
+    line.send(0, &sale("a", 9)).await;
+    line.until_count("orders", 9).await;
+    worker.stop().await;
+    let worker = line.worker(&[]).await;
+    until("its log is found to be the same", async || {
+        worker.metric("log_checks_total{outcome=\"same\"}").await == 1.0
+    })
+    .await;
+    line.send(0, &[order(0, "a", "late", 1, 10)]).await;
+    line.until_count("orders", 10).await;
+    let duplicates = "orders_total{outcome=\"duplicate\"}";
+    assert_eq!(worker.metric(duplicates).await, 0.0);
+    worker.stop().await;
+
+    // A worker of version 0.2 leaves no mark; the next batch does.
+    let as_before = "UPDATE positions SET last_next_offset = 0 WHERE partition = 0";
+    line.schema.sql.batch_execute(as_before).await.unwrap();
+    let worker = line.worker(&[]).await;
+    line.send(0, &[order(0, "a", "later", 1, 11)]).await;
+    line.until_count("positions WHERE last_next_offset = 12", 1)
+        .await;
+    worker.stop().await;
+}
