@@ -37,6 +37,7 @@ pub struct Worker {
     readiness: Readiness,
     database: Check,
     group: Check,
+    topic: Check,
     partitions: Check,
 }
 
@@ -53,6 +54,7 @@ impl Worker {
         let readiness = Readiness::default();
         let database = readiness.check("database", Need::Required);
         let group = readiness.check("kafka", Need::Required);
+        let topic = readiness.check("topic", Need::Required);
         let partitions = readiness.check("partitions", Need::Optional);
         let ledger = config.database.connect(config.batch.batch_writers);
         let ledger = ledger.unwrap_or_else(|error| refuse("DATABASE_URL", error));
@@ -80,6 +82,7 @@ impl Worker {
             readiness,
             database,
             group,
+            topic,
             partitions,
         }
     }
@@ -116,6 +119,7 @@ impl Worker {
                     clients: self.clients,
                     database: self.database,
                     group: self.group,
+                    topic: self.topic,
                     partitions: self.partitions,
                     shutdown,
                 };

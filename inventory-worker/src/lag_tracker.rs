@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use fluxgate_domain::batch::{Position, RecordMark};
 use fluxgate_service::ops::Check;
 use jiff::Timestamp;
 
@@ -24,8 +25,19 @@ struct PartitionLag {
     /// Slices that are read and not written, oldest first: generation, and timestamp of the first
     /// record in Unix ms.
     pending: VecDeque<(u64, i64)>,
+    /// The last record that was written.
+    mark: Option<WrittenMark>,
     /// Why it is halted.
     halted: Option<String>,
+}
+
+/// A record that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WrittenMark {
+    /// What is remembered of it.
+    pub mark: RecordMark,
+    /// The log it is in.
+    pub log_number: i32,
 }
 
 impl LagTracker {
@@ -54,10 +66,12 @@ impl LagTracker {
         let _ = self.metrics.lag_seconds.remove_label_values(&label);
     }
 
-    /// Reading starts at `offset`; everything before it is written.
-    pub fn positioned(&self, partition: i32, offset: i64) {
+    /// Reading starts here; everything before it is written.
+    pub fn positioned(&self, partition: i32, position: &Position) {
+        let log_number = position.log_number;
         self.with(partition, |p| {
-            p.written = Some(offset);
+            p.written = Some(position.next);
+            p.mark = position.last.map(|mark| WrittenMark { mark, log_number });
             p.halted = None;
         });
         self.show_halted();
@@ -93,9 +107,22 @@ impl LagTracker {
         });
     }
 
-    /// Everything before `next` is written.
-    pub fn written(&self, partition: i32, next: i64) {
-        self.with(partition, |p| p.written = p.written.max(Some(next)));
+    /// Everything before `next` is written, and `mark` is the last record, if it is known.
+    pub fn written(&self, partition: i32, next: i64, mark: Option<WrittenMark>) {
+        self.with(partition, |p| {
+            p.written = p.written.max(Some(next));
+            p.mark = mark.or(p.mark);
+        });
+    }
+
+    /// The last record that was written of each partition that is not halted, as far as it is known.
+    pub fn marks(&self) -> HashMap<i32, WrittenMark> {
+        let all = self
+            .partitions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let known = all.iter().filter(|(_, it)| it.halted.is_none());
+        known.filter_map(|(n, p)| Some((*n, p.mark?))).collect()
     }
 
     /// The position of each partition that is read and not halted, as far as it is known.

@@ -16,6 +16,7 @@ pub mod config;
 mod database_monitor;
 mod dead_letters;
 mod lag_tracker;
+mod log_monitor;
 mod metrics;
 pub mod migrate;
 mod pipeline;

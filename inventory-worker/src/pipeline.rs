@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use fluxgate_domain::batch::Batch;
 use fluxgate_ledger::Ledger;
-use fluxgate_log::{ClientMetrics, GroupError, GroupMembership, LogError, TopicReader};
+use fluxgate_log::{
+    ClientMetrics, GroupError, GroupMembership, LogError, RecordReader, TopicReader,
+};
 use fluxgate_service::ops::Check;
 use fluxgate_service::settings::refuse;
 use tokio::runtime::Handle;
@@ -17,6 +19,7 @@ use crate::config::{BatchSettings, Config};
 use crate::database_monitor::DatabaseMonitor;
 use crate::dead_letters::DeadLetterTopic;
 use crate::lag_tracker::LagTracker;
+use crate::log_monitor::LogMonitor;
 use crate::metrics::Metrics;
 use crate::reader::{Command, PartitionDispatcher, Reader, ReaderParts, StartOffsets};
 use crate::sequence_gap_monitor::SequenceGapMonitor;
@@ -40,6 +43,8 @@ pub struct Pipeline {
     pub database: Check,
     /// Whether the consumer group is joined.
     pub group: Check,
+    /// Whether the topic exists.
+    pub topic: Check,
     /// Whether no partition is halted.
     pub partitions: Check,
     pub shutdown: CancellationToken,
@@ -148,6 +153,18 @@ impl Pipeline {
             commands: to_reader.clone(),
         };
         tokio::spawn(database.run(self.shutdown.clone()));
+        let consumer = &self.config.consumer;
+        let records = RecordReader::new(&self.config.kafka, CLIENT_ID, &consumer.kafka_group);
+        let logs = LogMonitor {
+            records: Arc::new(records),
+            ledger: self.ledger.clone(),
+            topic: topic.clone(),
+            check: self.topic.clone(),
+            lag: lag.clone(),
+            metrics: self.metrics.clone(),
+            commands: to_reader.clone(),
+        };
+        tokio::spawn(logs.run(self.shutdown.clone()));
         let gaps = SequenceGapMonitor {
             ledger: self.ledger.clone(),
             topic: topic.clone(),

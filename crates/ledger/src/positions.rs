@@ -63,12 +63,43 @@ impl Ledger {
         position: &Position,
         because: &str,
     ) -> Result<bool, LedgerError> {
-        let Position {
-            next, log_number, ..
-        } = position;
+        let expected = Some(position.next);
+        self.halt_at(topic, partition, position.log_number, expected, because)
+            .await
+    }
+
+    /// Halts a partition, wherever its position is. False if its log has another number by now, or if it is halted.
+    ///
+    /// # Errors
+    /// When PostgreSQL is unavailable.
+    pub async fn halt_log(
+        &self,
+        topic: &str,
+        partition: i32,
+        log_number: i32,
+        because: &str,
+    ) -> Result<bool, LedgerError> {
+        self.halt_at(topic, partition, log_number, None, because)
+            .await
+    }
+
+    async fn halt_at(
+        &self,
+        topic: &str,
+        partition: i32,
+        log_number: i32,
+        expected: Option<i64>,
+        because: &str,
+    ) -> Result<bool, LedgerError> {
         self.within_deadline(async |client| {
-            let parameters: [&(dyn ToSql + Sync); 6] =
-                [&CONSUMER, &topic, &partition, next, log_number, &because];
+            let parameters: [&(dyn ToSql + Sync); 6] = [
+                &CONSUMER,
+                &topic,
+                &partition,
+                &log_number,
+                &expected,
+                &because,
+            ];
             let halted = client.execute(sql::HALT_POSITION, &parameters).await?;
             Ok(halted > 0)
         })

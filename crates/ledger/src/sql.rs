@@ -51,12 +51,12 @@ pub const SELECT_POSITION: &str = "
 pub const SELECT_POSITIONS: &str = "
     SELECT partition, next_offset FROM positions WHERE consumer = $1 AND topic = $2";
 
-/// Halts a partition, unless its position or its log number has changed.
+/// Halts a partition, unless its log number has changed or, if one is given, its position.
 pub const HALT_POSITION: &str = "
     UPDATE positions SET halted_at = now(), halted_because = $6, halted_offset = next_offset,
                          next_offset = -1
-    WHERE consumer = $1 AND topic = $2 AND partition = $3 AND next_offset = $4 AND log_number = $5
-        AND halted_at IS NULL";
+    WHERE consumer = $1 AND topic = $2 AND partition = $3 AND log_number = $4
+        AND ($5::bigint IS NULL OR next_offset = $5) AND halted_at IS NULL";
 
 /// The halted partitions.
 pub const SELECT_HALTED: &str = "

@@ -101,6 +101,29 @@ pub fn check_log(position: &Position, log: LogBounds, seen: Option<&Evidence>) -
     }
 }
 
+/// Looks for a record that this process has read. `found` is what the log has at its offset, `None` if that lies outside
+/// the log. Returns `None` if the log is the same as far as that shows.
+pub fn check_anchor(
+    anchor: &RecordMark,
+    log: LogBounds,
+    found: Option<FoundAtMark>,
+) -> Option<HaltReason> {
+    let offset = anchor.offset;
+    let LogBounds { begin, end } = log;
+    if end <= offset {
+        let next = offset + 1;
+        return Some(HaltReason::EndsBefore { next, end });
+    }
+    match found {
+        // Retention may remove what was read.
+        _ if begin > offset => None,
+        Some(FoundAtMark::Record(found)) if found == *anchor => None,
+        Some(FoundAtMark::Record(_)) => Some(HaltReason::RecordDiffers { offset }),
+        Some(FoundAtMark::Nothing) => Some(HaltReason::RecordMissing { offset }),
+        None => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,6 +189,22 @@ mod tests {
         let missing = Evidence::again(Some(missing), mark(4), FoundAtMark::Nothing);
         let halt = LogCheck::Halt(HaltReason::RecordMissing { offset: 4 });
         assert_eq!(check(missing, Some(4), 0), halt);
+    }
+
+    #[test]
+    fn an_anchor_that_retention_removed_proves_nothing() {
+        let check = |begin, end, found| check_anchor(&mark(4), LogBounds { begin, end }, found);
+        let (same, missing) = (FoundAtMark::Record(mark(4)), FoundAtMark::Nothing);
+        assert_eq!(check(0, 9, Some(same)), None);
+        assert_eq!(check(5, 9, None), None, "removed");
+        assert_eq!(check(5, 9, Some(missing)), None, "removed meanwhile");
+        let reason = HaltReason::RecordMissing { offset: 4 };
+        assert_eq!(check(4, 9, Some(missing)), Some(reason));
+        let other = FoundAtMark::Record(mark(5));
+        let reason = HaltReason::RecordDiffers { offset: 4 };
+        assert_eq!(check(0, 5, Some(other)), Some(reason));
+        let reason = HaltReason::EndsBefore { next: 5, end: 4 };
+        assert_eq!(check(0, 4, None), Some(reason));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `publisher` | [`Publisher`]: one message per event, waited for at most as long as its caller allows |
 //! | `topic_appender` | [`TopicAppender`]: records appended to a topic, each waited for |
+//! | `record_reader` | [`RecordReader`]: looks at single records of a topic, and at the topic itself |
 //! | `topic_reader` | [`TopicReader`]: reads the partitions it is given, from the offsets it is given |
 //! | `continuity` | [`check_log`]: whether a log is still the log that was read |
 //! | `group` | [`GroupMembership`] and [`Assignment`]: which partitions this process should read |
@@ -24,6 +25,7 @@ mod group;
 mod headers;
 mod metrics;
 mod publisher;
+mod record_reader;
 mod settings;
 mod topic_appender;
 mod topic_reader;
@@ -32,12 +34,15 @@ mod topics;
 pub use broker_watchdog::BrokerWatchdog;
 pub use cleanup_policy::{check_cleanup_policy, stop_compaction};
 pub use client_config::client_config;
-pub use continuity::{Evidence, FoundAtMark, HaltReason, LogBounds, LogCheck, check_log};
+pub use continuity::{
+    Evidence, FoundAtMark, HaltReason, LogBounds, LogCheck, check_anchor, check_log,
+};
 pub use error::LogError;
 pub use group::{Assignment, GroupError, GroupMembership, Rebalance};
 pub use headers::headers;
 pub use metrics::{ClientMetrics, PublisherMetrics};
 pub use publisher::{AckQueue, OutgoingMessage, Publication, Publisher};
+pub use record_reader::RecordReader;
 pub use settings::{GroupProtocol, GroupSettings, PublisherSettings};
 pub use topic_appender::{AppenderSettings, RecordToAppend, TopicAppender};
 pub use topic_reader::{OnLogEnds, ReadError, ReceivedRecord, TopicReader};

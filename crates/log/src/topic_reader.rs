@@ -45,7 +45,7 @@ pub enum ReadError {
 }
 
 /// One record, as librdkafka holds it.
-pub struct ReceivedRecord<'a>(BorrowedMessage<'a>);
+pub struct ReceivedRecord<'a>(pub(crate) BorrowedMessage<'a>);
 
 impl TopicReader {
     /// Creates the client; it reads nothing yet. `client_id` is its name in the brokers' logs. `group` is only named to
@@ -105,14 +105,9 @@ impl TopicReader {
         );
     }
 
-    /// Pauses partitions. What was fetched from them is discarded.
+    /// Pauses partitions until they are started again. What was fetched from them is discarded.
     pub fn pause(&self, partitions: &[i32]) {
         self.change("pause", |list| self.client.pause(list), partitions);
-    }
-
-    /// Resumes paused partitions where they were paused.
-    pub fn resume(&self, partitions: &[i32]) {
-        self.change("resume", |list| self.client.resume(list), partitions);
     }
 
     /// Each partition with the offset after everything that was read of it, markers of transactions included. Means

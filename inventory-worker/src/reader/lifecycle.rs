@@ -114,7 +114,7 @@ impl Reader {
         if let Some(partition) = self.partitions.get_mut(number) {
             partition.started(position, Instant::now());
         }
-        self.parts.lag.positioned(number, position.next);
+        self.parts.lag.positioned(number, position);
         self.parts.membership.commit(number, position.next);
     }
 
@@ -130,6 +130,22 @@ impl Reader {
         if let Err(error) = self.parts.log.start(number, next) {
             tracing::warn!(kafka.partition = number, %error, "failed to start reading; retrying");
             self.reload(number);
+        }
+    }
+
+    /// Looks again at the last record that was handed over, before reading goes on behind it.
+    pub(super) fn check_in_place(&mut self, number: i32) {
+        let handed = self.partitions.get_mut(number).and_then(|it| it.handed);
+        let Some((mark, next)) = handed else {
+            return self.reload(number);
+        };
+        self.stop_reading(number);
+        if let Err(error) = self.parts.log.start(number, mark.offset) {
+            tracing::warn!(kafka.partition = number, %error, "failed to start reading; retrying");
+            return self.reload(number);
+        }
+        if let Some(partition) = self.partitions.get_mut(number) {
+            partition.verify(mark, next, Instant::now());
         }
     }
 

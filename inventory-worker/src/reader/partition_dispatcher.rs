@@ -66,7 +66,7 @@ impl PartitionDispatcher {
 
     /// Hands over what is due to writers that are free. While its writer is busy, an aged batch may
     /// grow.
-    pub fn hand_over(&mut self, now: Instant) {
+    pub fn hand_over(&mut self, now: Instant, partitions: &mut Partitions) {
         for queue in &mut self.queues {
             if !queue.builder.is_due(now) {
                 queue.full_since = None;
@@ -74,7 +74,9 @@ impl PartitionDispatcher {
             }
             match queue.batches.try_reserve() {
                 Ok(permit) => {
-                    permit.send(queue.builder.take());
+                    let batch = queue.builder.take();
+                    partitions.handed_over(&batch);
+                    permit.send(batch);
                     queue.full_since = None;
                 }
                 Err(TrySendError::Full(())) if queue.builder.is_full() => {
@@ -194,6 +196,10 @@ mod tests {
             builder.push(partition, from, record, None, now);
         }
 
+        fn hand_over(&mut self, now: Instant) {
+            self.dispatcher.hand_over(now, &mut self.partitions);
+        }
+
         fn relieve(&mut self, now: Instant) -> Vec<Pressure> {
             self.dispatcher.relieve(now, &mut self.partitions)
         }
@@ -213,13 +219,13 @@ mod tests {
         for partition in [0, 2, 4, 6] {
             reader.push(partition, 0, now);
         }
-        reader.dispatcher.hand_over(now);
+        reader.hand_over(now);
         assert_eq!(found(&mut writers[0]), [0, 4]);
         assert_eq!(found(&mut writers[1]), [2, 6]);
         for partition in [6, 4] {
             reader.push(partition, 1, now);
         }
-        reader.dispatcher.hand_over(now + AGE);
+        reader.hand_over(now + AGE);
         assert_eq!(found(&mut writers[0]), [4]);
         assert_eq!(found(&mut writers[1]), [6]);
     }
@@ -235,7 +241,7 @@ mod tests {
         assert!(!reader.dispatcher.builder(0).forget(0));
         reader.partitions.remove(0);
         reader.push(9, 0, now);
-        reader.dispatcher.hand_over(now + AGE);
+        reader.hand_over(now + AGE);
         assert_eq!(found(&mut writers[0]), [9]);
         assert_eq!(found(&mut writers[1]), [1]);
     }
@@ -247,12 +253,12 @@ mod tests {
         // One batch is being written, one is full: partition 0 is stuck.
         for offset in 0..4 {
             reader.push(0, offset, start);
-            reader.dispatcher.hand_over(start);
+            reader.hand_over(start);
         }
         assert!(reader.dispatcher.is_waiting(start));
         assert_eq!(reader.dispatcher.time_left(start), None);
         reader.push(1, 0, start);
-        reader.dispatcher.hand_over(start + AGE);
+        reader.hand_over(start + AGE);
         assert_eq!(found(&mut writers[1]), [1]);
         assert!(reader.relieve(start + AGE).is_empty());
 
@@ -268,7 +274,7 @@ mod tests {
         assert_eq!(reader.relieve(later), [pause(2, false)]);
 
         assert_eq!(found(&mut writers[0]), [0]);
-        reader.dispatcher.hand_over(later);
+        reader.hand_over(later);
         let resume = Pressure::Resume {
             partitions: vec![0, 2],
         };
@@ -282,9 +288,9 @@ mod tests {
         let (mut reader, mut writers) = reader(1);
         let start = Instant::now();
         reader.push(0, 0, start);
-        reader.dispatcher.hand_over(start + AGE);
+        reader.hand_over(start + AGE);
         reader.push(0, 1, start);
-        reader.dispatcher.hand_over(start + AGE);
+        reader.hand_over(start + AGE);
         assert!(!reader.dispatcher.is_waiting(start + AGE));
         reader.push(1, 0, start);
         assert_eq!(found(&mut writers[0]), [0]);

@@ -1,6 +1,6 @@
 use std::time::Instant;
 
-use fluxgate_domain::batch::{Position, RecordMark};
+use fluxgate_domain::batch::{Position, RecordMark, Slice};
 use fluxgate_log::{Assignment, Evidence, FoundAtMark};
 use tokio::task::AbortHandle;
 
@@ -17,6 +17,8 @@ pub struct PartitionState {
     pub log_number: i32,
     /// Whether it is read, and from where.
     pub reading: Reading,
+    /// The last record that was handed over to a writer, and the position behind it.
+    pub handed: Option<(RecordMark, i64)>,
     /// What the log had instead of the last record, the last time that this was so.
     pub seen: Option<Evidence>,
     /// The writer that gets all its records, so that they keep their order; `None` before the first record.
@@ -100,6 +102,7 @@ impl PartitionState {
             generation,
             log_number: 0,
             reading,
+            handed: None,
             seen: None,
             writer: None,
             is_paused: false,
@@ -111,12 +114,26 @@ impl PartitionState {
     pub fn started(&mut self, position: &Position, now: Instant) {
         let next = position.next;
         self.log_number = position.log_number;
+        self.handed = position.last.map(|mark| (mark, next));
         if let Some(mark) = position.last {
-            let since = now;
-            self.reading = Reading::Verifying { mark, next, since };
+            self.verify(mark, next, now);
         } else {
             self.reading = Reading::Running { next, fresh: true };
             self.seen = None;
+        }
+    }
+
+    /// Records that reading has started at the last record before `next`.
+    pub fn verify(&mut self, mark: RecordMark, next: i64, since: Instant) {
+        self.is_at_end = false;
+        self.reading = Reading::Verifying { mark, next, since };
+    }
+
+    /// Records that a slice was handed over.
+    pub fn handed_over(&mut self, slice: &Slice) {
+        if slice.generation == self.generation {
+            let last = slice.last.or(self.handed.map(|(mark, _)| mark));
+            self.handed = last.map(|mark| (mark, slice.next));
         }
     }
 
@@ -208,118 +225,4 @@ impl PartitionState {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn running(next: i64) -> PartitionState {
-        let fresh = true;
-        PartitionState::assigned(1, Reading::Running { next, fresh })
-    }
-
-    fn mark(offset: i64) -> RecordMark {
-        RecordMark::of(offset, 0, None, None, None)
-    }
-
-    fn arrived(partition: &mut PartitionState, offset: i64) -> Arrival {
-        partition.record_arrived(offset, || mark(offset))
-    }
-
-    /// A partition whose last record before `next` was `last`.
-    fn started(next: i64, last: RecordMark) -> PartitionState {
-        let mut partition = running(0);
-        let position = Position {
-            next,
-            log_number: 1,
-            last: Some(last),
-        };
-        partition.started(&position, Instant::now());
-        partition
-    }
-
-    #[test]
-    fn records_are_due_one_after_the_other() {
-        let mut partition = running(5);
-        assert_eq!(arrived(&mut partition, 4), Arrival::Stale, "fetched before");
-        assert_eq!(arrived(&mut partition, 5), Arrival::Due(5));
-        assert_eq!(
-            arrived(&mut partition, 5),
-            Arrival::Stale,
-            "the same record twice"
-        );
-        assert_eq!(arrived(&mut partition, 6), Arrival::Due(6));
-
-        partition.reading = Reading::Halted(Halt::UntilRestart);
-        assert_eq!(arrived(&mut partition, 7), Arrival::Stale);
-    }
-
-    #[test]
-    fn a_gap_is_accepted_only_where_reading_starts() {
-        let mut partition = running(5);
-        assert_eq!(arrived(&mut partition, 8), Arrival::Due(5));
-        assert_eq!(arrived(&mut partition, 11), Arrival::Gap(9));
-        assert_eq!(
-            arrived(&mut partition, 10),
-            Arrival::Due(9),
-            "reading started again"
-        );
-        assert_eq!(arrived(&mut partition, 12), Arrival::Gap(11));
-        assert_eq!(
-            arrived(&mut partition, 11),
-            Arrival::Due(11),
-            "nothing was skipped"
-        );
-    }
-
-    #[test]
-    fn offsets_without_a_record_at_the_end_of_the_log_are_passed_once() {
-        let mut partition = running(5);
-        assert_eq!(partition.pass_to(7), None, "of an earlier start");
-        partition.end_reached();
-        assert_eq!(partition.pass_to(5), None);
-        assert_eq!(partition.pass_to(7), Some(5));
-        assert_eq!(partition.pass_to(7), None);
-        assert_eq!(arrived(&mut partition, 9), Arrival::Gap(7));
-        assert_eq!(partition.pass_to(10), None, "records are on their way");
-
-        partition.reading = Reading::Halted(Halt::UntilRestart);
-        partition.end_reached();
-        assert_eq!(partition.pass_to(10), None);
-    }
-
-    #[test]
-    fn the_last_record_is_passed_over_and_the_next_one_is_due() {
-        let mut partition = started(7, mark(4));
-        assert!(!partition.is_running());
-        assert_eq!(
-            arrived(&mut partition, 3),
-            Arrival::Stale,
-            "before the mark"
-        );
-        assert_eq!(arrived(&mut partition, 4), Arrival::Same);
-        assert_eq!(arrived(&mut partition, 7), Arrival::Due(7));
-
-        let mut partition = started(5, mark(4));
-        assert_eq!(arrived(&mut partition, 4), Arrival::Same);
-        assert_eq!(arrived(&mut partition, 6), Arrival::Gap(5));
-    }
-
-    #[test]
-    fn another_record_or_none_instead_of_the_last_one_is_remembered() {
-        let other = RecordMark {
-            checksum: 1,
-            ..mark(4)
-        };
-        let mut partition = started(5, other);
-        let found = FoundAtMark::Record(mark(4));
-        for times in [1, 2] {
-            assert_eq!(arrived(&mut partition, 4), Arrival::Different(found));
-            assert_eq!(partition.seen.unwrap().times, times);
-        }
-        let found = FoundAtMark::Nothing;
-        assert_eq!(arrived(&mut partition, 5), Arrival::Different(found));
-        assert_eq!(partition.seen.unwrap().times, 1);
-        assert!(!partition.end_reached());
-        assert_eq!(partition.seen.unwrap().times, 2);
-        assert!(partition.is_verifying_since(Instant::now()));
-    }
-}
+mod tests;

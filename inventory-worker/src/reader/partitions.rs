@@ -1,6 +1,8 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use fluxgate_domain::batch::Batch;
+
 use super::partition_state::{Halt, PartitionState, Reading};
 
 /// The partitions that this worker reads. Pure.
@@ -116,6 +118,15 @@ impl Partitions {
             None => {
                 let state = PartitionState::assigned(generation, reading);
                 self.states.insert(partition, state);
+            }
+        }
+    }
+
+    /// Records that a batch was handed over to its writer.
+    pub fn handed_over(&mut self, batch: &Batch) {
+        for slice in &batch.slices {
+            if let Some(state) = self.states.get_mut(&slice.partition) {
+                state.handed_over(slice);
             }
         }
     }

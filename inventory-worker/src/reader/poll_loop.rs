@@ -92,7 +92,7 @@ impl Reader {
             self.follow_group()?;
             self.follow_commands();
             let now = Instant::now();
-            self.parts.dispatcher.hand_over(now);
+            self.parts.dispatcher.hand_over(now, &mut self.partitions);
             if self.parts.dispatcher.is_waiting(now) {
                 std::thread::sleep(WRITER_PAUSE);
                 continue;
@@ -127,7 +127,10 @@ impl Reader {
                 }
                 Pressure::Resume { partitions } => {
                     tracing::info!("PostgreSQL is keeping up again; partitions resumed");
-                    self.parts.log.resume(&partitions);
+                    // The log may have been exchanged while it was not read.
+                    for partition in partitions {
+                        self.check_in_place(partition);
+                    }
                 }
             }
         }

@@ -8,13 +8,13 @@ pub use flush::Flusher;
 use std::sync::Arc;
 use std::time::Instant;
 
-use fluxgate_domain::batch::Batch;
+use fluxgate_domain::batch::{Batch, Slice};
 use fluxgate_log::GroupMembership;
 use fluxgate_service::crash_points::crash_point;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use crate::lag_tracker::LagTracker;
+use crate::lag_tracker::{LagTracker, WrittenMark};
 use crate::metrics::Metrics;
 use batch_trace::BatchTrace;
 
@@ -40,7 +40,9 @@ impl Writer {
             let rows = batch.len();
             self.observe_queue(&batch);
             let slices = batch.slices.iter();
-            let slices: Vec<_> = slices.map(|it| (it.partition, it.generation)).collect();
+            let slices: Vec<_> = slices
+                .map(|it| (it.partition, it.generation, it.next, written_mark(it)))
+                .collect();
 
             let trace = BatchTrace::begin(&batch);
             let written = self.flusher.flush(batch).await;
@@ -48,11 +50,13 @@ impl Writer {
                 trace.end(&written);
             }
             crash_point("before_offsets");
-            for (partition, next) in written {
-                self.lag.written(partition, next);
-                self.membership.commit(partition, next);
-            }
-            for (partition, generation) in slices {
+            for (partition, generation, next, mark) in slices {
+                if let Some(&written) = written.get(&partition) {
+                    // The slice may have been written only in part.
+                    let mark = mark.filter(|_| written == next);
+                    self.lag.written(partition, written, mark);
+                    self.membership.commit(partition, written);
+                }
                 self.lag.slice_ended(partition, generation);
             }
             let seconds = started.elapsed().as_secs_f64();
@@ -70,4 +74,11 @@ impl Writer {
             self.metrics.queue_seconds.observe(seconds);
         }
     }
+}
+
+fn written_mark(slice: &Slice) -> Option<WrittenMark> {
+    Some(WrittenMark {
+        mark: slice.last?,
+        log_number: slice.log_number,
+    })
 }

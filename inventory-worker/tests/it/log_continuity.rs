@@ -18,9 +18,18 @@ fn sale(product: &str, orders: u32) -> Vec<Record> {
 
 /// Deletes the topic and makes it again.
 async fn make_topic_anew(line: &Line) {
+    delete_topic(line).await;
+    make_topic(line).await;
+}
+
+async fn delete_topic(line: &Line) {
     let (admin, options) = (line.admin(), AdminOptions::new());
     let deleted = admin.delete_topics(&[&line.topic], &options).await;
     deleted.unwrap().remove(0).unwrap();
+}
+
+async fn make_topic(line: &Line) {
+    let (admin, options) = (line.admin(), AdminOptions::new());
     let topic = NewTopic::new(&line.topic, PARTITIONS, TopicReplication::Fixed(1));
     until("the topic is made again", async || {
         let created = admin.create_topics([&topic], &options).await;
@@ -94,6 +103,60 @@ async fn a_log_made_anew_halts_its_partition_until_it_is_accepted() {
     line.until_count("orders", 164).await;
     until_halted(&worker, 0.0).await;
     assert!(worker.get("/readyz").await.1.contains("\"ok\""));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_made_anew_while_it_is_read_halts_its_partition() {
+    let line = Line::new().await;
+    let worker = line.worker(&[]).await;
+    line.send(0, &sale("a", 39)).await;
+    line.until_count("orders", 39).await;
+    until("the last record is remembered", async || {
+        worker.metric("lag_records{partition=\"0\"}").await == 0.0
+    })
+    .await;
+    make_topic_anew(&line).await;
+    line.send(0, &sale("b", 65)).await;
+    until_halted(&worker, 1.0).await;
+    accept_logs(&line, 0).await;
+    line.until_count("orders", 104).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_made_anew_while_its_partition_is_paused_is_not_read() {
+    let line = Line::new().await;
+    let worker = line.worker(&["--batch-max-rows=10"]).await;
+    line.send(0, &sale("a", 9)).await;
+    line.until_count("orders", 9).await;
+    let hold = "BEGIN; LOCK TABLE positions, orders, stock_ledger IN ACCESS EXCLUSIVE MODE";
+    line.schema.sql.batch_execute(hold).await.unwrap();
+    line.send(0, &sale("a", 99)[10..]).await;
+    until("the partition is paused", async || {
+        worker.metric("backpressure_pauses_total").await >= 1.0
+    })
+    .await;
+    make_topic_anew(&line).await;
+    line.send(0, &sale("b", 199)).await;
+    line.schema.sql.batch_execute("COMMIT").await.unwrap();
+    until_halted(&worker, 1.0).await;
+    assert_eq!(line.count("orders WHERE product_id = 'b'").await, 0);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_without_its_topic_is_not_ready() {
+    let line = Line::new().await;
+    let worker = line.worker(&[]).await;
+    delete_topic(&line).await;
+    until("the worker is not ready", async || {
+        let (status, report) = worker.get("/readyz").await;
+        status == 503 && report.contains("does not exist")
+    })
+    .await;
+    make_topic(&line).await;
+    worker.until_ready().await;
     worker.stop().await;
 }
 

@@ -87,6 +87,8 @@ async fn a_halt_stays_until_its_log_is_accepted() {
         let halted = ledger.halt(TOPIC, 0, &position, "record_differs").await;
         halted.unwrap()
     };
+    let other_log = ledger.halt_log(TOPIC, 0, 1, "record_differs").await;
+    assert!(!other_log.unwrap(), "another log was accepted since");
     assert!(halt().await);
     assert!(!halt().await, "it is halted already");
     let halted = StoredPosition::Halted("record_differs".to_owned());
@@ -126,6 +128,8 @@ async fn a_halt_stays_until_its_log_is_accepted() {
     again.slices[0].log_number = 1;
     ledger.write(TOPIC, &again).await.unwrap();
     assert_eq!(schema.next(0).await, 2);
+    let wherever = ledger.halt_log(TOPIC, 0, 1, "record_missing").await;
+    assert!(wherever.unwrap());
 }
 
 #[tokio::test]
