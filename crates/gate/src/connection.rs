@@ -35,6 +35,7 @@ const QUIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// forever.
 pub struct Connections {
     settings: RedisSettings,
+    is_cluster: bool,
     pool: RwLock<Pool>,
     born: Instant,
     /// Milliseconds from `born` to the first timeout since the last reply; 0 if the last call was answered.
@@ -46,6 +47,7 @@ impl Connections {
     fn new(settings: &RedisSettings, replaced_total: IntCounter) -> Result<Self, Error> {
         Ok(Self {
             settings: settings.clone(),
+            is_cluster: is_cluster(&settings.redis_url)?,
             pool: RwLock::new(connect(settings)?),
             born: Instant::now(),
             unanswered_since_ms: AtomicU64::new(0),
@@ -61,7 +63,7 @@ impl Connections {
 
     /// Whether slots may move from one node to another.
     pub fn is_cluster(&self) -> bool {
-        is_cluster(&self.settings.redis_url)
+        self.is_cluster
     }
 
     /// Redis has replied, with a value or an error.
@@ -154,10 +156,9 @@ impl ReservationStore {
     }
 }
 
-/// By the scheme alone: a host name may contain anything.
-fn is_cluster(url: &str) -> bool {
-    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
-    scheme.ends_with("-cluster")
+/// As fred reads the URL, so that both always agree.
+fn is_cluster(url: &str) -> Result<bool, Error> {
+    Ok(Config::from_url(url)?.server.is_clustered())
 }
 
 fn connect(settings: &RedisSettings) -> Result<Pool, Error> {
@@ -205,10 +206,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cluster_is_told_by_the_scheme() {
-        assert!(is_cluster("redis-cluster://here:6379"));
-        assert!(is_cluster("rediss-cluster://user:password@here:6379"));
-        assert!(!is_cluster("redis://my-cluster:6379"));
-        assert!(!is_cluster("redis-sentinel://my-cluster:26379"));
+    fn a_cluster_is_told_by_the_scheme_in_any_spelling() {
+        for (url, expected) in [
+            ("redis-cluster://here:6379", true),
+            ("rediss-cluster://user:password@here:6379", true),
+            ("REDIS-Cluster://here:6379", true),
+            ("redis://my-cluster:6379", false),
+            (
+                "redis-sentinel://my-cluster:26379?sentinelServiceName=orders",
+                false,
+            ),
+        ] {
+            assert_eq!(is_cluster(url).unwrap(), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn tls_is_told_by_the_scheme_in_any_spelling() {
+        for url in ["rediss://here", "REDISS://here", " Rediss-cluster://here"] {
+            assert!(Config::from_url(url).unwrap().uses_tls(), "{url}");
+        }
     }
 }

@@ -86,6 +86,44 @@ fn a_wrong_password_opens_no_store() {
     no_store_is_used(with_passwords, |tls, value| Some(guessed(tls, value)));
 }
 
+#[test]
+fn the_databases_certificate_is_verified_however_sslmode_is_spelled() {
+    in_a_sandbox(async |sandbox| {
+        let settings = TlsListeners::from_env()?.instead_of(&sandbox.settings())?;
+        let url = &settings["DATABASE_URL"];
+        let pairs = key_value_pairs(url)?;
+        for connection in [
+            url.replace("sslmode=verify-full", "sslmode=%72equire"),
+            format!("{pairs} sslmode='require'"),
+            format!("{pairs} sslmode = require"),
+        ] {
+            let trusting = changed(&settings, &[("DATABASE_URL", &connection)]);
+            let mut distrusting = trusting.clone();
+            distrusting.remove("DATABASE_CA_FILE");
+            drop(sandbox.start(InventoryWorker, trusting).await?);
+            let worker = sandbox.spawn(InventoryWorker, distrusting)?;
+            let unready = stays_unready(&worker, "database").await;
+            unready.with_context(|| connection.clone())?;
+        }
+        Ok(())
+    });
+}
+
+/// The other form of a connection string, without `sslmode`.
+fn key_value_pairs(url: &str) -> Result<String> {
+    let url = reqwest::Url::parse(url)?;
+    let options = url.query_pairs().find(|(name, _)| name == "options");
+    let (_, options) = options.context("no schema")?;
+    Ok(format!(
+        "host={} port={} user={} password='{}' dbname={} options='{options}'",
+        url.host_str().context("no host")?,
+        url.port().context("no port")?,
+        url.username(),
+        url.password().context("no password")?,
+        url.path().trim_start_matches('/'),
+    ))
+}
+
 /// A service with one of these settings changed or removed runs, has tried, and says which store it cannot use.
 fn no_store_is_used(names: [&str; 3], spoil: impl Fn(&TlsListeners, &str) -> Option<String>) {
     in_a_sandbox(async |sandbox| {

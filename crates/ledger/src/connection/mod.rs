@@ -20,16 +20,23 @@ pub struct Address {
 /// The URL cannot be used. The text never contains the URL, which may hold a password.
 #[derive(Debug, thiserror::Error)]
 pub enum UrlError {
-    /// The URL is not a connection string.
+    /// Neither a URL nor key=value pairs.
+    #[error("invalid connection string")]
+    Malformed,
+    /// The driver refuses a parameter.
     #[error("{0}")]
     Syntax(#[from] tokio_postgres::Error),
+    /// libpq does not know this `sslmode`.
+    #[error("sslmode must be disable, allow, prefer, require, verify-ca or verify-full")]
+    SslMode,
     /// The TLS library refuses the certificate authorities.
     #[error("TLS: {0}")]
     Tls(#[from] native_tls::Error),
 }
 
 impl Address {
-    /// Parses a URL, with all of libpq's `sslmode`s. A URL without an application name gets `application_name`.
+    /// Parses a URL or libpq's key=value pairs, with all of libpq's `sslmode`s. Without an application name it gets
+    /// `application_name`.
     ///
     /// | `sslmode` | the server's certificate |
     /// |---|---|
@@ -47,15 +54,17 @@ impl Address {
         ca_certificates: Option<&CaCertificates>,
         application_name: &str,
     ) -> Result<Self, UrlError> {
-        let (url, mode) = ssl_mode::take(url);
+        let (url, mode) = ssl_mode::take(url)?;
+        let mode = mode.unwrap_or(SslMode::Prefer);
         let mut config: Config = url.parse()?;
+        config.ssl_mode(mode.of_driver());
         if config.get_application_name().is_none() {
             config.application_name(application_name);
         }
         let mut connector = CaCertificates::connector(ca_certificates);
         connector
-            .danger_accept_invalid_certs(mode == SslMode::Unverified)
-            .danger_accept_invalid_hostnames(mode != SslMode::CaAndHost);
+            .danger_accept_invalid_certs(matches!(mode, SslMode::Disable | SslMode::Prefer))
+            .danger_accept_invalid_hostnames(mode != SslMode::VerifyFull);
         Ok(Self {
             config,
             tls: MakeTlsConnector::new(connector.build()?),
