@@ -26,13 +26,47 @@ fn the_table_of_settings_is_what_the_programs_read() {
     }
 }
 
-/// A table for each group, in the order of the services' `--help`.
-fn settings() -> String {
-    let programs = [
+#[test]
+fn every_setting_is_required_or_shows_its_default() {
+    for program in programs() {
+        for arg in settings_of(&program) {
+            let (variable, meaning) = identity(arg);
+            let is_shown = !default(arg).is_empty() || meaning.contains("[default: ");
+            assert!(is_shown, "{}: {variable}", program.get_name());
+        }
+    }
+}
+
+#[test]
+fn every_setting_that_may_hold_a_secret_is_hidden() {
+    let is_secret = |variable: &str| {
+        let names = ["PASSWORD", "TOKEN", "DATABASE_URL", "REDIS_URL", "ENDPOINT"];
+        names.iter().any(|name| variable.contains(name))
+    };
+    for program in programs() {
+        for arg in settings_of(&program) {
+            let (variable, _) = identity(arg);
+            assert_eq!(
+                arg.is_hide_env_values_set(),
+                is_secret(&variable),
+                "{variable}"
+            );
+        }
+    }
+}
+
+/// In the order of the services' `--help`.
+fn programs() -> [Command; 3] {
+    [
         ingest_api::config::Cli::command(),
         inventory_worker::config::Cli::command(),
         reconciler::config::Cli::command(),
-    ];
+    ]
+}
+
+/// A table for each group.
+fn settings() -> String {
+    let programs = programs();
     let mut markdown = String::new();
     let mut shown = BTreeSet::new();
     for program in &programs {

@@ -10,13 +10,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use fluxgate_log::PublisherSettings;
 use fluxgate_service::settings::{
-    CaCertificates, HttpSettings, KafkaSettings, LogSettings, RedisSettings, ShutdownSettings,
-    Switch,
+    CaCertificates, KafkaSettings, LogSettings, RedisSettings, ShutdownSettings, Switch,
 };
 use fluxgate_service::traces::TraceSettings;
-
-/// The port that HTTP_ADDR has by default.
-const DEFAULT_PORT: u16 = 8080;
 
 /// Takes the orders of a flash sale over HTTP and sells exactly the stock
 #[derive(Debug, Clone, Parser)]
@@ -44,8 +40,6 @@ pub enum Command {
 pub struct Config {
     #[command(flatten)]
     pub http: HttpSettings,
-    #[command(flatten)]
-    pub ops: OpsSettings,
     #[command(flatten)]
     pub connections: ConnectionSettings,
     #[command(flatten)]
@@ -75,11 +69,6 @@ pub struct Config {
 }
 
 impl Config {
-    /// The address for clients.
-    pub fn http_address(&self) -> SocketAddr {
-        self.http.address_or(DEFAULT_PORT)
-    }
-
     /// Threads that serve HTTP.
     pub fn http_threads(&self) -> usize {
         let one_per_core = || std::thread::available_parallelism().map_or(2, usize::from);
@@ -88,10 +77,14 @@ impl Config {
     }
 }
 
-/// The listener for probes and metrics.
+/// The listeners.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "HTTP")]
-pub struct OpsSettings {
+pub struct HttpSettings {
+    /// Address and port for clients
+    #[arg(long, env = "HTTP_ADDR", default_value = "127.0.0.1:8080")]
+    pub http_addr: SocketAddr,
+
     /// Address and port for probes and /metrics only, not counted in CONNECTIONS_MAX; HTTP_ADDR then serves no
     /// /metrics [default: none; HTTP_ADDR serves probes and /metrics]
     #[arg(long, env = "OPS_ADDR")]
@@ -145,7 +138,7 @@ pub struct LimitSettings {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Admin")]
 pub struct AdminSettings {
-    /// Bearer token for admin calls; without it they are answered 403 `admin_disabled`
+    /// Bearer token for admin calls [default: none; admin calls are answered 403 `admin_disabled`]
     #[arg(long, env = "ADMIN_TOKEN", hide_env_values = true, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub admin_token: Option<String>,
 }
@@ -210,7 +203,7 @@ pub struct LedgerSettings {
     #[arg(long, env = "READ_DATABASE_URL", hide_env_values = true)]
     pub read_database_url: Option<String>,
 
-    /// The worker's PostgreSQL URL; used for reads if READ_DATABASE_URL is not set
+    /// The worker's PostgreSQL URL; used for reads if READ_DATABASE_URL is not set [default: none]
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
 
@@ -236,6 +229,7 @@ pub struct CompatSettings {
     pub compat_routes: Switch,
 
     /// Maximum requests per second to `POST /order`, per instance; further requests are redirected
+    /// [default: none]
     #[arg(
         long,
         env = "COMPAT_RATE_PER_SECOND",
@@ -243,7 +237,7 @@ pub struct CompatSettings {
     )]
     pub compat_rate_per_second: Option<NonZeroU32>,
 
-    /// Where requests beyond COMPAT_RATE_PER_SECOND are redirected
+    /// URL to which requests beyond COMPAT_RATE_PER_SECOND are redirected [default: none]
     #[arg(
         long,
         env = "COMPAT_WAITING_ROOM_URL",

@@ -35,8 +35,8 @@ pub mod outbox;
 pub mod sales;
 pub mod sold_out;
 
-use clap::Parser;
 use fluxgate_service::ops::check_health;
+use fluxgate_service::settings::parse;
 use fluxgate_service::{shutdown, telemetry};
 
 use config::{Cli, Command};
@@ -47,12 +47,13 @@ use config::{Cli, Command};
 /// If the server fails or, for `health`, if the instance is not ready.
 #[tokio::main]
 pub async fn main() -> std::io::Result<()> {
-    let Cli { command, config } = Cli::parse();
+    let (Cli { command, config }, effective) = parse();
     if command == Some(Command::Health) {
-        let address = config.http_address();
-        return check_health(config.ops.ops_addr.unwrap_or(address));
+        let http = config.http;
+        return check_health(http.ops_addr.unwrap_or(http.http_addr));
     }
     telemetry::init(&config.log);
+    effective.log();
     let shutdown = shutdown::on_signal(config.shutdown.timeout())?;
     let application = app::Application::build(config);
     application.run_until_stopped(shutdown).await

@@ -31,7 +31,7 @@ pub struct Listener {
 
 /// The listener for probes and metrics: clients that hold all CONNECTIONS_MAX connections must not block probes.
 pub fn ops(config: &Config, readiness: &Readiness, registry: &Registry) -> Option<Listener> {
-    let address = config.ops.ops_addr?;
+    let address = config.http.ops_addr?;
     let (readiness, registry) = (readiness.clone(), registry.clone());
     let server = HttpServer::new(move || {
         App::new().configure(ops::routes(readiness.clone(), registry.clone()))
@@ -59,7 +59,7 @@ pub fn clients(
     if has_compat_routes {
         tracing::warn!("COMPAT_ROUTES=on; POST /init opens sales without a token");
     }
-    let has_metrics = config.ops.ops_addr.is_none();
+    let has_metrics = config.http.ops_addr.is_none();
     let services = Data::new(components.services());
     let connections_max = connections_max(config);
     let connections = ConnectionCount::new(components.metrics(), connections_max);
@@ -96,7 +96,7 @@ pub fn clients(
     // A third of the time is left for publishing and for the outbox.
     .shutdown_timeout(config.shutdown.timeout().as_secs().div_ceil(3) * 2)
     .disable_signals();
-    let address = config.http_address();
+    let address = config.http.http_addr;
     let server = server
         .bind(address)
         .unwrap_or_else(|error| refuse("HTTP_ADDR", format_args!("{address}: {error}")));

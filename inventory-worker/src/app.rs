@@ -20,8 +20,6 @@ use crate::migrate::{MigrateError, migrate};
 use crate::pipeline::Pipeline;
 use crate::retry::retry_delays;
 
-/// The default port of HTTP_ADDR.
-pub const DEFAULT_PORT: u16 = 8081;
 /// The prefix of its metrics.
 const SERVICE: &str = "inventory_worker";
 
@@ -61,7 +59,7 @@ impl Worker {
         ledger.register_metrics(&registry, SERVICE);
 
         let routes = (readiness.clone(), registry);
-        let address = config.http.address_or(DEFAULT_PORT);
+        let address = config.http.http_addr;
         let server = HttpServer::new(move || {
             let (readiness, registry) = routes.clone();
             App::new().configure(ops::routes(readiness, registry))

@@ -2,13 +2,14 @@
 //!
 //! If a setting is missing or invalid, the program prints its name and exits with code 2.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use fluxgate_ledger::{Ledger, UrlError};
 use fluxgate_log::GroupSettings;
 use fluxgate_service::settings::{
-    HttpSettings, KafkaSettings, LogSettings, PostgresSettings, ShutdownSettings, Switch,
+    KafkaSettings, LogSettings, PostgresSettings, ShutdownSettings, Switch,
 };
 use fluxgate_service::traces::TraceSettings;
 
@@ -56,6 +57,15 @@ pub struct Config {
     pub log: LogSettings,
     #[command(flatten)]
     pub traces: TraceSettings,
+}
+
+/// The HTTP listener.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "HTTP")]
+pub struct HttpSettings {
+    /// Address and port for probes and /metrics
+    #[arg(long, env = "HTTP_ADDR", default_value = "127.0.0.1:8081")]
+    pub http_addr: SocketAddr,
 }
 
 /// The consumer group and the topic for dead letters.

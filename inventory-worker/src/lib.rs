@@ -25,9 +25,8 @@ mod retry;
 mod sequence_gap_monitor;
 mod writer;
 
-use clap::Parser;
 use fluxgate_service::ops::check_health;
-use fluxgate_service::settings::refuse;
+use fluxgate_service::settings::{parse, refuse};
 use fluxgate_service::{shutdown, telemetry};
 
 use config::{Cli, Command};
@@ -38,13 +37,14 @@ use config::{Cli, Command};
 /// When migrating or the HTTP server fails.
 #[tokio::main]
 pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let Cli { command, config } = Cli::parse();
+    let (Cli { command, config }, effective) = parse();
     let command = command.unwrap_or(Command::Run);
     if command != Command::Health {
         telemetry::init(&config.log);
+        effective.log();
     }
     match command {
-        Command::Health => check_health(config.http.address_or(app::DEFAULT_PORT))?,
+        Command::Health => check_health(config.http.http_addr)?,
         Command::Migrate => {
             let ledger = config.database.connect(config.batch.batch_writers);
             let ledger = ledger.unwrap_or_else(|error| refuse("DATABASE_URL", error));

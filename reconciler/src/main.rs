@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use fluxgate_domain::ids::ProductId;
+use fluxgate_service::settings::parse;
 use fluxgate_service::telemetry;
 use jiff::Timestamp;
 use reconciler::accept_log::{AcceptError, AcceptedLog, accept_logs};
@@ -20,8 +20,9 @@ const UNDECIDED: u8 = 2;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Cli { command, settings } = Cli::parse();
+    let (Cli { command, settings }, effective) = parse();
     telemetry::init(&settings.log);
+    effective.log();
     match run(&command, &settings).await {
         Ok(code) => code,
         Err(error) => {

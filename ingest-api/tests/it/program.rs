@@ -47,9 +47,48 @@ fn an_invalid_or_missing_setting_ends_the_program_with_its_name() {
         settings.extend(value.map(|value| (name, value)));
         let (code, stderr) = run_with(&settings);
         assert_eq!(code, Some(2), "{name}: {stderr}");
-        assert!(stderr.contains(name), "{name}: {stderr}");
+        let said = match value {
+            None => format!("error: {name} is not set: "),
+            Some(_) => "error: invalid value ".to_owned(),
+        };
+        let mut lines = stderr.lines();
+        let is_named = lines.any(|line| line.starts_with(&said) && line.contains(name));
+        assert!(is_named, "{name}: {stderr}");
         assert!(!stderr.contains("secret"), "{stderr}");
     }
+}
+
+#[test]
+fn changed_settings_are_logged_without_secrets_and_misspelled_ones_are_warned_about() {
+    let in_use = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = in_use.local_addr().unwrap().to_string();
+    // The port in use ends the program after it has read its settings.
+    let (_, stderr) = run_with(&[
+        ("REDIS_URL", "redis://:secret@127.0.0.1:1"),
+        ("KAFKA_BROKERS", "127.0.0.1:1"),
+        ("HTTP_ADDR", &address),
+        ("IN_FLIGHT_MAX", "7"),
+        ("BODY_LIMIT_BYTES", "16384"),
+        ("IN_FLIGTH_MAX", "13579"),
+        ("REDIS_SERVICE_HOST", "10.0.0.1"),
+        ("REDIS_PORT_6379_TCP", "tcp://10.0.0.1:6379"),
+        ("REDIS_PORT", "tcp://10.0.0.1:6379"),
+    ]);
+    let lines = |text: &str| stderr.lines().filter(|line| line.contains(text)).count();
+    let expected = format!(
+        r#"settings="HTTP_ADDR={address} IN_FLIGHT_MAX=7 REDIS_URL=(set) KAFKA_BROKERS=127.0.0.1:1""#
+    );
+    assert_eq!(lines(&expected), 1, "{stderr}");
+    assert_eq!(lines("resembles"), 1, "{stderr}");
+    assert_eq!(
+        lines(r#"variable="IN_FLIGTH_MAX" setting="IN_FLIGHT_MAX""#),
+        1,
+        "{stderr}"
+    );
+    assert!(
+        !stderr.contains("secret") && !stderr.contains("13579"),
+        "{stderr}"
+    );
 }
 
 #[test]

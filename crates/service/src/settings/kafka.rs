@@ -26,11 +26,11 @@ pub struct KafkaSettings {
     #[arg(long, env = "KAFKA_SASL_MECHANISM", default_value = "SCRAM-SHA-512")]
     pub kafka_sasl_mechanism: SaslMechanism,
 
-    /// SASL user name, required by sasl_plaintext and sasl_ssl
+    /// SASL user name, required by sasl_plaintext and sasl_ssl [default: none]
     #[arg(long, env = "KAFKA_USERNAME", requires = "kafka_password", required_if_eq_any = WITH_SASL)]
     pub kafka_username: Option<String>,
 
-    /// SASL password
+    /// SASL password, required with KAFKA_USERNAME [default: none]
     #[arg(
         long,
         env = "KAFKA_PASSWORD",

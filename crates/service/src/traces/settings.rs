@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 #[command(next_help_heading = "Traces")]
 pub struct TraceSettings {
     /// OTLP/HTTP endpoint for traces, such as http://collector:4318 [default: none; traces are off]
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_parser = endpoint)]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", hide_env_values = true, value_parser = endpoint)]
     pub otel_exporter_otlp_endpoint: Option<String>,
 
     /// Who decides which requests are sampled: this service, or the caller if it sent a traceparent
