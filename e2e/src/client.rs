@@ -15,7 +15,7 @@ use crate::contract::judge;
 use crate::order::{Action, Sale, order_key, restock_key, user_id};
 
 /// The admin token of services under test.
-pub const ADMIN_TOKEN: &str = "only-for-tests";
+pub const ADMIN_TOKEN: &str = "only-for-these-tests";
 
 /// Longer than an admin call may wait for Kafka, which is 8 s.
 pub const ADMIN_TIMEOUT: Duration = Duration::from_secs(15);

@@ -36,6 +36,10 @@ fn an_invalid_or_missing_setting_ends_the_program_with_its_name() {
         ("LOG_FORMAT", Some("xml")),
         ("READ_DATABASE_URL", Some("postgres://u:secret@[")),
         ("COMPAT_ROUTES", Some("maybe")),
+        ("ADMIN_TOKEN", Some("")),
+        ("ADMIN_TOKEN", Some("only-15-secrets")),
+        ("ADMIN_TOKEN", Some("a-long-secret,but-with-a-comma")),
+        ("ADMIN_TOKEN", Some("a-long-secret with a space")),
         ("OPS_ADDR", Some("there")),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", Some("collector:4318")),
     ] {
