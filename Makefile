@@ -24,7 +24,7 @@ scale: ## scale workers and API instances under load, and kill some; for example
 test-upgrade: ## upgrade a running sale from another commit to this one and check every order; FROM=<commit>
 	@scripts/test-upgrade "$(FROM)"
 
-up: build ## start the stack, one API and two workers, and keep them running
+up: build ## start the stack, one API and two workers, and keep them running; for example API_PORT=8080 INSTANCES=2
 	@scripts/services up
 
 down: ## stop what `make up` started and remove its data

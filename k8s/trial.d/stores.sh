@@ -7,10 +7,8 @@ start_stores() {
   export STACK_DIR STACK_ADDRESS
   "$repo/scripts/stack" down # the rest of a trial that was killed
   "$repo/scripts/stack" up
-  set -a
   # shellcheck source=/dev/null
   source "$STACK_DIR/env"
-  set +a
 }
 
 # Services with the names and ports of the overlay `local`, for the ports that were free on this machine.

@@ -28,8 +28,6 @@ start_stack() {
 }
 
 export_addresses() {
-  set -a
   # shellcheck source=/dev/null
   source <("$here/stack" env)
-  set +a
 }

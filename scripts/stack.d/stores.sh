@@ -91,7 +91,7 @@ stack_env() {
 }
 
 stack_addresses() {
-  printf '%s=%q\n' \
+  printf 'export %s=%q\n' \
     REDIS_URL "redis://$STACK_ADDRESS:$REDIS_PORT" \
     KAFKA_BROKERS "$STACK_ADDRESS:$KAFKA_PORT" \
     KAFKA_CUT_BROKERS "127.0.0.1:$KAFKA_CUT_PORT" \
