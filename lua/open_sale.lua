@@ -15,7 +15,7 @@
 -- Returns one of
 --   {'claimed'}     the sale is new, and the caller has to publish its opening
 --   {'same'}        it exists on these terms (published or not)
---   {'different'}   it exists on other terms
+--   {'different', …}  it exists, and these terms differ: quantity, opensAt, closesAt, perUserLimit
 --   {'rebuilding'}  it exists, and is being rebuilt
 --   {'taken'}       another sale with the same tag opened in this millisecond: try the next one
 assert(#KEYS == 4 and #ARGV == 7, 'open_sale.lua takes 4 keys and 7 arguments')
@@ -28,11 +28,20 @@ if redis.call('HGET', sale, 'state') == 'rebuilding' then
 end
 local known = redis.call('HMGET', sale, 'opened_total', 'asked_opens_at', 'opens_at', 'closes_at', 'user_limit')
 if known[1] then
-  local same_opening = known[2] == asked_opens_at or known[3] == asked_opens_at
-  if known[1] == total and same_opening and known[4] == closes_at and known[5] == user_limit then
+  local different = {}
+  local function compare(term, is_same)
+    if not is_same then
+      different[#different + 1] = term
+    end
+  end
+  compare('quantity', known[1] == total)
+  compare('opensAt', known[2] == asked_opens_at or known[3] == asked_opens_at)
+  compare('closesAt', known[4] == closes_at)
+  compare('perUserLimit', known[5] == user_limit)
+  if #different == 0 then
     return { 'same' }
   end
-  return { 'different' }
+  return { 'different', unpack(different) }
 end
 
 -- An order id names its sale by tag and opening time alone, so no two sales can share both.

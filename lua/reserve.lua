@@ -67,7 +67,7 @@ local function refusal()
   local time = call('TIME')
   now_ms = string.format('%d%03d', time[1], time[2] / 1000)
   local now, opens_at, closes_at = tonumber(now_ms), tonumber(opened_at), tonumber(facts[6])
-  if closes_at and now >= closes_at then
+  if state == 'closed' or (closes_at and now >= closes_at) then
     return { 'closed' }
   end
   if now < opens_at then
@@ -75,9 +75,6 @@ local function refusal()
   end
   if state == 'opening' then
     return { 'not_open', 0 }
-  end
-  if state == 'closed' then
-    return { 'closed' }
   end
   -- Units have returned while instances still refuse from memory.
   if sold_out_until and now < sold_out_until and sold_out_until - now <= LEASE_MS_MAX then

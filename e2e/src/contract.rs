@@ -23,8 +23,10 @@ struct OrderBody {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Problem {
     code: String,
+    order_id: Option<OrderId>,
 }
 
 /// What an answer means by the contract.
@@ -87,7 +89,7 @@ fn done(
     (is_as_asked && is_of_sale).then_some(Response::Order(order))
 }
 
-/// A refusal that this request can have.
+/// A refusal that this request can have, or the order of a retry that is refused.
 fn refused(
     action: &Action,
     http: StatusCode,
@@ -95,7 +97,20 @@ fn refused(
     body: &[u8],
 ) -> Option<Response> {
     let is_problem = header(headers, "content-type")?.starts_with("application/problem+json");
-    let Problem { code } = serde_json::from_slice(body).ok().filter(|_| is_problem)?;
+    let Problem { code, order_id } = serde_json::from_slice(body).ok().filter(|_| is_problem)?;
+    // The retry of an order that holds no units any more is told which order that is.
+    let ended = match (&*code, action, http) {
+        ("order_cancelled", Action::Order { .. }, StatusCode::CONFLICT) => Some(Status::Cancelled),
+        ("order_rejected", Action::Order { .. }, StatusCode::CONFLICT) => Some(Status::Rejected),
+        _ => None,
+    };
+    if let Some((id, status)) = order_id.zip(ended) {
+        return Some(Response::Order(OrderShown {
+            id,
+            status,
+            replayed: true,
+        }));
+    }
     let mut refusals = REFUSALS.iter();
     let (_, _, refusal) = *refusals.find(|it| (it.0, it.1) == (http.as_u16(), &code))?;
     let is_possible = refusal.is_temporary()
@@ -141,6 +156,12 @@ look   200 -                        sale 5                  => sale
 look   200 -                        sale 6                  => unexpected
 close  200 -                        sale -1                 => unexpected
 
+order  409 problem                  ended order_cancelled   => replay
+order  409 problem                  ended order_rejected    => replay
+order  409 problem                  code order_cancelled    => unexpected
+order  422 problem                  ended order_cancelled   => unexpected
+order  409 -                        ended order_cancelled   => unexpected
+cancel 409 problem                  ended order_cancelled   => unexpected
 order  409 problem                  code sold_out           => sold_out
 order  503 problem                  code unavailable        => unavailable, status 503
 look   503 problem                  code unavailable        => unavailable, status 503
@@ -190,6 +211,7 @@ order  502 -                        html                    => unexpected, statu
                 r#"{{"orderId":"{ID}","productId":"{product}","userId":"{user}","quantity":1,"status":"{status}"}}"#
             ),
             ["sale", remaining] => format!(r#"{{"total":5,"remaining":{remaining}}}"#),
+            ["ended", code] => format!(r#"{{"code":"{code}","orderId":"{ID}"}}"#),
             ["code", code] => format!(r#"{{"code":"{code}"}}"#),
             ["html"] => "<html>".to_owned(),
             _ => "{}".to_owned(),

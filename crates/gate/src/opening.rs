@@ -19,14 +19,14 @@ pub struct Terms {
 }
 
 /// What `open_sale.lua` answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
     /// The sale is new.
     Claimed,
     /// It exists, with the same terms.
     Same,
-    /// It exists, with other terms.
-    Different,
+    /// It exists, and these terms differ; they are named as in the body of `PUT /products/{id}`.
+    Different(Vec<String>),
     /// It exists, and is being rebuilt.
     Rebuilding,
 }
@@ -70,18 +70,16 @@ impl ReservationStore {
                 i64::from(partition).into(),
             ];
             let keys = SaleKeys::new(product, tag, opens_at).all();
-            let (verdict,): (String,) = self
+            let reply: Vec<String> = self
                 .run("open_sale", &self.scripts.open_sale, keys, arguments)
                 .await?;
-            match verdict.as_str() {
-                "claimed" => return Ok(Claim::Claimed),
-                "same" => return Ok(Claim::Same),
-                "different" => return Ok(Claim::Different),
-                "rebuilding" => return Ok(Claim::Rebuilding),
-                "taken" => {}
-                _ => {
-                    return Err(GateError::unexpected("a verdict of open_sale.lua", verdict));
-                }
+            match reply.first().map(String::as_str) {
+                Some("claimed") => return Ok(Claim::Claimed),
+                Some("same") => return Ok(Claim::Same),
+                Some("different") => return Ok(Claim::Different(reply[1..].to_vec())),
+                Some("rebuilding") => return Ok(Claim::Rebuilding),
+                Some("taken") => {}
+                _ => return Err(GateError::unexpected("a reply of open_sale.lua", reply)),
             }
         }
         Err(GateError::unexpected(

@@ -73,7 +73,8 @@ pub async fn init(
             let msg = format!("{} units of {}", opened.view.total.get(), init.product_id);
             Ok(HttpResponse::Ok().json(json!({"status": "ok", "msg": msg})))
         }
-        Err(error @ OpenError::Exists) => {
+        Err(error @ OpenError::DotSegment) => Ok(bad_request(&error.into())),
+        Err(error @ OpenError::Exists(_)) => {
             Ok(HttpResponse::Conflict().json(json!({"error": error.to_string()})))
         }
         Err(error) => Err(error.into()),
@@ -106,15 +107,10 @@ pub async fn order(
         user: body.user_id,
         quantity: Quantity::ONE,
     };
+    let status = |status| Ok(HttpResponse::Ok().json(json!({"status": status})));
     match place_order.place(&order).await {
-        Ok(placed) => {
-            let status = if placed.replayed {
-                "ignored"
-            } else {
-                "success"
-            };
-            Ok(HttpResponse::Ok().json(json!({"status": status})))
-        }
+        Ok(placed) if !placed.replayed => status("success"),
+        Ok(_) | Err(Refusal::Cancelled { .. } | Refusal::Rejected { .. }) => status("ignored"),
         Err(Refusal::SoldOut | Refusal::UnknownProduct | Refusal::Closed) => {
             Ok(HttpResponse::Conflict().json(json!({"status": "sold_out"})))
         }

@@ -9,15 +9,14 @@ use super::Services;
 use super::problem::{Kind, Problem};
 use super::request::{idempotency_key, ignore_body, json_body};
 use crate::orders::{Order, OrderView, PlaceOrder};
+use crate::sales::ChangeError;
 
 /// The header that marks the answer to a retry.
 const REPLAYED: &str = "Idempotency-Replayed";
 
+/// Unknown fields are refused: an order with a misspelt `quantity` would buy one unit.
 #[derive(Debug, Deserialize)]
-#[serde(
-    rename_all = "camelCase",
-    expecting = "an object with productId, userId and optionally quantity"
-)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct OrderRequest {
     product_id: ProductId,
     user_id: UserId,
@@ -82,22 +81,24 @@ pub async fn cancel(
         .parse()
         .map_err(|error| Problem::new(Kind::UnknownOrder, error))?;
     // If the status is not known, Redis decides below.
-    let written = match services.statuses.find(order_id).await.ok() {
-        Some(order) if order.status == OrderStatus::Rejected => {
-            let detail = "the order was rejected and holds no units";
-            return Err(Problem::new(Kind::OrderRejected, detail));
-        }
-        written => written,
-    };
-    let product = written.as_ref();
+    let found = services.statuses.find(order_id).await;
+    if matches!(&found, Ok(order) if order.status == OrderStatus::Rejected) {
+        let detail = "the order was rejected and holds no units";
+        return Err(Problem::new(Kind::OrderRejected, detail));
+    }
+    let product = found.as_ref().ok();
     let product = product.and_then(|order| ProductId::parse(&order.product_id).ok());
     let cancelled = services.changes.cancel(order_id, product.as_ref()).await;
-    let (product, record) = match (cancelled, written) {
+    let (product, record) = match (cancelled, found) {
         // The order is cancelled, and Redis no longer has it: no lease is left to wait for.
-        (Err(error), Some(order))
+        (Err(error), Ok(order))
             if order.status == OrderStatus::Cancelled && error.is_missing_in_redis() =>
         {
             return Ok(HttpResponse::Ok().json(order));
+        }
+        // A store that did not answer may have the order.
+        (Err(ChangeError::UnknownOrder), Err(error)) => {
+            return Err(Problem::from(error).about(order_id));
         }
         (cancelled, _) => cancelled?,
     };

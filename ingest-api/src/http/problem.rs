@@ -56,6 +56,7 @@ kinds! {
     SaleClosed = CONFLICT, "sale_closed", "The sale is closed";
     UserLimitReached = CONFLICT, "user_limit_reached", "The limit per user is reached";
     SaleExists = CONFLICT, "sale_exists", "The sale exists with other terms";
+    OrderCancelled = CONFLICT, "order_cancelled", "The order was cancelled";
     OrderRejected = CONFLICT, "order_rejected", "The order was rejected";
     RebuildRequired = CONFLICT, "rebuild_required", "The sale must be rebuilt";
     BodyTooLarge = PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large";
@@ -86,7 +87,7 @@ impl Problem {
         }
     }
 
-    /// Adds the order concerned, for the log.
+    /// Adds the order concerned: for the log, and for a retry of an order that holds no units.
     pub fn about(mut self, order_id: OrderId) -> Self {
         self.order_id = Some(order_id);
         self
@@ -140,6 +141,11 @@ impl ResponseError for Problem {
             status: self.kind.status().as_u16(),
             detail: &self.detail,
             code: self.kind.code(),
+            // A 503 must not look like the answer to an order that exists.
+            order_id: match self.kind {
+                Kind::OrderCancelled | Kind::OrderRejected => self.order_id,
+                _ => None,
+            },
         };
         answer.body(serde_json::to_string(&body).expect("strings and a number serialize to JSON"))
     }
@@ -153,6 +159,8 @@ struct Body<'a> {
     status: u16,
     detail: &'a str,
     code: &'static str,
+    #[serde(rename = "orderId", skip_serializing_if = "Option::is_none")]
+    order_id: Option<OrderId>,
 }
 
 impl From<Refusal> for Problem {
@@ -165,6 +173,8 @@ impl From<Refusal> for Problem {
             Refusal::Insufficient => Kind::InsufficientStock,
             Refusal::UserLimit => Kind::UserLimitReached,
             Refusal::KeyReused => Kind::KeyReused,
+            Refusal::Cancelled { .. } => Kind::OrderCancelled,
+            Refusal::Rejected { .. } => Kind::OrderRejected,
             Refusal::OutboxFull => Kind::Overloaded,
             Refusal::RedisBehind
             | Refusal::Undecided
@@ -175,7 +185,10 @@ impl From<Refusal> for Problem {
         if let Refusal::NotOpen { opens_in_ms } = refusal {
             problem.retry_after_seconds = Some(opens_in_ms.div_ceil(1_000).max(1));
         }
-        if let Refusal::Unanswered { order_id, .. } = refusal {
+        if let Refusal::Unanswered { order_id, .. }
+        | Refusal::Cancelled { order_id }
+        | Refusal::Rejected { order_id } = refusal
+        {
             problem = problem.about(order_id);
         }
         problem
@@ -191,7 +204,8 @@ impl From<SaleLookupError> for Problem {
 impl From<OpenError> for Problem {
     fn from(error: OpenError) -> Self {
         let kind = match &error {
-            OpenError::Exists => Kind::SaleExists,
+            OpenError::DotSegment => Kind::InvalidRequest,
+            OpenError::Exists(_) => Kind::SaleExists,
             OpenError::RebuildRequired => Kind::RebuildRequired,
             OpenError::Undecided | OpenError::NotPublished | OpenError::Gate(_) => {
                 Kind::Unavailable

@@ -4,26 +4,30 @@ use actix_web::{HttpRequest, HttpResponse};
 use fluxgate_domain::ids::{ProductId, Total};
 use fluxgate_gate::{SaleView, Terms};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Services;
 use super::problem::Problem;
 use super::request::{idempotency_key, ignore_body, json_body};
 use crate::orders::Refusal;
 
-/// Unknown fields are refused, unlike in an order: a misspelt `perUserLimit` would open a sale without a
-/// limit, permanently.
+/// Unknown fields are refused: a misspelt `perUserLimit` would open a sale without a limit, permanently.
 #[derive(Debug, Deserialize)]
-#[serde(
-    rename_all = "camelCase",
-    deny_unknown_fields,
-    expecting = "an object with quantity and optionally opensAt, closesAt, perUserLimit"
-)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct SaleRequest {
     quantity: Total,
+    #[serde(default, deserialize_with = "time")]
     opens_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "time")]
     closes_at: Option<Timestamp>,
     per_user_limit: Option<Total>,
+}
+
+/// Reads a time; the error says what is allowed.
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    let time = Option::deserialize(deserializer);
+    time.map_err(|_| D::Error::custom("must be a time such as 2026-11-26T15:16:40.915Z"))
 }
 
 #[derive(Debug, Serialize)]

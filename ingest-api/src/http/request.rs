@@ -76,7 +76,8 @@ pub fn idempotency_key(request: &HttpRequest) -> Result<IdempotencyKey, Problem>
 /// Reads a JSON body.
 ///
 /// # Errors
-/// 413 above `limit` bytes, 415 if the content type is not JSON, 400 if the body is not a valid `T`.
+/// 413 above `limit` bytes, 415 if the content type is not JSON, 400 if the body is not a valid `T`; the detail names the
+/// field and says what is allowed.
 pub async fn json_body<T: DeserializeOwned>(
     request: &HttpRequest,
     payload: Payload,
@@ -87,7 +88,40 @@ pub async fn json_body<T: DeserializeOwned>(
         let detail = "Content-Type must be application/json";
         return Err(Problem::new(Kind::UnsupportedMediaType, detail));
     }
-    serde_json::from_slice(&body).map_err(Problem::invalid)
+    // serde would read an array as the fields of `T` in their order.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Problem::invalid("the body must be a JSON object"));
+    }
+    serde_json::from_slice(&body).map_err(|error| {
+        // Read again: only invalid bodies pay for the name of the field.
+        let deserializer = &mut serde_json::Deserializer::from_slice(&body);
+        let again = serde_path_to_error::deserialize::<_, T>(deserializer);
+        let field = again.map_or_else(|error| error.path().to_string(), |_| String::new());
+        Problem::invalid(explain(&error, &field))
+    })
+}
+
+/// What is wrong with a body, from serde's message: without the position, with the field and what is allowed in it.
+fn explain(error: &serde_json::Error, field: &str) -> String {
+    let text = error.to_string();
+    if !error.is_data() {
+        return text;
+    }
+    let position = format!(" at line {} column {}", error.line(), error.column());
+    let text = text.strip_suffix(&position).unwrap_or(&text);
+    let allowed = if text.starts_with("invalid ") {
+        // The value, which may be long, is left out.
+        text.rsplit_once(", expected ")
+    } else if text.starts_with("unknown field ") {
+        None
+    } else {
+        // A domain type calls the field by its own name, which may be another here.
+        text.split_once("must be ")
+    };
+    match allowed {
+        Some((_, allowed)) => format!("{field} must be {allowed}"),
+        None => text.to_owned(),
+    }
 }
 
 /// Reads and ignores the body of a call that needs none.

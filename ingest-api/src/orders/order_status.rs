@@ -118,6 +118,8 @@ impl OrderStatusReader {
             OrderView::of(order_id, &stored.product, &stored.record, status)
         };
         match (row, stored) {
+            // No status is later. Redis applies a cancel before the worker writes it.
+            (_, Ok(Some(stored))) if stored.cancelled => Ok(view(&stored)),
             // The key was used again after a rebuild without the rejected order.
             (Ok(Some(row)), Ok(Some(stored)))
                 if row.status == OrderStatus::Rejected
@@ -126,13 +128,9 @@ impl OrderStatusReader {
             {
                 Ok(view(&stored))
             }
-            // Redis applies a cancel before the worker writes it.
-            (Ok(Some(row)), stored) if row.status == OrderStatus::Confirmed => {
-                let status = match stored?.is_some_and(|stored| stored.cancelled) {
-                    true => OrderStatus::Cancelled,
-                    false => OrderStatus::Confirmed,
-                };
-                Ok(OrderView::written(order_id, row, status))
+            // Redis may have applied a cancel.
+            (Ok(Some(row)), Err(error)) if row.status == OrderStatus::Confirmed => {
+                Err(error.into())
             }
             (Ok(Some(row)), _) => {
                 let status = row.status;

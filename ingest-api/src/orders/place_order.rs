@@ -190,7 +190,7 @@ impl PlaceOrder {
         Ok(continuation != LossContinuation::Refused)
     }
 
-    /// Answers a retry with the order it repeats. An order that is still in the outbox is published again, because its
+    /// Answers a retry with the order it repeats, unless that order no longer holds units. An order that is still in the outbox is published again, because its
     /// first instance may have died.
     async fn replay(
         &self,
@@ -200,14 +200,18 @@ impl PlaceOrder {
         record: &OrderRecord,
         waiting: bool,
     ) -> Result<Placed, Refusal> {
-        if record.quantity != order.quantity {
+        if record.quantity != order.quantity || record.user != order.user {
             return Err(Refusal::KeyReused);
         }
-        let status = if record.rejected {
-            OrderStatus::Rejected
-        } else if record.cancel.is_some() {
+        if record.rejected {
+            return Err(Refusal::Rejected { order_id });
+        }
+        let status = if record.cancel.is_some() {
             // `cancelled` only after the units were returned, which takes another read.
             match self.statuses.find(order_id).await {
+                Ok(order) if order.status == OrderStatus::Cancelled => {
+                    return Err(Refusal::Cancelled { order_id });
+                }
                 Ok(order) => order.status,
                 Err(_) => OrderStatus::Accepted,
             }

@@ -29,9 +29,21 @@ pub enum Refusal {
     /// The user would hold more units than the sale allows.
     #[error("the user would hold more units than the sale allows per user")]
     UserLimit,
-    /// The same product, user and key placed an order with another quantity.
+    /// The same product, user and key placed an order with another quantity. Also if the ids of two users' orders collide.
     #[error("the key was used before with another quantity")]
     KeyReused,
+    /// The same product, user and key placed an order that was cancelled.
+    #[error("the key belongs to a cancelled order; a new order needs a new key")]
+    Cancelled {
+        /// The cancelled order.
+        order_id: OrderId,
+    },
+    /// The same product, user and key placed an order that was rejected.
+    #[error("the key belongs to a rejected order; a new order needs a new key")]
+    Rejected {
+        /// The rejected order.
+        order_id: OrderId,
+    },
     /// The outbox of the sale is at OUTBOX_MAX.
     #[error("too many orders of this sale are waiting to be published")]
     OutboxFull,
@@ -92,6 +104,8 @@ impl Refusal {
             Self::Insufficient => "insufficient_stock",
             Self::UserLimit => "user_limit_reached",
             Self::KeyReused => "idempotency_key_reused",
+            Self::Cancelled { .. } => "order_cancelled",
+            Self::Rejected { .. } => "order_rejected",
             Self::OutboxFull => "overloaded",
             Self::RedisBehind | Self::Undecided | Self::Unanswered { .. } | Self::Gate(_) => {
                 "unavailable"

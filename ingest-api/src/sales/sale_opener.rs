@@ -32,9 +32,12 @@ pub struct Opened {
 /// Why a sale was not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The sale exists with other terms.
-    #[error("a sale of this product exists with other terms")]
-    Exists,
+    /// The path of a URL cannot name the sale.
+    #[error("productId must not be `.` or `..`: clients remove them from the path of a URL")]
+    DotSegment,
+    /// The sale exists, and these terms differ.
+    #[error("the sale exists with other terms: {}", .0.join(", "))]
+    Exists(Vec<String>),
     /// The ledger has the sale, Redis has lost it.
     #[error("the ledger has this sale, but Redis has lost its data")]
     RebuildRequired,
@@ -65,13 +68,16 @@ impl SaleOpener {
     /// If the sale is not open on these terms. After [`OpenError::NotPublished`] and [`OpenError::Gate`] a repeated call
     /// finishes the opening.
     pub async fn open(&self, product: &ProductId, terms: &Terms) -> Result<Opened, OpenError> {
+        if product.is_dot_segment() {
+            return Err(OpenError::DotSegment);
+        }
         let partition = match self.store.sale(product).await? {
             Some(known) => known.facts.partition,
             None => self.partition_of_new_sale(product).await?,
         };
         match self.store.claim(product, terms, partition).await? {
             Claim::Claimed | Claim::Same => {}
-            Claim::Different => return Err(OpenError::Exists),
+            Claim::Different(terms) => return Err(OpenError::Exists(terms)),
             Claim::Rebuilding => return Err(OpenError::RebuildRequired),
         }
         let claimed = self.view(product).await?;

@@ -4,7 +4,7 @@ use jiff::{Timestamp, ToSpan};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::fixture::{App, read, unique};
+use crate::fixture::{App, TOKEN, read, unique};
 
 #[tokio::test]
 async fn a_retry_returns_the_first_order_also_while_sold_out() {
@@ -109,10 +109,52 @@ async fn opening_a_sale_again_changes_nothing() {
         (status.as_u16(), body["remaining"].as_u64()),
         (200, Some(4))
     );
-    let (status, body) = app.open(&product, &json!({"quantity": 6})).await;
+}
+
+#[tokio::test]
+async fn a_sale_that_exists_is_answered_with_the_terms_that_differ() {
+    let app = App::start(&[]).await;
+    let product = unique("p");
+    let opens_at = Timestamp::now();
+    let terms = json!({"quantity": 5, "opensAt": opens_at, "perUserLimit": 2});
+    assert_eq!(app.open(&product, &terms).await.0, 201);
+    for (terms, differ) in [
+        (
+            json!({"quantity": 6, "opensAt": opens_at, "perUserLimit": 2}),
+            "quantity",
+        ),
+        (json!({"quantity": 5, "opensAt": opens_at}), "perUserLimit"),
+        (
+            json!({"quantity": 5, "opensAt": opens_at + 1.hour(), "closesAt": opens_at + 2.hours(), "perUserLimit": 3}),
+            "opensAt, closesAt, perUserLimit",
+        ),
+    ] {
+        let (status, problem) = app.open(&product, &terms).await;
+        assert_eq!(
+            (status.as_u16(), problem["code"].as_str()),
+            (409, Some("sale_exists"))
+        );
+        assert_eq!(
+            problem["detail"],
+            format!("the sale exists with other terms: {differ}")
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_sale_that_was_closed_before_its_opening_is_closed() {
+    let app = App::start(&[]).await;
+    let product = unique("p");
+    let opens_at = Timestamp::now() + 1.hour();
+    app.open(&product, &json!({"quantity": 1, "opensAt": opens_at}))
+        .await;
+    let close = format!("/products/{product}/close");
+    let close = app.request(Method::POST, &close).bearer_auth(TOKEN);
+    assert_eq!(close.send().await.unwrap().status(), 200);
+    let (status, problem) = read(app.order(&product, "ada", 1, "k").await).await;
     assert_eq!(
-        (status.as_u16(), body["code"].as_str()),
-        (409, Some("sale_exists"))
+        (status.as_u16(), problem["code"].as_str()),
+        (409, Some("sale_closed"))
     );
 }
 

@@ -11,23 +11,27 @@ impl IdempotencyKey {
     /// Most bytes a key may have, without its quotes.
     pub const MAX_BYTES: usize = 255;
 
+    const INVALID: Invalid = Invalid {
+        field: "Idempotency-Key",
+        allowed: "1-255 visible ASCII characters, bare or between two quotes",
+    };
+
     /// Reads the value of the header, quoted or bare.
     ///
     /// # Errors
-    /// When the key without quotes is empty, too long or not visible ASCII.
+    /// When the key without quotes is empty, too long or not visible ASCII, or when one of two quotes is missing.
     pub fn parse(header: &str) -> Result<Self, Invalid> {
         let text = header.trim_matches([' ', '\t']);
-        let text = text
-            .strip_prefix('"')
-            .and_then(|rest| rest.strip_suffix('"'))
-            .unwrap_or(text);
+        let text = match text.strip_prefix('"') {
+            Some(quoted) => quoted.strip_suffix('"').ok_or(Self::INVALID)?,
+            None if text.ends_with('"') => return Err(Self::INVALID),
+            None => text,
+        };
         if (1..=Self::MAX_BYTES).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
         {
             Ok(Self(text.into()))
         } else {
-            Err(Invalid(
-                "Idempotency-Key must be 1-255 visible ASCII characters, quoted or bare",
-            ))
+            Err(Self::INVALID)
         }
     }
 
@@ -46,6 +50,16 @@ mod tests {
         let bare = IdempotencyKey::parse("8e03978e-40d5-43dd-bc93-6894a57f9324").unwrap();
         let quoted = IdempotencyKey::parse(" \"8e03978e-40d5-43dd-bc93-6894a57f9324\" ").unwrap();
         assert_eq!(bare, quoted);
+    }
+
+    #[test]
+    fn an_opening_quote_has_a_closing_one() {
+        for bad in ["\"", "\"a", "a\"", " \"a "] {
+            assert!(IdempotencyKey::parse(bad).is_err(), "{bad:?}");
+        }
+        for good in ["\"a\"b\"", "a\"b", "\"\"\""] {
+            assert!(IdempotencyKey::parse(good).is_ok(), "{good:?}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod hash;
 mod idempotency_key;
+mod json;
 mod order_id;
 mod product_id;
 mod quantity;
@@ -20,22 +21,16 @@ pub use user_id::UserId;
 /// Why a value was refused. The message names the field and what is allowed; it never repeats the value, which can be
 /// arbitrarily long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Invalid(pub(crate) &'static str);
+#[error("{field} must be {allowed}")]
+pub struct Invalid {
+    field: &'static str,
+    allowed: &'static str,
+}
 
-/// What the ids that events carry as text share, given their `check`: parsing, access as `str`, display, JSON.
+/// What the ids that are JSON strings share: access as `str`, parsing, display, JSON.
 macro_rules! textual_id {
     ($name:ident) => {
         impl $name {
-            /// The id of a text.
-            ///
-            /// # Errors
-            /// When the text is not allowed.
-            pub fn parse(text: &str) -> Result<Self, $crate::ids::Invalid> {
-                Self::check(text)?;
-                Ok(Self(text.into()))
-            }
-
             /// The id as text.
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -50,26 +45,19 @@ macro_rules! textual_id {
             }
         }
 
-        impl TryFrom<String> for $name {
-            type Error = $crate::ids::Invalid;
-
-            fn try_from(text: String) -> Result<Self, Self::Error> {
-                Self::check(&text)?;
-                Ok(Self(text.into_boxed_str()))
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(id: $name) -> String {
-                id.0.into()
-            }
-        }
-
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&self.0)
             }
         }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        $crate::ids::json::deserialize!($name, deserialize_str, visit_str(&str));
     };
 }
 use textual_id;

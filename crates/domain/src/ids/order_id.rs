@@ -27,6 +27,11 @@ const VARIANT: u128 = 0b10;
 const HASH_MASK: u64 = u64::MAX >> 2;
 
 impl OrderId {
+    const INVALID: Invalid = Invalid {
+        field: "orderId",
+        allowed: "a UUID of version 8",
+    };
+
     /// Derives the id of the order that `user` places with `key` in the sale of `product` that opened at `opened_at_ms`
     /// (Unix time; the low 48 bits count, enough until the year 10889).
     pub fn derive(
@@ -90,7 +95,7 @@ impl TryFrom<Uuid> for OrderId {
         if uuid.get_version_num() == 8 && uuid.get_variant() == Variant::RFC4122 {
             Ok(Self(uuid))
         } else {
-            Err(Invalid("orderId must be a UUID of version 8"))
+            Err(Self::INVALID)
         }
     }
 }
@@ -99,8 +104,7 @@ impl std::str::FromStr for OrderId {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let uuid =
-            Uuid::try_parse(text).map_err(|_| Invalid("orderId must be a UUID of version 8"))?;
+        let uuid = Uuid::try_parse(text).map_err(|_| Self::INVALID)?;
         Self::try_from(uuid)
     }
 }

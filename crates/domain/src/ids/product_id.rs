@@ -1,12 +1,9 @@
-use serde::{Deserialize, Serialize};
-
 use super::{Invalid, textual_id};
 
 /// Names one sale, for good: 1-128 characters of `[A-Za-z0-9._:-]`.
 ///
 /// The alphabet has no braces, so an id in a Redis key cannot change the hash tag.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProductId(Box<str>);
 
 textual_id!(ProductId);
@@ -15,15 +12,25 @@ impl ProductId {
     /// The longest product id in bytes.
     pub const MAX_BYTES: usize = 128;
 
-    fn check(text: &str) -> Result<(), Invalid> {
+    const INVALID: Invalid = Invalid {
+        field: "productId",
+        allowed: "1-128 characters of A-Z a-z 0-9 . _ : -",
+    };
+
+    /// # Errors
+    /// When the text is empty, longer than [`Self::MAX_BYTES`] or has other characters.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
         if (1..=Self::MAX_BYTES).contains(&text.len()) && text.bytes().all(allowed) {
-            Ok(())
+            Ok(Self(text.into()))
         } else {
-            Err(Invalid(
-                "productId must be 1-128 characters of A-Z a-z 0-9 . _ : -",
-            ))
+            Err(Self::INVALID)
         }
+    }
+
+    /// Whether it is `.` or `..`, which clients remove from the path of a URL.
+    pub fn is_dot_segment(&self) -> bool {
+        matches!(&*self.0, "." | "..")
     }
 }
 

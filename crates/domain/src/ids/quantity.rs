@@ -1,15 +1,27 @@
-use serde::{Deserialize, Serialize};
-
 use super::Invalid;
+use super::json::json_number;
 
 /// Units in one order: 1-1,000.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "i64", into = "i64")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Quantity(u16);
+
+json_number!(Quantity);
 
 impl Quantity {
     /// One unit, the default of an order.
     pub const ONE: Self = Self(1);
+
+    const INVALID: Invalid = Invalid {
+        field: "quantity",
+        allowed: "a whole number from 1 to 1000",
+    };
+
+    fn parse(units: impl TryInto<u16>) -> Result<Self, Invalid> {
+        match units.try_into() {
+            Ok(units @ 1..=1_000) => Ok(Self(units)),
+            _ => Err(Self::INVALID),
+        }
+    }
 
     /// The number of units.
     pub fn get(self) -> u16 {
@@ -21,10 +33,7 @@ impl TryFrom<i64> for Quantity {
     type Error = Invalid;
 
     fn try_from(units: i64) -> Result<Self, Invalid> {
-        match u16::try_from(units) {
-            Ok(units @ 1..=1_000) => Ok(Self(units)),
-            _ => Err(Invalid("quantity must be a whole number from 1 to 1000")),
-        }
+        Self::parse(units)
     }
 }
 
@@ -35,13 +44,26 @@ impl From<Quantity> for i64 {
 }
 
 /// Units in one sale: 1-1,000,000,000.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "i64", into = "i64")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Total(u32);
+
+json_number!(Total);
 
 impl Total {
     /// The largest sale.
     pub const MAX: Self = Self(1_000_000_000);
+
+    const INVALID: Invalid = Invalid {
+        field: "quantity of a sale",
+        allowed: "a whole number from 1 to 1000000000",
+    };
+
+    fn parse(units: impl TryInto<u32>) -> Result<Self, Invalid> {
+        match units.try_into() {
+            Ok(units) if (1..=Self::MAX.0).contains(&units) => Ok(Self(units)),
+            _ => Err(Self::INVALID),
+        }
+    }
 
     /// The number of units.
     pub fn get(self) -> u32 {
@@ -53,12 +75,7 @@ impl TryFrom<i64> for Total {
     type Error = Invalid;
 
     fn try_from(units: i64) -> Result<Self, Invalid> {
-        match u32::try_from(units) {
-            Ok(units) if (1..=Self::MAX.0).contains(&units) => Ok(Self(units)),
-            _ => Err(Invalid(
-                "quantity of a sale must be a whole number from 1 to 1000000000",
-            )),
-        }
+        Self::parse(units)
     }
 }
 

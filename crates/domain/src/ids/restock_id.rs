@@ -27,8 +27,11 @@ impl std::str::FromStr for RestockId {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let uuid = Uuid::try_parse(text).map_err(|_| Invalid("restockId must be a UUID"))?;
-        Ok(Self(uuid))
+        let uuid = Uuid::try_parse(text).map_err(|_| Invalid {
+            field: "restockId",
+            allowed: "a UUID",
+        });
+        uuid.map(Self)
     }
 }
 

@@ -1,10 +1,7 @@
-use serde::{Deserialize, Serialize};
-
 use super::{Invalid, textual_id};
 
 /// A buyer: 1-128 bytes of UTF-8 without control characters.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UserId(Box<str>);
 
 textual_id!(UserId);
@@ -13,13 +10,18 @@ impl UserId {
     /// The longest user id in bytes (not characters).
     pub const MAX_BYTES: usize = 128;
 
-    fn check(text: &str) -> Result<(), Invalid> {
+    const INVALID: Invalid = Invalid {
+        field: "userId",
+        allowed: "1-128 bytes of UTF-8 without control characters",
+    };
+
+    /// # Errors
+    /// When the text is empty, longer than [`Self::MAX_BYTES`] or holds a control character.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
         if (1..=Self::MAX_BYTES).contains(&text.len()) && !text.chars().any(char::is_control) {
-            Ok(())
+            Ok(Self(text.into()))
         } else {
-            Err(Invalid(
-                "userId must be 1-128 bytes of UTF-8 without control characters",
-            ))
+            Err(Self::INVALID)
         }
     }
 }

@@ -182,7 +182,7 @@ async fn make_call(redis: &RedisSale, model: &mut SaleModel, call: &Call) {
             let expected = match model.opened_total {
                 None => Claim::Claimed,
                 Some(known) if known == total => Claim::Same,
-                Some(_) => Claim::Different,
+                Some(_) => Claim::Different(vec!["quantity".to_owned()]),
             };
             model.claim(total);
             assert_eq!(redis.claim(total).await, expected);
