@@ -140,7 +140,6 @@ impl Components {
             statuses: self.statuses.clone(),
             admin: AdminToken(self.config.admin.admin_token.clone()),
             compat: CompatLimits::new(&self.config.compat),
-            body_limit: self.config.limits.body_limit_bytes as usize,
         }
     }
 

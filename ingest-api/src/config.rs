@@ -132,9 +132,20 @@ pub struct LimitSettings {
     #[arg(long, env = "BODY_LIMIT_BYTES", default_value_t = 16_384, value_parser = clap::value_parser!(u32).range(256..=4_194_304))]
     pub body_limit_bytes: u32,
 
+    /// Milliseconds within which a request body must arrive; a later one is answered 408
+    #[arg(long, env = "BODY_TIMEOUT_MS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(100..=60_000))]
+    pub body_timeout_ms: u64,
+
     /// Threads that serve HTTP [default: one per core]
     #[arg(long, env = "HTTP_THREADS", value_parser = clap::value_parser!(u16).range(1..=1_024))]
     pub http_threads: Option<u16>,
+}
+
+impl LimitSettings {
+    /// How long a body may take.
+    pub fn body_timeout(&self) -> Duration {
+        Duration::from_millis(self.body_timeout_ms)
+    }
 }
 
 /// Admin calls.

@@ -13,12 +13,15 @@ use prometheus::{IntCounter, IntGauge, Registry};
 
 use crate::components::Components;
 use crate::config::Config;
-use crate::http::{self, Observer};
+use crate::http::{self, BodyReader, Observer};
 use crate::metrics::Metrics;
 use crate::open_files;
 
 /// How long a client may take to send the head of a request.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection stays open after the answer to a request that was not read to its end, so that a client that is
+/// still sending can read the answer.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Connections of probes and scrapers. They are part of the open files that are reserved for other than client connections.
 const OPS_CONNECTIONS_MAX: usize = 64;
 
@@ -63,12 +66,10 @@ pub fn clients(
     let services = Data::new(components.services());
     let connections_max = connections_max(config);
     let connections = ConnectionCount::new(components.metrics(), connections_max);
-    let observer = Observer::new(
-        components.metrics().clone(),
-        traces,
-        config.limits.in_flight_max,
-    );
-    let observer = Data::new(observer);
+    let metrics = components.metrics().clone();
+    let bodies = BodyReader::new(&config.limits, readiness.clone(), metrics.clone());
+    let in_flight_max = config.limits.in_flight_max;
+    let observer = Data::new(Observer::new(bodies, metrics, traces, in_flight_max));
     let readiness = readiness.clone();
     let threads = config.http_threads();
     let server = HttpServer::new(move || {
@@ -93,6 +94,7 @@ pub fn clients(
     .backlog(config.connections.connections_backlog)
     .keep_alive(config.connections.keep_alive())
     .client_request_timeout(REQUEST_HEAD_TIMEOUT)
+    .client_disconnect_timeout(CLOSE_TIMEOUT)
     // A third of the time is left for publishing and for the outbox.
     .shutdown_timeout(config.shutdown.timeout().as_secs().div_ceil(3) * 2)
     .disable_signals();

@@ -37,12 +37,17 @@ fluxgate_service::metrics! {
     struct Metrics;
     /// Responses, by route and status.
     http_requests_total: IntCounterVec ["route", "status"],
-    /// Time in seconds from the request head to the response head, by route and outcome: ok (2xx, 3xx), refused (4xx), failed (5xx).
+    /// Time in seconds from the end of the request to the response head, by route and outcome: ok (2xx, 3xx), refused (4xx), failed (5xx).
     http_request_seconds: HistogramVec (CALL_SECONDS) ["route", "outcome"],
-    /// Requests in flight, excluding those to the ops endpoints.
+    /// Requests in flight, excluding those to the ops endpoints and those whose body has not arrived.
     in_flight_requests: IntGauge,
     /// Requests refused because IN_FLIGHT_MAX requests were in flight.
     in_flight_limit_hits_total: IntCounter,
+    /// Bytes held of request bodies that have not arrived completely.
+    incomplete_body_bytes: IntGauge,
+    /// Requests refused because of their body, by limit: bytes (BODY_LIMIT_BYTES), time (BODY_TIMEOUT_MS), memory (64 MiB of
+    /// incomplete bodies).
+    body_limit_hits_total: IntCounterVec ["limit"] {"bytes", "time", "memory"},
     /// Open client connections.
     connections: IntGauge,
     /// Client connections that brought the instance to CONNECTIONS_MAX. Further ones wait in the backlog until one closes.

@@ -1,7 +1,7 @@
 //! The routes and JSON of the original Flux-Gate, on top of the same use cases.
 
 use actix_web::http::header::LOCATION;
-use actix_web::web::{Data, Payload};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use fluxgate_domain::ids::{ProductId, Quantity, Total, UserId};
 use fluxgate_gate::Terms;
@@ -52,13 +52,8 @@ struct OrderRequest {
 }
 
 /// `POST /init`
-pub async fn init(
-    request: HttpRequest,
-    payload: Payload,
-    services: Data<Services>,
-) -> Result<HttpResponse, Problem> {
-    let body = json_body(&request, payload, services.body_limit).await;
-    let init: InitRequest = match body {
+pub async fn init(request: HttpRequest, services: Data<Services>) -> Result<HttpResponse, Problem> {
+    let init: InitRequest = match json_body(&request) {
         Ok(init) => init,
         Err(problem) => return Ok(bad_request(&problem)),
     };
@@ -84,17 +79,15 @@ pub async fn init(
 /// `POST /order`
 pub async fn order(
     request: HttpRequest,
-    payload: Payload,
     services: Data<Services>,
     place_order: Data<PlaceOrder>,
 ) -> Result<HttpResponse, Problem> {
-    let body = json_body(&request, payload, services.body_limit).await;
     if let Some(url) = services.compat.redirect() {
         return Ok(HttpResponse::Found()
             .insert_header((LOCATION, url))
             .finish());
     }
-    let body: OrderRequest = match body {
+    let body: OrderRequest = match json_body(&request) {
         Ok(body) => body,
         Err(problem) => return Ok(bad_request(&problem)),
     };

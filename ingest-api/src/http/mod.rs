@@ -1,5 +1,6 @@
 //! HTTP: routes, handlers, problems. The contract is `docs/API.md`. Only this folder knows status codes.
 
+mod body;
 mod compat;
 mod failure_log;
 mod observe;
@@ -9,6 +10,7 @@ mod products;
 mod request;
 mod routes;
 
+pub use body::BodyReader;
 pub use compat::CompatLimits;
 pub use observe::Observer;
 pub use problem::Problem;

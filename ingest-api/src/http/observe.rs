@@ -2,16 +2,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{Error, ResponseError};
+use actix_web::{Error, HttpMessage, ResponseError};
 use fluxgate_service::traces::{TRACEPARENT, Trace, Traces};
 use prometheus::{Histogram, IntCounter};
 use uuid::Uuid;
 
+use super::body::{Body, BodyReader, Unread};
 use super::failure_log::{Failure, FailureLog};
 use super::problem::{Kind, Problem};
 use crate::metrics::{Counters, Metrics};
@@ -22,8 +23,9 @@ const REQUEST_ID_MAX_BYTES: usize = 128;
 /// The paths that take orders; the second is the one of the original Flux-Gate.
 const ORDER_PATHS: [&str; 2] = ["/orders", "/order"];
 
-/// Observes every request: gives it an id, limits the requests in flight, measures it, traces a sample.
+/// Observes every request: reads its body, gives it an id, limits the requests in flight, measures it, traces a sample.
 pub struct Observer {
+    bodies: BodyReader,
     metrics: Metrics,
     traces: Traces,
     in_flight_max: i64,
@@ -35,8 +37,9 @@ pub struct Observer {
 
 impl Observer {
     /// An observer that allows `in_flight_max` requests in flight.
-    pub fn new(metrics: Metrics, traces: Traces, in_flight_max: u32) -> Self {
+    pub fn new(bodies: BodyReader, metrics: Metrics, traces: Traces, in_flight_max: u32) -> Self {
         Self {
+            bodies,
             metrics,
             traces,
             in_flight_max: in_flight_max.into(),
@@ -62,6 +65,21 @@ impl Observer {
         }
     }
 
+    /// Reads the body of a request for its handler. A request that is refused keeps what was not read.
+    async fn read_body(&self, request: &mut ServiceRequest) -> Result<(), (Problem, Payload)> {
+        let mut payload = request.take_payload();
+        if matches!(payload, Payload::None) {
+            return Ok(());
+        }
+        match self.bodies.read(request.headers(), &mut payload).await {
+            Ok(bytes) => {
+                request.extensions_mut().insert(Body(bytes));
+                Ok(())
+            }
+            Err(problem) => Err((problem, payload)),
+        }
+    }
+
     fn request_id(&self, request: &ServiceRequest) -> HeaderValue {
         let given = request.headers().get(&REQUEST_ID).filter(|id| {
             let bytes = id.as_bytes();
@@ -84,7 +102,7 @@ pub struct ObservedRoute {
     responses: Counters<StatusCode>,
     /// By outcome: ok, refused, failed.
     seconds: [Histogram; 3],
-    /// Orders refused because of IN_FLIGHT_MAX, on the paths that take orders.
+    /// Orders refused by a limit, on the paths that take orders.
     orders_overloaded: Option<IntCounter>,
 }
 
@@ -126,9 +144,11 @@ impl Drop for InFlight<'_> {
 /// The middleware around every route except the ops endpoints.
 pub async fn observe(
     observer: Data<Observer>,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    // Before the slot and the clock: a client that sends slowly keeps no other from being served.
+    let unread = observer.read_body(&mut request).await.err();
     let started = Instant::now();
     let request_id = observer.request_id(&request);
 
@@ -137,16 +157,19 @@ pub async fn observe(
         traceparent.map(HeaderValue::as_bytes)
     });
 
-    let (mut response, failure) = match InFlight::begin(&observer) {
-        Some(_in_flight) => {
-            let response = match &trace {
-                None => next.call(request).await?,
-                // Boxed: few requests are traced, and it would enlarge the future of every request.
-                Some(trace) => Box::pin(trace.instrument(next.call(request))).await?,
-            };
-            with_failure(response.map_into_boxed_body())
-        }
-        None => (refuse(&observer, request), None),
+    let (mut response, failure) = if let Some((problem, rest)) = unread {
+        let response = request.into_response(problem.error_response());
+        let response = response.map_body(|_, answer| Unread::new(answer, rest).boxed());
+        (response, None)
+    } else if let Some(_in_flight) = InFlight::begin(&observer) {
+        let response = match &trace {
+            None => next.call(request).await?,
+            // Boxed: few requests are traced, and it would enlarge the future of every request.
+            Some(trace) => Box::pin(trace.instrument(next.call(request))).await?,
+        };
+        with_failure(response.map_into_boxed_body())
+    } else {
+        (refuse(&observer, request), None)
     };
 
     response
@@ -170,7 +193,7 @@ pub async fn observe(
             failure.log(trace.as_ref(), response.status(), &route.path, request_id);
         }
         Some(_) => {}
-        // Refused by IN_FLIGHT_MAX: counted, not logged.
+        // Refused by a limit: counted, not logged.
         None if response.status().is_server_error() => {
             route.overloaded(response.request().method());
         }
@@ -229,17 +252,26 @@ mod tests {
     use actix_web::middleware::from_fn;
     use actix_web::test::{TestRequest, call_and_read_body_json, init_service};
     use actix_web::{App, HttpResponse, web};
+    use fluxgate_service::ops::Readiness;
     use prometheus::Registry;
     use serde_json::Value;
 
     use super::*;
+    use crate::config::LimitSettings;
 
     #[actix_web::test]
     async fn an_error_that_is_not_a_problem_is_answered_as_internal_and_its_text_is_hidden() {
         let registry = Registry::new();
         let metrics = Metrics::register(&registry, "ingest_api");
         let traces = Traces::default();
-        let observer = Data::new(Observer::new(metrics, traces, 1));
+        let settings = LimitSettings {
+            in_flight_max: 1,
+            body_limit_bytes: 256,
+            body_timeout_ms: 100,
+            http_threads: None,
+        };
+        let bodies = BodyReader::new(&settings, Readiness::default(), metrics.clone());
+        let observer = Data::new(Observer::new(bodies, metrics, traces, 1));
         let app = App::new().app_data(observer.clone()).service(
             web::resource("/orders")
                 .app_data(observer.route("/orders"))

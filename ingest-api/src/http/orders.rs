@@ -1,5 +1,5 @@
 use actix_web::http::header::{CACHE_CONTROL, LOCATION};
-use actix_web::web::{Data, Path, Payload};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use fluxgate_domain::OrderStatus;
 use fluxgate_domain::ids::{OrderId, ProductId, Quantity, UserId};
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Services;
 use super::problem::{Kind, Problem};
-use super::request::{idempotency_key, ignore_body, json_body};
+use super::request::{idempotency_key, json_body};
 use crate::orders::{Order, OrderView, PlaceOrder};
 use crate::sales::ChangeError;
 
@@ -41,11 +41,9 @@ struct OrderAnswer<'a> {
 /// `POST /orders`
 pub async fn place(
     request: HttpRequest,
-    payload: Payload,
-    services: Data<Services>,
     place_order: Data<PlaceOrder>,
 ) -> Result<HttpResponse, Problem> {
-    let body: OrderRequest = json_body(&request, payload, services.body_limit).await?;
+    let body: OrderRequest = json_body(&request)?;
     let order = Order {
         key: idempotency_key(&request)?,
         product: body.product_id,
@@ -72,10 +70,8 @@ pub async fn place(
 pub async fn cancel(
     request: HttpRequest,
     order_id: Path<String>,
-    payload: Payload,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
-    ignore_body(payload, services.body_limit).await?;
     services.admin.check(&request)?;
     let order_id: OrderId = order_id
         .parse()

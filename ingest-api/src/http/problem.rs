@@ -59,6 +59,7 @@ kinds! {
     OrderCancelled = CONFLICT, "order_cancelled", "The order was cancelled";
     OrderRejected = CONFLICT, "order_rejected", "The order was rejected";
     RebuildRequired = CONFLICT, "rebuild_required", "The sale must be rebuilt";
+    RequestTimeout = REQUEST_TIMEOUT, "request_timeout", "The request took too long";
     BodyTooLarge = PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large";
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The body must be JSON";
     KeyReused = UNPROCESSABLE_ENTITY, "idempotency_key_reused", "The Idempotency-Key was used before";

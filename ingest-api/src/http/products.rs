@@ -1,5 +1,5 @@
 use actix_web::http::header::{CACHE_CONTROL, ETAG, EntityTag, Header, IfNoneMatch};
-use actix_web::web::{Data, Path, Payload};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use fluxgate_domain::ids::{ProductId, Total};
 use fluxgate_gate::{SaleView, Terms};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Services;
 use super::problem::Problem;
-use super::request::{idempotency_key, ignore_body, json_body};
+use super::request::{idempotency_key, json_body};
 use crate::orders::Refusal;
 
 /// Unknown fields are refused: a misspelt `perUserLimit` would open a sale without a limit, permanently.
@@ -46,12 +46,10 @@ struct SaleAnswer {
 pub async fn open(
     request: HttpRequest,
     product: Path<String>,
-    payload: Payload,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
-    let body = json_body(&request, payload, services.body_limit).await;
     services.admin.check(&request)?;
-    let terms = terms(&body?)?;
+    let terms = terms(&json_body(&request)?)?;
     let product = ProductId::parse(&product).map_err(Problem::invalid)?;
 
     let opened = services.opener.open(&product, &terms).await?;
@@ -105,12 +103,10 @@ struct RestockRequest {
 pub async fn restock(
     request: HttpRequest,
     product: Path<String>,
-    payload: Payload,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
-    let body = json_body(&request, payload, services.body_limit).await;
     services.admin.check(&request)?;
-    let body: RestockRequest = body?;
+    let body: RestockRequest = json_body(&request)?;
     let key = idempotency_key(&request)?;
     let product = ProductId::parse(&product).map_err(Problem::invalid)?;
     let changed = services.changes.restock(&product, body.quantity, &key);
@@ -123,10 +119,8 @@ pub async fn restock(
 pub async fn close(
     request: HttpRequest,
     product: Path<String>,
-    payload: Payload,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
-    ignore_body(payload, services.body_limit).await?;
     services.admin.check(&request)?;
     let product = ProductId::parse(&product).map_err(Problem::invalid)?;
     let closed = services.changes.close(&product).await?;

@@ -1,20 +1,16 @@
 //! Reading a request: the admin token, the idempotency key, the JSON body.
 
-use actix_web::HttpRequest;
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use actix_web::web::{Bytes, BytesMut, Payload};
+use actix_web::{HttpMessage, HttpRequest};
 use fluxgate_domain::ids::IdempotencyKey;
-use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use subtle::ConstantTimeEq;
 
+use super::body::Body;
 use super::problem::{Kind, Problem};
 
 /// The header of draft-ietf-httpapi-idempotency-key-header, and its earlier name.
 const IDEMPOTENCY_KEY: [&str; 2] = ["idempotency-key", "x-idempotency-key"];
-
-/// How much of a body above the limit is read and discarded, so that a client that is still sending can read the answer.
-const DISCARD_MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// The token that admin calls must carry; `None` disables admin calls.
 #[derive(Clone)]
@@ -76,14 +72,11 @@ pub fn idempotency_key(request: &HttpRequest) -> Result<IdempotencyKey, Problem>
 /// Reads a JSON body.
 ///
 /// # Errors
-/// 413 above `limit` bytes, 415 if the content type is not JSON, 400 if the body is not a valid `T`; the detail names the
+/// 415 if the content type is not JSON, 400 if the body is not a valid `T`; the detail names the
 /// field and says what is allowed.
-pub async fn json_body<T: DeserializeOwned>(
-    request: &HttpRequest,
-    payload: Payload,
-    limit: usize,
-) -> Result<T, Problem> {
-    let body = body(payload, limit).await?;
+pub fn json_body<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Problem> {
+    let body = request.extensions_mut().remove();
+    let body = body.map(|Body(bytes)| bytes).unwrap_or_default();
     if !is_json(request) {
         let detail = "Content-Type must be application/json";
         return Err(Problem::new(Kind::UnsupportedMediaType, detail));
@@ -122,41 +115,6 @@ fn explain(error: &serde_json::Error, field: &str) -> String {
         Some((_, allowed)) => format!("{field} must be {allowed}"),
         None => text.to_owned(),
     }
-}
-
-/// Reads and ignores the body of a call that needs none.
-///
-/// # Errors
-/// 413 above `limit` bytes.
-pub async fn ignore_body(payload: Payload, limit: usize) -> Result<(), Problem> {
-    body(payload, limit).await.map(drop)
-}
-
-async fn body(mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
-    // Nearly every body is one chunk, which is not copied.
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
-    let mut received = 0;
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| Problem::invalid(format!("body: {error}")))?;
-        received += chunk.len();
-        if received <= limit {
-            match first.is_empty() {
-                true => first = chunk,
-                false => rest.extend_from_slice(&chunk),
-            }
-        } else if received > DISCARD_MAX_BYTES {
-            break;
-        }
-    }
-    if received > limit {
-        let detail = format!("the body must have at most {limit} bytes");
-        return Err(Problem::new(Kind::BodyTooLarge, detail));
-    }
-    if rest.is_empty() {
-        return Ok(first);
-    }
-    Ok([first, rest.freeze()].concat().into())
 }
 
 fn is_json(request: &HttpRequest) -> bool {

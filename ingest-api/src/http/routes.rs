@@ -23,7 +23,6 @@ pub struct Services {
     pub statuses: OrderStatusReader,
     pub admin: AdminToken,
     pub compat: CompatLimits,
-    pub body_limit: usize,
 }
 
 /// Adds the routes of the service, and those of the original Flux-Gate if `has_compat_routes`.

@@ -181,6 +181,10 @@ async fn malformed_http_is_answered_without_a_body_and_the_connection_is_closed(
         assert_eq!(body, "", "{shown:?}");
         assert!(!head.contains("x-request-id"), "{shown:?}: {head}");
     }
+    let chunk = format!("{}zz\r\n", post("Transfer-Encoding: chunked\r\n"));
+    let answer = app.exchange(&chunk).await;
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(answer.contains("invalid_request"), "{answer}");
 }
 
 #[tokio::test]

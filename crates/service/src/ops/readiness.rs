@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 /// What a failing check means for the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,13 +15,12 @@ pub enum Need {
 
 /// Whether the service accepts traffic. Clones share their state.
 #[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<Mutex<State>>);
-
-#[derive(Debug, Default)]
-struct State {
-    draining: bool,
-    checks: BTreeMap<&'static str, (Need, Result<(), String>)>,
+pub struct Readiness {
+    draining: CancellationToken,
+    checks: Arc<Mutex<Checks>>,
 }
+
+type Checks = BTreeMap<&'static str, (Need, Result<(), String>)>;
 
 /// One dependency's entry in [`Readiness`], updated by the task that uses the dependency.
 #[derive(Debug, Clone)]
@@ -41,9 +41,7 @@ pub struct Report {
 impl Readiness {
     /// Adds a check. It fails with the reason `starting` until it is first set.
     pub fn check(&self, name: &'static str, need: Need) -> Check {
-        self.with(|state| {
-            state.checks.insert(name, (need, Err("starting".into())));
-        });
+        self.with(|checks| checks.insert(name, (need, Err("starting".into()))));
         Check {
             readiness: self.clone(),
             name,
@@ -52,30 +50,33 @@ impl Readiness {
 
     /// Refuses traffic from now on, for good.
     pub fn drain(&self) {
-        self.with(|state| state.draining = true);
+        self.draining.cancel();
+    }
+
+    /// Waits until the service drains.
+    pub async fn drained(&self) {
+        self.draining.cancelled().await;
     }
 
     /// The current answer of `/readyz`.
     pub fn report(&self) -> Report {
-        self.with(|state| {
+        let draining = self.draining.is_cancelled();
+        self.with(|all| {
             let failing = |need| {
-                state
-                    .checks
-                    .values()
+                all.values()
                     .any(|(n, outcome)| *n == need && outcome.is_err())
             };
-            let mut checks: BTreeMap<_, _> = state
-                .checks
+            let mut checks: BTreeMap<_, _> = all
                 .iter()
                 .map(|(name, (_, outcome))| {
                     let text = outcome.as_ref().err().map_or("ok", String::as_str);
                     (*name, text.to_owned())
                 })
                 .collect();
-            if state.draining {
+            if draining {
                 checks.insert("shutdown", "draining".into());
             }
-            let status = if state.draining || failing(Need::Required) {
+            let status = if draining || failing(Need::Required) {
                 "unavailable"
             } else if failing(Need::Optional) {
                 "degraded"
@@ -86,8 +87,8 @@ impl Readiness {
         })
     }
 
-    fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
-        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with<T>(&self, f: impl FnOnce(&mut Checks) -> T) -> T {
+        f(&mut self.checks.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -110,8 +111,8 @@ impl Check {
     }
 
     fn set(&self, outcome: Result<(), String>) {
-        self.readiness.with(|state| {
-            if let Some((_, current)) = state.checks.get_mut(self.name) {
+        self.readiness.with(|checks| {
+            if let Some((_, current)) = checks.get_mut(self.name) {
                 *current = outcome;
             }
         });

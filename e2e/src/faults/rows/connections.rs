@@ -1,8 +1,10 @@
-//! Connections that are cut, reset, slow or blocked.
+//! Connections that are cut, reset, slow or blocked, and requests that never end.
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use super::{Environment, Mode};
@@ -15,6 +17,11 @@ const RESET: Duration = Duration::from_secs(2);
 const BLOCKED: Duration = Duration::from_secs(6);
 /// Times that connections are cut or reset.
 const PULSES: usize = 6;
+/// Half an order: the rest never comes.
+const HALF_ORDER: &[u8] = b"POST /orders HTTP/1.1\r\nHost: api\r\nIdempotency-Key: slow\r\n\
+    Content-Type: application/json\r\nContent-Length: 60\r\n\r\n{\"productId\":";
+/// More of them than IN_FLIGHT_MAX in this row.
+const SLOW_BODIES: usize = 1_000;
 
 pub async fn cut(env: &mut Environment) -> Result<()> {
     pulse(env, Mode::CutReplies).await;
@@ -34,6 +41,31 @@ pub async fn slow_down(env: &mut Environment) -> Result<()> {
 
 pub async fn block(env: &mut Environment) -> Result<()> {
     hold(env, Mode::Blackhole, BLOCKED).await
+}
+
+/// Slow bodies on many connections to each instance, until they have been given up.
+pub async fn send_slow_bodies(env: &mut Environment) -> Result<()> {
+    let mut connections = Vec::new();
+    for api in &env.apis {
+        for _ in 0..SLOW_BODIES {
+            let mut connection = TcpStream::connect(api.address()?).await?;
+            connection.write_all(HALF_ORDER).await?;
+            connections.push(connection);
+        }
+    }
+    sleep(BLOCKED).await;
+    for api in &env.apis {
+        let refused = api.metric("ingest_api_in_flight_limit_hits_total").await?;
+        ensure!(
+            refused == 0.0,
+            "slow bodies held slots: {refused} requests were refused"
+        );
+        let late = api
+            .metric(r#"ingest_api_body_limit_hits_total{limit="time"}"#)
+            .await?;
+        ensure!(late == SLOW_BODIES as f64, "{late} bodies were given up");
+    }
+    Ok(())
 }
 
 async fn hold(env: &Environment, mode: Mode, time: Duration) -> Result<()> {
