@@ -14,7 +14,7 @@ use fluxgate_service::traces::set_attribute;
 use super::{ActiveBuyers, OrderStatusReader, Refusal, ReservationBatcher};
 use crate::boot_instant::BootInstant;
 use crate::metrics::{Counters, Metrics};
-use crate::sales::{PublishedEntry, Publisher, Sale, SaleCache, SaleLookupError};
+use crate::sales::{PublishedEntry, Publisher, Sale, SaleCache};
 use crate::sold_out::{RefusalCache, RefusalReason};
 
 /// An order that a buyer wants to place.
@@ -147,7 +147,8 @@ impl PlaceOrder {
                 }
             };
         }
-        Err(Box::pin(self.why_not_found(&order.product)).await)
+        let error = Box::pin(self.sales.why_missing(&order.product)).await;
+        Err(error.into())
     }
 
     /// Lets the sold-out cache learn from a refusal by Redis.
@@ -161,19 +162,6 @@ impl PlaceOrder {
             _ => return,
         };
         self.refusals.observe(&sale.refusals, reason, sent_at);
-    }
-
-    /// Why Redis disagrees with what this instance remembers of a sale.
-    async fn why_not_found(&self, product: &ProductId) -> Refusal {
-        match self.sales.lookup_error(product).await {
-            SaleLookupError::Unknown => match self.sales.find_in_redis(product).await {
-                // Redis has the sale again, or has only part of it.
-                Ok(Some(_)) => Refusal::RedisBehind,
-                Ok(None) => SaleLookupError::Unknown.into(),
-                Err(error) => error.into(),
-            },
-            error => error.into(),
-        }
     }
 
     /// Whether the sale continues although Redis has lost acknowledged writes.

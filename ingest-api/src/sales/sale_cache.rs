@@ -127,6 +127,18 @@ impl SaleCache {
         self.ledger_answers.remove(product);
     }
 
+    /// Why Redis does not have a sale, or an order of it, that this instance remembers. Forgets the sale: what is
+    /// remembered says nothing about whether it has been retired since.
+    pub async fn why_missing(&self, product: &ProductId) -> SaleLookupError {
+        self.forget(product);
+        match self.find_in_redis(product).await {
+            // Redis has the sale again, or has only part of it.
+            Ok(Some(_)) => SaleLookupError::Lost,
+            Ok(None) => self.lookup_error(product).await,
+            Err(error) => error.into(),
+        }
+    }
+
     /// Why Redis has no sale of this product.
     pub async fn lookup_error(&self, product: &ProductId) -> SaleLookupError {
         match self.ledger_entry(product).await {

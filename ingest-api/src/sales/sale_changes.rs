@@ -93,16 +93,14 @@ impl SaleChanges {
     ) -> Result<(ProductId, OrderRecord), ChangeError> {
         let Some(order) = self.store.order(order_id).await? else {
             let product = written.ok_or(ChangeError::UnknownOrder)?;
-            // Tells a sale whose records have expired from one that Redis has lost.
-            self.sales.find(product).await?;
-            return Err(ChangeError::RedisBehind);
+            return Err(self.sales.why_missing(product).await.into());
         };
         let product = order.product;
         let sale = self.sales.find(&product).await?;
         let change = self
             .store
             .cancel(&sale.keys, order_id, sale.high_water_mark());
-        let (record, waiting) = recorded(change.await?, ChangeError::UnknownOrder)?;
+        let (record, waiting) = self.recorded(change.await?, &sale).await?;
         let event = record.cancelled_event(order_id, &product);
         if let Some((event, cancel)) = event.zip(record.cancel) {
             sale.observe(cancel.number);
@@ -131,7 +129,7 @@ impl SaleChanges {
         let change = self
             .store
             .restock(&sale.keys, id, units, sale.high_water_mark());
-        let (restock, waiting) = recorded(change.await?, ChangeError::RedisBehind)?;
+        let (restock, waiting) = self.recorded(change.await?, &sale).await?;
         if restock.units != units {
             return Err(ChangeError::KeyReused);
         }
@@ -151,7 +149,7 @@ impl SaleChanges {
     pub async fn close(&self, product: &ProductId) -> Result<SaleView, ChangeError> {
         let sale = self.sales.find(product).await?;
         let change = self.store.close_sale(&sale.keys, sale.high_water_mark());
-        let (closing, waiting) = recorded(change.await?, ChangeError::RedisBehind)?;
+        let (closing, waiting) = self.recorded(change.await?, &sale).await?;
         sale.observe(closing.number);
         if waiting {
             let event = Event::SaleClosed(closing.event(product));
@@ -161,6 +159,19 @@ impl SaleChanges {
             tracing::info!(sale.product = %product, "sale closed");
         }
         self.view(product).await
+    }
+
+    /// A recorded change, and whether its entry is still in the outbox.
+    async fn recorded<T>(&self, change: Change<T>, sale: &Sale) -> Result<(T, bool), ChangeError> {
+        match change {
+            Change::Noted { change, waiting } => Ok((change, waiting)),
+            Change::Unknown => Err(self.sales.why_missing(&sale.facts.product).await.into()),
+            Change::Rejected => Err(ChangeError::Rejected),
+            Change::NotOpen => Err(ChangeError::NotOpen),
+            Change::Closed => Err(ChangeError::Closed),
+            Change::TooMany => Err(ChangeError::TooMany),
+            Change::Behind => Err(ChangeError::RedisBehind),
+        }
     }
 
     /// Waits until no instance holds a refusal lease, so that every instance sells the returned units.
@@ -213,19 +224,5 @@ impl SaleChanges {
             .sale(product)
             .await?
             .ok_or(ChangeError::RedisBehind)
-    }
-}
-
-/// A recorded change, and whether its entry is still in the outbox. `unknown` is the error if Redis does not know the order
-/// or sale.
-fn recorded<T>(change: Change<T>, unknown: ChangeError) -> Result<(T, bool), ChangeError> {
-    match change {
-        Change::Noted { change, waiting } => Ok((change, waiting)),
-        Change::Unknown => Err(unknown),
-        Change::Rejected => Err(ChangeError::Rejected),
-        Change::NotOpen => Err(ChangeError::NotOpen),
-        Change::Closed => Err(ChangeError::Closed),
-        Change::TooMany => Err(ChangeError::TooMany),
-        Change::Behind => Err(ChangeError::RedisBehind),
     }
 }
