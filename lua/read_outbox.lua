@@ -5,7 +5,7 @@
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream
 -- ARGV  1 start of the page: '-', or '(' and the last entry id of the page before
 --       2 end of the page: the highest entry id wanted
---       3 limit of entries on the page
+--       3 limit of entries on the page, at most 500
 -- Returns {epoch, seq, waiting, state, total, remaining, oldest, entries}
 --   epoch, seq  the highest sequence number given out ({0, 0} without a sale)
 --   waiting     number of entries in the outbox
@@ -13,7 +13,8 @@
 --   oldest      the first entry of the outbox, whatever the page is; empty if the outbox is
 --   entries     {entry id, kind, subject, record} each: kind and subject as XADD wrote them, and the
 --               record of the order or restock; '' if there is none, or if Redis has lost it
-assert(#KEYS == 3 and #ARGV == 3, 'read_outbox.lua takes 3 keys and 3 arguments')
+assert(#KEYS == 3 and #ARGV == 3 and tonumber(ARGV[3]) <= 500,
+  'read_outbox.lua takes 3 keys and 3 arguments, the last at most 500')
 local sale, orders, outbox = KEYS[1], KEYS[2], KEYS[3]
 
 local numbers = redis.call('HMGET', sale, 'epoch', 'seq', 'state', 'total', 'remaining')

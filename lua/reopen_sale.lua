@@ -4,9 +4,10 @@
 -- Safe to run twice: the second run finds its token in `rebuilt`.
 --
 -- KEYS  1 sale hash
--- ARGV  1 token of the rebuild, then pairs of field and value of the sale hash
+-- ARGV  1 token of the rebuild, then at most 32 pairs of field and value of the sale hash
 -- Returns 1, or 0 if the sale was not stopped with this token
-assert(#KEYS == 1 and #ARGV >= 3 and #ARGV % 2 == 1, 'reopen_sale.lua takes 1 key, 1 argument and pairs')
+assert(#KEYS == 1 and #ARGV >= 3 and #ARGV <= 65 and #ARGV % 2 == 1,
+  'reopen_sale.lua takes 1 key, 1 argument and at most 32 pairs')
 local sale, token = KEYS[1], ARGV[1]
 
 if redis.call('HGET', sale, 'rebuilt') == token then

@@ -10,7 +10,7 @@
 --       2 high-water mark: epoch     \ the highest number that the caller has seen, or the ledger has:
 --       3 high-water mark: sequence  / if Redis has a lower one, it has lost acknowledged writes
 --       4 limit of outbox entries
---       then for each order: order id, user id, quantity
+--       then for each of at most 64 orders: order id, user id, quantity
 -- Returns {epoch, now_ms, answers}: the sale's epoch (nil without a sale), Redis's clock (nil if it was not
 -- read), and one answer per order:
 --   seq                    units were taken, under this number. The caller can build the record itself, from
@@ -25,7 +25,8 @@
 --   {'sold_out'}           no unit is left, or a refusal lease has not expired (grant_refusal_lease.lua)
 --   {'insufficient'}       units are left, but fewer than the quantity
 --   {'outbox_full'}
-assert(#KEYS == 4 and #ARGV >= 7 and (#ARGV - 4) % 3 == 0, 'reserve.lua takes 4 keys, 4 arguments, and 3 per order')
+assert(#KEYS == 4 and #ARGV >= 7 and #ARGV <= 4 + 3 * 64 and (#ARGV - 4) % 3 == 0,
+  'reserve.lua takes 4 keys, 4 arguments, and 3 per order, for at most 64 orders')
 local call = redis.call
 local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local opened_at, mark_epoch, mark_seq, outbox_max = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])

@@ -5,9 +5,10 @@
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash
 -- ARGV  1 token of the rebuild
 --       2 'empty', then the new epoch and the product id: empties all keys but the sale hash;
---         'orders' or 'users', then pairs of field and value: adds them to that hash
+--         'orders' or 'users', then at most 500 pairs of field and value: adds them to that hash
 -- Returns 1, or 0 if the sale was not stopped with this token
-assert(#KEYS == 4 and #ARGV >= 4 and #ARGV % 2 == 0, 'restore.lua takes 4 keys, 2 arguments and pairs')
+assert(#KEYS == 4 and #ARGV >= 4 and #ARGV <= 1002 and #ARGV % 2 == 0,
+  'restore.lua takes 4 keys, 2 arguments and at most 500 pairs')
 local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 
 if redis.call('HGET', sale, 'rebuild') ~= ARGV[1] then

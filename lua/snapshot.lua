@@ -1,25 +1,46 @@
--- Reads a sale at one moment, for an audit, with the outbox entries whose effect does not count yet.
--- Entries of orders are left out, because there can be a hundred thousand: read_outbox.lua reads them in
--- pages. Until then they can only move to where the audit looks next.
+-- Reads the counters of a sale for an audit, and which changes in its outbox they do not contain yet: both at one moment.
+-- The caller has read the outbox before, in pages (read_outbox.lua). This call checks again which of the changes it found
+-- still wait, and reads what came since. Entries of orders need no check: what has left the outbox is on Kafka, where the
+-- audit looks next.
 --
 -- Safe to run twice: it writes nothing.
 --
 -- KEYS  1 sale hash  2 outbox stream
--- Returns {state, epoch, seq, total, remaining, waiting, entries}, or {} if Redis has no such sale
---   waiting  number of entries in the outbox
---   entries  their ids, without those of orders
-assert(#KEYS == 2 and #ARGV == 0, 'snapshot.lua takes 2 keys and no argument')
-local sale, outbox = KEYS[1], KEYS[2]
+-- ARGV  1 the last entry that the caller has read, '0-0' for none
+--       2 limit of entries since then, at most 500
+--       then at most 500 ids of entries that are no orders: the changes that the caller has found
+-- Returns one of
+--   {}        Redis has no such sale
+--   {'more'}  more than ARGV[2] entries came since ARGV[1]: read them in pages first
+--   {state, epoch, seq, total, remaining, waiting, changes, orders}
+--     waiting  number of entries in the outbox
+--     changes  ids of the entries in the outbox that are no orders
+--     orders   number of orders since ARGV[1]
+assert(#KEYS == 2 and #ARGV >= 2 and #ARGV <= 502 and tonumber(ARGV[2]) <= 500,
+  'snapshot.lua takes 2 keys, 2 arguments and at most 500 ids')
+local sale, outbox, limit = KEYS[1], KEYS[2], tonumber(ARGV[2])
 
 local facts = redis.call('HMGET', sale, 'state', 'epoch', 'seq', 'total', 'remaining')
 if not facts[1] then
   return {}
 end
-local entries = {}
-for _, entry in ipairs(redis.call('XRANGE', outbox, '-', '+')) do
-  if entry[2][1] ~= 'order' then
-    entries[#entries + 1] = entry[1]
+local since = redis.call('XRANGE', outbox, '(' .. ARGV[1], '+', 'COUNT', limit + 1)
+if #since > limit then
+  return { 'more' }
+end
+
+local changes, orders = {}, 0
+for i = 3, #ARGV do
+  if #redis.call('XRANGE', outbox, ARGV[i], ARGV[i]) > 0 then
+    changes[#changes + 1] = ARGV[i]
+  end
+end
+for _, entry in ipairs(since) do
+  if entry[2][1] == 'order' then
+    orders = orders + 1
+  else
+    changes[#changes + 1] = entry[1]
   end
 end
 return { facts[1], tonumber(facts[2] or 0), tonumber(facts[3] or 0), tonumber(facts[4] or 0),
-  tonumber(facts[5] or 0), redis.call('XLEN', outbox), entries }
+  tonumber(facts[5] or 0), redis.call('XLEN', outbox), changes, orders }

@@ -179,7 +179,7 @@ pub struct SoldOutSettings {
     pub sold_out_lease_ms: u64,
 
     /// Maximum orders of sold-out and closed sales that an instance keeps in memory, 8 bytes each
-    #[arg(long, env = "SOLD_OUT_ORDERS_MAX", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(0..=100_000_000))]
+    #[arg(long, env = "SOLD_OUT_ORDERS_MAX", default_value_t = 2_000_000, value_parser = clap::value_parser!(u32).range(0..=100_000_000))]
     pub sold_out_orders_max: u32,
 }
 

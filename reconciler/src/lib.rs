@@ -6,6 +6,7 @@
 //! republish   publishes the events of records that PostgreSQL lacks           (Kafka lost the end of its log)
 //! rebuild     stops a sale, fences its log, restores Redis from PostgreSQL    (Redis lost writes)
 //! flow        reads one sale in the order in which an order travels
+//! unwritten   the records in Redis that PostgreSQL lacks
 //! ```
 
 pub mod accept_log;
@@ -14,6 +15,7 @@ pub mod config;
 pub mod flow;
 pub mod rebuild;
 pub mod republish;
+mod unwritten;
 
 use std::time::Duration;
 

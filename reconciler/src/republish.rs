@@ -1,17 +1,18 @@
 //! Publishes the records in Redis that PostgreSQL lacks. Needed after Kafka has lost records; harmless at any
 //! other time, because every order and change is written once.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::{OrderId, ProductId};
-use fluxgate_gate::Records;
-use fluxgate_ledger::{OrderRow, WrittenSale};
 
 use crate::flow::Place;
+use crate::unwritten::{Lacking, Unwritten};
 use crate::{Stores, Undecided};
+
+/// Events published at once.
+const PAGE: usize = 500;
 
 /// The result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -77,57 +78,21 @@ async fn republish_sale(
     place: &Place,
 ) -> Result<usize, Undecided> {
     let keys = place.keys(product);
-    let records = stores.gate.records(&keys).await?;
+    let mut unwritten = Unwritten::of(stores.gate.records(&keys).await?);
     let snapshot = stores.gate.snapshot(&keys).await?;
-    let written = stores.ledger.written(product).await?;
+    let written = unwritten
+        .remove_written(&mut stores.ledger, product)
+        .await?;
     let waits = |number| snapshot.as_ref().is_some_and(|it| it.holds(number));
-    let events = lacking(product, &records, waits, &written);
-    stores.log.append_all(place.partition, &events).await?;
-    Ok(events.len())
-}
-
-/// The events of the records that PostgreSQL lacks and that no outbox entry will publish.
-pub fn lacking(
-    product: &ProductId,
-    records: &Records,
-    waits: impl Fn(SequenceNumber) -> bool,
-    written: &WrittenSale,
-) -> Vec<Event> {
-    let rows: HashMap<OrderId, &OrderRow> =
-        written.orders.iter().map(|row| (row.id, row)).collect();
-    let changes: HashSet<&str> = written.changes.iter().map(|row| row.id.as_str()).collect();
-    let dead_letters = written.dead_letters.iter().map(|letter| letter.number);
-    let dead_letters: HashSet<SequenceNumber> = dead_letters.collect();
-    let is_sent = |number: SequenceNumber| waits(number) || dead_letters.contains(&number);
-
-    let mut events: Vec<(SequenceNumber, Event)> = Vec::new();
-    for (&id, record) in &records.orders {
-        let row = rows.get(&id);
-        if row.is_none() && !is_sent(record.number) {
-            let event = Event::OrderReserved(record.event(id, product));
-            events.push((record.number, event));
-        }
-        let cancel = record.cancel.filter(|cancel| !is_sent(cancel.number));
-        if let Some(cancel) = cancel
-            && row.is_none_or(|row| row.cancel.is_none())
-            && let Some(event) = record.cancelled_event(id, product)
-        {
-            events.push((cancel.number, Event::OrderCancelled(event)));
-        }
+    let lacking = unwritten.lacking(waits, &written);
+    let mut published = 0;
+    for page in lacking.chunks(PAGE) {
+        let ids: Vec<OrderId> = page.iter().filter_map(Lacking::order).collect();
+        let records = stores.gate.order_records(&keys, &ids).await?;
+        let event = |lacking: &Lacking| unwritten.event(product, lacking.subject, &records);
+        let events: Vec<Event> = page.iter().filter_map(event).collect();
+        stores.log.append_all(place.partition, &events).await?;
+        published += events.len();
     }
-    for (&id, restock) in &records.restocks {
-        if !changes.contains(id.to_string().as_str()) && !is_sent(restock.number) {
-            let event = Event::SaleRestocked(restock.event(id, product));
-            events.push((restock.number, event));
-        }
-    }
-    if let Some(closing) = records.closing
-        && !changes.contains("close")
-        && !is_sent(closing.number)
-    {
-        events.push((closing.number, Event::SaleClosed(closing.event(product))));
-    }
-    // In the order of their numbers: events that make room precede events that use it.
-    events.sort_by_key(|(number, _)| *number);
-    events.into_iter().map(|(_, event)| event).collect()
+    Ok(published)
 }

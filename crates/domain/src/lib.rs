@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`ids`] | product, user, idempotency key, quantity, order id and hash tag: parsed once, valid ever after |
 //! | [`sequence_number`] | the number of a reservation or change, and the series it belongs to |
+//! | [`number_set`] | a set of such numbers, one bit each |
 //! | [`order_status`] | how far an order has come, and the rank of each status |
 //! | [`records`] | what Redis keeps of an order, a restock and a closing |
 //! | [`partition`] | the Kafka partition of a product |
@@ -15,10 +16,12 @@ pub mod apply;
 pub mod batch;
 pub mod events;
 pub mod ids;
+pub mod number_set;
 pub mod order_status;
 pub mod partition;
 pub mod records;
 pub mod sequence_number;
 
+pub use number_set::NumberSet;
 pub use order_status::OrderStatus;
 pub use sequence_number::{NumberSeries, SequenceNumber};

@@ -11,7 +11,7 @@
 //! | `opening`, `changes`, `sale` | opening, changing and reading a sale |
 //! | `order` | looking up one order |
 //! | `outbox` | reading and acknowledging outbox entries, the relay lease |
-//! | `snapshot`, `rebuild` | what the reconciler reads and restores |
+//! | `snapshot`, `records`, `rebuild` | what the reconciler reads and restores |
 
 mod call;
 mod changes;
@@ -23,6 +23,7 @@ mod opening;
 mod order;
 mod outbox;
 mod rebuild;
+mod records;
 mod refusal_lease;
 mod replicas;
 mod reservation;
@@ -36,12 +37,13 @@ pub use keys::SaleKeys;
 pub use metrics::GateMetrics;
 pub use opening::{Claim, Terms};
 pub use order::StoredOrder;
-pub use outbox::{EntryContent, OutboxEntry, OutboxPage};
+pub use outbox::{ACK_BATCH_MAX, EntryContent, OUTBOX_PAGE_MAX, OutboxEntry, OutboxPage};
 pub use rebuild::{FillError, Pair, Part, Stopped};
-pub use refusal_lease::{OrderIds, RefusalLease};
-pub use reservation::{Reservation, ReservationContext, ReservationRequest};
+pub use records::{RecordedOrder, Records};
+pub use refusal_lease::{OrderHashes, RefusalLease};
+pub use reservation::{ORDERS_PER_CALL_MAX, Reservation, ReservationContext, ReservationRequest};
 pub use sale::{SaleFacts, SaleView};
-pub use snapshot::{Records, Snapshot, State};
+pub use snapshot::{OutboxOrder, Snapshot, State};
 
 use std::sync::Arc;
 

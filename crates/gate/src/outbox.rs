@@ -2,11 +2,21 @@ use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::{OrderId, ProductId, RestockId};
 use fluxgate_domain::records::{ClosingRecord, OrderRecord, RestockRecord};
 use fred::interfaces::{KeysInterface, SetsInterface, StreamsInterface};
+use fred::types::scan::Scanner;
 use fred::types::{Expiration, SetOptions, Value};
+use futures_util::TryStreamExt;
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::{GateError, ReservationStore, SaleKeys, keys};
+
+/// Entries per page, at most; `read_outbox.lua` refuses more.
+pub const OUTBOX_PAGE_MAX: u32 = 500;
+/// Entries that one call of [`ReservationStore::ack_all`] may remove.
+pub const ACK_BATCH_MAX: usize = 512;
+/// Members of the index per page.
+const INDEX_PAGE: u32 = 500;
 
 /// One page of a sale's outbox, oldest first.
 #[derive(Debug)]
@@ -32,6 +42,8 @@ pub struct OutboxPage {
 pub struct OutboxEntry {
     /// The entry id.
     pub number: SequenceNumber,
+    /// Whether it is the entry of an order, even if Redis has lost the record.
+    pub is_order: bool,
     /// The order it refers to, even if Redis has lost the record.
     pub order_id: Option<OrderId>,
     /// The content.
@@ -109,7 +121,7 @@ impl ReservationStore {
         })
     }
 
-    /// Removes acknowledged entries of events that take room: they have no effect to apply.
+    /// Removes acknowledged entries of events that take room, at most [`ACK_BATCH_MAX`]: they have no effect to apply.
     ///
     /// # Errors
     /// When Redis gave no usable answer; the entries may have been removed.
@@ -171,14 +183,24 @@ impl ReservationStore {
         Ok(retired == 1)
     }
 
-    /// Every sale that may have outbox entries.
+    /// Every sale that may have outbox entries, read in pages: a sale that is in the index all the while is returned.
     ///
     /// # Errors
     /// When Redis gave no usable answer.
     pub async fn indexed(&self) -> Result<Vec<ProductId>, GateError> {
-        let products: Vec<String> = self
-            .timed("index", self.client().smembers(keys::SALES))
-            .await?;
+        let read = async {
+            let mut members = BTreeSet::new();
+            let client = self.client();
+            let pages = client.sscan(keys::SALES, "*", Some(INDEX_PAGE));
+            let mut pages = std::pin::pin!(pages);
+            while let Some(mut page) = pages.try_next().await? {
+                let found = page.take_results().unwrap_or_default();
+                members.extend(found.into_iter().filter_map(Value::into_string));
+                page.next();
+            }
+            Ok(members)
+        };
+        let products = self.timed("index", read).await?;
         // A member that is no product id is not ours; it must not keep the relay from the others.
         let ids = products.iter().filter_map(|id| ProductId::parse(id).ok());
         Ok(ids.collect())
@@ -244,6 +266,7 @@ impl OutboxEntry {
         let content = EntryContent::read(number, &kind, &subject, &record);
         Ok(Self {
             number,
+            is_order: kind == "order",
             order_id: match &*kind {
                 "order" | "cancel" => subject.parse().ok(),
                 _ => None,

@@ -83,39 +83,131 @@ impl ReservationStore {
         ))
     }
 
-    /// Reads the ids of all orders of a sale, consistent only if no order is taken meanwhile.
+    /// Reads the ids of all orders of a sale as hashes, consistent only if no order is taken meanwhile. `fields` is the size
+    /// of the orders hash, so that the result is allocated once.
     ///
-    /// The caller must compare `fields` with the size of the hash: a scan that continues in another Redis process (after a
+    /// The caller must compare the fields read with `fields`: a scan that continues in another Redis process (after a
     /// restart or a failover) skips fields, and one whose client is replaced ends early.
     ///
     /// # Errors
     /// When Redis gave no usable answer.
-    pub async fn order_ids(&self, keys: &SaleKeys) -> Result<OrderIds, GateError> {
+    pub async fn order_hashes(
+        &self,
+        keys: &SaleKeys,
+        fields: u32,
+    ) -> Result<OrderHashes, GateError> {
         let read = async {
-            let mut seen = HashSet::new();
+            let mut found = FoundFields::new(fields as usize);
             let client = self.client();
             let pages = client.hscan(keys.orders.clone(), "*", Some(PAGE));
             let mut pages = std::pin::pin!(pages);
             while let Some(mut page) = pages.try_next().await? {
                 let fields = page.take_results().map(Map::inner).unwrap_or_default();
-                seen.extend(fields.into_keys().filter_map(Key::into_string));
+                for field in fields.into_keys().filter_map(Key::into_string) {
+                    found.add(field);
+                }
                 page.next();
             }
-            Ok(seen)
+            Ok(found)
         };
-        let seen = self.timed("order_ids", read).await?;
-        Ok(OrderIds {
-            fields: seen.len(),
-            orders: seen.iter().filter_map(|field| field.parse().ok()).collect(),
-        })
+        let found = self.timed("order_hashes", read).await?;
+        // Sorting a million takes 60 ms, too long for a thread that serves requests.
+        let sorted = tokio::task::spawn_blocking(move || found.sorted());
+        sorted.await.map_err(|_| GateError::Abandoned)
     }
 }
 
-/// The orders hash of a sale, as read.
+/// The ids of the orders of a sale, as read: [`OrderId::hash_bits`], 8 bytes each.
 #[derive(Debug)]
-pub struct OrderIds {
-    /// The order ids.
-    pub orders: Vec<OrderId>,
+pub struct OrderHashes {
+    /// Sorted and distinct.
+    pub hashes: Box<[u64]>,
     /// Distinct fields read, orders and others.
     pub fields: usize,
+}
+
+/// The fields of an orders hash while a scan reads them. It may read a field twice.
+struct FoundFields {
+    hashes: Vec<u64>,
+    others: HashSet<String>,
+    /// More orders were read than expected; the caller sees that by their number.
+    is_overfull: bool,
+}
+
+impl FoundFields {
+    fn new(fields: usize) -> Self {
+        Self {
+            hashes: Vec::with_capacity(fields),
+            others: HashSet::new(),
+            is_overfull: false,
+        }
+    }
+
+    fn add(&mut self, field: String) {
+        let Ok(id) = field.parse::<OrderId>() else {
+            self.others.insert(field);
+            return;
+        };
+        let is_full = |hashes: &Vec<u64>| hashes.len() == hashes.capacity();
+        if !self.is_overfull && is_full(&self.hashes) {
+            self.sort();
+            self.is_overfull = is_full(&self.hashes);
+        }
+        if !self.is_overfull {
+            self.hashes.push(id.hash_bits());
+        }
+    }
+
+    fn sort(&mut self) {
+        self.hashes.sort_unstable();
+        self.hashes.dedup();
+    }
+
+    fn sorted(mut self) -> OrderHashes {
+        self.sort();
+        OrderHashes {
+            fields: self.hashes.len() + self.others.len(),
+            // Shrinks in place: the placeholder and restocks are few.
+            hashes: self.hashes.into_boxed_slice(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fluxgate_domain::ids::{IdempotencyKey, ProductId, Tag, UserId};
+
+    use super::*;
+
+    fn id(key: u32) -> String {
+        let product = ProductId::parse("p").unwrap();
+        let user = UserId::parse("u").unwrap();
+        let key = IdempotencyKey::parse(&key.to_string()).unwrap();
+        OrderId::derive(&product, Tag::of(&product), 1, &user, &key).to_string()
+    }
+
+    #[test]
+    fn hashes_of_orders_are_kept_in_one_allocation_and_once_each() {
+        let mut found = FoundFields::new(101);
+        let before = found.hashes.as_ptr();
+        found.add(String::new());
+        // A scan reads fields twice while the hash is rehashed.
+        for key in (0..100).chain(0..100) {
+            found.add(id(key));
+        }
+        assert_eq!(found.hashes.as_ptr(), before);
+        let read = found.sorted();
+        assert_eq!((read.fields, read.hashes.len()), (101, 100));
+        assert!(read.hashes.is_sorted());
+    }
+
+    #[test]
+    fn more_orders_than_expected_need_no_more_memory_and_are_noticed() {
+        let mut found = FoundFields::new(4);
+        (0..100).for_each(|key| found.add(id(key)));
+        assert_eq!(found.hashes.capacity(), 4);
+        // As many as expected, but the placeholder, which every orders hash has, is one more.
+        found.add(String::new());
+        assert_eq!(found.sorted().fields, 5);
+    }
 }

@@ -6,6 +6,9 @@ use jiff::Timestamp;
 
 use crate::{GateError, ReservationStore, SaleKeys};
 
+/// Orders that one call may reserve; `reserve.lua` refuses more. A full call keeps Redis busy for a third of a millisecond.
+pub const ORDERS_PER_CALL_MAX: usize = 64;
+
 /// One order that requests units.
 #[derive(Debug, Clone)]
 #[allow(missing_docs)]
@@ -64,8 +67,8 @@ pub enum Reservation {
 }
 
 impl ReservationStore {
-    /// Reserves units for orders of one sale, in this order, once per order id. One answer per order: a damaged record
-    /// fails alone.
+    /// Reserves units for at most [`ORDERS_PER_CALL_MAX`] orders of one sale, in this order, once per order id. One answer
+    /// per order: a damaged record fails alone.
     ///
     /// # Errors
     /// When Redis gave no usable answer; units may have been reserved.

@@ -2,18 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use fluxgate_domain::SequenceNumber;
-use fluxgate_domain::ids::{OrderId, RestockId};
-use fluxgate_domain::records::{ClosingRecord, OrderRecord, RestockRecord};
-use fred::interfaces::HashesInterface;
-use fred::types::scan::Scanner;
-use fred::types::{Map, Value};
-use futures_util::TryStreamExt;
+use fluxgate_domain::ids::{OrderId, Quantity};
+use fluxgate_domain::{NumberSet, SequenceNumber};
+use fred::types::Value;
 
-use crate::{EntryContent, GateError, OutboxEntry, ReservationStore, SaleKeys};
+use crate::{EntryContent, GateError, OUTBOX_PAGE_MAX, OutboxEntry, ReservationStore, SaleKeys};
 
 /// A sale at one moment.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Snapshot {
     /// The state of the sale.
     pub state: State,
@@ -27,12 +23,23 @@ pub struct Snapshot {
     pub waiting: u64,
     /// Numbers of the entries other than orders: cancels, restocks, closings, the opening.
     pub effects: HashSet<SequenceNumber>,
-    /// Orders in the outbox, read a moment later.
-    pub orders: HashMap<OrderId, OrderRecord>,
+    /// Entries other than orders that are too many to be checked at one moment; then `effects` lacks them.
+    pub unchecked_effects: usize,
+    /// Orders in the outbox, some of which may have left it a moment earlier: they are on Kafka.
+    pub orders: HashMap<OrderId, OutboxOrder>,
     /// Their numbers.
-    pub order_numbers: HashSet<SequenceNumber>,
+    pub order_numbers: NumberSet,
     /// Entries whose records are missing or damaged.
     pub unreadable: u64,
+}
+
+/// An order in the outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct OutboxOrder {
+    pub quantity: Quantity,
+    /// The number of the cancel.
+    pub cancel: Option<SequenceNumber>,
 }
 
 /// The state of a sale in Redis.
@@ -46,19 +53,6 @@ pub enum State {
     Closed,
     /// Stopped for a rebuild.
     Rebuilding,
-}
-
-/// All records of a sale.
-#[derive(Debug, Default)]
-pub struct Records {
-    /// Orders, including cancelled ones.
-    pub orders: HashMap<OrderId, OrderRecord>,
-    /// Restocks.
-    pub restocks: HashMap<RestockId, RestockRecord>,
-    /// The closing by an admin, if any.
-    pub closing: Option<ClosingRecord>,
-    /// Fields that cannot be read.
-    pub unreadable: u64,
 }
 
 impl State {
@@ -83,16 +77,14 @@ impl State {
     }
 }
 
-/// Entries or fields per page.
-const PAGE: u32 = 500;
-
 impl Snapshot {
+    /// Reads a reply of `snapshot.lua`; the entries that were read before are not in it.
     fn read(reply: &[Value]) -> Option<Self> {
         let number = |i: usize| reply.get(i).and_then(Value::as_i64);
-        let Value::Array(effects) = reply.get(6)? else {
+        let Value::Array(changes) = reply.get(6)? else {
             return None;
         };
-        let effects = effects.iter().map(|id| id.as_str()?.parse().ok());
+        let changes = changes.iter().map(|id| id.as_str()?.parse().ok());
         Some(Self {
             state: State::read(&reply.first()?.as_str()?)?,
             number: SequenceNumber {
@@ -102,103 +94,117 @@ impl Snapshot {
             total: number(3)?,
             remaining: number(4)?,
             waiting: reply.get(5)?.as_u64()?,
-            effects: effects.collect::<Option<_>>()?,
+            effects: changes.collect::<Option<_>>()?,
+            unchecked_effects: 0,
             orders: HashMap::new(),
-            order_numbers: HashSet::new(),
+            order_numbers: NumberSet::default(),
             unreadable: 0,
         })
     }
 
-    fn add_entry(&mut self, entry: OutboxEntry) {
-        match entry.content {
+    /// Whether an entry with this number was in the outbox.
+    pub fn holds(&self, number: SequenceNumber) -> bool {
+        self.effects.contains(&number) || self.order_numbers.contains(number)
+    }
+}
+
+/// Changes whose entries one call checks; the same in `snapshot.lua`.
+const CHANGES_MAX: usize = 500;
+/// How often the outbox is read on because too many entries came before the call that checks them.
+const ATTEMPTS: usize = 20;
+/// The highest possible number.
+const ALL: SequenceNumber = SequenceNumber::new(u32::MAX, u32::MAX);
+
+/// What was read of an outbox, page by page.
+#[derive(Default)]
+struct OutboxRead {
+    /// The last entry read.
+    last: Option<SequenceNumber>,
+    changes: Vec<SequenceNumber>,
+    orders: HashMap<OrderId, OutboxOrder>,
+    order_numbers: NumberSet,
+    unreadable: u64,
+}
+
+impl OutboxRead {
+    fn add(&mut self, entry: &OutboxEntry) {
+        self.last = Some(entry.number);
+        if !entry.is_order {
+            self.changes.push(entry.number);
+        }
+        match &entry.content {
             EntryContent::Order(id, record) => {
+                let order = OutboxOrder {
+                    quantity: record.quantity,
+                    cancel: record.cancel.map(|cancel| cancel.number),
+                };
                 self.order_numbers.insert(entry.number);
-                self.orders.insert(id, record);
+                self.orders.insert(*id, order);
             }
             EntryContent::Unreadable => self.unreadable += 1,
             _ => {}
         }
     }
 
-    /// Whether an entry with this number was in the outbox.
-    pub fn holds(&self, number: SequenceNumber) -> bool {
-        self.effects.contains(&number) || self.order_numbers.contains(&number)
+    /// The changes to be checked, and how many there are if they are too many.
+    fn changes(&self) -> (&[SequenceNumber], usize) {
+        match self.changes.len() {
+            0..=CHANGES_MAX => (&self.changes, 0),
+            count => (&[], count),
+        }
     }
 }
 
 impl ReservationStore {
-    /// Reads a sale; `None` if this Redis does not have it.
+    /// Reads a sale; `None` if this Redis does not have it. The outbox is read in pages; then one call reads the counters
+    /// and checks which changes they do not contain.
     ///
     /// # Errors
-    /// When Redis gave no usable answer.
+    /// When Redis gave no usable answer, or the outbox grows faster than it can be read.
     pub async fn snapshot(&self, keys: &SaleKeys) -> Result<Option<Snapshot>, GateError> {
-        let both = vec![keys.sale.clone(), keys.outbox.clone()];
-        let reply: Vec<Value> = self
-            .run("snapshot", &self.scripts.snapshot, both, Vec::new())
-            .await?;
-        if reply.is_empty() {
-            return Ok(None);
-        }
-        let Some(mut snapshot) = Snapshot::read(&reply) else {
-            return Err(GateError::unexpected("a snapshot of a sale", reply));
-        };
-        let (mut after, until) = (None, snapshot.number);
-        loop {
-            let page = self.read_outbox(keys, after, until, PAGE).await?;
-            let Some(last) = page.entries.last() else {
-                return Ok(Some(snapshot));
+        let mut outbox = OutboxRead::default();
+        for _ in 0..ATTEMPTS {
+            while self.read_page(keys, &mut outbox, ALL).await? {}
+            let (changes, unchecked) = outbox.changes();
+            let last = outbox.last.unwrap_or_default().to_string();
+            let mut arguments: Vec<Value> = vec![last.into(), i64::from(OUTBOX_PAGE_MAX).into()];
+            arguments.extend(changes.iter().map(|number| number.to_string().into()));
+            let both = vec![keys.sale.clone(), keys.outbox.clone()];
+            let script = &self.scripts.snapshot;
+            let reply: Vec<Value> = self.run("snapshot", script, both, arguments).await?;
+            match reply.first().and_then(Value::as_str).as_deref() {
+                None => return Ok(None),
+                Some("more") => continue,
+                Some(_) => {}
+            }
+            let Some(mut snapshot) = Snapshot::read(&reply) else {
+                return Err(GateError::unexpected("a snapshot of a sale", reply));
             };
-            after = Some(last.number);
-            for entry in page.entries {
-                snapshot.add_entry(entry);
+            if reply.get(7).and_then(Value::as_u64) != Some(0) {
+                let until = snapshot.number;
+                self.read_page(keys, &mut outbox, until).await?;
             }
+            snapshot.unchecked_effects = unchecked;
+            snapshot.orders = outbox.orders;
+            snapshot.order_numbers = outbox.order_numbers;
+            snapshot.unreadable = outbox.unreadable;
+            return Ok(Some(snapshot));
         }
+        let got = "one that grows too fast";
+        Err(GateError::unexpected("an outbox that can be read", got))
     }
 
-    /// Reads all records of a sale. Not a consistent snapshot: changes made meanwhile may or may not be seen.
-    ///
-    /// # Errors
-    /// When Redis gave no usable answer.
-    pub async fn records(&self, keys: &SaleKeys) -> Result<Records, GateError> {
-        let mut records = Records::default();
-        let client = self.client();
-        let pages = client.hscan(keys.orders.clone(), "*", Some(PAGE));
-        let mut pages = std::pin::pin!(pages);
-        while let Some(mut page) = pages.try_next().await? {
-            let fields = page.take_results().map(Map::inner).unwrap_or_default();
-            for (field, value) in fields {
-                let field = field.into_string().unwrap_or_default();
-                records.add_field(&field, &value.into_string().unwrap_or_default());
-            }
-            page.next();
-        }
-        let closed: Option<String> = client.hget(keys.sale.clone(), "closed").await?;
-        records.closing = closed.and_then(|text| ClosingRecord::read(&text));
-        Ok(records)
-    }
-}
-
-impl Records {
-    fn add_field(&mut self, field: &str, value: &str) {
-        if field.is_empty() {
-            return;
-        }
-        let read = match field.strip_prefix("restock:") {
-            Some(id) => id
-                .parse()
-                .ok()
-                .zip(value.parse().ok())
-                .map(|(id, restock)| {
-                    self.restocks.insert(id, restock);
-                }),
-            None => field
-                .parse()
-                .ok()
-                .zip(value.parse().ok())
-                .map(|(id, record)| {
-                    self.orders.insert(id, record);
-                }),
-        };
-        self.unreadable += u64::from(read.is_none());
+    /// Reads the next page of the outbox, up to the entry `until`; true if there may be more.
+    async fn read_page(
+        &self,
+        keys: &SaleKeys,
+        outbox: &mut OutboxRead,
+        until: SequenceNumber,
+    ) -> Result<bool, GateError> {
+        let page = self
+            .read_outbox(keys, outbox.last, until, OUTBOX_PAGE_MAX)
+            .await?;
+        page.entries.iter().for_each(|entry| outbox.add(entry));
+        Ok(page.entries.len() == OUTBOX_PAGE_MAX as usize)
     }
 }

@@ -26,7 +26,7 @@ mod reads;
 mod sql;
 
 pub use audit::{
-    AuditError, AuditReader, ChangeRow, DeadLetter, HaltedPartition, LedgerRow, OrderRow,
+    AuditError, AuditReader, ChangeRow, DeadLetter, HaltedPartition, LedgerRow, OrderPages, OrderRow,
     WrittenSale,
 };
 pub use batch::{REJECTED_NAMED_MAX, WrittenBatch};

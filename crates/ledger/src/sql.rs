@@ -256,12 +256,18 @@ pub const SELECT_SALE: &str = "
     FROM stock_ledger l JOIN number_series n ON n.series_id = l.product_id
     WHERE l.product_id = $1";
 
-/// All orders of a product. Reads the whole table: an index by product would cost every order that is written.
-pub const SELECT_ORDERS: &str = "
-    SELECT order_id, user_id, quantity, epoch, sequence, status, cancel_number, placed_at
-    FROM orders WHERE product_id = $1";
+/// How many orders a product has within these bounds of ids, and the units of the confirmed ones.
+pub const COUNT_ORDERS_BETWEEN: &str = "
+    SELECT count(*), coalesce(sum(quantity) FILTER (WHERE status = 'confirmed'), 0)::bigint
+    FROM orders WHERE product_id = $1 AND order_id BETWEEN $2 AND $3";
 
-/// The orders of a product within the bounds of its sale's ids. The primary key has them side by side.
+/// The units that each user holds, within these bounds.
+pub const SELECT_USERS_BETWEEN: &str = "
+    SELECT user_id, sum(quantity)::bigint FROM orders
+    WHERE product_id = $1 AND order_id BETWEEN $2 AND $3 AND status = 'confirmed' GROUP BY user_id";
+
+/// The orders of a product within these bounds. The primary key has the orders of a sale side by side; other bounds read
+/// the whole table: an index by product would cost every order that is written.
 pub const SELECT_ORDERS_BETWEEN: &str = "
     SELECT order_id, user_id, quantity, epoch, sequence, status, cancel_number, placed_at
     FROM orders WHERE product_id = $1 AND order_id BETWEEN $2 AND $3";

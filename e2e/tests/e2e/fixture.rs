@@ -2,6 +2,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use e2e::answer::Refusal;
+use e2e::client::Client;
 use e2e::load::Player;
 use e2e::load::check::{self, Findings};
 use e2e::load::history::History;
@@ -105,4 +107,17 @@ pub async fn rebuild(sandbox: &Sandbox, sales: &[Sale], text: &str) -> Result<()
 
 pub async fn expect_right_audit(sandbox: &Sandbox) -> Result<()> {
     reconcile(sandbox, &["audit"], 0, "right").await
+}
+
+/// Orders a unit, which must be refused for this reason.
+pub async fn expect_refused(
+    client: &Client,
+    sale: &Sale,
+    buyer: u32,
+    refusal: Refusal,
+) -> Result<()> {
+    let response = client.order(sale, buyer).await;
+    let is_right = response.is_refused(refusal);
+    ensure!(is_right, "not {refusal:?}: {response:?}");
+    Ok(())
 }

@@ -10,6 +10,7 @@ mod deployments;
 mod encrypted;
 mod faults;
 mod fixture;
+mod million;
 mod monitoring;
 mod outages;
 mod reconciler;

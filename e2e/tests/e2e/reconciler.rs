@@ -15,8 +15,8 @@ use e2e::wait::wait_until;
 use fluxgate_domain::ids::OrderId;
 
 use crate::fixture::{
-    WRITE_LIMIT, crowd, expect_right, expect_right_audit, in_a_sandbox, open_sales, rebuild,
-    reconcile,
+    WRITE_LIMIT, crowd, expect_refused, expect_right, expect_right_audit, in_a_sandbox, open_sales,
+    rebuild, reconcile,
 };
 
 const CONNECTIONS: u32 = 16;
@@ -291,11 +291,4 @@ async fn order(client: &Client, sale: &Sale, buyer: u32) -> Result<OrderId> {
     let response = client.order(sale, buyer).await;
     let id = response.order().map(|it| it.id);
     id.with_context(|| format!("buyer {buyer}: {response:?}"))
-}
-
-async fn expect_refused(client: &Client, sale: &Sale, buyer: u32, refusal: Refusal) -> Result<()> {
-    let response = client.order(sale, buyer).await;
-    let is_right = response.is_refused(refusal);
-    ensure!(is_right, "not {refusal:?}: {response:?}");
-    Ok(())
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use fluxgate_domain::ids::Tag;
 use fluxgate_gate::{
-    GateError, LossContinuation, Reservation, ReservationContext, ReservationRequest,
-    ReservationStore,
+    GateError, LossContinuation, ORDERS_PER_CALL_MAX, Reservation, ReservationContext,
+    ReservationRequest, ReservationStore,
 };
 use fluxgate_service::traces::{SpanKind, child_span};
 use jiff::Timestamp;
@@ -14,8 +14,6 @@ use tokio::sync::{mpsc, oneshot};
 use crate::metrics::Metrics;
 use crate::sales::Sale;
 
-/// Orders per call. A full call keeps Redis busy for a third of a millisecond.
-const BATCH_MAX: usize = 64;
 /// How long an idle queue is kept.
 const IDLE_MAX: Duration = Duration::from_secs(1);
 
@@ -99,7 +97,7 @@ impl ReservationBatcher {
     async fn serve(self, sale: Arc<Sale>, mut queue: mpsc::UnboundedReceiver<PendingRequest>) {
         let mut batch = Vec::new();
         loop {
-            let received = queue.recv_many(&mut batch, BATCH_MAX);
+            let received = queue.recv_many(&mut batch, ORDERS_PER_CALL_MAX);
             match tokio::time::timeout(IDLE_MAX, received).await {
                 Ok(0) => return,
                 Ok(_) => self.send(&sale, &mut batch, &mut queue).await,

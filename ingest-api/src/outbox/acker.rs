@@ -2,15 +2,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use fluxgate_domain::SequenceNumber;
-use fluxgate_gate::{GateError, ReservationStore};
+use fluxgate_gate::{ACK_BATCH_MAX, GateError, ReservationStore};
 use fluxgate_service::crash_points::crash_point;
 use tokio::sync::mpsc;
 
 use crate::metrics::Metrics;
 use crate::sales::{PublishedEntry, Sale};
-
-/// Entries per batch.
-const BATCH_MAX: usize = 512;
 
 /// Removes acknowledged entries from the outbox, in batches, off the request path.
 ///
@@ -41,8 +38,8 @@ impl OutboxAcker {
 
     /// Runs until every publisher is dropped and every entry has been handled.
     pub async fn run(mut self) {
-        let mut batch = Vec::with_capacity(BATCH_MAX);
-        while self.acknowledged.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        let mut batch = Vec::with_capacity(ACK_BATCH_MAX);
+        while self.acknowledged.recv_many(&mut batch, ACK_BATCH_MAX).await > 0 {
             crash_point("before_ack");
             for (sale, entries) in by_sale(batch.drain(..)) {
                 match self.ack(&sale, &entries).await {

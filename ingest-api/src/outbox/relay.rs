@@ -5,7 +5,9 @@ use std::time::Duration;
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::ProductId;
-use fluxgate_gate::{EntryContent, GateError, OutboxEntry, OutboxPage, ReservationStore};
+use fluxgate_gate::{
+    EntryContent, GateError, OUTBOX_PAGE_MAX, OutboxEntry, OutboxPage, ReservationStore,
+};
 use fluxgate_log::Publication;
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -16,8 +18,6 @@ use crate::config::OutboxSettings;
 use crate::metrics::Metrics;
 use crate::sales::{PublishedEntry, Publisher, Sale, SaleCache};
 
-/// Entries published at once; the next page waits for their acknowledgement.
-const PAGE_MAX: u32 = 500;
 /// How long a page waits for Kafka. Without an acknowledgement the pass publishes nothing more. Shorter than the lease, so
 /// that an instance keeps the lease while Kafka is unavailable.
 const PUBLISH_WAIT: Duration = Duration::from_secs(2);
@@ -132,7 +132,7 @@ impl OutboxRelay {
         let until = self.seen.get(product).copied().unwrap_or_default();
         let first = self
             .store
-            .read_outbox(&sale.keys, None, until, PAGE_MAX)
+            .read_outbox(&sale.keys, None, until, OUTBOX_PAGE_MAX)
             .await?;
         let now = Timestamp::now();
         let facts = &sale.facts;
@@ -152,7 +152,7 @@ impl OutboxRelay {
             }
             page = self
                 .store
-                .read_outbox(&sale.keys, Some(last), until, PAGE_MAX)
+                .read_outbox(&sale.keys, Some(last), until, OUTBOX_PAGE_MAX)
                 .await?;
         }
         Ok(is_closed)

@@ -22,10 +22,8 @@ pub struct MemoryShare {
 }
 
 impl KnownOrders {
-    /// The orders that were read at `number`.
-    pub fn new(ids: &[OrderId], number: SequenceNumber, share: MemoryShare) -> Self {
-        let mut hashes: Box<[u64]> = ids.iter().map(|id| id.hash_bits()).collect();
-        hashes.sort_unstable();
+    /// The orders that were read at `number`, as sorted hashes.
+    pub fn new(hashes: Box<[u64]>, number: SequenceNumber, share: MemoryShare) -> Self {
         Self {
             hashes,
             number,
@@ -59,7 +57,7 @@ impl Drop for MemoryShare {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sale_refusals::tests::id;
+    use super::super::sale_refusals::tests::{hashes, id};
     use super::*;
 
     #[test]
@@ -67,7 +65,7 @@ mod tests {
         let used = Arc::default();
         let share = |n| MemoryShare::take(&used, n, 100);
         let ids: Vec<_> = (0..60).map(id).collect();
-        let orders = KnownOrders::new(&ids, SequenceNumber::default(), share(60).unwrap());
+        let orders = KnownOrders::new(hashes(&ids), SequenceNumber::default(), share(60).unwrap());
         assert!(ids.iter().all(|id| orders.may_contain(*id)));
         assert!(!orders.may_contain(id(100)));
         assert!(share(41).is_none());

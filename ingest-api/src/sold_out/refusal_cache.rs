@@ -5,6 +5,7 @@ use std::time::Duration;
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::OrderId;
 use fluxgate_gate::{GateError, RefusalLease, ReservationStore};
+use tokio::time::timeout;
 
 use super::{CachedRefusal, KnownOrders, MemoryShare, RefusalReason, SaleRefusals};
 use crate::boot_instant::BootInstant;
@@ -13,9 +14,10 @@ use crate::metrics::Metrics;
 
 /// Calls per renewal: one to learn that the orders must be read, one to get the lease.
 const ATTEMPTS: usize = 2;
-/// The longest that a renewal may take, reading the orders included.
-const RENEWAL_TIMEOUT: Duration = Duration::from_secs(5);
-/// Reading the orders takes Redis's time, so they are not read again for this long per order.
+/// The longest that reading the orders may take, beside [`READ_PAUSE_PER_ORDER`].
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
+/// Reading the orders takes Redis's time, so they are not read again for this long per order. Several instances may read
+/// the same orders at once, so a read may take as long.
 const READ_PAUSE_PER_ORDER: Duration = Duration::from_micros(20);
 /// How long no lease is requested after one that could not be used.
 const BACK_OFF: Duration = Duration::from_millis(500);
@@ -89,11 +91,9 @@ impl RefusalCache {
             let renewal = Renewal(Arc::clone(sale));
             let cache = self.clone();
             tokio::spawn(async move {
-                let renewed = tokio::time::timeout(RENEWAL_TIMEOUT, cache.request(&renewal.0));
-                let renewed = renewed.await;
                 // The current lease expires by itself.
-                if !matches!(renewed, Ok(Ok(()))) {
-                    tracing::debug!(?renewed, sale.key = %renewal.0.keys.sale.as_str_lossy(), "failed to obtain a refusal lease");
+                if let Err(error) = cache.request(&renewal.0).await {
+                    tracing::debug!(%error, sale.key = %renewal.0.keys.sale.as_str_lossy(), "failed to obtain a refusal lease");
                 }
             });
         }
@@ -150,22 +150,30 @@ impl RefusalCache {
         if !sale.may_read_orders(now, next) {
             return Ok(None);
         }
-        let share = MemoryShare::take(&self.orders_used, fields as usize, self.orders_max);
+        // One field is the placeholder.
+        let orders = (fields as usize).saturating_sub(1);
+        let share = MemoryShare::take(&self.orders_used, orders, self.orders_max);
         let Some(share) = share else {
             self.metrics.sold_out_orders_limit_hits_total.inc();
             sale.back_off_until(now + BACK_OFF);
             return Ok(None);
         };
-        let read = self.store.order_ids(&sale.keys).await?;
-        if read.fields != fields as usize {
-            sale.back_off_until(now + BACK_OFF);
-            return Ok(None);
+        let limit = READ_TIMEOUT + READ_PAUSE_PER_ORDER * fields;
+        let read = timeout(limit, self.store.order_hashes(&sale.keys, fields)).await;
+        match read {
+            Ok(read) => {
+                let read = read?;
+                if read.fields == fields as usize {
+                    let known = KnownOrders::new(read.hashes, number, share);
+                    return Ok(Some(Arc::new(known)));
+                }
+            }
+            Err(_) => {
+                tracing::debug!(sale.key = %sale.keys.sale.as_str_lossy(), "failed to read the orders of a sale in time")
+            }
         }
-        Ok(Some(Arc::new(KnownOrders::new(
-            &read.orders,
-            number,
-            share,
-        ))))
+        sale.back_off_until(now + BACK_OFF);
+        Ok(None)
     }
 }
 

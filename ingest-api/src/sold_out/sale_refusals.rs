@@ -162,6 +162,12 @@ pub(super) mod tests {
         OrderId::derive(&product, Tag::of(&product), 1, &user, &key)
     }
 
+    pub fn hashes(ids: &[OrderId]) -> Box<[u64]> {
+        let mut hashes: Box<[u64]> = ids.iter().map(|id| id.hash_bits()).collect();
+        hashes.sort_unstable();
+        hashes
+    }
+
     fn refusals() -> SaleRefusals {
         let product = ProductId::parse("product").unwrap();
         let keys = SaleKeys::new(&product, Tag::of(&product), 1);
@@ -176,7 +182,7 @@ pub(super) mod tests {
         assert!(refusals.current(now).is_none());
         let until = now + Duration::from_millis(10);
         let share = MemoryShare::take(&Arc::default(), 1, 1).unwrap();
-        let orders = KnownOrders::new(&[id(1)], SequenceNumber::default(), share);
+        let orders = KnownOrders::new(hashes(&[id(1)]), SequenceNumber::default(), share);
         refusals.set(CachedRefusal {
             reason: RefusalReason::SoldOut,
             until,

@@ -1,10 +1,12 @@
 //! Compares Redis, Kafka and PostgreSQL about each sale, while the sales run. Writes nothing.
 
+mod comparison;
 mod findings;
 mod table;
 #[cfg(test)]
 mod tests;
 
+use comparison::Comparison;
 pub use findings::Findings;
 pub use table::table;
 
@@ -16,13 +18,6 @@ use fluxgate_gate::Snapshot;
 use jiff::Timestamp;
 
 use crate::{Stores, Undecided};
-
-/// A sale whose snapshot in Redis was taken, before Kafka and PostgreSQL are read.
-struct SnapshotTaken {
-    product: ProductId,
-    partition: i32,
-    snapshot: Option<Snapshot>,
-}
 
 /// The conclusion of an audit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +39,17 @@ pub struct Audited {
     pub skipped: usize,
 }
 
+/// Sales whose snapshots are held at once, and the orders in the outboxes among them: what bounds the memory of an audit.
+const SALES_MAX: usize = 1_000;
+const OUTBOX_ORDERS_MAX: usize = 500_000;
+
+/// A sale whose snapshot in Redis was taken, before Kafka and PostgreSQL are read.
+struct SaleSnapshot {
+    product: ProductId,
+    partition: i32,
+    snapshot: Option<Snapshot>,
+}
+
 /// Compares the stores about these sales, or about all sales. Of all sales, those that ended before `retired` and that
 /// Redis no longer has are skipped unless `include_retired`: they do not change, and their number only grows.
 ///
@@ -56,56 +62,81 @@ pub async fn audit(
     retired: Timestamp,
     patience: Duration,
 ) -> Result<Audited, Undecided> {
-    let includes_retired = include_retired || !products.is_empty();
-    let mut skipped = 0;
-    let mut findings = Vec::new();
+    let skips_retired = !include_retired && products.is_empty();
+    let deadline = Instant::now() + patience;
+    let mut audited = Audited {
+        findings: Vec::new(),
+        skipped: 0,
+    };
     let mut taken = Vec::new();
+    let mut orders = 0;
     for (product, place) in stores.sales(products).await? {
         let Some(place) = place else {
-            findings.push(Findings::unknown(product));
+            audited.findings.push(Findings::unknown(product));
             continue;
         };
         let snapshot = stores.gate.snapshot(&place.keys(&product)).await?;
-        if snapshot.is_none() && !includes_retired && place.was_over(retired) {
-            skipped += 1;
+        if snapshot.is_none() && skips_retired && place.was_over(retired) {
+            audited.skipped += 1;
             continue;
         }
-        taken.push(SnapshotTaken {
+        orders += snapshot.as_ref().map_or(0, |it| it.orders.len());
+        taken.push(SaleSnapshot {
             snapshot,
             partition: place.partition,
             product,
         });
+        if taken.len() >= SALES_MAX || orders >= OUTBOX_ORDERS_MAX {
+            compare(stores, std::mem::take(&mut taken), deadline, &mut audited).await?;
+            orders = 0;
+        }
     }
-    let behind = behind(stores, &taken, patience).await?;
-    for sale in taken {
-        let written = stores.ledger.written(&sale.product).await?;
+    compare(stores, taken, deadline, &mut audited).await?;
+    let findings = &mut audited.findings;
+    findings.sort_by(|a, b| a.product.as_str().cmp(b.product.as_str()));
+    Ok(audited)
+}
+
+/// Reads Kafka and PostgreSQL about these sales, and compares.
+async fn compare(
+    stores: &mut Stores,
+    sales: Vec<SaleSnapshot>,
+    deadline: Instant,
+    audited: &mut Audited,
+) -> Result<(), Undecided> {
+    let behind = behind(stores, &sales, deadline).await?;
+    for sale in sales {
+        let (written, mut orders) = stores.ledger.read_sale(&sale.product).await?;
+        let mut comparison = Comparison::new(sale.product.clone(), sale.snapshot, written);
+        loop {
+            let page = orders.next().await?;
+            if page.is_empty() {
+                break;
+            }
+            page.iter().for_each(|order| comparison.add(order));
+        }
         // `None` if a rebuild has begun.
         let now = stores.gate.sale(&sale.product).await?;
         let now = now.map(|view| view.number);
-        let mut found = match &sale.snapshot {
-            Some(snapshot) => Findings::compare(sale.product, snapshot, &written, now),
-            None => Findings::without_redis(sale.product, &written, Timestamp::now()),
-        };
+        let mut found = comparison.finish(now, Timestamp::now());
         if let Some(late) = behind.get(&sale.partition) {
             found.note_behind(late);
         }
-        findings.push(found);
+        audited.findings.push(found);
     }
-    findings.sort_by(|a, b| a.product.as_str().cmp(b.product.as_str()));
-    Ok(Audited { findings, skipped })
+    Ok(())
 }
 
 /// The partitions that PostgreSQL has not reached the current end of in time, or that are halted, with the reason.
 async fn behind(
     stores: &Stores,
-    sales: &[SnapshotTaken],
-    patience: Duration,
+    sales: &[SaleSnapshot],
+    deadline: Instant,
 ) -> Result<HashMap<i32, Undecided>, Undecided> {
     let partitions: BTreeSet<i32> = sales.iter().map(|sale| sale.partition).collect();
-    let began = Instant::now();
     let mut behind = HashMap::new();
     for partition in partitions {
-        let left = patience.saturating_sub(began.elapsed());
+        let left = deadline.saturating_duration_since(Instant::now());
         match stores.until_all_written(partition, left).await {
             Ok(()) => {}
             Err(

@@ -1,13 +1,11 @@
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::ProductId;
-use fluxgate_gate::{EntryContent, OutboxEntry, SaleKeys};
+use fluxgate_gate::{EntryContent, OUTBOX_PAGE_MAX, OutboxEntry, SaleKeys};
 use futures_util::future::try_join_all;
 
 use crate::{Stores, Undecided};
 
-/// Entries per page.
-const PAGE_MAX: u32 = 500;
 /// The highest possible number.
 const ALL: SequenceNumber = SequenceNumber {
     epoch: u32::MAX,
@@ -26,7 +24,10 @@ pub async fn drain(
 ) -> Result<usize, Undecided> {
     let (mut drained, mut after) = (0, None);
     loop {
-        let page = stores.gate.read_outbox(keys, after, ALL, PAGE_MAX).await?;
+        let page = stores
+            .gate
+            .read_outbox(keys, after, ALL, OUTBOX_PAGE_MAX)
+            .await?;
         let Some(last) = page.entries.last() else {
             return Ok(drained);
         };

@@ -16,16 +16,15 @@ use std::time::Duration;
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::{Event, SaleFenced};
 use fluxgate_domain::ids::ProductId;
-use fluxgate_gate::{FillError, Part, SaleKeys};
-use fluxgate_ledger::{AuditError, WrittenSale};
+use fluxgate_gate::{FillError, Pair, Part, SaleKeys, Stopped};
+use fluxgate_ledger::{AuditError, OrderPages};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::flow::keys;
-use crate::republish::lacking;
+use crate::unwritten::Unwritten;
 use crate::{Stores, Undecided};
-
-pub use refill::Refill;
+use refill::{Refill, order_pair};
 
 /// Fences written in a row if each turns out to use an epoch that is taken.
 const FENCES_MAX: usize = 3;
@@ -125,49 +124,83 @@ pub async fn rebuild(
     // The sale is stopped, but events may still be on their way to PostgreSQL.
     stores.until_all_written(sale.partition, patience).await?;
     let unreadable = expect_written(stores, product, &keys).await?;
-    let written = fence(stores, product, stopped.highest, patience).await?;
-    let refill = Refill::of(&written)?;
-    let orders = written.orders.len();
-    // A large sale uses much memory, and restoring it takes a while.
-    drop(written);
+    fence(stores, product, stopped.highest, patience).await?;
+    let (written, mut orders) = read(stores.ledger.read_sale(product).await)?;
+    let refill = Refill::of(&written, orders.confirmed_units())?;
     stopped.empty(refill.epoch, product).await?;
-    stopped.fill(Part::Orders, &refill.orders).await?;
-    stopped.fill(Part::Users, &refill.users).await?;
-    let rebuilt = Rebuilt {
+    stopped.fill(Part::Orders, &refill.restocks).await?;
+    let restored = restore_orders(&stopped, &mut orders).await?;
+    if refill.has_user_limit {
+        restore_users(&stopped, &mut orders).await?;
+    }
+    stopped.reopen(&refill.sale).await?;
+    Ok(Rebuilt {
         epoch: refill.epoch,
         drained,
         unreadable,
-        orders,
+        orders: restored,
         remaining: refill.remaining,
-    };
-    stopped.reopen(&refill.sale).await?;
-    Ok(rebuilt)
+    })
 }
 
-/// Refuses if Redis has records that PostgreSQL lacks; otherwise returns the number of unreadable records. Frees the rows of
-/// both stores before it returns.
+/// Restores the orders page by page: a sale may have millions. Returns their number.
+async fn restore_orders(
+    stopped: &Stopped<'_>,
+    orders: &mut OrderPages<'_>,
+) -> Result<usize, RebuildError> {
+    let mut restored = 0;
+    loop {
+        let page = read(orders.next().await)?;
+        if page.is_empty() {
+            return Ok(restored);
+        }
+        restored += page.len();
+        let pairs: Vec<Pair> = page.iter().map(order_pair).collect();
+        stopped.fill(Part::Orders, &pairs).await?;
+    }
+}
+
+/// Restores the units that each user holds, page by page.
+async fn restore_users(
+    stopped: &Stopped<'_>,
+    orders: &mut OrderPages<'_>,
+) -> Result<(), RebuildError> {
+    loop {
+        let page = read(orders.next_users().await)?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        let pairs = page
+            .into_iter()
+            .map(|(user, units)| (user, units.to_string()));
+        let pairs: Vec<Pair> = pairs.collect();
+        stopped.fill(Part::Users, &pairs).await?;
+    }
+}
+
+/// Refuses if Redis has records that PostgreSQL lacks; otherwise returns the number of unreadable records.
 async fn expect_written(
     stores: &mut Stores,
     product: &ProductId,
     keys: &SaleKeys,
 ) -> Result<u64, RebuildError> {
-    let written = read(stores.ledger.written(product).await)?;
-    let records = read(stores.gate.records(keys).await)?;
-    let lacking = lacking(product, &records, |_| false, &written);
+    let mut unwritten = Unwritten::of(read(stores.gate.records(keys).await)?);
+    let written = unwritten.remove_written(&mut stores.ledger, product).await;
+    let lacking = unwritten.lacking(|_| false, &read(written)?);
     if lacking.is_empty() {
-        Ok(records.unreadable)
+        Ok(unwritten.unreadable())
     } else {
         Err(RebuildError::Unwritten(lacking.len()))
     }
 }
 
-/// Writes a fence to the sale's partition, in an unused epoch; returns the rows of the sale behind it.
+/// Writes a fence to the sale's partition, in an unused epoch; returns once PostgreSQL has the rows behind it.
 async fn fence(
     stores: &mut Stores,
     product: &ProductId,
     highest: SequenceNumber,
     patience: Duration,
-) -> Result<WrittenSale, RebuildError> {
+) -> Result<(), RebuildError> {
     for _ in 0..FENCES_MAX {
         let sale = read(stores.ledger.sale(product).await)?.ok_or(RebuildError::NoSale)?;
         let known = [sale.highest.epoch, sale.fenced_epoch, highest.epoch];
@@ -180,14 +213,13 @@ async fn fence(
         let offset = read(stores.log.append(sale.partition, &event).await)?;
         let behind = stores.until_written(sale.partition, offset + 1, patience);
         behind.await?;
-        let written = read(stores.ledger.written(product).await)?;
-        let sale = written.sale.as_ref().ok_or(RebuildError::NoSale)?;
+        let sale = read(stores.ledger.sale(product).await)?.ok_or(RebuildError::NoSale)?;
         if sale.fenced_epoch < epoch {
             return Err(RebuildError::NotFenced);
         }
         // Otherwise an instance has continued in this epoch before the fence was written.
         if sale.highest == (SequenceNumber { epoch, sequence: 0 }) {
-            return Ok(written);
+            return Ok(());
         }
     }
     Err(RebuildError::Overtaken)

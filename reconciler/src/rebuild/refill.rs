@@ -1,22 +1,20 @@
 //! The Redis data of a rebuilt sale, computed from its rows in PostgreSQL. Pure.
 
-use std::collections::BTreeMap;
-
 use fluxgate_domain::OrderStatus;
 use fluxgate_domain::apply::ChangeKind;
 use fluxgate_gate::Pair;
-use fluxgate_ledger::{LedgerRow, OrderRow, WrittenSale};
+use fluxgate_ledger::{ChangeRow, LedgerRow, OrderRow, WrittenSale};
 use jiff::Timestamp;
 
 use super::RebuildError;
 
-/// The hashes of a sale, field by field; see `lua/README.md`.
+/// The hashes of a sale without its orders, field by field; see `lua/README.md`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Refill {
-    pub orders: Vec<Pair>,
-    pub users: Vec<Pair>,
+    pub restocks: Vec<Pair>,
     pub sale: Vec<Pair>,
+    pub has_user_limit: bool,
     /// The new epoch.
     pub epoch: u32,
     /// Units it has to sell.
@@ -24,73 +22,53 @@ pub struct Refill {
 }
 
 impl Refill {
-    /// The data to write, once the log is fenced.
+    /// The data to write, once the log is fenced. `confirmed` is the sum of the confirmed orders.
     ///
     /// # Errors
     /// When the rows do not determine the units remaining.
-    pub fn of(written: &WrittenSale) -> Result<Self, RebuildError> {
+    pub fn of(written: &WrittenSale, confirmed: i64) -> Result<Self, RebuildError> {
         let sale = written.sale.as_ref().ok_or(RebuildError::NoSale)?;
         let epoch = sale.fenced_epoch;
-        let (sold, confirmed) = (sale.sold, written.confirmed_units());
+        let sold = sale.sold;
         if sold != confirmed {
             return Err(RebuildError::Inconsistent { sold, confirmed });
         }
         let remaining = sale.total - sold;
+        let changes = written.changes.iter();
+        let restocks = changes.filter(|it| it.kind == ChangeKind::Restock);
         Ok(Self {
-            orders: records(written),
-            users: users(written, sale),
+            restocks: restocks.map(restock_pair).collect(),
             sale: facts(written, sale, epoch, remaining),
+            has_user_limit: sale.per_user_limit.is_some(),
             epoch,
             remaining,
         })
     }
 }
 
-fn records(written: &WrittenSale) -> Vec<Pair> {
-    let orders = written.orders.iter().map(|order| {
-        let fate = match (order.status, order.cancel) {
-            // PostgreSQL does not keep the time of the cancel, and it is not needed: the event was published.
-            (_, Some(cancel)) => format!("/{cancel}/{}", order.placed_at.as_millisecond()),
-            (OrderStatus::Rejected, None) => "/rejected".to_owned(),
-            (_, None) => String::new(),
-        };
-        let OrderRow {
-            number,
-            quantity,
-            user,
-            ..
-        } = order;
-        let placed_at = order.placed_at.as_millisecond();
-        let record = format!("{number}{fate} {placed_at} {quantity} {user}");
-        (order.id.to_string(), record)
-    });
-    let restocks = written
-        .changes
-        .iter()
-        .filter(|it| it.kind == ChangeKind::Restock);
-    let restocks = restocks.map(|change| {
-        let (number, at, units) = (change.number, change.at.as_millisecond(), change.units);
-        (
-            format!("restock:{}", change.id),
-            format!("{number} {at} {units}"),
-        )
-    });
-    orders.chain(restocks).collect()
+/// The record of an order.
+pub fn order_pair(order: &OrderRow) -> Pair {
+    let fate = match (order.status, order.cancel) {
+        // PostgreSQL does not keep the time of the cancel, and it is not needed: the event was published.
+        (_, Some(cancel)) => format!("/{cancel}/{}", order.placed_at.as_millisecond()),
+        (OrderStatus::Rejected, None) => "/rejected".to_owned(),
+        (_, None) => String::new(),
+    };
+    let OrderRow {
+        number,
+        quantity,
+        user,
+        ..
+    } = order;
+    let placed_at = order.placed_at.as_millisecond();
+    let record = format!("{number}{fate} {placed_at} {quantity} {user}");
+    (order.id.to_string(), record)
 }
 
-/// Units held by each user, if the sale has a limit per user.
-fn users(written: &WrittenSale, sale: &LedgerRow) -> Vec<Pair> {
-    if sale.per_user_limit.is_none() {
-        return Vec::new();
-    }
-    let mut held: BTreeMap<&str, i64> = BTreeMap::new();
-    for order in &written.orders {
-        if order.status == OrderStatus::Confirmed {
-            *held.entry(&order.user).or_default() += order.quantity;
-        }
-    }
-    let pair = |(user, units): (&str, i64)| (user.to_owned(), units.to_string());
-    held.into_iter().map(pair).collect()
+fn restock_pair(change: &ChangeRow) -> Pair {
+    let (number, at, units) = (change.number, change.at.as_millisecond(), change.units);
+    let record = format!("{number} {at} {units}");
+    (format!("restock:{}", change.id), record)
 }
 
 fn facts(written: &WrittenSale, sale: &LedgerRow, epoch: u32, remaining: i64) -> Vec<Pair> {

@@ -4,3 +4,5 @@
 
 mod sale_model;
 mod scripts;
+mod snapshots;
+mod work_bound;

@@ -64,15 +64,15 @@ fn call() -> impl Strategy<Value = Call> {
 }
 
 /// A sale in Redis.
-struct RedisSale {
-    store: ReservationStore,
-    product: ProductId,
-    keys: SaleKeys,
-    opens_at: Timestamp,
+pub struct RedisSale {
+    pub store: ReservationStore,
+    pub product: ProductId,
+    pub keys: SaleKeys,
+    pub opens_at: Timestamp,
 }
 
 impl RedisSale {
-    async fn new(store: ReservationStore) -> Self {
+    pub async fn new(store: ReservationStore) -> Self {
         let product = format!("model-{}", uuid::Uuid::new_v4().simple());
         let product = ProductId::parse(&product).unwrap();
         let opens_at_ms = store.now().await.unwrap().as_millisecond() - 1_000;
@@ -92,7 +92,7 @@ impl RedisSale {
         (id, user)
     }
 
-    async fn claim(&self, total: u32) -> Claim {
+    pub async fn claim(&self, total: u32) -> Claim {
         let terms = Terms {
             total: Total::try_from(i64::from(total)).unwrap(),
             opens_at: Some(self.opens_at),
@@ -151,7 +151,7 @@ impl RedisSale {
     }
 }
 
-fn number(sequence: u32) -> SequenceNumber {
+pub fn number(sequence: u32) -> SequenceNumber {
     SequenceNumber { epoch: 1, sequence }
 }
 
@@ -236,7 +236,7 @@ async fn assert_same_state(redis: &RedisSale, model: &SaleModel) {
     assert_eq!(units, total.map(|total| (model.remaining, total)));
 }
 
-fn connect() -> ReservationStore {
+pub fn connect() -> ReservationStore {
     let url = std::env::var("REDIS_URL").expect("REDIS_URL is set: run `make test`");
     let settings = RedisSettings {
         redis_url: format!("{url}/{REDIS_DATABASE}"),

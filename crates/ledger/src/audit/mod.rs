@@ -1,9 +1,11 @@
 //! The reconciler's reads: everything that is written about a sale. It also ends halts.
 
 mod halts;
+mod order_pages;
 mod rows;
 
 pub use halts::HaltedPartition;
+pub use order_pages::OrderPages;
 pub use rows::{ChangeRow, DeadLetter, LedgerRow, OrderRow, WrittenSale};
 
 use std::time::Duration;
@@ -11,7 +13,7 @@ use std::time::Duration;
 use fluxgate_domain::ids::ProductId;
 use fluxgate_service::settings::PostgresSettings;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, IsolationLevel, Row, Transaction};
+use tokio_postgres::{Client, IsolationLevel};
 
 use crate::causes::causes;
 use crate::columns::UnreadableRow;
@@ -40,7 +42,7 @@ pub enum AuditError {
 
 /// Most time for one small answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
-/// Most time for reading all orders of a sale.
+/// Most time for one page of orders; the first one may need to read the whole table.
 const READ_LIMIT: Duration = Duration::from_secs(120);
 
 async fn within<T>(
@@ -117,39 +119,39 @@ impl AuditReader {
         Ok(position.unwrap_or(StoredPosition::NEVER_READ))
     }
 
-    /// Everything that is written about a sale, from one snapshot.
+    /// Everything that is written about a sale, from one snapshot. The orders, of which there can be millions, are read
+    /// in pages.
     ///
     /// # Errors
     /// When PostgreSQL gives no usable answer.
-    pub async fn written(&mut self, product: &ProductId) -> Result<WrittenSale, AuditError> {
-        let product = product.as_str();
+    pub async fn read_sale(
+        &mut self,
+        product: &ProductId,
+    ) -> Result<(WrittenSale, OrderPages<'_>), AuditError> {
         let transaction = self.client.build_transaction();
         let transaction = transaction.isolation_level(IsolationLevel::RepeatableRead);
         let snapshot = within(ANSWER_LIMIT, transaction.read_only(true).start()).await?;
+        let product = product.as_str();
         let select = sql::SELECT_SALE;
         let sale = within(ANSWER_LIMIT, snapshot.query_opt(select, &[&product])).await?;
         let sale = sale.as_ref().map(LedgerRow::read).transpose()?;
-        let (orders, changes, dead_letters) = within(READ_LIMIT, async {
+        let (changes, dead_letters) = within(READ_LIMIT, async {
             let key = product.as_bytes();
+            let letters: [&(dyn ToSql + Sync); 2] = [&self.topic, &key];
             Ok((
-                orders(&snapshot, product, sale.as_ref()).await?,
                 snapshot.query(sql::SELECT_CHANGES, &[&product]).await?,
-                snapshot
-                    .query(sql::SELECT_DEAD_LETTERS, &[&self.topic, &key])
-                    .await?,
+                snapshot.query(sql::SELECT_DEAD_LETTERS, &letters).await?,
             ))
         })
         .await?;
         let changes = changes.iter().map(ChangeRow::read);
-        Ok(WrittenSale {
-            sale,
-            orders: orders
-                .iter()
-                .map(OrderRow::read)
-                .collect::<Result<_, _>>()?,
+        let written = WrittenSale {
             changes: changes.collect::<Result<_, _>>()?,
             dead_letters: dead_letters.iter().filter_map(DeadLetter::read).collect(),
-        })
+            sale,
+        };
+        let orders = OrderPages::begin(snapshot, product, written.sale.as_ref()).await?;
+        Ok((written, orders))
     }
 
     /// Keeps other processes from rebuilding the sale for as long as this connection lives.
@@ -166,26 +168,4 @@ impl AuditReader {
             Err(AuditError::Locked)
         }
     }
-}
-
-/// Every order of a product: those within the bounds of its sale's ids if they are as many as the ledger counts, else
-/// the whole table is read for them.
-async fn orders(
-    snapshot: &Transaction<'_>,
-    product: &str,
-    sale: Option<&LedgerRow>,
-) -> Result<Vec<Row>, tokio_postgres::Error> {
-    if let Some(sale) = sale {
-        let [lowest, highest] = sale.order_id_bounds();
-        let rows = snapshot
-            .query(sql::SELECT_ORDERS_BETWEEN, &[&product, &lowest, &highest])
-            .await?;
-        let uncounted = snapshot
-            .query_one(sql::COUNT_UNCOUNTED_ORDERS, &[&product])
-            .await?;
-        if sale.has_only(rows.len(), uncounted.try_get(0)?) {
-            return Ok(rows);
-        }
-    }
-    snapshot.query(sql::SELECT_ORDERS, &[&product]).await
 }

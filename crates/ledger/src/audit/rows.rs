@@ -66,23 +66,13 @@ pub struct DeadLetter {
     pub number: SequenceNumber,
 }
 
-/// Everything that is written about a sale, from one snapshot.
+/// What is written about a sale, without its orders.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct WrittenSale {
     pub sale: Option<LedgerRow>,
-    pub orders: Vec<OrderRow>,
     pub changes: Vec<ChangeRow>,
     pub dead_letters: Vec<DeadLetter>,
-}
-
-impl WrittenSale {
-    /// Units of the confirmed orders.
-    pub fn confirmed_units(&self) -> i64 {
-        let orders = self.orders.iter();
-        let confirmed = orders.filter(|order| order.status == OrderStatus::Confirmed);
-        confirmed.map(|order| order.quantity).sum()
-    }
 }
 
 impl LedgerRow {
@@ -94,8 +84,8 @@ impl LedgerRow {
     }
 
     /// Whether `orders` rows are all that the sale has; `uncounted` rows are not in `written`.
-    pub(super) fn has_only(&self, orders: usize, uncounted: i64) -> bool {
-        i64::try_from(orders) == Ok(self.written + uncounted)
+    pub(super) fn has_only(&self, orders: i64, uncounted: i64) -> bool {
+        orders == self.written + uncounted
     }
 
     pub(super) fn read(row: &Row) -> Result<Self, AuditError> {

@@ -5,12 +5,12 @@ use std::collections::{HashMap, HashSet};
 use fluxgate_domain::apply::ChangeKind;
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Tag, UserId};
 use fluxgate_domain::records::OrderRecord;
-use fluxgate_domain::{OrderStatus, SequenceNumber};
-use fluxgate_gate::{Snapshot, State};
+use fluxgate_domain::{NumberSet, OrderStatus, SequenceNumber};
+use fluxgate_gate::{OutboxOrder, Snapshot, State};
 use fluxgate_ledger::{ChangeRow, LedgerRow, OrderRow, WrittenSale};
 use jiff::Timestamp;
 
-use crate::audit::Findings;
+use crate::audit::{Comparison, Findings};
 
 pub fn product() -> ProductId {
     ProductId::parse("p").unwrap()
@@ -43,6 +43,7 @@ pub struct Example {
     pub then: Snapshot,
     pub now: SequenceNumber,
     pub written: WrittenSale,
+    pub orders: Vec<OrderRow>,
 }
 
 impl Example {
@@ -73,19 +74,25 @@ impl Example {
                     written: 3,
                     partition: 0,
                 }),
-                orders: vec![
-                    order(1, OrderStatus::Confirmed),
-                    cancelled,
-                    order(3, OrderStatus::Confirmed),
-                ],
                 changes: vec![restock],
                 dead_letters: Vec::new(),
             },
+            orders: vec![
+                order(1, OrderStatus::Confirmed),
+                cancelled,
+                order(3, OrderStatus::Confirmed),
+            ],
         }
     }
 
     pub fn findings(&self) -> Findings {
-        Findings::compare(product(), &self.then, &self.written, Some(self.now))
+        self.compared(Some(self.then.clone()), Some(self.now))
+    }
+
+    pub fn compared(&self, then: Option<Snapshot>, now: Option<SequenceNumber>) -> Findings {
+        let mut comparison = Comparison::new(product(), then, self.written.clone());
+        self.orders.iter().for_each(|order| comparison.add(order));
+        comparison.finish(now, Timestamp::UNIX_EPOCH)
     }
 
     pub fn objections(&self) -> Vec<String> {
@@ -95,7 +102,11 @@ impl Example {
     pub fn wait_for_order(&mut self, sequence: u32, record: &str) {
         self.then.order_numbers.insert(number(sequence));
         let record: OrderRecord = record.parse().unwrap();
-        self.then.orders.insert(id(sequence), record);
+        let order = OutboxOrder {
+            quantity: record.quantity,
+            cancel: record.cancel.map(|cancel| cancel.number),
+        };
+        self.then.orders.insert(id(sequence), order);
     }
 
     pub fn sale(&mut self) -> &mut LedgerRow {
@@ -111,8 +122,9 @@ pub fn snapshot(number: SequenceNumber) -> Snapshot {
         remaining: 9,
         waiting: 0,
         effects: HashSet::new(),
+        unchecked_effects: 0,
         orders: HashMap::new(),
-        order_numbers: HashSet::new(),
+        order_numbers: NumberSet::default(),
         unreadable: 0,
     }
 }

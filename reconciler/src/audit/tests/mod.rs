@@ -8,9 +8,9 @@ use fluxgate_gate::State;
 use fluxgate_ledger::{ChangeRow, DeadLetter, WrittenSale};
 use jiff::Timestamp;
 
-use super::{Findings, Outcome};
+use super::Outcome;
 use crate::Undecided;
-use example::{Example, id, number, order, product};
+use example::{Example, id, number, order};
 
 fn finds(objection: &str, spoil: impl FnOnce(&mut Example)) {
     let mut example = Example::new();
@@ -37,9 +37,9 @@ fn a_sale_at_rest_is_right() {
 fn events_after_the_snapshot_are_not_objections() {
     is_right(|e| {
         e.now = number(8);
-        e.written.orders.push(order(6, OrderStatus::Confirmed));
-        e.written.orders[0].status = OrderStatus::Cancelled;
-        e.written.orders[0].cancel = Some(number(7));
+        e.orders.push(order(6, OrderStatus::Confirmed));
+        e.orders[0].status = OrderStatus::Cancelled;
+        e.orders[0].cancel = Some(number(7));
         let later = ChangeRow {
             number: number(8),
             id: "later".to_owned(),
@@ -55,10 +55,10 @@ fn events_after_the_snapshot_are_not_objections() {
 fn numbers_in_the_outbox_are_not_missing_and_their_effects_do_not_count_yet() {
     is_right(|e| {
         // The third order, the cancel and the restock have not left Redis.
-        e.written.orders.remove(2);
+        e.orders.remove(2);
         e.wait_for_order(3, "1-3 5 2 u");
-        e.written.orders[1].status = OrderStatus::Confirmed;
-        e.written.orders[1].cancel = None;
+        e.orders[1].status = OrderStatus::Confirmed;
+        e.orders[1].cancel = None;
         e.then.effects.extend([number(4), number(5)]);
         e.written.changes.clear();
         e.sale().total -= 3;
@@ -75,12 +75,12 @@ fn an_entry_that_is_written_and_not_acknowledged_yet_counts_once() {
 #[test]
 fn a_dead_letter_accounts_for_its_number() {
     is_right(|e| {
-        e.written.orders.remove(1);
+        e.orders.remove(1);
         e.written.dead_letters = vec![letter(2, 2), letter(4, 0)];
     });
     // Not cancelled, it has its units.
     is_right(|e| {
-        e.written.orders.remove(0);
+        e.orders.remove(0);
         e.written.dead_letters = vec![DeadLetter {
             order: Some(id(1)),
             ..letter(1, 2)
@@ -100,14 +100,14 @@ fn letter(sequence: u32, quantity: i64) -> DeadLetter {
 #[test]
 fn a_sale_whose_rebuild_has_begun_is_undecided() {
     let example = Example::new();
-    let found = Findings::compare(product(), &example.then, &example.written, None);
+    let found = example.compared(Some(example.then.clone()), None);
     assert_eq!(found.outcome(), Outcome::Undecided);
 }
 
 #[test]
 fn numbers_lost_before_a_rebuild_are_counted_and_not_wrong() {
     let mut example = Example::new();
-    example.written.orders.remove(1);
+    example.orders.remove(1);
     example.then.number = SequenceNumber {
         epoch: 2,
         sequence: 0,
@@ -119,15 +119,26 @@ fn numbers_lost_before_a_rebuild_are_counted_and_not_wrong() {
 
 #[test]
 fn a_closed_sale_may_be_gone_from_redis() {
-    let mut written = Example::new().written;
-    let found =
-        |written: &WrittenSale| Findings::without_redis(product(), written, Timestamp::UNIX_EPOCH);
-    assert_eq!(found(&written).outcome(), Outcome::Wrong);
-    written.sale.as_mut().unwrap().closes_at = Some(Timestamp::UNIX_EPOCH);
-    assert_eq!(found(&written).outcome(), Outcome::Right);
-    written.sale.as_mut().unwrap().closes_at = None;
-    written.changes[0].kind = ChangeKind::Close;
-    assert_eq!(found(&written).outcome(), Outcome::Right);
+    let mut example = Example::new();
+    let outcome = |example: &Example| example.compared(None, None).outcome();
+    assert_eq!(outcome(&example), Outcome::Wrong);
+    example.sale().closes_at = Some(Timestamp::UNIX_EPOCH);
+    assert_eq!(outcome(&example), Outcome::Right);
+    example.sale().closes_at = None;
+    example.written.changes[0].kind = ChangeKind::Close;
+    assert_eq!(outcome(&example), Outcome::Right);
+}
+
+#[test]
+fn too_many_waiting_changes_are_undecided_and_no_objection() {
+    let mut example = Example::new();
+    example.then.unchecked_effects = 501;
+    // Returned units that cannot be told from waiting ones.
+    example.then.remaining -= 2;
+    let found = example.findings();
+    assert_eq!(found.outcome(), Outcome::Undecided);
+    assert_eq!(found.objections, [""; 0]);
+    assert!(found.doubts[0].starts_with("501 changes wait for Kafka"));
 }
 
 #[test]
@@ -135,6 +146,7 @@ fn a_sale_that_is_not_open_yet_is_undecided() {
     let mut example = Example::new();
     example.then.state = State::Opening;
     example.written = WrittenSale::default();
+    example.orders.clear();
     assert_eq!(example.findings().outcome(), Outcome::Undecided);
 }
 
@@ -149,7 +161,7 @@ fn late() -> Undecided {
 #[test]
 fn what_a_late_worker_may_still_write_is_undecided() {
     let mut example = Example::new();
-    example.written.orders.remove(2);
+    example.orders.remove(2);
     example.sale().sold = 2;
     let mut found = example.findings();
     assert_eq!(found.outcome(), Outcome::Wrong);
@@ -170,7 +182,7 @@ fn what_no_late_worker_can_repair_is_wrong_at_once() {
     assert_eq!(outcome(|e| e.sale().total = 3), Outcome::Wrong);
     assert_eq!(outcome(|e| e.sale().sold = 6), Outcome::Wrong);
     assert_eq!(outcome(|e| e.now = number(4)), Outcome::Wrong);
-    let twice = |e: &mut Example| e.written.orders.push(order(1, OrderStatus::Rejected));
+    let twice = |e: &mut Example| e.orders.push(order(1, OrderStatus::Rejected));
     assert_eq!(outcome(twice), Outcome::Wrong);
 }
 
@@ -197,11 +209,11 @@ fn each_inconsistency_is_found() {
             order(1, OrderStatus::Rejected),
             order(3, OrderStatus::Rejected),
         ];
-        e.written.orders.extend(again);
+        e.orders.extend(again);
     });
     finds("stranded: 2 units", |e| e.then.remaining -= 2);
     finds("stranded: 2 units", |e| {
-        e.written.orders[0].status = OrderStatus::Rejected;
+        e.orders[0].status = OrderStatus::Rejected;
         e.sale().sold = 2;
     });
     finds("2 units are sold and still offered", |e| {

@@ -1,0 +1,120 @@
+//! All records of a sale, as a republish and a rebuild read them.
+
+use std::collections::HashMap;
+
+use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::ids::{OrderId, RestockId};
+use fluxgate_domain::records::{ClosingRecord, OrderRecord, RestockRecord};
+use fred::interfaces::HashesInterface;
+use fred::types::Map;
+use fred::types::scan::Scanner;
+use futures_util::TryStreamExt;
+
+use crate::{GateError, ReservationStore, SaleKeys};
+
+/// Fields per page.
+const PAGE: u32 = 500;
+
+/// All records of a sale. Those of orders are cut down to their numbers: there can be millions.
+#[derive(Debug, Default)]
+pub struct Records {
+    /// Orders, including cancelled ones, sorted by id.
+    pub orders: Vec<RecordedOrder>,
+    /// Restocks.
+    pub restocks: HashMap<RestockId, RestockRecord>,
+    /// The closing by an admin, if any.
+    pub closing: Option<ClosingRecord>,
+    /// Fields that cannot be read.
+    pub unreadable: u64,
+}
+
+/// The numbers of one order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct RecordedOrder {
+    pub id: OrderId,
+    pub number: SequenceNumber,
+    /// The number of the cancel.
+    pub cancel: Option<SequenceNumber>,
+}
+
+impl ReservationStore {
+    /// Reads all records of a sale. Not a consistent snapshot: changes made meanwhile may or may not be seen.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn records(&self, keys: &SaleKeys) -> Result<Records, GateError> {
+        let client = self.client();
+        let fields: usize = client.hlen(keys.orders.clone()).await?;
+        let mut records = Records {
+            orders: Vec::with_capacity(fields),
+            ..Records::default()
+        };
+        let pages = client.hscan(keys.orders.clone(), "*", Some(PAGE));
+        let mut pages = std::pin::pin!(pages);
+        while let Some(mut page) = pages.try_next().await? {
+            let fields = page.take_results().map(Map::inner).unwrap_or_default();
+            for (field, value) in fields {
+                let field = field.into_string().unwrap_or_default();
+                records.add_field(&field, &value.into_string().unwrap_or_default());
+            }
+            page.next();
+        }
+        // A scan may return a field twice.
+        records.orders.sort_unstable_by_key(|order| order.id);
+        records.orders.dedup_by_key(|order| order.id);
+        let closed: Option<String> = client.hget(keys.sale.clone(), "closed").await?;
+        records.closing = closed.and_then(|text| ClosingRecord::read(&text));
+        Ok(records)
+    }
+
+    /// The whole records of these orders, without those that are missing or damaged. At most a page of ids per call.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn order_records(
+        &self,
+        keys: &SaleKeys,
+        ids: &[OrderId],
+    ) -> Result<HashMap<OrderId, OrderRecord>, GateError> {
+        let mut records = HashMap::with_capacity(ids.len());
+        for ids in ids.chunks(PAGE as usize) {
+            let fields: Vec<String> = ids.iter().map(ToString::to_string).collect();
+            let client = self.client();
+            let found = client.hmget::<Vec<Option<String>>, _, _>(keys.orders.clone(), fields);
+            let found = self.timed("order_records", found).await?;
+            let read = |text: Option<String>| text?.parse().ok();
+            let pairs = ids.iter().zip(found);
+            records.extend(pairs.filter_map(|(id, text)| Some((*id, read(text)?))));
+        }
+        Ok(records)
+    }
+}
+
+impl Records {
+    fn add_field(&mut self, field: &str, value: &str) {
+        if field.is_empty() {
+            return;
+        }
+        let is_read = match field.strip_prefix("restock:") {
+            Some(id) => self.add_restock(id, value),
+            None => self.add_order(field, value),
+        };
+        self.unreadable += u64::from(is_read.is_none());
+    }
+
+    fn add_restock(&mut self, id: &str, value: &str) -> Option<()> {
+        self.restocks.insert(id.parse().ok()?, value.parse().ok()?);
+        Some(())
+    }
+
+    fn add_order(&mut self, id: &str, value: &str) -> Option<()> {
+        let record: OrderRecord = value.parse().ok()?;
+        self.orders.push(RecordedOrder {
+            id: id.parse().ok()?,
+            number: record.number,
+            cancel: record.cancel.map(|cancel| cancel.number),
+        });
+        Some(())
+    }
+}
