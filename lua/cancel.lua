@@ -3,7 +3,7 @@
 --
 -- Safe to run twice: the second run finds the cancel in the record.
 --
--- KEYS  1 sale hash  2 orders hash  3 outbox stream
+-- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash
 -- ARGV  1 order id
 --       2 high-water mark: epoch     \ see reserve.lua
 --       3 high-water mark: sequence  /
@@ -12,12 +12,13 @@
 --   {'rejected'}           the order never had units: the ledger rejected it before the sale was rebuilt
 --   {'unknown'}            Redis has no such order
 --   {'behind'}             Redis is behind the high-water mark, or the sale is being rebuilt
-assert(#KEYS == 3 and #ARGV == 3, 'cancel.lua takes 3 keys and 3 arguments')
-local sale, orders, outbox = KEYS[1], KEYS[2], KEYS[3]
+--   {'lost'}               a key of the sale is missing: Redis has evicted it, or somebody has deleted it
+assert(#KEYS == 4 and #ARGV == 3, 'cancel.lua takes 4 keys and 3 arguments')
+local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local order_id, mark_epoch, mark_seq = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 
 local record = redis.call('HGET', orders, order_id)
-local numbers = redis.call('HMGET', sale, 'epoch', 'seq', 'state')
+local numbers = redis.call('HMGET', sale, 'epoch', 'seq', 'state', 'user_limit')
 local epoch, seq = tonumber(numbers[1]), tonumber(numbers[2])
 if numbers[3] == 'rebuilding' then
   return { 'behind' }
@@ -34,6 +35,9 @@ if string.find(record, '^%S+/rejected ') then
 end
 if epoch < mark_epoch or (epoch == mark_epoch and seq < mark_seq) then
   return { 'behind' }
+end
+if redis.call('EXISTS', outbox) == 0 or (numbers[4] ~= '' and redis.call('EXISTS', users) == 0) then
+  return { 'lost' }
 end
 
 local time = redis.call('TIME')

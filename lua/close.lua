@@ -10,6 +10,7 @@
 --   {'unknown'}                 Redis has no such sale
 --   {'not_open'}                its opening is not on Kafka yet
 --   {'behind'}                  Redis is behind the high-water mark, or the sale is being rebuilt
+--   {'lost'}                    the outbox is missing: Redis has evicted it, or somebody has deleted it
 assert(#KEYS == 2 and #ARGV == 2, 'close.lua takes 2 keys and 2 arguments')
 local sale, outbox = KEYS[1], KEYS[2]
 local mark_epoch, mark_seq = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -31,6 +32,9 @@ if epoch < mark_epoch or (epoch == mark_epoch and seq < mark_seq) then
 end
 if state == 'opening' then
   return { 'not_open' }
+end
+if redis.call('EXISTS', outbox) == 0 then
+  return { 'lost' }
 end
 
 local time = redis.call('TIME')

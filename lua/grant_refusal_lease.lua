@@ -41,7 +41,12 @@ end
 -- Every order has a number: while the number stands still, there is no new order.
 local number = facts[2] .. '-' .. facts[3]
 if number ~= ARGV[5] then
-  return { 'orders_needed', number, redis.call('HLEN', orders) }
+  local fields = redis.call('HLEN', orders)
+  if fields == 0 then
+    -- Redis has lost the orders: their retries could not be told from new orders.
+    return { 'denied' }
+  end
+  return { 'orders_needed', number, fields }
 end
 if closed then
   -- Closed for good: no unit has to wait for the lease.

@@ -19,6 +19,7 @@
 --   {'unknown'}            Redis has no such sale
 --   {'moved'}              the sale opened at another time than ARGV[1]
 --   {'behind'}             Redis is behind the high-water mark, or the sale is being rebuilt
+--   {'lost'}               a key of the sale is missing: Redis has evicted it, or somebody has deleted it
 --   {'not_open', ms}       opens in that many ms; 0: as soon as its opening is on Kafka
 --   {'closed'}
 --   {'user_limit'}         the user would hold more units than the limit
@@ -31,10 +32,13 @@ local call = redis.call
 local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local opened_at, mark_epoch, mark_seq, outbox_max = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 
-local ids = {}
+local ids, count = {}, 0
 for i = 5, #ARGV, 3 do
-  ids[#ids + 1] = ARGV[i]
+  count = count + 1
+  ids[count] = ARGV[i]
 end
+-- The placeholder of the orders hash: without it, the hash is lost.
+ids[count + 1] = ''
 -- By position: the record, or false. The table `written` has those of this call.
 local records = call('HMGET', orders, unpack(ids))
 
@@ -45,6 +49,8 @@ end
 
 local facts = call('HMGET', sale, 'state', 'epoch', 'seq', 'remaining', 'opens_at', 'closes_at', 'user_limit', 'sold_out_until')
 local state, epoch, seq, remaining = facts[1], facts[2], tonumber(facts[3]), tonumber(facts[4])
+-- `seq` as text.
+local last_seq = facts[3]
 local user_limit, sold_out_until = tonumber(facts[7]), tonumber(facts[8])
 local now_ms
 
@@ -62,8 +68,12 @@ local function refusal()
   if facts[5] ~= opened_at then
     return { 'moved' }
   end
-  if tonumber(epoch) < mark_epoch or (tonumber(epoch) == mark_epoch and seq < mark_seq) then
+  local number = tonumber(epoch)
+  if number < mark_epoch or (number == mark_epoch and seq < mark_seq) then
     return { 'behind' }
+  end
+  if not records[count + 1] then
+    return { 'lost' }
   end
   local time = call('TIME')
   now_ms = string.format('%d%03d', time[1], time[2] / 1000)
@@ -84,8 +94,9 @@ local function refusal()
 end
 local refused = refusal()
 
-local room = outbox_max - call('XLEN', outbox)
-local held, written, answers = {}, {}, {}
+local waiting = call('XLEN', outbox)
+local room, has_outbox = outbox_max - waiting, waiting > 0
+local held, written, fields, answers = {}, {}, {}, {}
 
 local function reserve(id, user, quantity)
   local units = tonumber(quantity)
@@ -93,7 +104,13 @@ local function reserve(id, user, quantity)
     return { 'sold_out' }
   end
   if user_limit then
-    held[user] = held[user] or tonumber(call('HGET', users, user) or 0)
+    if not held[user] then
+      local found = call('HMGET', users, user, '')
+      if not found[2] then
+        return { 'lost' }
+      end
+      held[user] = tonumber(found[1] or 0)
+    end
     if held[user] + units > user_limit then
       return { 'user_limit' }
     end
@@ -105,19 +122,29 @@ local function reserve(id, user, quantity)
     return { 'outbox_full' }
   end
 
-  seq, room, remaining = seq + 1, room - 1, remaining - units
-  local entry = epoch .. '-' .. integer(seq)
+  local sequence = integer(seq + 1)
+  local entry = epoch .. '-' .. sequence
+  if has_outbox then
+    call('XADD', outbox, entry, 'order', id)
+  elseif not call('XADD', outbox, 'NOMKSTREAM', entry, 'order', id) then
+    -- A new stream would hide that entries are lost.
+    return { 'lost' }
+  end
+  has_outbox = true
+  seq, last_seq, room, remaining = seq + 1, sequence, room - 1, remaining - units
   local record = entry .. ' ' .. now_ms .. ' ' .. quantity .. ' ' .. user
-  call('XADD', outbox, entry, 'order', id)
   if user_limit then
     held[user] = held[user] + units
     call('HINCRBY', users, user, quantity)
   end
   written[id] = record
+  fields[#fields + 1] = id
+  fields[#fields + 1] = record
   return seq
 end
 
-for n, id in ipairs(ids) do
+for n = 1, count do
+  local id = ids[n]
   local record = records[n] or written[id]
   if record then
     -- A damaged record has no number: the caller reports that for this order alone.
@@ -128,13 +155,8 @@ for n, id in ipairs(ids) do
   end
 end
 
-if next(written) then
-  local fields = {}
-  for id, record in pairs(written) do
-    fields[#fields + 1] = id
-    fields[#fields + 1] = record
-  end
+if fields[1] then
   call('HSET', orders, unpack(fields))
-  call('HSET', sale, 'remaining', integer(remaining), 'seq', integer(seq))
+  call('HSET', sale, 'remaining', integer(remaining), 'seq', last_seq)
 end
 return { epoch, now_ms or false, answers }

@@ -15,6 +15,7 @@
 --   {'closed'}
 --   {'too_many'}           the sale would have more than ARGV[5] units
 --   {'behind'}             Redis is behind the high-water mark, or the sale is being rebuilt
+--   {'lost'}               a key of the sale is missing: Redis has evicted it, or somebody has deleted it
 assert(#KEYS == 3 and #ARGV == 5, 'restock.lua takes 3 keys and 5 arguments')
 local sale, orders, outbox = KEYS[1], KEYS[2], KEYS[3]
 local field, units = 'restock:' .. ARGV[1], ARGV[2]
@@ -35,6 +36,9 @@ if state == 'rebuilding' then
 end
 if epoch < mark_epoch or (epoch == mark_epoch and seq < mark_seq) then
   return { 'behind' }
+end
+if redis.call('EXISTS', orders, outbox) < 2 then
+  return { 'lost' }
 end
 local time = redis.call('TIME')
 local now_ms = string.format('%d%03d', time[1], time[2] / 1000)

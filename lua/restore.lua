@@ -6,7 +6,7 @@
 -- ARGV  1 token of the rebuild
 --       2 'empty', then the new epoch and the product id: empties all keys but the sale hash;
 --         'orders' or 'users', then at most 500 pairs of field and value: adds them to that hash
--- Returns 1, or 0 if the sale was not stopped with this token
+-- Returns 1, or 0 if the sale was not stopped with this token, or the hash was lost since it was emptied
 assert(#KEYS == 4 and #ARGV >= 4 and #ARGV <= 1002 and #ARGV % 2 == 0,
   'restore.lua takes 4 keys, 2 arguments and at most 500 pairs')
 local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -23,6 +23,10 @@ if ARGV[2] == 'empty' then
   redis.call('XADD', outbox, epoch .. '-0', 'opens', product)
   redis.call('XDEL', outbox, epoch .. '-0')
 else
-  redis.call('HSET', ({ orders = orders, users = users })[ARGV[2]], unpack(ARGV, 3))
+  local hash = ({ orders = orders, users = users })[ARGV[2]]
+  if redis.call('HEXISTS', hash, '') == 0 then
+    return 0
+  end
+  redis.call('HSET', hash, unpack(ARGV, 3))
 end
 return 1

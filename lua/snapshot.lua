@@ -5,22 +5,23 @@
 --
 -- Safe to run twice: it writes nothing.
 --
--- KEYS  1 sale hash  2 outbox stream
+-- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash
 -- ARGV  1 the last entry that the caller has read, '0-0' for none
 --       2 limit of entries since then, at most 500
 --       then at most 500 ids of entries that are no orders: the changes that the caller has found
 -- Returns one of
 --   {}        Redis has no such sale
 --   {'more'}  more than ARGV[2] entries came since ARGV[1]: read them in pages first
---   {state, epoch, seq, total, remaining, waiting, changes, orders}
+--   {state, epoch, seq, total, remaining, waiting, changes, orders, lost}
 --     waiting  number of entries in the outbox
 --     changes  ids of the entries in the outbox that are no orders
 --     orders   number of orders since ARGV[1]
-assert(#KEYS == 2 and #ARGV >= 2 and #ARGV <= 502 and tonumber(ARGV[2]) <= 500,
-  'snapshot.lua takes 2 keys, 2 arguments and at most 500 ids')
-local sale, outbox, limit = KEYS[1], KEYS[2], tonumber(ARGV[2])
+--     lost     1 if Redis lacks a key of the sale, else 0
+assert(#KEYS == 4 and #ARGV >= 2 and #ARGV <= 502 and tonumber(ARGV[2]) <= 500,
+  'snapshot.lua takes 4 keys, 2 arguments and at most 500 ids')
+local sale, orders, outbox, users, limit = KEYS[1], KEYS[2], KEYS[3], KEYS[4], tonumber(ARGV[2])
 
-local facts = redis.call('HMGET', sale, 'state', 'epoch', 'seq', 'total', 'remaining')
+local facts = redis.call('HMGET', sale, 'state', 'epoch', 'seq', 'total', 'remaining', 'user_limit')
 if not facts[1] then
   return {}
 end
@@ -29,7 +30,7 @@ if #since > limit then
   return { 'more' }
 end
 
-local changes, orders = {}, 0
+local changes, orders_since = {}, 0
 for i = 3, #ARGV do
   if #redis.call('XRANGE', outbox, ARGV[i], ARGV[i]) > 0 then
     changes[#changes + 1] = ARGV[i]
@@ -37,10 +38,12 @@ for i = 3, #ARGV do
 end
 for _, entry in ipairs(since) do
   if entry[2][1] == 'order' then
-    orders = orders + 1
+    orders_since = orders_since + 1
   else
     changes[#changes + 1] = entry[1]
   end
 end
+local is_whole = redis.call('EXISTS', orders, outbox) == 2
+  and (facts[6] == '' or redis.call('EXISTS', users) == 1)
 return { facts[1], tonumber(facts[2] or 0), tonumber(facts[3] or 0), tonumber(facts[4] or 0),
-  tonumber(facts[5] or 0), redis.call('XLEN', outbox), changes, orders }
+  tonumber(facts[5] or 0), redis.call('XLEN', outbox), changes, orders_since, is_whole and 0 or 1 }

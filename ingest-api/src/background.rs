@@ -8,12 +8,14 @@ use fluxgate_service::ops::Check;
 use tokio_util::sync::CancellationToken;
 
 use crate::boot_instant::BootInstant;
+use crate::metrics::Metrics;
 use crate::orders::ActiveBuyers;
 use crate::sales::{Publisher, SaleCache};
 
 const REDIS_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 /// How long Redis may be unavailable before the check fails.
 const REDIS_GRACE: Duration = Duration::from_secs(2);
+const EVICTION_CHECK_INTERVAL: Duration = Duration::from_secs(60);
 const KAFKA_CHECK_INTERVAL: Duration = Duration::from_secs(2);
 const SALE_REFRESH_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -42,6 +44,39 @@ pub async fn check_redis(store: ReservationStore, check: Check, shutdown: Cancel
             Err(_) => {}
         }
         if is_stopped_within(REDIS_CHECK_INTERVAL, &shutdown).await {
+            return;
+        }
+    }
+}
+
+/// Warns of Redis nodes that evict keys: an evicted key stops its sale.
+pub async fn check_eviction(
+    store: ReservationStore,
+    metrics: Metrics,
+    shutdown: CancellationToken,
+) {
+    let mut warned = Vec::new();
+    let mut is_refused = false;
+    loop {
+        let mut interval = EVICTION_CHECK_INTERVAL;
+        match store.evicting_nodes().await {
+            Ok(nodes) => {
+                let count = i64::try_from(nodes.len()).unwrap_or(i64::MAX);
+                metrics.redis_nodes_evicting.set(count);
+                for node in nodes.iter().filter(|node| !warned.contains(*node)) {
+                    tracing::warn!(redis.node = %node.address, redis.policy = %node.policy,
+                        "Redis evicts keys when it is out of memory, which stops sales; set maxmemory-policy to noeviction");
+                }
+                warned = nodes;
+            }
+            Err(error) if error.kind() == "other" && !is_refused => {
+                is_refused = true;
+                tracing::warn!(%error, "cannot tell whether Redis evicts keys; allow its user to call INFO");
+            }
+            // Redis is unavailable.
+            Err(_) => interval = REDIS_GRACE,
+        }
+        if is_stopped_within(interval, &shutdown).await {
             return;
         }
     }

@@ -120,6 +120,11 @@ impl Components {
             readiness.check("redis", Need::Required),
             shutdown.clone(),
         ));
+        tokio::spawn(background::check_eviction(
+            self.store.clone(),
+            self.metrics.clone(),
+            shutdown.clone(),
+        ));
         tokio::spawn(background::check_kafka(
             self.publisher.clone(),
             readiness.check("kafka", Need::Optional),

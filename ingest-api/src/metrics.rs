@@ -77,6 +77,10 @@ fluxgate_service::metrics! {
     redis_lost_writes_total: IntCounter,
     /// Sales that this instance continued after Redis had lost acknowledged writes (ON_REDIS_LOSS=continue).
     redis_loss_continued_total: IntCounter,
+    /// Redis nodes whose maxmemory-policy is not noeviction. An evicted key stops its sale.
+    redis_nodes_evicting: IntGauge,
+    /// Sales of which Redis lacks a key. They sell nothing until they are rebuilt. Set by the relay leader; 0 elsewhere.
+    sales_incomplete: IntGauge,
     /// Outbox entries across all sales. Set by the relay leader; 0 elsewhere.
     outbox_entries: IntGauge,
     /// Age in seconds of the oldest outbox entry. Set by the relay leader; 0 elsewhere.

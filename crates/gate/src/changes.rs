@@ -41,6 +41,8 @@ pub enum Change<T> {
     TooMany,
     /// Redis is behind the high-water mark: it has lost acknowledged writes. Or the sale is being rebuilt.
     Behind,
+    /// A key of the sale is missing: Redis has evicted it, or somebody has deleted it.
+    Lost,
 }
 
 impl ReservationStore {
@@ -56,9 +58,8 @@ impl ReservationStore {
     ) -> Result<Change<OrderRecord>, GateError> {
         let mut arguments: Vec<Value> = vec![order_id.to_string().into()];
         arguments.extend(high_water_mark_arguments(high_water_mark));
-        let keys = vec![keys.sale.clone(), keys.orders.clone(), keys.outbox.clone()];
         let reply = self
-            .run("cancel", &self.scripts.cancel, keys, arguments)
+            .run("cancel", &self.scripts.cancel, keys.all(), arguments)
             .await?;
         read(reply, "marked", |reply| text(reply, 1)?.parse().ok())
     }
@@ -175,6 +176,7 @@ fn read<T>(
         "closed" => Some(Change::Closed),
         "too_many" => Some(Change::TooMany),
         "behind" => Some(Change::Behind),
+        "lost" => Some(Change::Lost),
         _ => None,
     };
     read.ok_or_else(|| GateError::unexpected("a reply to a change", reply))

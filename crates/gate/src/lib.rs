@@ -10,13 +10,15 @@
 //! | `refusal_lease` | the lease under which an instance refuses orders from memory |
 //! | `opening`, `changes`, `sale` | opening, changing and reading a sale |
 //! | `order` | looking up one order |
-//! | `outbox` | reading and acknowledging outbox entries, the relay lease |
+//! | `outbox`, `relay` | reading and acknowledging outbox entries; the index of sales, the relay lease, retiring |
+//! | `eviction` | whether Redis may evict keys |
 //! | `snapshot`, `records`, `rebuild` | what the reconciler reads and restores |
 
 mod call;
 mod changes;
 mod connection;
 mod error;
+mod eviction;
 mod keys;
 mod metrics;
 mod opening;
@@ -25,6 +27,7 @@ mod outbox;
 mod rebuild;
 mod records;
 mod refusal_lease;
+mod relay;
 mod replicas;
 mod reservation;
 mod sale;
@@ -33,11 +36,12 @@ mod snapshot;
 
 pub use changes::{Change, LossContinuation};
 pub use error::GateError;
+pub use eviction::EvictingNode;
 pub use keys::SaleKeys;
 pub use metrics::GateMetrics;
 pub use opening::{Claim, Terms};
 pub use order::StoredOrder;
-pub use outbox::{ACK_BATCH_MAX, EntryContent, OUTBOX_PAGE_MAX, OutboxEntry, OutboxPage};
+pub use outbox::{ACK_BATCH_MAX, Acked, EntryContent, OUTBOX_PAGE_MAX, OutboxEntry, OutboxPage};
 pub use rebuild::{FillError, Pair, Part, Stopped};
 pub use records::{RecordedOrder, Records};
 pub use refusal_lease::{OrderHashes, RefusalLease};

@@ -1,22 +1,16 @@
 use fluxgate_domain::SequenceNumber;
-use fluxgate_domain::ids::{OrderId, ProductId, RestockId};
+use fluxgate_domain::ids::{OrderId, RestockId};
 use fluxgate_domain::records::{ClosingRecord, OrderRecord, RestockRecord};
-use fred::interfaces::{KeysInterface, SetsInterface, StreamsInterface};
-use fred::types::scan::Scanner;
-use fred::types::{Expiration, SetOptions, Value};
-use futures_util::TryStreamExt;
+use fred::interfaces::StreamsInterface;
+use fred::types::Value;
 use jiff::Timestamp;
-use std::collections::BTreeSet;
-use std::time::Duration;
 
-use crate::{GateError, ReservationStore, SaleKeys, keys};
+use crate::{GateError, ReservationStore, SaleKeys};
 
 /// Entries per page, at most; `read_outbox.lua` refuses more.
 pub const OUTBOX_PAGE_MAX: u32 = 500;
 /// Entries that one call of [`ReservationStore::ack_all`] may remove.
 pub const ACK_BATCH_MAX: usize = 512;
-/// Members of the index per page.
-const INDEX_PAGE: u32 = 500;
 
 /// One page of a sale's outbox, oldest first.
 #[derive(Debug)]
@@ -35,6 +29,19 @@ pub struct OutboxPage {
     pub oldest: Option<OutboxEntry>,
     /// The entries of the page.
     pub entries: Vec<OutboxEntry>,
+    /// Whether a key of the sale is missing.
+    pub is_lost: bool,
+}
+
+/// What became of an acknowledged entry that makes room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acked {
+    /// This call removed it and applied its effect.
+    Applied,
+    /// There is no such entry: another call applied it, or a rebuild removed it.
+    Gone,
+    /// Its effect cannot be applied, because a key or a record of the sale is missing. The entry stays.
+    Lost,
 }
 
 /// One outbox entry.
@@ -98,12 +105,14 @@ impl ReservationStore {
             until.to_string().into(),
             i64::from(limit).into(),
         ];
-        let keys = vec![keys.sale.clone(), keys.orders.clone(), keys.outbox.clone()];
-        type Reply = (u32, u32, u64, String, i64, i64, Vec<Value>, Vec<Value>);
-        let (epoch, sequence, waiting, state, total, remaining, oldest, entries): Reply = self
-            .run("read_outbox", &self.scripts.read_outbox, keys, arguments)
+        type Reply = (u32, u32, u64, String, i64, i64, Vec<Value>, Vec<Value>, u8);
+        let script = &self.scripts.read_outbox;
+        let reply: Reply = self
+            .run("read_outbox", script, keys.all(), arguments)
             .await?;
+        let (epoch, sequence, waiting, state, total, remaining, oldest, entries, lost) = reply;
         Ok(OutboxPage {
+            is_lost: lost != 0,
             highest: SequenceNumber { epoch, sequence },
             waiting,
             state,
@@ -131,7 +140,8 @@ impl ReservationStore {
             .await
     }
 
-    /// Removes one acknowledged entry; if its event makes room, applies the effect.
+    /// Removes one acknowledged entry; if its event makes room, applies the effect. An entry whose effect cannot be applied
+    /// stays.
     ///
     /// # Errors
     /// When Redis gave no usable answer; the entry may have been removed.
@@ -149,8 +159,7 @@ impl ReservationStore {
         Ok(())
     }
 
-    /// Removes the acknowledged entry of an event that makes room, and applies its effect. True for the one call that
-    /// removed it.
+    /// Removes the acknowledged entry of an event that makes room, and applies its effect, once.
     ///
     /// # Errors
     /// When Redis gave no usable answer; the entry may have been removed and its effect applied.
@@ -158,7 +167,7 @@ impl ReservationStore {
         &self,
         keys: &SaleKeys,
         entry: SequenceNumber,
-    ) -> Result<bool, GateError> {
+    ) -> Result<Acked, GateError> {
         let arguments = vec![entry.to_string().into()];
         let cleared: i64 = self
             .run(
@@ -168,85 +177,11 @@ impl ReservationStore {
                 arguments,
             )
             .await?;
-        Ok(cleared == 1)
-    }
-
-    /// Sets the expiry of a closed sale's keys to `keep` after its closing; true once that is done.
-    ///
-    /// # Errors
-    /// When Redis gave no usable answer.
-    pub async fn retire(&self, keys: &SaleKeys, keep: Duration) -> Result<bool, GateError> {
-        let arguments = vec![keep.as_millis().to_string().into()];
-        let retired: i64 = self
-            .run("retire", &self.scripts.retire, keys.all(), arguments)
-            .await?;
-        Ok(retired == 1)
-    }
-
-    /// Every sale that may have outbox entries, read in pages: a sale that is in the index all the while is returned.
-    ///
-    /// # Errors
-    /// When Redis gave no usable answer.
-    pub async fn indexed(&self) -> Result<Vec<ProductId>, GateError> {
-        let read = async {
-            let mut members = BTreeSet::new();
-            let client = self.client();
-            let pages = client.sscan(keys::SALES, "*", Some(INDEX_PAGE));
-            let mut pages = std::pin::pin!(pages);
-            while let Some(mut page) = pages.try_next().await? {
-                let found = page.take_results().unwrap_or_default();
-                members.extend(found.into_iter().filter_map(Value::into_string));
-                page.next();
-            }
-            Ok(members)
-        };
-        let products = self.timed("index", read).await?;
-        // A member that is no product id is not ours; it must not keep the relay from the others.
-        let ids = products.iter().filter_map(|id| ProductId::parse(id).ok());
-        Ok(ids.collect())
-    }
-
-    /// Takes a retired sale out of the index.
-    ///
-    /// # Errors
-    /// When Redis gave no usable answer.
-    pub async fn unindex(&self, product: &ProductId) -> Result<(), GateError> {
-        self.timed("index", self.client().srem(keys::SALES, product.as_str()))
-            .await
-    }
-
-    /// Whether `instance` holds the relay lease for the time `lease`. Two instances that both believe so only do the same
-    /// work twice.
-    ///
-    /// # Errors
-    /// When Redis gave no usable answer.
-    pub async fn take_relay_lease(
-        &self,
-        instance: &str,
-        lease: Duration,
-    ) -> Result<bool, GateError> {
-        let lease_ms = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
-        let client = self.client();
-        let holder: Option<String> = self.timed("lease", client.get(keys::OUTBOX_RELAY)).await?;
-        if let Some(holder) = holder {
-            if holder != instance {
-                return Ok(false);
-            }
-            let renewal = client.pexpire(keys::OUTBOX_RELAY, lease_ms, None);
-            return self.timed("lease", renewal).await;
-        }
-        let lease = client.set(
-            keys::OUTBOX_RELAY,
-            instance,
-            Some(Expiration::PX(lease_ms)),
-            Some(SetOptions::NX),
-            false,
-        );
-        match self.timed::<Option<String>>("lease", lease).await {
-            Ok(won) => Ok(won.is_some()),
-            // No memory for a lease. The relay is what frees memory, so every instance runs it.
-            Err(error) if error.is_out_of_memory() => Ok(true),
-            Err(error) => Err(error),
+        match cleared {
+            1 => Ok(Acked::Applied),
+            0 => Ok(Acked::Gone),
+            -1 => Ok(Acked::Lost),
+            _ => Err(GateError::unexpected("a reply of ack_outbox.lua", cleared)),
         }
     }
 }

@@ -132,7 +132,7 @@ impl Stopped<'_> {
     pub async fn reopen(self, fields: &[Pair]) -> Result<(), FillError> {
         let mut arguments: Vec<Value> = vec![self.token.as_str().into()];
         arguments.extend(flat(fields));
-        let keys = vec![self.keys.sale.clone()];
+        let keys = self.keys.all();
         let (store, client) = (self.store, self.store.client());
         let script = &store.scripts.reopen_sale;
         let reply = store.run_on(&client, "reopen", script, keys, arguments);

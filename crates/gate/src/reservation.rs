@@ -49,6 +49,8 @@ pub enum Reservation {
     Moved,
     /// Redis is behind the caller's high-water mark: it has lost acknowledged writes. Or the sale is being rebuilt.
     Behind,
+    /// A key of the sale is missing: Redis has evicted it, or somebody has deleted it.
+    Lost,
     /// The sale is not open yet.
     NotOpen {
         /// Milliseconds until it opens, by Redis's clock; 0: as soon as its opening is on Kafka.
@@ -193,6 +195,7 @@ impl Reservation {
             "unknown" => return Ok(Self::Unknown),
             "moved" => return Ok(Self::Moved),
             "behind" => return Ok(Self::Behind),
+            "lost" => return Ok(Self::Lost),
             "closed" => return Ok(Self::Closed),
             "user_limit" => return Ok(Self::UserLimit),
             "sold_out" => return Ok(Self::SoldOut),

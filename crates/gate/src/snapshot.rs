@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub order_numbers: NumberSet,
     /// Entries whose records are missing or damaged.
     pub unreadable: u64,
+    /// Whether a key of the sale is missing.
+    pub is_lost: bool,
 }
 
 /// An order in the outbox.
@@ -99,6 +101,7 @@ impl Snapshot {
             orders: HashMap::new(),
             order_numbers: NumberSet::default(),
             unreadable: 0,
+            is_lost: number(8)? != 0,
         })
     }
 
@@ -169,9 +172,8 @@ impl ReservationStore {
             let last = outbox.last.unwrap_or_default().to_string();
             let mut arguments: Vec<Value> = vec![last.into(), i64::from(OUTBOX_PAGE_MAX).into()];
             arguments.extend(changes.iter().map(|number| number.to_string().into()));
-            let both = vec![keys.sale.clone(), keys.outbox.clone()];
             let script = &self.scripts.snapshot;
-            let reply: Vec<Value> = self.run("snapshot", script, both, arguments).await?;
+            let reply: Vec<Value> = self.run("snapshot", script, keys.all(), arguments).await?;
             match reply.first().and_then(Value::as_str).as_deref() {
                 None => return Ok(None),
                 Some("more") => continue,

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use e2e::program::Program::{self, IngestApi, InventoryWorker};
+use e2e::wait::wait_until;
 
 use crate::fixture::in_a_sandbox;
 
@@ -30,6 +31,28 @@ const BAD: [(Program, &str); 20] = [
     (InventoryWorker, "SHUTDOWN_TIMEOUT_SECONDS=0"),
     (InventoryWorker, "LOG_FORMAT=xml"),
 ];
+
+#[test]
+fn an_instance_warns_of_a_redis_that_evicts_keys() {
+    in_a_sandbox(async |sandbox| {
+        let evicting = "ingest_api_redis_nodes_evicting";
+        let redis = &sandbox.stores.redis;
+        // Without `maxmemory` nothing is evicted.
+        redis.configure("maxmemory-policy", "allkeys-lru").await?;
+        let api = sandbox.api().await?;
+        let noticed = wait_until("it is noticed", END_LIMIT, async || {
+            let count = api.metric(evicting).await?;
+            ensure!(count == 1.0, "{evicting} is {count}");
+            Ok(())
+        });
+        let noticed = noticed.await;
+        redis.configure("maxmemory-policy", "noeviction").await?;
+        noticed?;
+        let output = api.output()?;
+        ensure!(output.contains("Redis evicts keys"), "{output}");
+        Ok(())
+    });
+}
 
 #[test]
 fn a_missing_or_bad_setting_is_named_and_ends_the_program_with_code_2() {

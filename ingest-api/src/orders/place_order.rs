@@ -240,6 +240,7 @@ impl PlaceOrder {
                 Refusal::OutboxFull
             }
             Reservation::Behind
+            | Reservation::Lost
             | Reservation::Unknown
             | Reservation::Moved
             | Reservation::Reserved(_)

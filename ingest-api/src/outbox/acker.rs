@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use fluxgate_domain::SequenceNumber;
-use fluxgate_gate::{ACK_BATCH_MAX, GateError, ReservationStore};
+use fluxgate_gate::{ACK_BATCH_MAX, Acked, GateError, ReservationStore};
 use fluxgate_service::crash_points::crash_point;
 use tokio::sync::mpsc;
 
@@ -60,7 +60,7 @@ impl OutboxAcker {
         }
         for entry in &entries.making_room {
             let applied = self.store.ack_and_apply(&sale.keys, *entry).await?;
-            acked += u64::from(applied);
+            acked += u64::from(applied == Acked::Applied);
         }
         Ok(acked)
     }

@@ -139,6 +139,10 @@ impl OutboxRelay {
         let is_closed = first.state == "closed" || facts.closes_at.is_some_and(|at| at <= now);
         let is_open = first.state == "open" && facts.opens_at <= now && !is_closed;
         pass.summary.add(&first, is_open);
+        if first.is_lost {
+            tracing::error!(sale.product = %product,
+                "Redis has lost a key of this sale; nothing of it is sold until it is rebuilt");
+        }
         self.seen.insert(product.clone(), first.highest);
 
         let mut page = first;
@@ -162,7 +166,10 @@ impl OutboxRelay {
     async fn publish(&self, sale: &Arc<Sale>, page: OutboxPage) -> Result<bool, GateError> {
         let mut outgoing = Vec::with_capacity(page.entries.len());
         for entry in page.entries {
-            if let Some(event) = self.event(sale, &entry).await? {
+            let event = self.event(sale, &entry).await?;
+            // Its effect may not be applicable, so it would be published again and again.
+            let is_kept = |event: &Event| page.is_lost && event.makes_room();
+            if let Some(event) = event.filter(|event| !is_kept(event)) {
                 outgoing.push(PublishedEntry::message(sale, entry.number, event));
             }
         }

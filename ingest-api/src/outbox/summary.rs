@@ -8,6 +8,7 @@ use crate::metrics::Metrics;
 pub struct OutboxSummary {
     entries: u64,
     oldest: Option<Timestamp>,
+    incomplete_sales: i64,
     open_sales: i64,
     open_sales_units: i64,
     open_sales_units_remaining: i64,
@@ -21,6 +22,7 @@ impl OutboxSummary {
         let mut entries = first.oldest.iter().chain(&first.entries);
         let since = entries.find_map(OutboxEntry::since);
         self.oldest = self.oldest.into_iter().chain(since).min();
+        self.incomplete_sales += i64::from(first.is_lost);
         if is_open {
             self.open_sales += 1;
             self.open_sales_units += first.total;
@@ -36,6 +38,7 @@ impl OutboxSummary {
             .oldest
             .map_or(0.0, |since| now.duration_since(since).as_secs_f64());
         metrics.outbox_oldest_seconds.set(age.max(0.0));
+        metrics.sales_incomplete.set(self.incomplete_sales);
         metrics.open_sales.set(self.open_sales);
         metrics.open_sales_units.set(self.open_sales_units);
         let remaining = self.open_sales_units_remaining;

@@ -5,7 +5,7 @@ use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, RestockId, Total};
 use fluxgate_domain::records::OrderRecord;
-use fluxgate_gate::{Change, GateError, ReservationStore, SaleView};
+use fluxgate_gate::{Acked, Change, GateError, ReservationStore, SaleView};
 use fluxgate_log::Publication;
 
 use super::{PublishedEntry, Publisher, Sale, SaleCache, SaleLookupError};
@@ -170,7 +170,7 @@ impl SaleChanges {
             Change::NotOpen => Err(ChangeError::NotOpen),
             Change::Closed => Err(ChangeError::Closed),
             Change::TooMany => Err(ChangeError::TooMany),
-            Change::Behind => Err(ChangeError::RedisBehind),
+            Change::Behind | Change::Lost => Err(ChangeError::RedisBehind),
         }
     }
 
@@ -193,8 +193,10 @@ impl SaleChanges {
     ) -> Result<(), ChangeError> {
         match self.publish(sale, event, entry, PUBLISH_WAIT).await {
             Publication::Acknowledged => {
-                if self.store.ack_and_apply(&sale.keys, entry).await? {
-                    return Ok(());
+                match self.store.ack_and_apply(&sale.keys, entry).await? {
+                    Acked::Applied => return Ok(()),
+                    Acked::Lost => return Err(ChangeError::RedisBehind),
+                    Acked::Gone => {}
                 }
                 // Either another instance applied the entry, or a rebuild removed it: events of an earlier epoch behind
                 // its fence have no effect.

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use reqwest::Response;
 use serde_json::json;
 
-use crate::fixture::{Stores, read, until};
+use crate::fixture::{Stores, read, unique, until};
 
 async fn code(response: Response) -> (u16, String) {
     let retry_after = response.headers().contains_key("Retry-After");
@@ -123,6 +123,47 @@ async fn an_instance_that_remembers_the_sale_detects_an_empty_redis() {
         code(app.order(&product, "ada", 1, "k").await).await,
         unavailable()
     );
+}
+
+#[tokio::test]
+async fn without_the_users_hash_nothing_is_sold_and_no_limit_is_lifted() {
+    let stores = Stores::new().await;
+    let app = stores.app(&["--outbox-relay-interval-ms=50"]).await;
+    let product = unique("p");
+    let terms = json!({"quantity": 10, "perUserLimit": 1});
+    app.open(&product, &terms).await;
+    assert_eq!(app.order(&product, "ada", 1, "a").await.status(), 202);
+    let keys = stores.keys("fg:*:users:*").await;
+    stores.redis::<()>("DEL", &[&keys[0]]).await;
+    for user in ["ada", "bob"] {
+        let again = app.order(&product, user, 1, "b").await;
+        assert_eq!(code(again).await, unavailable());
+    }
+    // Earlier orders are still replayed.
+    let replay = app.order(&product, "ada", 1, "a").await;
+    assert_eq!(replay.headers()["Idempotency-Replayed"], "true");
+    until("the relay notices", async || {
+        app.metric("sales_incomplete").await == 1.0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_the_orders_hash_a_retry_takes_no_second_unit() {
+    let stores = Stores::new().await;
+    // Not even here: nobody knows which orders are lost.
+    let app = stores.app(&["--on-redis-loss=continue"]).await;
+    let product = app.sale(10).await;
+    assert_eq!(app.order(&product, "ada", 1, "a").await.status(), 202);
+    let keys = stores.keys("fg:*:orders:*").await;
+    stores.redis::<()>("DEL", &[&keys[0]]).await;
+    assert_eq!(
+        code(app.order(&product, "ada", 1, "a").await).await,
+        unavailable()
+    );
+    let (_, sale) = app.get(&format!("/products/{product}")).await;
+    assert_eq!(sale["remaining"], 9);
+    assert_eq!(stores.keys("fg:*:orders:*").await.len(), 0);
 }
 
 #[tokio::test]

@@ -113,6 +113,9 @@ impl Comparison {
                 self.check_high_water_mark(&mut found, now);
             }
         }
+        if then.is_lost && then.state != State::Rebuilding {
+            found.prove("Redis has lost one of its keys: rebuild it".to_owned());
+        }
         if then.unreadable > 0 {
             let count = then.unreadable;
             found.object(format!(

@@ -5,7 +5,7 @@ use fluxgate_domain::ids::{
     IdempotencyKey, OrderId, ProductId, Quantity, RestockId, Tag, Total, UserId,
 };
 use fluxgate_gate::{
-    Change, Claim, GateMetrics, Reservation, ReservationContext, ReservationRequest,
+    Acked, Change, Claim, GateMetrics, Reservation, ReservationContext, ReservationRequest,
     ReservationStore, SaleKeys, Terms,
 };
 use fluxgate_service::settings::{OnRedisLoss, RedisSettings};
@@ -102,7 +102,11 @@ impl RedisSale {
         self.store.claim(&self.product, &terms, 0).await.unwrap()
     }
 
-    async fn reserve(&self, calls: &[OrderCall], high_water_mark: SequenceNumber) -> Vec<String> {
+    pub async fn reserve(
+        &self,
+        calls: &[OrderCall],
+        high_water_mark: SequenceNumber,
+    ) -> Vec<String> {
         let context = ReservationContext {
             keys: &self.keys,
             opened_at: self.opens_at,
@@ -131,13 +135,13 @@ impl RedisSale {
         outcomes.collect()
     }
 
-    async fn cancel(&self, user: u8, key: u8, high_water_mark: SequenceNumber) -> String {
+    pub async fn cancel(&self, user: u8, key: u8, high_water_mark: SequenceNumber) -> String {
         let (id, _) = self.order_id(user, key);
         let change = self.store.cancel(&self.keys, id, high_water_mark).await;
         outcome(change.unwrap(), |record| record.cancel.unwrap().number)
     }
 
-    async fn restock(&self, key: u8, units: u32, high_water_mark: SequenceNumber) -> String {
+    pub async fn restock(&self, key: u8, units: u32, high_water_mark: SequenceNumber) -> String {
         let key = IdempotencyKey::parse(&key.to_string()).unwrap();
         let id = RestockId::derive(&self.product, &key);
         let units = Total::try_from(i64::from(units)).unwrap();
@@ -145,7 +149,7 @@ impl RedisSale {
         outcome(change.await.unwrap(), |restock| restock.number)
     }
 
-    async fn close(&self, high_water_mark: SequenceNumber) -> String {
+    pub async fn close(&self, high_water_mark: SequenceNumber) -> String {
         let change = self.store.close_sale(&self.keys, high_water_mark).await;
         outcome(change.unwrap(), |closing| closing.number)
     }
@@ -210,7 +214,11 @@ async fn make_call(redis: &RedisSale, model: &mut SaleModel, call: &Call) {
             }
             makes_room => {
                 let applied = redis.store.ack_and_apply(&redis.keys, number(sequence));
-                assert_eq!(applied.await.unwrap(), makes_room.is_some());
+                let expected = match makes_room {
+                    Some(_) => Acked::Applied,
+                    None => Acked::Gone,
+                };
+                assert_eq!(applied.await.unwrap(), expected);
             }
         },
         Call::SetHighWaterMark { sequence } => model.high_water_mark = sequence,
@@ -236,10 +244,14 @@ async fn assert_same_state(redis: &RedisSale, model: &SaleModel) {
     assert_eq!(units, total.map(|total| (model.remaining, total)));
 }
 
-pub fn connect() -> ReservationStore {
+pub fn redis_url() -> String {
     let url = std::env::var("REDIS_URL").expect("REDIS_URL is set: run `make test`");
+    format!("{url}/{REDIS_DATABASE}")
+}
+
+pub fn connect() -> ReservationStore {
     let settings = RedisSettings {
-        redis_url: format!("{url}/{REDIS_DATABASE}"),
+        redis_url: redis_url(),
         redis_ca_file: None,
         redis_timeout_ms: 1_000,
         redis_connections: 1,

@@ -68,10 +68,10 @@ async fn each_script_refuses_more_elements_than_its_bound() {
     // Arguments, and the shortest list beyond the bound.
     let too_many = [
         ("reserve", 4, 4 + 3 * 65),
-        ("read_outbox", 3, 0),
+        ("read_outbox", 4, 0),
         ("restore", 4, 2 + 2 * 501),
-        ("reopen_sale", 1, 1 + 2 * 33),
-        ("snapshot", 2, 2 + 501),
+        ("reopen_sale", 4, 1 + 2 * 33),
+        ("snapshot", 4, 2 + 501),
     ];
     let url = std::env::var("REDIS_URL").expect("REDIS_URL is set: run `make test`");
     let redis = Client::new(Config::from_url(&url).unwrap(), None, None, None);

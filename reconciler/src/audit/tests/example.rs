@@ -126,5 +126,6 @@ pub fn snapshot(number: SequenceNumber) -> Snapshot {
         orders: HashMap::new(),
         order_numbers: NumberSet::default(),
         unreadable: 0,
+        is_lost: false,
     }
 }

@@ -234,5 +234,6 @@ fn each_inconsistency_is_found() {
         e.written.sale = None
     });
     finds("1 outbox entries whose record", |e| e.then.unreadable = 1);
+    finds("Redis has lost one of its keys", |e| e.then.is_lost = true);
     finds("it is being rebuilt", |e| e.then.state = State::Rebuilding);
 }
