@@ -9,16 +9,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::lag_tracker::LagTracker;
 use crate::reader::Command;
+use crate::writer::FailingWrites;
 
 const INTERVAL: Duration = Duration::from_secs(1);
+/// How long a batch may be refused before the worker is no longer ready.
+const FAILING_MAX: Duration = Duration::from_secs(3);
 
-/// Sets the database check of `/readyz`, and notices a database that was restored from an older backup and halts that
-/// have ended.
+/// Sets the database check of `/readyz`, also by what the writers see, and notices a database that was restored from an
+/// older backup and halts that have ended.
 #[allow(missing_docs)]
 pub struct DatabaseMonitor {
     pub ledger: Ledger,
     pub topic: String,
     pub check: Check,
+    pub failing: FailingWrites,
     pub lag: LagTracker,
     pub commands: mpsc::Sender<Command>,
 }
@@ -27,9 +31,13 @@ impl DatabaseMonitor {
     /// Checks every second until `shutdown`.
     pub async fn run(self, shutdown: CancellationToken) {
         loop {
-            match self.observe().await {
-                Ok(()) => self.check.pass(),
-                Err(error) => self.check.fail(error.to_string()),
+            let observed = self.observe().await;
+            match (observed, self.failing.longer_than(FAILING_MAX)) {
+                (Err(error), _) => self.check.fail(error.to_string()),
+                (Ok(()), Some(error)) => {
+                    self.check.fail(format!("batches are not written: {error}"))
+                }
+                (Ok(()), None) => self.check.pass(),
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,

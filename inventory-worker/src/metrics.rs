@@ -26,8 +26,8 @@ fluxgate_service::metrics! {
     transaction_seconds: HistogramVec (SECONDS) ["outcome"] {"committed", "position_mismatch", "refused", "failed"},
     /// Time in seconds from taking a batch until it was committed, retries included.
     flush_seconds: Histogram (SECONDS),
-    /// Failed attempts to write a batch that were retried, by cause.
-    flush_retries_total: IntCounterVec ["cause"] {"timeout", "connection", "server"},
+    /// Failed attempts to write a batch that were retried, by cause: timeout, connection, session (it takes no writes, or the schema has changed under it; a new connection is made), server.
+    flush_retries_total: IntCounterVec ["cause"] {"timeout", "connection", "session", "server"},
     /// Partition slices of a batch discarded and read again because PostgreSQL held a different position.
     position_mismatches_total: IntCounter,
     /// Checks whether a log is the one that was read, by outcome: same, shortened (retention has removed what was read), undecided (no answer), halted.

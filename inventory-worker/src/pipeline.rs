@@ -23,7 +23,7 @@ use crate::log_monitor::LogMonitor;
 use crate::metrics::Metrics;
 use crate::reader::{Command, PartitionDispatcher, Reader, ReaderParts, StartOffsets};
 use crate::sequence_gap_monitor::SequenceGapMonitor;
-use crate::writer::{Flusher, Writer};
+use crate::writer::{FailingWrites, Flusher, Writer};
 
 /// The name of the Kafka clients in the brokers' logs.
 const CLIENT_ID: &str = "inventory-worker";
@@ -75,8 +75,9 @@ impl Pipeline {
             .connect(&lag)
             .unwrap_or_else(|error| refuse("KAFKA_BROKERS", error));
         let (to_reader, commands) = mpsc::channel(COMMANDS_WAITING);
-        self.spawn_monitors(&lag, &to_reader);
-        let mut writers = self.spawn_writers(&clients, &lag, &to_reader);
+        let failing = FailingWrites::default();
+        self.spawn_monitors(&lag, &failing, &to_reader);
+        let mut writers = self.spawn_writers(&clients, &lag, failing, &to_reader);
 
         let topic = self.config.kafka.kafka_topic;
         let reader = ReaderParts {
@@ -143,12 +144,18 @@ impl Pipeline {
         })
     }
 
-    fn spawn_monitors(&self, lag: &LagTracker, to_reader: &mpsc::Sender<Command>) {
+    fn spawn_monitors(
+        &self,
+        lag: &LagTracker,
+        failing: &FailingWrites,
+        to_reader: &mpsc::Sender<Command>,
+    ) {
         let topic = &self.config.kafka.kafka_topic;
         let database = DatabaseMonitor {
             ledger: self.ledger.clone(),
             topic: topic.clone(),
             check: self.database.clone(),
+            failing: failing.clone(),
             lag: lag.clone(),
             commands: to_reader.clone(),
         };
@@ -179,6 +186,7 @@ impl Pipeline {
         &self,
         clients: &Clients,
         lag: &LagTracker,
+        failing: FailingWrites,
         to_reader: &mpsc::Sender<Command>,
     ) -> Writers {
         let settings = &self.config.batch;
@@ -188,6 +196,7 @@ impl Pipeline {
             dead_letters: clients.dead_letters.clone(),
             dead_letters_max: settings.dead_letters_max_per_batch as usize,
             commands: to_reader.clone(),
+            failing,
             metrics: self.metrics.clone(),
             shutdown: self.shutdown.clone(),
         };

@@ -38,6 +38,12 @@ pub fn epoch_column(epoch: u32) -> i32 {
     i32::try_from(epoch).unwrap_or(i32::MAX)
 }
 
+/// The lowest and the highest of these ids, for BETWEEN: on a partitioned table, only that leaves out partitions in every
+/// plan.
+pub fn bounds(ids: &[Uuid]) -> [Uuid; 2] {
+    [ids.iter().min(), ids.iter().max()].map(|id| id.copied().unwrap_or_default())
+}
+
 /// Reads a column `order_id`.
 pub fn order_id(column: Uuid) -> Result<OrderId, UnreadableRow> {
     OrderId::try_from(column).map_err(|_| UnreadableRow("an order's id"))

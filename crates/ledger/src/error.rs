@@ -3,8 +3,9 @@ use tokio_postgres::error::SqlState;
 
 use crate::causes::causes;
 use crate::columns::UnreadableRow;
+use crate::pool::Closing;
 
-/// Why a call of [`Ledger`](crate::Ledger) failed. SQLSTATEs are classified here and nowhere else.
+/// Why a call of [`Ledger`](crate::Ledger) failed. SQLSTATEs are classified here and in `pool/closing.rs` only.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// PostgreSQL holds other positions for these partitions: another worker has written them, or the database was
@@ -34,6 +35,12 @@ pub enum LedgerError {
 impl LedgerError {
     /// The value of a metric's label.
     pub fn cause(&self) -> &'static str {
+        if matches!(
+            Closing::after(self),
+            Some(Closing::ReadOnly | Closing::StalePlan)
+        ) {
+            return "session";
+        }
         match self {
             Self::PositionMismatch(_) => "position",
             Self::Data(_) => "data",

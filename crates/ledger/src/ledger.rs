@@ -1,10 +1,11 @@
+use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Object, Pool};
+use deadpool_postgres::{Object, Transaction};
 use fluxgate_service::settings::PostgresSettings;
 use prometheus::Registry;
 
-use crate::pool::{PoolMetrics, PoolSettings};
+use crate::pool::{Connections, PoolSettings};
 use crate::{Address, LedgerError, UrlError, sql};
 
 /// The program whose positions these are: a table may hold those of several.
@@ -15,8 +16,10 @@ const MORE_CONNECTIONS: u32 = 4;
 /// The worker's side of PostgreSQL. Clones share their connections.
 #[derive(Clone)]
 pub struct Ledger {
-    pub(crate) pool: Pool,
-    timeout: Duration,
+    pub(crate) connections: Connections,
+    /// The first statements of every transaction.
+    pub(crate) limits: Arc<str>,
+    pub(crate) timeout: Duration,
 }
 
 impl Ledger {
@@ -36,41 +39,53 @@ impl Ledger {
         let pool = address.pool(PoolSettings {
             size: (writers + MORE_CONNECTIONS) as usize,
             timeout,
-            session_settings: Some(sql::session_limits(timeout)),
+            writes: true,
         });
-        Ok(Self { pool, timeout })
+        Ok(Self {
+            connections: Connections::new(pool),
+            limits: sql::transaction_limits(timeout).into(),
+            timeout,
+        })
     }
 
     /// Registers the metrics of the connection pool; `service` is the prefix of their names.
     pub fn register_metrics(&self, registry: &Registry, service: &str) {
-        PoolMetrics::register(&self.pool, registry, service);
+        self.connections.register_metrics(registry, service);
     }
 
-    /// Checks that the schema is up to date, without reading a row.
+    /// Checks that the schema is up to date and that the database takes writes. Reads and locks no row.
     ///
     /// # Errors
     /// When it is not, or when PostgreSQL is unavailable.
     pub async fn probe(&self) -> Result<(), LedgerError> {
-        self.within_deadline(async |client| {
-            client.query_opt(sql::PROBE, &[]).await?;
+        self.in_transaction(async |transaction| {
+            transaction.query_opt(sql::PROBE, &[]).await?;
+            transaction.execute(sql::PROBE_WRITABLE, &[]).await?;
             Ok(())
         })
         .await
     }
 
-    /// Runs `call` on a connection. A connection that did not answer in time is in an unknown state: it is closed, not
-    /// returned to the pool.
+    /// Runs `call` in a transaction with limits.
+    pub(crate) async fn in_transaction<T>(
+        &self,
+        call: impl AsyncFnOnce(&Transaction<'_>) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
+        self.within_deadline(async |client| {
+            let transaction = client.transaction().await?;
+            transaction.batch_execute(&self.limits).await?;
+            let outcome = call(&transaction).await?;
+            transaction.commit().await?;
+            Ok(outcome)
+        })
+        .await
+    }
+
+    /// Runs `call` on a connection.
     pub(crate) async fn within_deadline<T>(
         &self,
         call: impl AsyncFnOnce(&mut Object) -> Result<T, LedgerError>,
     ) -> Result<T, LedgerError> {
-        let mut client = self.pool.get().await?;
-        match tokio::time::timeout(self.timeout, call(&mut client)).await {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                drop(Object::take(client));
-                Err(LedgerError::Timeout)
-            }
-        }
+        self.connections.within(self.timeout, call).await
     }
 }

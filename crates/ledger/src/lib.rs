@@ -26,8 +26,8 @@ mod reads;
 mod sql;
 
 pub use audit::{
-    AuditError, AuditReader, ChangeRow, DeadLetter, HaltedPartition, LedgerRow, OrderPages, OrderRow,
-    WrittenSale,
+    AuditError, AuditReader, ChangeRow, DeadLetter, HaltedPartition, LedgerRow, OrderPages,
+    OrderRow, WrittenSale,
 };
 pub use batch::{REJECTED_NAMED_MAX, WrittenBatch};
 pub use connection::{Address, UrlError};

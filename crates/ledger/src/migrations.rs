@@ -24,13 +24,16 @@ impl Ledger {
     /// # Errors
     /// When PostgreSQL is unavailable, another caller does not finish in time, or a migration fails.
     pub async fn migrate(&self) -> Result<(), SchemaError> {
-        let client = self.pool.get().await.map_err(LedgerError::from)?;
-        // Never returned to the pool: its time limit is off, and a dropped future would leave it with the lock.
+        let client = self.connections.get().await?;
+        // Never returned to the pool: a dropped future would leave it with the lock.
         let mut client = Object::take(client);
+        // Building an index on millions of rows may take any time; waiting for a lock may not: an ALTER TABLE that waits
+        // keeps every writer waiting behind it.
+        let limit = sql::lock_timeout(self.timeout);
+        let limited = client.batch_execute(&limit).await;
+        limited.map_err(LedgerError::from)?;
         let locked = client.batch_execute(sql::LOCK_MIGRATIONS).await;
         locked.map_err(LedgerError::from)?;
-        let unlimited = client.batch_execute(sql::NO_STATEMENT_TIMEOUT).await;
-        unlimited.map_err(LedgerError::from)?;
         let migrated = embedded::migrations::runner()
             .run_async(&mut *client)
             .await?;

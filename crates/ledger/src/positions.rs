@@ -22,9 +22,11 @@ impl Ledger {
     /// # Errors
     /// When PostgreSQL is unavailable.
     pub async fn positions(&self, topic: &str) -> Result<HashMap<i32, i64>, LedgerError> {
-        self.within_deadline(async |client| {
+        self.in_transaction(async |transaction| {
             let parameters: [&(dyn ToSql + Sync); 2] = [&CONSUMER, &topic];
-            let rows = client.query(sql::SELECT_POSITIONS, &parameters).await?;
+            let rows = transaction
+                .query(sql::SELECT_POSITIONS, &parameters)
+                .await?;
             rows.iter()
                 .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
                 .collect()
@@ -42,10 +44,14 @@ impl Ledger {
         topic: &str,
         partition: i32,
     ) -> Result<StoredPosition, LedgerError> {
-        self.within_deadline(async |client| {
+        self.in_transaction(async |transaction| {
             let parameters: [&(dyn ToSql + Sync); 3] = [&CONSUMER, &topic, &partition];
-            client.execute(sql::INSERT_POSITION, &parameters).await?;
-            let row = client.query_one(sql::SELECT_POSITION, &parameters).await?;
+            transaction
+                .execute(sql::INSERT_POSITION, &parameters)
+                .await?;
+            let row = transaction
+                .query_one(sql::SELECT_POSITION, &parameters)
+                .await?;
             Ok(StoredPosition::read(&row)?)
         })
         .await
@@ -91,7 +97,7 @@ impl Ledger {
         expected: Option<i64>,
         because: &str,
     ) -> Result<bool, LedgerError> {
-        self.within_deadline(async |client| {
+        self.in_transaction(async |transaction| {
             let parameters: [&(dyn ToSql + Sync); 6] = [
                 &CONSUMER,
                 &topic,
@@ -100,7 +106,7 @@ impl Ledger {
                 &expected,
                 &because,
             ];
-            let halted = client.execute(sql::HALT_POSITION, &parameters).await?;
+            let halted = transaction.execute(sql::HALT_POSITION, &parameters).await?;
             Ok(halted > 0)
         })
         .await
@@ -111,9 +117,11 @@ impl Ledger {
     /// # Errors
     /// When PostgreSQL is unavailable.
     pub async fn sequence_gaps(&self, topic: &str, partitions: &[i32]) -> Result<i64, LedgerError> {
-        self.within_deadline(async |client| {
-            let count = client.prepare_cached(sql::COUNT_GAPS).await?;
-            let row = client.query_one(&count, &[&topic, &partitions]).await?;
+        self.in_transaction(async |transaction| {
+            let count = transaction.prepare_cached(sql::COUNT_GAPS).await?;
+            let row = transaction
+                .query_one(&count, &[&topic, &partitions])
+                .await?;
             Ok(row.try_get(0)?)
         })
         .await

@@ -2,36 +2,41 @@
 
 use std::time::Duration;
 
-// Sessions and migrations.
+// Limits and migrations.
 
-/// Limits that end the transaction of a frozen worker, so that it does not block its successor.
-pub fn session_limits(timeout: Duration) -> String {
+/// Limits that end the transaction of a frozen worker, so that it does not block its successor. They end with the
+/// transaction: behind a pooler, the next one of the session may be somebody else's.
+pub fn transaction_limits(timeout: Duration) -> String {
     let ms = timeout.as_millis();
     format!(
-        "SET idle_in_transaction_session_timeout = {ms};
-         SET lock_timeout = {ms};
-         SET statement_timeout = {ms};"
+        "SET LOCAL idle_in_transaction_session_timeout = {ms};
+         SET LOCAL lock_timeout = {ms};
+         SET LOCAL statement_timeout = {ms};"
     )
 }
 
-/// One limit for all statements of a session.
+/// The limit of waiting for a lock, for the session that migrates.
+pub fn lock_timeout(limit: Duration) -> String {
+    format!("SET lock_timeout = {}", limit.as_millis())
+}
+
+/// The limit of one statement, for a transaction.
 pub fn statement_timeout(limit: Duration) -> String {
-    format!("SET statement_timeout = {}", limit.as_millis())
+    format!("SET LOCAL statement_timeout = {}", limit.as_millis())
 }
 
 /// Lets one migration run at a time in a schema: refinery takes no lock. The lock ends with its connection.
 pub const LOCK_MIGRATIONS: &str =
     "SELECT pg_advisory_lock(hashtext('fluxgate:' || current_schema()))";
 
-/// Building an index on millions of rows may take any time. `lock_timeout` stays: an ALTER TABLE that waits for its
-/// lock keeps every writer waiting behind it.
-pub const NO_STATEMENT_TIMEOUT: &str = "SET statement_timeout = 0";
-
 /// Names what the latest migrations brought, and reads nothing: to find a first row while one of the tables is empty,
 /// PostgreSQL would go through all combinations of the others.
 pub const PROBE: &str = "
     SELECT fenced_epoch, closed_at, last_sequence, last_checksum
     FROM positions, stock_ledger, number_series, orders, dead_letters, sale_changes LIMIT 0";
+
+/// Fails in a session that takes no writes: PostgreSQL refuses the statement before it looks for rows.
+pub const PROBE_WRITABLE: &str = "UPDATE positions SET next_offset = next_offset WHERE false";
 
 // Positions.
 
@@ -157,9 +162,10 @@ pub const LOCK_LEDGER: &str = "
     SELECT product_id, total, sold, fenced_epoch FROM stock_ledger
     WHERE product_id = ANY($1) ORDER BY product_id FOR UPDATE";
 
-/// The orders of a batch that have a row.
-pub const EXISTING_ORDERS: &str =
-    "SELECT order_id, status, epoch FROM orders WHERE order_id = ANY($1)";
+/// The orders of a batch that have a row. The lowest and the highest id let PostgreSQL leave out table partitions.
+pub const EXISTING_ORDERS: &str = "
+    SELECT order_id, status, epoch FROM orders
+    WHERE order_id = ANY($1) AND order_id BETWEEN $2 AND $3";
 
 /// The changes of these products.
 pub const EXISTING_CHANGES: &str =
@@ -180,7 +186,7 @@ pub const INSERT_APPLIED_ORDERS: &str = "
 pub const CANCEL_ORDERS: &str = "
     UPDATE orders o SET status = 'cancelled', cancel_number = c.number
     FROM unnest($1::uuid[], $2::bigint[]) AS c (order_id, number)
-    WHERE o.order_id = c.order_id";
+    WHERE o.order_id = c.order_id AND o.order_id BETWEEN $3 AND $4";
 
 /// Writes changes of sales.
 pub const INSERT_CHANGES: &str = "

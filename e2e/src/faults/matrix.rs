@@ -9,10 +9,10 @@ use clap::Parser;
 use tokio::time::{Instant, timeout};
 
 use super::results::{Ending, Finished, append, read, table};
-use super::rows::{self, Row, Skipped, VERSION};
+use super::rows::{self, Row, Skipped, VERSION, WRITABLE};
 use super::scenario::run;
 use crate::stack::Stack;
-use crate::stores::Redis;
+use crate::stores::{Postgres, Redis};
 use crate::wait::stop_signal;
 
 /// The folder of histories; those of wrong runs stay.
@@ -76,7 +76,8 @@ async fn restore(stack: &Stack) -> Result<()> {
     stack.bring_all_back().await?;
     let redis = Redis::connect(&stack.redis_url, None).await?;
     redis.configure("maxmemory", "0").await?;
-    redis.configure("appendfsync", "everysec").await
+    redis.configure("appendfsync", "everysec").await?;
+    Postgres::new(&stack.database_url).execute(WRITABLE).await
 }
 
 fn chosen(names: &[String]) -> Result<Vec<Row>> {

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::failing_writes::FailingWrites;
 use crate::batch::remote_parent;
 use crate::dead_letters::{DeadLetterTopic, log_dead_letters};
 use crate::metrics::Metrics;
@@ -46,6 +47,8 @@ pub struct Flusher {
     pub dead_letters_max: usize,
     /// To the reader.
     pub commands: mpsc::Sender<Command>,
+    /// For the readiness check: what PostgreSQL does not accept.
+    pub failing: FailingWrites,
     /// Metrics of the service.
     pub metrics: Metrics,
     /// Ends retrying.
@@ -91,6 +94,7 @@ impl Flusher {
     /// Writes the batch again and again while PostgreSQL cannot say what becomes of it; `None` on shutdown.
     async fn write_until_decided(&self, batch: &Batch) -> Option<Decision> {
         let mut delays = retry_delays().build();
+        let mut failing = self.failing.begin();
         loop {
             match self.write(batch).await {
                 Ok(outcome) => return Some(Decision::Written(outcome)),
@@ -99,6 +103,7 @@ impl Flusher {
                 }
                 Err(LedgerError::Data(reason)) => return Some(Decision::Refused(reason)),
                 Err(error) => {
+                    failing.failed(&error);
                     if !self.wait_to_retry(&error, &mut delays).await {
                         return None;
                     }

@@ -1,8 +1,10 @@
 //! Writes batches one after another, retrying each until PostgreSQL has it.
 
 mod batch_trace;
+mod failing_writes;
 mod flush;
 
+pub use failing_writes::FailingWrites;
 pub use flush::Flusher;
 
 use std::sync::Arc;

@@ -66,6 +66,29 @@ async fn a_record_that_postgresql_refuses_becomes_a_dead_letter_alone() {
 }
 
 #[tokio::test]
+async fn a_worker_whose_batches_postgresql_refuses_is_not_ready() {
+    let line = Line::new().await;
+    let worker = line.worker(&[]).await;
+    let sql = &line.schema.sql;
+    let revoke = "REVOKE INSERT ON orders FROM CURRENT_USER";
+    sql.batch_execute(revoke).await.unwrap();
+    line.send(0, &sale("a", 5)).await;
+    until("the readiness names the reason", async || {
+        let (code, checks) = worker.get("/readyz").await;
+        code == 503 && checks.contains("batches are not written: ")
+    })
+    .await;
+    let grant = "GRANT INSERT ON orders TO CURRENT_USER";
+    sql.batch_execute(grant).await.unwrap();
+    line.until_count("orders", 5).await;
+    until("the worker is ready again", async || {
+        worker.get("/readyz").await.0 == 200
+    })
+    .await;
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn too_much_garbage_halts_its_partition_and_no_other() {
     let line = Line::new().await;
     let worker = line

@@ -79,8 +79,6 @@ impl AuditReader {
         let (client, connection) = config.connect(tls).await?;
         // A broken connection appears as the error of the next call.
         tokio::spawn(connection);
-        let limit = sql::statement_timeout(READ_LIMIT);
-        within(ANSWER_LIMIT, client.batch_execute(&limit)).await?;
         Ok(Self {
             client,
             topic: topic.to_owned(),
@@ -131,6 +129,8 @@ impl AuditReader {
         let transaction = self.client.build_transaction();
         let transaction = transaction.isolation_level(IsolationLevel::RepeatableRead);
         let snapshot = within(ANSWER_LIMIT, transaction.read_only(true).start()).await?;
+        let limit = sql::statement_timeout(READ_LIMIT);
+        within(ANSWER_LIMIT, snapshot.batch_execute(&limit)).await?;
         let product = product.as_str();
         let select = sql::SELECT_SALE;
         let sale = within(ANSWER_LIMIT, snapshot.query_opt(select, &[&product])).await?;

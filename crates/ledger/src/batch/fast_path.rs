@@ -12,22 +12,25 @@ use crate::{LedgerError, sql};
 /// `None` if the batch needs the slow path; nothing was written then.
 pub async fn write(
     client: &mut Object,
+    limits: &str,
     topic: &str,
     batch: &Batch,
     rows: &BatchRows<'_>,
 ) -> Result<Option<WrittenBatch>, LedgerError> {
     let transaction = client.transaction().await?;
-    // Prepared first, so that the joined calls below send their statements in the order of this list: the positions
-    // are locked before anything is written.
+    // Prepared first, so that the joined calls below send their statements in the order of this list, behind the limits:
+    // the positions are locked before anything is written.
     for statement in sql::FAST_PATH {
         transaction.prepare_cached(statement).await?;
     }
-    let (positions, opened, confirmed, dead_letters) = tokio::join!(
+    let (limited, positions, opened, confirmed, dead_letters) = tokio::join!(
+        transaction.batch_execute(limits),
         advance_positions(&transaction, topic, batch),
         open_sales(&transaction, rows),
         confirm_orders(&transaction, rows),
         insert_dead_letters(&transaction, topic, &rows.dead_letters),
     );
+    limited?;
     // After a mismatch of positions no other answer means anything.
     positions?;
     opened?;

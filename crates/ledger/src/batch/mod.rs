@@ -50,11 +50,12 @@ impl Ledger {
         let rows = BatchRows::of(batch);
         self.within_deadline(async |client| {
             if !rows.needs_slow_path
-                && let Some(written) = fast_path::write(client, topic, batch, &rows).await?
+                && let Some(written) =
+                    fast_path::write(client, &self.limits, topic, batch, &rows).await?
             {
                 return Ok(written);
             }
-            slow_path::write(client, topic, batch, &rows).await
+            slow_path::write(client, &self.limits, topic, batch, &rows).await
         })
         .await
     }

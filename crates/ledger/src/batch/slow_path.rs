@@ -14,18 +14,20 @@ use uuid::Uuid;
 use super::rows::{BatchRows, DeadLetterColumns, OrderColumns};
 use super::statements::{advance_positions, insert_dead_letters, open_sales};
 use super::{REJECTED_NAMED_MAX, WrittenBatch};
-use crate::columns::{self, epoch_column, number_to_bits};
+use crate::columns::{self, bounds, epoch_column, number_to_bits};
 use crate::{LedgerError, sql};
 
 /// Writes any batch: reads and locks the rows that it touches, applies its operations in offset order, writes the
 /// result.
 pub async fn write(
     client: &mut Object,
+    limits: &str,
     topic: &str,
     batch: &Batch,
     rows: &BatchRows<'_>,
 ) -> Result<WrittenBatch, LedgerError> {
     let transaction = client.transaction().await?;
+    transaction.batch_execute(limits).await?;
     advance_positions(&transaction, topic, batch).await?;
     let opened = open_sales(&transaction, rows).await?;
     let mut headroom = lock_ledger(&transaction, rows, &opened).await?;
@@ -108,7 +110,12 @@ async fn existing_rows(
     let ids = rows.operations.iter().filter_map(|(_, it)| it.order_id());
     let ids: Vec<Uuid> = ids.map(OrderId::as_uuid).collect();
     let mut existing = ExistingRows::default();
-    for row in transaction.query(sql::EXISTING_ORDERS, &[&ids]).await? {
+    let [lowest, highest] = bounds(&ids);
+    let select = sql::EXISTING_ORDERS;
+    let found = transaction
+        .query(select, &[&ids, &lowest, &highest])
+        .await?;
+    for row in found {
         let order = ExistingOrder {
             status: columns::status(row.try_get(1)?)?,
             epoch: columns::epoch(row.try_get(2)?)?,
@@ -171,12 +178,13 @@ async fn cancel_orders(
         return Ok(());
     }
     let ids: Vec<Uuid> = cancelled.iter().map(|(id, _)| id.as_uuid()).collect();
+    let [lowest, highest] = bounds(&ids);
     let numbers: Vec<i64> = cancelled
         .iter()
         .map(|(_, it)| number_to_bits(*it))
         .collect();
     transaction
-        .execute(sql::CANCEL_ORDERS, &[&ids, &numbers])
+        .execute(sql::CANCEL_ORDERS, &[&ids, &numbers, &lowest, &highest])
         .await?;
     Ok(())
 }

@@ -1,16 +1,20 @@
 //! Pools of connections.
 
+mod closing;
+mod connections;
 mod pool_metrics;
 
 use std::time::Duration;
 
-use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts,
-};
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+
+use tokio_postgres::config::TargetSessionAttrs;
 
 use crate::Address;
 
-pub use pool_metrics::PoolMetrics;
+pub use closing::Closing;
+pub use connections::Connections;
+use pool_metrics::PoolMetrics;
 
 /// How a pool is set up.
 #[derive(Debug, Clone)]
@@ -19,8 +23,8 @@ pub struct PoolSettings {
     pub size: usize,
     /// Maximum time to get a connection, and maximum time without an acknowledgement from the network.
     pub timeout: Duration,
-    /// Statements that each new connection runs first.
-    pub session_settings: Option<String>,
+    /// Whether a connection that takes no writes is refused.
+    pub writes: bool,
 }
 
 impl Address {
@@ -32,10 +36,14 @@ impl Address {
             .tcp_user_timeout(timeout)
             // The kernel takes whole seconds, from 1.
             .keepalives_idle(timeout.max(Duration::from_secs(1)));
+        if settings.writes {
+            let attributes = TargetSessionAttrs::ReadWrite;
+            self.config.target_session_attrs(attributes);
+        }
         let recycling_method = RecyclingMethod::Fast;
         let manager =
             Manager::from_config(self.config, self.tls, ManagerConfig { recycling_method });
-        let mut pool = Pool::builder(manager)
+        let pool = Pool::builder(manager)
             .max_size(settings.size)
             .timeouts(Timeouts {
                 wait: Some(timeout),
@@ -43,15 +51,6 @@ impl Address {
                 recycle: Some(timeout),
             })
             .runtime(Runtime::Tokio1);
-        if let Some(statements) = settings.session_settings {
-            pool = pool.post_create(Hook::async_fn(move |client, _| {
-                let statements = statements.clone();
-                Box::pin(async move {
-                    let set = client.batch_execute(&statements).await;
-                    set.map_err(HookError::Backend)
-                })
-            }));
-        }
         pool.build()
             .expect("timeouts need a runtime, and one is given")
     }

@@ -1,32 +1,46 @@
 use deadpool_postgres::Pool;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+use super::Closing;
 
 const VALID: &str = "names and labels are literals";
 
-/// How much of a pool is in use, read at every scrape.
+/// How much of a pool is in use, read at every scrape; and the connections that were closed.
 pub struct PoolMetrics {
     pool: Pool,
     connections: IntGaugeVec,
     connections_max: IntGauge,
     waiting: IntGauge,
+    closed_total: IntCounterVec,
 }
 
 impl PoolMetrics {
-    /// Registers the metrics of a pool; `service` is the prefix of their names.
+    /// Registers the metrics of a pool; `service` is the prefix of their names. Returns the counter of connections that
+    /// the service closes.
     ///
     /// # Panics
     /// When the service registers a second pool.
-    pub fn register(pool: &Pool, registry: &Registry, service: &str) {
+    pub fn register(pool: &Pool, registry: &Registry, service: &str) -> IntCounterVec {
         let metrics = Self::new(pool.clone(), service);
+        let closed_total = metrics.closed_total.clone();
         registry
             .register(Box::new(metrics))
             .expect("a service registers one pool");
+        closed_total
     }
 
     fn new(pool: Pool, service: &str) -> Self {
         let options = |name, help| Opts::new(name, help).namespace(service);
+        let closed = options(
+            "postgres_connections_closed_total",
+            "PostgreSQL connections closed because they are of no more use, by reason: timeout, read_only (the session takes no writes), stale_plan (the schema has changed under its prepared statements), ended (by PostgreSQL or the network), other.",
+        );
+        let closed_total = IntCounterVec::new(closed, &["reason"]).expect(VALID);
+        for closing in Closing::ALL {
+            closed_total.with_label_values(&[closing.as_str()]);
+        }
         let gauge = |name, help| IntGauge::with_opts(options(name, help)).expect(VALID);
         let connections = options(
             "postgres_connections",
@@ -34,6 +48,7 @@ impl PoolMetrics {
         );
         Self {
             pool,
+            closed_total,
             connections: IntGaugeVec::new(connections, &["state"]).expect(VALID),
             connections_max: gauge(
                 "postgres_connections_max",
@@ -49,9 +64,13 @@ impl PoolMetrics {
 
 impl Collector for PoolMetrics {
     fn desc(&self) -> Vec<&Desc> {
-        let gauges = [self.connections_max.desc(), self.waiting.desc()];
-        let gauges = gauges.into_iter().flatten();
-        self.connections.desc().into_iter().chain(gauges).collect()
+        [
+            self.connections.desc(),
+            self.connections_max.desc(),
+            self.waiting.desc(),
+            self.closed_total.desc(),
+        ]
+        .concat()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
@@ -62,12 +81,12 @@ impl Collector for PoolMetrics {
         state("busy").set(count(status.size.saturating_sub(status.available)));
         self.connections_max.set(count(status.max_size));
         self.waiting.set(count(status.waiting));
-        let gauges = [self.connections_max.collect(), self.waiting.collect()];
-        let gauges = gauges.into_iter().flatten();
-        self.connections
-            .collect()
-            .into_iter()
-            .chain(gauges)
-            .collect()
+        [
+            self.connections.collect(),
+            self.connections_max.collect(),
+            self.waiting.collect(),
+            self.closed_total.collect(),
+        ]
+        .concat()
     }
 }

@@ -10,16 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::{Object, Pool, PoolError};
+use deadpool_postgres::Object;
 use fluxgate_domain::ids::{OrderId, ProductId};
 use fluxgate_domain::{NumberSeries, SequenceNumber};
 use fluxgate_service::settings::CaCertificates;
 use prometheus::Registry;
 
-use crate::causes::causes;
-use crate::columns::{self, UnreadableRow};
-use crate::pool::{PoolMetrics, PoolSettings};
-use crate::{Address, UrlError, sql};
+use crate::pool::{Connections, PoolSettings};
+use crate::{Address, LedgerError, UrlError, columns, sql};
 
 /// PostgreSQL gave no usable answer in time. A running sale goes on without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -45,24 +43,12 @@ pub struct ReaderSettings<'a> {
 /// The API's side of PostgreSQL. Clones share their connections.
 #[derive(Clone)]
 pub struct LedgerReader {
-    pool: Pool,
+    connections: Connections,
     timeout: Duration,
     metrics: LedgerReadMetrics,
     started: Instant,
     /// Milliseconds after `started` until which nothing is read.
     paused_until_ms: Arc<AtomicU64>,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum ReadError {
-    #[error(transparent)]
-    Pool(#[from] PoolError),
-    #[error(transparent)]
-    Query(#[from] tokio_postgres::Error),
-    #[error(transparent)]
-    Unreadable(#[from] UnreadableRow),
-    #[error("no answer in time")]
-    Timeout,
 }
 
 impl LedgerReader {
@@ -84,10 +70,10 @@ impl LedgerReader {
         let pool = Address::read(url, ca_certificates, application_name)?.pool(PoolSettings {
             size,
             timeout,
-            session_settings: None,
+            writes: false,
         });
         Ok(Self {
-            pool,
+            connections: Connections::new(pool),
             timeout,
             metrics,
             started: Instant::now(),
@@ -97,7 +83,7 @@ impl LedgerReader {
 
     /// Registers the metrics of the connection pool; `service` is the prefix of their names.
     pub fn register_metrics(&self, registry: &Registry, service: &str) {
-        PoolMetrics::register(&self.pool, registry, service);
+        self.connections.register_metrics(registry, service);
     }
 
     /// The row of an order; `None` if there is none.
@@ -150,38 +136,27 @@ impl LedgerReader {
         .await
     }
 
-    /// Runs one read with its deadline. A connection that did not answer in time is closed.
+    /// Runs one read with its deadline.
     async fn read<T>(
         &self,
         what: &'static str,
-        query: impl AsyncFnOnce(&Object) -> Result<T, ReadError>,
+        query: impl AsyncFnOnce(&mut Object) -> Result<T, LedgerError>,
     ) -> Result<T, Unavailable> {
         let now_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         if now_ms < self.paused_until_ms.load(Ordering::Relaxed) {
             return Err(Unavailable);
         }
         let began = Instant::now();
-        let outcome = async {
-            let client = self.pool.get().await?;
-            match tokio::time::timeout(self.timeout, query(&client)).await {
-                Ok(rows) => rows,
-                Err(_) => {
-                    drop(Object::take(client));
-                    Err(ReadError::Timeout)
-                }
-            }
-        }
-        .await;
+        let outcome = self.connections.within(self.timeout, query).await;
         self.metrics.observe(what, began.elapsed(), outcome.is_ok());
         outcome.map_err(|error| {
-            if let ReadError::Unreadable(error) = error {
+            if let LedgerError::Unreadable(error) = error {
                 tracing::error!(db.read = what, %error, "cannot decode a row; answering as if PostgreSQL were unavailable");
                 return Unavailable;
             }
-            let error = causes(&error);
             tracing::warn!(
                 db.read = what,
-                error,
+                %error,
                 "PostgreSQL is unavailable; pausing reads for 1 s"
             );
             let until = now_ms.saturating_add(PAUSE_MS);

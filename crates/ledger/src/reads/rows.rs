@@ -2,8 +2,7 @@ use fluxgate_domain::{OrderStatus, SequenceNumber};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use super::ReadError;
-use crate::columns;
+use crate::{LedgerError, columns};
 
 /// A row of `orders`, as the API shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +28,7 @@ pub struct LedgerEntry {
 }
 
 impl WrittenOrder {
-    pub(super) fn read(row: &Row) -> Result<Self, ReadError> {
+    pub(super) fn read(row: &Row) -> Result<Self, LedgerError> {
         Ok(Self {
             product_id: row.try_get(0)?,
             user_id: row.try_get(1)?,
@@ -42,7 +41,7 @@ impl WrittenOrder {
 }
 
 impl LedgerEntry {
-    pub(super) fn read(row: &Row) -> Result<Self, ReadError> {
+    pub(super) fn read(row: &Row) -> Result<Self, LedgerError> {
         Ok(Self {
             ends_at: row.try_get(0)?,
             highest: columns::number(row.try_get(1)?, row.try_get(2)?)?,

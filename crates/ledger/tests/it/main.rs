@@ -10,3 +10,4 @@ mod positions;
 mod reads;
 mod refusals;
 mod schema;
+mod sessions;

@@ -1,4 +1,4 @@
-//! Migrations and the probe.
+//! Migrations, the probe, and rules that every statement follows.
 
 use fluxgate_ledger::PROBE;
 use tokio_postgres::SimpleQueryMessage;
@@ -28,14 +28,20 @@ async fn only_a_migration_may_take_longer_than_one_call() {
         END $$;
         CREATE TRIGGER record BEFORE INSERT ON refinery_schema_history
             FOR EACH STATEMENT EXECUTE FUNCTION record();
-        CREATE TRIGGER record BEFORE INSERT ON positions FOR EACH STATEMENT EXECUTE FUNCTION record();";
+        CREATE TRIGGER record BEFORE INSERT ON positions FOR EACH STATEMENT EXECUTE FUNCTION record();
+        CREATE TRIGGER record BEFORE INSERT ON orders FOR EACH STATEMENT EXECUTE FUNCTION record();";
     schema.sql.batch_execute(record).await.unwrap();
     schema.ledger.migrate().await.unwrap();
-    schema.ledger.position(TOPIC, 1).await.unwrap();
+    schema.ledger.position(TOPIC, 0).await.unwrap();
+    schema.write_all(&[order(0, "a", "u1", 1, 1)], 1).await;
     let limits = "SELECT DISTINCT concat_ws(' ', writer, statement, lock) FROM limits ORDER BY 1";
     assert_eq!(
         schema.rows(limits).await,
-        ["positions 5s 5s", "refinery_schema_history 0 5s"]
+        [
+            "orders 5s 5s",
+            "positions 5s 5s",
+            "refinery_schema_history 0 5s"
+        ]
     );
 }
 
@@ -111,4 +117,16 @@ fn scan(message: &SimpleQueryMessage) -> Option<&str> {
         return None;
     };
     row.get(0).filter(|line| line.contains("Scan"))
+}
+
+#[test]
+fn a_statement_that_finds_orders_by_their_ids_names_the_lowest_and_the_highest() {
+    let statements = include_str!("../../src/sql.rs").split("pub const").skip(1);
+    let by_id =
+        statements.filter(|it| it.contains("order_id = ANY(") || it.contains(".order_id ="));
+    let by_id: Vec<&str> = by_id.collect();
+    assert!(by_id.len() >= 2, "{by_id:?}");
+    for statement in by_id {
+        assert!(statement.contains("order_id BETWEEN"), "{statement}");
+    }
 }

@@ -16,10 +16,11 @@ use super::proxy::Mode;
 use super::setup::{Component, RedisKind, Setup};
 use crate::checker::Violation;
 use crate::stack::Store;
+pub(super) use postgres::WRITABLE;
 pub use table::all;
 
 /// Changes whenever a row, the clients or the checker do: results of another version do not count as done.
-pub(super) const VERSION: u32 = 4;
+pub(super) const VERSION: u32 = 5;
 
 /// Breaks something and repairs it. What is broken when it returns stays broken on purpose.
 type Inject = Box<dyn for<'a> Fn(&'a mut Environment) -> LocalBoxFuture<'a, Result<()>>>;

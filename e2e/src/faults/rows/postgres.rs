@@ -27,6 +27,30 @@ pub const SERIALIZATION_FAILURES: &str = "
     END $$;
     CREATE TRIGGER conflicts BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION conflict()";
 
+/// New sessions take no writes, and there are only new ones: as after a failover to a server that is still a standby.
+pub const READ_ONLY: &str = "
+    BEGIN;
+    DO $$ BEGIN
+        EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database());
+    END $$;
+    COMMIT;
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()";
+
+/// New sessions take writes; the others do not change. It also undoes what an interrupted run has left.
+pub const WRITABLE: &str = "
+    BEGIN READ WRITE;
+    DO $$ BEGIN
+        EXECUTE format('ALTER DATABASE %I RESET default_transaction_read_only', current_database());
+    END $$;
+    COMMIT";
+
+/// A column gets another type, and all sessions prepare their statements for it.
+pub const OTHER_TYPE: &str = "
+    ALTER TABLE positions ALTER next_offset TYPE numeric;
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()";
+
 pub async fn stop_immediately(env: &mut Environment) -> Result<()> {
     env.stack().stop_postgres_at_once()?;
     env.mark("stopped at once");

@@ -7,7 +7,10 @@ use super::Kind::{Cancels, Restocks, Retries};
 use super::RedisKind::{Cluster, Sentinels};
 use super::connections::{block, cut, reset, send_slow_bodies, slow_down};
 use super::kafka::{add_partitions, create_topic_late, freeze_until_fenced, limit_message_size};
-use super::postgres::{SERIALIZATION_FAILURES, fill_disk, restore, run_sql, stop_immediately};
+use super::postgres::{
+    OTHER_TYPE, READ_ONLY, SERIALIZATION_FAILURES, WRITABLE, fill_disk, restore, run_sql,
+    stop_immediately,
+};
 use super::redis::{
     blank, kill_durable, kill_master, move_slot, out_of_memory, rebuild, roll_back, tear_file,
     tear_file_and_rebuild,
@@ -138,6 +141,10 @@ fn postgres() -> Vec<Row> {
             => run_sql("REVOKE INSERT ON orders FROM CURRENT_USER", "GRANT INSERT ON orders TO CURRENT_USER");
         "postgres-serialization", "every fiftieth order is a serialization failure for 4 s"
             => run_sql(SERIALIZATION_FAILURES, "DROP TRIGGER conflicts ON orders");
+        "postgres-read-only", "for 4 s the database takes no writes, and sessions begun then never do"
+            => run_sql(READ_ONLY, WRITABLE);
+        "postgres-stale-plan", "a column has another type for 4 s, under statements that sessions have prepared"
+            => run_sql(OTHER_TYPE, "ALTER TABLE positions ALTER next_offset TYPE bigint");
         // An order whose row is gone again is `accepted` until the worker has read it a second time.
         "postgres-restored", "PostgreSQL comes back with data that is 3 s older"
             => restore(), excuses: |it| matches!(it, Violation::StatusWentBack { .. });

@@ -1,0 +1,55 @@
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use deadpool_postgres::{Object, Pool};
+use prometheus::{IntCounterVec, Registry};
+
+use super::{Closing, PoolMetrics};
+use crate::LedgerError;
+
+/// A pool that closes connections which are of no more use. Clones share it.
+#[derive(Clone)]
+pub struct Connections {
+    pool: Pool,
+    /// Set once the metrics are registered.
+    closed_total: Arc<OnceLock<IntCounterVec>>,
+}
+
+impl Connections {
+    pub fn new(pool: Pool) -> Self {
+        Self {
+            pool,
+            closed_total: Arc::default(),
+        }
+    }
+
+    /// Registers the metrics of the pool; `service` is the prefix of their names.
+    pub fn register_metrics(&self, registry: &Registry, service: &str) {
+        let closed_total = PoolMetrics::register(&self.pool, registry, service);
+        self.closed_total.get_or_init(|| closed_total);
+    }
+
+    /// A connection that its user closes or drops himself.
+    pub async fn get(&self) -> Result<Object, LedgerError> {
+        Ok(self.pool.get().await?)
+    }
+
+    /// Runs `call` on a connection, for at most `limit`. The connection returns to the pool unless the outcome shows
+    /// that it is of no more use.
+    pub async fn within<T>(
+        &self,
+        limit: Duration,
+        call: impl AsyncFnOnce(&mut Object) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
+        let mut connection = self.get().await?;
+        let outcome = tokio::time::timeout(limit, call(&mut connection)).await;
+        let outcome = outcome.unwrap_or(Err(LedgerError::Timeout));
+        if let Some(closing) = outcome.as_ref().err().and_then(Closing::after) {
+            drop(Object::take(connection));
+            if let Some(closed_total) = self.closed_total.get() {
+                closed_total.with_label_values(&[closing.as_str()]).inc();
+            }
+        }
+        outcome
+    }
+}
