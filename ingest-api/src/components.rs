@@ -18,8 +18,11 @@ use crate::background;
 use crate::config::Config;
 use crate::http::{AdminToken, CompatLimits, Services};
 use crate::metrics::Metrics;
-use crate::orders::{ActiveBuyers, OrderStatusReader, PlaceOrder, ReservationBatcher};
+use crate::orders::{
+    ActiveBuyers, OrderStatusReader, OrderStatuses, PlaceOrder, ReservationBatcher,
+};
 use crate::outbox::{OutboxAcker, OutboxRelay};
+use crate::read_batcher::ReadLimits;
 use crate::sales::{PublishedEntry, Publisher, SaleCache, SaleChanges, SaleOpener, SaleSnapshots};
 use crate::sold_out::RefusalCache;
 
@@ -35,7 +38,7 @@ pub struct Components {
     store: ReservationStore,
     publisher: Publisher,
     sales: Arc<SaleCache>,
-    statuses: OrderStatusReader,
+    statuses: OrderStatuses,
     buyers: ActiveBuyers,
     /// Orders that the sold-out caches of all threads keep in memory.
     sold_out_orders: Arc<AtomicUsize>,
@@ -66,9 +69,16 @@ impl Components {
             &ClientMetrics::register(registry, SERVICE),
         )
         .unwrap_or_else(|error| refuse("KAFKA_BROKERS", error));
+        let limits = ReadLimits {
+            in_flight_max: config.limits.in_flight_max as usize,
+            threads: config.http_threads(),
+            redis_timeout: Duration::from_millis(config.redis.redis_timeout_ms),
+            database_timeout: Duration::from_millis(config.ledger.read_database_timeout_ms),
+        };
+        let sales = SaleCache::new(store.clone(), ledger.clone(), limits, &metrics);
         let components = Self {
-            sales: Arc::new(SaleCache::new(store.clone(), ledger.clone())),
-            statuses: OrderStatusReader::new(store.clone(), ledger),
+            sales: Arc::new(sales),
+            statuses: OrderStatuses::new(ledger, limits, metrics.clone()),
             buyers: ActiveBuyers::new(metrics.active_buyers.clone()),
             sold_out_orders: Arc::default(),
             config,
@@ -80,7 +90,7 @@ impl Components {
         (components, to_ack)
     }
 
-    /// The connections to Redis that everything but [`Self::place_order`] uses.
+    /// The connections to Redis that everything but [`Self::on_this_thread`] uses.
     pub fn store(&self) -> &ReservationStore {
         &self.store
     }
@@ -142,15 +152,14 @@ impl Components {
             changes,
             snapshots: SaleSnapshots::new(store.clone(), self.metrics.clone()),
             sales: Arc::clone(sales),
-            statuses: self.statuses.clone(),
             admin: AdminToken(self.config.admin.admin_token.clone()),
             compat: CompatLimits::new(&self.config.compat),
         }
     }
 
-    /// The use case of the calling HTTP thread, with its own connections to Redis: the answer arrives on the thread that
+    /// What the calling HTTP thread has of its own, with its own connections to Redis: an answer arrives on the thread that
     /// waits for it.
-    pub fn place_order(&self) -> PlaceOrder {
+    pub fn on_this_thread(&self) -> (PlaceOrder, Arc<OrderStatusReader>) {
         let config = &self.config;
         let store = ReservationStore::connect(&config.redis, self.gate_metrics.clone())
             .expect("the same settings made the other connections");
@@ -161,17 +170,19 @@ impl Components {
             self.metrics.clone(),
         );
         let outbox_max = config.outbox.outbox_max;
-        PlaceOrder::new(
+        let statuses = Arc::new(self.statuses.on_this_thread(store.clone()));
+        let place_order = PlaceOrder::new(
             refusals,
             ReservationBatcher::new(store, outbox_max, self.metrics.clone()),
             Arc::clone(&self.sales),
             self.publisher.on_this_thread(),
-            self.statuses.clone(),
+            Arc::clone(&statuses),
             config.publisher.wait(),
             config.redis.on_redis_loss,
             self.buyers.on_this_thread(),
             self.metrics.clone(),
-        )
+        );
+        (place_order, statuses)
     }
 }
 

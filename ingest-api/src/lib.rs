@@ -14,6 +14,7 @@
 //! | [`app`], `components`, `listeners` | the life of the service, its components, its listeners |
 //! | `background` | loops that run beside the requests |
 //! | [`metrics`] | the metrics |
+//! | `read_batcher` | combines concurrent reads of a store into one call |
 //! | `high_water_mark`, `boot_instant` | the highest number seen of a sale; a clock for leases |
 //! | [`open_files`] | the limit of open files |
 //!
@@ -32,6 +33,7 @@ pub mod metrics;
 pub mod open_files;
 pub mod orders;
 pub mod outbox;
+mod read_batcher;
 pub mod sales;
 pub mod sold_out;
 

@@ -78,9 +78,11 @@ pub fn clients(
             true => app.configure(ops::metrics(registry.clone())),
             false => app,
         };
+        let (place_order, statuses) = components.on_this_thread();
         app.configure(http::routes(
             services.clone(),
-            Data::new(components.place_order()),
+            Data::new(place_order),
+            Data::from(statuses),
             observer.clone(),
             has_compat_routes,
         ))

@@ -73,6 +73,12 @@ fluxgate_service::metrics! {
     sale_snapshot_reads_total: IntCounterVec ["source"] {"memory", "redis"},
     /// Orders per Redis call.
     orders_per_call: Histogram ([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]),
+    /// Keys per combined read, by read: order_records (Redis), order_rows and sale_rows (PostgreSQL), unknown_order_rows and unknown_sale_rows (PostgreSQL, for ids that Redis does not have).
+    keys_per_read: HistogramVec ([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0]) ["read"],
+    /// Reads refused because too many were waiting, by read.
+    read_queue_full_total: IntCounterVec ["read"] {
+        "order_records", "order_rows", "unknown_order_rows", "sale_rows", "unknown_sale_rows",
+    },
     /// Orders refused because Redis has lost data for the sale, or because the sale is being rebuilt.
     redis_lost_writes_total: IntCounter,
     /// Sales that this instance continued after Redis had lost acknowledged writes (ON_REDIS_LOSS=continue).

@@ -170,7 +170,7 @@ impl Scenario {
             ("accept", Some(64)) => Some(0.16),
             ("accept", Some(256)) => Some(0.26),
             ("sold-out", _) => Some(0.64),
-            ("replay", _) => Some(0.32),
+            ("replay" | "status" | "replay-once" | "status-once", _) => Some(0.32),
             // Two writers reach 0.7 on a quiet machine, and 0.4 to 0.5 while the machine also compiles.
             ("drain", _) => Some(0.35),
             _ => None,
@@ -258,7 +258,7 @@ mod tests {
     fn closed_loops_are_held_against_bare_and_drains_against_copy() {
         for (name, ceiling, tested, floor) in [
             ("replay", Some("bare"), Part::Api, Some(0.32)),
-            ("status-once", Some("bare"), Part::Api, None),
+            ("status-once", Some("bare"), Part::Api, Some(0.32)),
             ("drain", Some("copy"), Part::Worker, Some(0.35)),
             ("growth-rows", Some("first"), Part::Worker, None),
             ("redis-batched", None, Part::Redis, None),

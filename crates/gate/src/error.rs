@@ -10,6 +10,9 @@ pub enum GateError {
     /// The task that made the call ended before the reply. The command may have run.
     #[error("Redis: the task that made the call ended")]
     Abandoned,
+    /// More reads wait for Redis than may wait.
+    #[error("Redis: too many reads are waiting")]
+    TooManyReads,
     /// The order is in Redis, but too few replicas acknowledged it in time.
     #[error("Redis: {has} of {wanted} required replicas acknowledged the order in time")]
     TooFewReplicas {
@@ -79,6 +82,7 @@ impl GateError {
         match self {
             Self::Unexpected { .. } => "unexpected_reply",
             Self::Abandoned => "abandoned",
+            Self::TooManyReads => "backpressure",
             Self::TooFewReplicas { .. } => "too_few_replicas",
             Self::Unavailable(error) => match error.kind() {
                 ErrorKind::Timeout => "timeout",

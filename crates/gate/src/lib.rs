@@ -9,7 +9,7 @@
 //! | `reservation` | reserving units for orders |
 //! | `refusal_lease` | the lease under which an instance refuses orders from memory |
 //! | `opening`, `changes`, `sale` | opening, changing and reading a sale |
-//! | `order` | looking up one order |
+//! | `order` | looking up orders by their ids |
 //! | `outbox`, `relay` | reading and acknowledging outbox entries; the index of sales, the relay lease, retiring |
 //! | `eviction` | whether Redis may evict keys |
 //! | `snapshot`, `records`, `rebuild` | what the reconciler reads and restores |
@@ -40,7 +40,7 @@ pub use eviction::EvictingNode;
 pub use keys::SaleKeys;
 pub use metrics::GateMetrics;
 pub use opening::{Claim, Terms};
-pub use order::StoredOrder;
+pub use order::{ORDERS_MAX, StoredOrder};
 pub use outbox::{ACK_BATCH_MAX, Acked, EntryContent, OUTBOX_PAGE_MAX, OutboxEntry, OutboxPage};
 pub use rebuild::{FillError, Pair, Part, Stopped};
 pub use records::{RecordedOrder, Records};

@@ -1,10 +1,16 @@
+use std::collections::HashMap;
+
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::{OrderId, ProductId};
 use fluxgate_domain::records::OrderRecord;
 use fred::interfaces::{HashesInterface, StreamsInterface};
-use fred::types::{Key, Value};
+use fred::types::Value;
+use futures_util::future::join_all;
 
 use crate::{GateError, ReservationStore, keys};
+
+/// Most orders that one call looks up.
+pub const ORDERS_MAX: usize = 64;
 
 /// An order, as Redis has it.
 #[derive(Debug, Clone)]
@@ -13,10 +19,6 @@ pub struct StoredOrder {
     pub product: ProductId,
     /// The order's record.
     pub record: OrderRecord,
-    /// Whether its event waits in the outbox.
-    pub waiting: bool,
-    /// Whether it was cancelled and its units count again.
-    pub cancelled: bool,
 }
 
 impl ReservationStore {
@@ -25,37 +27,80 @@ impl ReservationStore {
     /// # Errors
     /// When Redis gave no usable answer.
     pub async fn order(&self, order_id: OrderId) -> Result<Option<StoredOrder>, GateError> {
-        let client = self.client();
-        let fields = vec![String::new(), order_id.to_string()];
-        let (product, record): (Option<String>, Option<String>) = self
-            .timed("order", client.hmget(keys::orders_of(order_id), fields))
-            .await?;
-        let (Some(product), Some(record)) = (product, record) else {
-            return Ok(None);
-        };
-        let product = ProductId::parse(&product)
-            .map_err(|_| GateError::unexpected("a product id", &product))?;
-        let record: OrderRecord = record.parse()?;
-
-        let outbox = keys::outbox(&product, order_id.tag());
-        let cancelled = match record.cancel {
-            Some(cancel) => !self.is_waiting(&outbox, cancel.number).await?,
-            None => false,
-        };
-        Ok(Some(StoredOrder {
-            waiting: self.is_waiting(&outbox, record.number).await?,
-            cancelled,
-            product,
-            record,
-        }))
+        let found = self.orders(&[order_id]).await.pop();
+        found.expect("one answer per id")
     }
 
-    async fn is_waiting(&self, outbox: &Key, entry: SequenceNumber) -> Result<bool, GateError> {
+    /// Looks up at most [`ORDERS_MAX`] orders: one command per sale, all sent at once. One answer per id, in their order;
+    /// an error concerns its own command or record, not the others.
+    pub async fn orders(&self, ids: &[OrderId]) -> Vec<Result<Option<StoredOrder>, GateError>> {
+        let mut sales: HashMap<_, Vec<usize>> = HashMap::new();
+        for (at, id) in ids.iter().enumerate() {
+            let sale = (id.tag(), id.opened_at_ms());
+            sales.entry(sale).or_default().push(at);
+        }
+        let sales = sales.into_values().map(|places| async move {
+            let sale = places.iter().map(|at| ids[*at]);
+            let found = self.orders_of_one_sale(sale).await;
+            (places, found)
+        });
+        let mut answers: Vec<_> = ids.iter().map(|_| Ok(None)).collect();
+        for (places, found) in join_all(sales).await {
+            for (nth, at) in places.into_iter().enumerate() {
+                answers[at] = match &found {
+                    Ok((None, _)) => Ok(None),
+                    Ok((Some(product), records)) => match records.get(nth) {
+                        Some(Some(record)) => stored(product, record).map(Some),
+                        _ => Ok(None),
+                    },
+                    Err(error) => Err(error.clone()),
+                };
+            }
+        }
+        answers
+    }
+
+    /// The product of a sale and the records of these orders.
+    async fn orders_of_one_sale(
+        &self,
+        ids: impl Iterator<Item = OrderId> + Clone,
+    ) -> Result<(Option<String>, Vec<Option<String>>), GateError> {
+        let first = ids.clone().next().expect("a sale with an id");
+        let fields: Vec<String> = std::iter::once(String::new())
+            .chain(ids.map(|id| id.to_string()))
+            .collect();
         let client = self.client();
-        let entry = entry.to_string();
+        let found = client.hmget(keys::orders_of(first), fields);
+        let mut found: Vec<Option<String>> = self.timed("orders", found).await?;
+        if found.is_empty() {
+            return Err(GateError::unexpected("a list of fields", &found));
+        }
+        Ok((found.remove(0), found))
+    }
+
+    /// Whether an event of this order's sale waits in the outbox: its reservation, or its cancel.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn is_waiting(
+        &self,
+        order_id: OrderId,
+        product: &ProductId,
+        number: SequenceNumber,
+    ) -> Result<bool, GateError> {
+        let client = self.client();
+        let outbox = keys::outbox(product, order_id.tag());
+        let entry = number.to_string();
         let entries: Vec<Value> = self
-            .timed("order", client.xrange(outbox, entry.clone(), entry, None))
+            .timed("waiting", client.xrange(outbox, entry.clone(), entry, None))
             .await?;
         Ok(!entries.is_empty())
     }
+}
+
+fn stored(product: &str, record: &str) -> Result<StoredOrder, GateError> {
+    let product =
+        ProductId::parse(product).map_err(|_| GateError::unexpected("a product id", product))?;
+    let record = record.parse()?;
+    Ok(StoredOrder { product, record })
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 use deadpool_postgres::{Object, Transaction};
 use fluxgate_service::settings::PostgresSettings;
 use prometheus::Registry;
+use tokio::time::Instant;
 
 use crate::pool::{Connections, PoolSettings};
 use crate::{Address, LedgerError, UrlError, sql};
@@ -50,7 +51,7 @@ impl Ledger {
 
     /// Registers the metrics of the connection pool; `service` is the prefix of their names.
     pub fn register_metrics(&self, registry: &Registry, service: &str) {
-        self.connections.register_metrics(registry, service);
+        self.connections.register_metrics(registry, service, None);
     }
 
     /// Checks that the schema is up to date and that the database takes writes. Reads and locks no row.
@@ -86,6 +87,7 @@ impl Ledger {
         &self,
         call: impl AsyncFnOnce(&mut Object) -> Result<T, LedgerError>,
     ) -> Result<T, LedgerError> {
-        self.connections.within(self.timeout, call).await
+        let deadline = Instant::now() + self.timeout;
+        self.connections.until(deadline, call).await
     }
 }

@@ -36,7 +36,8 @@ pub use ledger::Ledger;
 pub use migrations::SchemaError;
 pub use positions::StoredPosition;
 pub use reads::{
-    LedgerEntry, LedgerReadMetrics, LedgerReader, ReaderSettings, Unavailable, WrittenOrder,
+    LedgerEntry, LedgerReadMetrics, LedgerReader, ReadClass, ReaderSettings, Unavailable,
+    WrittenOrder,
 };
 #[doc(hidden)]
 pub use sql::PROBE;

@@ -232,16 +232,17 @@ pub const COUNT_GAPS: &str = "
 
 // Reads of the API.
 
-/// One order.
-pub const SELECT_ORDER: &str = "
-    SELECT product_id, user_id, quantity, status, placed_at, epoch, sequence
-    FROM orders WHERE order_id = $1";
+/// Orders.
+pub const SELECT_WRITTEN_ORDERS: &str = "
+    SELECT order_id, product_id, user_id, quantity, status, placed_at, epoch, sequence
+    FROM orders WHERE order_id = ANY($1) AND order_id BETWEEN $2 AND $3";
 
-/// When a sale ends, and the highest number of one of its series.
-pub const SELECT_LEDGER_ENTRY: &str = "
-    SELECT least(l.closes_at, l.closed_at), n.epoch, n.last_sequence
-    FROM stock_ledger l JOIN number_series n ON n.series_id = $2
-    WHERE l.product_id = $1";
+/// When sales end, and the highest number of one series of each.
+pub const SELECT_LEDGER_ENTRIES: &str = "
+    SELECT l.product_id, least(l.closes_at, l.closed_at), n.epoch, n.last_sequence
+    FROM unnest($1::text[], $2::text[]) AS k (product_id, series_id)
+    JOIN stock_ledger l ON l.product_id = k.product_id
+    JOIN number_series n ON n.series_id = k.series_id";
 
 /// The highest number of each of these series.
 pub const SELECT_HIGHEST: &str = "

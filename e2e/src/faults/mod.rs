@@ -14,7 +14,7 @@ mod clients;
 mod environment;
 pub mod matrix;
 mod network;
-mod proxy;
+pub mod proxy;
 mod recovery;
 pub mod results;
 pub mod rows;

@@ -13,6 +13,7 @@ mod fixture;
 mod million;
 mod monitoring;
 mod outages;
+mod reads;
 mod reconciler;
 mod replays;
 mod scaling;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Services;
 use super::problem::{Kind, Problem};
 use super::request::{idempotency_key, json_body};
-use crate::orders::{Order, OrderView, PlaceOrder};
+use crate::orders::{Order, OrderStatusReader, OrderView, PlaceOrder};
 use crate::sales::ChangeError;
 
 /// The header that marks the answer to a retry.
@@ -71,13 +71,14 @@ pub async fn cancel(
     request: HttpRequest,
     order_id: Path<String>,
     services: Data<Services>,
+    statuses: Data<OrderStatusReader>,
 ) -> Result<HttpResponse, Problem> {
     services.admin.check(&request)?;
     let order_id: OrderId = order_id
         .parse()
         .map_err(|error| Problem::new(Kind::UnknownOrder, error))?;
     // If the status is not known, Redis decides below.
-    let found = services.statuses.find(order_id).await;
+    let found = statuses.find(order_id).await;
     if matches!(&found, Ok(order) if order.status == OrderStatus::Rejected) {
         let detail = "the order was rejected and holds no units";
         return Err(Problem::new(Kind::OrderRejected, detail));
@@ -106,12 +107,12 @@ pub async fn cancel(
 /// `GET /orders/{id}`
 pub async fn find(
     order_id: Path<String>,
-    services: Data<Services>,
+    statuses: Data<OrderStatusReader>,
 ) -> Result<HttpResponse, Problem> {
     let order_id: OrderId = order_id
         .parse()
         .map_err(|error| Problem::new(Kind::UnknownOrder, error))?;
-    let order = services.statuses.find(order_id).await;
+    let order = statuses.find(order_id).await;
     let order = order.map_err(|error| Problem::from(error).about(order_id))?;
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "no-store"))

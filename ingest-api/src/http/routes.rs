@@ -20,7 +20,6 @@ pub struct Services {
     pub sales: Arc<SaleCache>,
     pub opener: SaleOpener,
     pub changes: SaleChanges,
-    pub statuses: OrderStatusReader,
     pub admin: AdminToken,
     pub compat: CompatLimits,
 }
@@ -29,6 +28,7 @@ pub struct Services {
 pub fn routes(
     services: Data<Services>,
     place_order: Data<PlaceOrder>,
+    statuses: Data<OrderStatusReader>,
     observer: Data<Observer>,
     has_compat_routes: bool,
 ) -> impl FnOnce(&mut ServiceConfig) {
@@ -36,6 +36,7 @@ pub fn routes(
         config
             .app_data(services)
             .app_data(place_order)
+            .app_data(statuses)
             .app_data(observer.clone())
             .default_service(web::to(not_found).wrap(from_fn(observe)));
         let mut resource = |path: &str, allowed, routes: Vec<Route>| {

@@ -1,13 +1,14 @@
 //! Orders: placing an order and reading its status.
 
 mod active_buyers;
+mod order_reads;
 mod order_status;
 mod place_order;
 mod refusal;
 mod reservation_batcher;
 
 pub use active_buyers::ActiveBuyers;
-pub use order_status::{OrderStatusReader, OrderView, StatusError};
+pub use order_status::{OrderStatusReader, OrderStatuses, OrderView, StatusError};
 pub use place_order::{Order, PlaceOrder, Placed};
 pub use refusal::Refusal;
 pub use reservation_batcher::ReservationBatcher;

@@ -4,10 +4,14 @@ use fluxgate_domain::ids::{OrderId, ProductId};
 use fluxgate_domain::records::OrderRecord;
 use fluxgate_domain::{OrderStatus, SequenceNumber};
 use fluxgate_gate::{GateError, ReservationStore, StoredOrder};
-use fluxgate_ledger::{LedgerReader, Unavailable, WrittenOrder};
+use fluxgate_ledger::{LedgerReader, ReadClass, Unavailable, WrittenOrder};
 use jiff::Timestamp;
 use quick_cache::sync::Cache;
 use serde::Serialize;
+
+use super::order_reads::{OrderRecords, OrderRows};
+use crate::metrics::Metrics;
+use crate::read_batcher::{ReadBatcher, ReadLimits};
 
 /// An order, as `GET /orders/{id}` answers it.
 #[derive(Debug, Clone, Serialize)]
@@ -69,24 +73,56 @@ pub enum StatusError {
 /// Written orders that an instance remembers, so that repeated retries read PostgreSQL once.
 const WRITTEN_MAX: usize = 100_000;
 
-/// Reads the status of orders: the furthest that Redis and PostgreSQL know.
+/// What the readers of all HTTP threads share.
 #[derive(Clone)]
+pub struct OrderStatuses {
+    ledger: Option<LedgerReader>,
+    written: Arc<Cache<OrderId, OrderStatus>>,
+    limits: ReadLimits,
+    metrics: Metrics,
+}
+
+impl OrderStatuses {
+    /// Without a ledger, a status ends at `accepted`.
+    pub fn new(ledger: Option<LedgerReader>, limits: ReadLimits, metrics: Metrics) -> Self {
+        Self {
+            ledger,
+            written: Arc::new(Cache::new(WRITTEN_MAX)),
+            limits,
+            metrics,
+        }
+    }
+
+    /// The reader of the calling HTTP thread.
+    pub fn on_this_thread(&self, store: ReservationStore) -> OrderStatusReader {
+        let rows = |class| {
+            let ledger = self.ledger.clone()?;
+            let limits = self.limits.rows(class);
+            let rows = OrderRows(ledger, class);
+            Some(ReadBatcher::start(rows, limits, &self.metrics))
+        };
+        let records = OrderRecords(store.clone());
+        OrderStatusReader {
+            records: ReadBatcher::start(records, self.limits.records(), &self.metrics),
+            known_rows: rows(ReadClass::Known),
+            unknown_rows: rows(ReadClass::Unknown),
+            written: Arc::clone(&self.written),
+            store,
+        }
+    }
+}
+
+/// Reads the status of orders: the furthest that Redis and PostgreSQL know. Redis is asked first: it says which orders
+/// are known, and whatever an earlier answer was based on is in Redis then, or in PostgreSQL afterwards.
 pub struct OrderStatusReader {
     store: ReservationStore,
-    ledger: Option<LedgerReader>,
+    records: ReadBatcher<OrderRecords>,
+    known_rows: Option<ReadBatcher<OrderRows>>,
+    unknown_rows: Option<ReadBatcher<OrderRows>>,
     written: Arc<Cache<OrderId, OrderStatus>>,
 }
 
 impl OrderStatusReader {
-    /// A reader of both stores. Without a ledger, a status ends at `accepted`.
-    pub fn new(store: ReservationStore, ledger: Option<LedgerReader>) -> Self {
-        Self {
-            store,
-            ledger,
-            written: Arc::new(Cache::new(WRITTEN_MAX)),
-        }
-    }
-
     /// The status of an order that is on Kafka, given its number in Redis. While PostgreSQL is unavailable the status is
     /// `accepted`: a retry must be answered without PostgreSQL.
     pub async fn at_least_accepted(
@@ -97,7 +133,7 @@ impl OrderStatusReader {
         if let Some(status) = self.written.get(&order_id) {
             return status;
         }
-        match self.row(order_id).await {
+        match self.row(order_id, ReadClass::Known).await {
             Ok(Some(row)) if row.status == OrderStatus::Rejected && row.number < number => {
                 OrderStatus::Accepted
             }
@@ -112,21 +148,27 @@ impl OrderStatusReader {
     /// If no store knows the order, or if the store that may know a later status is unavailable: an older status would
     /// contradict an earlier answer.
     pub async fn find(&self, order_id: OrderId) -> Result<OrderView, StatusError> {
-        let (row, stored) = tokio::join!(self.row(order_id), self.store.order(order_id));
-        let view = |stored: &StoredOrder| {
-            let status = status_in_redis(stored);
-            OrderView::of(order_id, &stored.product, &stored.record, status)
+        let stored = self.records.read(order_id).await;
+        // No status is later than `cancelled`, and Redis has it before PostgreSQL.
+        if let Ok(Some(stored)) = &stored
+            && self.is_cancelled(order_id, stored).await?
+        {
+            let (product, record) = (&stored.product, &stored.record);
+            let status = OrderStatus::Cancelled;
+            return Ok(OrderView::of(order_id, product, record, status));
+        }
+        let class = match stored {
+            Ok(Some(_)) => ReadClass::Known,
+            Ok(None) | Err(_) => ReadClass::Unknown,
         };
-        match (row, stored) {
-            // No status is later. Redis applies a cancel before the worker writes it.
-            (_, Ok(Some(stored))) if stored.cancelled => Ok(view(&stored)),
+        match (self.row(order_id, class).await, stored) {
             // The key was used again after a rebuild without the rejected order.
             (Ok(Some(row)), Ok(Some(stored)))
                 if row.status == OrderStatus::Rejected
                     && row.number < stored.record.number
                     && !stored.record.rejected =>
             {
-                Ok(view(&stored))
+                self.in_redis(order_id, &stored).await
             }
             // Redis may have applied a cancel.
             (Ok(Some(row)), Err(error)) if row.status == OrderStatus::Confirmed => {
@@ -139,16 +181,25 @@ impl OrderStatusReader {
             (row, stored) => {
                 let stored = stored?;
                 row?;
-                stored.as_ref().map(view).ok_or(StatusError::Unknown)
+                let stored = stored.ok_or(StatusError::Unknown)?;
+                self.in_redis(order_id, &stored).await
             }
         }
     }
 
-    async fn row(&self, order_id: OrderId) -> Result<Option<WrittenOrder>, Unavailable> {
-        let Some(ledger) = &self.ledger else {
+    async fn row(
+        &self,
+        order_id: OrderId,
+        class: ReadClass,
+    ) -> Result<Option<WrittenOrder>, Unavailable> {
+        let rows = match class {
+            ReadClass::Known => &self.known_rows,
+            ReadClass::Unknown => &self.unknown_rows,
+        };
+        let Some(rows) = rows else {
             return Ok(None);
         };
-        let order = ledger.order(order_id).await?;
+        let order = rows.read(order_id).await?;
         // The key of a rejected order can be used again after a rebuild.
         let lasting = order
             .as_ref()
@@ -158,17 +209,38 @@ impl OrderStatusReader {
         }
         Ok(order)
     }
-}
 
-/// The status that Redis alone gives an order.
-fn status_in_redis(order: &StoredOrder) -> OrderStatus {
-    if order.record.rejected {
-        OrderStatus::Rejected
-    } else if order.cancelled {
-        OrderStatus::Cancelled
-    } else if order.waiting {
-        OrderStatus::Reserved
-    } else {
-        OrderStatus::Accepted
+    /// The view that Redis alone gives of an order. Called after PostgreSQL was read: an entry that is gone from the outbox
+    /// is on Kafka.
+    async fn in_redis(
+        &self,
+        order_id: OrderId,
+        stored: &StoredOrder,
+    ) -> Result<OrderView, StatusError> {
+        let StoredOrder { product, record } = stored;
+        let status = if record.rejected {
+            OrderStatus::Rejected
+        } else {
+            let number = record.number;
+            match self.store.is_waiting(order_id, product, number).await? {
+                true => OrderStatus::Reserved,
+                false => OrderStatus::Accepted,
+            }
+        };
+        Ok(OrderView::of(order_id, product, record, status))
+    }
+
+    /// Whether the order was cancelled and its units count again.
+    async fn is_cancelled(
+        &self,
+        order_id: OrderId,
+        stored: &StoredOrder,
+    ) -> Result<bool, GateError> {
+        let Some(cancel) = stored.record.cancel else {
+            return Ok(false);
+        };
+        let product = &stored.product;
+        let waits = self.store.is_waiting(order_id, product, cancel.number);
+        Ok(!waits.await?)
     }
 }

@@ -44,7 +44,7 @@ pub struct PlaceOrder {
     batcher: ReservationBatcher,
     sales: Arc<SaleCache>,
     publisher: Publisher,
-    statuses: OrderStatusReader,
+    statuses: Arc<OrderStatusReader>,
     /// How long an order waits for Kafka.
     publish_wait: Duration,
     on_redis_loss: OnRedisLoss,
@@ -64,7 +64,7 @@ impl PlaceOrder {
         batcher: ReservationBatcher,
         sales: Arc<SaleCache>,
         publisher: Publisher,
-        statuses: OrderStatusReader,
+        statuses: Arc<OrderStatusReader>,
         publish_wait: Duration,
         on_redis_loss: OnRedisLoss,
         buyers: ActiveBuyers,

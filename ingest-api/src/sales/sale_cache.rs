@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 use fluxgate_domain::ids::ProductId;
 use fluxgate_domain::{NumberSeries, SequenceNumber};
 use fluxgate_gate::{GateError, ReservationStore};
-use fluxgate_ledger::{LedgerEntry, LedgerReader, Unavailable};
+use fluxgate_ledger::{LedgerEntry, LedgerReader, ReadClass, Unavailable};
 use jiff::Timestamp;
 use quick_cache::sync::Cache;
 
 use super::Sale;
 use crate::boot_instant::BootInstant;
+use crate::metrics::Metrics;
+use crate::read_batcher::{BatchRead, ReadBatcher, ReadLimits};
 
 /// Sales that an instance remembers. An evicted sale is read again.
 const SALES_MAX: usize = 10_000;
@@ -22,9 +24,41 @@ const SERIES_PER_QUERY: usize = 500;
 /// Finds sales: in memory, else in Redis, else in the ledger.
 pub struct SaleCache {
     store: ReservationStore,
-    ledger: Option<LedgerReader>,
+    ledger: Option<Ledger>,
     sales: Cache<ProductId, Arc<Sale>>,
     ledger_answers: Cache<ProductId, (Instant, Result<Option<LedgerEntry>, Unavailable>)>,
+}
+
+/// The ledger, with the two queues of its reads of sales.
+struct Ledger {
+    reader: LedgerReader,
+    known: ReadBatcher<SaleRows>,
+    unknown: ReadBatcher<SaleRows>,
+}
+
+/// Sales in PostgreSQL.
+struct SaleRows(LedgerReader, ReadClass);
+
+impl BatchRead for SaleRows {
+    type Key = ProductId;
+    type Value = Option<LedgerEntry>;
+    type Error = Unavailable;
+    const KEYS_MAX: usize = LedgerReader::KEYS_MAX;
+
+    fn name(&self) -> &'static str {
+        match self.1 {
+            ReadClass::Known => "sale_rows",
+            ReadClass::Unknown => "unknown_sale_rows",
+        }
+    }
+
+    async fn read(&self, products: &[ProductId]) -> Vec<Result<Self::Value, Unavailable>> {
+        self.0.entries(self.1, products).await
+    }
+
+    fn not_made() -> Unavailable {
+        Unavailable
+    }
 }
 
 /// Why no sale was found.
@@ -49,7 +83,23 @@ pub enum SaleLookupError {
 
 impl SaleCache {
     /// An empty cache. Without a ledger, a product that Redis does not know is unknown.
-    pub fn new(store: ReservationStore, ledger: Option<LedgerReader>) -> Self {
+    pub fn new(
+        store: ReservationStore,
+        ledger: Option<LedgerReader>,
+        limits: ReadLimits,
+        metrics: &Metrics,
+    ) -> Self {
+        let ledger = ledger.map(|reader| {
+            let start = |class| {
+                let rows = SaleRows(reader.clone(), class);
+                ReadBatcher::start(rows, limits.rows(class), metrics)
+            };
+            Ledger {
+                known: start(ReadClass::Known),
+                unknown: start(ReadClass::Unknown),
+                reader,
+            }
+        });
         Self {
             store,
             ledger,
@@ -85,7 +135,7 @@ impl SaleCache {
             return Ok(None);
         };
         // An instance that starts after Redis lost writes has seen no number yet, but the ledger has.
-        let high_water_mark = match self.ledger_entry(product).await {
+        let high_water_mark = match self.ledger_entry(ReadClass::Known, product).await {
             Ok(Some(entry)) => entry.highest,
             Ok(None) | Err(Unavailable) => SequenceNumber::default(),
         };
@@ -106,7 +156,7 @@ impl SaleCache {
         for chunk in sales.chunks(SERIES_PER_QUERY) {
             let series: Vec<&NumberSeries> = chunk.iter().map(|sale| &sale.series).collect();
             // An unavailable PostgreSQL does not stop a sale.
-            for (series, highest) in ledger.highest(&series).await.unwrap_or_default() {
+            for (series, highest) in ledger.reader.highest(&series).await.unwrap_or_default() {
                 let sale = chunk.iter().find(|sale| sale.series.as_str() == series);
                 sale.into_iter().for_each(|sale| sale.observe(highest));
             }
@@ -141,7 +191,7 @@ impl SaleCache {
 
     /// Why Redis has no sale of this product.
     pub async fn lookup_error(&self, product: &ProductId) -> SaleLookupError {
-        match self.ledger_entry(product).await {
+        match self.ledger_entry(ReadClass::Unknown, product).await {
             Ok(None) => SaleLookupError::Unknown,
             Ok(Some(entry)) if entry.ends_at.is_some_and(|at| at <= Timestamp::now()) => {
                 SaleLookupError::Closed
@@ -152,14 +202,23 @@ impl SaleCache {
     }
 
     /// The ledger's entry, at most a second old. Concurrent callers for one product share one read.
-    async fn ledger_entry(&self, product: &ProductId) -> Result<Option<LedgerEntry>, Unavailable> {
+    async fn ledger_entry(
+        &self,
+        class: ReadClass,
+        product: &ProductId,
+    ) -> Result<Option<LedgerEntry>, Unavailable> {
         let Some(ledger) = &self.ledger else {
             return Ok(None);
         };
         let is_expired = |read_at: Instant| read_at.elapsed() >= LEDGER_ANSWER_TTL;
         self.ledger_answers
             .remove_if(product, |(read_at, _)| is_expired(*read_at));
-        let read = async { Ok::<_, Infallible>((Instant::now(), ledger.entry(product).await)) };
+        let rows = match class {
+            ReadClass::Known => &ledger.known,
+            ReadClass::Unknown => &ledger.unknown,
+        };
+        let read =
+            async { Ok::<_, Infallible>((Instant::now(), rows.read(product.clone()).await)) };
         match self.ledger_answers.get_or_insert_async(product, read).await {
             Ok((_, answer)) => answer,
             Err(never) => match never {},

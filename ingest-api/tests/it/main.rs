@@ -12,5 +12,6 @@ mod losses;
 mod orders;
 mod outbox;
 mod program;
+mod reads;
 mod replays;
 mod sold_out;

@@ -1,8 +1,8 @@
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
-use deadpool_postgres::{Object, Pool};
+use deadpool_postgres::{Object, Pool, PoolError, TimeoutType};
 use prometheus::{IntCounterVec, Registry};
+use tokio::time::{Instant, timeout_at};
 
 use super::{Closing, PoolMetrics};
 use crate::LedgerError;
@@ -23,9 +23,10 @@ impl Connections {
         }
     }
 
-    /// Registers the metrics of the pool; `service` is the prefix of their names.
-    pub fn register_metrics(&self, registry: &Registry, service: &str) {
-        let closed_total = PoolMetrics::register(&self.pool, registry, service);
+    /// Registers the metrics of the pool; `service` is the prefix of their names. A service with several pools gives each
+    /// a name.
+    pub fn register_metrics(&self, registry: &Registry, service: &str, name: Option<&str>) {
+        let closed_total = PoolMetrics::register(&self.pool, registry, service, name);
         self.closed_total.get_or_init(|| closed_total);
     }
 
@@ -34,15 +35,17 @@ impl Connections {
         Ok(self.pool.get().await?)
     }
 
-    /// Runs `call` on a connection, for at most `limit`. The connection returns to the pool unless the outcome shows
-    /// that it is of no more use.
-    pub async fn within<T>(
+    /// Runs `call` on a connection. The connection returns to the pool unless the outcome shows that it is of no more
+    /// use.
+    pub async fn until<T>(
         &self,
-        limit: Duration,
+        deadline: Instant,
         call: impl AsyncFnOnce(&mut Object) -> Result<T, LedgerError>,
     ) -> Result<T, LedgerError> {
-        let mut connection = self.get().await?;
-        let outcome = tokio::time::timeout(limit, call(&mut connection)).await;
+        let connection = timeout_at(deadline, self.pool.get()).await;
+        let late = Err(PoolError::Timeout(TimeoutType::Create));
+        let mut connection = connection.unwrap_or(late)?;
+        let outcome = timeout_at(deadline, call(&mut connection)).await;
         let outcome = outcome.unwrap_or(Err(LedgerError::Timeout));
         if let Some(closing) = outcome.as_ref().err().and_then(Closing::after) {
             drop(Object::take(connection));

@@ -17,22 +17,34 @@ pub struct PoolMetrics {
 }
 
 impl PoolMetrics {
-    /// Registers the metrics of a pool; `service` is the prefix of their names. Returns the counter of connections that
+    /// Registers the metrics of a pool; `service` is the prefix of their names, `name` the
+    /// value of the label `pool` if the service has several. Returns the counter of connections that
     /// the service closes.
     ///
     /// # Panics
-    /// When the service registers a second pool.
-    pub fn register(pool: &Pool, registry: &Registry, service: &str) -> IntCounterVec {
-        let metrics = Self::new(pool.clone(), service);
+    /// When the service registers a second pool of the same name.
+    pub fn register(
+        pool: &Pool,
+        registry: &Registry,
+        service: &str,
+        name: Option<&str>,
+    ) -> IntCounterVec {
+        let metrics = Self::new(pool.clone(), service, name);
         let closed_total = metrics.closed_total.clone();
         registry
             .register(Box::new(metrics))
-            .expect("a service registers one pool");
+            .expect("a service registers each pool once");
         closed_total
     }
 
-    fn new(pool: Pool, service: &str) -> Self {
-        let options = |name, help| Opts::new(name, help).namespace(service);
+    fn new(pool: Pool, service: &str, pool_name: Option<&str>) -> Self {
+        let options = |name, help| {
+            let options = Opts::new(name, help).namespace(service);
+            match pool_name {
+                Some(pool_name) => options.const_label("pool", pool_name),
+                None => options,
+            }
+        };
         let closed = options(
             "postgres_connections_closed_total",
             "PostgreSQL connections closed because they are of no more use, by reason: timeout, read_only (the session takes no writes), stale_plan (the schema has changed under its prepared statements), ended (by PostgreSQL or the network), other.",

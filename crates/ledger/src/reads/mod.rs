@@ -1,31 +1,35 @@
 //! The API's reads: orders, sales, high-water marks.
 
+mod outage;
+mod read_class;
 mod read_metrics;
 mod rows;
 
+pub use read_class::ReadClass;
 pub use read_metrics::LedgerReadMetrics;
 pub use rows::{LedgerEntry, WrittenOrder};
 
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::Object;
 use fluxgate_domain::ids::{OrderId, ProductId};
 use fluxgate_domain::{NumberSeries, SequenceNumber};
 use fluxgate_service::settings::CaCertificates;
 use prometheus::Registry;
+use tokio_postgres::Row;
+use tokio_postgres::types::{FromSql, ToSql};
+use uuid::Uuid;
 
-use crate::pool::{Connections, PoolSettings};
+use crate::pool::PoolSettings;
 use crate::{Address, LedgerError, UrlError, columns, sql};
+use read_class::Reads;
 
 /// PostgreSQL gave no usable answer in time. A running sale goes on without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("PostgreSQL is unavailable")]
 pub struct Unavailable;
-
-/// How long nothing is read after PostgreSQL was unavailable, so that requests do not wait for it one by one.
-const PAUSE_MS: u64 = 1_000;
 
 /// How the API connects.
 #[derive(Debug, Clone, Copy)]
@@ -43,15 +47,15 @@ pub struct ReaderSettings<'a> {
 /// The API's side of PostgreSQL. Clones share their connections.
 #[derive(Clone)]
 pub struct LedgerReader {
-    connections: Connections,
-    timeout: Duration,
+    known: Arc<Reads>,
+    unknown: Arc<Reads>,
     metrics: LedgerReadMetrics,
-    started: Instant,
-    /// Milliseconds after `started` until which nothing is read.
-    paused_until_ms: Arc<AtomicU64>,
 }
 
 impl LedgerReader {
+    /// Most orders or sales that one call reads.
+    pub const KEYS_MAX: usize = 256;
+
     /// Sets up the connections; each is made when it is first needed.
     ///
     /// # Errors
@@ -64,55 +68,69 @@ impl LedgerReader {
             url,
             ca_certificates,
             application_name,
-            connections: size,
+            connections,
             timeout,
         } = settings;
-        let pool = Address::read(url, ca_certificates, application_name)?.pool(PoolSettings {
-            size,
-            timeout,
-            writes: false,
-        });
+        let address = Address::read(url, ca_certificates, application_name)?;
+        let reads = |class: ReadClass, size| {
+            let pool = address.clone().pool(PoolSettings {
+                size,
+                timeout,
+                writes: false,
+            });
+            Arc::new(Reads::new(class, pool, timeout, &metrics))
+        };
+        let of_unknown = connections / 4;
+        let known = reads(ReadClass::Known, connections - of_unknown);
+        // With so few connections both classes share them.
+        let unknown = match of_unknown {
+            0 => Arc::clone(&known),
+            size => reads(ReadClass::Unknown, size),
+        };
         Ok(Self {
-            connections: Connections::new(pool),
-            timeout,
+            known,
+            unknown,
             metrics,
-            started: Instant::now(),
-            paused_until_ms: Arc::default(),
         })
     }
 
-    /// Registers the metrics of the connection pool; `service` is the prefix of their names.
+    /// Registers the metrics of the connections; `service` is the prefix of their names.
     pub fn register_metrics(&self, registry: &Registry, service: &str) {
-        self.connections.register_metrics(registry, service);
+        self.known.register_metrics(registry, service);
+        if !Arc::ptr_eq(&self.known, &self.unknown) {
+            self.unknown.register_metrics(registry, service);
+        }
     }
 
-    /// The row of an order; `None` if there is none.
-    ///
-    /// # Errors
-    /// When PostgreSQL is unavailable.
-    pub async fn order(&self, order_id: OrderId) -> Result<Option<WrittenOrder>, Unavailable> {
-        self.read("order", async |client| {
-            let select = client.prepare_cached(sql::SELECT_ORDER).await?;
-            let row = client.query_opt(&select, &[&order_id.as_uuid()]).await?;
-            row.as_ref().map(WrittenOrder::read).transpose()
-        })
-        .await
+    /// The rows of at most [`Self::KEYS_MAX`] orders: one answer per id, in their order; `None` if there is no row.
+    pub async fn orders(
+        &self,
+        class: ReadClass,
+        ids: &[OrderId],
+    ) -> Vec<Result<Option<WrittenOrder>, Unavailable>> {
+        let uuids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
+        let [lowest, highest] = columns::bounds(&uuids);
+        let parameters: [&(dyn ToSql + Sync); 3] = [&uuids, &lowest, &highest];
+        let select = sql::SELECT_WRITTEN_ORDERS;
+        let rows = self.read("orders", class, select, &parameters).await;
+        answers(&uuids, rows, WrittenOrder::read)
     }
 
-    /// The ledger row of a sale with the highest number of its series; `None` if there is none.
-    ///
-    /// # Errors
-    /// When PostgreSQL is unavailable.
-    pub async fn entry(&self, product: &ProductId) -> Result<Option<LedgerEntry>, Unavailable> {
-        self.read("entry", async |client| {
-            let select = client.prepare_cached(sql::SELECT_LEDGER_ENTRY).await?;
-            let series = NumberSeries::of(product);
-            let row = client
-                .query_opt(&select, &[&product.as_str(), &series.as_str()])
-                .await?;
-            row.as_ref().map(LedgerEntry::read).transpose()
-        })
-        .await
+    /// The ledger rows of at most [`Self::KEYS_MAX`] sales, each with the highest number of its series: one answer per
+    /// product, in their order; `None` if there is no row.
+    pub async fn entries(
+        &self,
+        class: ReadClass,
+        products: &[ProductId],
+    ) -> Vec<Result<Option<LedgerEntry>, Unavailable>> {
+        let series: Vec<NumberSeries> = products.iter().map(NumberSeries::of).collect();
+        let series: Vec<&str> = series.iter().map(NumberSeries::as_str).collect();
+        let names: Vec<&str> = products.iter().map(ProductId::as_str).collect();
+        let parameters: [&(dyn ToSql + Sync); 2] = [&names, &series];
+        let select = sql::SELECT_LEDGER_ENTRIES;
+        let rows = self.read("entries", class, select, &parameters).await;
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        answers(&names, rows, LedgerEntry::read)
     }
 
     /// The highest written number of each of these series, by the name of the series.
@@ -124,44 +142,67 @@ impl LedgerReader {
         series: &[&NumberSeries],
     ) -> Result<Vec<(String, SequenceNumber)>, Unavailable> {
         let names: Vec<&str> = series.iter().map(|series| series.as_str()).collect();
-        self.read("highest", async |client| {
-            let select = client.prepare_cached(sql::SELECT_HIGHEST).await?;
-            let rows = client.query(&select, &[&names]).await?;
-            let number = |row: &tokio_postgres::Row| {
-                let highest = columns::number(row.try_get(1)?, row.try_get(2)?)?;
-                Ok((row.try_get(0)?, highest))
-            };
-            rows.iter().map(number).collect()
-        })
-        .await
+        let (known, select) = (ReadClass::Known, sql::SELECT_HIGHEST);
+        let rows = self.read("highest", known, select, &[&names]).await?;
+        let number = |row: &Row| {
+            let highest = columns::number(row.try_get(1)?, row.try_get(2)?)?;
+            Ok((row.try_get(0)?, highest))
+        };
+        let numbers = rows.iter().map(|row| decoded(number(row)));
+        numbers.collect()
     }
 
-    /// Runs one read with its deadline.
-    async fn read<T>(
+    async fn read(
         &self,
         what: &'static str,
-        query: impl AsyncFnOnce(&mut Object) -> Result<T, LedgerError>,
-    ) -> Result<T, Unavailable> {
-        let now_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        if now_ms < self.paused_until_ms.load(Ordering::Relaxed) {
+        class: ReadClass,
+        select: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Unavailable> {
+        let reads = match class {
+            ReadClass::Known => &self.known,
+            ReadClass::Unknown => &self.unknown,
+        };
+        if !reads.outage.admits() {
             return Err(Unavailable);
         }
         let began = Instant::now();
-        let outcome = self.connections.within(self.timeout, query).await;
+        let outcome = reads.read(select, parameters).await;
         self.metrics.observe(what, began.elapsed(), outcome.is_ok());
+        reads.outage.observe(outcome.as_ref().err());
         outcome.map_err(|error| {
-            if let LedgerError::Unreadable(error) = error {
-                tracing::error!(db.read = what, %error, "cannot decode a row; answering as if PostgreSQL were unavailable");
-                return Unavailable;
-            }
-            tracing::warn!(
-                db.read = what,
-                %error,
-                "PostgreSQL is unavailable; pausing reads for 1 s"
-            );
-            let until = now_ms.saturating_add(PAUSE_MS);
-            self.paused_until_ms.store(until, Ordering::Relaxed);
+            tracing::warn!(db.read = what, %error, "cannot read from PostgreSQL");
             Unavailable
         })
     }
+}
+
+/// One answer per key. A row that cannot be decoded concerns no other key.
+fn answers<K, T: Clone>(
+    keys: &[K],
+    rows: Result<Vec<Row>, Unavailable>,
+    read: impl Fn(&Row) -> Result<T, LedgerError>,
+) -> Vec<Result<Option<T>, Unavailable>>
+where
+    K: Hash + Eq + for<'a> FromSql<'a>,
+{
+    let keyed = |row: &Row| {
+        let key = decoded(row.try_get(0).map_err(LedgerError::from))?;
+        Ok((key, decoded(read(row))))
+    };
+    let rows = rows.and_then(|rows| rows.iter().map(keyed).collect());
+    let rows: HashMap<K, Result<T, Unavailable>> = match rows {
+        Ok(rows) => rows,
+        Err(Unavailable) => return keys.iter().map(|_| Err(Unavailable)).collect(),
+    };
+    keys.iter()
+        .map(|key| rows.get(key).cloned().transpose())
+        .collect()
+}
+
+fn decoded<T>(row: Result<T, LedgerError>) -> Result<T, Unavailable> {
+    row.map_err(|error| {
+        tracing::error!(%error, "cannot decode a row; answering as if PostgreSQL were unavailable");
+        Unavailable
+    })
 }

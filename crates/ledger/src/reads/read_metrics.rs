@@ -4,10 +4,12 @@ use fluxgate_service::metrics::CALL_SECONDS;
 
 fluxgate_service::metrics! {
     struct LedgerReadMetrics;
-    /// Duration of PostgreSQL reads in seconds, including the wait for a connection, by read.
-    ledger_read_seconds: HistogramVec (CALL_SECONDS) ["read"] {"entry", "highest", "order"},
-    /// PostgreSQL reads, by outcome: ok, unavailable (failed or timed out).
+    /// Duration of PostgreSQL reads in seconds, including the wait for a connection, by read. One read may be for many orders or sales.
+    ledger_read_seconds: HistogramVec (CALL_SECONDS) ["read"] {"entries", "highest", "orders"},
+    /// PostgreSQL reads, by outcome: ok, unavailable (failed or timed out). One read may be for many orders or sales.
     ledger_reads_total: IntCounterVec ["outcome"] {"ok", "unavailable"},
+    /// 1 while PostgreSQL is unavailable for reads: they fail at once, except one per 100 ms. By class: known (Redis has the order or sale), unknown.
+    ledger_outage: IntGaugeVec ["class"] {"known", "unknown"},
 }
 
 impl LedgerReadMetrics {

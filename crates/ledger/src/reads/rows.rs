@@ -30,12 +30,12 @@ pub struct LedgerEntry {
 impl WrittenOrder {
     pub(super) fn read(row: &Row) -> Result<Self, LedgerError> {
         Ok(Self {
-            product_id: row.try_get(0)?,
-            user_id: row.try_get(1)?,
-            quantity: row.try_get(2)?,
-            status: columns::status(row.try_get(3)?)?,
-            placed_at: row.try_get(4)?,
-            number: columns::number(row.try_get(5)?, row.try_get(6)?)?,
+            product_id: row.try_get(1)?,
+            user_id: row.try_get(2)?,
+            quantity: row.try_get(3)?,
+            status: columns::status(row.try_get(4)?)?,
+            placed_at: row.try_get(5)?,
+            number: columns::number(row.try_get(6)?, row.try_get(7)?)?,
         })
     }
 }
@@ -43,8 +43,8 @@ impl WrittenOrder {
 impl LedgerEntry {
     pub(super) fn read(row: &Row) -> Result<Self, LedgerError> {
         Ok(Self {
-            ends_at: row.try_get(0)?,
-            highest: columns::number(row.try_get(1)?, row.try_get(2)?)?,
+            ends_at: row.try_get(1)?,
+            highest: columns::number(row.try_get(2)?, row.try_get(3)?)?,
         })
     }
 }

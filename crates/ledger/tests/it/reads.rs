@@ -1,75 +1,152 @@
-//! What the API and the reconciler read of a log that was written.
+//! What the API reads of a log that was written, and what it reads while PostgreSQL fails.
 
 use std::time::Duration;
 
 use fluxgate_domain::ids::{OrderId, ProductId};
 use fluxgate_domain::{NumberSeries, OrderStatus, SequenceNumber};
-use fluxgate_ledger::{
-    AuditError, AuditReader, LedgerReadMetrics, LedgerReader, ReaderSettings, StoredPosition,
-    Unavailable,
-};
+use fluxgate_ledger::{LedgerReadMetrics, LedgerReader, ReadClass, ReaderSettings, Unavailable};
 use prometheus::Registry;
+use uuid::Uuid;
 
-use crate::fixture::{Schema, TOPIC};
-use crate::logs::{changes, log, rebuilt};
+use crate::fixture::Schema;
+use crate::logs::log;
 
 fn reader(url: &str, registry: &Registry) -> LedgerReader {
     let settings = ReaderSettings {
         url,
         ca_certificates: None,
         application_name: "test",
-        connections: 2,
+        connections: 4,
         timeout: Duration::from_secs(5),
     };
     LedgerReader::connect(settings, LedgerReadMetrics::register(registry, "test")).unwrap()
-}
-
-async fn audit(schema: &Schema) -> AuditReader {
-    let connected = AuditReader::connect(&schema.settings, "test", TOPIC).await;
-    connected.unwrap()
 }
 
 fn product(name: &str) -> ProductId {
     ProductId::parse(name).unwrap()
 }
 
+async fn ids(schema: &Schema) -> Vec<OrderId> {
+    let select = "SELECT order_id FROM orders ORDER BY product_id, sequence";
+    let rows = schema.sql.query(select, &[]).await.unwrap();
+    let ids = rows.iter().map(|row| row.get::<_, Uuid>(0));
+    ids.map(|id| OrderId::try_from(id).unwrap()).collect()
+}
+
+/// Waits until a statement on `orders` of this application waits for a lock, and runs `end` with its pid.
+async fn end_what_waits(schema: &Schema, application: &str, end: &str) {
+    let sql = format!(
+        "SELECT {end}(pid) FROM pg_stat_activity
+         WHERE application_name = '{application}' AND wait_event_type = 'Lock'"
+    );
+    while schema.sql.query(&sql, &[]).await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        // Within a transaction the view would not change.
+        let clear = "SELECT pg_stat_clear_snapshot()";
+        schema.sql.batch_execute(clear).await.unwrap();
+    }
+}
+
 #[tokio::test]
-async fn the_api_reads_sales_series_and_orders() {
+async fn sales_series_and_orders_are_read_many_at_a_time_in_the_order_of_their_keys() {
     let schema = Schema::new().await;
     schema.write_all(&log(), 3).await;
     let reader = reader(&schema.settings.database_url, &Registry::new());
+    for class in [ReadClass::Known, ReadClass::Unknown] {
+        let products = [product("nowhere"), product("a"), product("a")];
+        let entries = reader.entries(class, &products).await;
+        let entries = entries.into_iter().map(|entry| entry.unwrap());
+        let highest: Vec<_> = entries.map(|entry| Some(entry?.highest)).collect();
+        let a = Some(SequenceNumber::new(1, 3));
+        assert_eq!(highest, [None, a, a]);
 
-    let entry = reader.entry(&product("a")).await.unwrap().unwrap();
-    assert_eq!(
-        (entry.ends_at, entry.highest),
-        (None, SequenceNumber::new(1, 3))
-    );
-    assert_eq!(reader.entry(&product("nowhere")).await.unwrap(), None);
-
+        let mut wanted = ids(&schema).await;
+        wanted.reverse();
+        wanted.insert(
+            1,
+            OrderId::try_from(Uuid::from_u128(8 << 76 | 2 << 62)).unwrap(),
+        );
+        let orders = reader.orders(class, &wanted).await;
+        let rows: Vec<_> = orders.into_iter().map(|order| order.unwrap()).collect();
+        let found = rows.iter().map(Option::is_some);
+        assert!(found.eq((0..wanted.len()).map(|at| at != 1)));
+        let oversold = rows.iter().flatten();
+        let oversold = oversold.filter(|row| row.status == OrderStatus::Rejected);
+        assert!(oversold.count() > 0);
+    }
     let [a, late, nowhere] = ["a", "late", "nowhere"].map(|name| NumberSeries::of(&product(name)));
     let mut highest = reader.highest(&[&a, &late, &nowhere]).await.unwrap();
     highest.sort();
     let numbers = [("a", 3), ("late", 2)];
     let numbers = numbers.map(|(name, n)| (name.to_owned(), SequenceNumber::new(1, n)));
     assert_eq!(highest, numbers);
-
-    let ids = schema
-        .sql
-        .query("SELECT order_id FROM orders WHERE reason = 'oversold'", &[]);
-    let id = OrderId::try_from(ids.await.unwrap()[0].get::<_, uuid::Uuid>(0)).unwrap();
-    let order = reader.order(id).await.unwrap().unwrap();
-    assert_eq!(
-        (order.status, order.number.sequence),
-        (OrderStatus::Rejected, 2)
-    );
 }
 
 #[tokio::test]
-async fn an_unavailable_database_is_not_asked_again_for_a_second() {
+async fn a_row_that_cannot_be_decoded_fails_alone() {
+    let schema = Schema::new().await;
+    schema.write_all(&log(), 3).await;
+    let ids = ids(&schema).await;
+    let damage = "UPDATE orders SET epoch = -1 WHERE order_id = $1";
+    schema
+        .sql
+        .execute(damage, &[&ids[0].as_uuid()])
+        .await
+        .unwrap();
+    let reader = reader(&schema.settings.database_url, &Registry::new());
+    let orders = reader.orders(ReadClass::Known, &ids).await;
+    assert_eq!(orders[0], Err(Unavailable));
+    assert!(orders[1..].iter().all(|order| matches!(order, Ok(Some(_)))));
+}
+
+#[tokio::test]
+async fn a_read_that_is_cancelled_or_whose_session_is_ended_is_made_again() {
+    let schema = Schema::new().await;
+    schema.write_all(&log(), 3).await;
+    let ids = ids(&schema).await;
+    let application = format!("reads_{}", Uuid::new_v4().simple());
+    let url = &schema.settings.database_url;
+    let url = format!("{url}&application_name={application}");
+    let reader = reader(&url, &Registry::new());
+    for end in ["pg_cancel_backend", "pg_terminate_backend"] {
+        let locked = "BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE";
+        schema.sql.batch_execute(locked).await.unwrap();
+        let reading = reader.orders(ReadClass::Known, &ids);
+        let ending = async {
+            end_what_waits(&schema, &application, end).await;
+            schema.sql.batch_execute("COMMIT").await.unwrap();
+        };
+        let (orders, ()) = tokio::join!(reading, ending);
+        let found = orders.iter().filter(|order| matches!(order, Ok(Some(_))));
+        assert_eq!(found.count(), ids.len(), "{end}: {orders:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_column_whose_type_has_changed_is_read_on_a_new_connection() {
+    let schema = Schema::new().await;
+    schema.write_all(&log(), 3).await;
+    let ids = ids(&schema).await;
+    let reader = reader(&schema.settings.database_url, &Registry::new());
+    for column_type in ["varchar", "text"] {
+        let alter = format!("ALTER TABLE orders ALTER user_id TYPE {column_type}");
+        schema.sql.batch_execute(&alter).await.unwrap();
+        let orders = reader.orders(ReadClass::Known, &ids).await;
+        assert!(
+            orders.iter().all(|order| matches!(order, Ok(Some(_)))),
+            "{orders:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_unavailable_database_is_asked_now_and_then() {
+    const READS: u32 = 1_000;
     let registry = Registry::new();
     let reader = reader("postgres://nobody@127.0.0.1:1/none", &registry);
-    for _ in 0..10 {
-        assert_eq!(reader.entry(&product("a")).await, Err(Unavailable));
+    for _ in 0..READS {
+        let entries = reader.entries(ReadClass::Known, &[product("a")]).await;
+        assert_eq!(entries, [Err(Unavailable)]);
     }
     let families = registry.gather();
     let reads = families
@@ -79,82 +156,9 @@ async fn an_unavailable_database_is_not_asked_again_for_a_second() {
         let mut labels = metric.get_label().iter();
         labels.any(|label| label.value() == "unavailable")
     });
-    assert_eq!(unavailable.unwrap().get_counter().get_value(), 1.0);
-}
-
-#[tokio::test]
-async fn an_audit_reads_everything_that_is_written_about_a_sale() {
-    let schema = Schema::new().await;
-    schema.write_all(&changes(), 4).await;
-    let mut audit = audit(&schema).await;
-    let (written, mut orders) = audit.read_sale(&product("a")).await.unwrap();
-    let sale = written.sale.as_ref().unwrap();
-    assert_eq!((sale.total, sale.sold, sale.written), (7, 6, 5));
-    assert_eq!(sale.highest, SequenceNumber::new(1, 9));
-    assert_eq!((orders.confirmed_units(), written.changes.len()), (6, 2));
-    assert_eq!(orders.next().await.unwrap().len(), 5);
-    assert_eq!(orders.next().await.unwrap().len(), 0);
-    let mut users = orders.next_users().await.unwrap();
-    users.sort();
-    assert_eq!(users, [("u4".to_owned(), 3), ("u5".to_owned(), 3)]);
-    assert_eq!(orders.next_users().await.unwrap(), []);
-    drop(orders);
-    assert_eq!(audit.sales().await.unwrap(), std::slice::from_ref(sale));
-
-    let (nowhere, _) = audit.read_sale(&product("nowhere")).await.unwrap();
-    assert_eq!(nowhere.sale, None);
-    let number = nowhere.dead_letters[0].number;
-    assert_eq!(number, SequenceNumber::new(1, 1), "the restock of no sale");
-}
-
-#[tokio::test]
-async fn the_orders_of_a_sale_are_read_in_pages_of_one_snapshot() {
-    let schema = Schema::new().await;
-    schema.write_all(&log(), 100).await;
-    let insert = "INSERT INTO orders (order_id, product_id, user_id, quantity, epoch, sequence, status, placed_at)
-        SELECT overlay(overlay(md5(($1 + n)::text) placing '8' from 13) placing '8' from 17)::uuid, 'a', 'u' || n, 1, 1, $1 + n, 'confirmed', now() FROM generate_series(1, 6000) n";
-    schema.sql.execute(insert, &[&1_000_i32]).await.unwrap();
-    let mut audit = audit(&schema).await;
-    let (_, mut orders) = audit.read_sale(&product("a")).await.unwrap();
-    // Outside the bounds of the sale's ids, so the whole table is read; each row once.
-    let first = orders.next().await.unwrap().len();
-    schema.sql.execute(insert, &[&10_000_i32]).await.unwrap();
-    let second = orders.next().await.unwrap().len();
-    assert_eq!((first, second), (5_000, 1_003));
-    assert_eq!(orders.next().await.unwrap().len(), 0);
-}
-
-#[tokio::test]
-async fn a_rebuilt_sale_has_the_fence_as_its_epoch() {
-    let schema = Schema::new().await;
-    schema.write_all(&rebuilt()[..3], 1).await;
-    let sale = audit(&schema).await.sale(&product("a")).await.unwrap();
-    let sale = sale.unwrap();
-    assert_eq!(
-        (sale.fenced_epoch, sale.highest),
-        (2, SequenceNumber::new(2, 0))
+    let asked = unavailable.unwrap().get_counter().get_value();
+    assert!(
+        asked >= 4.0 && asked < f64::from(READS),
+        "asked {asked} times"
     );
-}
-
-#[tokio::test]
-async fn the_position_of_a_partition_is_where_the_workers_are() {
-    let schema = Schema::new().await;
-    schema.write_all(&log(), 100).await;
-    let audit = audit(&schema).await;
-    let next = async |partition| match audit.position(partition).await.unwrap() {
-        StoredPosition::Read(position) => position.next,
-        StoredPosition::Halted(because) => panic!("halted: {because}"),
-    };
-    assert_eq!(next(0).await, 12);
-    assert_eq!(next(7).await, 0, "a partition never read");
-}
-
-#[tokio::test]
-async fn one_rebuild_of_a_sale_runs_at_a_time() {
-    let schema = Schema::new().await;
-    let (first, second) = (audit(&schema).await, audit(&schema).await);
-    first.lock_rebuild(&product("a")).await.unwrap();
-    let refused = second.lock_rebuild(&product("a")).await;
-    assert!(matches!(refused, Err(AuditError::Locked)));
-    second.lock_rebuild(&product("b")).await.unwrap();
 }

@@ -1,0 +1,94 @@
+//! What the reconciler reads of a log that was written.
+
+use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::ids::ProductId;
+use fluxgate_ledger::{AuditError, AuditReader, StoredPosition};
+
+use crate::fixture::{Schema, TOPIC};
+use crate::logs::{changes, log, rebuilt};
+
+async fn audit(schema: &Schema) -> AuditReader {
+    let connected = AuditReader::connect(&schema.settings, "test", TOPIC).await;
+    connected.unwrap()
+}
+
+fn product(name: &str) -> ProductId {
+    ProductId::parse(name).unwrap()
+}
+
+#[tokio::test]
+async fn an_audit_reads_everything_that_is_written_about_a_sale() {
+    let schema = Schema::new().await;
+    schema.write_all(&changes(), 4).await;
+    let mut audit = audit(&schema).await;
+    let (written, mut orders) = audit.read_sale(&product("a")).await.unwrap();
+    let sale = written.sale.as_ref().unwrap();
+    assert_eq!((sale.total, sale.sold, sale.written), (7, 6, 5));
+    assert_eq!(sale.highest, SequenceNumber::new(1, 9));
+    assert_eq!((orders.confirmed_units(), written.changes.len()), (6, 2));
+    assert_eq!(orders.next().await.unwrap().len(), 5);
+    assert_eq!(orders.next().await.unwrap().len(), 0);
+    let mut users = orders.next_users().await.unwrap();
+    users.sort();
+    assert_eq!(users, [("u4".to_owned(), 3), ("u5".to_owned(), 3)]);
+    assert_eq!(orders.next_users().await.unwrap(), []);
+    drop(orders);
+    assert_eq!(audit.sales().await.unwrap(), std::slice::from_ref(sale));
+
+    let (nowhere, _) = audit.read_sale(&product("nowhere")).await.unwrap();
+    assert_eq!(nowhere.sale, None);
+    let number = nowhere.dead_letters[0].number;
+    assert_eq!(number, SequenceNumber::new(1, 1), "the restock of no sale");
+}
+
+#[tokio::test]
+async fn the_orders_of_a_sale_are_read_in_pages_of_one_snapshot() {
+    let schema = Schema::new().await;
+    schema.write_all(&log(), 100).await;
+    let insert = "INSERT INTO orders (order_id, product_id, user_id, quantity, epoch, sequence, status, placed_at)
+        SELECT overlay(overlay(md5(($1 + n)::text) placing '8' from 13) placing '8' from 17)::uuid, 'a', 'u' || n, 1, 1, $1 + n, 'confirmed', now() FROM generate_series(1, 6000) n";
+    schema.sql.execute(insert, &[&1_000_i32]).await.unwrap();
+    let mut audit = audit(&schema).await;
+    let (_, mut orders) = audit.read_sale(&product("a")).await.unwrap();
+    // Outside the bounds of the sale's ids, so the whole table is read; each row once.
+    let first = orders.next().await.unwrap().len();
+    schema.sql.execute(insert, &[&10_000_i32]).await.unwrap();
+    let second = orders.next().await.unwrap().len();
+    assert_eq!((first, second), (5_000, 1_003));
+    assert_eq!(orders.next().await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_rebuilt_sale_has_the_fence_as_its_epoch() {
+    let schema = Schema::new().await;
+    schema.write_all(&rebuilt()[..3], 1).await;
+    let sale = audit(&schema).await.sale(&product("a")).await.unwrap();
+    let sale = sale.unwrap();
+    assert_eq!(
+        (sale.fenced_epoch, sale.highest),
+        (2, SequenceNumber::new(2, 0))
+    );
+}
+
+#[tokio::test]
+async fn the_position_of_a_partition_is_where_the_workers_are() {
+    let schema = Schema::new().await;
+    schema.write_all(&log(), 100).await;
+    let audit = audit(&schema).await;
+    let next = async |partition| match audit.position(partition).await.unwrap() {
+        StoredPosition::Read(position) => position.next,
+        StoredPosition::Halted(because) => panic!("halted: {because}"),
+    };
+    assert_eq!(next(0).await, 12);
+    assert_eq!(next(7).await, 0, "a partition never read");
+}
+
+#[tokio::test]
+async fn one_rebuild_of_a_sale_runs_at_a_time() {
+    let schema = Schema::new().await;
+    let (first, second) = (audit(&schema).await, audit(&schema).await);
+    first.lock_rebuild(&product("a")).await.unwrap();
+    let refused = second.lock_rebuild(&product("a")).await;
+    assert!(matches!(refused, Err(AuditError::Locked)));
+    second.lock_rebuild(&product("b")).await.unwrap();
+}
