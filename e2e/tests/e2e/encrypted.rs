@@ -128,8 +128,11 @@ fn key_value_pairs(url: &str) -> Result<String> {
 fn no_store_is_used(names: [&str; 3], spoil: impl Fn(&TlsListeners, &str) -> Option<String>) {
     in_a_sandbox(async |sandbox| {
         let tls = TlsListeners::from_env()?;
-        let worker = (InventoryWorker, "database");
-        let services = [(IngestApi, "redis"), worker, worker];
+        let services = [
+            (IngestApi, "redis"),
+            (InventoryWorker, "database"),
+            (InventoryWorker, "kafka"),
+        ];
         for ((program, check), spoiled) in services.into_iter().zip(names) {
             let mut settings = tls.instead_of(&sandbox.settings())?;
             let right = settings.remove(spoiled).context("it is not set")?;
