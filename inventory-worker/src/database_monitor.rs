@@ -54,13 +54,10 @@ impl DatabaseMonitor {
         let ours = self.lag.positions();
         let halted = self.lag.halted_partitions();
         let held = self.ledger.positions(&self.topic).await?;
-        for partition in halted {
+        for partition in halted.into_keys() {
             if held.get(&partition).is_some_and(|next| *next >= 0) {
                 // The reader ignores it if the partition is halted for another reason than its log.
-                let _ = self
-                    .commands
-                    .send(Command::PositionChanged { partition })
-                    .await;
+                self.tell_reader(partition).await;
             }
         }
         for (partition, written) in ours {
@@ -72,13 +69,17 @@ impl DatabaseMonitor {
                     written,
                     "PostgreSQL was restored from an older backup, or the partition is halted; loading its position"
                 );
-                // Fails only after the reader has ended.
-                let _ = self
-                    .commands
-                    .send(Command::PositionChanged { partition })
-                    .await;
+                self.tell_reader(partition).await;
             }
         }
         Ok(())
+    }
+
+    /// Fails only after the reader has ended.
+    async fn tell_reader(&self, partition: i32) {
+        let _ = self
+            .commands
+            .send(Command::PositionChanged { partition })
+            .await;
     }
 }

@@ -116,44 +116,33 @@ impl LagTracker {
     }
 
     /// The last record that was written of each partition that is not halted, as far as it is known.
-    pub fn marks(&self) -> HashMap<i32, WrittenMark> {
-        let all = self
-            .partitions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let known = all.iter().filter(|(_, it)| it.halted.is_none());
-        known.filter_map(|(n, p)| Some((*n, p.mark?))).collect()
+    pub fn marks(&self) -> BTreeMap<i32, WrittenMark> {
+        self.of_each(|it| it.mark.filter(|_| it.halted.is_none()))
     }
 
     /// The position of each partition that is read and not halted, as far as it is known.
-    pub fn positions(&self) -> HashMap<i32, i64> {
-        let all = self
-            .partitions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let known = all.iter().filter(|(_, it)| it.halted.is_none());
-        known.filter_map(|(n, p)| Some((*n, p.written?))).collect()
+    pub fn positions(&self) -> BTreeMap<i32, i64> {
+        self.of_each(|it| it.written.filter(|_| it.halted.is_none()))
     }
 
-    /// The partitions that are halted.
-    pub fn halted_partitions(&self) -> Vec<i32> {
+    /// The partitions that are halted, each with the reason.
+    pub fn halted_partitions(&self) -> BTreeMap<i32, String> {
+        self.of_each(|it| it.halted.clone())
+    }
+
+    fn of_each<T>(&self, get: impl Fn(&PartitionLag) -> Option<T>) -> BTreeMap<i32, T> {
         let all = self
             .partitions
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let halted = all.iter().filter(|(_, it)| it.halted.is_some());
-        halted.map(|(number, _)| *number).collect()
+        let known = all.iter().filter_map(|(n, it)| Some((*n, get(it)?)));
+        known.collect()
     }
 
     fn show_halted(&self) {
-        let mut reasons = BTreeMap::new();
-        self.change(|all| {
-            let halted = all.iter();
-            reasons.extend(halted.filter_map(|(number, it)| Some((*number, it.halted.clone()?))));
-        });
-        let reasons = reasons
-            .iter()
-            .map(|(number, reason)| format!("partition {number} is halted: {reason}"));
+        let reasons = self.halted_partitions().into_iter();
+        let reasons =
+            reasons.map(|(number, reason)| format!("partition {number} is halted: {reason}"));
         let reasons: Vec<_> = reasons.collect();
         if reasons.is_empty() {
             self.check.pass();

@@ -88,7 +88,7 @@ impl LogMonitor {
                 Some(anchor) => match self.check(partition, anchor).await {
                     Ok(missed) => missed,
                     Err(error) => {
-                        self.count("undecided");
+                        self.metrics.count_log_check("undecided");
                         tracing::warn!(
                             kafka.partition = partition,
                             %error,
@@ -125,7 +125,7 @@ impl LogMonitor {
                 .ledger
                 .halt_log(&self.topic, partition, log_number, &because);
             if halt.await? {
-                self.count("halted");
+                self.metrics.count_log_check("halted");
             }
             let changed = Command::PositionChanged { partition };
             // Fails only after the reader has ended.
@@ -142,17 +142,10 @@ impl LogMonitor {
         let (records, mark) = (Arc::clone(&self.records), anchor.written.mark);
         let looking = tokio::task::spawn_blocking(move || {
             let bounds = records.bounds(partition)?;
-            if bounds.begin > mark.offset || bounds.end <= mark.offset {
-                return Ok(check_anchor(&mark, bounds, None));
-            }
-            let found = records.record_at(partition, mark.offset)?;
-            Ok::<_, LogError>(check_anchor(&mark, bounds, Some(found)))
+            let is_there = bounds.contains(mark.offset);
+            let found = is_there.then(|| records.record_at(partition, mark.offset));
+            Ok::<_, LogError>(check_anchor(&mark, bounds, found.transpose()?))
         });
         Ok(looking.await??)
-    }
-
-    fn count(&self, outcome: &str) {
-        let checks = &self.metrics.log_checks_total;
-        checks.with_label_values(&[outcome]).inc();
     }
 }

@@ -53,3 +53,10 @@ fluxgate_service::metrics! {
     /// Highest lag_seconds among this worker's partitions.
     lag_seconds_max: Gauge,
 }
+
+impl Metrics {
+    /// Counts a check whether a log is the one that was read.
+    pub fn count_log_check(&self, outcome: &str) {
+        self.log_checks_total.with_label_values(&[outcome]).inc();
+    }
+}

@@ -13,6 +13,19 @@ pub struct LogBounds {
     pub end: i64,
 }
 
+impl LogBounds {
+    /// Whether the offset lies in the log.
+    pub fn contains(self, offset: i64) -> bool {
+        (self.begin..self.end).contains(&offset)
+    }
+}
+
+impl From<(i64, i64)> for LogBounds {
+    fn from((begin, end): (i64, i64)) -> Self {
+        Self { begin, end }
+    }
+}
+
 /// What the log has where the last record was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FoundAtMark {

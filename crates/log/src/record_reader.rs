@@ -7,7 +7,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use crate::group::group_client_config;
+use crate::group::reader_client_config;
 use crate::topic_reader::ReceivedRecord;
 use crate::{FoundAtMark, LogBounds, LogError};
 
@@ -31,12 +31,8 @@ impl RecordReader {
     /// The client connects when it is first needed. `client_id` is its name in the brokers' logs; `group` is only named
     /// to them.
     pub fn new(kafka: &KafkaSettings, client_id: &str, group: &str) -> Self {
-        let mut config = group_client_config(kafka, client_id, group);
+        let mut config = reader_client_config(kafka, client_id, group);
         config
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
-            .set("auto.offset.reset", "error")
-            .set("enable.partition.eof", "true")
             // One record is wanted, and nothing behind it.
             .set("queued.min.messages", "1")
             .set("max.partition.fetch.bytes", "65536")
@@ -74,8 +70,7 @@ impl RecordReader {
     pub fn bounds(&self, partition: i32) -> Result<LogBounds, LogError> {
         self.with_client(|client| {
             let bounds = client.fetch_watermarks(&self.topic, partition, ANSWER_LIMIT);
-            let (begin, end) = bounds?;
-            Ok(LogBounds { begin, end })
+            Ok(bounds?.into())
         })
     }
 

@@ -115,8 +115,7 @@ impl TopicAppender {
             let client = this.producer.client();
             client.fetch_watermarks(&this.topic, partition, this.timeout)
         });
-        let (begin, end) = watermarks.await??;
-        Ok(LogBounds { begin, end })
+        Ok(watermarks.await??.into())
     }
 
     /// Appends events to a partition, in this order, a page of them at a time.

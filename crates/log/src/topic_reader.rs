@@ -11,7 +11,7 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use crate::group::group_client_config;
+use crate::group::reader_client_config;
 use crate::{BrokerWatchdog, ClientMetrics, LogBounds, LogError};
 
 /// How long the brokers may take to answer where a partition begins and ends.
@@ -130,8 +130,7 @@ impl TopicReader {
     pub fn bounds(&self, partition: i32) -> Result<LogBounds, LogError> {
         let client = &self.client;
         let bounds = client.fetch_watermarks(&self.topic, partition, WATERMARKS_TIMEOUT);
-        let (begin, end) = bounds?;
-        Ok(LogBounds { begin, end })
+        Ok(bounds?.into())
     }
 
     fn change(
@@ -210,16 +209,10 @@ impl From<KafkaError> for ReadError {
     }
 }
 
-/// Every option whose default would break a guarantee, with the reason.
+/// The options of a client that reads much, with the reasons.
 fn options(kafka: &KafkaSettings, client_id: &str, group: &str) -> ClientConfig {
-    let mut config = group_client_config(kafka, client_id, group);
+    let mut config = reader_client_config(kafka, client_id, group);
     config
-        .set("enable.auto.commit", "false")
-        .set("enable.auto.offset.store", "false")
-        // An offset that the log does not have must be reported, not replaced by another.
-        .set("auto.offset.reset", "error")
-        // The last offsets of a log may have no record: only this event shows that they were passed.
-        .set("enable.partition.eof", "true")
         // Bounds what librdkafka reads ahead, and so the process's memory.
         .set("queued.min.messages", "20000")
         .set("queued.max.messages.kbytes", "16384")

@@ -10,11 +10,6 @@ use super::Reader;
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 impl Reader {
-    pub(super) fn count_check(&self, outcome: &str) {
-        let checks = &self.parts.metrics.log_checks_total;
-        checks.with_label_values(&[outcome]).inc();
-    }
-
     /// The log has something else where the last record was. The next load decides whether that is certain.
     pub(super) fn check_again(&mut self, number: i32, found: FoundAtMark) {
         tracing::warn!(
@@ -31,7 +26,7 @@ impl Reader {
             return;
         };
         for number in self.partitions.verifying_since(then) {
-            self.count_check("undecided");
+            self.parts.metrics.count_log_check("undecided");
             tracing::warn!(
                 kafka.partition = number,
                 "no answer whether the log is the one that was read; checking again"

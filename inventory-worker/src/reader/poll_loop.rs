@@ -146,7 +146,7 @@ impl Reader {
             Arrival::Due(from) => from,
             Arrival::Stale => return,
             Arrival::Gap(next) => return self.start_again(number, next),
-            Arrival::Same => return self.count_check("same"),
+            Arrival::Same => return self.parts.metrics.count_log_check("same"),
             Arrival::Different(found) => return self.check_again(number, found),
         };
         if from < offset {

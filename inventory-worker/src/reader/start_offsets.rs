@@ -130,24 +130,19 @@ impl StartOffsets {
         let reason = because.to_string();
         let halt = self.ledger.halt(&self.topic, partition, position, &reason);
         if halt.await? {
-            self.count("halted");
+            self.metrics.count_log_check("halted");
             return Ok(Found::Halted(reason));
         }
         Ok(Found::OtherLog(*position, because))
     }
 
     fn shortened(&self, partition: i32, position: &Position, log: LogBounds) {
-        self.count("shortened");
+        self.metrics.count_log_check("shortened");
         tracing::warn!(
             kafka.partition = partition,
             position = position.next,
             log.begin = log.begin,
             "retention has removed the record that was read last; reading on"
         );
-    }
-
-    fn count(&self, outcome: &str) {
-        let checks = &self.metrics.log_checks_total;
-        checks.with_label_values(&[outcome]).inc();
     }
 }

@@ -20,3 +20,16 @@ pub fn group_client_config(kafka: &KafkaSettings, client_id: &str, group: &str) 
     config.set("group.id", group);
     config
 }
+
+/// The options of a consumer that is told what to read, from where. Their defaults would break a guarantee.
+pub fn reader_client_config(kafka: &KafkaSettings, client_id: &str, group: &str) -> ClientConfig {
+    let mut config = group_client_config(kafka, client_id, group);
+    config
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        // An offset that the log does not have must be reported, not replaced by another.
+        .set("auto.offset.reset", "error")
+        // The last offsets of a log may have no record: only this event shows that they were passed.
+        .set("enable.partition.eof", "true");
+    config
+}
