@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::order_reads::{OrderRecords, OrderRows};
 use crate::metrics::Metrics;
-use crate::read_batcher::{ReadBatcher, ReadLimits};
+use crate::read_batcher::{ReadBatcher, ReadLimits, RowBatchers};
 
 /// An order, as `GET /orders/{id}` answers it.
 #[derive(Debug, Clone, Serialize)]
@@ -27,13 +27,13 @@ pub struct OrderView {
 }
 
 impl OrderView {
-    fn written(order_id: OrderId, order: WrittenOrder, status: OrderStatus) -> Self {
+    fn written(order_id: OrderId, order: WrittenOrder) -> Self {
         Self {
             order_id,
             product_id: order.product_id,
             user_id: order.user_id,
             quantity: order.quantity,
-            status,
+            status: order.status,
             placed_at: order.placed_at,
         }
     }
@@ -95,17 +95,14 @@ impl OrderStatuses {
 
     /// The reader of the calling HTTP thread.
     pub fn on_this_thread(&self, store: ReservationStore) -> OrderStatusReader {
-        let rows = |class| {
-            let ledger = self.ledger.clone()?;
-            let limits = self.limits.rows(class);
-            let rows = OrderRows(ledger, class);
-            Some(ReadBatcher::start(rows, limits, &self.metrics))
-        };
+        let rows = self.ledger.as_ref().map(|ledger| {
+            let rows = |class| OrderRows(ledger.clone(), class);
+            RowBatchers::start(rows, self.limits, &self.metrics)
+        });
         let records = OrderRecords(store.clone());
         OrderStatusReader {
             records: ReadBatcher::start(records, self.limits.records(), &self.metrics),
-            known_rows: rows(ReadClass::Known),
-            unknown_rows: rows(ReadClass::Unknown),
+            rows,
             written: Arc::clone(&self.written),
             store,
         }
@@ -117,8 +114,7 @@ impl OrderStatuses {
 pub struct OrderStatusReader {
     store: ReservationStore,
     records: ReadBatcher<OrderRecords>,
-    known_rows: Option<ReadBatcher<OrderRows>>,
-    unknown_rows: Option<ReadBatcher<OrderRows>>,
+    rows: Option<RowBatchers<OrderRows>>,
     written: Arc<Cache<OrderId, OrderStatus>>,
 }
 
@@ -174,10 +170,7 @@ impl OrderStatusReader {
             (Ok(Some(row)), Err(error)) if row.status == OrderStatus::Confirmed => {
                 Err(error.into())
             }
-            (Ok(Some(row)), _) => {
-                let status = row.status;
-                Ok(OrderView::written(order_id, row, status))
-            }
+            (Ok(Some(row)), _) => Ok(OrderView::written(order_id, row)),
             (row, stored) => {
                 let stored = stored?;
                 row?;
@@ -192,14 +185,10 @@ impl OrderStatusReader {
         order_id: OrderId,
         class: ReadClass,
     ) -> Result<Option<WrittenOrder>, Unavailable> {
-        let rows = match class {
-            ReadClass::Known => &self.known_rows,
-            ReadClass::Unknown => &self.unknown_rows,
-        };
-        let Some(rows) = rows else {
+        let Some(rows) = &self.rows else {
             return Ok(None);
         };
-        let order = rows.read(order_id).await?;
+        let order = rows.read(class, order_id).await?;
         // The key of a rejected order can be used again after a rebuild.
         let lasting = order
             .as_ref()

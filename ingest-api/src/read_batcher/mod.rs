@@ -1,8 +1,10 @@
 //! Combines concurrent reads of a store into one call.
 
 mod limits;
+mod row_batchers;
 
 pub use limits::{QueueLimits, ReadLimits};
+pub use row_batchers::RowBatchers;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

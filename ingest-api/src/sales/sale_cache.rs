@@ -12,7 +12,7 @@ use quick_cache::sync::Cache;
 use super::Sale;
 use crate::boot_instant::BootInstant;
 use crate::metrics::Metrics;
-use crate::read_batcher::{BatchRead, ReadBatcher, ReadLimits};
+use crate::read_batcher::{BatchRead, ReadLimits, RowBatchers};
 
 /// Sales that an instance remembers. An evicted sale is read again.
 const SALES_MAX: usize = 10_000;
@@ -29,11 +29,10 @@ pub struct SaleCache {
     ledger_answers: Cache<ProductId, (Instant, Result<Option<LedgerEntry>, Unavailable>)>,
 }
 
-/// The ledger, with the two queues of its reads of sales.
+/// The ledger, with the queues of its reads of sales.
 struct Ledger {
     reader: LedgerReader,
-    known: ReadBatcher<SaleRows>,
-    unknown: ReadBatcher<SaleRows>,
+    sales: RowBatchers<SaleRows>,
 }
 
 /// Sales in PostgreSQL.
@@ -90,13 +89,9 @@ impl SaleCache {
         metrics: &Metrics,
     ) -> Self {
         let ledger = ledger.map(|reader| {
-            let start = |class| {
-                let rows = SaleRows(reader.clone(), class);
-                ReadBatcher::start(rows, limits.rows(class), metrics)
-            };
+            let rows = |class| SaleRows(reader.clone(), class);
             Ledger {
-                known: start(ReadClass::Known),
-                unknown: start(ReadClass::Unknown),
+                sales: RowBatchers::start(rows, limits, metrics),
                 reader,
             }
         });
@@ -213,12 +208,10 @@ impl SaleCache {
         let is_expired = |read_at: Instant| read_at.elapsed() >= LEDGER_ANSWER_TTL;
         self.ledger_answers
             .remove_if(product, |(read_at, _)| is_expired(*read_at));
-        let rows = match class {
-            ReadClass::Known => &ledger.known,
-            ReadClass::Unknown => &ledger.unknown,
+        let read = async {
+            let entry = ledger.sales.read(class, product.clone()).await;
+            Ok::<_, Infallible>((Instant::now(), entry))
         };
-        let read =
-            async { Ok::<_, Infallible>((Instant::now(), rows.read(product.clone()).await)) };
         match self.ledger_answers.get_or_insert_async(product, read).await {
             Ok((_, answer)) => answer,
             Err(never) => match never {},
