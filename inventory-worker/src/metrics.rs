@@ -22,7 +22,7 @@ fluxgate_service::metrics! {
     batch_rows: Histogram (ROWS),
     /// Time in seconds from an event's Kafka timestamp until a writer took its batch.
     queue_seconds: Histogram (SECONDS),
-    /// Duration of transactions in seconds, by outcome: committed, position_mismatch (PostgreSQL held a different position), refused (PostgreSQL rejected a record), failed.
+    /// Duration of transactions in seconds, by outcome: committed, position_mismatch (PostgreSQL held a different position), refused (a record becomes a dead letter), failed.
     transaction_seconds: HistogramVec (SECONDS) ["outcome"] {"committed", "position_mismatch", "refused", "failed"},
     /// Time in seconds from taking a batch until it was committed, retries included.
     flush_seconds: Histogram (SECONDS),

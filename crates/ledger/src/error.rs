@@ -1,4 +1,5 @@
 use deadpool_postgres::PoolError;
+use fluxgate_domain::batch::PartitionOffset;
 use tokio_postgres::error::SqlState;
 
 use crate::causes::causes;
@@ -12,6 +13,9 @@ pub enum LedgerError {
     /// restored. Nothing was written.
     #[error("PostgreSQL holds other positions for partitions {0:?}")]
     PositionMismatch(Vec<i32>),
+    /// These records cannot be applied, each for a reason: they have to become dead letters. Nothing was written.
+    #[error("{} records are refused", .0.len())]
+    Refused(Vec<(PartitionOffset, &'static str)>),
     /// A record cannot be written, now or later.
     #[error("{0}")]
     Data(String),
@@ -43,7 +47,7 @@ impl LedgerError {
         }
         match self {
             Self::PositionMismatch(_) => "position",
-            Self::Data(_) => "data",
+            Self::Data(_) | Self::Refused(_) => "data",
             Self::BeyondTotal | Self::Unreadable(_) => "ledger",
             Self::Timeout => "timeout",
             Self::Pool(_) => "connection",

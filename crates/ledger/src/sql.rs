@@ -79,10 +79,11 @@ pub const ACCEPT_LOG: &str = "
 // Batches.
 
 /// The statements of the fast path, in the order in which they are sent.
-pub const FAST_PATH: [&str; 5] = [
+pub const FAST_PATH: [&str; 6] = [
     LOCK_POSITIONS,
     ADVANCE_POSITIONS,
     OPEN_SALES,
+    COUNT_FOREIGN,
     CONFIRM_ORDERS,
     INSERT_DEAD_LETTERS,
 ];
@@ -122,6 +123,11 @@ pub const OPEN_SALES: &str = "
     )
     SELECT product_id FROM opened";
 
+/// Counts the products, each given with a partition, whose sale is on another partition.
+pub const COUNT_FOREIGN: &str = "
+    SELECT count(*) FROM unnest($1::text[], $2::int[]) AS r (product_id, partition)
+    JOIN stock_ledger l ON l.product_id = r.product_id WHERE l.partition <> r.partition";
+
 /// Confirms every order that is new and counts it in the ledger and in its series, which has the name of its product.
 /// Returns the number of new orders, of their products, and of those products whose ledger row accepts them (it exists,
 /// and its fence is not above an order's epoch); if some orders were not new, also when the new ones were placed.
@@ -159,7 +165,7 @@ pub const INSERT_DEAD_LETTERS: &str = r#"
 
 /// Locks and reads the ledger rows of a batch. Every transaction locks them in product order.
 pub const LOCK_LEDGER: &str = "
-    SELECT product_id, total, sold, fenced_epoch FROM stock_ledger
+    SELECT product_id, total, sold, fenced_epoch, partition FROM stock_ledger
     WHERE product_id = ANY($1) ORDER BY product_id FOR UPDATE";
 
 /// The orders of a batch that have a row. The lowest and the highest id let PostgreSQL leave out table partitions.
@@ -288,9 +294,11 @@ pub const SELECT_CHANGES: &str = "
     SELECT change_id, kind, units, epoch, sequence, changed_at FROM sale_changes
     WHERE product_id = $1";
 
-/// The dead letters with this key. Equal ones are the same record, sent twice or read from two logs.
-pub const SELECT_DEAD_LETTERS: &str =
-    "SELECT DISTINCT value FROM dead_letters WHERE topic = $1 AND key = $2";
+/// The dead letters with this key, on the partition of the sale if that is known: one on another partition is no end of
+/// an order. Equal ones are the same record, sent twice or read from two logs.
+pub const SELECT_DEAD_LETTERS: &str = "
+    SELECT DISTINCT value FROM dead_letters
+    WHERE topic = $1 AND key = $2 AND partition = coalesce($3, partition)";
 
 /// Lets one rebuild of a sale run at a time. The lock ends with its connection.
 pub const TRY_LOCK_REBUILD: &str =

@@ -2,7 +2,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use backon::{BackoffBuilder, ExponentialBackoff};
-use fluxgate_domain::batch::{Batch, Content, Record};
+use fluxgate_domain::batch::{Batch, Content, PartitionOffset, Record};
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::OrderId;
 use fluxgate_ledger::{Ledger, LedgerError, WrittenBatch};
@@ -22,6 +22,8 @@ enum Decision {
     Written(WrittenBatch),
     /// It holds other positions of these partitions.
     PositionMismatch(Vec<i32>),
+    /// These records cannot be applied, each for a reason.
+    NotApplied(Vec<(PartitionOffset, &'static str)>),
     /// It refuses a record, for this reason.
     Refused(String),
 }
@@ -32,6 +34,7 @@ enum Decision {
 /// |---|---|
 /// | written | positions and counters are updated |
 /// | PostgreSQL holds another position | the partition is read again from there, the rest is written |
+/// | records do not fit their sale | they become dead letters, the batch is written again |
 /// | a record is refused | the batch is halved until the record is alone; it becomes a dead letter |
 /// | too many dead letters | that partition is halted, the rest is written |
 /// | anything else | the batch is retried after a delay |
@@ -83,6 +86,10 @@ impl Flusher {
                     work.iter_mut().for_each(|rest| rest.remove(&partitions));
                     work.push_front(batch);
                 }
+                Some(Decision::NotApplied(records)) => {
+                    batch.mark_dead_letters(&records);
+                    work.push_front(batch);
+                }
                 Some(Decision::Refused(reason)) => {
                     isolate(batch, &reason, &mut work, &mut dead_letters)
                 }
@@ -101,6 +108,7 @@ impl Flusher {
                 Err(LedgerError::PositionMismatch(partitions)) => {
                     return Some(Decision::PositionMismatch(partitions));
                 }
+                Err(LedgerError::Refused(records)) => return Some(Decision::NotApplied(records)),
                 Err(LedgerError::Data(reason)) => return Some(Decision::Refused(reason)),
                 Err(error) => {
                     failing.failed(&error);
@@ -118,7 +126,7 @@ impl Flusher {
         let label = match &outcome {
             Ok(_) => "committed",
             Err(LedgerError::PositionMismatch(_)) => "position_mismatch",
-            Err(LedgerError::Data(_)) => "refused",
+            Err(LedgerError::Data(_) | LedgerError::Refused(_)) => "refused",
             Err(_) => "failed",
         };
         self.metrics
@@ -147,7 +155,10 @@ impl Flusher {
             // A record that is alone in its slice was counted when it became a dead letter.
             let count = dead.count().max(earlier);
             if count > self.dead_letters_max {
-                let reason = format!("{count} dead letters in one batch");
+                let max = self.dead_letters_max;
+                let reason = format!(
+                    "too_many_dead_letters: {count} in one batch, DEAD_LETTERS_MAX_PER_BATCH is {max}"
+                );
                 let halt = Command::Halt {
                     partition: slice.partition,
                     generation: slice.generation,

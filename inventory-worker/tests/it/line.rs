@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use clap::Parser;
 use fluxgate_domain::batch::{Content, Record};
+use fluxgate_domain::events::{Event, SaleOpened};
 use fluxgate_log::headers;
 use inventory_worker::app::Worker;
 use inventory_worker::config::{Cli, Config};
@@ -139,6 +140,7 @@ impl Line {
 
     async fn send_with(&self, producer: &FutureProducer, partition: i32, records: &[Record]) {
         for record in records {
+            let record = on(partition, record);
             let headers = match &record.content {
                 Content::Event(event) => headers(event),
                 Content::DeadLetter(_) => OwnedHeaders::new(),
@@ -183,6 +185,20 @@ impl Line {
         })
         .await;
     }
+}
+
+/// The record, or, if it opens a sale, its opening on this partition.
+fn on(partition: i32, record: &Record) -> Record {
+    let Content::Event(Event::SaleOpened(sale)) = &record.content else {
+        return record.clone();
+    };
+    let sale = SaleOpened {
+        partition,
+        ..sale.clone()
+    };
+    let key = record.source.key();
+    let event = Event::SaleOpened(sale);
+    Record::new(0, 0, key, Some(&event.encode()), Ok(event))
 }
 
 /// A worker in this process. Dropping this stops it.

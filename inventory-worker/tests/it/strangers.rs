@@ -159,3 +159,40 @@ async fn each_kind_of_stranger_becomes_a_dead_letter_and_the_orders_around_it_ar
     .await;
     worker.stop().await;
 }
+
+#[tokio::test]
+async fn orders_on_another_partition_than_their_sale_are_dead_letters_and_too_many_halt_it() {
+    let line = Line::new().await;
+    let worker = line
+        .worker(&["--dead-letters-max-per-batch=3", "--batch-max-age-ms=500"])
+        .await;
+    let orders = |numbers: std::ops::Range<u32>| -> Vec<Record> {
+        numbers
+            .map(|n| order(0, "a", &format!("u{n}"), 1, n))
+            .collect()
+    };
+    line.send(0, &[opening(0, "a", 1_000)]).await;
+    line.send(0, &orders(1..11)).await;
+    line.until_count("orders", 10).await;
+    line.send(1, &orders(11..13)).await;
+    line.until_count("dead_letters WHERE partition = 1", 2)
+        .await;
+    let reason = "foreign_partition: its sale is on another partition";
+    let reasons = line.schema.rows("SELECT reason FROM dead_letters").await;
+    assert_eq!(reasons, [reason; 2]);
+
+    line.send(1, &orders(13..20)).await;
+    until("the partition is halted", async || {
+        worker.metric("partitions_halted").await == 1.0
+    })
+    .await;
+    let report = worker.get("/readyz").await.1;
+    assert!(
+        report.contains("partition 1 is halted: too_many_dead_letters: 7 in one batch"),
+        "{report}"
+    );
+    line.send(0, &orders(11..20)).await;
+    line.until_count("orders", 19).await;
+    assert_eq!(line.count("dead_letters").await, 2);
+    worker.stop().await;
+}

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
+use crate::batch::PartitionOffset;
 use crate::events::OrderReserved;
 use crate::ids::{OrderId, ProductId};
 use crate::{NumberSeries, OrderStatus, SequenceNumber};
@@ -23,8 +24,8 @@ pub struct AppliedBatch<'a> {
     pub series: HashMap<NumberSeries, SeriesDelta>,
     /// Records whose order or change already had a row.
     pub duplicates: u64,
-    /// Changes that are refused.
-    pub refused: Vec<RefusedChange<'a>>,
+    /// Records that are refused, with the reason. Nothing else depends on whether they were in the batch.
+    pub refused: Vec<(PartitionOffset, &'static str)>,
 }
 
 /// A new row of `orders`. It replaces the row of an order that was rejected in an earlier epoch.
@@ -145,13 +146,4 @@ pub struct SeriesDelta {
     pub written: i64,
     /// The highest number.
     pub highest: SequenceNumber,
-}
-
-/// A change that becomes a dead letter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct RefusedChange<'a> {
-    pub offset: i64,
-    pub product: &'a ProductId,
-    pub reason: &'static str,
 }

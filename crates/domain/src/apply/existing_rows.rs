@@ -8,6 +8,8 @@ use crate::ids::{OrderId, ProductId};
 /// What a sale's ledger row allows; `apply` keeps it up to date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Headroom {
+    /// The partition of all its events.
+    pub partition: i32,
     /// Units for sale.
     pub total: i64,
     /// Units sold.

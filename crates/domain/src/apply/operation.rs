@@ -1,10 +1,13 @@
-use crate::events::{Event, OrderCancelled, OrderReserved, SaleClosed, SaleFenced, SaleRestocked};
+use crate::events::{
+    Event, OrderCancelled, OrderReserved, SaleClosed, SaleFenced, SaleOpened, SaleRestocked,
+};
 use crate::ids::{OrderId, ProductId};
 
-/// An event that changes orders or an existing ledger row: every event but the opening of a sale.
+/// What an event does to a sale.
 #[derive(Debug, Clone, Copy)]
 #[allow(missing_docs)]
 pub enum Operation<'a> {
+    Open(&'a SaleOpened),
     Order(&'a OrderReserved),
     Cancel(&'a OrderCancelled),
     Restock(&'a SaleRestocked),
@@ -13,21 +16,22 @@ pub enum Operation<'a> {
 }
 
 impl<'a> Operation<'a> {
-    /// The operation of an event; `None` for an opening.
-    pub fn of(event: &'a Event) -> Option<Self> {
+    /// The operation of an event.
+    pub fn of(event: &'a Event) -> Self {
         match event {
-            Event::SaleOpened(_) => None,
-            Event::OrderReserved(order) => Some(Self::Order(order)),
-            Event::OrderCancelled(cancel) => Some(Self::Cancel(cancel)),
-            Event::SaleRestocked(restock) => Some(Self::Restock(restock)),
-            Event::SaleClosed(close) => Some(Self::Close(close)),
-            Event::SaleFenced(fence) => Some(Self::Fence(fence)),
+            Event::SaleOpened(sale) => Self::Open(sale),
+            Event::OrderReserved(order) => Self::Order(order),
+            Event::OrderCancelled(cancel) => Self::Cancel(cancel),
+            Event::SaleRestocked(restock) => Self::Restock(restock),
+            Event::SaleClosed(close) => Self::Close(close),
+            Event::SaleFenced(fence) => Self::Fence(fence),
         }
     }
 
-    /// The product whose sale it changes.
+    /// The product of the sale.
     pub fn product(&self) -> &'a ProductId {
         match self {
+            Self::Open(sale) => &sale.product_id,
             Self::Order(order) => &order.product_id,
             Self::Cancel(cancel) => &cancel.order.product_id,
             Self::Restock(restock) => &restock.product_id,
@@ -36,12 +40,20 @@ impl<'a> Operation<'a> {
         }
     }
 
+    /// The partition that it gives its sale, if it is an opening.
+    pub fn partition(&self) -> Option<i32> {
+        match self {
+            Self::Open(sale) => Some(sale.partition),
+            _ => None,
+        }
+    }
+
     /// The order that it places or cancels, if it does.
     pub fn order_id(&self) -> Option<OrderId> {
         match self {
             Self::Order(order) => Some(order.order_id),
             Self::Cancel(cancel) => Some(cancel.order.order_id),
-            Self::Restock(_) | Self::Close(_) | Self::Fence(_) => None,
+            Self::Open(_) | Self::Restock(_) | Self::Close(_) | Self::Fence(_) => None,
         }
     }
 

@@ -2,7 +2,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
-use crate::events::Event;
+use crate::events::{Event, SaleOpened};
 use crate::ids::{IdempotencyKey, RestockId, Tag, UserId};
 
 fn product() -> ProductId {
@@ -57,11 +57,18 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 fn operation(event: &Event) -> Operation<'_> {
-    Operation::of(event).expect("no opening among them")
+    Operation::of(event)
+}
+
+/// An offset of the sale's partition.
+fn at(offset: i64) -> PartitionOffset {
+    let partition = 0;
+    PartitionOffset { partition, offset }
 }
 
 fn headroom(total: i64) -> HashMap<ProductId, Headroom> {
     let sale = Headroom {
+        partition: 0,
         total,
         sold: 0,
         fenced_epoch: 0,
@@ -77,7 +84,7 @@ type Rows = (HashMap<OrderId, Outcome>, i64, i64, i64, SequenceNumber);
 fn in_batches(events: &[Event], size: usize, total: i64) -> Rows {
     let (mut sales, mut existing) = (headroom(total), ExistingRows::default());
     let mut rows: Rows = (HashMap::new(), 0, total, 0, SequenceNumber::default());
-    let operations: Vec<_> = (0..).zip(events.iter().map(operation)).collect();
+    let operations: Vec<_> = (0..).map(at).zip(events.iter().map(operation)).collect();
     for batch in operations.chunks(size) {
         let applied = apply(batch, &mut existing, &mut sales);
         for row in &applied.orders {
@@ -126,7 +133,10 @@ proptest! {
 fn a_cancel_that_is_read_first_leaves_its_order_a_duplicate() {
     let (mut sales, mut existing) = (headroom(1), ExistingRows::default());
     let (cancel, order) = (cancel(4), order(4));
-    let operations = [(0, operation(&cancel)), (1, Operation::Order(&order))];
+    let operations = [
+        (at(0), operation(&cancel)),
+        (at(1), Operation::Order(&order)),
+    ];
     let applied = apply(&operations, &mut existing, &mut sales);
     assert_eq!(applied.orders.len(), 1);
     assert_eq!(applied.orders[0].outcome, Outcome::Cancelled);
@@ -151,13 +161,13 @@ fn nothing_of_an_epoch_below_the_fence_is_accepted() {
         ..order(2)
     };
     let operations = [
-        (0, Operation::Order(&early)),
-        (1, operation(&fence)),
-        (2, Operation::Order(&early)), // a duplicate, fence or not
-        (3, Operation::Order(&late)),
-        (4, operation(&cancel)),
-        (5, operation(&restock)),
-        (6, Operation::Order(&again)), // its key is taken again, in the rebuilt sale
+        (at(0), Operation::Order(&early)),
+        (at(1), operation(&fence)),
+        (at(2), Operation::Order(&early)), // a duplicate, fence or not
+        (at(3), Operation::Order(&late)),
+        (at(4), operation(&cancel)),
+        (at(5), operation(&restock)),
+        (at(6), Operation::Order(&again)), // its key is taken again, in the rebuilt sale
     ];
     for size in 1..=operations.len() {
         let (mut sales, mut existing) = (headroom(10), ExistingRows::default());
@@ -167,7 +177,7 @@ fn nothing_of_an_epoch_below_the_fence_is_accepted() {
             for row in &applied.orders {
                 rows.insert(row.order.order_id, (row.outcome, row.order.epoch));
             }
-            refused.extend(applied.refused.iter().map(|r| (r.offset, r.reason)));
+            refused.extend(applied.refused.iter().map(|r| (r.0.offset, r.1)));
             let series = applied.series.values();
             written += series.map(|delta| delta.written).sum::<i64>();
         }
@@ -186,12 +196,12 @@ fn what_is_read_before_the_opening_is_of_no_known_sale() {
     let mut sales = headroom(10);
     sales.get_mut(&product()).unwrap().opened_at_offset = Some(5);
     let operations = [
-        (3, operation(&restock)),
-        (4, Operation::Order(&early)),
-        (6, Operation::Order(&late)),
+        (at(3), operation(&restock)),
+        (at(4), Operation::Order(&early)),
+        (at(6), Operation::Order(&late)),
     ];
     let applied = apply(&operations, &mut ExistingRows::default(), &mut sales);
-    let refused = applied.refused.iter().map(|r| (r.offset, r.reason));
+    let refused = applied.refused.iter().map(|r| (r.0.offset, r.1));
     assert_eq!(refused.collect::<Vec<_>>(), [(3, UNKNOWN_SALE)]);
     let outcomes = applied.orders.iter().map(|row| row.outcome);
     assert_eq!(
@@ -203,4 +213,50 @@ fn what_is_read_before_the_opening_is_of_no_known_sale() {
     );
     let series = &applied.series[&NumberSeries::of(&product())];
     assert_eq!(series.written, 1, "only orders of a known sale are counted");
+}
+
+#[test]
+fn what_is_on_another_partition_than_its_sale_is_refused() {
+    let opening = |partition| {
+        Event::SaleOpened(SaleOpened {
+            product_id: product(),
+            total: 10.try_into().unwrap(),
+            opens_at: Timestamp::UNIX_EPOCH,
+            closes_at: None,
+            per_user_limit: None,
+            epoch: 1,
+            partition,
+        })
+    };
+    let events = [
+        opening(0),
+        opening(1),
+        Event::OrderReserved(order(1)),
+        cancel(2),
+        restock(3),
+        Event::SaleClosed(SaleClosed {
+            product_id: product(),
+            epoch: 1,
+            sequence: 300,
+            closed_at: Timestamp::UNIX_EPOCH,
+        }),
+        fence(2),
+    ];
+    let elsewhere = (0..).map(|offset| PartitionOffset {
+        partition: 1,
+        offset,
+    });
+    let operations: Vec<_> = elsewhere.zip(events.iter().map(operation)).collect();
+    let mut sales = headroom(10);
+    let applied = apply(&operations, &mut ExistingRows::default(), &mut sales);
+    let expected = operations.iter().map(|(at, _)| (*at, FOREIGN_PARTITION));
+    assert_eq!(applied.refused, expected.collect::<Vec<_>>());
+    assert!(applied.orders.is_empty() && applied.changes.is_empty());
+    assert_eq!(sales, headroom(10));
+
+    // An opening that names another partition is refused although its sale is not known yet.
+    let (opening, mut unknown) = (opening(1), HashMap::new());
+    let operations = [(at(0), operation(&opening))];
+    let applied = apply(&operations, &mut ExistingRows::default(), &mut unknown);
+    assert_eq!(applied.refused, [(at(0), FOREIGN_PARTITION)]);
 }

@@ -3,7 +3,9 @@
 mod position;
 mod record;
 
-pub use position::{Position, RecordMark};
+use std::collections::HashMap;
+
+pub use position::{PartitionOffset, Position, RecordMark};
 pub use record::{Content, Record, Source};
 
 /// The consecutive records of one partition in a batch.
@@ -41,6 +43,18 @@ impl Batch {
     /// Whether there are no slices.
     pub fn is_empty(&self) -> bool {
         self.slices.is_empty()
+    }
+
+    /// Turns records into dead letters, each for its reason.
+    pub fn mark_dead_letters(&mut self, refused: &[(PartitionOffset, &'static str)]) {
+        let reasons: HashMap<_, _> = refused.iter().copied().collect();
+        for slice in &mut self.slices {
+            for record in &mut slice.records {
+                if let Some(reason) = reasons.get(&record.place(slice.partition)) {
+                    record.mark_dead_letter(reason);
+                }
+            }
+        }
     }
 
     /// All records, with the partition of each.

@@ -1,5 +1,13 @@
 use sha2::{Digest, Sha256};
 
+/// Where a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub struct PartitionOffset {
+    pub partition: i32,
+    pub offset: i64,
+}
+
 /// How far one reader has read a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {

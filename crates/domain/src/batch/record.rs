@@ -1,3 +1,4 @@
+use super::PartitionOffset;
 use crate::events::{Event, Undecodable};
 
 /// One record of the topic.
@@ -60,6 +61,12 @@ impl Record {
     pub fn with_traceparent(mut self, traceparent: Option<&str>) -> Self {
         self.traceparent = traceparent.map(Into::into);
         self
+    }
+
+    /// Where it is, if it is in this partition.
+    pub fn place(&self, partition: i32) -> PartitionOffset {
+        let offset = self.offset;
+        PartitionOffset { partition, offset }
     }
 
     /// Turns the record into a dead letter.

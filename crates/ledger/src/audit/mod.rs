@@ -137,7 +137,8 @@ impl AuditReader {
         let sale = sale.as_ref().map(LedgerRow::read).transpose()?;
         let (changes, dead_letters) = within(READ_LIMIT, async {
             let key = product.as_bytes();
-            let letters: [&(dyn ToSql + Sync); 2] = [&self.topic, &key];
+            let partition = sale.as_ref().map(|sale| sale.partition);
+            let letters: [&(dyn ToSql + Sync); 3] = [&self.topic, &key, &partition];
             Ok((
                 snapshot.query(sql::SELECT_CHANGES, &[&product]).await?,
                 snapshot.query(sql::SELECT_DEAD_LETTERS, &letters).await?,

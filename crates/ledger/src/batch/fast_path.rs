@@ -23,10 +23,11 @@ pub async fn write(
     for statement in sql::FAST_PATH {
         transaction.prepare_cached(statement).await?;
     }
-    let (limited, positions, opened, confirmed, dead_letters) = tokio::join!(
+    let (limited, positions, opened, foreign, confirmed, dead_letters) = tokio::join!(
         transaction.batch_execute(limits),
         advance_positions(&transaction, topic, batch),
         open_sales(&transaction, rows),
+        count_foreign(&transaction, rows),
         confirm_orders(&transaction, rows),
         insert_dead_letters(&transaction, topic, &rows.dead_letters),
     );
@@ -34,6 +35,9 @@ pub async fn write(
     // After a mismatch of positions no other answer means anything.
     positions?;
     opened?;
+    if foreign? > 0 {
+        return Ok(None);
+    }
     let placed_at = match confirmed {
         Ok(Some(placed_at)) => placed_at,
         Ok(None) | Err(LedgerError::BeyondTotal) => return Ok(None),
@@ -51,6 +55,23 @@ pub async fn write(
         dead_letters: rows.dead_letters.offsets.len() as u64,
         ..WrittenBatch::default()
     }))
+}
+
+/// Counts what is on another partition than its sale.
+async fn count_foreign(
+    transaction: &Transaction<'_>,
+    rows: &BatchRows<'_>,
+) -> Result<i64, LedgerError> {
+    let on = rows.partitions();
+    if on.is_empty() {
+        return Ok(0);
+    }
+    let (products, partitions): (Vec<&str>, Vec<i32>) = on.into_iter().unzip();
+    let count = transaction.prepare_cached(sql::COUNT_FOREIGN).await?;
+    let row = transaction
+        .query_one(&count, &[&products, &partitions])
+        .await?;
+    Ok(row.try_get(0)?)
 }
 
 /// Confirms the orders; returns when each new one was placed. `None` if the ledger does not accept some of them.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use fluxgate_domain::apply::Operation;
-use fluxgate_domain::batch::{Batch, Content, Record, Slice};
+use fluxgate_domain::batch::{Batch, Content, PartitionOffset, Record, Slice};
 use fluxgate_domain::events::{Event, OrderReserved, SaleOpened};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -12,13 +12,14 @@ use crate::columns::epoch_column;
 
 /// The records of a batch by what is done with them.
 pub struct BatchRows<'a> {
-    /// Sales that open, with the offset of each opening.
+    /// Sales that open on their partitions, with the offset of each opening.
     pub openings: Vec<(i64, &'a SaleOpened)>,
     /// New orders.
     pub orders: Vec<&'a OrderReserved>,
-    /// Everything but openings and dead letters, with its offset; in offset order within a partition.
-    pub operations: Vec<(i64, Operation<'a>)>,
-    /// Whether the order of the operations matters: one is not a new order, or comes before the opening of its sale.
+    /// Everything but dead letters; in offset order within a partition.
+    pub operations: Vec<(PartitionOffset, Operation<'a>)>,
+    /// Whether the operations must be applied one by one: one is not a new order, or comes before the opening of its
+    /// sale, or opens a sale of another partition.
     pub needs_slow_path: bool,
     /// Records that cannot be applied.
     pub dead_letters: DeadLetterColumns<'a>,
@@ -36,7 +37,7 @@ impl<'a> BatchRows<'a> {
         for slice in &batch.slices {
             for record in &slice.records {
                 match &record.content {
-                    Content::Event(event) => rows.push(record.offset, event),
+                    Content::Event(event) => rows.push(record.place(slice.partition), event),
                     Content::DeadLetter(reason) => rows.dead_letters.push(slice, record, reason),
                 }
             }
@@ -44,12 +45,15 @@ impl<'a> BatchRows<'a> {
         rows
     }
 
-    fn push(&mut self, offset: i64, event: &'a Event) {
+    fn push(&mut self, at: PartitionOffset, event: &'a Event) {
         match event {
+            Event::SaleOpened(sale) if sale.partition != at.partition => {
+                self.needs_slow_path = true;
+            }
             Event::SaleOpened(sale) => {
                 let mut orders = self.orders.iter();
                 self.needs_slow_path |= orders.any(|order| order.product_id == sale.product_id);
-                self.openings.push((offset, sale));
+                self.openings.push((at.offset, sale));
             }
             Event::OrderReserved(order) => self.orders.push(order),
             Event::OrderCancelled(_)
@@ -57,9 +61,15 @@ impl<'a> BatchRows<'a> {
             | Event::SaleClosed(_)
             | Event::SaleFenced(_) => self.needs_slow_path = true,
         }
-        let operation = Operation::of(event);
-        self.operations
-            .extend(operation.map(|operation| (offset, operation)));
+        self.operations.push((at, Operation::of(event)));
+    }
+
+    /// Each product with the partition on which it is; twice if it is on two.
+    pub fn partitions(&self) -> HashSet<(&'a str, i32)> {
+        let operations = self.operations.iter();
+        operations
+            .map(|(at, it)| (it.product().as_str(), at.partition))
+            .collect()
     }
 
     /// The first opening of each product.

@@ -5,20 +5,20 @@ use fluxgate_domain::apply::{
     AppliedBatch, ExistingOrder, ExistingRows, Headroom, LedgerDelta, NewChange, NewOrder, Outcome,
     RejectReason, SeriesDelta, apply,
 };
-use fluxgate_domain::batch::{Batch, Content};
+use fluxgate_domain::batch::Batch;
 use fluxgate_domain::ids::{OrderId, ProductId};
 use fluxgate_domain::{NumberSeries, OrderStatus, SequenceNumber};
 use fluxgate_service::crash_points::crash_point;
 use uuid::Uuid;
 
-use super::rows::{BatchRows, DeadLetterColumns, OrderColumns};
+use super::rows::{BatchRows, OrderColumns};
 use super::statements::{advance_positions, insert_dead_letters, open_sales};
 use super::{REJECTED_NAMED_MAX, WrittenBatch};
 use crate::columns::{self, bounds, epoch_column, number_to_bits};
 use crate::{LedgerError, sql};
 
 /// Writes any batch: reads and locks the rows that it touches, applies its operations in offset order, writes the
-/// result.
+/// result. Nothing is written while records are refused that are not dead letters yet.
 pub async fn write(
     client: &mut Object,
     limits: &str,
@@ -34,19 +34,21 @@ pub async fn write(
     let mut existing = existing_rows(&transaction, rows).await?;
 
     let applied = apply(&rows.operations, &mut existing, &mut headroom);
+    if !applied.refused.is_empty() {
+        return Err(LedgerError::Refused(applied.refused));
+    }
     insert_orders(&transaction, &applied.orders).await?;
     cancel_orders(&transaction, &applied.cancelled).await?;
     insert_changes(&transaction, &applied.changes).await?;
     add_to_ledger(&transaction, &applied.ledger).await?;
     add_to_series(&transaction, &applied.series).await?;
-    let dead_letters = dead_letters(batch, rows, &applied);
-    insert_dead_letters(&transaction, topic, &dead_letters).await?;
+    insert_dead_letters(&transaction, topic, &rows.dead_letters).await?;
     crash_point("before_commit");
     transaction.commit().await?;
     crash_point("after_commit");
 
     let mut written = summary(&applied);
-    written.dead_letters = dead_letters.offsets.len() as u64;
+    written.dead_letters = rows.dead_letters.offsets.len() as u64;
     Ok(written)
 }
 
@@ -91,6 +93,7 @@ async fn lock_ledger(
         let mut openings = rows.openings.iter();
         let opening = openings.find(|(_, sale)| sale.product_id == product);
         let sale = Headroom {
+            partition: row.try_get(4)?,
             total: row.try_get(1)?,
             sold: row.try_get(2)?,
             fenced_epoch: columns::epoch(row.try_get(3)?)?,
@@ -246,28 +249,4 @@ async fn add_to_series(
         .execute(sql::ADD_TO_SERIES, &[&names, &written, &highest])
         .await?;
     Ok(())
-}
-
-/// The batch's own dead letters, and the changes that were refused.
-fn dead_letters<'a>(
-    batch: &'a Batch,
-    rows: &BatchRows<'a>,
-    applied: &AppliedBatch<'a>,
-) -> DeadLetterColumns<'a> {
-    let mut dead_letters = rows.dead_letters.clone();
-    let slices = batch.slices.iter();
-    let records = slices.flat_map(|slice| slice.records.iter().map(move |record| (slice, record)));
-    for (slice, record) in records {
-        let Content::Event(event) = &record.content else {
-            continue;
-        };
-        // An offset alone names no record: a batch has several partitions. A product stays on one.
-        let mut refused = applied.refused.iter();
-        let refused =
-            refused.find(|it| it.offset == record.offset && it.product == event.product_id());
-        if let Some(refused) = refused {
-            dead_letters.push(slice, record, refused.reason);
-        }
-    }
-    dead_letters
 }

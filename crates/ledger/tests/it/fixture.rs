@@ -7,7 +7,7 @@ use fluxgate_domain::events::{
     Event, OrderCancelled, OrderReserved, SaleClosed, SaleFenced, SaleOpened, SaleRestocked,
 };
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, RestockId, Tag, UserId};
-use fluxgate_ledger::{Ledger, StoredPosition};
+use fluxgate_ledger::{Ledger, LedgerError, StoredPosition, WrittenBatch};
 use fluxgate_service::settings::PostgresSettings;
 use jiff::Timestamp;
 use refinery::Target;
@@ -83,10 +83,21 @@ impl Schema {
         rows.iter().map(|row| row.get(0)).collect()
     }
 
+    /// Writes a batch; what is refused becomes dead letters, as the worker does it.
+    pub async fn write(&self, batch: &Batch) -> WrittenBatch {
+        let mut batch = batch.clone();
+        loop {
+            match self.ledger.write(TOPIC, &batch).await {
+                Err(LedgerError::Refused(records)) => batch.mark_dead_letters(&records),
+                written => return written.unwrap(),
+            }
+        }
+    }
+
     /// Writes a log in batches of `size`.
     pub async fn write_all(&self, log: &[Record], size: usize) {
         for records in log.chunks(size) {
-            self.ledger.write(TOPIC, &batch(records)).await.unwrap();
+            self.write(&batch(records)).await;
         }
     }
 }

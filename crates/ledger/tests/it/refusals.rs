@@ -105,3 +105,56 @@ async fn dead_letters_keep_their_bytes_beside_the_orders() {
         ]
     );
 }
+
+#[tokio::test]
+async fn a_record_on_another_partition_than_its_sale_becomes_a_dead_letter() {
+    let schema = Schema::new().await;
+    assert_eq!(schema.next(1).await, 0, "it has a position");
+    schema
+        .write_all(&[opening(0, "a", 3), order(1, "a", "u1", 1, 1)], 1)
+        .await;
+    let on_1 = |records: &[Record]| {
+        let mut batch = batch(records);
+        batch.slices[0].partition = 1;
+        batch
+    };
+    // An order alone, an opening alone, and an opening whose sale is not known: neither path takes them.
+    let foreign = [
+        order(0, "a", "u2", 1, 2),
+        opening(1, "a", 3),
+        opening(2, "b", 3),
+    ];
+    for record in &foreign {
+        let written = schema.write(&on_1(std::slice::from_ref(record))).await;
+        assert_eq!((written.confirmed, written.dead_letters), (0, 1));
+    }
+    // The rest of its batch is written, here with a record of the same sale on both partitions.
+    let mut both = batch(&[order(2, "a", "u3", 1, 3)]);
+    let there = on_1(&[order(3, "a", "u4", 1, 4), garbage(4)]);
+    both.slices.extend(there.slices);
+    let written = schema.write(&both).await;
+    assert_eq!((written.confirmed, written.dead_letters), (1, 2));
+
+    assert_eq!(
+        schema.rows(ORDERS).await,
+        ["a u1 1 confirmed", "a u3 3 confirmed"]
+    );
+    let sales = "SELECT product_id FROM stock_ledger";
+    assert_eq!(schema.rows(sales).await, ["a"]);
+    let letters = "SELECT concat_ws(' ', partition, \"offset\", split_part(reason, ':', 1))
+                   FROM dead_letters ORDER BY 1";
+    let refused = |offset| format!("1 {offset} foreign_partition");
+    let expected = [
+        refused(0),
+        refused(1),
+        refused(2),
+        refused(3),
+        "1 4 missing_type".to_owned(),
+    ];
+    assert_eq!(schema.rows(letters).await, expected);
+    // Their numbers are missing until somebody publishes them where they belong.
+    assert_eq!(
+        schema.ledger.sequence_gaps(TOPIC, &[0, 1]).await.unwrap(),
+        1
+    );
+}
