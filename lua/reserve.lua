@@ -148,7 +148,7 @@ for n = 1, count do
   local record = records[n] or written[id]
   if record then
     -- A damaged record has no number: the caller reports that for this order alone.
-    local entry = string.match(record, '^%d+%-%d+')
+    local entry = has_outbox and string.match(record, '^%d+%-%d+')
     answers[n] = { 'known', record, entry and #call('XRANGE', outbox, entry, entry) or 0 }
   else
     answers[n] = refused or reserve(id, ARGV[3 * n + 3], ARGV[3 * n + 4])
