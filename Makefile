@@ -54,7 +54,7 @@ bench-growth: ## measure cost with more products, rows, partitions and workers; 
 
 bench-check: build ## compare instructions with the last known good, and ratios to the ceilings with their floors
 	@bench/check
-	@scripts/on-stack bench --rounds 3 --seconds 3 --only bare,accept,sold-out,replay,replay-once,status-once,drain,copy --floors
+	@scripts/on-stack bench --rounds 3 --seconds 3 --only bare,accept,sold-out,replay,replay-once,status-once,mixed,drain,copy --floors
 
 load: ## run k6 against a running API: SCENARIO=smoke, load, stress, soak, spike, flash-sale or check; for example RATE=2000
 	@scripts/load $(SCENARIO)

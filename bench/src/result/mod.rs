@@ -16,6 +16,9 @@ use crate::scenario::Scenario;
 use comparison::comparisons;
 use rows::{Row, rows};
 
+/// A refusal waits for the orders that are accepted beside it, but not longer than this multiple of a refusal alone.
+const REFUSALS_SLOWED_MAX: f64 = 3.0;
+
 /// All results of a run.
 #[derive(Serialize)]
 pub struct Run {
@@ -79,7 +82,8 @@ impl Run {
         self.entries.push(entry);
     }
 
-    /// A path that reaches less of its ceiling than its floor is a failure.
+    /// A path that reaches less of its ceiling than its floor is a failure, and so are refusals that orders in the same
+    /// sale slow down too much.
     pub fn check_floors(&mut self) {
         let below = |row: &Row<'_>| {
             let scenario = row.first().scenario;
@@ -88,7 +92,16 @@ impl Run {
             let why = format!("{title}: {ratio:.2} x its ceiling, the floor is {floor}");
             (ratio < floor).then_some(why)
         };
-        let broken: Vec<_> = rows(&self.entries).iter().filter_map(below).collect();
+        let rows = rows(&self.entries);
+        let slowed = rows
+            .iter()
+            .filter_map(|row| Some((row, row.refusals_slowed(&rows)?)));
+        let slowed = slowed.filter(|(_, times)| *times > REFUSALS_SLOWED_MAX);
+        let slowed = slowed.map(|(row, times)| {
+            let title = row.first().scenario.title();
+            format!("{title}: p99 of refusals is {times:.1} x that of sold-out, the limit is {REFUSALS_SLOWED_MAX}")
+        });
+        let broken: Vec<_> = rows.iter().filter_map(below).chain(slowed).collect();
         broken.into_iter().for_each(|why| self.failed(why));
     }
 
@@ -148,6 +161,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::Latency;
     use crate::measure::processes::{ByPart, Part};
     use crate::scenario::selected;
 
@@ -198,6 +212,27 @@ mod tests {
             Some(0.25),
         ];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn refusals_are_compared_with_a_sale_that_is_sold_out() {
+        let mut run = run_of(&[
+            ("sold-out", 64, "ours", 1, 4_000, 0),
+            ("mixed", 64, "ours", 1, 4_000, 0),
+        ]);
+        let p99 = |p99| Latency {
+            p50: 1.0,
+            p99,
+            p999: None,
+        };
+        run.entries[0].measured.latency_ms = Some(p99(2.0));
+        run.entries[1].measured.refusals_ms = Some(p99(6.0));
+        run.check_floors();
+        assert!(run.failures.is_empty(), "{:?}", run.failures);
+        run.entries[1].measured.refusals_ms = Some(p99(6.2));
+        run.check_floors();
+        let expected = "mixed 64: p99 of refusals is 3.1 x that of sold-out, the limit is 3";
+        assert_eq!(run.failures, [expected]);
     }
 
     #[test]

@@ -50,6 +50,20 @@ impl<'a> Row<'a> {
         of.map(|of| shown(self.spread(|one| of(pick(one)?)), 2))
     }
 
+    /// The p99 of refusals beside accepted orders, as a multiple of the p99 in a sale that is sold out.
+    pub fn refusals_slowed(&self, all: &[Row<'_>]) -> Option<f64> {
+        let own = self.first();
+        let is_alone = |row: &&Row<'_>| {
+            let other = row.first();
+            let same = (other.scenario.size, other.side) == (own.scenario.size, own.side);
+            other.scenario.name == "sold-out" && same
+        };
+        let alone = all.iter().find(is_alone)?;
+        let beside = self.spread(|one| Some(one.measured.refusals_ms?.p99))?;
+        let alone = alone.spread(|one| Some(one.measured.latency_ms?.p99))?;
+        Some(beside.median / alone.median)
+    }
+
     fn cpu(&self, parts: &[Part]) -> Option<Spread> {
         self.spread(|one| Some(one.measured.cpu_us_each(parts)))
     }

@@ -9,6 +9,7 @@ mod growth;
 mod http;
 mod kafka;
 mod redis;
+mod redis_growth;
 mod soak;
 mod sql;
 
@@ -51,6 +52,7 @@ enum Kind {
     Kafka,
     Drain,
     Grown(Growth),
+    RedisGrowth,
     Sql,
     CopyIn,
     Connections,
@@ -58,7 +60,9 @@ enum Kind {
 }
 
 use ClosedLoop as Ask;
-use Kind::{Closed, Connections, CopyIn, Drain, EndToEnd, Grown, Kafka, Rate, Redis, Soak, Sql};
+use Kind::{
+    Closed, Connections, CopyIn, Drain, EndToEnd, Grown, Kafka, Rate, Redis, RedisGrowth, Soak, Sql,
+};
 
 const ONE: &[u32] = &[];
 const BOTH: &[u32] = &[64, 256];
@@ -68,7 +72,7 @@ const PARTITIONS: &[u32] = &[12, 24, 48, 96];
 const WORKERS: &[u32] = &[1, 2, 4, 12];
 
 /// Name, kind, sizes, with a worker; in the order of a round, each after its ceiling.
-const ALL: [(&str, Kind, &[u32], bool); 28] = [
+const ALL: [(&str, Kind, &[u32], bool); 29] = [
     ("bare", Closed(Ask::Bare), BOTH, false),
     ("accept", Closed(Ask::Accept), BOTH, false),
     ("sold-out", Closed(Ask::SoldOut), BOTH, false),
@@ -93,6 +97,7 @@ const ALL: [(&str, Kind, &[u32], bool); 28] = [
         false,
     ),
     ("growth-workers", Grown(Growth::Workers), WORKERS, false),
+    ("growth-redis", RedisGrowth, ONE, false),
     ("replay-once", Closed(Ask::ReplayOnce), BOTH, true),
     ("status-once", Closed(Ask::StatusOnce), BOTH, true),
     ("accept+write", Closed(Ask::Accept), BOTH, true),
@@ -139,18 +144,22 @@ impl Scenario {
 
     /// Whether it takes minutes and is measured only if it is selected.
     fn is_long(&self) -> bool {
-        matches!(self.kind, Connections | Soak | Grown(_))
+        matches!(self.kind, Connections | Soak) || self.is_growth()
+    }
+
+    fn is_growth(&self) -> bool {
+        matches!(self.kind, Grown(_) | RedisGrowth)
     }
 
     fn is_selected_by(&self, only: &[String]) -> bool {
-        let is_group = |name: &str| name == GROWTH && matches!(self.kind, Grown(_));
+        let is_group = |name: &str| name == GROWTH && self.is_growth();
         let named = only.iter().any(|name| name == self.name || is_group(name));
         named || (only.is_empty() && !self.is_long())
     }
 
     /// Whether it runs programs of the build. The others are measured once per pair.
     pub fn depends_on_build(&self) -> bool {
-        !matches!(self.kind, Redis(..) | Kafka | Sql | CopyIn)
+        !matches!(self.kind, Redis(..) | RedisGrowth | Kafka | Sql | CopyIn)
     }
 
     /// The scenario that it is compared with in the same round. `first` is the first size of the same one.
@@ -185,7 +194,7 @@ impl Scenario {
             Sql | CopyIn => &[Part::Postgres],
             Grown(Growth::Accept) => &[Part::Api],
             Drain | Grown(_) => &[Part::Worker, Part::Postgres],
-            Redis(..) => &[Part::Redis],
+            Redis(..) | RedisGrowth => &[Part::Redis],
             _ => &[Part::Api],
         }
     }
@@ -205,6 +214,7 @@ impl Scenario {
             Kafka => kafka::measure(bench).await,
             Drain => drain::measure(bench).await,
             Grown(growth) => growth.measure(bench).await,
+            RedisGrowth => redis_growth::measure(bench).await,
             Sql => sql::measure(bench).await,
             CopyIn => copy::measure(bench).await,
             Connections => connections::measure(bench).await,
@@ -245,7 +255,7 @@ mod tests {
             let selected = named(names).unwrap();
             selected.iter().filter(|it| it.is_long()).count()
         };
-        assert_eq!([long(&[]), long(&["soak"]), long(&[GROWTH])], [0, 1, 20]);
+        assert_eq!([long(&[]), long(&["soak"]), long(&[GROWTH])], [0, 1, 21]);
         assert_eq!(named(&["bare"]).unwrap().len(), 2);
         let text = named(&["bare", "acept"]).unwrap_err().to_string();
         assert!(

@@ -1,0 +1,275 @@
+//! What the calls of one sale cost Redis while it is small, and when it has a million orders and half of them wait in its
+//! outbox. A call that reads or removes more the larger the sale is shows here.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use e2e::stores::{Redis, sale_keys};
+use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, Total, UserId};
+use fluxgate_gate::{
+    Change, GateMetrics, ORDERS_PER_CALL_MAX, RefusalLease, Reservation, ReservationContext,
+    ReservationRequest, ReservationStore, SaleKeys, Terms,
+};
+use jiff::Timestamp;
+use prometheus::Registry;
+
+use super::Bench;
+use crate::measure::Measurement;
+use fluxgate_service::settings::{OnRedisLoss, RedisSettings};
+
+const SMALL: u32 = 10_000;
+const LARGE: u32 = 1_000_000;
+/// How often each call is measured.
+const CALLS: u32 = 2_000;
+/// A call that reads a page or removes one.
+const PAGE_CALLS: u32 = 200;
+const PAGE: u32 = 500;
+/// A call may cost this multiple of what it costs in the small sale: hash tables that do not fit into the CPU's cache are
+/// slower.
+const COST_MAX: f64 = 1.5;
+const OUTBOX_MAX: u32 = 10 * LARGE;
+
+/// A sale with so many orders, of which the first half has been acknowledged.
+struct Sale {
+    store: ReservationStore,
+    product: ProductId,
+    keys: SaleKeys,
+    opened_at: Timestamp,
+    orders: u32,
+}
+
+/// Microseconds of Redis's main thread per call, by name.
+type Costs = Vec<(&'static str, f64)>;
+
+pub async fn measure(bench: &Bench<'_>) -> Result<Measurement> {
+    let redis = &bench.side.sandbox.stores.redis;
+    let mut costs = Vec::new();
+    let started = Instant::now();
+    redis.command::<String>(&["SLOWLOG", "RESET"]).await?;
+    for orders in [SMALL, LARGE] {
+        let product = ProductId::parse(&format!("{}-{orders}", bench.unique()))?;
+        let sale = Sale::fill(bench, product, orders).await?;
+        costs.push(sale.costs(redis).await?);
+        let keys = sale_keys(&sale.product, sale.opened_at.as_millisecond());
+        let _: u64 = redis
+            .command(&["UNLINK", &keys[0], &keys[1], &keys[2], &keys[3]])
+            .await?;
+    }
+    let mut measured = Measurement {
+        count: u64::from(SMALL + LARGE),
+        seconds: started.elapsed().as_secs_f64(),
+        ..Measurement::default()
+    };
+    for ((name, small), (_, large)) in costs[0].iter().zip(&costs[1]) {
+        measured.add(format!("{name}: us per call, {SMALL} orders"), *small);
+        measured.add_limited(
+            &format!("{name}: with {LARGE} orders, x"),
+            large / small,
+            COST_MAX,
+        );
+    }
+    measured.add("slowest command, ms", slowest_ms(redis).await?);
+    Ok(measured)
+}
+
+impl Sale {
+    async fn fill(bench: &Bench<'_>, product: ProductId, orders: u32) -> Result<Self> {
+        let settings = RedisSettings {
+            redis_url: bench.side.settings["REDIS_URL"].clone(),
+            redis_ca_file: None,
+            redis_timeout_ms: 10_000,
+            redis_connections: 1,
+            redis_wait_replicas: 0,
+            on_redis_loss: OnRedisLoss::Stop,
+        };
+        let store =
+            ReservationStore::connect(&settings, GateMetrics::register(&Registry::new(), "bench"))?;
+        store.load_scripts().await?;
+        let terms = Terms {
+            total: Total::try_from(i64::from(2 * LARGE))?,
+            opens_at: None,
+            closes_at: None,
+            per_user_limit: Some(10),
+        };
+        store.claim(&product, &terms, 0).await?;
+        // The side's relay must not publish these orders.
+        store.unindex(&product).await?;
+        let view = store.sale(&product).await?.context("the sale is gone")?;
+        let opened_at = view.facts.opens_at;
+        let keys = SaleKeys::new(&product, Tag::of(&product), opened_at.as_millisecond());
+        let sale = Self {
+            store,
+            product,
+            keys,
+            opened_at,
+            orders,
+        };
+        sale.store.ack_and_apply(&sale.keys, number(0)).await?;
+        for first in (0..orders).step_by(ORDERS_PER_CALL_MAX) {
+            let last = orders.min(first + ORDERS_PER_CALL_MAX as u32);
+            sale.reserve(first..last).await?;
+        }
+        for first in (1..=orders / 2).step_by(PAGE as usize) {
+            sale.acknowledge(first..first + PAGE).await?;
+        }
+        Ok(sale)
+    }
+
+    /// Measures the calls that the API, the relay and the reconciler make for a sale.
+    async fn costs(&self, redis: &Redis) -> Result<Costs> {
+        let (keys, store, count) = (&self.keys, &self.store, self.orders);
+        let (half, context) = (count / 2, self.context());
+        let reserve = cost(redis, CALLS, async |n| {
+            let first = count + n * 4;
+            self.reserve(first..first + 4).await
+        });
+        let replay = cost(redis, CALLS, async |n| {
+            let answers = store.reserve(&context, vec![self.request(n)?]).await?;
+            let known = matches!(answers[..], [Ok(Reservation::Known { waiting: false, .. })]);
+            ensure!(known, "a replay: {answers:?}");
+            Ok(())
+        });
+        let order = cost(redis, CALLS, async |n| {
+            let found = store.order(self.request(half + n)?.order_id).await?;
+            found.map(drop).context("an order is gone")
+        });
+        let view = cost(redis, CALLS, async |_| {
+            let found = store.sale(&self.product).await?;
+            found.map(drop).context("the sale is gone")
+        });
+        let page = cost(redis, PAGE_CALLS, async |n| {
+            let after = number(half + n);
+            let page = store
+                .read_outbox(keys, Some(after), number(u32::MAX), PAGE)
+                .await?;
+            ensure!(
+                page.entries.len() == PAGE as usize,
+                "a page: {}",
+                page.entries.len()
+            );
+            Ok(())
+        });
+        // The pages, and the call that checks them.
+        let calls = f64::from(half / PAGE + 1);
+        let snapshot = cost(redis, 1, async |_| {
+            let snapshot = store.snapshot(keys).await?;
+            snapshot.map(drop).context("the sale is gone")
+        });
+        let lease = cost(redis, CALLS, async |_| {
+            let lease = store
+                .grant_refusal_lease(&context, Duration::ZERO, None)
+                .await?;
+            ensure!(lease == RefusalLease::Denied, "a lease: {lease:?}");
+            Ok(())
+        });
+        let cancel = cost(redis, CALLS, async |n| {
+            let id = self.request(half + n)?.order_id;
+            let change = store.cancel(keys, id, number(0)).await?;
+            ensure!(
+                matches!(change, Change::Noted { .. }),
+                "a cancel: {change:?}"
+            );
+            Ok(())
+        });
+        let acknowledge = cost(redis, PAGE_CALLS / 20, async |n| {
+            let first = half + 1 + n * PAGE;
+            self.acknowledge(first..first + PAGE).await
+        });
+        Ok(vec![
+            ("4 new orders", reserve.await?),
+            ("replay", replay.await?),
+            ("order", order.await?),
+            ("view", view.await?),
+            ("page of the outbox", page.await?),
+            ("snapshot of the audit", snapshot.await? / calls),
+            ("refusal lease", lease.await?),
+            ("cancel", cancel.await?),
+            ("acknowledgement of a page", acknowledge.await?),
+        ])
+    }
+
+    fn context(&self) -> ReservationContext<'_> {
+        ReservationContext {
+            keys: &self.keys,
+            opened_at: self.opened_at,
+            high_water_mark: number(0),
+            outbox_max: OUTBOX_MAX,
+        }
+    }
+
+    /// An order of a user of its own.
+    fn request(&self, n: u32) -> Result<ReservationRequest> {
+        let user = UserId::parse(&format!("user-{n}"))?;
+        let key = IdempotencyKey::parse("key")?;
+        let (tag, opened_at_ms) = (Tag::of(&self.product), self.opened_at.as_millisecond());
+        Ok(ReservationRequest {
+            order_id: OrderId::derive(&self.product, tag, opened_at_ms, &user, &key),
+            user,
+            quantity: Quantity::try_from(1)?,
+        })
+    }
+
+    async fn reserve(&self, orders: Range<u32>) -> Result<()> {
+        let requests = orders
+            .map(|n| self.request(n))
+            .collect::<Result<Vec<_>>>()?;
+        for answer in self.store.reserve(&self.context(), requests).await? {
+            let answer = answer?;
+            ensure!(
+                matches!(answer, Reservation::Reserved(_)),
+                "an order: {answer:?}"
+            );
+        }
+        Ok(())
+    }
+
+    async fn acknowledge(&self, numbers: Range<u32>) -> Result<()> {
+        let count = numbers.len() as u64;
+        let entries = numbers.map(|n| number(n).to_string()).collect();
+        let removed = self.store.ack_all(&self.keys, entries).await?;
+        ensure!(
+            removed == count,
+            "{removed} of {count} entries were removed"
+        );
+        Ok(())
+    }
+}
+
+fn number(sequence: u32) -> SequenceNumber {
+    SequenceNumber { epoch: 1, sequence }
+}
+
+/// CPU of Redis's main thread, which executes the calls, in microseconds per call.
+async fn cost(redis: &Redis, calls: u32, work: impl AsyncFn(u32) -> Result<()>) -> Result<f64> {
+    let before = main_thread_us(redis).await?;
+    for n in 0..calls {
+        work(n).await?;
+    }
+    Ok((main_thread_us(redis).await? - before) / f64::from(calls))
+}
+
+async fn main_thread_us(redis: &Redis) -> Result<f64> {
+    let info: String = redis.command(&["INFO", "cpu"]).await?;
+    let used = info.lines().filter_map(|line| {
+        let (name, seconds) = line.trim().split_once(':')?;
+        let is_main = name.starts_with("used_cpu_") && name.ends_with("_main_thread");
+        seconds.parse::<f64>().ok().filter(|_| is_main)
+    });
+    let used: Vec<f64> = used.collect();
+    ensure!(
+        used.len() == 2,
+        "INFO cpu has {} times of the main thread",
+        used.len()
+    );
+    Ok(used.iter().sum::<f64>() * 1e6)
+}
+
+/// The slowest command that Redis has logged since the last reset: those above 10 ms by default.
+async fn slowest_ms(redis: &Redis) -> Result<f64> {
+    type Entry = (u64, u64, u64, Vec<String>, String, String);
+    let entries: Vec<Entry> = redis.command(&["SLOWLOG", "GET", "128"]).await?;
+    let longest_us = entries.iter().map(|(_, _, us, ..)| *us).max();
+    Ok(longest_us.unwrap_or_default() as f64 / 1_000.0)
+}
