@@ -13,32 +13,31 @@ use crate::orders::ActiveBuyers;
 use crate::sales::{Publisher, SaleCache};
 
 const REDIS_CHECK_INTERVAL: Duration = Duration::from_millis(500);
-/// How long Redis may be unavailable before the check fails.
+/// How long Redis may take no writes before the check fails.
 const REDIS_GRACE: Duration = Duration::from_secs(2);
 const EVICTION_CHECK_INTERVAL: Duration = Duration::from_secs(60);
 const KAFKA_CHECK_INTERVAL: Duration = Duration::from_secs(2);
 const SALE_REFRESH_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Loads the scripts into Redis, then checks every half second that Redis answers.
+/// Loads the scripts into Redis, then checks every half second that Redis takes writes.
 pub async fn check_redis(store: ReservationStore, check: Check, shutdown: CancellationToken) {
     let mut is_loaded = false;
-    let mut last_answer: Option<Instant> = None;
+    let mut last_write: Option<Instant> = None;
     loop {
-        let answer = if is_loaded {
-            store.now().await.map(drop)
-        } else {
-            store.load_scripts().await
-        };
-        match answer {
-            Ok(()) => {
-                if !is_loaded {
-                    tracing::info!("connected to Redis; scripts loaded");
-                }
+        let write = async {
+            if !is_loaded {
+                store.load_scripts().await?;
+                tracing::info!("connected to Redis; scripts loaded");
                 is_loaded = true;
-                last_answer = Some(Instant::now());
+            }
+            store.probe_write().await
+        };
+        match write.await {
+            Ok(()) => {
+                last_write = Some(Instant::now());
                 check.pass();
             }
-            Err(error) if last_answer.is_none_or(|at| at.elapsed() >= REDIS_GRACE) => {
+            Err(error) if last_write.is_none_or(|at| at.elapsed() >= REDIS_GRACE) => {
                 check.fail(error.to_string());
             }
             Err(_) => {}

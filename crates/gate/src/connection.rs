@@ -1,17 +1,20 @@
 //! Connections to Redis, established and re-established in the background.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use fluxgate_service::settings::CaCertificates;
-use fred::clients::{Client, Pool};
+use fred::clients::Client;
 use fred::error::Error;
 use fred::interfaces::ClientLike;
 use fred::types::Builder;
 use fred::types::config::{Config, ReconnectPolicy, TcpConfig, TlsConnector, UnresponsiveConfig};
+use futures_util::future::join_all;
 use prometheus::IntCounter;
+use socket2::TcpKeepalive;
 
+use super::probe;
 use super::replicas::Replicas;
 use super::scripts::Scripts;
 use crate::metrics::GateMetrics;
@@ -29,14 +32,19 @@ const REPLY_TIMEOUT_MIN: Duration = Duration::from_secs(2);
 /// How long a replaced client may take to send QUIT.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A pool of connections that is replaced when Redis has not replied for too long.
+/// From the last sign of life to the kernel's first keep-alive; between two; how many may stay unanswered.
+const KEEP_ALIVE: (Duration, Duration, u32) = (Duration::from_secs(15), Duration::from_secs(5), 3);
+
+/// Connections, each of which is replaced when it does not reply to a probe, and all when Redis has not replied for too
+/// long.
 ///
 /// fred does not always recover by itself: after a Cluster has moved a slot under load, its commands may time out
-/// forever.
+/// forever; and as long as commands are written, it does not notice that a connection is dead.
 pub struct Connections {
     settings: RedisSettings,
     is_cluster: bool,
-    pool: RwLock<Pool>,
+    clients: RwLock<Vec<Client>>,
+    next: AtomicUsize,
     born: Instant,
     /// Milliseconds from `born` to the first timeout since the last reply; 0 if the last call was answered.
     unanswered_since_ms: AtomicU64,
@@ -45,20 +53,29 @@ pub struct Connections {
 
 impl Connections {
     fn new(settings: &RedisSettings, replaced_total: IntCounter) -> Result<Self, Error> {
+        let clients = (0..settings.redis_connections).map(|_| connect(settings));
         Ok(Self {
             settings: settings.clone(),
             is_cluster: is_cluster(&settings.redis_url)?,
-            pool: RwLock::new(connect(settings)?),
+            clients: RwLock::new(clients.collect::<Result<_, _>>()?),
+            next: AtomicUsize::new(0),
             born: Instant::now(),
             unanswered_since_ms: AtomicU64::new(0),
             replaced_total,
         })
     }
 
-    /// The next connection of the pool.
+    /// The next connection in turn.
     pub fn client(&self) -> Client {
-        let pool = self.pool.read().unwrap_or_else(PoisonError::into_inner);
-        pool.next().clone()
+        let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner);
+        let next = self.next.fetch_add(1, Ordering::Relaxed);
+        clients[next % clients.len()].clone()
+    }
+
+    /// All connections.
+    pub fn clients(&self) -> Vec<Client> {
+        let clients = self.clients.read();
+        clients.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether slots may move from one node to another.
@@ -88,7 +105,7 @@ impl Connections {
         if u128::from(now_ms.saturating_sub(since_ms)) < limit.as_millis() {
             return;
         }
-        // One of the threads that see the timeout replaces the pool; the new pool has the whole time again.
+        // One of the threads that see the timeout replaces the clients; the new ones have the whole time again.
         let began = self.unanswered_since_ms.compare_exchange(
             since_ms,
             now_ms,
@@ -96,29 +113,32 @@ impl Connections {
             Ordering::Relaxed,
         );
         if began.is_ok() {
-            self.replace();
+            tracing::warn!("Redis has not replied for too long; reconnecting");
+            self.clients()
+                .iter()
+                .for_each(|client| self.replace(client));
         }
     }
 
-    fn replace(&self) {
+    /// Puts a new client in the place of this one, unless that has been done.
+    pub fn replace(&self, unanswered: &Client) {
         let Ok(fresh) = connect(&self.settings) else {
             return; // these settings were accepted before
         };
-        tracing::warn!("Redis has not replied for too long; reconnecting");
+        let mut clients = self.clients.write().unwrap_or_else(PoisonError::into_inner);
+        let place = clients.iter_mut().find(|it| it.id() == unanswered.id());
+        let Some(unanswered) = place.map(|place| std::mem::replace(place, fresh)) else {
+            return;
+        };
         self.replaced_total.inc();
-        let mut pool = self.pool.write().unwrap_or_else(PoisonError::into_inner);
-        let unanswered = std::mem::replace(&mut *pool, fresh);
         tokio::spawn(async move { tokio::time::timeout(QUIT_TIMEOUT, unanswered.quit()).await });
     }
 
     async fn close(&self) {
-        let pool = self
-            .pool
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        if let Err(error) = pool.quit().await {
-            tracing::debug!(%error, "Redis did not answer QUIT");
+        for outcome in join_all(self.clients().iter().map(ClientLike::quit)).await {
+            if let Err(error) = outcome {
+                tracing::debug!(%error, "Redis did not answer QUIT");
+            }
         }
     }
 }
@@ -130,8 +150,10 @@ impl ReservationStore {
     /// When fred cannot parse the URL.
     pub fn connect(settings: &RedisSettings, metrics: GateMetrics) -> Result<Self, Error> {
         let replaced = metrics.redis_clients_replaced_total.clone();
+        let connections = Arc::new(Connections::new(settings, replaced)?);
+        tokio::spawn(probe::probe_connections(Arc::downgrade(&connections)));
         Ok(Self {
-            connections: Arc::new(Connections::new(settings, replaced)?),
+            connections,
             scripts: Arc::new(Scripts::embedded()),
             replicas: Replicas::of(settings),
             metrics,
@@ -161,7 +183,7 @@ fn is_cluster(url: &str) -> Result<bool, Error> {
     Ok(Config::from_url(url)?.server.is_clustered())
 }
 
-fn connect(settings: &RedisSettings) -> Result<Pool, Error> {
+fn connect(settings: &RedisSettings) -> Result<Client, Error> {
     let mut config = Config::from_url(&settings.redis_url)?;
     config.fail_fast = false;
     if config.uses_tls() {
@@ -171,7 +193,12 @@ fn connect(settings: &RedisSettings) -> Result<Pool, Error> {
     }
 
     let timeout = Duration::from_millis(settings.redis_timeout_ms);
-    let pool = Builder::from_config(config)
+    let (idle, interval, retries) = KEEP_ALIVE;
+    let keep_alive = TcpKeepalive::new()
+        .with_time(idle)
+        .with_interval(interval)
+        .with_retries(retries);
+    let client = Builder::from_config(config)
         .with_performance_config(|performance| {
             performance.default_command_timeout = timeout;
         })
@@ -182,6 +209,7 @@ fn connect(settings: &RedisSettings) -> Result<Pool, Error> {
             connection.max_command_buffer_len = COMMAND_BUFFER_MAX;
             connection.tcp = TcpConfig {
                 nodelay: Some(true),
+                keepalive: Some(keep_alive.clone()),
                 ..TcpConfig::default()
             };
             // Without this a paused server is never detected: its connections stay open.
@@ -196,9 +224,9 @@ fn connect(settings: &RedisSettings) -> Result<Pool, Error> {
             RECONNECT_DELAY_MS.1,
             2,
         ))
-        .build_pool(settings.redis_connections)?;
-    drop(pool.connect());
-    Ok(pool)
+        .build()?;
+    drop(client.connect());
+    Ok(client)
 }
 
 #[cfg(test)]

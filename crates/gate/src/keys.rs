@@ -6,6 +6,9 @@ pub const SALES: &str = "fg:sales";
 /// The relay lease: the instance that relays outbox entries.
 pub const OUTBOX_RELAY: &str = "fg:outbox-relay";
 
+/// A key that never exists.
+pub const PROBE: &str = "fg:probe";
+
 /// The four keys of a sale, all in one Redis Cluster slot; see `lua/README.md`.
 #[derive(Debug, Clone)]
 pub struct SaleKeys {

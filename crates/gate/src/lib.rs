@@ -6,6 +6,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `connection`, `call` | connecting, reconnecting, timing and counting calls |
+//! | `probe` | whether each connection is alive, and whether Redis takes writes |
 //! | `reservation` | reserving units for orders |
 //! | `refusal_lease` | the lease under which an instance refuses orders from memory |
 //! | `opening`, `changes`, `sale` | opening, changing and reading a sale |
@@ -24,6 +25,7 @@ mod metrics;
 mod opening;
 mod order;
 mod outbox;
+mod probe;
 mod rebuild;
 mod records;
 mod refusal_lease;

@@ -6,6 +6,9 @@ use rdkafka::ClientConfig;
 
 /// How often a client reports statistics. The [`crate::BrokerWatchdog`], the lag and the state of the group depend on them.
 const STATISTICS_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a connection may be quiet before the client closes it: shorter than NATs and firewalls remember one. A
+/// connection that they have dropped in silence would cost the next message its timeout.
+const IDLE_MAX: Duration = Duration::from_secs(30);
 
 /// The options of any client. `client_id` is its name in the brokers' logs.
 #[must_use]
@@ -17,6 +20,8 @@ pub fn client_config(settings: &KafkaSettings, client_id: &str) -> ClientConfig 
         .set("allow.auto.create.topics", "false")
         // A new topic or leader should be seen within seconds.
         .set("topic.metadata.refresh.interval.ms", "5000")
+        .set("socket.keepalive.enable", "true")
+        .set("connections.max.idle.ms", IDLE_MAX.as_millis().to_string())
         .set("reconnect.backoff.ms", "50")
         .set("reconnect.backoff.max.ms", "1000")
         .set(

@@ -93,4 +93,9 @@ impl Network {
     pub fn set(&self, mode: Mode) {
         self.proxies.iter().for_each(|proxy| proxy.set(mode));
     }
+
+    /// Drops all connections through the proxies in silence; new ones work.
+    pub fn forget_connections(&self) {
+        self.proxies.iter().for_each(Proxy::forget_connections);
+    }
 }

@@ -1,5 +1,6 @@
 //! A TCP proxy between two programs, which can cut, reset, delay and block their connections.
 
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub enum Mode {
 pub struct Proxy {
     address: SocketAddr,
     mode: watch::Sender<Mode>,
+    /// How often it has forgotten its connections.
+    forgotten: watch::Sender<usize>,
     _accepting: AbortOnDropHandle<()>,
 }
 
@@ -52,11 +55,14 @@ impl Proxy {
         let listener = TcpListener::bind(listen).await;
         let listener = listener.with_context(|| format!("listening on {listen}"))?;
         let (mode, watched) = watch::channel(Mode::Pass);
+        let forgotten = watch::Sender::new(0);
         let address = listener.local_addr()?;
-        let accepting = tokio::spawn(accept(listener, target.to_owned(), watched));
+        let forgotten_by = forgotten.subscribe();
+        let accepting = tokio::spawn(accept(listener, target.to_owned(), watched, forgotten_by));
         Ok(Self {
             address,
             mode,
+            forgotten,
             _accepting: AbortOnDropHandle::new(accepting),
         })
     }
@@ -68,18 +74,40 @@ impl Proxy {
     pub fn set(&self, mode: Mode) {
         self.mode.send_replace(mode);
     }
+
+    /// Drops all connections in silence, as a NAT does: they stay open, and nothing passes on them any more. New ones
+    /// work.
+    pub fn forget_connections(&self) {
+        self.forgotten.send_modify(|times| *times += 1);
+    }
 }
 
-async fn accept(listener: TcpListener, target: String, mode: watch::Receiver<Mode>) {
+async fn accept(
+    listener: TcpListener,
+    target: String,
+    mode: watch::Receiver<Mode>,
+    mut forgotten: watch::Receiver<usize>,
+) {
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
-        connections.spawn(serve(client, target.clone(), mode.clone()));
+        forgotten.mark_unchanged();
+        connections.spawn(serve(
+            client,
+            target.clone(),
+            mode.clone(),
+            forgotten.clone(),
+        ));
         while connections.try_join_next().is_some() {}
     }
 }
 
 /// Until one side closes its connection. An error resets both, also one of a target that does not listen.
-async fn serve(mut client: TcpStream, target: String, mode: watch::Receiver<Mode>) {
+async fn serve(
+    mut client: TcpStream,
+    target: String,
+    mode: watch::Receiver<Mode>,
+    mut forgotten: watch::Receiver<usize>,
+) {
     let Ok(mut server) = TcpStream::connect(&target).await else {
         // Fails if the connection is closed already, here and below.
         let _ = client.set_zero_linger();
@@ -91,6 +119,7 @@ async fn serve(mut client: TcpStream, target: String, mode: watch::Receiver<Mode
     let ended = tokio::select! {
         ended = copy(from_client, to_server, Direction::Request, mode.clone()) => ended,
         ended = copy(from_server, to_client, Direction::Reply, mode) => ended,
+        Ok(()) = forgotten.changed() => pending().await,
     };
     if ended.is_err() {
         let _ = (client.set_zero_linger(), server.set_zero_linger());
@@ -183,6 +212,19 @@ mod tests {
         socket.write_all(b"hello").await?;
         let mut buffer = [0; 5];
         socket.read(&mut buffer).await
+    }
+
+    #[tokio::test]
+    async fn forgotten_connections_stay_open_and_silent() {
+        let proxy = echo_server().await;
+        let connect = || TcpStream::connect(proxy.address());
+        let mut forgotten = connect().await.unwrap();
+        assert_eq!(send(&mut forgotten).await.unwrap(), 5);
+        proxy.forget_connections();
+        let mut new = connect().await.unwrap();
+        assert_eq!(send(&mut new).await.unwrap(), 5);
+        let silence = timeout(Duration::from_millis(50), send(&mut forgotten)).await;
+        assert!(silence.is_err(), "{silence:?}");
     }
 
     #[tokio::test]

@@ -49,6 +49,15 @@ impl Fleet {
         })
     }
 
+    /// A single Redis, which a test can make a replica.
+    pub async fn single(stack: &Stack) -> Result<Self> {
+        let mut fleet = Self::new(stack, None)?;
+        let port = fleet.start_node("")?;
+        fleet.answering(port).await?;
+        fleet.url = format!("redis://127.0.0.1:{port}");
+        Ok(fleet)
+    }
+
     /// Kills the node that is master of this product's keys; returns its number.
     pub async fn kill_master(&mut self, product: &ProductId) -> Result<usize> {
         let port = if self.sentinels.is_empty() {

@@ -3,9 +3,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use e2e::answer::Status;
 use e2e::exchange::Exchange;
+use e2e::fleet::Fleet;
 use e2e::load::history::percentiles;
 use e2e::load::once;
+use e2e::process::Process;
 use e2e::stack::Store;
+use e2e::stores::Redis;
 use e2e::wait::wait_until;
 use tokio::time::sleep;
 
@@ -89,4 +92,38 @@ fn expect_fast(during: &[&Exchange]) -> Result<()> {
     ensure!(answers >= wanted, "{answers} answers of {wanted}");
     ensure!(median < PUBLISH_WAIT, "the median was {median:?}");
     Ok(())
+}
+
+#[test]
+fn an_instance_is_ready_only_while_redis_takes_writes() {
+    in_a_sandbox(async |sandbox| {
+        let fleet = Fleet::single(&sandbox.stack).await?;
+        let redis = Redis::connect(&fleet.url, None).await?;
+        let api = sandbox.api_with(&[("REDIS_URL", &fleet.url)]).await?;
+        for (refusing, taking) in [
+            ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"),
+            (
+                "CONFIG SET min-replicas-to-write 1",
+                "CONFIG SET min-replicas-to-write 0",
+            ),
+        ] {
+            for (command, readiness) in [(refusing, 503), (taking, 200)] {
+                let words: Vec<&str> = command.split(' ').collect();
+                redis.command::<()>(&words).await?;
+                readiness_becomes(&api, readiness).await?;
+            }
+        }
+        Ok(())
+    });
+}
+
+async fn readiness_becomes(api: &Process, expected: u16) -> Result<()> {
+    let url = format!("{}/readyz", api.url());
+    wait_until("the readiness changes", WRITE_LIMIT, async || {
+        let answer = reqwest::get(&url).await?;
+        let (status, body) = (answer.status(), answer.text().await?);
+        ensure!(status == expected, "{status} {body}");
+        Ok(())
+    })
+    .await
 }

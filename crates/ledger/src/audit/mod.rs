@@ -70,12 +70,9 @@ impl AuditReader {
         topic: &str,
     ) -> Result<Self, AuditError> {
         let ca_certificates = settings.database_ca_file.as_ref();
-        let address = Address::read(&settings.database_url, ca_certificates, application_name)?;
-        let Address { mut config, tls } = address;
-        config
-            .connect_timeout(ANSWER_LIMIT)
-            .tcp_user_timeout(ANSWER_LIMIT)
-            .keepalives_idle(ANSWER_LIMIT);
+        let mut address = Address::read(&settings.database_url, ca_certificates, application_name)?;
+        address.limit_silence(ANSWER_LIMIT);
+        let Address { config, tls } = address;
         let (client, connection) = config.connect(tls).await?;
         // A broken connection appears as the error of the next call.
         tokio::spawn(connection);

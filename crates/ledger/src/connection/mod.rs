@@ -2,6 +2,8 @@
 
 mod ssl_mode;
 
+use std::time::Duration;
+
 use fluxgate_service::settings::CaCertificates;
 use postgres_native_tls::MakeTlsConnector;
 use tokio_postgres::Config;
@@ -69,5 +71,17 @@ impl Address {
             config,
             tls: MakeTlsConnector::new(connector.build()?),
         })
+    }
+
+    /// Bounds the time to connect, and ends a connection that the network has dropped in silence: one in use after
+    /// `timeout`, a quiet one after about twice that.
+    pub fn limit_silence(&mut self, timeout: Duration) {
+        // The kernel takes whole seconds, from 1.
+        let quiet = timeout.max(Duration::from_secs(1));
+        self.config
+            .connect_timeout(timeout)
+            .tcp_user_timeout(timeout)
+            .keepalives_idle(quiet)
+            .keepalives_interval(quiet);
     }
 }

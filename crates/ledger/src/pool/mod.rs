@@ -31,11 +31,7 @@ impl Address {
     /// A pool of connections to this address; each is made when it is first needed.
     pub fn pool(mut self, settings: PoolSettings) -> Pool {
         let timeout = settings.timeout;
-        self.config
-            .connect_timeout(timeout)
-            .tcp_user_timeout(timeout)
-            // The kernel takes whole seconds, from 1.
-            .keepalives_idle(timeout.max(Duration::from_secs(1)));
+        self.limit_silence(timeout);
         if settings.writes {
             let attributes = TargetSessionAttrs::ReadWrite;
             self.config.target_session_attrs(attributes);

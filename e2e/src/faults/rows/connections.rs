@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use futures_util::future::join_all;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-use super::{Environment, Mode};
+use super::{Component, Environment, Mode};
+use crate::order::Sale;
 
 /// How long connections are slow.
 const SLOW: Duration = Duration::from_secs(5);
@@ -22,6 +24,10 @@ const HALF_ORDER: &[u8] = b"POST /orders HTTP/1.1\r\nHost: api\r\nIdempotency-Ke
     Content-Type: application/json\r\nContent-Length: 60\r\n\r\n{\"productId\":";
 /// More of them than IN_FLIGHT_MAX in this row.
 const SLOW_BODIES: usize = 1_000;
+
+/// From the moment when connections are forgotten to the crowd, and its orders.
+const QUIET: Duration = Duration::from_secs(4);
+const CROWD: u32 = 64;
 
 pub async fn cut(env: &mut Environment) -> Result<()> {
     pulse(env, Mode::CutReplies).await;
@@ -65,6 +71,24 @@ pub async fn send_slow_bodies(env: &mut Environment) -> Result<()> {
             .await?;
         ensure!(late == SLOW_BODIES as f64, "{late} bodies were given up");
     }
+    Ok(())
+}
+
+/// An instance without buyers takes a crowd of orders after all connections to Redis have been dropped in silence.
+pub async fn forget_quiet(env: &mut Environment) -> Result<()> {
+    env.add(Component::Api, &[])?;
+    env.ready().await?;
+    let client = env.apis.last().context("it was added")?.client()?;
+    let sale = Sale::unique("quiet", CROWD)?;
+    client.open(&sale).await?;
+    env.network.forget_connections();
+    env.mark("connections forgotten");
+    sleep(QUIET).await;
+    // Concurrent, so that they reach every thread.
+    let orders = (0..CROWD).map(|buyer| client.order(&sale, buyer));
+    let orders = join_all(orders).await;
+    let refused = orders.iter().filter(|order| !order.is_done()).count();
+    ensure!(refused == 0, "{refused} of {CROWD} orders were refused");
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use futures_util::FutureExt;
 use super::Component::{Api, Kafka, Postgres, Redis, Worker};
 use super::Kind::{Cancels, Restocks, Retries};
 use super::RedisKind::{Cluster, Sentinels};
-use super::connections::{block, cut, reset, send_slow_bodies, slow_down};
+use super::connections::{block, cut, forget_quiet, reset, send_slow_bodies, slow_down};
 use super::kafka::{add_partitions, create_topic_late, freeze_until_fenced, limit_message_size};
 use super::postgres::{
     OTHER_TYPE, READ_ONLY, SERIALIZATION_FAILURES, WRITABLE, fill_disk, restore, run_sql,
@@ -154,6 +154,8 @@ fn postgres() -> Vec<Row> {
 
 fn workers_and_crashes() -> Vec<Row> {
     rows! {
+        "quiet-connections", "connections to Redis are dropped in silence, and new ones work; then a quiet instance gets orders"
+            => forget_quiet(), setup.proxied: Some(Redis);
         "slow-bodies", "half an order on 1,000 connections to each instance, with 500 slots; the rest never comes"
             => send_slow_bodies(), setup.settings: &[("IN_FLIGHT_MAX", "500")];
         "rebalance-storm", "a third worker joins and leaves every second, with SIGTERM or kill -9"
