@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fluxgate_ledger::{Ledger, LedgerError};
+use fluxgate_ledger::{Ledger, LedgerError, StoredPosition};
 use fluxgate_service::ops::Check;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -54,14 +54,18 @@ impl DatabaseMonitor {
         let ours = self.lag.positions();
         let halted = self.lag.halted_partitions();
         let held = self.ledger.positions(&self.topic).await?;
-        for partition in halted.into_keys() {
-            if held.get(&partition).is_some_and(|next| *next >= 0) {
+        for partition in halted {
+            if matches!(held.get(&partition), Some(StoredPosition::Read(_))) {
                 // The reader ignores it if the partition is halted for another reason than its log.
                 self.tell_reader(partition).await;
             }
         }
         for (partition, written) in ours {
-            let position = held.get(&partition).copied().unwrap_or_default();
+            let position = match held.get(&partition) {
+                Some(StoredPosition::Read(position)) => position.next,
+                Some(StoredPosition::Halted(_)) => -1,
+                None => 0,
+            };
             if position < written {
                 tracing::warn!(
                     kafka.partition = partition,

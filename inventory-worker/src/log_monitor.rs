@@ -1,6 +1,8 @@
 //! Watches the log of each partition while it is read.
 
-use std::collections::HashMap;
+mod missing_partitions;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,12 +16,14 @@ use tokio_util::sync::CancellationToken;
 use crate::lag_tracker::{LagTracker, WrittenMark};
 use crate::metrics::Metrics;
 use crate::reader::Command;
+use missing_partitions::MissingPartitions;
 
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Checks that the topic exists, and notices a log that is exchanged for another one while it is read: the reader goes
-/// on in it where it was in the old one. Every five seconds it looks again at the record that was the last one five
-/// seconds before. The newest one proves nothing, because it may be of the new log already.
+/// Checks that the topic exists with all its partitions, and notices a log that is exchanged for another one while it is
+/// read: the reader goes on in it where it was in the old one. Every five seconds it looks again at the record that was
+/// the last one five seconds before. The newest one proves nothing, because it may be of the new log already. When a
+/// partition has another leader, the reader looks at once.
 #[allow(missing_docs)]
 pub struct LogMonitor {
     pub records: Arc<RecordReader>,
@@ -53,17 +57,27 @@ enum MonitorError {
 impl LogMonitor {
     /// Checks every five seconds until `shutdown`.
     pub async fn run(self, shutdown: CancellationToken) {
-        let mut anchors = HashMap::new();
+        let (mut known, mut anchors) = (None, HashMap::new());
+        let mut missing = MissingPartitions::default();
         loop {
-            match self.topic_exists().await {
-                Ok(true) => {
+            match self.leaders().await {
+                Ok(Some(leaders)) => {
                     self.check.pass();
+                    self.follow_leaders(&mut known, &leaders).await;
                     self.look_at_logs(&mut anchors).await;
+                    missing.look(&self, &leaders).await;
+                    self.report_halted().await;
                 }
-                Ok(false) => self
-                    .check
-                    .fail(format!("topic {} does not exist", self.topic)),
-                Err(error) => tracing::warn!(%error, "failed to look at the topic; trying again"),
+                Ok(None) => {
+                    self.check
+                        .fail(format!("topic {} does not exist", self.topic));
+                    // Once it exists again, all its leaders are new.
+                    known = Some(BTreeMap::new());
+                }
+                Err(error) => {
+                    self.metrics.count_log_check("undecided");
+                    tracing::warn!(%error, "failed to look at the topic; trying again");
+                }
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -72,9 +86,45 @@ impl LogMonitor {
         }
     }
 
-    async fn topic_exists(&self) -> Result<bool, MonitorError> {
+    async fn leaders(&self) -> Result<Option<BTreeMap<i32, i32>>, MonitorError> {
         let records = Arc::clone(&self.records);
-        Ok(tokio::task::spawn_blocking(move || records.topic_exists()).await??)
+        Ok(tokio::task::spawn_blocking(move || records.leaders()).await??)
+    }
+
+    /// Has the reader check the partitions whose leader is another one than the last that was known.
+    async fn follow_leaders(
+        &self,
+        known: &mut Option<BTreeMap<i32, i32>>,
+        now: &BTreeMap<i32, i32>,
+    ) {
+        let elected = now.iter().filter(|(_, leader)| **leader >= 0);
+        let Some(known) = known else {
+            // The reader has just started where it checks by itself.
+            *known = Some(elected.map(|(it, leader)| (*it, *leader)).collect());
+            return;
+        };
+        for (&partition, &leader) in elected {
+            if known.insert(partition, leader) != Some(leader) {
+                self.tell_reader(Command::CheckInPlace { partition }).await;
+            }
+        }
+    }
+
+    /// Tells how much of halted logs will be read once they are accepted.
+    async fn report_halted(&self) {
+        for partition in self.lag.halted_partitions() {
+            let records = Arc::clone(&self.records);
+            let bounds = tokio::task::spawn_blocking(move || records.bounds(partition)).await;
+            // Otherwise it stays as it is until the next answer.
+            if let Ok(Ok(bounds)) = bounds {
+                self.lag.report_halted(partition, bounds);
+            }
+        }
+    }
+
+    /// Fails only after the reader has ended.
+    async fn tell_reader(&self, command: Command) {
+        let _ = self.commands.send(command).await;
     }
 
     async fn look_at_logs(&self, anchors: &mut HashMap<i32, Anchor>) {
@@ -127,9 +177,8 @@ impl LogMonitor {
             if halt.await? {
                 self.metrics.count_log_check("halted");
             }
-            let changed = Command::PositionChanged { partition };
-            // Fails only after the reader has ended.
-            let _ = self.commands.send(changed).await;
+            self.tell_reader(Command::PositionChanged { partition })
+                .await;
         }
         Ok(missed)
     }

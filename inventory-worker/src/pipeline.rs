@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fluxgate_domain::batch::Batch;
 use fluxgate_ledger::Ledger;
 use fluxgate_log::{
-    ClientMetrics, GroupError, GroupMembership, LogError, RecordReader, TopicReader,
+    ClientMetrics, GroupError, GroupMembership, LogBounds, LogError, RecordReader, TopicReader,
 };
 use fluxgate_service::ops::Check;
 use fluxgate_service::settings::refuse;
@@ -119,10 +119,10 @@ impl Pipeline {
         let (kafka, consumer) = (&self.config.kafka, &self.config.consumer);
         let group = &consumer.kafka_group;
         let report = lag.clone();
-        let on_log_ends = Box::new(move |ends: &mut dyn Iterator<Item = (i32, i64)>| {
-            report.report(ends);
+        let on_bounds = Box::new(move |logs: &mut dyn Iterator<Item = (i32, LogBounds)>| {
+            report.report(logs);
         });
-        let log = TopicReader::new(kafka, CLIENT_ID, group, on_log_ends, &self.clients)?;
+        let log = TopicReader::new(kafka, CLIENT_ID, group, on_bounds, &self.clients)?;
         let membership = GroupMembership::join(
             kafka,
             &consumer.membership,

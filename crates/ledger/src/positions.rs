@@ -17,18 +17,21 @@ pub enum StoredPosition {
 }
 
 impl Ledger {
-    /// The positions of all partitions that were ever read; that of a halted one is -1.
+    /// The positions of all partitions that were ever assigned to a worker.
     ///
     /// # Errors
     /// When PostgreSQL is unavailable.
-    pub async fn positions(&self, topic: &str) -> Result<HashMap<i32, i64>, LedgerError> {
+    pub async fn positions(
+        &self,
+        topic: &str,
+    ) -> Result<HashMap<i32, StoredPosition>, LedgerError> {
         self.in_transaction(async |transaction| {
             let parameters: [&(dyn ToSql + Sync); 2] = [&CONSUMER, &topic];
             let rows = transaction
                 .query(sql::SELECT_POSITIONS, &parameters)
                 .await?;
             rows.iter()
-                .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+                .map(|row| Ok((row.try_get(5)?, StoredPosition::read(row)?)))
                 .collect()
         })
         .await

@@ -52,9 +52,11 @@ pub const SELECT_POSITION: &str = "
            last_checksum, halted_because
     FROM positions WHERE consumer = $1 AND topic = $2 AND partition = $3";
 
-/// The positions of all partitions; that of a halted one is -1.
+/// The positions of all partitions, the same columns, and which partition each is of.
 pub const SELECT_POSITIONS: &str = "
-    SELECT partition, next_offset FROM positions WHERE consumer = $1 AND topic = $2";
+    SELECT next_offset, log_number, CASE WHEN last_next_offset = next_offset THEN last_offset END,
+           last_checksum, halted_because, partition
+    FROM positions WHERE consumer = $1 AND topic = $2";
 
 /// Halts a partition, unless its log number has changed or, if one is given, its position.
 pub const HALT_POSITION: &str = "

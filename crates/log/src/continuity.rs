@@ -69,6 +69,8 @@ pub enum HaltReason {
     RecordDiffers { offset: i64 },
     #[error("record_missing: there is no record at offset {offset}, where the last one was read")]
     RecordMissing { offset: i64 },
+    #[error("partition_missing: the position is {next}, the topic does not have the partition")]
+    PartitionMissing { next: i64 },
 }
 
 impl Evidence {

@@ -45,5 +45,5 @@ pub use publisher::{AckQueue, OutgoingMessage, Publication, Publisher};
 pub use record_reader::RecordReader;
 pub use settings::{GroupProtocol, GroupSettings, PublisherSettings};
 pub use topic_appender::{AppenderSettings, RecordToAppend, TopicAppender};
-pub use topic_reader::{OnLogEnds, ReadError, ReceivedRecord, TopicReader};
+pub use topic_reader::{OnBounds, ReadError, ReceivedRecord, TopicReader};
 pub use topics::{NewTopic, TopicError, create_missing_topics};

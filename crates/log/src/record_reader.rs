@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -44,20 +45,23 @@ impl RecordReader {
         }
     }
 
-    /// Whether the topic exists. Blocks.
+    /// The broker that leads each partition of the topic, negative where there is none; `None` if the topic does not
+    /// exist. Blocks.
     ///
     /// # Errors
     /// When no broker answers in time.
-    pub fn topic_exists(&self) -> Result<bool, LogError> {
+    pub fn leaders(&self) -> Result<Option<BTreeMap<i32, i32>>, LogError> {
         self.with_client(|client| {
             let metadata = client.fetch_metadata(Some(&self.topic), ANSWER_LIMIT)?;
-            let topic = metadata.topics().first();
-            match topic
-                .and_then(|topic| topic.error())
-                .map(RDKafkaErrorCode::from)
-            {
-                None => Ok(topic.is_some()),
-                Some(RDKafkaErrorCode::UnknownTopicOrPartition) => Ok(false),
+            let Some(topic) = metadata.topics().first() else {
+                return Ok(None);
+            };
+            match topic.error().map(RDKafkaErrorCode::from) {
+                None => {
+                    let partitions = topic.partitions().iter();
+                    Ok(Some(partitions.map(|it| (it.id(), it.leader())).collect()))
+                }
+                Some(RDKafkaErrorCode::UnknownTopicOrPartition) => Ok(None),
                 Some(code) => Err(KafkaError::MetadataFetch(code).into()),
             }
         })

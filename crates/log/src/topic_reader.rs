@@ -8,7 +8,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
-use rdkafka::statistics::Statistics;
+use rdkafka::statistics::{Partition, Statistics};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::group::reader_client_config;
@@ -25,9 +25,9 @@ pub struct TopicReader {
     topic: String,
 }
 
-/// Is called about once per second with the partitions that are read and the offset after the last record of each; the
-/// offset is negative while no broker has told it.
-pub type OnLogEnds = Box<dyn Fn(&mut dyn Iterator<Item = (i32, i64)>) + Send + Sync>;
+/// Is called about once per second with the partitions that are read and the bounds of each, which are negative while no
+/// broker has told them.
+pub type OnBounds = Box<dyn Fn(&mut dyn Iterator<Item = (i32, LogBounds)>) + Send + Sync>;
 
 /// What went wrong while reading.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +57,7 @@ impl TopicReader {
         kafka: &KafkaSettings,
         client_id: &str,
         group: &str,
-        on_log_ends: OnLogEnds,
+        on_bounds: OnBounds,
         metrics: &ClientMetrics,
     ) -> Result<Self, LogError> {
         let topic = kafka.kafka_topic.clone();
@@ -66,7 +66,7 @@ impl TopicReader {
         let context = Context {
             watchdog: watchdog.clone(),
             topic: topic.clone(),
-            on_log_ends,
+            on_bounds,
         };
         let client = options(kafka, client_id, group).create_with_context(context)?;
         Ok(Self {
@@ -230,7 +230,7 @@ fn options(kafka: &KafkaSettings, client_id: &str, group: &str) -> ClientConfig 
 struct Context {
     watchdog: BrokerWatchdog,
     topic: String,
-    on_log_ends: OnLogEnds,
+    on_bounds: OnBounds,
 }
 
 impl ConsumerContext for Context {}
@@ -243,7 +243,8 @@ impl ClientContext for Context {
         self.watchdog.observe(&statistics);
         if let Some(topic) = statistics.topics.get(&self.topic) {
             let partitions = topic.partitions.values();
-            (self.on_log_ends)(&mut partitions.map(|it| (it.partition, it.hi_offset)));
+            let bounds = |it: &Partition| LogBounds::from((it.lo_offset, it.hi_offset));
+            (self.on_bounds)(&mut partitions.map(|it| (it.partition, bounds(it))));
         }
     }
 }

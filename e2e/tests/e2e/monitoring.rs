@@ -7,11 +7,12 @@ use monitoring::missing;
 use crate::fixture::{WRITE_LIMIT, crowd, expect_right, in_a_sandbox, open_sales, workers};
 
 /// Counters whose increase is an alert. Prometheus sees no increase in a series that starts with the first event.
-const AT_ZERO: [&str; 7] = [
+const AT_ZERO: [&str; 8] = [
     "ingest_api_ledger_reads_total{outcome=\"unavailable\"}",
     "inventory_worker_orders_total{outcome=\"oversold\"}",
     "inventory_worker_orders_total{outcome=\"unknown_sale\"}",
     "inventory_worker_orders_total{outcome=\"fenced\"}",
+    "inventory_worker_log_checks_total{outcome=\"undecided\"}",
     "inventory_worker_flush_retries_total{cause=\"timeout\"}",
     "inventory_worker_flush_retries_total{cause=\"connection\"}",
     "inventory_worker_flush_retries_total{cause=\"server\"}",

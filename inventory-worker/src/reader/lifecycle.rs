@@ -76,6 +76,9 @@ impl Reader {
                 {
                     self.reload(partition);
                 }
+                Command::CheckInPlace { partition } if self.partitions.is_read(partition) => {
+                    self.check_in_place(partition);
+                }
                 Command::Halt {
                     partition,
                     generation,
@@ -115,7 +118,7 @@ impl Reader {
             partition.started(position, Instant::now());
         }
         self.parts.lag.positioned(number, position);
-        self.parts.membership.commit(number, position.next);
+        self.parts.membership.commit_start(number, position.next);
     }
 
     /// Starts reading at `next` again and keeps what was read before it: librdkafka has passed offsets without handing
@@ -166,7 +169,7 @@ impl Reader {
     fn halt(&mut self, number: i32, halt: Halt, reason: &str) {
         tracing::error!(kafka.partition = number, reason, "partition halted");
         self.stop_reading(number);
-        self.parts.lag.halted(number, reason);
+        self.parts.lag.halted(number, halt, reason);
         // A new generation, so that batches of the old one that are still to be written cannot start it again.
         let generation = self.partitions.next_generation();
         self.partitions

@@ -20,6 +20,16 @@ impl Reader {
         self.reload(number);
     }
 
+    /// After an error the broker may be another one, whose log ends elsewhere. Kafka does not say which partitions an
+    /// error is about.
+    pub(super) fn check_after_errors(&mut self) {
+        if std::mem::take(&mut self.has_failed) {
+            for number in self.partitions.read() {
+                self.check_in_place(number);
+            }
+        }
+    }
+
     /// A check without an answer decides nothing.
     pub(super) fn end_late_checks(&mut self, now: Instant) {
         let Some(then) = now.checked_sub(ANSWER_LIMIT) else {

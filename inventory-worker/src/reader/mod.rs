@@ -24,6 +24,7 @@ mod poll_loop;
 mod start_offsets;
 
 pub use partition_dispatcher::PartitionDispatcher;
+pub use partition_state::Halt;
 pub use poll_loop::{Reader, ReaderParts};
 pub use start_offsets::StartOffsets;
 
@@ -60,6 +61,11 @@ pub enum Command {
     /// PostgreSQL was restored from an older state, or an operator has accepted the log of a halted partition: load the
     /// position again, whatever was read since.
     PositionChanged {
+        /// The partition.
+        partition: i32,
+    },
+    /// The leader of the partition has changed: look again at the last record that was handed over.
+    CheckInPlace {
         /// The partition.
         partition: i32,
     },

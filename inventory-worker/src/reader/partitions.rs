@@ -56,6 +56,16 @@ impl Partitions {
         self.numbers(PartitionState::is_started)
     }
 
+    /// Whether records of a partition are due and arrive.
+    pub fn is_read(&self, partition: i32) -> bool {
+        self.states.get(&partition).is_some_and(is_read)
+    }
+
+    /// The partitions whose records are due and arrive.
+    pub fn read(&self) -> Vec<i32> {
+        self.numbers(is_read)
+    }
+
     /// The partitions whose marked record has been waited for since `then`.
     pub fn verifying_since(&self, then: Instant) -> Vec<i32> {
         self.numbers(|state| state.is_verifying_since(then))
@@ -184,6 +194,11 @@ impl Partitions {
         marked.sort_unstable();
         marked
     }
+}
+
+/// A paused partition is checked before it is resumed.
+fn is_read(state: &PartitionState) -> bool {
+    state.is_running() && !state.is_paused
 }
 
 #[cfg(test)]

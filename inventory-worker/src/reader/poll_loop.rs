@@ -62,6 +62,8 @@ pub struct Reader {
     pub(super) next_group_poll: Instant,
     /// When what takes seconds is looked at next.
     next_tick: Instant,
+    /// Whether a read has failed since the last tick.
+    pub(super) has_failed: bool,
 }
 
 impl Reader {
@@ -73,6 +75,7 @@ impl Reader {
             runtime,
             next_group_poll: Instant::now(),
             next_tick: Instant::now(),
+            has_failed: false,
         }
     }
 
@@ -102,6 +105,7 @@ impl Reader {
                 self.next_tick = now + TICK;
                 self.pass_ends(now);
                 self.end_late_checks(now);
+                self.check_after_errors();
             }
             let left = self.parts.dispatcher.time_left(now);
             match log.poll(left.unwrap_or(POLL_MAX).clamp(POLL_MIN, POLL_MAX)) {
@@ -208,7 +212,10 @@ impl Reader {
                     self.reload(partition);
                 }
             }
-            ReadError::Kafka(_) => tracing::warn!(%error, "read failed; librdkafka will retry"),
+            ReadError::Kafka(_) => {
+                tracing::warn!(%error, "read failed; librdkafka will retry");
+                self.has_failed = true;
+            }
         }
     }
 }

@@ -92,6 +92,9 @@ impl StartOffsets {
                 Ok(Found::OtherLog(..)) => {}
                 Err(error) => {
                     tracing::warn!(kafka.partition = partition, %error, "failed to load the position; retrying");
+                    if matches!(error, StartError::Kafka(_)) {
+                        self.metrics.count_log_check("undecided");
+                    }
                     let delay = delays.next().expect("the delays have no end");
                     tokio::time::sleep(delay).await;
                 }

@@ -11,8 +11,10 @@ use inventory_worker::config::{Cli, Config};
 use rdkafka::ClientConfig;
 use rdkafka::admin::AdminClient;
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::util::Timeout;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -136,6 +138,22 @@ impl Line {
         let client = self.producer.client();
         let bounds = client.fetch_watermarks(&self.topic, partition, Timeout::Never);
         bounds.unwrap().1
+    }
+
+    /// The offset that the workers have committed for a partition.
+    pub fn committed(&self, partition: i32) -> Option<i64> {
+        let group: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.kafka)
+            .set("group.id", &self.topic)
+            .create()
+            .unwrap();
+        let mut wanted = TopicPartitionList::new();
+        wanted.add_partition(&self.topic, partition);
+        let committed = group.committed_offsets(wanted, Timeout::Never).unwrap();
+        match committed.elements()[0].offset() {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        }
     }
 
     async fn send_with(&self, producer: &FutureProducer, partition: i32, records: &[Record]) {

@@ -3,7 +3,7 @@
 use fluxgate_domain::batch::Record;
 use fluxgate_ledger::AuditReader;
 use fluxgate_service::settings::PostgresSettings;
-use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::fixture::{opening, order, until};
@@ -29,8 +29,12 @@ async fn delete_topic(line: &Line) {
 }
 
 async fn make_topic(line: &Line) {
+    make_topic_of(line, PARTITIONS).await;
+}
+
+async fn make_topic_of(line: &Line, partitions: i32) {
     let (admin, options) = (line.admin(), AdminOptions::new());
-    let topic = NewTopic::new(&line.topic, PARTITIONS, TopicReplication::Fixed(1));
+    let topic = NewTopic::new(&line.topic, partitions, TopicReplication::Fixed(1));
     until("the topic is made again", async || {
         let created = admin.create_topics([&topic], &options).await;
         created.unwrap().remove(0).is_ok()
@@ -89,6 +93,10 @@ async fn a_log_made_anew_halts_its_partition_until_it_is_accepted() {
     );
     let halted = "log_checks_total{outcome=\"halted\"}";
     assert_eq!(worker.metric(halted).await, 1.0);
+    until("all of the log lags", async || {
+        worker.metric("lag_records{partition=\"0\"}").await == 66.0
+    })
+    .await;
     worker.stop().await;
 
     // Neither a restart nor more records change anything.
@@ -121,6 +129,62 @@ async fn a_log_made_anew_while_it_is_read_halts_its_partition() {
     until_halted(&worker, 1.0).await;
     accept_logs(&line, 0).await;
     line.until_count("orders", 104).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn the_committed_offset_follows_a_position_that_goes_back() {
+    let line = Line::new().await;
+    let worker = line.worker(&[]).await;
+    line.send(0, &sale("a", 39)).await;
+    let committed = |wanted| {
+        let line = &line;
+        until("the offset is committed", async move || {
+            line.committed(0) == Some(wanted)
+        })
+    };
+    committed(40).await;
+    make_topic_anew(&line).await;
+    line.send(0, &sale("b", 9)).await;
+    until_halted(&worker, 1.0).await;
+    until("all of the log lags", async || {
+        worker.metric("lag_records{partition=\"0\"}").await == 10.0
+    })
+    .await;
+    accept_logs(&line, 0).await;
+    line.until_count("orders", 48).await;
+    committed(10).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_partition_that_the_topic_no_longer_has_is_halted() {
+    let line = Line::new().await;
+    let worker = line.worker(&[]).await;
+    line.send(2, &sale("a", 9)).await;
+    line.until_count("orders", 9).await;
+    delete_topic(&line).await;
+    make_topic_of(&line, PARTITIONS - 1).await;
+    until_halted(&worker, 1.0).await;
+    let report = worker.get("/readyz").await.1;
+    assert!(
+        report.contains("partition 2 is halted: partition_missing: the position is 10"),
+        "{report}"
+    );
+
+    // Once the topic has it again, it stays halted until it is accepted.
+    let partitions = usize::try_from(PARTITIONS).unwrap();
+    let more = NewPartitions::new(&line.topic, partitions);
+    let grown = line
+        .admin()
+        .create_partitions([&more], &AdminOptions::new())
+        .await;
+    grown.unwrap().remove(0).unwrap();
+    line.send(2, &sale("b", 9)).await;
+    worker.until_ready().await;
+    until_halted(&worker, 1.0).await;
+    accept_logs(&line, 0).await;
+    line.until_count("orders", 18).await;
     worker.stop().await;
 }
 

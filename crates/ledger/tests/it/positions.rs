@@ -93,7 +93,8 @@ async fn a_halt_stays_until_its_log_is_accepted() {
     assert!(!halt().await, "it is halted already");
     let halted = StoredPosition::Halted("record_differs".to_owned());
     assert_eq!(ledger.position(TOPIC, 0).await.unwrap(), halted);
-    assert_eq!(ledger.positions(TOPIC).await.unwrap()[&0], -1);
+    let halted = StoredPosition::Halted("record_differs".to_owned());
+    assert_eq!(ledger.positions(TOPIC).await.unwrap()[&0], halted);
     let in_flight = batch(&[order(2, "a", "u2", 1, 2)]);
     let refused = ledger.write(TOPIC, &in_flight).await;
     assert!(matches!(refused, Err(LedgerError::PositionMismatch(_))));

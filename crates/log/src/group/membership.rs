@@ -6,7 +6,7 @@ use fluxgate_service::ops::Check;
 use fluxgate_service::settings::KafkaSettings;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -87,6 +87,18 @@ impl GroupMembership {
             _ => {}
         }
         Ok(std::mem::take(&mut *self.client.context().rebalances()))
+    }
+
+    /// Commits where reading of a partition starts, which may be below what was committed before.
+    pub fn commit_start(&self, partition: i32, next: i64) {
+        self.commit(partition, next);
+        // librdkafka commits by itself only what is above the last commit.
+        let mut list = TopicPartitionList::new();
+        let added = list.add_partition_offset(&self.topic, partition, Offset::Offset(next));
+        let committed = added.and_then(|()| self.client.commit(&list, CommitMode::Async));
+        if let Err(error) = committed {
+            tracing::debug!(kafka.partition = partition, %error, "start of reading not committed");
+        }
     }
 
     /// Commits, for observers of the lag, that everything before `next` is written.
