@@ -8,6 +8,7 @@ use actix_web::dev::{Server, ServerHandle};
 use fluxgate_gate::ReservationStore;
 use fluxgate_service::metrics::registry_for;
 use fluxgate_service::ops::Readiness;
+use fluxgate_service::server::Listener;
 use fluxgate_service::settings::refuse;
 use fluxgate_service::traces::Traces;
 use tokio::task::JoinHandle;
@@ -15,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::components::Components;
 use crate::config::Config;
-use crate::listeners::{self, Listener};
+use crate::listeners;
 use crate::sales::Publisher;
 
 /// The service, listening but not yet serving.
@@ -65,14 +66,14 @@ impl Application {
         }
     }
 
-    /// The addresses for clients, with the actual port if HTTP_ADDR has port 0.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.clients.addresses
+    /// The address for clients, with the actual port if HTTP_ADDR has port 0.
+    pub fn address(&self) -> SocketAddr {
+        self.clients.address
     }
 
-    /// The addresses for probes and metrics if OPS_ADDR is set, with the actual port if it has port 0.
-    pub fn ops_addresses(&self) -> &[SocketAddr] {
-        self.ops.as_ref().map_or(&[], |ops| &ops.addresses)
+    /// The address for probes and metrics if OPS_ADDR is set, with the actual port if it has port 0.
+    pub fn ops_address(&self) -> Option<SocketAddr> {
+        self.ops.as_ref().map(|ops| ops.address)
     }
 
     /// Serves until `shutdown`, then drains: refuses new connections, answers the requests in flight, waits for Kafka's
@@ -81,10 +82,8 @@ impl Application {
     /// # Errors
     /// If the server fails.
     pub async fn run_until_stopped(self, shutdown: CancellationToken) -> std::io::Result<()> {
-        for address in self.addresses() {
-            tracing::info!(http.address = %address, "listening");
-        }
-        for address in self.ops_addresses() {
+        tracing::info!(http.address = %self.address(), "listening");
+        if let Some(address) = self.ops_address() {
             tracing::info!(ops.address = %address, "listening");
         }
         let ops = self.ops.map(|ops| spawn(ops.server));

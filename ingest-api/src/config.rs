@@ -111,12 +111,22 @@ pub struct ConnectionSettings {
     /// the load balancer closes first
     #[arg(long, env = "KEEP_ALIVE_SECONDS", default_value_t = 75, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub keep_alive_seconds: u64,
+
+    /// Seconds from the first byte of a request to its answer, and for which a client may leave an answer unread; after
+    /// them, the connection is closed. Must exceed BODY_TIMEOUT_MS
+    #[arg(long, env = "REQUEST_TIMEOUT_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=300))]
+    pub request_timeout_seconds: u64,
 }
 
 impl ConnectionSettings {
     /// How long a connection may be idle.
     pub fn keep_alive(&self) -> Duration {
         Duration::from_secs(self.keep_alive_seconds)
+    }
+
+    /// How long a request may take to arrive and to be answered, and an answer to be read.
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_secs(self.request_timeout_seconds)
     }
 }
 
@@ -137,7 +147,7 @@ pub struct LimitSettings {
     pub body_timeout_ms: u64,
 
     /// Threads that serve HTTP [default: one per core]
-    #[arg(long, env = "HTTP_THREADS", value_parser = clap::value_parser!(u16).range(1..=1_024))]
+    #[arg(long, env = "HTTP_THREADS", value_parser = clap::value_parser!(u16).range(1..=512))]
     pub http_threads: Option<u16>,
 }
 

@@ -48,10 +48,6 @@ fluxgate_service::metrics! {
     /// Requests refused because of their body, by limit: bytes (BODY_LIMIT_BYTES), time (BODY_TIMEOUT_MS), memory (64 MiB of
     /// incomplete bodies).
     body_limit_hits_total: IntCounterVec ["limit"] {"bytes", "time", "memory"},
-    /// Open client connections.
-    connections: IntGauge,
-    /// Client connections that brought the instance to CONNECTIONS_MAX. Further ones wait in the backlog until one closes.
-    connections_limit_hits_total: IntCounter,
     /// Order requests, by outcome: accepted, reserved, replayed, or the code of the refusal.
     orders_total: IntCounterVec ["outcome"] {
         "accepted", "reserved", "replayed", "unknown_product", "sale_not_open", "sale_closed", "sold_out", "insufficient_stock",

@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use actix_web::App;
 use actix_web::dev::Server;
-use actix_web::{App, HttpServer};
 use backon::Retryable;
 use fluxgate_ledger::Ledger;
 use fluxgate_log::{ClientMetrics, check_cleanup_policy};
 use fluxgate_service::metrics::registry;
 use fluxgate_service::ops::{self, Check, Need, Readiness};
+use fluxgate_service::server::{ConnectionMetrics, ServerLimits, listen};
 use fluxgate_service::settings::{Switch, refuse};
 use fluxgate_service::traces::Traces;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +26,7 @@ const SERVICE: &str = "inventory_worker";
 
 /// The worker: its port is open, it does not read yet.
 pub struct Worker {
-    addresses: Vec<SocketAddr>,
+    address: SocketAddr,
     server: Server,
     config: Config,
     ledger: Ledger,
@@ -58,20 +59,18 @@ impl Worker {
         let ledger = ledger.unwrap_or_else(|error| refuse("DATABASE_URL", error));
         ledger.register_metrics(&registry, SERVICE);
 
+        let connections = ConnectionMetrics::register(&registry, SERVICE);
         let routes = (readiness.clone(), registry);
         let address = config.http.http_addr;
-        let server = HttpServer::new(move || {
+        let listener = listen(address, ServerLimits::OPS, connections, move || {
             let (readiness, registry) = routes.clone();
             App::new().configure(ops::routes(readiness, registry))
-        })
-        .workers(1)
-        .shutdown_timeout(1)
-        .disable_signals()
-        .bind(address)
-        .unwrap_or_else(|error| refuse("HTTP_ADDR", format_args!("{address}: {error}")));
+        });
+        let listener = listener
+            .unwrap_or_else(|error| refuse("HTTP_ADDR", format_args!("{address}: {error}")));
         Self {
-            addresses: server.addrs(),
-            server: server.run(),
+            address: listener.address,
+            server: listener.server,
             config,
             ledger,
             metrics,
@@ -86,8 +85,8 @@ impl Worker {
     }
 
     /// Where it serves HTTP; with port 0 in the settings, the port that the system chose.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Writes orders until `shutdown`; then writes what was read, and leaves the group.
@@ -95,9 +94,7 @@ impl Worker {
     /// # Errors
     /// When the HTTP server fails, the group no longer accepts this worker, or the reader or a writer panics.
     pub async fn run_until_stopped(self, shutdown: CancellationToken) -> std::io::Result<()> {
-        for address in &self.addresses {
-            tracing::info!(http.address = %address, "listening");
-        }
+        tracing::info!(http.address = %self.address, "listening");
         let server = self.server.handle();
         let serving = tokio::spawn(self.server);
         let readiness = self.readiness.clone();

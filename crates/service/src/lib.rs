@@ -5,6 +5,7 @@
 //! | [`settings`] | settings that more than one program reads |
 //! | [`telemetry`], [`traces`] | logs, and OpenTelemetry traces |
 //! | [`metrics`] | how a program declares its metrics |
+//! | [`server`] | HTTP servers whose connections are bounded |
 //! | [`ops`] | health, readiness and metrics over HTTP |
 //! | [`shutdown`] | SIGTERM and SIGINT |
 //! | [`crash_points`] | places where a fault run kills a program; empty in every other build |
@@ -12,6 +13,7 @@
 pub mod crash_points;
 pub mod metrics;
 pub mod ops;
+pub mod server;
 pub mod settings;
 pub mod shutdown;
 pub mod telemetry;

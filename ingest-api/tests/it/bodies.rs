@@ -195,7 +195,7 @@ async fn incomplete_bodies_are_bounded_in_memory() {
 
 #[tokio::test]
 async fn a_slow_body_does_not_delay_the_stop() {
-    let app = App::start(&["--ops-addr=127.0.0.1:0", "--body-timeout-ms=60000"]).await;
+    let app = App::start(&["--ops-addr=127.0.0.1:0", "--body-timeout-ms=20000"]).await;
     let slow = send(&app, &format!("{}{{", head(&length(2)))).await;
     until("the first byte has arrived", async || {
         let metrics = app.ops("/metrics").send().await.unwrap();

@@ -1,5 +1,6 @@
 //! Limits and timeouts of client connections.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,12 +12,39 @@ use crate::fixture::{App, Stores, read, until};
 /// Within this time an answer arrives, if there is one.
 const SHORT: Duration = Duration::from_millis(300);
 const LONG: Duration = Duration::from_secs(10);
+const SHORT_REQUESTS: [&str; 2] = ["--request-timeout-seconds=1", "--body-timeout-ms=500"];
 
 async fn send_request(app: &App) -> TcpStream {
     let mut stream = TcpStream::connect(app.address()).await.unwrap();
     let request = b"GET /readyz HTTP/1.1\r\nHost: here\r\n\r\n";
     stream.write_all(request).await.unwrap();
     stream
+}
+
+async fn connect(address: SocketAddr, request: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    stream
+}
+
+/// Waits until the server has closed a connection, whatever it answers before.
+async fn closed(mut stream: TcpStream) {
+    let mut buffer = vec![0; 65_536];
+    let end = async { while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {} };
+    timeout(LONG, end).await.expect("the connection is closed");
+}
+
+/// Sends something again and again until the server has closed the connection; never reads.
+async fn refused(mut stream: TcpStream, more: &[u8]) {
+    let sending = async { while stream.write_all(more).await.is_ok() {} };
+    timeout(LONG, sending)
+        .await
+        .expect("the connection is closed");
+}
+
+async fn closed_at(app: &App, limit: &str) -> f64 {
+    let metric = format!(r#"connections_closed_total{{limit="{limit}"}}"#);
+    app.metric(&metric).await
 }
 
 /// Bytes read within `limit`; 0: the connection was closed.
@@ -117,6 +145,71 @@ async fn the_ops_listener_shows_the_drain_until_it_has_ended() {
     assert_eq!(order.status(), 202);
     until("the ops listener is closed", async || {
         app.ops("/readyz").send().await.is_err()
+    })
+    .await;
+}
+
+/// The server library has a time limit for the first head of a connection only.
+#[tokio::test]
+async fn the_head_of_a_later_request_has_a_time_limit_on_both_listeners() {
+    let app = App::start(&[&SHORT_REQUESTS[..], &["--ops-addr=127.0.0.1:0"]].concat()).await;
+    for address in [app.address(), app.ops_address()] {
+        let mut stream = connect(address, b"GET /livez HTTP/1.1\r\nHost: here\r\n\r\n").await;
+        assert!(read_within(&mut stream, LONG).await > Some(0));
+        stream.write_all(b"GET /li").await.unwrap();
+        closed(stream).await;
+    }
+    let metrics = app.ops("/metrics").send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    for name in ["ingest_api", "ingest_api_ops"] {
+        let closed = format!("\n{name}_connections_closed_total{{limit=\"time\"}} 1\n");
+        assert!(metrics.contains(&closed), "no {closed} in\n{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_reads_no_answers_is_closed() {
+    let app = App::start(&SHORT_REQUESTS).await;
+    let request = b"GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n";
+    let stream = connect(app.address(), request).await;
+    refused(stream, request).await;
+    assert_eq!(closed_at(&app, "time").await, 1.0);
+    assert_eq!(app.metric("connection_buffered_bytes").await, 0.0);
+}
+
+/// The server library throws the rest of a chunked body away for as long as it comes.
+#[tokio::test]
+async fn an_endless_body_that_nobody_reads_has_a_time_limit() {
+    let app = App::start(&SHORT_REQUESTS).await;
+    let request = b"GET /livez HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let stream = connect(app.address(), request).await;
+    refused(stream, b"1\r\nx\r\n").await;
+    assert_eq!(closed_at(&app, "time").await, 1.0);
+}
+
+/// As many large heads as would fit into 72 MiB.
+#[tokio::test]
+async fn heads_that_are_not_complete_are_bounded_in_memory() {
+    let app = App::start(&[]).await;
+    let product = app.sale(10).await;
+    let head = format!("GET /livez HTTP/1.1\r\nX: {}", "x".repeat(120_000));
+    let mut held = Vec::new();
+    for _ in 0..640 {
+        let mut stream = TcpStream::connect(app.address()).await.unwrap();
+        // Beyond the limit, the connection may be closed already.
+        let _ = stream.write_all(head.as_bytes()).await;
+        held.push(stream);
+    }
+    until("a connection is closed for its memory", async || {
+        closed_at(&app, "memory").await > 0.0
+    })
+    .await;
+    let limit = 64.0 * 1_024.0 * 1_024.0;
+    assert!(app.metric("connection_buffered_bytes").await <= limit);
+    assert_eq!(app.order(&product, "bob", 1, "b").await.status(), 202);
+    drop(held);
+    until("nothing is held", async || {
+        app.metric("connection_buffered_bytes").await == 0.0
     })
     .await;
 }

@@ -84,7 +84,7 @@ impl Line {
     /// Starts a worker.
     pub fn start_worker(&self, more: &[&str]) -> Running {
         let worker = Worker::build(self.config(more));
-        let address = worker.addresses()[0];
+        let address = worker.address();
         let shutdown = CancellationToken::new();
         Running {
             address,
