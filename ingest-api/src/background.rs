@@ -17,6 +17,8 @@ const REDIS_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 const REDIS_GRACE: Duration = Duration::from_secs(2);
 const EVICTION_CHECK_INTERVAL: Duration = Duration::from_secs(60);
 const KAFKA_CHECK_INTERVAL: Duration = Duration::from_secs(2);
+/// Partitions that the check of Kafka names.
+const PARTITIONS_NAMED_MAX: usize = 10;
 const SALE_REFRESH_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Loads the scripts into Redis, then checks every half second that Redis takes writes.
@@ -84,10 +86,10 @@ pub async fn check_eviction(
 /// Checks that the topic exists and that Kafka acknowledges messages.
 pub async fn check_kafka(publisher: Publisher, check: Check, shutdown: CancellationToken) {
     loop {
-        match publisher.partitions().await {
-            _ if !publisher.is_flowing() => {
-                check.fail("Kafka does not acknowledge; orders stay in the outbox");
-            }
+        let partitions = publisher.partitions().await;
+        let open = publisher.open_partitions();
+        match partitions {
+            _ if !open.is_empty() => check.fail(not_acknowledging(&open)),
             None => check.fail("no metadata of the topic from any broker"),
             Some(_) => check.pass(),
         }
@@ -95,6 +97,19 @@ pub async fn check_kafka(publisher: Publisher, check: Check, shutdown: Cancellat
             return;
         }
     }
+}
+
+fn not_acknowledging(partitions: &[i32]) -> String {
+    let count = partitions.len();
+    let mut named: Vec<String> = partitions.iter().map(ToString::to_string).collect();
+    if count > PARTITIONS_NAMED_MAX {
+        named.truncate(PARTITIONS_NAMED_MAX);
+        named.push("…".to_owned());
+    }
+    format!(
+        "Kafka does not acknowledge messages of {count} partitions ({}); their orders stay in the outbox",
+        named.join(", ")
+    )
 }
 
 /// Raises the high-water marks of all remembered sales to the ledger's numbers, and drops refusals that expired before the

@@ -41,7 +41,7 @@ pub use error::LogError;
 pub use group::{Assignment, GroupError, GroupMembership, Rebalance};
 pub use headers::headers;
 pub use metrics::{ClientMetrics, PublisherMetrics};
-pub use publisher::{AckQueue, OutgoingMessage, Publication, Publisher};
+pub use publisher::{AckQueue, OutgoingMessage, Publication, Publisher, Wait};
 pub use record_reader::RecordReader;
 pub use settings::{GroupProtocol, GroupSettings, PublisherSettings};
 pub use topic_appender::{AppenderSettings, RecordToAppend, TopicAppender};

@@ -14,6 +14,8 @@ fluxgate_service::metrics! {
     publishes_total: IntCounterVec ["outcome"] {"acknowledged", "failed", "refused"},
     /// Messages that Kafka did not acknowledge before their caller stopped waiting (for orders: PUBLISH_WAIT_MS).
     publish_wait_timeouts_total: IntCounter,
-    /// 1 while the circuit breaker is open because Kafka does not acknowledge messages, else 0. One probe per second still passes.
+    /// Messages handed to the producer whose caller did not wait, because acknowledgements took longer than it would have waited (for orders: PUBLISH_WAIT_MS).
+    publishes_not_awaited_total: IntCounter,
+    /// Partitions whose circuit breaker is open because Kafka does not acknowledge their messages. One probe per second and partition still passes.
     publisher_circuit_open: IntGauge,
 }

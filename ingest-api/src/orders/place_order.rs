@@ -6,7 +6,7 @@ use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, UserId};
 use fluxgate_domain::records::OrderRecord;
 use fluxgate_gate::{LossContinuation, Reservation, ReservationRequest};
-use fluxgate_log::Publication;
+use fluxgate_log::{Publication, Wait};
 use fluxgate_service::crash_points::crash_point;
 use fluxgate_service::settings::OnRedisLoss;
 use fluxgate_service::traces::set_attribute;
@@ -222,7 +222,8 @@ impl PlaceOrder {
         let event = Event::OrderReserved(record.event(order_id, &sale.facts.product));
         let message = PublishedEntry::message(sale, record.number, event);
         tracing::debug!(order.id = %order_id, order.number = %record.number, "order reserved");
-        match self.publisher.publish(message, self.publish_wait).await {
+        let wait = Wait::IfPrompt(self.publish_wait);
+        match self.publisher.publish(message, wait).await {
             Publication::Acknowledged => OrderStatus::Accepted,
             Publication::Waiting => OrderStatus::Reserved,
         }

@@ -1,6 +1,6 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::Event;
@@ -8,7 +8,7 @@ use fluxgate_domain::ids::ProductId;
 use fluxgate_gate::{
     EntryContent, GateError, OUTBOX_PAGE_MAX, OutboxEntry, OutboxPage, ReservationStore,
 };
-use fluxgate_log::Publication;
+use fluxgate_log::{Publication, Wait};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -18,8 +18,8 @@ use crate::config::OutboxSettings;
 use crate::metrics::Metrics;
 use crate::sales::{PublishedEntry, Publisher, Sale, SaleCache};
 
-/// How long a page waits for Kafka. Without an acknowledgement the pass publishes nothing more. Shorter than the lease, so
-/// that an instance keeps the lease while Kafka is unavailable.
+/// How long a pass waits for acknowledgements that do not come. Shorter than the lease, so that an instance keeps the lease
+/// while Kafka is unavailable.
 const PUBLISH_WAIT: Duration = Duration::from_secs(2);
 /// How long the relay lease lasts: the longest pause of the relay after its instance stops.
 const LEASE: Duration = Duration::from_secs(3);
@@ -38,17 +38,42 @@ pub struct OutboxRelay {
     instance: String,
     /// The highest number that the previous pass saw, by sale.
     seen: HashMap<ProductId, SequenceNumber>,
-    /// The sale whose page was not acknowledged. The next pass begins after it: a sale that Kafka does not take must not
-    /// block the others for good.
+    /// The first sale whose page was not acknowledged. The next pass begins after it: a sale that Kafka does not take must
+    /// not block the others for good.
     unacknowledged: Option<ProductId>,
 }
 
 /// One pass over all sales.
-#[derive(Default)]
 struct Pass {
     summary: OutboxSummary,
-    /// A page was not acknowledged: the remaining sales are only counted, because each would wait for Kafka in vain.
-    is_kafka_unavailable: bool,
+    /// Partitions with a page that was not acknowledged: their other sales are only counted, because each would wait for
+    /// Kafka in vain.
+    unacknowledged: HashSet<i32>,
+    /// What is left of [`PUBLISH_WAIT`]. Once nothing is left, all sales are only counted.
+    wait_left: Duration,
+}
+
+impl Pass {
+    fn new() -> Self {
+        Self {
+            summary: OutboxSummary::default(),
+            unacknowledged: HashSet::new(),
+            wait_left: PUBLISH_WAIT,
+        }
+    }
+
+    /// Whether Kafka may take the entries of a partition.
+    fn may_publish(&self, publisher: &Publisher, partition: i32) -> bool {
+        !self.wait_left.is_zero()
+            && !self.unacknowledged.contains(&partition)
+            && !publisher.is_open(partition)
+    }
+
+    /// A page that waited since `begin` was not acknowledged.
+    fn not_acknowledged(&mut self, partition: i32, begin: Instant) {
+        self.unacknowledged.insert(partition);
+        self.wait_left = self.wait_left.saturating_sub(begin.elapsed());
+    }
 }
 
 impl OutboxRelay {
@@ -99,7 +124,7 @@ impl OutboxRelay {
             self.seen.clear();
             return Ok(());
         }
-        let mut pass = Pass::default();
+        let mut pass = Pass::new();
         let mut products = self.store.indexed().await?;
         begin_after(&mut products, self.unacknowledged.take().as_ref());
         for product in products {
@@ -147,11 +172,12 @@ impl OutboxRelay {
 
         let mut page = first;
         while let Some(last) = page.entries.last().map(|entry| entry.number)
-            && !pass.is_kafka_unavailable
+            && pass.may_publish(&self.publisher, facts.partition)
         {
-            if !self.publish(sale, page).await? {
-                pass.is_kafka_unavailable = true;
-                self.unacknowledged = Some(product.clone());
+            let begin = Instant::now();
+            if !self.publish(sale, page, pass.wait_left).await? {
+                pass.not_acknowledged(facts.partition, begin);
+                self.unacknowledged.get_or_insert_with(|| product.clone());
                 break;
             }
             page = self
@@ -163,7 +189,12 @@ impl OutboxRelay {
     }
 
     /// Publishes a page; false if Kafka did not acknowledge all of it.
-    async fn publish(&self, sale: &Arc<Sale>, page: OutboxPage) -> Result<bool, GateError> {
+    async fn publish(
+        &self,
+        sale: &Arc<Sale>,
+        page: OutboxPage,
+        wait: Duration,
+    ) -> Result<bool, GateError> {
         let mut outgoing = Vec::with_capacity(page.entries.len());
         for entry in page.entries {
             let event = self.event(sale, &entry).await?;
@@ -174,7 +205,7 @@ impl OutboxRelay {
             }
         }
         let publications = join_all(outgoing.into_iter().map(|outgoing| async {
-            let publication = self.publisher.publish(outgoing, PUBLISH_WAIT).await;
+            let publication = self.publisher.publish(outgoing, Wait::AtMost(wait)).await;
             publication == Publication::Acknowledged
         }))
         .await;

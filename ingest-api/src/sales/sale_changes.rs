@@ -6,7 +6,7 @@ use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, RestockId, Total};
 use fluxgate_domain::records::OrderRecord;
 use fluxgate_gate::{Acked, Change, GateError, ReservationStore, SaleView};
-use fluxgate_log::Publication;
+use fluxgate_log::{Publication, Wait};
 
 use super::{PublishedEntry, Publisher, Sale, SaleCache, SaleLookupError};
 
@@ -218,7 +218,7 @@ impl SaleChanges {
         wait: Duration,
     ) -> Publication {
         let message = PublishedEntry::message(sale, entry, event);
-        self.publisher.publish(message, wait).await
+        self.publisher.publish(message, Wait::AtMost(wait)).await
     }
 
     async fn view(&self, product: &ProductId) -> Result<SaleView, ChangeError> {

@@ -5,7 +5,7 @@ use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::ProductId;
 use fluxgate_domain::partition;
 use fluxgate_gate::{Claim, GateError, ReservationStore, SaleView, Terms};
-use fluxgate_log::Publication;
+use fluxgate_log::{Publication, Wait};
 
 use super::{PublishedEntry, Publisher, SaleCache, SaleLookupError};
 
@@ -117,7 +117,11 @@ impl SaleOpener {
         };
         let event = Event::SaleOpened(claimed.opened_event());
         let opening = PublishedEntry::message(&sale, claimed.number, event);
-        match self.publisher.publish(opening, PUBLISH_WAIT).await {
+        match self
+            .publisher
+            .publish(opening, Wait::AtMost(PUBLISH_WAIT))
+            .await
+        {
             Publication::Acknowledged => {
                 self.store.ack_and_apply(&sale.keys, claimed.number).await?;
                 tracing::info!(sale.product = %product, "sale opened");

@@ -6,6 +6,7 @@ use fluxgate_gate::{
     Claim, OutboxPage, Reservation, ReservationContext, ReservationRequest, ReservationStore,
     SaleKeys, Terms,
 };
+use futures_util::future::join_all;
 use jiff::{Timestamp, ToSpan};
 use serde_json::json;
 use tokio::io::copy_bidirectional;
@@ -24,14 +25,14 @@ async fn outbox_length(stores: &Stores) -> u64 {
 }
 
 /// Claims a sale of five units, as an instance does that dies before it publishes the opening.
-async fn claim_five(gate: &ReservationStore, product: &ProductId) {
+async fn claim_five(gate: &ReservationStore, product: &ProductId, partition: i32) {
     let terms = Terms {
         total: Total::try_from(5).unwrap(),
         opens_at: None,
         closes_at: None,
         per_user_limit: None,
     };
-    let claimed = gate.claim(product, &terms, 0).await.unwrap();
+    let claimed = gate.claim(product, &terms, partition).await.unwrap();
     assert_eq!(claimed, Claim::Claimed);
 }
 
@@ -50,7 +51,7 @@ async fn first_page(gate: &ReservationStore, product: &str) -> OutboxPage {
 async fn entries_of_a_dead_instance_are_published_by_another() {
     let stores = Stores::new().await;
     let (gate, product) = (stores.gate(), ProductId::parse(&unique("p")).unwrap());
-    claim_five(&gate, &product).await;
+    claim_five(&gate, &product, 0).await;
 
     // First the opening: the sale takes no orders before it is on Kafka.
     let app = stores.app(&FAST_RELAY).await;
@@ -150,8 +151,8 @@ async fn without_kafka_orders_wait_up_to_outbox_max_and_no_sale_opens() {
 async fn the_relay_leader_keeps_its_lease_while_kafka_is_unavailable() {
     let stores = Stores::new().await;
     let gate = stores.gate();
-    for _ in 0..4 {
-        claim_five(&gate, &ProductId::parse(&unique("p")).unwrap()).await;
+    for partition in 0..4 {
+        claim_five(&gate, &ProductId::parse(&unique("p")).unwrap(), partition).await;
     }
     let app = stores.app(&[&NO_KAFKA[..], &FAST_RELAY].concat()).await;
     until("the relay has made a pass", async || {
@@ -176,8 +177,8 @@ async fn a_damaged_outbox_is_counted_and_does_not_affect_other_sales() {
     let stores = Stores::new().await;
     let gate = stores.gate();
     let [damaged, healthy] = ["a", "b"].map(|it| ProductId::parse(&unique(it)).unwrap());
-    claim_five(&gate, &damaged).await;
-    claim_five(&gate, &healthy).await;
+    claim_five(&gate, &damaged, 0).await;
+    claim_five(&gate, &healthy, 0).await;
     let outboxes = stores.keys(&format!("fg:*:outbox:{damaged}")).await;
     stores
         .redis::<()>("SET", &[&outboxes[0], "not a stream"])
@@ -241,7 +242,10 @@ async fn an_idle_instance_detects_that_kafka_is_back() {
         let (_, order) = read(app.order(&product, "ada", 1, key).await).await;
         assert_eq!(order["status"], "reserved");
     }
-    assert_eq!(app.metric("publisher_circuit_open").await, 1.0);
+    until("the circuit is open", async || {
+        app.metric("publisher_circuit_open").await == 1.0
+    })
+    .await;
     until("all three messages have failed", async || {
         app.metric(r#"publishes_total{outcome="failed"}"#).await == 3.0
     })
@@ -258,6 +262,38 @@ async fn an_idle_instance_detects_that_kafka_is_back() {
             .await,
         0.0
     );
+}
+
+#[tokio::test]
+async fn an_instance_that_does_not_wait_for_kafka_publishes_every_order_itself() {
+    const ORDERS: usize = 100;
+    let stores = Stores::new().await;
+    // The relay makes one pass, at start.
+    let settings = [
+        "--publish-wait-ms=0",
+        "--outbox-relay-interval-ms=60000",
+        "--kafka-linger-ms=100",
+    ];
+    let app = stores.app(&settings).await;
+    let product = app.sale(1_000).await;
+    let users: Vec<_> = (0..ORDERS).map(|n| format!("user-{n}")).collect();
+    let orders = users.iter().map(|user| app.order(&product, user, 1, "a"));
+    for order in join_all(orders).await {
+        let (status, order) = read(order).await;
+        assert_eq!(
+            (status.as_u16(), &order["status"]),
+            (202, &json!("reserved"))
+        );
+    }
+    until("the outbox is empty", async || {
+        outbox_length(&stores).await == 0
+    })
+    .await;
+    assert_eq!(
+        app.metric("publishes_not_awaited_total").await,
+        ORDERS as f64
+    );
+    assert_eq!(app.metric("publisher_circuit_open").await, 0.0);
 }
 
 #[tokio::test]

@@ -5,11 +5,12 @@
 
 mod ack_dispatcher;
 mod breaker;
+mod breakers;
 mod delivery_reports;
 mod producer;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fluxgate_domain::events::Event;
 use fluxgate_service::crash_points::crash_point;
@@ -21,6 +22,7 @@ use tokio::sync::mpsc;
 use crate::{BrokerWatchdog, ClientMetrics, LogError, PublisherMetrics, PublisherSettings};
 use ack_dispatcher::AckDispatcher;
 use breaker::Breaker;
+use breakers::Breakers;
 use delivery_reports::DeliveryReports;
 use producer::Producer;
 
@@ -53,11 +55,22 @@ pub enum Publication {
     Waiting,
 }
 
-/// Publishes events to one topic. Clones share one producer and one breaker.
+/// How long the caller of a publication waits for Kafka's acknowledgement. An acknowledgement that comes later still hands
+/// the context back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// At most this long.
+    AtMost(Duration),
+    /// At most this long, and not at all while acknowledgements from the partition take longer: the message is sent, and
+    /// the caller need not wait in vain.
+    IfPrompt(Duration),
+}
+
+/// Publishes events to one topic. Clones share one producer and its circuit breakers, one for each partition.
 pub struct Publisher<T: Send + Sync + 'static> {
     producer: Arc<Producer<T>>,
     acks: AckDispatcher,
-    breaker: Arc<Breaker>,
+    breakers: Arc<Breakers>,
     metrics: PublisherMetrics,
 }
 
@@ -75,12 +88,13 @@ impl<T: Send + Sync + 'static> Publisher<T> {
         metrics: PublisherMetrics,
         clients: &ClientMetrics,
     ) -> Result<Self, LogError> {
-        let breaker = Arc::new(Breaker::new(metrics.publisher_circuit_open.clone()));
+        let open = metrics.publisher_circuit_open.clone();
+        let breakers = Arc::new(Breakers::new(settings, open));
         let watchdog = BrokerWatchdog::new(&kafka.kafka_brokers)
             .counting(&clients.kafka_clients_recovered_total);
         let reports = DeliveryReports::new(
             watchdog,
-            Arc::clone(&breaker),
+            Arc::clone(&breakers),
             acknowledged,
             metrics.clone(),
         );
@@ -88,7 +102,7 @@ impl<T: Send + Sync + 'static> Publisher<T> {
         Ok(Self {
             producer: Arc::new(producer),
             acks: AckDispatcher::on_this_thread(),
-            breaker,
+            breakers,
             metrics,
         })
     }
@@ -102,27 +116,33 @@ impl<T: Send + Sync + 'static> Publisher<T> {
         }
     }
 
-    /// Publishes an event and waits at most `wait` for Kafka's acknowledgement. An acknowledgement
-    /// that comes later still hands the context back.
+    /// Publishes an event, and waits for Kafka's acknowledgement as long as `wait` says.
     ///
-    /// While the circuit breaker is open, this returns [`Publication::Waiting`] at once.
-    pub async fn publish(&self, message: OutgoingMessage<T>, wait: Duration) -> Publication {
-        if !self.breaker.admits(Instant::now()) {
+    /// While the circuit breaker of the partition is open, this returns [`Publication::Waiting`] at once.
+    pub async fn publish(&self, message: OutgoingMessage<T>, wait: Wait) -> Publication {
+        let now_ms = self.breakers.now_ms();
+        let Some(breaker) = self.breakers.admit(message.partition, now_ms) else {
             return Publication::Waiting;
-        }
+        };
+        let wait = wait.in_state_of(breaker, now_ms);
         let mut span = child_span("publish", SpanKind::Producer);
         let (ack, acknowledged) = self.acks.handle();
+        breaker.sent(now_ms);
         if !self.producer.send(message, ack, span.as_ref()) {
+            breaker.refused();
             return Publication::Waiting;
         }
         crash_point("after_send");
+        let Some(wait) = wait else {
+            self.metrics.publishes_not_awaited_total.inc();
+            return Publication::Waiting;
+        };
         let publication = match tokio::time::timeout(wait, acknowledged).await {
             Ok(Ok(())) => Publication::Acknowledged,
-            // The delivery failed; its report has told the breaker.
+            // The delivery failed.
             Ok(Err(_)) => Publication::Waiting,
             Err(_) => {
                 self.metrics.publish_wait_timeouts_total.inc();
-                self.breaker.timed_out();
                 Publication::Waiting
             }
         };
@@ -135,17 +155,25 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     /// How many partitions the topic has; `None` while Kafka gives no answer.
     pub async fn partitions(&self) -> Option<i32> {
         let producer = Arc::clone(&self.producer);
-        let asked = tokio::task::spawn_blocking(move || producer.partitions()).await;
-        let partitions = asked.ok().flatten();
-        if partitions.is_some() {
-            self.breaker.brokers_answer(Instant::now());
-        }
-        partitions
+        let asked = tokio::task::spawn_blocking(move || producer.leaders()).await;
+        let leaders = asked.ok().flatten()?;
+        let count = i32::try_from(leaders.len()).ok()?;
+        let led = (0..count)
+            .zip(leaders)
+            .filter(|(_, has_leader)| *has_leader);
+        self.breakers
+            .have_leaders(led.map(|(partition, _)| partition));
+        Some(count)
     }
 
-    /// Whether Kafka acknowledges what is sent.
-    pub fn is_flowing(&self) -> bool {
-        self.breaker.is_closed()
+    /// The partitions on which Kafka does not acknowledge messages.
+    pub fn open_partitions(&self) -> Vec<i32> {
+        self.breakers.open_partitions()
+    }
+
+    /// Whether Kafka acknowledges messages of a partition, as far as is known.
+    pub fn is_open(&self, partition: i32) -> bool {
+        self.breakers.is_open(partition)
     }
 
     /// Waits at most `wait` until everything handed over is delivered or given up.
@@ -163,8 +191,21 @@ impl<T: Send + Sync + 'static> Clone for Publisher<T> {
         Self {
             producer: Arc::clone(&self.producer),
             acks: self.acks.clone(),
-            breaker: Arc::clone(&self.breaker),
+            breakers: Arc::clone(&self.breakers),
             metrics: self.metrics.clone(),
+        }
+    }
+}
+
+impl Wait {
+    /// How long a caller waits for a message that is about to be sent; `None`: not at all.
+    fn in_state_of(self, breaker: &Breaker, now_ms: u64) -> Option<Duration> {
+        match self {
+            Self::AtMost(wait) => Some(wait),
+            Self::IfPrompt(wait) => {
+                let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+                (wait_ms > 0 && breaker.is_prompt(now_ms, wait_ms)).then_some(wait)
+            }
         }
     }
 }

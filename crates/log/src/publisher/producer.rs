@@ -62,6 +62,7 @@ impl<T: Send + Sync + 'static> Producer<T> {
         let in_flight = Box::new(InFlight {
             context,
             ack,
+            partition,
             sent_at: Instant::now(),
         });
         let record = BaseRecord::with_opaque_to(&self.topic, in_flight)
@@ -80,8 +81,9 @@ impl<T: Send + Sync + 'static> Producer<T> {
         }
     }
 
-    /// How many partitions the topic has, asked of the brokers. Blocks.
-    pub fn partitions(&self) -> Option<i32> {
+    /// Whether each partition of the topic has a leader, asked of the brokers; `None` if they do not answer, or there is no
+    /// topic. Blocks.
+    pub fn leaders(&self) -> Option<Vec<bool>> {
         self.watchdog.recover(self.inner.client());
         let metadata = self
             .inner
@@ -89,8 +91,12 @@ impl<T: Send + Sync + 'static> Producer<T> {
             .fetch_metadata(Some(&self.topic), METADATA_TIMEOUT)
             .ok()?;
         let topic = metadata.topics().first()?;
-        let partitions = i32::try_from(topic.partitions().len()).ok()?;
-        (topic.error().is_none() && partitions > 0).then_some(partitions)
+        let mut leaders = vec![false; topic.partitions().len()];
+        for partition in topic.partitions() {
+            let has_leader = partition.error().is_none() && partition.leader() >= 0;
+            *leaders.get_mut(usize::try_from(partition.id()).ok()?)? = has_leader;
+        }
+        (topic.error().is_none() && !leaders.is_empty()).then_some(leaders)
     }
 
     /// True if everything handed over was delivered or given up within `wait`. Blocks.
