@@ -16,11 +16,13 @@ end
 if redis.call('HGET', sale, 'rebuild') ~= token or redis.call('EXISTS', KEYS[2], KEYS[3], KEYS[4]) < 3 then
   return 0
 end
--- Refusal leases may not have expired yet (grant_refusal_lease.lua).
-local sold_out_until = redis.call('HGET', sale, 'sold_out_until')
+-- Refusal leases may not have expired yet (grant_refusal_lease.lua), and what is in the index stands for a retirement.
+local kept = redis.call('HMGET', sale, 'sold_out_until', 'retirements')
 redis.call('DEL', sale)
 redis.call('HSET', sale, 'rebuilt', token, unpack(ARGV, 2))
-if sold_out_until then
-  redis.call('HSET', sale, 'sold_out_until', sold_out_until)
+for i, field in ipairs({ 'sold_out_until', 'retirements' }) do
+  if kept[i] then
+    redis.call('HSET', sale, field, kept[i])
+  end
 end
 return 1

@@ -8,6 +8,7 @@
 --       3 high-water mark: epoch     \ see reserve.lua
 --       4 high-water mark: sequence  /
 --       5 limit of units in a sale
+--       6 limit of outbox entries
 -- Returns one of
 --   {'noted', restock, n}  it is noted, as 'epoch-seq at_ms units'; n = 1 while its entry is in the outbox
 --   {'unknown'}            Redis has no such sale
@@ -16,7 +17,8 @@
 --   {'too_many'}           the sale would have more than ARGV[5] units
 --   {'behind'}             Redis is behind the high-water mark, or the sale is being rebuilt
 --   {'lost'}               a key of the sale is missing: Redis has evicted it, or somebody has deleted it
-assert(#KEYS == 3 and #ARGV == 5, 'restock.lua takes 3 keys and 5 arguments')
+--   {'full'}               the outbox is full
+assert(#KEYS == 3 and #ARGV == 6, 'restock.lua takes 3 keys and 6 arguments')
 local sale, orders, outbox = KEYS[1], KEYS[2], KEYS[3]
 local field, units = 'restock:' .. ARGV[1], ARGV[2]
 local mark_epoch, mark_seq, units_max = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -51,6 +53,9 @@ if state == 'opening' then
 end
 if tonumber(facts[4]) + tonumber(units) > units_max then
   return { 'too_many' }
+end
+if redis.call('XLEN', outbox) >= tonumber(ARGV[6]) then
+  return { 'full' }
 end
 
 local sequence = string.format('%d', seq + 1)

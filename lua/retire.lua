@@ -1,17 +1,20 @@
--- Lets the keys of a closed sale expire when its outbox is empty.
+-- Retires a closed sale whose outbox is empty: its keys expire, and the relay stops looking at its outbox. A change that
+-- comes later keeps the keys and puts the sale back into the index, under the number of this retirement (cancel.lua). So
+-- the caller, who removes the sale from the index only now, must leave what was put there since.
 --
--- Safe to run twice: the second run sets the same expiry.
+-- Safe to run twice: the second run retires the sale again, under the next number.
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash
 -- ARGV  1 how long to keep them after closing, ms
--- Returns 1 if the keys will expire (or are gone); 0 while the sale can sell, has outbox entries, or lacks a key: its
--- outbox may have had entries
+-- Returns the number of this retirement, from 1: the caller removes what is in the index under lower numbers
+--         0   the sale can sell, has outbox entries, is being rebuilt, or lacks a key: its outbox may have had entries
+--         -1  Redis has no such sale
 assert(#KEYS == 4 and #ARGV == 1, 'retire.lua takes 4 keys and 1 argument')
 
 if redis.call('EXISTS', KEYS[1]) == 0 then
-  return 1
+  return -1
 end
-local facts = redis.call('HMGET', KEYS[1], 'closes_at', 'closed', 'state', 'user_limit')
+local facts = redis.call('HMGET', KEYS[1], 'closes_at', 'closed', 'state', 'user_limit', 'retirements')
 local closes_at = tonumber(facts[2] and string.match(facts[2], '%d+$') or facts[1])
 if not closes_at or facts[3] == 'rebuilding' then
   return 0
@@ -24,7 +27,18 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if now < closes_at or redis.call('XLEN', KEYS[3]) > 0 then
   return 0
 end
-for i = 1, #KEYS do
-  redis.call('PEXPIREAT', KEYS[i], closes_at + ARGV[1])
+local expires_at = closes_at + ARGV[1]
+if expires_at <= now then
+  -- Otherwise Redis would free them at once, and block.
+  redis.call('UNLINK', unpack(KEYS))
+  return tonumber(facts[5] or 0) + 1
 end
-return 1
+-- The expiry first: Redis accepts it without memory, and then what follows.
+for i = 2, #KEYS do
+  redis.call('PEXPIREAT', KEYS[i], expires_at)
+end
+-- Closed also for a clock that is set back: nothing may be sold unseen by the relay.
+redis.call('HSET', KEYS[1], 'state', 'closed')
+local retirement = redis.call('HINCRBY', KEYS[1], 'retirements', 1)
+redis.call('PEXPIREAT', KEYS[1], expires_at)
+return retirement

@@ -146,7 +146,13 @@ impl Components {
     pub fn services(&self) -> Services {
         let (store, sales, publisher) = (&self.store, &self.sales, &self.publisher);
         let opener = SaleOpener::new(store.clone(), Arc::clone(sales), publisher.clone());
-        let changes = SaleChanges::new(store.clone(), Arc::clone(sales), publisher.clone());
+        let changes = SaleChanges::new(
+            store.clone(),
+            Arc::clone(sales),
+            publisher.clone(),
+            self.config.outbox.outbox_max,
+            self.metrics.clone(),
+        );
         Services {
             opener,
             changes,

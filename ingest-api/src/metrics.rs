@@ -99,4 +99,6 @@ fluxgate_service::metrics! {
     outbox_unreadable_total: IntCounter,
     /// Orders refused because the sale's outbox was at OUTBOX_MAX.
     outbox_full_total: IntCounter,
+    /// Changes refused because the sale's outbox was at OUTBOX_MAX + 10,000.
+    outbox_changes_full_total: IntCounter,
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fluxgate_domain::ids::{ProductId, Tag};
-use fluxgate_gate::SaleKeys;
+use fluxgate_gate::{IndexedSale, SaleKeys};
 use fluxgate_ledger::{LedgerRow, StoredPosition};
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -72,7 +72,7 @@ impl Stores {
             sales.push((row.product, Some(place)));
         }
         let written: BTreeSet<String> = sales.iter().map(|(id, _)| id.to_string()).collect();
-        for product in self.gate.indexed().await? {
+        for IndexedSale { product, .. } in self.gate.indexed().await? {
             if !written.contains(product.as_str())
                 && let Some(place) = self.place_in_redis(&product).await?
             {

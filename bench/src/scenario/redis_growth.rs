@@ -9,8 +9,8 @@ use e2e::stores::{Redis, sale_keys};
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, Total, UserId};
 use fluxgate_gate::{
-    Change, GateMetrics, ORDERS_PER_CALL_MAX, RefusalLease, Reservation, ReservationContext,
-    ReservationRequest, ReservationStore, SaleKeys, Terms,
+    Change, ChangeContext, GateMetrics, IndexedSale, ORDERS_PER_CALL_MAX, RefusalLease,
+    Reservation, ReservationContext, ReservationRequest, ReservationStore, SaleKeys, Terms,
 };
 use jiff::Timestamp;
 use prometheus::Registry;
@@ -95,7 +95,11 @@ impl Sale {
         };
         store.claim(&product, &terms, 0).await?;
         // The side's relay must not publish these orders.
-        store.unindex(&product).await?;
+        let indexed = IndexedSale {
+            product: product.clone(),
+            retirements: Vec::new(),
+        };
+        store.unindex(&indexed, 1).await?;
         let view = store.sale(&product).await?.context("the sale is gone")?;
         let opened_at = view.facts.opens_at;
         let keys = SaleKeys::new(&product, Tag::of(&product), opened_at.as_millisecond());
@@ -121,6 +125,12 @@ impl Sale {
     async fn costs(&self, redis: &Redis) -> Result<Costs> {
         let (keys, store, count) = (&self.keys, &self.store, self.orders);
         let (half, context) = (count / 2, self.context());
+        let change = ChangeContext {
+            product: &self.product,
+            keys,
+            high_water_mark: number(0),
+            outbox_max: OUTBOX_MAX,
+        };
         let reserve = cost(redis, CALLS, async |n| {
             let first = count + n * 4;
             self.reserve(first..first + 4).await
@@ -166,7 +176,7 @@ impl Sale {
         });
         let cancel = cost(redis, CALLS, async |n| {
             let id = self.request(half + n)?.order_id;
-            let change = store.cancel(keys, id, number(0)).await?;
+            let change = store.cancel(change, id).await?;
             ensure!(
                 matches!(change, Change::Noted { .. }),
                 "a cancel: {change:?}"

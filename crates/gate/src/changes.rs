@@ -1,9 +1,10 @@
 //! Changes of orders and sales: cancel, restock, close, and continuing after Redis has lost writes.
 
 use fluxgate_domain::SequenceNumber;
-use fluxgate_domain::ids::{OrderId, RestockId, Total};
+use fluxgate_domain::ids::{OrderId, ProductId, RestockId, Total};
 use fluxgate_domain::records::{ClosingRecord, OrderRecord, RestockRecord};
 use fred::types::Value;
+use fred::types::scripts::Script;
 use jiff::Timestamp;
 
 use crate::{GateError, ReservationStore, SaleKeys};
@@ -17,6 +18,22 @@ pub enum LossContinuation {
     Already,
     /// Too much is lost, or the sale is being rebuilt.
     Refused,
+}
+
+/// How often a change is tried again because the relay has retired its sale meanwhile.
+const RETIREMENTS_MAX: usize = 3;
+
+/// The sale that a change is for, and what the caller knows of it.
+#[derive(Debug, Clone, Copy)]
+pub struct ChangeContext<'a> {
+    /// The product of the sale.
+    pub product: &'a ProductId,
+    /// The keys of the sale.
+    pub keys: &'a SaleKeys,
+    /// The highest number that this instance has seen.
+    pub high_water_mark: SequenceNumber,
+    /// Entries that the sale's outbox may hold, with the change's own.
+    pub outbox_max: u32,
 }
 
 /// The outcome of a requested change.
@@ -43,6 +60,8 @@ pub enum Change<T> {
     Behind,
     /// A key of the sale is missing: Redis has evicted it, or somebody has deleted it.
     Lost,
+    /// The outbox is full: too many changes wait for Kafka.
+    OutboxFull,
 }
 
 impl ReservationStore {
@@ -52,15 +71,13 @@ impl ReservationStore {
     /// When Redis gave no usable answer; the order may have been marked.
     pub async fn cancel(
         &self,
-        keys: &SaleKeys,
+        sale: ChangeContext<'_>,
         order_id: OrderId,
-        high_water_mark: SequenceNumber,
     ) -> Result<Change<OrderRecord>, GateError> {
         let mut arguments: Vec<Value> = vec![order_id.to_string().into()];
-        arguments.extend(high_water_mark_arguments(high_water_mark));
-        let reply = self
-            .run("cancel", &self.scripts.cancel, keys.all(), arguments)
-            .await?;
+        arguments.extend(high_water_mark_arguments(sale.high_water_mark));
+        let script = &self.scripts.cancel;
+        let reply = self.change("cancel", script, sale, arguments).await?;
         read(reply, "marked", |reply| text(reply, 1)?.parse().ok())
     }
 
@@ -70,14 +87,15 @@ impl ReservationStore {
     /// When Redis gave no usable answer; the restock may have been recorded.
     pub async fn restock(
         &self,
-        keys: &SaleKeys,
+        sale: ChangeContext<'_>,
         id: RestockId,
         units: Total,
-        high_water_mark: SequenceNumber,
     ) -> Result<Change<RestockRecord>, GateError> {
         let mut arguments: Vec<Value> = vec![id.to_string().into(), i64::from(units).into()];
-        arguments.extend(high_water_mark_arguments(high_water_mark));
+        arguments.extend(high_water_mark_arguments(sale.high_water_mark));
         arguments.push(i64::from(Total::MAX).into());
+        arguments.push(i64::from(sale.outbox_max).into());
+        let keys = sale.keys;
         let keys = vec![keys.sale.clone(), keys.orders.clone(), keys.outbox.clone()];
         let reply = self
             .run("restock", &self.scripts.restock, keys, arguments)
@@ -91,24 +109,44 @@ impl ReservationStore {
     /// When Redis gave no usable answer; the sale may have been closed.
     pub async fn close_sale(
         &self,
-        keys: &SaleKeys,
-        high_water_mark: SequenceNumber,
+        sale: ChangeContext<'_>,
     ) -> Result<Change<ClosingRecord>, GateError> {
-        let keys = vec![keys.sale.clone(), keys.outbox.clone()];
-        let reply = self
-            .run(
-                "close",
-                &self.scripts.close,
-                keys,
-                high_water_mark_arguments(high_water_mark).into(),
-            )
-            .await?;
+        let arguments = high_water_mark_arguments(sale.high_water_mark).into();
+        let script = &self.scripts.close;
+        let reply = self.change("close", script, sale, arguments).await?;
         read(reply, "ended", |reply| {
             Some(ClosingRecord {
                 number: text(reply, 1)?.parse().ok()?,
                 at: Timestamp::from_millisecond(text(reply, 2)?.parse().ok()?).ok()?,
             })
         })
+    }
+
+    /// Runs the script of a change that a retired sale takes. Such a sale is put back into the index before the script
+    /// writes: otherwise no relay would see the entry.
+    async fn change(
+        &self,
+        call: &'static str,
+        script: &Script,
+        sale: ChangeContext<'_>,
+        arguments: Vec<Value>,
+    ) -> Result<Vec<Value>, GateError> {
+        let mut indexed = Value::from("");
+        for _ in 0..=RETIREMENTS_MAX {
+            let mut arguments = arguments.clone();
+            arguments.extend([indexed, i64::from(sale.outbox_max).into()]);
+            let reply: Vec<Value> = self.run(call, script, sale.keys.all(), arguments).await?;
+            if text(&reply, 0).as_deref() != Some("retired") {
+                return Ok(reply);
+            }
+            let Some(retirement) = text(&reply, 1).and_then(|number| number.parse().ok()) else {
+                return Err(GateError::unexpected("the number of a retirement", reply));
+            };
+            self.index_again(sale.product, retirement).await?;
+            indexed = i64::from(retirement).into();
+        }
+        let got = "one that is retired again and again";
+        Err(GateError::unexpected("a sale that takes a change", got))
     }
 
     /// Continues a sale in a new epoch, in a Redis that is behind `high_water_mark`.
@@ -177,6 +215,7 @@ fn read<T>(
         "too_many" => Some(Change::TooMany),
         "behind" => Some(Change::Behind),
         "lost" => Some(Change::Lost),
+        "full" => Some(Change::OutboxFull),
         _ => None,
     };
     read.ok_or_else(|| GateError::unexpected("a reply to a change", reply))

@@ -59,6 +59,18 @@ pub fn outbox(product: &ProductId, tag: Tag) -> Key {
     format!("fg:{{{tag}}}:outbox:{product}").into()
 }
 
+/// The member of the index under which a change puts a sale back that was retired for the `retirement`th time. Without a
+/// number, it is the product id alone.
+pub fn index_member(product: &ProductId, retirement: u32) -> String {
+    format!("{product} {retirement}")
+}
+
+/// The product and the retirement of a member of the index; `None` if it is not ours.
+pub fn read_index_member(member: &str) -> Option<(ProductId, u32)> {
+    let (product, retirement) = member.split_once(' ').unwrap_or((member, "0"));
+    Some((ProductId::parse(product).ok()?, retirement.parse().ok()?))
+}
+
 fn orders(tag: Tag, opens_at_ms: i64) -> Key {
     format!("fg:{{{tag}}}:orders:{opens_at_ms}").into()
 }

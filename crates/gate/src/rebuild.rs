@@ -84,6 +84,10 @@ impl ReservationStore {
             (Some("taken"), ..) => return Err(FillError::Taken),
             _ => return Err(GateError::unexpected("a reply of stop_sale.lua", reply).into()),
         };
+        // If it was retired, a relay may still be about to take it out of the index.
+        if let Some(retirement) = number(3).filter(|retirement| *retirement > 0) {
+            self.index_again(product, retirement).await?;
+        }
         self.on_replicas(&client, &keys.sale).await?;
         Ok(Stopped {
             store: self,

@@ -1,6 +1,6 @@
 //! What the outbox relay needs beside the outboxes: the index of sales, its lease, and retiring a sale.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fluxgate_domain::ids::ProductId;
@@ -14,48 +14,98 @@ use crate::{GateError, ReservationStore, SaleKeys, keys};
 /// Members of the index per page.
 const INDEX_PAGE: u32 = 500;
 
+/// A sale in the index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexedSale {
+    /// The product of the sale.
+    pub product: ProductId,
+    /// The retirements under which it is in the index: it was put there since. 0: before the first.
+    pub retirements: Vec<u32>,
+}
+
+/// What `retire.lua` answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retirement {
+    /// The sale is retired for the time with this number: what is in the index under lower numbers can go.
+    Retired(u32),
+    /// It can sell, has outbox entries, is being rebuilt, or lacks a key.
+    NotYet,
+    /// Redis does not have it.
+    Gone,
+}
+
 impl ReservationStore {
-    /// Sets the expiry of a closed sale's keys to `keep` after its closing; true once that is done.
+    /// Sets the expiry of a closed sale's keys to `keep` after its closing, if its outbox is empty.
     ///
     /// # Errors
-    /// When Redis gave no usable answer.
-    pub async fn retire(&self, keys: &SaleKeys, keep: Duration) -> Result<bool, GateError> {
+    /// When Redis gave no usable answer; the sale may be retired.
+    pub async fn retire(&self, keys: &SaleKeys, keep: Duration) -> Result<Retirement, GateError> {
         let arguments = vec![keep.as_millis().to_string().into()];
         let retired: i64 = self
             .run("retire", &self.scripts.retire, keys.all(), arguments)
             .await?;
-        Ok(retired == 1)
+        match retired {
+            -1 => Ok(Retirement::Gone),
+            0 => Ok(Retirement::NotYet),
+            number => u32::try_from(number)
+                .map(Retirement::Retired)
+                .map_err(|_| GateError::unexpected("a reply of retire.lua", number)),
+        }
     }
 
     /// Every sale that may have outbox entries, read in pages: a sale that is in the index all the while is returned.
     ///
     /// # Errors
     /// When Redis gave no usable answer.
-    pub async fn indexed(&self) -> Result<Vec<ProductId>, GateError> {
+    pub async fn indexed(&self) -> Result<Vec<IndexedSale>, GateError> {
         let read = async {
-            let mut members = BTreeSet::new();
+            let mut sales: BTreeMap<ProductId, BTreeSet<u32>> = BTreeMap::new();
             let client = self.client();
             let pages = client.sscan(keys::SALES, "*", Some(INDEX_PAGE));
             let mut pages = std::pin::pin!(pages);
             while let Some(mut page) = pages.try_next().await? {
                 let found = page.take_results().unwrap_or_default();
-                members.extend(found.into_iter().filter_map(Value::into_string));
+                // A member that is not ours must not keep the relay from the others.
+                let members = found.iter().filter_map(Value::as_str);
+                for (product, retirement) in members.filter_map(|it| keys::read_index_member(&it)) {
+                    sales.entry(product).or_default().insert(retirement);
+                }
                 page.next();
             }
-            Ok(members)
+            Ok(sales)
         };
-        let products = self.timed("index", read).await?;
-        // A member that is no product id is not ours; it must not keep the relay from the others.
-        let ids = products.iter().filter_map(|id| ProductId::parse(id).ok());
-        Ok(ids.collect())
+        let sales = self.timed("index", read).await?.into_iter();
+        let sales = sales.map(|(product, retirements)| IndexedSale {
+            product,
+            retirements: retirements.into_iter().collect(),
+        });
+        Ok(sales.collect())
     }
 
-    /// Takes a retired sale out of the index.
+    /// Puts a retired sale back into the index, under the number of its retirement: a relay that removes what was there
+    /// before the retirement, however late, leaves this.
+    pub(crate) async fn index_again(
+        &self,
+        product: &ProductId,
+        retirement: u32,
+    ) -> Result<(), GateError> {
+        // Relays of 0.2.0 see only the product id.
+        let members = vec![product.to_string(), keys::index_member(product, retirement)];
+        self.timed("index", self.client().sadd(keys::SALES, members))
+            .await
+    }
+
+    /// Takes out of the index what stands there for the time before the retirement with the number `before`.
     ///
     /// # Errors
     /// When Redis gave no usable answer.
-    pub async fn unindex(&self, product: &ProductId) -> Result<(), GateError> {
-        self.timed("index", self.client().srem(keys::SALES, product.as_str()))
+    pub async fn unindex(&self, sale: &IndexedSale, before: u32) -> Result<(), GateError> {
+        let numbers = sale.retirements.iter().filter(|number| **number < before);
+        let mut members: Vec<String> = numbers
+            .map(|number| keys::index_member(&sale.product, *number))
+            .collect();
+        members.push(sale.product.to_string());
+        self.timed("index", self.client().srem(keys::SALES, members))
             .await
     }
 

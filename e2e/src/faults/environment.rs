@@ -7,9 +7,12 @@ use anyhow::Result;
 use futures_util::future::try_join_all;
 use tokio::time::sleep;
 
+use super::clients;
 use super::network::Network;
 use super::setup::{Component, RedisKind, Setup};
+use crate::client::ADMIN_TOKEN;
 use crate::fleet::Fleet;
+use crate::load::caller::Caller;
 use crate::load::recorder::Recorder;
 use crate::order::Sale;
 use crate::process::{Process, changed};
@@ -120,6 +123,12 @@ impl Environment {
             .await?;
         }
         Ok(())
+    }
+
+    /// A caller beside the clients, which asks the instances directly.
+    pub fn caller(&self) -> Result<Caller> {
+        let urls = self.apis.iter().map(|api| api.url().to_owned()).collect();
+        clients::player(urls).caller(ADMIN_TOKEN, &self.sales, self.history.clone())
     }
 
     pub fn endless_sale(&self) -> &Sale {

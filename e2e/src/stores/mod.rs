@@ -9,7 +9,7 @@ mod redis;
 pub use drain::Ends;
 pub use kafka::{Record, Topic};
 pub use postgres::Postgres;
-pub use redis::{Redis, SavedSale, sale_keys};
+pub use redis::{Redis, SavedSale, sale_key, sale_keys};
 
 use anyhow::{Result, anyhow};
 use clap::Parser;

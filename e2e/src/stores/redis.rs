@@ -97,7 +97,8 @@ impl Redis {
     }
 }
 
-fn sale_key(product: &ProductId) -> String {
+/// The key of a sale's facts.
+pub fn sale_key(product: &ProductId) -> String {
     format!("fg:{{{}}}:sale:{product}", Tag::of(product))
 }
 

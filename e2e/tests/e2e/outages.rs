@@ -12,7 +12,9 @@ use e2e::stores::Redis;
 use e2e::wait::wait_until;
 use tokio::time::sleep;
 
-use crate::fixture::{WRITE_LIMIT, crowd, expect_right, in_a_sandbox, open_sales};
+use crate::fixture::{
+    WRITE_LIMIT, crowd, expect_right, expect_right_audit, in_a_sandbox, open_sales, reconcile,
+};
 
 const OUTAGE: Duration = Duration::from_secs(20);
 const ORDERS_PER_SECOND: u32 = 200;
@@ -35,6 +37,30 @@ fn orders_are_reserved_while_kafka_is_frozen_and_arrive_afterwards() {
 #[test]
 fn orders_are_accepted_while_postgresql_is_stopped_and_arrive_afterwards() {
     orders_during_an_outage(Store::Postgres, Outage::Stopped, Status::Accepted);
+}
+
+#[test]
+fn the_audit_names_an_outbox_that_no_relay_looks_at() {
+    in_a_sandbox(async |sandbox| {
+        let (mut api, _worker) = tokio::try_join!(sandbox.api(), sandbox.worker())?;
+        let sale = open_sales(&api, 1, 10).await?.remove(0);
+        sandbox.stack.freeze(Store::Kafka)?;
+        let answer = api.client()?.order(&sale, 0).await;
+        api.kill()?;
+        sandbox.stack.bring_back(Store::Kafka).await?;
+        let status = answer.order().map(|it| it.status);
+        ensure!(status == Some(Status::Reserved), "{answer:?}");
+        expect_right_audit(sandbox).await?;
+
+        let redis = &sandbox.stores.redis;
+        let unindex = ["SREM", "fg:sales", sale.product.as_str()];
+        ensure!(redis.command::<i64>(&unindex).await? == 1, "not indexed");
+        reconcile(sandbox, &["audit"], 1, "no relay publishes the 1 entries").await?;
+        api.restart().await?;
+        api.client()?.open(&sale).await?;
+        sandbox.stores.drained(&[sale], WRITE_LIMIT).await?;
+        expect_right_audit(sandbox).await
+    });
 }
 
 /// What makes a store unavailable.

@@ -226,6 +226,7 @@ impl From<ChangeError> for Problem {
             ChangeError::Rejected => Kind::OrderRejected,
             ChangeError::TooMany => Kind::InvalidRequest,
             ChangeError::KeyReused => Kind::KeyReused,
+            ChangeError::OutboxFull => Kind::Overloaded,
             ChangeError::RedisBehind | ChangeError::NotPublished | ChangeError::Gate(_) => {
                 Kind::Unavailable
             }

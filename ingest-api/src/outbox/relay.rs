@@ -6,7 +6,8 @@ use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::ProductId;
 use fluxgate_gate::{
-    EntryContent, GateError, OUTBOX_PAGE_MAX, OutboxEntry, OutboxPage, ReservationStore,
+    EntryContent, GateError, IndexedSale, OUTBOX_PAGE_MAX, OutboxEntry, OutboxPage,
+    ReservationStore, Retirement,
 };
 use fluxgate_log::{Publication, Wait};
 use futures_util::future::join_all;
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::summary::OutboxSummary;
 use crate::config::OutboxSettings;
 use crate::metrics::Metrics;
-use crate::sales::{PublishedEntry, Publisher, Sale, SaleCache};
+use crate::sales::{PublishedEntry, Publisher, Sale, SaleCache, SaleLookupError};
 
 /// How long a pass waits for acknowledgements that do not come. Shorter than the lease, so that an instance keeps the lease
 /// while Kafka is unavailable.
@@ -125,33 +126,34 @@ impl OutboxRelay {
             return Ok(());
         }
         let mut pass = Pass::new();
-        let mut products = self.store.indexed().await?;
-        begin_after(&mut products, self.unacknowledged.take().as_ref());
-        for product in products {
+        let mut sales = self.store.indexed().await?;
+        begin_after(&mut sales, self.unacknowledged.take().as_ref());
+        for indexed in sales {
             // A damaged sale must not block the others.
-            if let Err(error) = self.relay_product(&product, &mut pass).await {
+            if let Err(error) = self.relay_indexed(&indexed, &mut pass).await {
                 self.metrics.outbox_relay_failures_total.inc();
-                tracing::warn!(sale.product = %product, %error, "outbox relay skipped a sale; the next pass retries it");
+                tracing::warn!(sale.product = %indexed.product, %error, "outbox relay skipped a sale; the next pass retries it");
             }
         }
         pass.summary.show(&self.metrics, Timestamp::now());
         Ok(())
     }
 
-    async fn relay_product(
+    async fn relay_indexed(
         &mut self,
-        product: &ProductId,
+        indexed: &IndexedSale,
         pass: &mut Pass,
     ) -> Result<(), GateError> {
-        if let Some(sale) = self.sales.find_in_redis(product).await?
-            && self.relay_sale(&sale, pass).await?
-        {
-            self.retire(&sale).await?;
+        match self.sales.find_in_redis(&indexed.product).await? {
+            None => self.unindex_if_over(indexed).await,
+            Some(sale) => match self.relay_sale(&sale, pass).await? {
+                true => self.retire(&sale, indexed).await,
+                false => Ok(()),
+            },
         }
-        Ok(())
     }
 
-    /// Publishes the entries that the previous pass saw already; true if the sale is closed.
+    /// Publishes the entries that the previous pass saw already; true if the sale is closed, or gone from Redis.
     async fn relay_sale(&mut self, sale: &Arc<Sale>, pass: &mut Pass) -> Result<bool, GateError> {
         let product = &sale.facts.product;
         let until = self.seen.get(product).copied().unwrap_or_default();
@@ -161,7 +163,9 @@ impl OutboxRelay {
             .await?;
         let now = Timestamp::now();
         let facts = &sale.facts;
-        let is_closed = first.state == "closed" || facts.closes_at.is_some_and(|at| at <= now);
+        let is_gone = first.state.is_empty();
+        let is_closed =
+            is_gone || first.state == "closed" || facts.closes_at.is_some_and(|at| at <= now);
         let is_open = first.state == "open" && facts.opens_at <= now && !is_closed;
         pass.summary.add(&first, is_open);
         if first.is_lost {
@@ -244,22 +248,36 @@ impl OutboxRelay {
     }
 
     /// Lets the keys of a closed sale expire, and removes the sale from the index.
-    async fn retire(&mut self, sale: &Sale) -> Result<(), GateError> {
+    async fn retire(&mut self, sale: &Sale, indexed: &IndexedSale) -> Result<(), GateError> {
         let ttl = self.settings.record_ttl();
-        if self.store.retire(&sale.keys, ttl).await? {
-            let product = &sale.facts.product;
-            self.store.unindex(product).await?;
-            self.seen.remove(product);
-            tracing::info!(sale.product = %product, "sale retired");
+        match self.store.retire(&sale.keys, ttl).await? {
+            Retirement::Retired(number) => {
+                self.store.unindex(indexed, number).await?;
+                self.seen.remove(&indexed.product);
+                tracing::info!(sale.product = %indexed.product, "sale retired");
+                Ok(())
+            }
+            Retirement::NotYet => Ok(()),
+            Retirement::Gone => self.unindex_if_over(indexed).await,
+        }
+    }
+
+    /// Removes a sale from the index that Redis no longer has, if it is over: then it takes no change any more. Another one
+    /// is lost, or about to be opened.
+    async fn unindex_if_over(&mut self, indexed: &IndexedSale) -> Result<(), GateError> {
+        let why = self.sales.why_missing(&indexed.product).await;
+        if matches!(why, SaleLookupError::Closed) {
+            self.store.unindex(indexed, u32::MAX).await?;
+            self.seen.remove(&indexed.product);
         }
         Ok(())
     }
 }
 
 /// Rotates the sales so that those after `last` come first and `last` comes last.
-fn begin_after(products: &mut [ProductId], last: Option<&ProductId>) {
-    if let Some(at) = products.iter().position(|product| Some(product) == last) {
-        products.rotate_left(at + 1);
+fn begin_after(sales: &mut [IndexedSale], last: Option<&ProductId>) {
+    if let Some(at) = sales.iter().position(|sale| Some(&sale.product) == last) {
+        sales.rotate_left(at + 1);
     }
 }
 
@@ -269,15 +287,19 @@ mod tests {
 
     #[test]
     fn a_pass_begins_after_the_sale_whose_page_was_not_acknowledged() {
-        let ids = |text: &str| -> Vec<ProductId> {
-            text.chars()
-                .map(|id| ProductId::parse(&id.to_string()).unwrap())
-                .collect()
+        let ids = |text: &str| -> Vec<IndexedSale> {
+            let product = |id: char| ProductId::parse(&id.to_string()).unwrap();
+            let sale = |id| IndexedSale {
+                product: product(id),
+                retirements: vec![0],
+            };
+            text.chars().map(sale).collect()
         };
         let rotated = |last: Option<&str>| {
-            let mut products = ids("abcd");
-            begin_after(&mut products, last.map(|id| ids(id).remove(0)).as_ref());
-            products
+            let mut sales = ids("abcd");
+            let last = last.map(|id| ids(id).remove(0).product);
+            begin_after(&mut sales, last.as_ref());
+            sales
         };
         assert_eq!(rotated(None), ids("abcd"));
         assert_eq!(rotated(Some("b")), ids("cdab"));

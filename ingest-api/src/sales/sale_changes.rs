@@ -5,15 +5,19 @@ use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, RestockId, Total};
 use fluxgate_domain::records::OrderRecord;
-use fluxgate_gate::{Acked, Change, GateError, ReservationStore, SaleView};
+use fluxgate_gate::{Acked, Change, ChangeContext, GateError, ReservationStore, SaleView};
 use fluxgate_log::{Publication, Wait};
 
 use super::{PublishedEntry, Publisher, Sale, SaleCache, SaleLookupError};
+use crate::metrics::Metrics;
 
 /// How long a cancel or a restock waits for Kafka: it must be published before it counts.
 const PUBLISH_WAIT: Duration = Duration::from_secs(8);
 /// How long a closing waits for Kafka: it counts already.
 const CLOSING_PUBLISH_WAIT: Duration = Duration::from_millis(500);
+/// Entries that changes may add to an outbox beyond OUTBOX_MAX: orders that wait for Kafka must not keep a sale from being
+/// closed.
+const CHANGES_OUTBOX_MAX: u32 = 10_000;
 /// The longest wait for refusal leases to expire. If Redis reports a longer time, its clock was set back.
 const LEASE_WAIT_MAX: Duration = Duration::from_secs(2);
 
@@ -23,6 +27,8 @@ pub struct SaleChanges {
     store: ReservationStore,
     sales: Arc<SaleCache>,
     publisher: Publisher,
+    outbox_max: u32,
+    metrics: Metrics,
 }
 
 /// Why a change was not made.
@@ -49,6 +55,9 @@ pub enum ChangeError {
     /// The same key restocked the sale with another quantity.
     #[error("the key was used before with another quantity")]
     KeyReused,
+    /// Too many changes wait in the sale's outbox.
+    #[error("too many orders and changes wait for Kafka")]
+    OutboxFull,
     /// Redis has lost acknowledged writes.
     #[error("Redis has lost data of this sale")]
     RedisBehind,
@@ -72,12 +81,21 @@ impl ChangeError {
 }
 
 impl SaleChanges {
-    /// Changes sales in `store` and publishes the changes through `publisher`.
-    pub fn new(store: ReservationStore, sales: Arc<SaleCache>, publisher: Publisher) -> Self {
+    /// Changes sales in `store` and publishes the changes through `publisher`. `orders_outbox_max` is the limit of outbox
+    /// entries for orders.
+    pub fn new(
+        store: ReservationStore,
+        sales: Arc<SaleCache>,
+        publisher: Publisher,
+        orders_outbox_max: u32,
+        metrics: Metrics,
+    ) -> Self {
         Self {
             store,
             sales,
             publisher,
+            outbox_max: orders_outbox_max.saturating_add(CHANGES_OUTBOX_MAX),
+            metrics,
         }
     }
 
@@ -97,9 +115,7 @@ impl SaleChanges {
         };
         let product = order.product;
         let sale = self.sales.find(&product).await?;
-        let change = self
-            .store
-            .cancel(&sale.keys, order_id, sale.high_water_mark());
+        let change = self.store.cancel(self.context(&sale), order_id);
         let (record, waiting) = self.recorded(change.await?, &sale).await?;
         let event = record.cancelled_event(order_id, &product);
         if let Some((event, cancel)) = event.zip(record.cancel) {
@@ -126,9 +142,7 @@ impl SaleChanges {
     ) -> Result<SaleView, ChangeError> {
         let sale = self.sales.find(product).await?;
         let id = RestockId::derive(product, key);
-        let change = self
-            .store
-            .restock(&sale.keys, id, units, sale.high_water_mark());
+        let change = self.store.restock(self.context(&sale), id, units);
         let (restock, waiting) = self.recorded(change.await?, &sale).await?;
         if restock.units != units {
             return Err(ChangeError::KeyReused);
@@ -148,7 +162,7 @@ impl SaleChanges {
     /// If the sale is not known to be closed.
     pub async fn close(&self, product: &ProductId) -> Result<SaleView, ChangeError> {
         let sale = self.sales.find(product).await?;
-        let change = self.store.close_sale(&sale.keys, sale.high_water_mark());
+        let change = self.store.close_sale(self.context(&sale));
         let (closing, waiting) = self.recorded(change.await?, &sale).await?;
         sale.observe(closing.number);
         if waiting {
@@ -161,6 +175,15 @@ impl SaleChanges {
         self.view(product).await
     }
 
+    fn context<'a>(&self, sale: &'a Sale) -> ChangeContext<'a> {
+        ChangeContext {
+            product: &sale.facts.product,
+            keys: &sale.keys,
+            high_water_mark: sale.high_water_mark(),
+            outbox_max: self.outbox_max,
+        }
+    }
+
     /// A recorded change, and whether its entry is still in the outbox.
     async fn recorded<T>(&self, change: Change<T>, sale: &Sale) -> Result<(T, bool), ChangeError> {
         match change {
@@ -171,6 +194,10 @@ impl SaleChanges {
             Change::Closed => Err(ChangeError::Closed),
             Change::TooMany => Err(ChangeError::TooMany),
             Change::Behind | Change::Lost => Err(ChangeError::RedisBehind),
+            Change::OutboxFull => {
+                self.metrics.outbox_changes_full_total.inc();
+                Err(ChangeError::OutboxFull)
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::fixture::{App, Stores, TOKEN, read, unique, until};
 
 impl App {
-    async fn change(&self, path: &str, key: Option<&str>, body: Value) -> Response {
+    pub async fn change(&self, path: &str, key: Option<&str>, body: Value) -> Response {
         let mut post = self.request(Method::POST, path).bearer_auth(TOKEN);
         if let Some(key) = key {
             post = post.header("Idempotency-Key", key);
@@ -14,7 +14,7 @@ impl App {
         post.json(&body).send().await.unwrap()
     }
 
-    async fn cancel(&self, id: &str) -> (u16, Value) {
+    pub async fn cancel(&self, id: &str) -> (u16, Value) {
         let path = format!("/orders/{id}/cancel");
         let answer = self.change(&path, None, json!({}));
         let (status, body) = read(answer.await).await;
@@ -28,14 +28,14 @@ impl App {
         (status.as_u16(), body)
     }
 
-    async fn place(&self, product: &str, user: &str, quantity: u32, key: &str) -> String {
+    pub async fn place(&self, product: &str, user: &str, quantity: u32, key: &str) -> String {
         let (status, order) = read(self.order(product, user, quantity, key).await).await;
         assert_eq!(status, 202, "{order}");
         order["orderId"].as_str().unwrap().to_owned()
     }
 }
 
-fn code(answer: (u16, Value)) -> (u16, String) {
+pub fn code(answer: (u16, Value)) -> (u16, String) {
     let code = answer.1["code"].as_str().unwrap_or_default();
     (answer.0, code.to_owned())
 }

@@ -14,4 +14,5 @@ mod outbox;
 mod program;
 mod reads;
 mod replays;
+mod retired;
 mod sold_out;

@@ -74,6 +74,14 @@ impl Findings {
         }
     }
 
+    /// Adds that no relay looks at the outbox, which has entries.
+    pub fn note_unrelayed(&mut self) {
+        let count = self.outbox;
+        self.prove(format!(
+            "no relay publishes the {count} entries of its outbox: the sale is not in the index; repeat its PUT"
+        ));
+    }
+
     /// The conclusion. A doubt outweighs objections, because the next audit may see more; it does not outweigh a proof.
     pub fn outcome(&self) -> Outcome {
         if self.proven {

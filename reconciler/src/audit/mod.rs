@@ -48,6 +48,8 @@ struct SaleSnapshot {
     product: ProductId,
     partition: i32,
     snapshot: Option<Snapshot>,
+    /// Whether a relay looks at its outbox.
+    is_indexed: bool,
 }
 
 /// Compares the stores about these sales, or about all sales. Of all sales, those that ended before `retired` and that
@@ -68,6 +70,7 @@ pub async fn audit(
         findings: Vec::new(),
         skipped: 0,
     };
+    let indexed = indexed(stores).await?;
     let mut taken = Vec::new();
     let mut orders = 0;
     for (product, place) in stores.sales(products).await? {
@@ -81,8 +84,14 @@ pub async fn audit(
             continue;
         }
         orders += snapshot.as_ref().map_or(0, |it| it.orders.len());
+        let is_waiting = snapshot.as_ref().is_some_and(|it| it.waiting > 0);
+        // The sale may have come into the index with the entries.
+        let is_indexed = !is_waiting
+            || indexed.contains(&product)
+            || self::indexed(stores).await?.contains(&product);
         taken.push(SaleSnapshot {
             snapshot,
+            is_indexed,
             partition: place.partition,
             product,
         });
@@ -95,6 +104,12 @@ pub async fn audit(
     let findings = &mut audited.findings;
     findings.sort_by(|a, b| a.product.as_str().cmp(b.product.as_str()));
     Ok(audited)
+}
+
+/// The sales whose outboxes a relay looks at.
+async fn indexed(stores: &Stores) -> Result<BTreeSet<ProductId>, Undecided> {
+    let indexed = stores.gate.indexed().await?;
+    Ok(indexed.into_iter().map(|sale| sale.product).collect())
 }
 
 /// Reads Kafka and PostgreSQL about these sales, and compares.
@@ -119,6 +134,9 @@ async fn compare(
         let now = stores.gate.sale(&sale.product).await?;
         let now = now.map(|view| view.number);
         let mut found = comparison.finish(now, Timestamp::now());
+        if !sale.is_indexed {
+            found.note_unrelayed();
+        }
         if let Some(late) = behind.get(&sale.partition) {
             found.note_behind(late);
         }

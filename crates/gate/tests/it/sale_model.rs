@@ -29,6 +29,8 @@ pub struct SaleModel {
     /// The highest number that the caller has seen.
     pub high_water_mark: u32,
     pub outbox: BTreeMap<u32, Entry>,
+    /// How often it was retired.
+    retirements: u32,
     state: State,
     /// Units of all restocks, also of those that do not count yet.
     planned: u32,
@@ -188,6 +190,18 @@ impl SaleModel {
             }
         }
         Some(true)
+    }
+
+    /// Retires the sale: the number of the retirement, or why not.
+    pub fn retire(&mut self) -> String {
+        if self.opened_total.is_none() {
+            "Gone".into()
+        } else if self.is_closed() && self.outbox.is_empty() {
+            self.retirements += 1;
+            format!("Retired({})", self.retirements)
+        } else {
+            "NotYet".into()
+        }
     }
 
     pub fn is_closed(&self) -> bool {

@@ -1,12 +1,15 @@
 //! The scripts against a plain model: the same calls give the same outcomes and the same state.
 
+use std::sync::Mutex;
+use std::time::Duration;
+
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::{
     IdempotencyKey, OrderId, ProductId, Quantity, RestockId, Tag, Total, UserId,
 };
 use fluxgate_gate::{
-    Acked, Change, Claim, GateMetrics, Reservation, ReservationContext, ReservationRequest,
-    ReservationStore, SaleKeys, Terms,
+    Acked, Change, ChangeContext, Claim, GateMetrics, IndexedSale, Reservation, ReservationContext,
+    ReservationRequest, ReservationStore, Retirement, SaleKeys, Terms,
 };
 use fluxgate_service::settings::{OnRedisLoss, RedisSettings};
 use jiff::Timestamp;
@@ -39,6 +42,10 @@ enum Call {
     Ack {
         sequence: u32,
     },
+    /// As the relay does, but what it removes from the index stays there until `Unindex`.
+    Retire,
+    /// Removes from the index what an earlier `Retire` left to be removed.
+    Unindex,
     /// Later calls carry this high-water mark.
     SetHighWaterMark {
         sequence: u32,
@@ -58,6 +65,8 @@ fn call() -> impl Strategy<Value = Call> {
         6 => (0u8..3, 0u8..6).prop_map(|(user, key)| Call::Cancel { user, key }),
         3 => (0u8..3, 1u8..4).prop_map(|(key, units)| Call::Restock { key, units }),
         1 => Just(Call::Close),
+        3 => Just(Call::Retire),
+        3 => Just(Call::Unindex),
         8 => (0u32..12).prop_map(|sequence| Call::Ack { sequence }),
         2 => (0u32..12).prop_map(|sequence| Call::SetHighWaterMark { sequence }),
     ]
@@ -69,6 +78,8 @@ pub struct RedisSale {
     pub product: ProductId,
     pub keys: SaleKeys,
     pub opens_at: Timestamp,
+    /// What retirements left to be removed from the index, the oldest last.
+    retired: Mutex<Vec<(IndexedSale, u32)>>,
 }
 
 impl RedisSale {
@@ -81,6 +92,38 @@ impl RedisSale {
             opens_at: Timestamp::from_millisecond(opens_at_ms).unwrap(),
             store,
             product,
+            retired: Mutex::default(),
+        }
+    }
+
+    pub fn context(&self, high_water_mark: SequenceNumber) -> ChangeContext<'_> {
+        ChangeContext {
+            product: &self.product,
+            keys: &self.keys,
+            high_water_mark,
+            outbox_max: 1_000_000,
+        }
+    }
+
+    async fn indexed(&self) -> Option<IndexedSale> {
+        let indexed = self.store.indexed().await.unwrap();
+        indexed.into_iter().find(|it| it.product == self.product)
+    }
+
+    async fn retire(&self) -> String {
+        let indexed = self.indexed().await;
+        let keep = Duration::from_secs(60);
+        let retirement = self.store.retire(&self.keys, keep).await.unwrap();
+        if let (Some(indexed), Retirement::Retired(number)) = (indexed, retirement) {
+            self.retired.lock().unwrap().insert(0, (indexed, number));
+        }
+        format!("{retirement:?}")
+    }
+
+    async fn unindex(&self) {
+        let oldest = self.retired.lock().unwrap().pop();
+        if let Some((indexed, number)) = oldest {
+            self.store.unindex(&indexed, number).await.unwrap();
         }
     }
 
@@ -137,21 +180,24 @@ impl RedisSale {
 
     pub async fn cancel(&self, user: u8, key: u8, high_water_mark: SequenceNumber) -> String {
         let (id, _) = self.order_id(user, key);
-        let change = self.store.cancel(&self.keys, id, high_water_mark).await;
-        outcome(change.unwrap(), |record| record.cancel.unwrap().number)
+        let change = self.store.cancel(self.context(high_water_mark), id);
+        outcome(change.await.unwrap(), |record| {
+            record.cancel.unwrap().number
+        })
     }
 
     pub async fn restock(&self, key: u8, units: u32, high_water_mark: SequenceNumber) -> String {
         let key = IdempotencyKey::parse(&key.to_string()).unwrap();
         let id = RestockId::derive(&self.product, &key);
         let units = Total::try_from(i64::from(units)).unwrap();
-        let change = self.store.restock(&self.keys, id, units, high_water_mark);
+        let sale = self.context(high_water_mark);
+        let change = self.store.restock(sale, id, units);
         outcome(change.await.unwrap(), |restock| restock.number)
     }
 
     pub async fn close(&self, high_water_mark: SequenceNumber) -> String {
-        let change = self.store.close_sale(&self.keys, high_water_mark).await;
-        outcome(change.unwrap(), |closing| closing.number)
+        let change = self.store.close_sale(self.context(high_water_mark));
+        outcome(change.await.unwrap(), |closing| closing.number)
     }
 }
 
@@ -221,6 +267,8 @@ async fn make_call(redis: &RedisSale, model: &mut SaleModel, call: &Call) {
                 assert_eq!(applied.await.unwrap(), expected);
             }
         },
+        Call::Retire => assert_eq!(redis.retire().await, model.retire()),
+        Call::Unindex => redis.unindex().await,
         Call::SetHighWaterMark { sequence } => model.high_water_mark = sequence,
     }
 }
@@ -237,6 +285,8 @@ async fn assert_same_state(redis: &RedisSale, model: &SaleModel) {
     let expected: Vec<u32> = model.outbox.keys().copied().collect();
     assert_eq!((entries, page.highest.sequence), (expected, model.sequence));
     assert_eq!(page.state == "closed", model.is_closed());
+    // Otherwise no relay would see the entries.
+    assert!(model.outbox.is_empty() || redis.indexed().await.is_some());
 
     let sale = redis.store.sale(&redis.product).await.unwrap();
     let units = sale.map(|view| (view.remaining, view.total.get()));

@@ -65,7 +65,7 @@ async fn sell(sale: &RedisSale, published: &Published) {
             let entry = vec![record.number.to_string()];
             sale.store.ack_all(&sale.keys, entry).await.unwrap();
             if n % 2 == 0 {
-                let cancel = sale.store.cancel(&sale.keys, id, number(0)).await;
+                let cancel = sale.store.cancel(sale.context(number(0)), id).await;
                 let Ok(Change::Noted { change, .. }) = cancel else {
                     panic!("{cancel:?}");
                 };

@@ -4,6 +4,7 @@ mod connections;
 mod kafka;
 mod postgres;
 mod redis;
+mod retired;
 mod services;
 mod table;
 

@@ -15,6 +15,7 @@ use super::redis::{
     blank, kill_durable, kill_master, move_slot, out_of_memory, rebuild, roll_back, tear_file,
     tear_file_and_rebuild,
 };
+use super::retired::cancel_retired;
 use super::services::{
     crash, freeze, freeze_instances_in_turn, kill, rebalance_storm, stop_before_commit,
     zombie_worker,
@@ -102,6 +103,8 @@ fn redis() -> Vec<Row> {
             => tear_file_and_rebuild(), rebuilds: true;
         "redis-blank", "Redis comes back with an empty disk; sales cannot be opened again; rebuilt"
             => blank(), rebuilds: true;
+        "retired-cancel", "cancels of a retired sale while Kafka is frozen; nobody repeats them"
+            => cancel_retired(), setup.settings: &[("ORDER_RECORD_TTL_SECONDS", "3600")];
         "rebuild-whole", "sales are rebuilt while they run, though nothing was lost" => rebuild(), rebuilds: true;
     }
 }
