@@ -136,6 +136,7 @@ async fn prepare(config: &Config, ledger: &Ledger, database: &Check, kafka: &Che
         if config.migrate.migrate_on_start == Switch::On {
             migrate(config, ledger).await?;
         }
+        ledger.check_encoding().await?;
         ledger.probe().await?;
         database.pass();
         let topic = &config.kafka.kafka_topic;

@@ -16,8 +16,12 @@ fluxgate_service::metrics! {
     sale_changes_total: IntCounter,
     /// Records written to dead_letters instead of orders.
     dead_letters_total: IntCounter,
-    /// Dead letters that could not be copied to KAFKA_DLQ_TOPIC. The table dead_letters has all of them.
+    /// Dead letters copied to KAFKA_DLQ_TOPIC.
+    dead_letter_copies_total: IntCounter,
+    /// Failed attempts to copy a dead letter to KAFKA_DLQ_TOPIC. Unless the topic refuses it for good, it is tried again. The table dead_letters has all of them.
     dead_letter_copy_failures_total: IntCounter,
+    /// Dead letters of all workers that are not copied to KAFKA_DLQ_TOPIC yet; at most 10,000 are counted. Absent while PostgreSQL does not answer.
+    dead_letter_copies_waiting: IntGaugeVec [],
     /// Records per batch.
     batch_rows: Histogram (ROWS),
     /// Time in seconds from an event's Kafka timestamp until a writer took its batch.
@@ -40,8 +44,8 @@ fluxgate_service::metrics! {
     backpressure_pauses_total: IntCounter,
     /// Times this worker lost its membership in the consumer group. It keeps reading in the meantime.
     group_losses_total: IntCounter,
-    /// Sequence numbers below the highest written one that are missing in PostgreSQL, for the sales in this worker's partitions. A gap that persists is a lost order or change. Rebuilt sales are excluded: reconciler audit counts their gaps.
-    sequence_gaps: IntGauge,
+    /// Sequence numbers below the highest written one that are missing in PostgreSQL, for the sales in this worker's partitions. A gap that persists is a lost order or change. Rebuilt sales are excluded: reconciler audit counts their gaps. Absent while they cannot be counted.
+    sequence_gaps: IntGaugeVec [],
     /// Partitions that this worker reads.
     partitions_assigned: IntGauge,
     /// Partitions that are halted until `reconciler accept-log` or a higher DEAD_LETTERS_MAX_PER_BATCH: those of this worker and, at the one that reads partition 0, those that the topic no longer has.

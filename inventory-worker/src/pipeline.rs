@@ -10,14 +10,14 @@ use fluxgate_log::{
 use fluxgate_service::ops::Check;
 use fluxgate_service::settings::refuse;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::BatchBuilder;
 use crate::config::{BatchSettings, Config};
 use crate::database_monitor::DatabaseMonitor;
-use crate::dead_letters::DeadLetterTopic;
+use crate::dead_letters::{DeadLetterCopier, DeadLetterTopic};
 use crate::lag_tracker::LagTracker;
 use crate::log_monitor::LogMonitor;
 use crate::metrics::Metrics;
@@ -77,7 +77,11 @@ impl Pipeline {
         let (to_reader, commands) = mpsc::channel(COMMANDS_WAITING);
         let failing = FailingWrites::default();
         self.spawn_monitors(&lag, &failing, &to_reader);
-        let mut writers = self.spawn_writers(&clients, &lag, failing, &to_reader);
+        let dead_letters_written = Arc::new(Notify::new());
+        let copier = self.copier(clients.dead_letters.clone(), &dead_letters_written);
+        let copying = tokio::spawn(copier.run(self.shutdown.clone()));
+        let mut writers =
+            self.spawn_writers(&clients, &lag, failing, &to_reader, dead_letters_written);
 
         let topic = self.config.kafka.kafka_topic;
         let reader = ReaderParts {
@@ -111,6 +115,7 @@ impl Pipeline {
             drop(membership);
             outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         });
+        let _ = copying.await;
         written?;
         Ok(left.await??)
     }
@@ -131,12 +136,7 @@ impl Pipeline {
             self.group.clone(),
             &self.clients,
         )?;
-        let dead_letters = DeadLetterTopic::new(
-            kafka,
-            consumer.kafka_dlq_topic.clone(),
-            self.metrics.clone(),
-            &self.clients,
-        )?;
+        let dead_letters = DeadLetterTopic::new(kafka, &consumer.kafka_dlq_topic, &self.clients)?;
         Ok(Clients {
             membership: Arc::new(membership),
             log: Arc::new(log),
@@ -181,6 +181,16 @@ impl Pipeline {
         tokio::spawn(gaps.run(self.shutdown.clone()));
     }
 
+    fn copier(&self, topic: DeadLetterTopic, written: &Arc<Notify>) -> DeadLetterCopier {
+        DeadLetterCopier {
+            ledger: self.ledger.clone(),
+            source: self.config.kafka.kafka_topic.clone(),
+            topic,
+            written: Arc::clone(written),
+            metrics: self.metrics.clone(),
+        }
+    }
+
     /// Starts the writers. Each ends once the dispatcher is gone and its batches are written.
     fn spawn_writers(
         &self,
@@ -188,12 +198,13 @@ impl Pipeline {
         lag: &LagTracker,
         failing: FailingWrites,
         to_reader: &mpsc::Sender<Command>,
+        dead_letters_written: Arc<Notify>,
     ) -> Writers {
         let settings = &self.config.batch;
         let flusher = Flusher {
             ledger: self.ledger.clone(),
             topic: self.config.kafka.kafka_topic.clone(),
-            dead_letters: clients.dead_letters.clone(),
+            dead_letters_written,
             dead_letters_max: settings.dead_letters_max_per_batch as usize,
             commands: to_reader.clone(),
             failing,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fluxgate_ledger::Ledger;
+use fluxgate_service::metrics::QueriedGauge;
 use tokio_util::sync::CancellationToken;
 
 use crate::lag_tracker::LagTracker;
@@ -25,11 +26,12 @@ impl SequenceGapMonitor {
     pub async fn run(self, shutdown: CancellationToken) {
         loop {
             let partitions: Vec<i32> = self.lag.positions().into_keys().collect();
-            match self.ledger.sequence_gaps(&self.topic, &partitions).await {
-                Ok(gaps) => self.metrics.sequence_gaps.set(gaps),
+            let gaps = self.ledger.sequence_gaps(&self.topic, &partitions).await;
+            if let Err(error) = &gaps {
                 // The database monitor reports an unavailable database.
-                Err(error) => tracing::debug!(%error, "failed to count sequence gaps"),
+                tracing::debug!(%error, "failed to count sequence gaps");
             }
+            self.metrics.sequence_gaps.show(gaps.ok());
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep(INTERVAL) => {}

@@ -31,6 +31,12 @@ pub enum LedgerError {
     /// A row that no worker writes.
     #[error(transparent)]
     Unreadable(#[from] UnreadableRow),
+    /// The database cannot hold every text that an order may have.
+    #[error(
+        "the encoding of the database is {0}, not UTF8: not every name could be written; create a database with \
+         ENCODING 'UTF8' TEMPLATE template0, restore the data into it, and set DATABASE_URL"
+    )]
+    Encoding(String),
     /// Any other error. The call can be repeated: the error passes, or an operator has to act.
     #[error("{}", causes(.0))]
     Other(tokio_postgres::Error),
@@ -48,7 +54,7 @@ impl LedgerError {
         match self {
             Self::PositionMismatch(_) => "position",
             Self::Data(_) | Self::Refused(_) => "data",
-            Self::BeyondTotal | Self::Unreadable(_) => "ledger",
+            Self::BeyondTotal | Self::Unreadable(_) | Self::Encoding(_) => "ledger",
             Self::Timeout => "timeout",
             Self::Pool(_) => "connection",
             Self::Other(error) if error.as_db_error().is_some() => "server",

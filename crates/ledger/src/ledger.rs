@@ -11,7 +11,7 @@ use crate::{Address, LedgerError, UrlError, sql};
 
 /// The program whose positions these are: a table may hold those of several.
 pub(crate) const CONSUMER: &str = "inventory-worker";
-/// Connections besides one for each writer: to load positions, for two monitors, and a spare one.
+/// Connections besides one for each writer: to load positions, for two monitors, and to copy dead letters.
 const MORE_CONNECTIONS: u32 = 4;
 
 /// The worker's side of PostgreSQL. Clones share their connections.
@@ -60,11 +60,33 @@ impl Ledger {
     /// When it is not, or when PostgreSQL is unavailable.
     pub async fn probe(&self) -> Result<(), LedgerError> {
         self.in_transaction(async |transaction| {
-            transaction.query_opt(sql::PROBE, &[]).await?;
-            transaction.execute(sql::PROBE_WRITABLE, &[]).await?;
+            transaction.query_opt(sql::schema::PROBE, &[]).await?;
+            transaction
+                .execute(sql::schema::PROBE_WRITABLE, &[])
+                .await?;
             Ok(())
         })
         .await
+    }
+
+    /// Checks that the database can hold every text that an order may have.
+    ///
+    /// # Errors
+    /// When it cannot, or when PostgreSQL is unavailable.
+    pub async fn check_encoding(&self) -> Result<(), LedgerError> {
+        let encoding: String = self
+            .in_transaction(async |transaction| {
+                let row = transaction
+                    .query_one(sql::schema::SELECT_ENCODING, &[])
+                    .await?;
+                Ok(row.try_get(0)?)
+            })
+            .await?;
+        if encoding == "UTF8" {
+            Ok(())
+        } else {
+            Err(LedgerError::Encoding(encoding))
+        }
     }
 
     /// Runs `call` in a transaction with limits.

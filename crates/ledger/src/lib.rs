@@ -2,9 +2,9 @@
 //!
 //! | type | for | does |
 //! |---|---|---|
-//! | [`Ledger`] | inventory-worker | migrates, writes batches, keeps positions, counts sequence gaps |
+//! | [`Ledger`] | inventory-worker | migrates, writes batches, keeps positions, counts sequence gaps, says which dead letters to copy |
 //! | [`LedgerReader`] | ingest-api | reads orders, sales and high-water marks; an unavailable PostgreSQL is a value |
-//! | [`AuditReader`] | reconciler | reads everything that is written about a sale; moves positions back |
+//! | [`AuditReader`] | reconciler | reads everything that is written about a sale; ends halts; holds the lock of a rebuild |
 //!
 //! A batch takes the fast path if it only has openings and new orders that fit: all statements are sent at once, and
 //! one round trip later the transaction commits. Any other batch takes the slow path: the rows it touches are read and
@@ -17,6 +17,7 @@ mod batch;
 mod causes;
 mod columns;
 mod connection;
+mod dead_letter_copies;
 mod error;
 mod ledger;
 mod migrations;
@@ -27,10 +28,11 @@ mod sql;
 
 pub use audit::{
     AuditError, AuditReader, ChangeRow, DeadLetter, HaltedPartition, LedgerRow, OrderPages,
-    OrderRow, WrittenSale,
+    OrderRow, RebuildLock, WrittenSale,
 };
 pub use batch::{REJECTED_NAMED_MAX, WrittenBatch};
 pub use connection::{Address, UrlError};
+pub use dead_letter_copies::LeasedDeadLetter;
 pub use error::LedgerError;
 pub use ledger::Ledger;
 pub use migrations::SchemaError;
@@ -40,4 +42,4 @@ pub use reads::{
     WrittenOrder,
 };
 #[doc(hidden)]
-pub use sql::PROBE;
+pub use sql::schema::PROBE;

@@ -1,8 +1,13 @@
-//! Every statement, in the order of its user: sessions and migrations, positions, batches, the API's reads, audits.
+//! Every statement, in the order of its user: transactions, positions, batches, the API's reads, audits; in modules those
+//! of the schema, of the copies of dead letters and of the lock of a rebuild.
+
+pub mod dead_letters;
+pub mod rebuild_lock;
+pub mod schema;
 
 use std::time::Duration;
 
-// Limits and migrations.
+// Limits.
 
 /// Limits that end the transaction of a frozen worker, so that it does not block its successor. They end with the
 /// transaction: behind a pooler, the next one of the session may be somebody else's.
@@ -15,28 +20,10 @@ pub fn transaction_limits(timeout: Duration) -> String {
     )
 }
 
-/// The limit of waiting for a lock, for the session that migrates.
-pub fn lock_timeout(limit: Duration) -> String {
-    format!("SET lock_timeout = {}", limit.as_millis())
-}
-
 /// The limit of one statement, for a transaction.
 pub fn statement_timeout(limit: Duration) -> String {
     format!("SET LOCAL statement_timeout = {}", limit.as_millis())
 }
-
-/// Lets one migration run at a time in a schema: refinery takes no lock. The lock ends with its connection.
-pub const LOCK_MIGRATIONS: &str =
-    "SELECT pg_advisory_lock(hashtext('fluxgate:' || current_schema()))";
-
-/// Names what the latest migrations brought, and reads nothing: to find a first row while one of the tables is empty,
-/// PostgreSQL would go through all combinations of the others.
-pub const PROBE: &str = "
-    SELECT fenced_epoch, closed_at, last_sequence, last_checksum
-    FROM positions, stock_ledger, number_series, orders, dead_letters, sale_changes LIMIT 0";
-
-/// Fails in a session that takes no writes: PostgreSQL refuses the statement before it looks for rows.
-pub const PROBE_WRITABLE: &str = "UPDATE positions SET next_offset = next_offset WHERE false";
 
 // Positions.
 
@@ -159,10 +146,10 @@ pub const CONFIRM_ORDERS: &str = "
            CASE WHEN (SELECT count(*) FROM inserted) < cardinality($1::uuid[])
                 THEN (SELECT array_agg(placed_at) FROM inserted) END";
 
-/// Writes dead letters. A log that is read twice has them once.
+/// Writes dead letters, which are to be copied at once. A log that is read twice has them once.
 pub const INSERT_DEAD_LETTERS: &str = r#"
-    INSERT INTO dead_letters (topic, partition, log_number, "offset", reason, key, value)
-    SELECT $1, * FROM unnest($2::int[], $3::int[], $4::bigint[], $5::text[], $6::bytea[], $7::bytea[])
+    INSERT INTO dead_letters (topic, partition, log_number, "offset", reason, key, value, copy_due_at)
+    SELECT $1, *, now() FROM unnest($2::int[], $3::int[], $4::bigint[], $5::text[], $6::bytea[], $7::bytea[])
     ON CONFLICT DO NOTHING"#;
 
 /// Locks and reads the ledger rows of a batch. Every transaction locks them in product order.
@@ -301,7 +288,3 @@ pub const SELECT_CHANGES: &str = "
 pub const SELECT_DEAD_LETTERS: &str = "
     SELECT DISTINCT value FROM dead_letters
     WHERE topic = $1 AND key = $2 AND partition = coalesce($3, partition)";
-
-/// Lets one rebuild of a sale run at a time. The lock ends with its connection.
-pub const TRY_LOCK_REBUILD: &str =
-    "SELECT pg_try_advisory_lock(hashtext('fluxgate:rebuild:' || current_schema() || $1))";

@@ -12,6 +12,16 @@ pub enum LogError {
 }
 
 impl LogError {
+    /// Whether the topic will never take this record: it is too large, or lacks a key that the topic needs.
+    pub fn is_refusal(&self) -> bool {
+        use RDKafkaErrorCode::{InvalidRecord, MessageSizeTooLarge};
+        let Self::Kafka(error) = self else {
+            return false;
+        };
+        let code = error.rdkafka_error_code();
+        matches!(code, Some(MessageSizeTooLarge | InvalidRecord))
+    }
+
     /// Whether the partition had no leader. This passes by itself: a new topic or a broker that has just started needs
     /// a moment.
     pub fn has_no_leader(&self) -> bool {

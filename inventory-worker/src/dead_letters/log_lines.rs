@@ -4,8 +4,8 @@ use serde::Deserialize;
 
 use crate::batch::remote_parent;
 
-/// Dead letters of one batch that are logged one by one.
-const DEAD_LETTERS_NAMED_MAX: usize = 5;
+/// Dead letters of one batch that are logged one by one: by default a partition with more of them is halted.
+const DEAD_LETTERS_NAMED_MAX: usize = 100;
 
 /// Logs the first dead letters of a batch one by one, and the number of the others.
 pub fn log_dead_letters(batch: &Batch) {

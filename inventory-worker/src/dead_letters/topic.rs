@@ -1,25 +1,15 @@
 use std::time::Duration;
 
-use fluxgate_domain::batch::{Batch, Record};
+use fluxgate_ledger::LeasedDeadLetter;
 use fluxgate_log::{AppenderSettings, ClientMetrics, LogError, RecordToAppend, TopicAppender};
 use fluxgate_service::settings::KafkaSettings;
-use futures_util::future::join_all;
 
-use crate::metrics::Metrics;
+/// How long Kafka may take for a copy.
+pub const COPY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long copying may delay the batch.
-const COPY_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Copies dead letters to a topic of their own, for tools that read topics.
-///
-/// A copy is made before the row, at least once. If it cannot be made, the row in `dead_letters` is still written: the
-/// table is the source of truth.
+/// The topic that has copies of dead letters, for tools that read topics.
 #[derive(Clone)]
-pub struct DeadLetterTopic {
-    appender: TopicAppender,
-    topic: String,
-    metrics: Metrics,
-}
+pub struct DeadLetterTopic(TopicAppender);
 
 impl DeadLetterTopic {
     /// An appender to `topic`.
@@ -28,50 +18,42 @@ impl DeadLetterTopic {
     /// When librdkafka refuses a setting.
     pub fn new(
         kafka: &KafkaSettings,
-        topic: String,
-        metrics: Metrics,
+        topic: &str,
         clients: &ClientMetrics,
     ) -> Result<Self, LogError> {
         let settings = AppenderSettings {
             client_id: "inventory-worker-dead-letters",
-            topic: &topic,
+            topic,
             timeout: COPY_TIMEOUT,
             keeps_order: false,
         };
-        Ok(Self {
-            appender: TopicAppender::new(kafka, settings, clients)?,
-            topic,
-            metrics,
-        })
+        Ok(Self(TopicAppender::new(kafka, settings, clients)?))
     }
 
-    /// Copies the dead letters of a batch that was read from the topic `source`. Called for every batch, so that the
-    /// client has brokers when the first dead letter comes.
-    pub async fn copy(&self, source: &str, batch: &Batch) {
-        self.appender.recover();
-        let dead = batch.records().filter_map(|(partition, record)| {
-            Some((partition, record, record.dead_letter_reason()?))
-        });
-        let copies = dead
-            .map(|(partition, record, reason)| self.copy_record(source, partition, record, reason));
-        join_all(copies).await;
+    /// Keeps the client ready: called regularly, so that it has brokers when the first dead letter comes.
+    pub fn keep_ready(&self) {
+        self.0.recover();
     }
 
-    async fn copy_record(&self, source: &str, partition: i32, record: &Record, reason: &str) {
-        let (partition, offset) = (partition.to_string(), record.offset.to_string());
+    /// Appends a copy of a dead letter that was read from the topic `source`.
+    ///
+    /// # Errors
+    /// When Kafka has not acknowledged it. It may still be on the topic.
+    pub async fn append(&self, source: &str, letter: &LeasedDeadLetter) -> Result<(), LogError> {
+        let partition = letter.partition.to_string();
+        let log_number = letter.log_number.to_string();
+        let offset = letter.offset.to_string();
         let copy = RecordToAppend {
-            key: record.source.key(),
-            value: record.source.value(),
+            key: letter.key.as_deref(),
+            value: letter.value.as_deref(),
             headers: &[
-                ("fluxgate_reason", reason),
+                ("fluxgate_reason", &letter.reason),
                 ("fluxgate_topic", source),
                 ("fluxgate_partition", &partition),
+                ("fluxgate_log_number", &log_number),
                 ("fluxgate_offset", &offset),
             ],
         };
-        if let Err(error) = self.appender.append_record(copy).await {
-            self.metrics.dead_letter_copy_failures_total.inc();
-            tracing::error!(%error, kafka.topic = self.topic, "dead letter not copied to the topic; only the table dead_letters has it");
-        }
+        self.0.append_record(copy).await.map(drop)
     }
 }

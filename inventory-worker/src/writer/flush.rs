@@ -1,4 +1,5 @@
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Instant;
 
 use backon::{BackoffBuilder, ExponentialBackoff};
@@ -7,12 +8,12 @@ use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::OrderId;
 use fluxgate_ledger::{Ledger, LedgerError, WrittenBatch};
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::failing_writes::FailingWrites;
 use crate::batch::remote_parent;
-use crate::dead_letters::{DeadLetterTopic, log_dead_letters};
+use crate::dead_letters::log_dead_letters;
 use crate::metrics::Metrics;
 use crate::reader::Command;
 use crate::retry::retry_delays;
@@ -44,8 +45,8 @@ pub struct Flusher {
     pub ledger: Ledger,
     /// The topic that is read.
     pub topic: String,
-    /// Gets a copy of every dead letter.
-    pub dead_letters: DeadLetterTopic,
+    /// Told when dead letters are written.
+    pub dead_letters_written: Arc<Notify>,
     /// Most dead letters of one partition in one batch.
     pub dead_letters_max: usize,
     /// To the reader.
@@ -71,12 +72,13 @@ impl Flusher {
             if batch.is_empty() {
                 continue;
             }
-            // Before the retries: each would copy the dead letters once more.
-            self.dead_letters.copy(&self.topic, &batch).await;
             match self.write_until_decided(&batch).await {
                 None => break,
                 Some(Decision::Written(outcome)) => {
                     self.count(&batch, &outcome);
+                    if outcome.dead_letters > 0 {
+                        self.dead_letters_written.notify_one();
+                    }
                     let slices = batch.slices.iter();
                     written.extend(slices.map(|slice| (slice.partition, slice.next)));
                 }

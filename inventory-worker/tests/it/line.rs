@@ -156,6 +156,14 @@ impl Line {
         }
     }
 
+    /// How many records are on the topic of dead letters.
+    pub fn copies(&self) -> i64 {
+        let topic = format!("{}.dlq", self.topic);
+        let client = self.producer.client();
+        let bounds = client.fetch_watermarks(&topic, 0, Timeout::Never);
+        bounds.unwrap().1
+    }
+
     async fn send_with(&self, producer: &FutureProducer, partition: i32, records: &[Record]) {
         for record in records {
             let record = on(partition, record);

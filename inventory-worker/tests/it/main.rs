@@ -5,7 +5,9 @@
 
 mod cleanup_policy;
 mod consuming;
+mod dead_letters;
 mod fixture;
+mod gauges;
 mod line;
 mod log_continuity;
 mod offset_gaps;

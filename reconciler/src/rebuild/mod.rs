@@ -17,7 +17,7 @@ use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::{Event, SaleFenced};
 use fluxgate_domain::ids::ProductId;
 use fluxgate_gate::{FillError, Pair, Part, SaleKeys, Stopped};
-use fluxgate_ledger::{AuditError, OrderPages};
+use fluxgate_ledger::{AuditError, LedgerRow, OrderPages};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -110,15 +110,27 @@ pub async fn rebuild(
 ) -> Result<Rebuilt, RebuildError> {
     let sale = read(stores.ledger.sale(product).await)?;
     let sale = sale.ok_or(RebuildError::NoSale)?;
-    match stores.ledger.lock_rebuild(product).await {
+    let token = Uuid::new_v4();
+    let lock = match stores.ledger.lock_rebuild(product, token).await {
         Err(AuditError::Locked) => return Err(RebuildError::Locked),
         locked => read(locked)?,
-    }
+    };
+    let rebuilt = rebuild_locked(stores, product, &sale, token, patience).await;
+    lock.release().await;
+    rebuilt
+}
+
+async fn rebuild_locked(
+    stores: &mut Stores,
+    product: &ProductId,
+    sale: &LedgerRow,
+    token: Uuid,
+    patience: Duration,
+) -> Result<Rebuilt, RebuildError> {
     let keys = keys(product, sale.opens_at);
     // Its clone shares the connections; `stores` stays free for the other stores.
     let gate = stores.gate.clone();
-    let token = Uuid::new_v4().to_string();
-    let stopped = gate.stop(product, &keys, token).await?;
+    let stopped = gate.stop(product, &keys, token.to_string()).await?;
     let drained = drain::drain(stores, product, &keys, sale.partition).await?;
 
     // The sale is stopped, but events may still be on their way to PostgreSQL.

@@ -1,11 +1,13 @@
-//! The reconciler's reads: everything that is written about a sale. It also ends halts.
+//! The reconciler's reads: everything that is written about a sale. It also ends halts, and holds the lock of a rebuild.
 
 mod halts;
 mod order_pages;
+mod rebuild_lock;
 mod rows;
 
 pub use halts::HaltedPartition;
 pub use order_pages::OrderPages;
+pub use rebuild_lock::RebuildLock;
 pub use rows::{ChangeRow, DeadLetter, LedgerRow, OrderRow, WrittenSale};
 
 use std::time::Duration;
@@ -53,10 +55,20 @@ async fn within<T>(
     Ok(answer.map_err(|_| AuditError::Timeout)??)
 }
 
-/// The reconciler's side of PostgreSQL: one connection to the database that the workers write to.
+/// The reconciler's side of PostgreSQL: one connection to the database that the workers write to, and one more for each
+/// [`RebuildLock`].
 pub struct AuditReader {
     client: Client,
+    address: Address,
     topic: String,
+}
+
+async fn connect(address: &Address) -> Result<Client, AuditError> {
+    let Address { config, tls } = address.clone();
+    let (client, connection) = config.connect(tls).await?;
+    // A broken connection appears as the error of the next call.
+    tokio::spawn(connection);
+    Ok(client)
 }
 
 impl AuditReader {
@@ -72,12 +84,9 @@ impl AuditReader {
         let ca_certificates = settings.database_ca_file.as_ref();
         let mut address = Address::read(&settings.database_url, ca_certificates, application_name)?;
         address.limit_silence(ANSWER_LIMIT);
-        let Address { config, tls } = address;
-        let (client, connection) = config.connect(tls).await?;
-        // A broken connection appears as the error of the next call.
-        tokio::spawn(connection);
         Ok(Self {
-            client,
+            client: connect(&address).await?,
+            address,
             topic: topic.to_owned(),
         })
     }
@@ -150,20 +159,5 @@ impl AuditReader {
         };
         let orders = OrderPages::begin(snapshot, product, written.sale.as_ref()).await?;
         Ok((written, orders))
-    }
-
-    /// Keeps other processes from rebuilding the sale for as long as this connection lives.
-    ///
-    /// # Errors
-    /// When another process has the lock, or PostgreSQL gives no usable answer.
-    pub async fn lock_rebuild(&self, product: &ProductId) -> Result<(), AuditError> {
-        let product = product.as_str();
-        let lock = sql::TRY_LOCK_REBUILD;
-        let row = within(ANSWER_LIMIT, self.client.query_one(lock, &[&product])).await?;
-        if row.try_get(0)? {
-            Ok(())
-        } else {
-            Err(AuditError::Locked)
-        }
     }
 }

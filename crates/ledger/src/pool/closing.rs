@@ -46,6 +46,7 @@ impl Closing {
             | LedgerError::PositionMismatch(_)
             | LedgerError::Data(_)
             | LedgerError::BeyondTotal
+            | LedgerError::Encoding(_)
             | LedgerError::Refused(_)
             | LedgerError::Unreadable(_) => None,
         }

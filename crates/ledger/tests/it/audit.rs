@@ -4,6 +4,8 @@ use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::ProductId;
 use fluxgate_ledger::{AuditError, AuditReader, StoredPosition};
 
+use uuid::Uuid;
+
 use crate::fixture::{Schema, TOPIC};
 use crate::logs::{changes, log, rebuilt};
 
@@ -87,8 +89,14 @@ async fn the_position_of_a_partition_is_where_the_workers_are() {
 async fn one_rebuild_of_a_sale_runs_at_a_time() {
     let schema = Schema::new().await;
     let (first, second) = (audit(&schema).await, audit(&schema).await);
-    first.lock_rebuild(&product("a")).await.unwrap();
-    let refused = second.lock_rebuild(&product("a")).await;
-    assert!(matches!(refused, Err(AuditError::Locked)));
-    second.lock_rebuild(&product("b")).await.unwrap();
+    let lock =
+        async |audit: &AuditReader, id| audit.lock_rebuild(&product(id), Uuid::new_v4()).await;
+    let held = lock(&first, "a").await.unwrap();
+    assert!(matches!(lock(&second, "a").await, Err(AuditError::Locked)));
+    lock(&second, "b").await.unwrap();
+    held.release().await;
+    let held = lock(&second, "a").await.unwrap();
+    // As if its process were killed: nobody renews it.
+    drop(held);
+    lock(&first, "a").await.unwrap();
 }

@@ -4,6 +4,8 @@
 
 mod audit;
 mod batch;
+mod dead_letter_copies;
+mod encoding;
 mod fixture;
 mod gaps;
 mod logs;

@@ -97,6 +97,8 @@ async fn positions_and_dead_letters_of_version_5_are_those_of_the_first_log() {
         ["0 6"],
         "read again, written once"
     );
+    let waiting = schema.ledger.uncopied_dead_letters(TOPIC).await.unwrap();
+    assert_eq!(waiting, 0, "copied by the version that wrote it");
 }
 
 #[tokio::test]

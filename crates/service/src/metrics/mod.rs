@@ -1,6 +1,9 @@
 //! How a program declares its metrics: one struct, one line per metric.
 
 mod limits;
+mod queried_gauge;
+
+pub use queried_gauge::QueriedGauge;
 
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
@@ -17,7 +20,8 @@ pub const CALL_SECONDS: [f64; 16] = [
 
 /// Declares `struct Metrics`: one field per metric, of one of prometheus's types, with its buckets in parentheses and its
 /// labels in brackets where it has them. A single label may be followed by its values in braces: their series then exist
-/// from the start, at zero. Prometheus sees no increase in a series whose first value is one.
+/// from the start, at zero. Prometheus sees no increase in a series whose first value is one. A gauge with empty brackets
+/// is a [`QueriedGauge`].
 ///
 /// The metric's name is the field's name, prefixed with the service's; the field's comment is the help text.
 ///
@@ -39,7 +43,7 @@ pub const CALL_SECONDS: [f64; 16] = [
 /// ```
 #[macro_export]
 macro_rules! metrics {
-    (struct $metrics:ident; $($(#[doc = $help:literal])+ $name:ident: $kind:ident $(($buckets:expr))? $([$($label:literal),+])? $({$($value:literal),+ $(,)?})?,)+) => {
+    (struct $metrics:ident; $($(#[doc = $help:literal])+ $name:ident: $kind:ident $(($buckets:expr))? $([$($label:literal),*])? $({$($value:literal),+ $(,)?})?,)+) => {
         /// Metrics. Clones share their values.
         #[derive(Clone)]
         pub struct $metrics {
@@ -54,7 +58,7 @@ macro_rules! metrics {
                         service,
                         name: stringify!($name),
                         help: concat!($($help),+).trim(),
-                        labels: &[$($($label),+)?],
+                        labels: &[$($($label),*)?],
                         buckets: &[$(&$buckets)?],
                     }
                     .register(registry),)+

@@ -1,0 +1,24 @@
+//! Migrations and the probe.
+
+use std::time::Duration;
+
+/// The limit of waiting for a lock, for the session that migrates.
+pub fn lock_timeout(limit: Duration) -> String {
+    format!("SET lock_timeout = {}", limit.as_millis())
+}
+
+/// Lets one migration run at a time in a schema: refinery takes no lock. The lock ends with its connection.
+pub const LOCK_MIGRATIONS: &str =
+    "SELECT pg_advisory_lock(hashtext('fluxgate:' || current_schema()))";
+
+/// The encoding of the database.
+pub const SELECT_ENCODING: &str = "SELECT getdatabaseencoding()";
+
+/// Names what the latest migrations brought, and reads nothing: to find a first row while one of the tables is empty,
+/// PostgreSQL would go through all combinations of the others.
+pub const PROBE: &str = "
+    SELECT fenced_epoch, closed_at, last_sequence, last_checksum, copy_due_at
+    FROM positions, stock_ledger, number_series, orders, dead_letters, sale_changes LIMIT 0";
+
+/// Fails in a session that takes no writes: PostgreSQL refuses the statement before it looks for rows.
+pub const PROBE_WRITABLE: &str = "UPDATE positions SET next_offset = next_offset WHERE false";
