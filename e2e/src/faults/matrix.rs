@@ -17,6 +17,7 @@ use crate::wait::stop_signal;
 
 /// The folder of histories; those of wrong runs stay.
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../.local/faults");
+
 /// Longest time of a run: longer than all its own limits together, so that it can say what it waited for.
 const RUN_LIMIT: Duration = Duration::from_secs(420);
 
@@ -132,6 +133,7 @@ pub async fn run_one(row: &Row, seed: u64, stack: Stack) -> Finished {
         version: VERSION,
         ..Finished::default()
     };
+    let begin = Instant::now();
     let limited = timeout(RUN_LIMIT, async {
         fs::create_dir_all(FOLDER).with_context(|| format!("creating {FOLDER}"))?;
         let history = history(&row.name, seed);
@@ -139,6 +141,7 @@ pub async fn run_one(row: &Row, seed: u64, stack: Stack) -> Finished {
     });
     let outcome = limited.await.context("the run takes too long").flatten();
     let restored = restore(&stack).await;
+    finished.seconds = begin.elapsed().as_secs_f64();
     for error in [outcome.err(), restored.err()].into_iter().flatten() {
         finished.ending = match error.downcast_ref() {
             Some(Skipped(_)) => Ending::Skipped,

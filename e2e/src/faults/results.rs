@@ -50,6 +50,9 @@ pub struct Finished {
     pub drain_s: f64,
     /// From the fault's end to a normal service; none where it stopped for good, as it should.
     pub normal_s: Option<f64>,
+    /// From before the first service is started to after every store is back.
+    #[serde(default)]
+    pub seconds: f64,
     /// What was wrong, or why it was not run.
     pub notes: Vec<String>,
 }
@@ -78,8 +81,15 @@ impl fmt::Display for Finished {
             .map_or("never".into(), |it| format!("{it:.1} s"));
         write!(
             f,
-            "{:28} seed {:<3} {:5} orders {:5} accepted {:5} rows  drain {:4.1} s  normal after {normal:6}  {:?}",
-            self.row, self.seed, self.orders, self.accepted, self.rows, self.drain_s, self.ending
+            "{:28} seed {:<3} {:5} orders {:5} accepted {:5} rows  drain {:4.1} s  normal after {normal:6}  {:?} in {:.0} s",
+            self.row,
+            self.seed,
+            self.orders,
+            self.accepted,
+            self.rows,
+            self.drain_s,
+            self.ending,
+            self.seconds
         )?;
         for note in self.notes.iter().take(NOTES_SHOWN) {
             write!(f, "\n    {note}")?;
@@ -111,7 +121,7 @@ pub(super) fn append(path: &Path, finished: &Finished) -> Result<()> {
 
 type Cell = fn(&Row, &[&Finished]) -> String;
 
-const COLUMNS: [(&str, Cell); 10] = [
+const COLUMNS: [(&str, Cell); 11] = [
     ("fault", |row, _| row.name.clone()),
     ("description", |row, _| row.about.to_owned()),
     ("runs", |_, runs| {
@@ -124,6 +134,7 @@ const COLUMNS: [(&str, Cell); 10] = [
         longest(runs, |it| Some(it.drain_s))
     }),
     ("max recovery s", |_, runs| longest(runs, |it| it.normal_s)),
+    ("max run s", |_, runs| longest(runs, |it| Some(it.seconds))),
     ("loss reported", |_, runs| {
         sum(runs, |it| usize::from(it.ending == Ending::Reported))
     }),

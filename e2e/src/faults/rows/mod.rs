@@ -2,6 +2,7 @@
 
 mod connections;
 mod kafka;
+mod pairs;
 mod postgres;
 mod redis;
 mod retired;

@@ -180,7 +180,7 @@ async fn arm<'a>(
 }
 
 /// One of the services, as the seed decides.
-fn choose(env: &mut Environment, component: Component) -> usize {
+pub(super) fn choose(env: &mut Environment, component: Component) -> usize {
     let count = env.services(component).len();
     env.rng.usize(..count)
 }

@@ -7,6 +7,7 @@ use super::Kind::{Cancels, Restocks, Retries};
 use super::RedisKind::{Cluster, Sentinels};
 use super::connections::{block, cut, forget_quiet, reset, send_slow_bodies, slow_down};
 use super::kafka::{add_partitions, create_topic_late, freeze_until_fenced, limit_message_size};
+use super::pairs;
 use super::postgres::{
     OTHER_TYPE, READ_ONLY, SERIALIZATION_FAILURES, WRITABLE, fill_disk, restore, run_sql,
     stop_immediately,
@@ -45,6 +46,7 @@ pub fn all() -> Vec<Row> {
         kafka(),
         postgres(),
         workers_and_crashes(),
+        pairs::rows(),
     ];
     groups.into_iter().flatten().collect()
 }
