@@ -18,9 +18,6 @@ use crate::wait::stop_signal;
 /// The folder of histories; those of wrong runs stay.
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../.local/faults");
 
-/// Longest time of a run: longer than all its own limits together, so that it can say what it waited for.
-const RUN_LIMIT: Duration = Duration::from_secs(420);
-
 /// Injects one fault at a time into a running sale, and checks that every promise was kept.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "faults")]
@@ -134,7 +131,7 @@ pub async fn run_one(row: &Row, seed: u64, stack: Stack) -> Finished {
         ..Finished::default()
     };
     let begin = Instant::now();
-    let limited = timeout(RUN_LIMIT, async {
+    let limited = timeout(row.limit, async {
         fs::create_dir_all(FOLDER).with_context(|| format!("creating {FOLDER}"))?;
         let history = history(&row.name, seed);
         run(row, stack.clone(), &history, &mut finished).await

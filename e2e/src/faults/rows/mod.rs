@@ -6,8 +6,11 @@ mod pairs;
 mod postgres;
 mod redis;
 mod retired;
+mod sell_out;
 mod services;
 mod table;
+
+use std::time::Duration;
 
 use anyhow::Result;
 use futures_util::future::LocalBoxFuture;
@@ -23,6 +26,8 @@ pub use table::all;
 
 /// Changes whenever a row, the clients or the checker do: results of another version do not count as done.
 pub(super) const VERSION: u32 = 5;
+
+const LIMIT: Duration = Duration::from_secs(420);
 
 /// Breaks something and repairs it. What is broken when it returns stays broken on purpose.
 type Inject = Box<dyn for<'a> Fn(&'a mut Environment) -> LocalBoxFuture<'a, Result<()>>>;
@@ -43,6 +48,8 @@ pub struct Row {
     pub(super) rebuilds: bool,
     /// Violations that the fault causes by its nature.
     pub(super) excuses: fn(&Violation) -> bool,
+    /// Longest time of a run: longer than all its own limits together, so that it can say what it waited for.
+    pub(super) limit: Duration,
 }
 
 impl Row {
@@ -60,6 +67,7 @@ impl Row {
             may_lose: false,
             rebuilds: false,
             excuses: |_| false,
+            limit: LIMIT,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The table of rows, in the order in which they are run.
 
+use std::time::Duration;
+
 use futures_util::FutureExt;
 
 use super::Component::{Api, Kafka, Postgres, Redis, Worker};
@@ -17,6 +19,7 @@ use super::redis::{
     tear_file_and_rebuild,
 };
 use super::retired::cancel_retired;
+use super::sell_out::sell_a_million;
 use super::services::{
     crash, freeze, freeze_instances_in_turn, kill, rebalance_storm, stop_before_commit,
     zombie_worker,
@@ -47,6 +50,7 @@ pub fn all() -> Vec<Row> {
         postgres(),
         workers_and_crashes(),
         pairs::rows(),
+        large_sales(),
     ];
     groups.into_iter().flatten().collect()
 }
@@ -178,5 +182,13 @@ fn workers_and_crashes() -> Vec<Row> {
             => crash(Worker, "before_offsets", 2..8);
         "stop-before-commit", "one worker is frozen between INSERT and COMMIT for longer than its session, then resumed"
             => stop_before_commit();
+    }
+}
+
+fn large_sales() -> Vec<Row> {
+    rows! {
+        "million-sell-out", "a million units sold on four instances with one thread each; none takes more than 512 MiB"
+            => sell_a_million(), setup.more_instances: 2, setup.settings: &[("HTTP_THREADS", "1")],
+            limit: Duration::from_secs(1_800);
     }
 }
