@@ -2,6 +2,7 @@
 
 mod acker;
 mod relay;
+mod rotation;
 mod summary;
 
 pub use acker::OutboxAcker;
