@@ -23,7 +23,9 @@ use crate::orders::{
 };
 use crate::outbox::{OutboxAcker, OutboxRelay};
 use crate::read_batcher::ReadLimits;
-use crate::sales::{PublishedEntry, Publisher, SaleCache, SaleChanges, SaleOpener, SaleSnapshots};
+use crate::sales::{
+    PublishedEntry, Publisher, SaleCache, SaleChanges, SaleOpener, SaleSnapshots, WrittenSales,
+};
 use crate::sold_out::RefusalCache;
 
 /// The prefix of the metrics.
@@ -39,6 +41,7 @@ pub struct Components {
     publisher: Publisher,
     sales: Arc<SaleCache>,
     statuses: OrderStatuses,
+    written: Arc<WrittenSales>,
     buyers: ActiveBuyers,
     /// Orders that the sold-out caches of all threads keep in memory.
     sold_out_orders: Arc<AtomicUsize>,
@@ -76,7 +79,10 @@ impl Components {
             database_timeout: Duration::from_millis(config.ledger.read_database_timeout_ms),
         };
         let sales = SaleCache::new(store.clone(), ledger.clone(), limits, &metrics);
+        let topic = config.kafka.kafka_topic.clone();
+        let written = WrittenSales::new(ledger.clone(), publisher.clone(), topic);
         let components = Self {
+            written: Arc::new(written),
             sales: Arc::new(sales),
             statuses: OrderStatuses::new(ledger, limits, metrics.clone()),
             buyers: ActiveBuyers::new(metrics.active_buyers.clone()),
@@ -150,6 +156,7 @@ impl Components {
             store.clone(),
             Arc::clone(sales),
             publisher.clone(),
+            Arc::clone(&self.written),
             self.config.outbox.outbox_max,
             self.metrics.clone(),
         );
@@ -183,6 +190,7 @@ impl Components {
             Arc::clone(&self.sales),
             self.publisher.on_this_thread(),
             Arc::clone(&statuses),
+            Arc::clone(&self.written),
             config.publisher.wait(),
             config.redis.on_redis_loss,
             self.buyers.on_this_thread(),

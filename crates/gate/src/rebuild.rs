@@ -2,7 +2,7 @@
 
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::ProductId;
-use fred::interfaces::SetsInterface;
+use fred::interfaces::{KeysInterface, SetsInterface};
 use fred::types::Value;
 
 use crate::{GateError, ReservationStore, SaleKeys, keys};
@@ -50,6 +50,17 @@ pub enum FillError {
 }
 
 impl ReservationStore {
+    /// Whether Redis has a key of this sale.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn has_any_key(&self, keys: &SaleKeys) -> Result<bool, GateError> {
+        let count: u32 = self
+            .timed("exists", self.client().exists(keys.all()))
+            .await?;
+        Ok(count > 0)
+    }
+
     /// Stops a sale: until it is reopened, it takes no orders and no changes.
     ///
     /// # Errors

@@ -232,12 +232,18 @@ pub const SELECT_WRITTEN_ORDERS: &str = "
     SELECT order_id, product_id, user_id, quantity, status, placed_at, epoch, sequence
     FROM orders WHERE order_id = ANY($1) AND order_id BETWEEN $2 AND $3";
 
-/// When sales end, and the highest number of one series of each.
+/// Sales, the units of their restocks, and the highest number of one series of each.
 pub const SELECT_LEDGER_ENTRIES: &str = "
-    SELECT l.product_id, least(l.closes_at, l.closed_at), n.epoch, n.last_sequence
+    SELECT l.product_id, least(l.closes_at, l.closed_at), n.epoch, n.last_sequence,
+           l.opens_at, l.closes_at, l.total, l.sold, l.per_user_limit, l.partition,
+           (SELECT coalesce(sum(s.units), 0)::bigint FROM sale_changes s WHERE s.product_id = l.product_id)
     FROM unnest($1::text[], $2::text[]) AS k (product_id, series_id)
     JOIN stock_ledger l ON l.product_id = k.product_id
     JOIN number_series n ON n.series_id = k.series_id";
+
+/// The units of a restock.
+pub const SELECT_RESTOCK: &str = "
+    SELECT units FROM sale_changes WHERE product_id = $1 AND change_id = $2";
 
 /// The highest number of each of these series.
 pub const SELECT_HIGHEST: &str = "

@@ -130,12 +130,15 @@ fn an_empty_redis_is_filled_with_the_whole_sale() {
         sandbox.stores.redis.flush().await?;
         for (sale, refusal) in [(sale, Refusal::Unavailable), (closed, Refusal::SaleClosed)] {
             expect_refused(&client, sale, 50, refusal).await?;
-            let opened = client.open(sale).await;
-            let refusal = format!("{:#}", opened.err().context("it was opened anew")?);
-            ensure!(refusal.contains("rebuild_required"), "{refusal}");
         }
+        let opened = client.open(sale).await;
+        let refusal = format!("{:#}", opened.err().context("it was opened anew")?);
+        ensure!(refusal.contains("rebuild_required"), "{refusal}");
+        client.open(closed).await?;
         reconcile(sandbox, &["audit"], 1, "Redis has lost it").await?;
-        rebuild(sandbox, &sales, "6 units remaining").await?;
+        let over = ["rebuild", closed.product.as_str()];
+        reconcile(sandbox, &over, 1, "the sale is over").await?;
+        rebuild(sandbox, from_ref(sale), "6 units remaining").await?;
         expect_right_audit(sandbox).await?;
         ensure!(rows_and_changes(sandbox).await? == before, "rows changed");
 

@@ -11,6 +11,7 @@ use super::Services;
 use super::problem::Problem;
 use super::request::{idempotency_key, json_body};
 use crate::orders::Refusal;
+use crate::sales::SaleLookupError;
 
 /// Unknown fields are refused: a misspelt `perUserLimit` would open a sale without a limit, permanently.
 #[derive(Debug, Deserialize)]
@@ -70,8 +71,12 @@ pub async fn find(
 ) -> Result<HttpResponse, Problem> {
     let product = ProductId::parse(&product).map_err(Problem::invalid)?;
     let view = services.snapshots.find(&product).await;
-    let Some(view) = view.map_err(Refusal::from)? else {
-        return Err(services.sales.lookup_error(&product).await.into());
+    let view = match view.map_err(Refusal::from)? {
+        Some(view) => view,
+        None => match services.sales.lookup_error(&product).await {
+            SaleLookupError::Over(view) => *view,
+            error => return Err(error.into()),
+        },
     };
     // The three fields that can change.
     let tag = format!("{}.{}.{}", view.total.get(), view.remaining, status(&view));

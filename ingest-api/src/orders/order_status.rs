@@ -180,6 +180,14 @@ impl OrderStatusReader {
         }
     }
 
+    /// The row of an order that Redis does not have.
+    ///
+    /// # Errors
+    /// When PostgreSQL is unavailable.
+    pub async fn written(&self, order_id: OrderId) -> Result<Option<WrittenOrder>, Unavailable> {
+        self.row(order_id, ReadClass::Unknown).await
+    }
+
     async fn row(
         &self,
         order_id: OrderId,

@@ -14,7 +14,7 @@ use fluxgate_service::traces::set_attribute;
 use super::{ActiveBuyers, OrderStatusReader, Refusal, ReservationBatcher};
 use crate::boot_instant::BootInstant;
 use crate::metrics::{Counters, Metrics};
-use crate::sales::{PublishedEntry, Publisher, Sale, SaleCache};
+use crate::sales::{PublishedEntry, Publisher, Sale, SaleCache, SaleLookupError, WrittenSales};
 use crate::sold_out::{RefusalCache, RefusalReason};
 
 /// An order that a buyer wants to place.
@@ -45,6 +45,7 @@ pub struct PlaceOrder {
     sales: Arc<SaleCache>,
     publisher: Publisher,
     statuses: Arc<OrderStatusReader>,
+    written: Arc<WrittenSales>,
     /// How long an order waits for Kafka.
     publish_wait: Duration,
     on_redis_loss: OnRedisLoss,
@@ -65,6 +66,7 @@ impl PlaceOrder {
         sales: Arc<SaleCache>,
         publisher: Publisher,
         statuses: Arc<OrderStatusReader>,
+        written: Arc<WrittenSales>,
         publish_wait: Duration,
         on_redis_loss: OnRedisLoss,
         buyers: ActiveBuyers,
@@ -76,6 +78,7 @@ impl PlaceOrder {
             sales,
             publisher,
             statuses,
+            written,
             publish_wait,
             on_redis_loss,
             buyers,
@@ -109,7 +112,10 @@ impl PlaceOrder {
     /// Boxed calls: rare, large futures would enlarge this one, which is moved several times on its way into actix.
     async fn try_place(&self, order: &Order) -> Result<Placed, Refusal> {
         for _ in 0..LOOKUPS_MAX {
-            let sale = self.sales.find(&order.product).await?;
+            let sale = match self.sales.find(&order.product).await {
+                Ok(sale) => sale,
+                Err(error) => return Box::pin(self.without_redis(order, error)).await,
+            };
             let order_id = sale.order_id(&order.user, &order.key);
             if let Some(reason) = self.refusals.refuse(&sale.refusals, order_id) {
                 return Err(reason.into());
@@ -148,7 +154,45 @@ impl PlaceOrder {
             };
         }
         let error = Box::pin(self.sales.why_missing(&order.product)).await;
-        Err(error.into())
+        Box::pin(self.without_redis(order, error)).await
+    }
+
+    /// Answers an order whose sale Redis does not have: if the sale is over, a retry with the order it repeats.
+    async fn without_redis(
+        &self,
+        order: &Order,
+        error: SaleLookupError,
+    ) -> Result<Placed, Refusal> {
+        let SaleLookupError::Over(view) = error else {
+            return Err(error.into());
+        };
+        let facts = &view.facts;
+        let opened_at_ms = facts.opens_at.as_millisecond();
+        let order_id = OrderId::derive(
+            &facts.product,
+            facts.tag,
+            opened_at_ms,
+            &order.user,
+            &order.key,
+        );
+        let undecided = |_| Refusal::Undecided;
+        let mut row = self.statuses.written(order_id).await.map_err(undecided)?;
+        if row.is_none() {
+            if !self.written.has(facts).await {
+                return Err(Refusal::Undecided);
+            }
+            // It may have been written since.
+            row = self.statuses.written(order_id).await.map_err(undecided)?;
+        }
+        let row = row.ok_or(Refusal::Closed)?;
+        if row.quantity != i32::from(order.quantity.get()) || row.user_id != order.user.as_str() {
+            return Err(Refusal::KeyReused);
+        }
+        match row.status {
+            OrderStatus::Cancelled => Err(Refusal::Cancelled { order_id }),
+            OrderStatus::Rejected => Err(Refusal::Rejected { order_id }),
+            status => Ok(placed(order_id, status, true)),
+        }
     }
 
     /// Lets the sold-out cache learn from a refusal by Redis.

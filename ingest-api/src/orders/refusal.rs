@@ -70,7 +70,7 @@ impl From<SaleLookupError> for Refusal {
     fn from(error: SaleLookupError) -> Self {
         match error {
             SaleLookupError::Unknown => Self::UnknownProduct,
-            SaleLookupError::Closed => Self::Closed,
+            SaleLookupError::Over(_) => Self::Closed,
             SaleLookupError::Lost => Self::RedisBehind,
             SaleLookupError::Undecided => Self::Undecided,
             SaleLookupError::Gate(error) => Self::Gate(error),

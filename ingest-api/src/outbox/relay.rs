@@ -267,7 +267,7 @@ impl OutboxRelay {
     /// is lost, or about to be opened.
     async fn unindex_if_over(&mut self, indexed: &IndexedSale) -> Result<(), GateError> {
         let why = self.sales.why_missing(&indexed.product).await;
-        if matches!(why, SaleLookupError::Closed) {
+        if matches!(why, SaleLookupError::Over(_)) {
             self.store.unindex(indexed, u32::MAX).await?;
             self.seen.remove(&indexed.product);
         }

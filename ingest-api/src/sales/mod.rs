@@ -1,5 +1,6 @@
 //! Sales: what an instance remembers of them, and how a sale is opened, restocked and closed.
 
+mod over;
 mod published_entry;
 mod sale;
 mod sale_cache;
@@ -7,6 +8,7 @@ mod sale_changes;
 mod sale_opener;
 mod sale_snapshots;
 
+pub use over::WrittenSales;
 pub use published_entry::{PublishedEntry, Publisher};
 pub use sale::Sale;
 pub use sale_cache::{SaleCache, SaleLookupError};

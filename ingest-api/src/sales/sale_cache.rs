@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use fluxgate_domain::ids::ProductId;
 use fluxgate_domain::{NumberSeries, SequenceNumber};
-use fluxgate_gate::{GateError, ReservationStore};
+use fluxgate_gate::{GateError, ReservationStore, SaleView};
 use fluxgate_ledger::{LedgerEntry, LedgerReader, ReadClass, Unavailable};
 use jiff::Timestamp;
 use quick_cache::sync::Cache;
 
-use super::Sale;
+use super::{Sale, over};
 use crate::boot_instant::BootInstant;
 use crate::metrics::Metrics;
 use crate::read_batcher::{BatchRead, ReadLimits, RowBatchers};
@@ -66,9 +66,9 @@ pub enum SaleLookupError {
     /// No store knows the sale.
     #[error("no sale of this product")]
     Unknown,
-    /// The sale is closed, and its records in Redis have expired.
+    /// The sale is over: it has ended, and its records in Redis have expired. Its view, from the ledger.
     #[error("the sale is closed")]
-    Closed,
+    Over(Box<SaleView>),
     /// The ledger has the sale, Redis has lost it.
     #[error("Redis has lost the data of this sale")]
     Lost,
@@ -189,7 +189,10 @@ impl SaleCache {
         match self.ledger_entry(ReadClass::Unknown, product).await {
             Ok(None) => SaleLookupError::Unknown,
             Ok(Some(entry)) if entry.ends_at.is_some_and(|at| at <= Timestamp::now()) => {
-                SaleLookupError::Closed
+                match over::view(product, &entry) {
+                    Some(view) => SaleLookupError::Over(Box::new(view)),
+                    None => SaleLookupError::Undecided,
+                }
             }
             Ok(Some(_)) => SaleLookupError::Lost,
             Err(Unavailable) => SaleLookupError::Undecided,

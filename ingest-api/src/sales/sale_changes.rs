@@ -8,7 +8,7 @@ use fluxgate_domain::records::OrderRecord;
 use fluxgate_gate::{Acked, Change, ChangeContext, GateError, ReservationStore, SaleView};
 use fluxgate_log::{Publication, Wait};
 
-use super::{PublishedEntry, Publisher, Sale, SaleCache, SaleLookupError};
+use super::{PublishedEntry, Publisher, Sale, SaleCache, SaleLookupError, WrittenSales};
 use crate::metrics::Metrics;
 
 /// How long a cancel or a restock waits for Kafka: it must be published before it counts.
@@ -27,6 +27,7 @@ pub struct SaleChanges {
     store: ReservationStore,
     sales: Arc<SaleCache>,
     publisher: Publisher,
+    written: Arc<WrittenSales>,
     outbox_max: u32,
     metrics: Metrics,
 }
@@ -87,6 +88,7 @@ impl SaleChanges {
         store: ReservationStore,
         sales: Arc<SaleCache>,
         publisher: Publisher,
+        written: Arc<WrittenSales>,
         orders_outbox_max: u32,
         metrics: Metrics,
     ) -> Self {
@@ -94,6 +96,7 @@ impl SaleChanges {
             store,
             sales,
             publisher,
+            written,
             outbox_max: orders_outbox_max.saturating_add(CHANGES_OUTBOX_MAX),
             metrics,
         }
@@ -140,8 +143,26 @@ impl SaleChanges {
         units: Total,
         key: &IdempotencyKey,
     ) -> Result<SaleView, ChangeError> {
-        let sale = self.sales.find(product).await?;
         let id = RestockId::derive(product, key);
+        let view = match self.restock_in_redis(product, units, id).await {
+            Err(ChangeError::Sale(SaleLookupError::Over(view))) => view,
+            other => return other,
+        };
+        let restocked = self.written.restock(&view.facts, id).await;
+        match restocked.map_err(|_| SaleLookupError::Undecided)? {
+            Some(earlier) if earlier == i64::from(units) => Ok(*view),
+            Some(_) => Err(ChangeError::KeyReused),
+            None => Err(ChangeError::Closed),
+        }
+    }
+
+    async fn restock_in_redis(
+        &self,
+        product: &ProductId,
+        units: Total,
+        id: RestockId,
+    ) -> Result<SaleView, ChangeError> {
+        let sale = self.sales.find(product).await?;
         let change = self.store.restock(self.context(&sale), id, units);
         let (restock, waiting) = self.recorded(change.await?, &sale).await?;
         if restock.units != units {
@@ -161,6 +182,13 @@ impl SaleChanges {
     /// # Errors
     /// If the sale is not known to be closed.
     pub async fn close(&self, product: &ProductId) -> Result<SaleView, ChangeError> {
+        match self.close_in_redis(product).await {
+            Err(ChangeError::Sale(SaleLookupError::Over(view))) => Ok(*view),
+            other => other,
+        }
+    }
+
+    async fn close_in_redis(&self, product: &ProductId) -> Result<SaleView, ChangeError> {
         let sale = self.sales.find(product).await?;
         let change = self.store.close_sale(self.context(&sale));
         let (closing, waiting) = self.recorded(change.await?, &sale).await?;
@@ -249,9 +277,9 @@ impl SaleChanges {
     }
 
     async fn view(&self, product: &ProductId) -> Result<SaleView, ChangeError> {
-        self.store
-            .sale(product)
-            .await?
-            .ok_or(ChangeError::RedisBehind)
+        match self.store.sale(product).await? {
+            Some(view) => Ok(view),
+            None => Err(self.sales.why_missing(product).await.into()),
+        }
     }
 }

@@ -7,7 +7,7 @@ use fluxgate_domain::partition;
 use fluxgate_gate::{Claim, GateError, ReservationStore, SaleView, Terms};
 use fluxgate_log::{Publication, Wait};
 
-use super::{PublishedEntry, Publisher, SaleCache, SaleLookupError};
+use super::{PublishedEntry, Publisher, SaleCache, SaleLookupError, over};
 
 /// How long an opening waits for Kafka.
 const PUBLISH_WAIT: Duration = Duration::from_secs(8);
@@ -73,7 +73,13 @@ impl SaleOpener {
         }
         let partition = match self.store.sale(product).await? {
             Some(known) => known.facts.partition,
-            None => self.partition_of_new_sale(product).await?,
+            None => match self.sales.lookup_error(product).await {
+                SaleLookupError::Unknown => self.partition_of_new_sale(product).await?,
+                SaleLookupError::Over(view) => return confirm_over(*view, terms),
+                SaleLookupError::Lost => return Err(OpenError::RebuildRequired),
+                SaleLookupError::Undecided => return Err(OpenError::Undecided),
+                SaleLookupError::Gate(error) => return Err(error.into()),
+            },
         };
         match self.store.claim(product, terms, partition).await? {
             Claim::Claimed | Claim::Same => {}
@@ -95,14 +101,6 @@ impl SaleOpener {
     }
 
     async fn partition_of_new_sale(&self, product: &ProductId) -> Result<i32, OpenError> {
-        match self.sales.lookup_error(product).await {
-            SaleLookupError::Unknown => {}
-            SaleLookupError::Lost | SaleLookupError::Closed => {
-                return Err(OpenError::RebuildRequired);
-            }
-            SaleLookupError::Undecided => return Err(OpenError::Undecided),
-            SaleLookupError::Gate(error) => return Err(error.into()),
-        }
         let partitions = self.publisher.partitions().await;
         Ok(partition::of(
             product,
@@ -134,5 +132,15 @@ impl SaleOpener {
     async fn view(&self, product: &ProductId) -> Result<SaleView, OpenError> {
         let view = self.store.sale(product).await?;
         view.ok_or(OpenError::NotPublished)
+    }
+}
+
+/// Confirms the terms of a sale that is over.
+fn confirm_over(view: SaleView, terms: &Terms) -> Result<Opened, OpenError> {
+    let different = over::different_terms(&view, terms);
+    if different.is_empty() {
+        Ok(Opened { view, newly: false })
+    } else {
+        Err(OpenError::Exists(different))
     }
 }

@@ -141,38 +141,6 @@ async fn a_closed_sale_takes_no_orders_but_still_replays_and_cancels() {
 }
 
 #[tokio::test]
-async fn changes_of_a_retired_sale_are_refused_also_by_an_instance_that_remembers_it() {
-    let stores = Stores::new().await;
-    let apps = [
-        stores.app(&[]).await,
-        stores.app(&[]).await,
-        stores.app(&[]).await,
-    ];
-    let product = apps[0].sale(5).await;
-    let mut id = String::new();
-    for (app, key) in apps.iter().zip(["a", "b", "c"]) {
-        id = app.place(&product, "ada", 1, key).await;
-    }
-    let rows = format!(
-        "INSERT INTO stock_ledger (product_id, total, opens_at, closes_at, partition)
-         VALUES ('{product}', 5, now() - interval '1 hour', now(), 0);
-         INSERT INTO number_series (series_id, product_id, epoch, last_sequence)
-         VALUES ('{product}', '{product}', 1, 3);
-         INSERT INTO orders (order_id, product_id, user_id, quantity, epoch, sequence, status, placed_at)
-         VALUES ('{id}', '{product}', 'ada', 1, 1, 3, 'confirmed', now())"
-    );
-    stores.sql.batch_execute(&rows).await.unwrap();
-    // Its records expire.
-    stores.empty_redis().await;
-    let closed = (409, "sale_closed".to_owned());
-    assert_eq!(code(apps[0].cancel(&id).await), closed);
-    assert_eq!(code(apps[1].restock(&product, "r", 1).await), closed);
-    let path = format!("/products/{product}/close");
-    let (status, body) = read(apps[2].change(&path, None, json!({})).await).await;
-    assert_eq!(code((status.as_u16(), body)), closed);
-}
-
-#[tokio::test]
 async fn changes_need_the_token_and_an_existing_order() {
     let app = App::start(&[]).await;
     let product = app.sale(1).await;

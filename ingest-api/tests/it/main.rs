@@ -11,6 +11,7 @@ mod invalid;
 mod losses;
 mod orders;
 mod outbox;
+mod over;
 mod program;
 mod reads;
 mod replays;

@@ -50,6 +50,9 @@ pub enum RebuildError {
     /// PostgreSQL does not have the sale.
     #[error("PostgreSQL has no sale of this product; there is nothing to rebuild it from")]
     NoSale,
+    /// The sale is over, and has left Redis: nothing needs it there any more.
+    #[error("the sale is over: PostgreSQL answers for it, and nothing needs to be rebuilt")]
+    Over,
     /// Another rebuild holds the lock.
     #[error("another rebuild of this sale is running")]
     Locked,
@@ -128,6 +131,10 @@ async fn rebuild_locked(
     patience: Duration,
 ) -> Result<Rebuilt, RebuildError> {
     let keys = keys(product, sale.opens_at);
+    let is_over = sale.ends_at.is_some_and(|at| at <= Timestamp::now());
+    if is_over && !read(stores.gate.has_any_key(&keys).await)? {
+        return Err(RebuildError::Over);
+    }
     // Its clone shares the connections; `stores` stays free for the other stores.
     let gate = stores.gate.clone();
     let stopped = gate.stop(product, &keys, token.to_string()).await?;

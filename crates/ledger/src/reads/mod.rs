@@ -14,7 +14,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fluxgate_domain::ids::{OrderId, ProductId};
+use fluxgate_domain::ids::{OrderId, ProductId, RestockId};
 use fluxgate_domain::{NumberSeries, SequenceNumber};
 use fluxgate_service::settings::CaCertificates;
 use prometheus::Registry;
@@ -22,6 +22,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, ToSql};
 use uuid::Uuid;
 
+use crate::ledger::CONSUMER;
 use crate::pool::PoolSettings;
 use crate::{Address, LedgerError, UrlError, columns, sql};
 use read_class::Reads;
@@ -150,6 +151,45 @@ impl LedgerReader {
         };
         let numbers = rows.iter().map(|row| decoded(number(row)));
         numbers.collect()
+    }
+
+    /// The units that a restock of a sale added; `None` if there is no such restock.
+    ///
+    /// # Errors
+    /// When PostgreSQL is unavailable.
+    pub async fn restock(
+        &self,
+        product: &ProductId,
+        id: RestockId,
+    ) -> Result<Option<i64>, Unavailable> {
+        let (name, id) = (product.as_str(), id.to_string());
+        let parameters: [&(dyn ToSql + Sync); 2] = [&name, &id];
+        let (class, select) = (ReadClass::Unknown, sql::SELECT_RESTOCK);
+        let rows = self.read("restock", class, select, &parameters).await?;
+        let units = |row: &Row| decoded(row.try_get(0).map_err(LedgerError::from));
+        rows.first().map(units).transpose()
+    }
+
+    /// The position in a partition of a topic, up to which its events are written; -1 while it is halted. `None` if it was
+    /// never read.
+    ///
+    /// # Errors
+    /// When PostgreSQL is unavailable.
+    pub async fn position(&self, topic: &str, partition: i32) -> Result<Option<i64>, Unavailable> {
+        let parameters: [&(dyn ToSql + Sync); 2] = [&CONSUMER, &topic];
+        let (class, select) = (ReadClass::Unknown, sql::SELECT_POSITIONS);
+        let rows = self.read("positions", class, select, &parameters).await?;
+        for row in &rows {
+            let position: (i32, i64) = decoded(
+                row.try_get(0)
+                    .and_then(|it| Ok((it, row.try_get(1)?)))
+                    .map_err(LedgerError::from),
+            )?;
+            if position.0 == partition {
+                return Ok(Some(position.1));
+            }
+        }
+        Ok(None)
     }
 
     async fn read(

@@ -25,6 +25,20 @@ pub struct LedgerEntry {
     pub ends_at: Option<Timestamp>,
     /// The highest written number: of an order, a cancel, a change or a fence.
     pub highest: SequenceNumber,
+    /// When it opened.
+    pub opens_at: Timestamp,
+    /// When it was to end by its terms.
+    pub closes_at: Option<Timestamp>,
+    /// Units for sale in all.
+    pub total: i64,
+    /// Those of them that restocks added.
+    pub restocked: i64,
+    /// Units of its confirmed orders.
+    pub sold: i64,
+    /// Units that one user may hold.
+    pub per_user_limit: Option<i64>,
+    /// Its partition of the topic.
+    pub partition: i32,
 }
 
 impl WrittenOrder {
@@ -45,6 +59,13 @@ impl LedgerEntry {
         Ok(Self {
             ends_at: row.try_get(1)?,
             highest: columns::number(row.try_get(2)?, row.try_get(3)?)?,
+            opens_at: row.try_get(4)?,
+            closes_at: row.try_get(5)?,
+            total: row.try_get(6)?,
+            sold: row.try_get(7)?,
+            per_user_limit: row.try_get(8)?,
+            partition: row.try_get(9)?,
+            restocked: row.try_get(10)?,
         })
     }
 }

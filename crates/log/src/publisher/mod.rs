@@ -166,6 +166,13 @@ impl<T: Send + Sync + 'static> Publisher<T> {
         Some(count)
     }
 
+    /// The end of a partition's log: the offset of the next record; `None` while Kafka gives no answer.
+    pub async fn end(&self, partition: i32) -> Option<i64> {
+        let producer = Arc::clone(&self.producer);
+        let asked = tokio::task::spawn_blocking(move || producer.end(partition)).await;
+        asked.ok().flatten()
+    }
+
     /// The partitions on which Kafka does not acknowledge messages.
     pub fn open_partitions(&self) -> Vec<i32> {
         self.breakers.open_partitions()

@@ -12,7 +12,7 @@ use super::ack_dispatcher::AckHandle;
 use super::delivery_reports::{DeliveryReports, InFlight};
 use crate::{BrokerWatchdog, PublisherMetrics, PublisherSettings, client_config, headers};
 
-/// How long the brokers may take to answer how many partitions there are.
+/// How long the brokers may take to answer how many partitions there are, and where a log ends.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
 /// Messages, and KiB of them, that the producer queues. Beyond that it refuses messages.
 const QUEUE_MAX: (&str, &str) = ("100000", "65536");
@@ -97,6 +97,14 @@ impl<T: Send + Sync + 'static> Producer<T> {
             *leaders.get_mut(usize::try_from(partition.id()).ok()?)? = has_leader;
         }
         (topic.error().is_none() && !leaders.is_empty()).then_some(leaders)
+    }
+
+    /// The end of a partition's log: the offset of the next record. Blocks.
+    pub fn end(&self, partition: i32) -> Option<i64> {
+        self.watchdog.recover(self.inner.client());
+        let client = self.inner.client();
+        let bounds = client.fetch_watermarks(&self.topic, partition, METADATA_TIMEOUT);
+        bounds.ok().map(|(_, end)| end)
     }
 
     /// True if everything handed over was delivered or given up within `wait`. Blocks.
