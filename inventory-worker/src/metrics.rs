@@ -38,6 +38,8 @@ fluxgate_service::metrics! {
     log_checks_total: IntCounterVec ["outcome"] {"same", "shortened", "undecided", "halted"},
     /// Ranges of offsets without a record that were passed, such as the markers of transactions.
     offset_gaps_total: IntCounter,
+    /// Kafka consumers replaced because a partition gave neither a record nor its end, although another client got answers.
+    kafka_readers_replaced_total: IntCounter,
     /// Time in seconds from the reservation in Redis until the order was confirmed, observed once per order.
     end_to_end_seconds: Histogram (SECONDS),
     /// Times partitions were paused because PostgreSQL had not kept up for 1 second.

@@ -21,7 +21,7 @@ use crate::dead_letters::{DeadLetterCopier, DeadLetterTopic};
 use crate::lag_tracker::LagTracker;
 use crate::log_monitor::LogMonitor;
 use crate::metrics::Metrics;
-use crate::reader::{Command, PartitionDispatcher, Reader, ReaderParts, StartOffsets};
+use crate::reader::{Command, Connect, PartitionDispatcher, Reader, ReaderParts, StartOffsets};
 use crate::sequence_gap_monitor::SequenceGapMonitor;
 use crate::writer::{FailingWrites, Flusher, Writer};
 
@@ -53,7 +53,6 @@ pub struct Pipeline {
 /// The Kafka clients of the worker.
 struct Clients {
     membership: Arc<GroupMembership>,
-    log: Arc<TopicReader>,
     dead_letters: DeadLetterTopic,
 }
 
@@ -72,7 +71,7 @@ impl Pipeline {
     pub async fn run(self) -> Result<(), PipelineError> {
         let lag = LagTracker::new(self.metrics.clone(), self.partitions.clone());
         let clients = self
-            .connect(&lag)
+            .connect()
             .unwrap_or_else(|error| refuse("KAFKA_BROKERS", error));
         let (to_reader, commands) = mpsc::channel(COMMANDS_WAITING);
         let failing = FailingWrites::default();
@@ -83,13 +82,15 @@ impl Pipeline {
         let mut writers =
             self.spawn_writers(&clients, &lag, failing, &to_reader, dead_letters_written);
 
+        let connect = self.connect_reader(&lag);
+        let records = self.records();
         let topic = self.config.kafka.kafka_topic;
         let reader = ReaderParts {
             membership: Arc::clone(&clients.membership),
-            log: Arc::clone(&clients.log),
+            connect,
             session: self.config.consumer.membership.session(),
             start_offsets: StartOffsets {
-                log: clients.log,
+                log: records,
                 ledger: self.ledger,
                 topic,
                 metrics: self.metrics.clone(),
@@ -101,7 +102,8 @@ impl Pipeline {
             metrics: self.metrics,
             shutdown: self.shutdown.clone(),
         };
-        let reader = Reader::new(reader, Handle::current());
+        let reader = Reader::new(reader, Handle::current())
+            .unwrap_or_else(|error| refuse("KAFKA_BROKERS", error));
         let reading = std::thread::Builder::new()
             .name("reader".into())
             .spawn(move || reader.run())
@@ -120,14 +122,28 @@ impl Pipeline {
         Ok(left.await??)
     }
 
-    fn connect(&self, lag: &LagTracker) -> Result<Clients, LogError> {
+    /// What makes the client that reads the topic.
+    fn connect_reader(&self, lag: &LagTracker) -> Connect {
+        let kafka = self.config.kafka.clone();
+        let group = self.config.consumer.kafka_group.clone();
+        let (lag, metrics) = (lag.clone(), self.clients.clone());
+        Box::new(move || {
+            let report = lag.clone();
+            let on_bounds = Box::new(move |logs: &mut dyn Iterator<Item = (i32, LogBounds)>| {
+                report.report(logs);
+            });
+            TopicReader::new(&kafka, CLIENT_ID, &group, on_bounds, &metrics)
+        })
+    }
+
+    fn records(&self) -> Arc<RecordReader> {
+        let group = &self.config.consumer.kafka_group;
+        Arc::new(RecordReader::new(&self.config.kafka, CLIENT_ID, group))
+    }
+
+    fn connect(&self) -> Result<Clients, LogError> {
         let (kafka, consumer) = (&self.config.kafka, &self.config.consumer);
         let group = &consumer.kafka_group;
-        let report = lag.clone();
-        let on_bounds = Box::new(move |logs: &mut dyn Iterator<Item = (i32, LogBounds)>| {
-            report.report(logs);
-        });
-        let log = TopicReader::new(kafka, CLIENT_ID, group, on_bounds, &self.clients)?;
         let membership = GroupMembership::join(
             kafka,
             &consumer.membership,
@@ -139,7 +155,6 @@ impl Pipeline {
         let dead_letters = DeadLetterTopic::new(kafka, &consumer.kafka_dlq_topic, &self.clients)?;
         Ok(Clients {
             membership: Arc::new(membership),
-            log: Arc::new(log),
             dead_letters,
         })
     }
@@ -160,10 +175,8 @@ impl Pipeline {
             commands: to_reader.clone(),
         };
         tokio::spawn(database.run(self.shutdown.clone()));
-        let consumer = &self.config.consumer;
-        let records = RecordReader::new(&self.config.kafka, CLIENT_ID, &consumer.kafka_group);
         let logs = LogMonitor {
-            records: Arc::new(records),
+            records: self.records(),
             ledger: self.ledger.clone(),
             topic: topic.clone(),
             check: self.topic.clone(),

@@ -14,9 +14,6 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use crate::group::reader_client_config;
 use crate::{BrokerWatchdog, ClientMetrics, LogBounds, LogError};
 
-/// How long the brokers may take to answer where a partition begins and ends.
-const WATERMARKS_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// Reads the partitions it is given, from the offsets it is given. It is in no group: what a group assigns is the
 /// business of a [`crate::GroupMembership`].
 pub struct TopicReader {
@@ -121,16 +118,6 @@ impl TopicReader {
             Some((it.partition(), offset))
         });
         known.collect()
-    }
-
-    /// The first offset that a partition still has, and the offset that its next record gets. Blocks.
-    ///
-    /// # Errors
-    /// When no broker answers in time.
-    pub fn bounds(&self, partition: i32) -> Result<LogBounds, LogError> {
-        let client = &self.client;
-        let bounds = client.fetch_watermarks(&self.topic, partition, WATERMARKS_TIMEOUT);
-        Ok(bounds?.into())
     }
 
     fn change(

@@ -47,7 +47,7 @@ pub enum Kind {
     Restocks,
 }
 
-/// Requests a second, by kind.
+/// Requests a second, by kind; none of a kind whose rate is 0.
 pub type Rates = [(Kind, u32)];
 
 const USUAL: [(Kind, u32); 6] = [
@@ -88,9 +88,12 @@ pub fn player(urls: Vec<String>) -> Player {
 /// Starts them, some at other rates than the usual. The last of the caller's sales never sells out.
 pub fn start(player: &Player, caller: &Caller, other: &Rates, seed: u64) -> Vec<Running> {
     let orders = Arc::default();
-    let start = |(number, (kind, usual))| {
+    let start = |(number, (kind, usual))| -> Option<Running> {
         let other = other.iter().find(|(it, _)| *it == kind);
         let rate = other.map_or(usual, |(_, rate)| *rate);
+        if rate == 0 {
+            return None;
+        }
         let source = Source {
             kind,
             caller: caller.clone(),
@@ -99,9 +102,9 @@ pub fn start(player: &Player, caller: &Caller, other: &Rates, seed: u64) -> Vec<
             orders: Arc::clone(&orders),
             own: Vec::new(),
         };
-        player.clone().at(rate).start_with(caller, source)
+        Some(player.clone().at(rate).start_with(caller, source))
     };
-    (1..).zip(USUAL).map(start).collect()
+    (1..).zip(USUAL).filter_map(start).collect()
 }
 
 /// Stops new requests; returns when all have their answer or their callers have stopped waiting.

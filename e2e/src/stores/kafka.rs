@@ -16,7 +16,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
 
@@ -145,6 +145,10 @@ impl Topic {
             .set("message.timeout.ms", ANSWER_LIMIT.as_millis().to_string())
             .create()
             .context("building a Kafka producer")?;
+        self.send(&producer, record).await
+    }
+
+    async fn send(&self, producer: &FutureProducer, record: &Record) -> Result<()> {
         let mut message: FutureRecord<'_, [u8], [u8]> =
             FutureRecord::to(&self.name).partition(record.partition);
         message.key = record.key.as_deref();
@@ -157,6 +161,41 @@ impl Topic {
         });
         let sent = producer.send(message, ANSWER_LIMIT).await;
         sent.map_err(|(error, _)| error).context("appending")?;
+        Ok(())
+    }
+
+    /// Appends records again, in transactions of twenty of which every third is aborted. Their ends are markers, which
+    /// have offsets too.
+    pub async fn repeat_in_transactions(&self, records: &[Record]) -> Result<()> {
+        let mut config = self.config.clone();
+        config.set("transactional.id", &self.name);
+        let producer: FutureProducer = config.create().context("building a Kafka producer")?;
+        let within = ANSWER_LIMIT;
+        spawn_blocking({
+            let producer = producer.clone();
+            move || producer.init_transactions(within)
+        })
+        .await??;
+        for (number, some) in records.chunks(20).enumerate() {
+            producer.begin_transaction()?;
+            for record in some {
+                self.send(&producer, record).await?;
+            }
+            let producer = producer.clone();
+            spawn_blocking(move || match number % 3 {
+                2 => producer.abort_transaction(within),
+                _ => producer.commit_transaction(within),
+            })
+            .await??;
+        }
+        Ok(())
+    }
+
+    /// Removes the records of a partition before an offset, as retention does.
+    pub async fn delete_before(&self, partition: i32, offset: i64) -> Result<()> {
+        let mut offsets = TopicPartitionList::new();
+        offsets.add_partition_offset(&self.name, partition, Offset::Offset(offset))?;
+        self.admin()?.delete_records(&offsets, &options()).await?;
         Ok(())
     }
 

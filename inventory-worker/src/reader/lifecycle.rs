@@ -105,7 +105,7 @@ impl Reader {
 
     fn start(&mut self, number: i32, position: &Position) {
         let offset = position.start();
-        if let Err(error) = self.parts.log.start(number, offset) {
+        if let Err(error) = self.log.start(number, offset) {
             tracing::warn!(kafka.partition = number, %error, "failed to start reading; retrying");
             return self.reload(number);
         }
@@ -118,7 +118,7 @@ impl Reader {
             partition.started(position, Instant::now());
         }
         self.parts.lag.positioned(number, position);
-        self.parts.membership.commit_start(number, position.next);
+        self.parts.membership.commit(number, position.next);
     }
 
     /// Starts reading at `next` again and keeps what was read before it: librdkafka has passed offsets without handing
@@ -129,8 +129,8 @@ impl Reader {
             kafka.offset = next,
             "no record at this offset; reading it once more"
         );
-        self.parts.log.stop(number);
-        if let Err(error) = self.parts.log.start(number, next) {
+        self.log.stop(number);
+        if let Err(error) = self.log.start(number, next) {
             tracing::warn!(kafka.partition = number, %error, "failed to start reading; retrying");
             self.reload(number);
         }
@@ -143,7 +143,7 @@ impl Reader {
             return self.reload(number);
         };
         self.stop_reading(number);
-        if let Err(error) = self.parts.log.start(number, mark.offset) {
+        if let Err(error) = self.log.start(number, mark.offset) {
             tracing::warn!(kafka.partition = number, %error, "failed to start reading; retrying");
             return self.reload(number);
         }
@@ -194,7 +194,7 @@ impl Reader {
             self.parts.lag.slice_discarded(number);
         }
         if partition.is_started() {
-            self.parts.log.stop(number);
+            self.log.stop(number);
         }
     }
 }

@@ -25,7 +25,7 @@ mod start_offsets;
 
 pub use partition_dispatcher::PartitionDispatcher;
 pub use partition_state::Halt;
-pub use poll_loop::{Reader, ReaderParts};
+pub use poll_loop::{Connect, Reader, ReaderParts};
 pub use start_offsets::StartOffsets;
 
 use fluxgate_domain::batch::Position;

@@ -27,6 +27,10 @@ pub struct PartitionState {
     pub is_paused: bool,
     /// Whether reading has reached the end of the log: no record has arrived since.
     pub is_at_end: bool,
+    /// When reading started, until a record or the end of the log answers.
+    pub asked_at: Option<Instant>,
+    /// Starts in a row without an answer.
+    pub unanswered: u32,
 }
 
 /// Whether a partition is read, and from where.
@@ -40,8 +44,6 @@ pub enum Reading {
         mark: RecordMark,
         /// The position.
         next: i64,
-        /// When reading started.
-        since: Instant,
     },
     /// The record at `next`, or the first one after it, is read next.
     Running {
@@ -107,6 +109,8 @@ impl PartitionState {
             writer: None,
             is_paused: false,
             is_at_end: false,
+            asked_at: None,
+            unanswered: 0,
         }
     }
 
@@ -120,13 +124,15 @@ impl PartitionState {
         } else {
             self.reading = Reading::Running { next, fresh: true };
             self.seen = None;
+            self.asked_at = Some(now);
         }
     }
 
     /// Records that reading has started at the last record before `next`.
-    pub fn verify(&mut self, mark: RecordMark, next: i64, since: Instant) {
+    pub fn verify(&mut self, mark: RecordMark, next: i64, now: Instant) {
         self.is_at_end = false;
-        self.reading = Reading::Verifying { mark, next, since };
+        self.reading = Reading::Verifying { mark, next };
+        self.asked_at = Some(now);
     }
 
     /// Records that a slice was handed over.
@@ -144,10 +150,9 @@ impl PartitionState {
     /// librdkafka and this process, and none may be: so reading starts once more where the gap begins.
     pub fn record_arrived(&mut self, offset: i64, mark: impl FnOnce() -> RecordMark) -> Arrival {
         self.is_at_end = false;
+        self.answered();
         match &mut self.reading {
-            Reading::Verifying {
-                mark: last, next, ..
-            } if offset >= last.offset => {
+            Reading::Verifying { mark: last, next } if offset >= last.offset => {
                 let found = if offset == last.offset {
                     FoundAtMark::Record(mark())
                 } else {
@@ -189,6 +194,7 @@ impl PartitionState {
     /// the log no longer has it.
     pub fn end_reached(&mut self) -> bool {
         self.is_at_end = self.is_running();
+        self.answered();
         if let Reading::Verifying { mark, .. } = self.reading {
             self.seen = Some(Evidence::again(self.seen, mark, FoundAtMark::Nothing));
             return false;
@@ -218,9 +224,21 @@ impl PartitionState {
         self.is_running() || matches!(self.reading, Reading::Verifying { .. })
     }
 
-    /// Whether the marked record has been waited for since `then`.
-    pub fn is_verifying_since(&self, then: Instant) -> bool {
-        matches!(self.reading, Reading::Verifying { since, .. } if since <= then)
+    /// Whether its log is being read since `then` without a record or an end.
+    pub fn is_unanswered_since(&self, then: Instant) -> bool {
+        self.is_started() && self.asked_at.is_some_and(|asked_at| asked_at <= then)
+    }
+
+    /// Records that there was no answer; returns how often in a row.
+    pub fn give_up_waiting(&mut self) -> u32 {
+        self.asked_at = None;
+        self.unanswered += 1;
+        self.unanswered
+    }
+
+    fn answered(&mut self) {
+        self.asked_at = None;
+        self.unanswered = 0;
     }
 }
 

@@ -66,9 +66,9 @@ impl Partitions {
         self.numbers(is_read)
     }
 
-    /// The partitions whose marked record has been waited for since `then`.
-    pub fn verifying_since(&self, then: Instant) -> Vec<i32> {
-        self.numbers(|state| state.is_verifying_since(then))
+    /// The partitions whose logs are being read since `then` without a record or an end.
+    pub fn unanswered_since(&self, then: Instant) -> Vec<i32> {
+        self.numbers(|state| state.is_unanswered_since(then))
     }
 
     /// Whether reading has reached the end of some partition's log.

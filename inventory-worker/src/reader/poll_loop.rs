@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use fluxgate_domain::batch::Record;
 use fluxgate_domain::events::{CE_ID, CE_TYPE, Event};
 use fluxgate_log::{
-    FoundAtMark, GroupError, GroupMembership, ReadError, ReceivedRecord, TopicReader,
+    FoundAtMark, GroupError, GroupMembership, LogError, ReadError, ReceivedRecord, TopicReader,
 };
 use fluxgate_service::traces::{RemoteParent, TRACEPARENT};
 use jiff::Timestamp;
@@ -30,12 +30,15 @@ const WRITER_PAUSE: Duration = Duration::from_millis(1);
 /// How often the reader looks at what takes seconds: ends of logs without records, checks without an answer.
 const TICK: Duration = Duration::from_secs(1);
 
+/// Makes a client that reads the topic.
+pub type Connect = Box<dyn Fn() -> Result<TopicReader, LogError> + Send>;
+
 /// The parts of a reader.
 pub struct ReaderParts {
     /// Which partitions to read.
     pub membership: Arc<GroupMembership>,
-    /// Reads them.
-    pub log: Arc<TopicReader>,
+    /// Makes a client that reads them.
+    pub connect: Connect,
     /// How long the group keeps a member that it has lost.
     pub session: Duration,
     /// Finds positions, and sends them back as commands.
@@ -55,6 +58,8 @@ pub struct ReaderParts {
 /// Reads the log and builds batches. Owns the state of every partition that is read.
 pub struct Reader {
     pub(super) parts: ReaderParts,
+    /// Reads the partitions.
+    pub(super) log: Arc<TopicReader>,
     /// Runs what must not block the polling.
     pub(super) runtime: Handle,
     pub(super) partitions: Partitions,
@@ -68,15 +73,19 @@ pub struct Reader {
 
 impl Reader {
     /// A reader that reads nothing yet. `runtime` runs what must not block the polling.
-    pub fn new(parts: ReaderParts, runtime: Handle) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// When librdkafka refuses a setting.
+    pub fn new(parts: ReaderParts, runtime: Handle) -> Result<Self, LogError> {
+        Ok(Self {
             partitions: Partitions::new(parts.session),
+            log: Arc::new((parts.connect)()?),
             parts,
             runtime,
             next_group_poll: Instant::now(),
             next_tick: Instant::now(),
             has_failed: false,
-        }
+        })
     }
 
     /// Reads until the shutdown; then hands over what it has and ends.
@@ -90,7 +99,7 @@ impl Reader {
     }
 
     fn read(&mut self) -> Result<(), GroupError> {
-        let log = Arc::clone(&self.parts.log);
+        let mut log = Arc::clone(&self.log);
         while !self.parts.shutdown.is_cancelled() {
             self.follow_group()?;
             self.follow_commands();
@@ -105,10 +114,12 @@ impl Reader {
                 self.next_tick = now + TICK;
                 self.pass_ends(now);
                 self.end_late_checks(now);
+                log = Arc::clone(&self.log);
                 self.check_after_errors();
             }
             let left = self.parts.dispatcher.time_left(now);
-            match log.poll(left.unwrap_or(POLL_MAX).clamp(POLL_MIN, POLL_MAX)) {
+            let wait = left.unwrap_or(POLL_MAX).clamp(POLL_MIN, POLL_MAX);
+            match log.poll(wait) {
                 Some(Ok(record)) => self.take(&record),
                 Some(Err(error)) => self.handle_read_error(&error),
                 None => {}
@@ -127,7 +138,7 @@ impl Reader {
                         tracing::warn!("PostgreSQL is not keeping up; partitions paused");
                         self.parts.metrics.backpressure_pauses_total.inc();
                     }
-                    self.parts.log.pause(&partitions);
+                    self.log.pause(&partitions);
                 }
                 Pressure::Resume { partitions } => {
                     tracing::info!("PostgreSQL is keeping up again; partitions resumed");
@@ -172,7 +183,7 @@ impl Reader {
         if !self.partitions.any_is_at_end() {
             return;
         }
-        for (number, position) in self.parts.log.positions() {
+        for (number, position) in self.log.positions() {
             let Some(partition) = self.partitions.get_mut(number) else {
                 continue;
             };

@@ -4,7 +4,7 @@ use std::time::Duration;
 use backon::BackoffBuilder;
 use fluxgate_domain::batch::Position;
 use fluxgate_ledger::{Ledger, LedgerError, StoredPosition};
-use fluxgate_log::{Evidence, HaltReason, LogBounds, LogCheck, LogError, TopicReader, check_log};
+use fluxgate_log::{Evidence, HaltReason, LogBounds, LogCheck, LogError, RecordReader, check_log};
 use tokio::sync::mpsc;
 
 use super::Command;
@@ -19,7 +19,7 @@ const SECOND_ANSWER_AFTER: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 #[allow(missing_docs)]
 pub struct StartOffsets {
-    pub log: Arc<TopicReader>,
+    pub log: Arc<RecordReader>,
     pub ledger: Ledger,
     pub topic: String,
     pub metrics: Metrics,

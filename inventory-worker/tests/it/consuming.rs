@@ -120,10 +120,17 @@ async fn a_database_that_comes_back_older_is_written_again() {
     let worker = line.worker(&[]).await;
     line.send(0, &sale("a", 20)).await;
     line.until_count("orders", 20).await;
-    // As after a restore: rows, ledger and positions from the same earlier moment.
-    let restore = "BEGIN; TRUNCATE orders, stock_ledger, number_series; UPDATE positions SET next_offset = 0; COMMIT";
-    line.schema.sql.batch_execute(restore).await.unwrap();
+    // A batch is on its way while the database goes back: only its own comparison of positions can notice that.
+    let sql = &line.schema.sql;
+    let hold = "BEGIN; SELECT FROM positions FOR UPDATE";
+    sql.batch_execute(hold).await.unwrap();
     line.send(0, &[order(0, "a", "late", 1, 21)]).await;
+    let waits = "pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid";
+    line.until_count(waits, 1).await;
+    // As after a restore: rows, ledger and positions from the same earlier moment.
+    let restore = "DELETE FROM orders; DELETE FROM number_series; DELETE FROM stock_ledger;
+                   UPDATE positions SET next_offset = 0; COMMIT";
+    sql.batch_execute(restore).await.unwrap();
     line.until_count("orders", 21).await;
     assert!(worker.metric("position_mismatches_total").await >= 1.0);
     worker.stop().await;

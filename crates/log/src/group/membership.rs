@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -59,6 +59,7 @@ impl GroupMembership {
         let context = Context {
             watchdog: watchdog.clone(),
             rebalances: Mutex::default(),
+            committed: Mutex::default(),
             joined,
         };
         let config = options(group_client_config(kafka, client_id, group), settings);
@@ -89,22 +90,24 @@ impl GroupMembership {
         Ok(std::mem::take(&mut *self.client.context().rebalances()))
     }
 
-    /// Commits where reading of a partition starts, which may be below what was committed before.
-    pub fn commit_start(&self, partition: i32, next: i64) {
-        self.commit(partition, next);
-        // librdkafka commits by itself only what is above the last commit.
-        let mut list = TopicPartitionList::new();
-        let added = list.add_partition_offset(&self.topic, partition, Offset::Offset(next));
-        let committed = added.and_then(|()| self.client.commit(&list, CommitMode::Async));
-        if let Err(error) = committed {
-            tracing::debug!(kafka.partition = partition, %error, "start of reading not committed");
-        }
-    }
-
     /// Commits, for observers of the lag, that everything before `next` is written.
     pub fn commit(&self, partition: i32, next: i64) {
         // Refused once the partition is another member's: then that one commits.
         let _ = self.client.store_offset(&self.topic, partition, next - 1);
+        let committed = self.client.context().committed().get(&partition).copied();
+        if committed.is_some_and(|committed| next < committed) {
+            self.commit_back(partition, next);
+        }
+    }
+
+    /// Commits a position that went back. librdkafka commits by itself only what is above the last commit.
+    fn commit_back(&self, partition: i32, next: i64) {
+        let mut list = TopicPartitionList::new();
+        let added = list.add_partition_offset(&self.topic, partition, Offset::Offset(next));
+        let sent = added.and_then(|()| self.client.commit(&list, CommitMode::Async));
+        if let Err(error) = sent {
+            tracing::debug!(kafka.partition = partition, %error, "position not committed");
+        }
     }
 }
 
@@ -138,10 +141,18 @@ fn options(mut config: ClientConfig, settings: &GroupSettings) -> ClientConfig {
 struct Context {
     watchdog: BrokerWatchdog,
     rebalances: Mutex<VecDeque<Rebalance>>,
+    /// What was committed last.
+    committed: Mutex<HashMap<i32, i64>>,
     joined: Check,
 }
 
 impl Context {
+    fn committed(&self) -> std::sync::MutexGuard<'_, HashMap<i32, i64>> {
+        self.committed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn rebalances(&self) -> std::sync::MutexGuard<'_, VecDeque<Rebalance>> {
         self.rebalances
             .lock()
@@ -175,6 +186,17 @@ impl ConsumerContext for Context {
             tracing::error!(%error, "failed to apply a rebalance");
         }
         self.rebalances().push_back(rebalance);
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        if result.is_err() {
+            return;
+        }
+        for committed in offsets.elements() {
+            if let Offset::Offset(offset) = committed.offset() {
+                self.committed().insert(committed.partition(), offset);
+            }
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod connections;
 mod kafka;
+mod logs;
 mod pairs;
 mod postgres;
 mod redis;

@@ -109,5 +109,29 @@ fn another_record_or_none_instead_of_the_last_one_is_remembered() {
     assert_eq!(partition.seen.unwrap().times, 1);
     assert!(!partition.end_reached());
     assert_eq!(partition.seen.unwrap().times, 2);
-    assert!(partition.is_verifying_since(Instant::now()));
+}
+
+#[test]
+fn starts_without_an_answer_are_counted_until_there_is_one() {
+    let mut partition = started(5, mark(4));
+    let later = Instant::now();
+    assert!(partition.is_unanswered_since(later));
+    assert_eq!(partition.give_up_waiting(), 1);
+    assert!(!partition.is_unanswered_since(later), "it is loaded again");
+    partition.verify(mark(4), 5, later);
+    assert_eq!(partition.give_up_waiting(), 2);
+    partition.verify(mark(4), 5, later);
+    partition.end_reached();
+    assert!(!partition.is_unanswered_since(later), "an end is an answer");
+    assert_eq!(partition.give_up_waiting(), 1);
+
+    let unread = Position {
+        next: 0,
+        log_number: 1,
+        last: None,
+    };
+    partition.started(&unread, later);
+    assert!(partition.is_unanswered_since(later));
+    arrived(&mut partition, 0);
+    assert!(!partition.is_unanswered_since(later));
 }

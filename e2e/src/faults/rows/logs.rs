@@ -1,0 +1,142 @@
+//! Logs that are exchanged, shortened, or have more than records in them. Where workers halt, the row ends with what an
+//! operator does then.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use fluxgate_domain::partition;
+
+use super::services::kill;
+use super::{Component, Environment};
+use crate::wait::wait_until;
+
+const PARTITIONS: i32 = 12;
+/// Records of a running sale that are there before anything is done to its log.
+const UNREAD: i64 = 200;
+/// Records that are not read when retention removes them.
+const LOST: i64 = 100;
+/// Longest until so many are there.
+const GROWTH_LIMIT: Duration = Duration::from_secs(30);
+/// Longest until a worker has halted its partitions: it asks twice, five seconds apart, and late answers count for
+/// nothing.
+const HALT_LIMIT: Duration = Duration::from_secs(60);
+/// Longest that an operator repeats a command. A client of a worker that is stuck is replaced after 20 s.
+const OPERATOR_LIMIT: Duration = Duration::from_secs(90);
+/// Records that are repeated in transactions.
+const REPEATED: usize = 300;
+
+/// Before the topic is made anew, Kafka is restarted: then the epochs of its leaders begin lower than clients know them.
+pub async fn make_anew(env: &mut Environment, kills_worker: bool) -> Result<()> {
+    kill(env, Component::Kafka).await?;
+    let read = positions(env).await?;
+    env.sandbox.stores.topic.empty().await?;
+    env.mark("the topic is made anew");
+    if kills_worker {
+        env.wait_ms(0..6_000).await;
+        kill(env, Component::Worker).await?;
+    }
+    accept(env, read.into_keys()).await
+}
+
+pub async fn grow_past_position(env: &mut Environment) -> Result<()> {
+    kill_workers(env)?;
+    let (read, number) = (positions(env).await?, endless_partition(env));
+    env.sandbox.stores.topic.empty().await?;
+    env.mark("the topic is made anew");
+    let position = read.get(&number).context("it was never read")?;
+    until_end(env, number, position + 1).await?;
+    restart_workers(env).await?;
+    accept(env, read.into_keys()).await
+}
+
+pub async fn remove_unread(env: &mut Environment) -> Result<()> {
+    kill_workers(env)?;
+    let (read, number) = (positions(env).await?, endless_partition(env));
+    let position = read.get(&number).context("it was never read")?;
+    until_end(env, number, position + UNREAD).await?;
+    let topic = &env.sandbox.stores.topic;
+    topic.delete_before(number, position + LOST).await?;
+    env.mark("unread records are removed");
+    restart_workers(env).await?;
+    accept(env, [number].into_iter()).await
+}
+
+pub async fn repeat_in_transactions(env: &mut Environment) -> Result<()> {
+    let number = endless_partition(env);
+    let topic = &env.sandbox.stores.topic;
+    let mut records = topic.records().await?;
+    records.retain(|record| record.partition == number);
+    records.truncate(REPEATED);
+    topic.repeat_in_transactions(&records).await?;
+    env.mark("records are repeated in transactions");
+    Ok(())
+}
+
+/// Waits until these partitions are halted, and does what an operator does.
+async fn accept(env: &Environment, partitions: impl Iterator<Item = i32>) -> Result<()> {
+    let partitions: Vec<i32> = partitions.collect();
+    let halted = "all partitions that were read are halted";
+    wait_until(halted, HALT_LIMIT, async || {
+        let now = all_positions(env).await?;
+        let is_halted = |it: &&i32| now.get(it) == Some(&-1);
+        let rest: Vec<_> = partitions.iter().filter(|it| !is_halted(it)).collect();
+        ensure!(rest.is_empty(), "{rest:?} are not: {now:?}");
+        Ok(())
+    })
+    .await?;
+    env.mark("halted");
+    for command in ["accept-log", "republish"] {
+        // Undecided while no worker reads the new log yet.
+        wait_until(command, OPERATOR_LIMIT, async || {
+            let (code, output) = env.sandbox.reconcile(&[command]).await?;
+            ensure!(code == 0, "exit code {code}: {output}");
+            Ok(())
+        })
+        .await?;
+        env.mark(command);
+    }
+    Ok(())
+}
+
+async fn all_positions(env: &Environment) -> Result<HashMap<i32, i64>> {
+    let stores = &env.sandbox.stores;
+    stores.postgres.positions(stores.topic.name()).await
+}
+
+/// The positions of the partitions of which something was read.
+async fn positions(env: &Environment) -> Result<HashMap<i32, i64>> {
+    let mut positions = all_positions(env).await?;
+    positions.retain(|_, next| *next > 0);
+    Ok(positions)
+}
+
+/// The partition of the sale that never sells out.
+fn endless_partition(env: &Environment) -> i32 {
+    partition::of(&env.endless_sale().product, PARTITIONS)
+}
+
+async fn until_end(env: &Environment, number: i32, wanted: i64) -> Result<()> {
+    wait_until("the log has grown", GROWTH_LIMIT, async || {
+        let ends = env.sandbox.stores.topic.ends().await?;
+        let end = ends.get(&number).copied().unwrap_or_default();
+        ensure!(end >= wanted, "partition {number} ends at {end}");
+        Ok(())
+    })
+    .await
+}
+
+fn kill_workers(env: &mut Environment) -> Result<()> {
+    for worker in &mut env.workers {
+        worker.kill()?;
+    }
+    env.mark("workers killed");
+    Ok(())
+}
+
+async fn restart_workers(env: &mut Environment) -> Result<()> {
+    for number in 0..env.workers.len() {
+        env.restart(Component::Worker, number).await?;
+    }
+    Ok(())
+}
