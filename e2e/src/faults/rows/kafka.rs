@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use futures_util::future::try_join_all;
 use tokio::time::sleep;
 
 use super::services::freeze_store;
-use super::{Component, Environment, Store};
+use super::{Component, Environment, Mode, Store};
 
 /// Longer than Kafka's controller waits for a silent broker (`broker.session.timeout.ms`).
 const UNTIL_FENCED: Duration = Duration::from_secs(12);
@@ -14,6 +15,13 @@ const UNTIL_FENCED: Duration = Duration::from_secs(12);
 const BROKEN: Duration = Duration::from_secs(4);
 /// Longer than until all clients have seen new partitions: they look every 5 s.
 const METADATA_REFRESH: Duration = Duration::from_secs(6);
+
+/// How long acknowledgements take 600 to 900 ms. Long enough to fill an outbox of which nothing is acknowledged.
+const SLOW: Duration = Duration::from_secs(8);
+/// Each way.
+const SLOW_BY: Duration = Duration::from_millis(300);
+/// Of a hundred published orders, those that may leave by the relay: it takes what was slow on a busy machine.
+const BY_RELAY_PERCENT: f64 = 5.0;
 
 /// A broker that comes back fenced names no brokers for a moment, not even itself.
 pub async fn freeze_until_fenced(env: &mut Environment) -> Result<()> {
@@ -49,4 +57,37 @@ pub async fn add_partitions(env: &mut Environment) -> Result<()> {
     env.mark("24 partitions");
     sleep(METADATA_REFRESH).await;
     Ok(())
+}
+
+/// Acknowledgements later than any order waits: no order is refused, and none is left to the relay.
+pub async fn acknowledge_slowly(env: &mut Environment) -> Result<()> {
+    env.network.set(Mode::Latency(SLOW_BY));
+    sleep(SLOW).await;
+    let open = total(env, "ingest_api_publisher_circuit_open").await?;
+    let refused = total(env, "ingest_api_outbox_full_total").await?;
+    env.network.set(Mode::Pass);
+    ensure!(
+        (open, refused) == (0.0, 0.0),
+        "while acknowledgements were slow, {open} circuits opened and {refused} orders were refused"
+    );
+    Ok(())
+}
+
+/// Nothing is broken: orders that do not wait for Kafka are published like others.
+pub async fn publish_without_waiting(env: &mut Environment) -> Result<()> {
+    sleep(SLOW).await;
+    let by_relay = total(env, "ingest_api_outbox_republished_total").await?;
+    let acknowledged = r#"ingest_api_publishes_total{outcome="acknowledged"}"#;
+    let acknowledged = total(env, acknowledged).await?;
+    ensure!(
+        by_relay * 100.0 <= acknowledged * BY_RELAY_PERCENT,
+        "{by_relay} of {acknowledged} orders left by the relay"
+    );
+    Ok(())
+}
+
+/// The sum over the instances.
+async fn total(env: &Environment, metric: &str) -> Result<f64> {
+    let values = try_join_all(env.apis.iter().map(|api| api.metric(metric))).await?;
+    Ok(values.into_iter().sum())
 }

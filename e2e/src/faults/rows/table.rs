@@ -5,10 +5,13 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use super::Component::{Api, Kafka, Postgres, Redis, Worker};
-use super::Kind::{Cancels, Restocks, Retries};
+use super::Kind::{Cancels, Orders, Restocks, Retries};
 use super::RedisKind::{Cluster, Sentinels};
 use super::connections::{block, cut, forget_quiet, reset, send_slow_bodies, slow_down};
-use super::kafka::{add_partitions, create_topic_late, freeze_until_fenced, limit_message_size};
+use super::kafka::{
+    acknowledge_slowly, add_partitions, create_topic_late, freeze_until_fenced, limit_message_size,
+    publish_without_waiting,
+};
 use super::logs::{grow_past_position, make_anew, remove_unread, repeat_in_transactions};
 use super::pairs;
 use super::postgres::{
@@ -151,6 +154,11 @@ fn kafka() -> Vec<Row> {
             => remove_unread(), rates: NOTHING_COMES_BACK;
         "kafka-transactions", "300 records again in 15 transactions, every third of them aborted"
             => repeat_in_transactions();
+        "kafka-slow-acks", "acknowledgements take 600 to 900 ms for 8 s, with 2,600 orders/s and a small outbox"
+            => acknowledge_slowly(), setup.proxied: Some(Kafka), setup.settings: &[("OUTBOX_MAX", "2000")],
+            rates: &[(Orders, 2_600)];
+        "kafka-no-wait", "orders do not wait for Kafka (PUBLISH_WAIT_MS=0), 1,000 of them per second"
+            => publish_without_waiting(), setup.settings: &[("PUBLISH_WAIT_MS", "0")], rates: &[(Orders, 1_000)];
         "late-changes", "many cancels and restocks while Kafka is frozen for 8 s"
             => freeze(Kafka), rates: &[(Cancels, 50), (Restocks, 10)];
     }
