@@ -62,7 +62,8 @@ fn each_dead_letter_of_a_batch_that_is_tried_again_and_halved_is_copied_once() {
         let sales = open_sales(&api, 1, 1_000).await?;
         worker.stop(LIMIT).await?;
         let (postgres, topic) = (&sandbox.stores.postgres, &sandbox.stores.topic);
-        let malformed = malformed(&sales[0], 0);
+        let partitions = i32::try_from(topic.ends().await?.len())?;
+        let malformed = malformed(&sales[0], partition::of(&sales[0].product, partitions));
         for (_, record) in &malformed {
             topic.append(record).await?;
         }

@@ -17,9 +17,8 @@ async fn a_database_with_another_encoding_than_utf8_is_refused() {
     );
     schema.sql.batch_execute(&create).await.unwrap();
     let url = &schema.settings.database_url;
-    let (server, _) = url.rsplit_once('/').unwrap();
     let settings = PostgresSettings {
-        database_url: format!("{server}/{name}"),
+        database_url: url.replacen("/fluxgate?", &format!("/{name}?"), 1),
         database_ca_file: None,
     };
     let ledger = Ledger::connect(&settings, "test", 1, Duration::from_secs(5)).unwrap();
