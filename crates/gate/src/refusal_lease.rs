@@ -9,8 +9,8 @@ use futures_util::TryStreamExt;
 
 use crate::{GateError, ReservationContext, ReservationStore, SaleKeys};
 
-/// Fields per page.
-const PAGE: u32 = 1_000;
+/// Fields per page. With 1,000, the freed memory of pages that the allocator kept was more than the orders themselves.
+const PAGE: u32 = 250;
 
 /// What `grant_refusal_lease.lua` answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
