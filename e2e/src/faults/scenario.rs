@@ -70,7 +70,8 @@ async fn perform(
         sleep(NOTICE).await;
         env.reported_losses().await? > 0.0
     };
-    let is_normal = !stops && is_normal(&caller, ENDLESS_SALE, LIMIT).await;
+    let is_normal =
+        !stops && is_normal(&caller, ENDLESS_SALE, row.setup.expected_status(), LIMIT).await;
     finished.normal_s = is_normal.then(|| over.elapsed().as_secs_f64());
     let seconds = LIMIT.as_secs();
     let late = !is_normal && !stops;

@@ -1,5 +1,6 @@
 //! What runs in a run, before anything is broken.
 
+use crate::answer::Status;
 use crate::stack::Store;
 
 /// The services and stores that a row asks for.
@@ -15,6 +16,16 @@ pub(super) struct Setup {
     pub proxied: Option<Component>,
     /// Whether services cannot be ready before the fault, and sales open only after it.
     pub starts_unready: bool,
+}
+
+impl Setup {
+    /// How a new order is answered while all is well.
+    pub fn expected_status(&self) -> Status {
+        match self.settings.contains(&("PUBLISH_WAIT_MS", "0")) {
+            true => Status::Reserved,
+            false => Status::Accepted,
+        }
+    }
 }
 
 /// The Redis of a run.
