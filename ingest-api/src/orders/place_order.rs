@@ -1,3 +1,5 @@
+mod replay;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use fluxgate_service::traces::set_attribute;
 use super::{ActiveBuyers, OrderStatusReader, Refusal, ReservationBatcher};
 use crate::boot_instant::BootInstant;
 use crate::metrics::{Counters, Metrics};
-use crate::sales::{PublishedEntry, Publisher, Sale, SaleCache, SaleLookupError, WrittenSales};
+use crate::sales::{PublishedEntry, Publisher, Sale, SaleCache, WrittenSales};
 use crate::sold_out::{RefusalCache, RefusalReason};
 
 /// An order that a buyer wants to place.
@@ -157,44 +159,6 @@ impl PlaceOrder {
         Box::pin(self.without_redis(order, error)).await
     }
 
-    /// Answers an order whose sale Redis does not have: if the sale is over, a retry with the order it repeats.
-    async fn without_redis(
-        &self,
-        order: &Order,
-        error: SaleLookupError,
-    ) -> Result<Placed, Refusal> {
-        let SaleLookupError::Over(view) = error else {
-            return Err(error.into());
-        };
-        let facts = &view.facts;
-        let opened_at_ms = facts.opens_at.as_millisecond();
-        let order_id = OrderId::derive(
-            &facts.product,
-            facts.tag,
-            opened_at_ms,
-            &order.user,
-            &order.key,
-        );
-        let undecided = |_| Refusal::Undecided;
-        let mut row = self.statuses.written(order_id).await.map_err(undecided)?;
-        if row.is_none() {
-            if !self.written.has(facts).await {
-                return Err(Refusal::Undecided);
-            }
-            // It may have been written since.
-            row = self.statuses.written(order_id).await.map_err(undecided)?;
-        }
-        let row = row.ok_or(Refusal::Closed)?;
-        if row.quantity != i32::from(order.quantity.get()) || row.user_id != order.user.as_str() {
-            return Err(Refusal::KeyReused);
-        }
-        match row.status {
-            OrderStatus::Cancelled => Err(Refusal::Cancelled { order_id }),
-            OrderStatus::Rejected => Err(Refusal::Rejected { order_id }),
-            status => Ok(placed(order_id, status, true)),
-        }
-    }
-
     /// Lets the sold-out cache learn from a refusal by Redis.
     fn remember(&self, sale: &Sale, refusal: &Refusal, sent_at: BootInstant) {
         let reason = match *refusal {
@@ -220,41 +184,6 @@ impl PlaceOrder {
                 "Redis has lost acknowledged writes; the sale continues, and the ledger rejects orders beyond the stock");
         }
         Ok(continuation != LossContinuation::Refused)
-    }
-
-    /// Answers a retry with the order it repeats, unless that order no longer holds units. An order that is still in the outbox is published again, because its
-    /// first instance may have died.
-    async fn replay(
-        &self,
-        sale: &Arc<Sale>,
-        order_id: OrderId,
-        order: &Order,
-        record: &OrderRecord,
-        waiting: bool,
-    ) -> Result<Placed, Refusal> {
-        if record.quantity != order.quantity || record.user != order.user {
-            return Err(Refusal::KeyReused);
-        }
-        if record.rejected {
-            return Err(Refusal::Rejected { order_id });
-        }
-        let status = if record.cancel.is_some() {
-            // `cancelled` only after the units were returned, which takes another read.
-            match self.statuses.find(order_id).await {
-                Ok(order) if order.status == OrderStatus::Cancelled => {
-                    return Err(Refusal::Cancelled { order_id });
-                }
-                Ok(order) => order.status,
-                Err(_) => OrderStatus::Accepted,
-            }
-        } else if waiting {
-            self.publish(sale, order_id, record).await
-        } else {
-            self.statuses
-                .at_least_accepted(order_id, record.number)
-                .await
-        };
-        Ok(placed(order_id, status, true))
     }
 
     async fn publish(
