@@ -128,9 +128,12 @@ fn an_empty_redis_is_filled_with_the_whole_sale() {
         let before = rows_and_changes(sandbox).await?;
 
         sandbox.stores.redis.flush().await?;
-        for (sale, refusal) in [(sale, Refusal::Unavailable), (closed, Refusal::SaleClosed)] {
-            expect_refused(&client, sale, 50, refusal).await?;
-        }
+        expect_refused(&client, sale, 50, Refusal::Unavailable).await?;
+        // As soon as PostgreSQL is known to have all of the sale.
+        wait_until("the sale is known to be over", WRITE_LIMIT, async || {
+            expect_refused(&client, closed, 50, Refusal::SaleClosed).await
+        })
+        .await?;
         let opened = client.open(sale).await;
         let refusal = format!("{:#}", opened.err().context("it was opened anew")?);
         ensure!(refusal.contains("rebuild_required"), "{refusal}");
