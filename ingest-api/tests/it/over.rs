@@ -44,6 +44,13 @@ impl OverSale {
         );
         stores.sql.batch_execute(&rows).await.unwrap();
         stores.empty_redis().await;
+        // An instance remembers for a second that the ledger did not have the sale.
+        until("both instances know that the sale is over", async || {
+            let path = format!("/products/{product}");
+            let views = [apps[0].get(&path).await, apps[1].get(&path).await];
+            views.iter().all(|(status, _)| *status == 200)
+        })
+        .await;
         Self {
             stores,
             apps,

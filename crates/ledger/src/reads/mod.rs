@@ -176,20 +176,12 @@ impl LedgerReader {
     /// # Errors
     /// When PostgreSQL is unavailable.
     pub async fn position(&self, topic: &str, partition: i32) -> Result<Option<i64>, Unavailable> {
-        let parameters: [&(dyn ToSql + Sync); 2] = [&CONSUMER, &topic];
-        let (class, select) = (ReadClass::Unknown, sql::SELECT_POSITIONS);
+        let parameters: [&(dyn ToSql + Sync); 3] = [&CONSUMER, &topic, &partition];
+        let (class, select) = (ReadClass::Unknown, sql::SELECT_POSITION);
         let rows = self.read("positions", class, select, &parameters).await?;
-        for row in &rows {
-            let position: (i32, i64) = decoded(
-                row.try_get(0)
-                    .and_then(|it| Ok((it, row.try_get(1)?)))
-                    .map_err(LedgerError::from),
-            )?;
-            if position.0 == partition {
-                return Ok(Some(position.1));
-            }
-        }
-        Ok(None)
+        let next_offset =
+            |row: &Row| decoded(row.try_get("next_offset").map_err(LedgerError::from));
+        rows.first().map(next_offset).transpose()
     }
 
     async fn read(
