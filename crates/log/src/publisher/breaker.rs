@@ -8,6 +8,11 @@ const PROBE_INTERVAL_MS: u64 = 1_000;
 /// Time since the last failure after which an open breaker without messages in flight trusts the partition's leader.
 const IDLE_AFTER_MS: u64 = 5_000;
 
+/// Whole milliseconds.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Remembers whether Kafka acknowledges the messages of one partition, and how fast.
 ///
 /// Closed (all messages pass) until [`FAILURES_MAX`] deliveries in a row failed, or until messages were in flight for
@@ -45,7 +50,7 @@ impl Breaker {
     /// A closed breaker that opens after `stall` without an acknowledgement.
     pub fn new(stall: Duration) -> Self {
         Self {
-            stall_ms: u64::try_from(stall.as_millis()).unwrap_or(u64::MAX),
+            stall_ms: millis(stall),
             is_open: AtomicBool::new(false),
             in_flight: AtomicU32::new(0),
             failures: AtomicU32::new(0),

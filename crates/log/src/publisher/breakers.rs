@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use prometheus::IntGauge;
 
-use super::breaker::{Breaker, Change};
+use super::breaker::{Breaker, Change, millis};
 use crate::PublisherSettings;
 
 /// Most partitions with a breaker of their own; further ones share. The most that `inventory-worker migrate` creates.
@@ -116,10 +116,6 @@ impl Breakers {
 
 fn index(partition: i32) -> usize {
     partition.unsigned_abs() as usize % PARTITIONS_MAX
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 
 use crate::{BrokerWatchdog, ClientMetrics, LogError, PublisherMetrics, PublisherSettings};
 use ack_dispatcher::AckDispatcher;
-use breaker::Breaker;
+use breaker::{Breaker, millis};
 use breakers::Breakers;
 use delivery_reports::DeliveryReports;
 use producer::Producer;
@@ -210,7 +210,7 @@ impl Wait {
         match self {
             Self::AtMost(wait) => Some(wait),
             Self::IfPrompt(wait) => {
-                let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+                let wait_ms = millis(wait);
                 (wait_ms > 0 && breaker.is_prompt(now_ms, wait_ms)).then_some(wait)
             }
         }
