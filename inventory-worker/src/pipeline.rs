@@ -117,8 +117,9 @@ impl Pipeline {
             drop(membership);
             outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         });
-        let _ = copying.await;
+        let copied = copying.await;
         written?;
+        copied?;
         Ok(left.await??)
     }
 
