@@ -108,7 +108,7 @@ fn a_worker_that_is_killed_between_the_commit_and_the_copies_loses_and_doubles_n
         let postgres = &sandbox.stores.postgres;
         let connection = postgres.connect().await?;
         let holder = &connection.client;
-        // Whoever takes dead letters to copy them waits until we let go of a lock.
+        // A worker that takes dead letters to copy them waits until this test releases a lock.
         let hold = "SELECT pg_advisory_lock(hashtext(current_schema()));
             CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN

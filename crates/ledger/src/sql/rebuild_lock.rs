@@ -1,7 +1,7 @@
 //! The lock of a rebuild.
 
 /// Takes the lock of a sale's rebuild for $3 seconds, if no other token holds it, or renews it. It is a row: an advisory
-/// lock belongs to a session, and behind a pooler that gives a session to whoever needs one, it outlives its holder.
+/// lock belongs to a session, and behind a pooler that shares sessions among clients, it outlives its holder.
 pub const LOCK_REBUILD: &str = "
     INSERT INTO rebuild_locks AS l (product_id, token, expires_at)
     VALUES ($1, $2, now() + make_interval(secs => $3))
