@@ -7,7 +7,6 @@ use fluxgate_gate::{
     SaleKeys, Terms,
 };
 use futures_util::future::join_all;
-use jiff::{Timestamp, ToSpan};
 use serde_json::json;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -294,31 +293,4 @@ async fn an_instance_that_does_not_wait_for_kafka_publishes_every_order_itself()
         ORDERS as f64
     );
     assert_eq!(app.metric("publisher_circuit_open").await, 0.0);
-}
-
-#[tokio::test]
-async fn a_closed_sale_is_retired_and_an_open_one_is_not() {
-    let stores = Stores::new().await;
-    let app = stores
-        .app(&[&FAST_RELAY[..], &["--order-record-ttl-seconds", "3600"]].concat())
-        .await;
-    let open = app.sale(1).await;
-    let closed = unique("p");
-    let now = Timestamp::now();
-    let times = json!({"quantity": 1, "opensAt": now - 2.minutes(), "closesAt": now - 1.minutes()});
-    assert_eq!(app.open(&closed, &times).await.0, 201);
-    until("the keys have an expiry", async || {
-        let keys = stores.keys(&format!("fg:*:sale:{closed}")).await;
-        stores.redis::<i64>("PTTL", &[&keys[0]]).await > 0
-    })
-    .await;
-    until("the index no longer has the sale", async || {
-        stores.redis::<Vec<String>>("SMEMBERS", &["fg:sales"]).await == [open.clone()]
-    })
-    .await;
-    let keys = stores.keys(&format!("fg:*:*:{open}")).await;
-    assert_eq!(keys.len(), 3);
-    for key in keys {
-        assert_eq!(stores.redis::<i64>("PTTL", &[&key]).await, -1, "{key}");
-    }
 }

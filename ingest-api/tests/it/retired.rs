@@ -42,6 +42,33 @@ async fn close(app: &App, product: &str) -> StatusCode {
 }
 
 #[tokio::test]
+async fn a_closed_sale_is_retired_and_an_open_one_is_not() {
+    let stores = Stores::new().await;
+    let app = stores
+        .app(&[FAST_RELAY, "--order-record-ttl-seconds=3600"])
+        .await;
+    let open = app.sale(1).await;
+    let closed = unique("p");
+    let now = Timestamp::now();
+    let times = json!({"quantity": 1, "opensAt": now - 2.minutes(), "closesAt": now - 1.minutes()});
+    assert_eq!(app.open(&closed, &times).await.0, 201);
+    until("the keys have an expiry", async || {
+        let keys = stores.keys(&format!("fg:*:sale:{closed}")).await;
+        stores.redis::<i64>("PTTL", &[&keys[0]]).await > 0
+    })
+    .await;
+    until("the index no longer has the sale", async || {
+        index(&stores).await == [open.clone()]
+    })
+    .await;
+    let keys = stores.keys(&format!("fg:*:*:{open}")).await;
+    assert_eq!(keys.len(), 3);
+    for key in keys {
+        assert_eq!(stores.redis::<i64>("PTTL", &[&key]).await, -1, "{key}");
+    }
+}
+
+#[tokio::test]
 async fn changes_of_retired_sales_are_left_to_the_relay_while_kafka_is_away() {
     let stores = Stores::new().await;
     let (sale, order, ended) = {

@@ -1,23 +1,8 @@
-use std::ops::RangeInclusive;
-
 use fluxgate_domain::batch::Record;
 use fluxgate_domain::events::Undecodable;
 
-use crate::fixture::{opening, order, until};
+use crate::fixture::{order, orders_of, sale, until};
 use crate::line::{Line, PARTITIONS};
-
-/// The opening of a sale and its first orders.
-fn sale(product: &str, orders: u32) -> Vec<Record> {
-    let mut sale = vec![opening(0, product, 1_000)];
-    sale.extend(orders_of(product, 1..=orders));
-    sale
-}
-
-/// Orders of a sale with these numbers, each from another user.
-fn orders_of(product: &str, numbers: RangeInclusive<u32>) -> Vec<Record> {
-    let order = |n| order(0, product, &format!("u{n}"), 1, n);
-    numbers.map(order).collect()
-}
 
 fn garbage() -> Record {
     Record::new(0, 0, Some(b"k"), Some(b"{"), Err(Undecodable::MissingType))

@@ -1,5 +1,6 @@
 //! A schema that no other test has, and records to send.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use fluxgate_domain::batch::Record;
@@ -90,4 +91,17 @@ pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// The opening of a sale and its first orders.
+pub fn sale(product: &str, orders: u32) -> Vec<Record> {
+    let mut sale = vec![opening(0, product, 1_000)];
+    sale.extend(orders_of(product, 1..=orders));
+    sale
+}
+
+/// Orders of a sale with these numbers, each from another user.
+pub fn orders_of(product: &str, numbers: RangeInclusive<u32>) -> Vec<Record> {
+    let order = |n| order(0, product, &format!("u{n}"), 1, n);
+    numbers.map(order).collect()
 }

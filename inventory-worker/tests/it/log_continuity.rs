@@ -1,76 +1,13 @@
 //! Logs that are not the ones that were read.
 
-use fluxgate_domain::batch::Record;
-use fluxgate_ledger::AuditReader;
-use fluxgate_service::settings::PostgresSettings;
-use rdkafka::admin::{AdminOptions, NewPartitions, NewTopic, TopicReplication};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::admin::{AdminOptions, NewPartitions};
 
-use crate::fixture::{opening, order, until};
-use crate::line::{Line, PARTITIONS, Running};
-
-/// The opening of a sale and so many orders.
-fn sale(product: &str, orders: u32) -> Vec<Record> {
-    let mut sale = vec![opening(0, product, 1_000)];
-    sale.extend((1..=orders).map(|n| order(0, product, &format!("u{n}"), 1, n)));
-    sale
-}
-
-/// Deletes the topic and makes it again.
-async fn make_topic_anew(line: &Line) {
-    delete_topic(line).await;
-    make_topic(line).await;
-}
-
-async fn delete_topic(line: &Line) {
-    let (admin, options) = (line.admin(), AdminOptions::new());
-    let deleted = admin.delete_topics(&[&line.topic], &options).await;
-    deleted.unwrap().remove(0).unwrap();
-}
-
-async fn make_topic(line: &Line) {
-    make_topic_of(line, PARTITIONS).await;
-}
-
-async fn make_topic_of(line: &Line, partitions: i32) {
-    let (admin, options) = (line.admin(), AdminOptions::new());
-    let topic = NewTopic::new(&line.topic, partitions, TopicReplication::Fixed(1));
-    until("the topic is made again", async || {
-        let created = admin.create_topics([&topic], &options).await;
-        created.unwrap().remove(0).is_ok()
-    })
-    .await;
-}
-
-/// Removes the records of a partition before an offset, as retention does.
-async fn remove_before(line: &Line, partition: i32, offset: i64) {
-    let mut offsets = TopicPartitionList::new();
-    let added = offsets.add_partition_offset(&line.topic, partition, Offset::Offset(offset));
-    added.unwrap();
-    let (admin, options) = (line.admin(), AdminOptions::new());
-    let removed = admin.delete_records(&offsets, &options).await;
-    removed.unwrap();
-}
-
-async fn until_halted(worker: &Running, partitions: f64) {
-    until("partitions are halted", async || {
-        worker.metric("partitions_halted").await == partitions
-    })
-    .await;
-}
-
-/// What `reconciler accept-log` does.
-async fn accept_logs(line: &Line, begin: i64) {
-    let settings = PostgresSettings {
-        database_url: line.schema.database_url.clone(),
-        database_ca_file: None,
-    };
-    let ledger = AuditReader::connect(&settings, "test", &line.topic).await;
-    let (ledger, consumer) = (ledger.unwrap(), "inventory-worker");
-    for halted in ledger.halted(consumer).await.unwrap() {
-        assert!(ledger.accept_log(consumer, &halted, begin).await.unwrap());
-    }
-}
+use crate::fixture::{order, sale, until};
+use crate::line::{Line, PARTITIONS};
+use crate::logs::{
+    accept_logs, delete_topic, make_topic, make_topic_anew, make_topic_of, remove_before,
+    until_halted,
+};
 
 #[tokio::test]
 async fn a_log_made_anew_halts_its_partition_until_it_is_accepted() {

@@ -10,6 +10,7 @@ mod fixture;
 mod gauges;
 mod line;
 mod log_continuity;
+mod logs;
 mod offset_gaps;
 mod program;
 mod strangers;

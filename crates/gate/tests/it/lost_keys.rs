@@ -6,8 +6,8 @@ use fred::interfaces::{ClientLike, KeysInterface};
 use fred::types::Key;
 use fred::types::config::Config;
 
+use crate::fixture::{RedisSale, connect, number, redis_url};
 use crate::sale_model::OrderCall;
-use crate::scripts::{RedisSale, connect, number, redis_url};
 
 /// An open sale with order 1 acknowledged, order 2 in the outbox, and the cancel of order 1 in the outbox as entry 3.
 struct LosingSale {

@@ -1,26 +1,13 @@
 //! The scripts against a plain model: the same calls give the same outcomes and the same state.
 
-use std::sync::Mutex;
-use std::time::Duration;
-
 use fluxgate_domain::SequenceNumber;
-use fluxgate_domain::ids::{
-    IdempotencyKey, OrderId, ProductId, Quantity, RestockId, Tag, Total, UserId,
-};
-use fluxgate_gate::{
-    Acked, Change, ChangeContext, Claim, GateMetrics, IndexedSale, Reservation, ReservationContext,
-    ReservationRequest, ReservationStore, Retirement, SaleKeys, Terms,
-};
-use fluxgate_service::settings::{OnRedisLoss, RedisSettings};
-use jiff::Timestamp;
-use prometheus::Registry;
+use fluxgate_gate::{Acked, Claim, ReservationStore};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::sale_model::{OrderCall, SaleModel, USER_LIMIT};
+use crate::fixture::{RedisSale, connect, number};
+use crate::sale_model::{OrderCall, SaleModel};
 
-/// The Redis database of this test. The others are used by tests whose instances would publish the outbox entries here.
-const REDIS_DATABASE: u32 = 63;
 /// A total so large that restocks reach the largest one.
 const NEARLY_MAX_TOTAL: u32 = 999_999_990;
 
@@ -70,148 +57,6 @@ fn call() -> impl Strategy<Value = Call> {
         8 => (0u32..12).prop_map(|sequence| Call::Ack { sequence }),
         2 => (0u32..12).prop_map(|sequence| Call::SetHighWaterMark { sequence }),
     ]
-}
-
-/// A sale in Redis.
-pub struct RedisSale {
-    pub store: ReservationStore,
-    pub product: ProductId,
-    pub keys: SaleKeys,
-    pub opens_at: Timestamp,
-    /// What retirements left to be removed from the index, the oldest last.
-    retired: Mutex<Vec<(IndexedSale, u32)>>,
-}
-
-impl RedisSale {
-    pub async fn new(store: ReservationStore) -> Self {
-        let product = format!("model-{}", uuid::Uuid::new_v4().simple());
-        let product = ProductId::parse(&product).unwrap();
-        let opens_at_ms = store.now().await.unwrap().as_millisecond() - 1_000;
-        Self {
-            keys: SaleKeys::new(&product, Tag::of(&product), opens_at_ms),
-            opens_at: Timestamp::from_millisecond(opens_at_ms).unwrap(),
-            store,
-            product,
-            retired: Mutex::default(),
-        }
-    }
-
-    pub fn context(&self, high_water_mark: SequenceNumber) -> ChangeContext<'_> {
-        ChangeContext {
-            product: &self.product,
-            keys: &self.keys,
-            high_water_mark,
-            outbox_max: 1_000_000,
-        }
-    }
-
-    async fn indexed(&self) -> Option<IndexedSale> {
-        let indexed = self.store.indexed().await.unwrap();
-        indexed.into_iter().find(|it| it.product == self.product)
-    }
-
-    async fn retire(&self) -> String {
-        let indexed = self.indexed().await;
-        let keep = Duration::from_secs(60);
-        let retirement = self.store.retire(&self.keys, keep).await.unwrap();
-        if let (Some(indexed), Retirement::Retired(number)) = (indexed, retirement) {
-            self.retired.lock().unwrap().insert(0, (indexed, number));
-        }
-        format!("{retirement:?}")
-    }
-
-    async fn unindex(&self) {
-        let oldest = self.retired.lock().unwrap().pop();
-        if let Some((indexed, number)) = oldest {
-            self.store.unindex(&indexed, number).await.unwrap();
-        }
-    }
-
-    fn order_id(&self, user: u8, key: u8) -> (OrderId, UserId) {
-        let user = UserId::parse(&format!("user {user}")).unwrap();
-        let key = IdempotencyKey::parse(&format!("key-{key}")).unwrap();
-        let (tag, ms) = (Tag::of(&self.product), self.opens_at.as_millisecond());
-        let id = OrderId::derive(&self.product, tag, ms, &user, &key);
-        (id, user)
-    }
-
-    pub async fn claim(&self, total: u32) -> Claim {
-        let terms = Terms {
-            total: Total::try_from(i64::from(total)).unwrap(),
-            opens_at: Some(self.opens_at),
-            closes_at: None,
-            per_user_limit: Some(USER_LIMIT),
-        };
-        self.store.claim(&self.product, &terms, 0).await.unwrap()
-    }
-
-    pub async fn reserve(
-        &self,
-        calls: &[OrderCall],
-        high_water_mark: SequenceNumber,
-    ) -> Vec<String> {
-        let context = ReservationContext {
-            keys: &self.keys,
-            opened_at: self.opens_at,
-            high_water_mark,
-            outbox_max: 1_000,
-        };
-        let request = |call: &OrderCall| {
-            let (order_id, user) = self.order_id(call.user, call.key);
-            ReservationRequest {
-                order_id,
-                user,
-                quantity: Quantity::try_from(i64::from(call.quantity)).unwrap(),
-            }
-        };
-        let requests: Vec<_> = calls.iter().map(request).collect();
-        let reservations = self.store.reserve(&context, requests).await.unwrap();
-        let outcomes = reservations
-            .into_iter()
-            .map(|reservation| match reservation.unwrap() {
-                Reservation::Reserved(record) => format!("reserved {}", record.number.sequence),
-                Reservation::Known { record, waiting } => {
-                    format!("known {} {waiting}", record.number.sequence)
-                }
-                other => format!("{other:?}"),
-            });
-        outcomes.collect()
-    }
-
-    pub async fn cancel(&self, user: u8, key: u8, high_water_mark: SequenceNumber) -> String {
-        let (id, _) = self.order_id(user, key);
-        let change = self.store.cancel(self.context(high_water_mark), id);
-        outcome(change.await.unwrap(), |record| {
-            record.cancel.unwrap().number
-        })
-    }
-
-    pub async fn restock(&self, key: u8, units: u32, high_water_mark: SequenceNumber) -> String {
-        let key = IdempotencyKey::parse(&key.to_string()).unwrap();
-        let id = RestockId::derive(&self.product, &key);
-        let units = Total::try_from(i64::from(units)).unwrap();
-        let sale = self.context(high_water_mark);
-        let change = self.store.restock(sale, id, units);
-        outcome(change.await.unwrap(), |restock| restock.number)
-    }
-
-    pub async fn close(&self, high_water_mark: SequenceNumber) -> String {
-        let change = self.store.close_sale(self.context(high_water_mark));
-        outcome(change.await.unwrap(), |closing| closing.number)
-    }
-}
-
-pub fn number(sequence: u32) -> SequenceNumber {
-    SequenceNumber { epoch: 1, sequence }
-}
-
-fn outcome<T: std::fmt::Debug>(change: Change<T>, number: impl Fn(T) -> SequenceNumber) -> String {
-    match change {
-        Change::Noted { change, waiting } => {
-            format!("recorded {} {waiting}", number(change).sequence)
-        }
-        other => format!("{other:?}"),
-    }
 }
 
 async fn compare(store: ReservationStore, calls: Vec<(Call, bool)>) {
@@ -292,24 +137,6 @@ async fn assert_same_state(redis: &RedisSale, model: &SaleModel) {
     let units = sale.map(|view| (view.remaining, view.total.get()));
     let total = model.opened_total.map(|total| total + model.restocked);
     assert_eq!(units, total.map(|total| (model.remaining, total)));
-}
-
-pub fn redis_url() -> String {
-    let url = std::env::var("REDIS_URL").expect("REDIS_URL is set: run `make test`");
-    format!("{url}/{REDIS_DATABASE}")
-}
-
-pub fn connect() -> ReservationStore {
-    let settings = RedisSettings {
-        redis_url: redis_url(),
-        redis_ca_file: None,
-        redis_timeout_ms: 1_000,
-        redis_connections: 1,
-        redis_wait_replicas: 0,
-        on_redis_loss: OnRedisLoss::Stop,
-    };
-    let metrics = GateMetrics::register(&Registry::new(), "ingest_api");
-    ReservationStore::connect(&settings, metrics).unwrap()
 }
 
 #[test]

@@ -8,7 +8,7 @@ use fluxgate_domain::ids::{IdempotencyKey, OrderId, Quantity, Tag, UserId};
 use fluxgate_domain::records::OrderRecord;
 use fluxgate_gate::{Change, Reservation, ReservationContext, ReservationRequest, Snapshot};
 
-use crate::scripts::{RedisSale, connect, number};
+use crate::fixture::{RedisSale, connect, number};
 
 const TOTAL: u32 = 1_000_000;
 const ROUNDS: u32 = 40;
