@@ -183,10 +183,11 @@ impl Components {
             self.metrics.clone(),
         );
         let outbox_max = config.outbox.outbox_max;
+        let queued_max = config.limits.in_flight_max as usize;
         let statuses = Arc::new(self.statuses.on_this_thread(store.clone()));
         let place_order = PlaceOrder::new(
             refusals,
-            ReservationBatcher::new(store, outbox_max, self.metrics.clone()),
+            ReservationBatcher::new(store, outbox_max, queued_max, self.metrics.clone()),
             Arc::clone(&self.sales),
             self.publisher.on_this_thread(),
             Arc::clone(&statuses),

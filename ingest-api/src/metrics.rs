@@ -69,6 +69,10 @@ fluxgate_service::metrics! {
     sale_snapshot_reads_total: IntCounterVec ["source"] {"memory", "redis"},
     /// Orders per Redis call.
     orders_per_call: Histogram ([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]),
+    /// Orders refused because IN_FLIGHT_MAX orders of their sale waited for Redis on one HTTP thread.
+    reservation_queue_full_total: IntCounter,
+    /// Orders that were dropped before they were sent to Redis, because their clients had disconnected.
+    reservations_dropped_total: IntCounter,
     /// Keys per combined read, by read: order_records (Redis), order_rows and sale_rows (PostgreSQL), unknown_order_rows and unknown_sale_rows (PostgreSQL, for ids that Redis does not have).
     keys_per_read: HistogramVec ([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0]) ["read"],
     /// Reads refused because too many were waiting, by read.

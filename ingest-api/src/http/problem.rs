@@ -176,7 +176,7 @@ impl From<Refusal> for Problem {
             Refusal::KeyReused => Kind::KeyReused,
             Refusal::Cancelled { .. } => Kind::OrderCancelled,
             Refusal::Rejected { .. } => Kind::OrderRejected,
-            Refusal::OutboxFull => Kind::Overloaded,
+            Refusal::OutboxFull | Refusal::QueueFull => Kind::Overloaded,
             Refusal::RedisBehind
             | Refusal::Undecided
             | Refusal::Unanswered { .. }

@@ -11,4 +11,4 @@ pub use active_buyers::ActiveBuyers;
 pub use order_status::{OrderStatusReader, OrderStatuses, OrderView, StatusError};
 pub use place_order::{Order, PlaceOrder, Placed};
 pub use refusal::Refusal;
-pub use reservation_batcher::ReservationBatcher;
+pub use reservation_batcher::{ReservationBatcher, ReserveError};

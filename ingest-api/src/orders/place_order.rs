@@ -13,7 +13,7 @@ use fluxgate_service::crash_points::crash_point;
 use fluxgate_service::settings::OnRedisLoss;
 use fluxgate_service::traces::set_attribute;
 
-use super::{ActiveBuyers, OrderStatusReader, Refusal, ReservationBatcher};
+use super::{ActiveBuyers, OrderStatusReader, Refusal, ReservationBatcher, ReserveError};
 use crate::boot_instant::BootInstant;
 use crate::metrics::{Counters, Metrics};
 use crate::sales::{PublishedEntry, Publisher, Sale, SaleCache, WrittenSales};
@@ -130,7 +130,11 @@ impl PlaceOrder {
             };
             set_attribute("order.id", || order_id.to_string());
             let reserved = self.batcher.reserve(&sale, request).await;
-            return match reserved.map_err(|error| Refusal::Unanswered { order_id, error })? {
+            let reserved = reserved.map_err(|error| match error {
+                ReserveError::QueueFull => Refusal::QueueFull,
+                ReserveError::Gate(error) => Refusal::Unanswered { order_id, error },
+            });
+            return match reserved? {
                 Reservation::Reserved(record) => {
                     sale.observe(record.number);
                     crash_point("after_reserve");

@@ -47,6 +47,9 @@ pub enum Refusal {
     /// The outbox of the sale is at OUTBOX_MAX.
     #[error("too many orders of this sale are waiting to be published")]
     OutboxFull,
+    /// IN_FLIGHT_MAX orders of the sale wait for Redis.
+    #[error("too many orders of this sale are waiting for Redis")]
+    QueueFull,
     /// Redis has lost acknowledged orders or the whole sale, so it must not sell.
     #[error("Redis has lost data of this sale")]
     RedisBehind,
@@ -106,7 +109,7 @@ impl Refusal {
             Self::KeyReused => "idempotency_key_reused",
             Self::Cancelled { .. } => "order_cancelled",
             Self::Rejected { .. } => "order_rejected",
-            Self::OutboxFull => "overloaded",
+            Self::OutboxFull | Self::QueueFull => "overloaded",
             Self::RedisBehind | Self::Undecided | Self::Unanswered { .. } | Self::Gate(_) => {
                 "unavailable"
             }

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,8 +15,10 @@ use crate::boot_instant::BootInstant;
 use crate::metrics::Metrics;
 use crate::read_batcher::{BatchRead, ReadLimits, RowBatchers};
 
-/// Sales that an instance remembers. An evicted sale is read again.
-const SALES_MAX: usize = 10_000;
+/// Sales that an instance remembers; each exists in Redis. An evicted sale is read again, from Redis and the ledger.
+const SALES_MAX: usize = 65_536;
+/// Answers of the ledger that an instance remembers, also about products that have no sale.
+const LEDGER_ANSWERS_MAX: usize = 10_000;
 /// How long an answer of the ledger about a product is reused.
 const LEDGER_ANSWER_TTL: Duration = Duration::from_secs(1);
 /// Sales whose highest numbers are read in one query.
@@ -99,7 +102,7 @@ impl SaleCache {
             store,
             ledger,
             sales: Cache::new(SALES_MAX),
-            ledger_answers: Cache::new(SALES_MAX),
+            ledger_answers: Cache::new(LEDGER_ANSWERS_MAX),
         }
     }
 
@@ -150,10 +153,12 @@ impl SaleCache {
         let sales: Vec<Arc<Sale>> = self.sales.iter().map(|(_, sale)| sale).collect();
         for chunk in sales.chunks(SERIES_PER_QUERY) {
             let series: Vec<&NumberSeries> = chunk.iter().map(|sale| &sale.series).collect();
+            let named = chunk.iter().map(|sale| (sale.series.as_str(), sale));
+            let sales: HashMap<&str, &Arc<Sale>> = named.collect();
             // An unavailable PostgreSQL does not stop a sale.
             for (series, highest) in ledger.reader.highest(&series).await.unwrap_or_default() {
-                let sale = chunk.iter().find(|sale| sale.series.as_str() == series);
-                sale.into_iter().for_each(|sale| sale.observe(highest));
+                let sale = sales.get(&*series).into_iter();
+                sale.for_each(|sale| sale.observe(highest));
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::boot_instant::BootInstant;
 use crate::metrics::Metrics;
 
 /// Snapshots that an instance remembers.
-const SNAPSHOTS_MAX: usize = 10_000;
+const SNAPSHOTS_MAX: usize = 65_536;
 /// How long a snapshot is reused. With the time of one read, no answer is older than 250 ms.
 const SNAPSHOT_TTL: Duration = Duration::from_millis(200);
 

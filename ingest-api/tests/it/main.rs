@@ -15,5 +15,6 @@ mod over;
 mod program;
 mod reads;
 mod replays;
+mod reservations;
 mod retired;
 mod sold_out;

@@ -8,10 +8,8 @@ use fluxgate_gate::{
 };
 use futures_util::future::join_all;
 use serde_json::json;
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
 
-use crate::fixture::{Stores, read, unique, until};
+use crate::fixture::{BlockedProxy, Stores, read, unique, until};
 
 /// Settings without a broker.
 const NO_KAFKA: [&str; 4] = ["--kafka-brokers", "127.0.0.1:1", "--publish-wait-ms", "20"];
@@ -188,35 +186,6 @@ async fn a_damaged_outbox_is_counted_and_does_not_affect_other_sales() {
             && app.get(&format!("/products/{healthy}")).await.1["status"] == "open"
     })
     .await;
-}
-
-/// A proxy to the brokers that accepts no connection until it is opened.
-struct BlockedProxy {
-    listener: TcpListener,
-    brokers: String,
-}
-
-impl BlockedProxy {
-    async fn new(brokers: &str) -> Self {
-        Self {
-            listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
-            brokers: brokers.to_owned(),
-        }
-    }
-
-    fn address(&self) -> String {
-        self.listener.local_addr().unwrap().to_string()
-    }
-
-    /// Forwards connections, also those that are already waiting.
-    fn open(self) {
-        tokio::spawn(async move {
-            while let Ok((mut client, _)) = self.listener.accept().await {
-                let mut broker = TcpStream::connect(&self.brokers).await.unwrap();
-                tokio::spawn(async move { copy_bidirectional(&mut client, &mut broker).await });
-            }
-        });
-    }
 }
 
 #[tokio::test]
