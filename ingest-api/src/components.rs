@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::http::{AdminToken, CompatLimits, Services};
 use crate::metrics::Metrics;
 use crate::orders::{
-    ActiveBuyers, OrderStatusReader, OrderStatuses, PlaceOrder, ReservationBatcher,
+    ActiveBuyers, CancelOrder, OrderStatusReader, OrderStatuses, PlaceOrder, ReservationBatcher,
 };
 use crate::outbox::{OutboxAcker, OutboxRelay};
 use crate::read_batcher::ReadLimits;
@@ -55,7 +55,7 @@ impl Components {
     pub fn build(
         config: Arc<Config>,
         registry: &Registry,
-    ) -> (Self, mpsc::Receiver<PublishedEntry>) {
+    ) -> (Self, mpsc::Receiver<Option<PublishedEntry>>) {
         let metrics = Metrics::register(registry, SERVICE);
         let gate_metrics = GateMetrics::register(registry, SERVICE);
         let store = ReservationStore::connect(&config.redis, gate_metrics.clone())
@@ -112,7 +112,7 @@ impl Components {
     }
 
     /// Spawns the acker. It ends after the last clone of the publisher has been dropped.
-    pub fn spawn_acker(&self, to_ack: mpsc::Receiver<PublishedEntry>) -> JoinHandle<()> {
+    pub fn spawn_acker(&self, to_ack: mpsc::Receiver<Option<PublishedEntry>>) -> JoinHandle<()> {
         let acker = OutboxAcker::new(self.store.clone(), to_ack, self.metrics.clone());
         tokio::spawn(acker.run())
     }
@@ -160,9 +160,17 @@ impl Components {
             self.config.outbox.outbox_max,
             self.metrics.clone(),
         );
+        let changes = Arc::new(changes);
+        let cancel_order = CancelOrder::new(
+            Arc::clone(&changes),
+            store.clone(),
+            Arc::clone(sales),
+            publisher.clone(),
+        );
         Services {
             opener,
             changes,
+            cancel_order,
             snapshots: SaleSnapshots::new(store.clone(), self.metrics.clone()),
             sales: Arc::clone(sales),
             admin: AdminToken(self.config.admin.admin_token.clone()),

@@ -8,7 +8,8 @@ use crate::ids::ProductId;
 /// The number that Redis gave a reservation or a change, `epoch-sequence`; also the id of its outbox entry.
 ///
 /// The numbers of one [series](NumberSeries) only grow: by one within an epoch, and a rebuild of lost Redis data starts
-/// a higher epoch. Sequence 0 is the opening of the sale.
+/// a higher epoch. Sequence 0 is the opening of the sale, and the cancel of an order whose sale has left Redis: neither is
+/// counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct SequenceNumber {
     /// Counts the rebuilds of the sale's Redis data, from 1.

@@ -212,12 +212,14 @@ pub const ADD_TO_SERIES: &str = "
 /// How many numbers below the highest written one have neither a row nor a dead letter, over all series of these
 /// partitions. Rebuilt sales are left out: what they lost before is final, and `reconciler audit` counts it. Every
 /// dead letter of a sale counts as one of its numbers; equal ones count once, because a log that was accepted as another
-/// one may have them again. The rows are counted by product, which has one series.
+/// one may have them again. Cancels after the sale left Redis have no number: their sequence is 0. The rows are counted by
+/// product, which has one series.
 pub const COUNT_GAPS: &str = "
     SELECT coalesce(sum(greatest(n.last_sequence - n.written - c.n - s.n - d.n, 0)), 0)::bigint
     FROM stock_ledger l
     JOIN number_series n ON n.series_id = l.product_id
-    CROSS JOIN LATERAL (SELECT count(o.cancel_number) + count(*) FILTER (WHERE o.reason = 'unknown_sale') AS n
+    CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE o.cancel_number & 4294967295 <> 0)
+                + count(*) FILTER (WHERE o.reason = 'unknown_sale') AS n
         FROM orders o WHERE o.product_id = l.product_id
             AND (o.cancel_number IS NOT NULL OR o.reason = 'unknown_sale')) c
     CROSS JOIN LATERAL (SELECT count(*) AS n FROM sale_changes s WHERE s.product_id = l.product_id) s

@@ -72,11 +72,11 @@ impl Postgres {
         rows.first().map(ledger).transpose()
     }
 
-    /// What happened to a sale after its opening, with the sequence numbers.
+    /// What happened to a sale after its opening, with the sequence numbers. A cancel after the sale left Redis has none.
     pub async fn changes(&self, product: &str) -> Result<Vec<(i64, AdminCall)>> {
         let sql =
             "SELECT cancel_number & 4294967295, 'cancel', order_id::text, 0::bigint FROM orders
-                WHERE product_id = $1 AND cancel_number IS NOT NULL
+                WHERE product_id = $1 AND cancel_number & 4294967295 <> 0
             UNION ALL SELECT sequence, kind, change_id, units FROM sale_changes
                 WHERE product_id = $1";
         let rows = self.query(sql, &[&product]).await?;

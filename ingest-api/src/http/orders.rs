@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Services;
 use super::problem::{Kind, Problem};
 use super::request::{idempotency_key, json_body};
-use crate::orders::{Order, OrderStatusReader, OrderView, PlaceOrder};
-use crate::sales::ChangeError;
+use crate::orders::{Order, OrderStatusReader, PlaceOrder};
 
 /// The header that marks the answer to a retry.
 const REPLAYED: &str = "Idempotency-Replayed";
@@ -77,31 +76,12 @@ pub async fn cancel(
     let order_id: OrderId = order_id
         .parse()
         .map_err(|error| Problem::new(Kind::UnknownOrder, error))?;
-    // If the status is not known, Redis decides below.
-    let found = statuses.find(order_id).await;
-    if matches!(&found, Ok(order) if order.status == OrderStatus::Rejected) {
-        let detail = "the order was rejected and holds no units";
-        return Err(Problem::new(Kind::OrderRejected, detail));
+    let cancelled = services.cancel_order.cancel(order_id, &statuses).await;
+    let order = cancelled.map_err(|error| Problem::from(error).about(order_id))?;
+    if let Ok(product) = ProductId::parse(&order.product_id) {
+        services.snapshots.forget(&product);
     }
-    let product = found.as_ref().ok();
-    let product = product.and_then(|order| ProductId::parse(&order.product_id).ok());
-    let cancelled = services.changes.cancel(order_id, product.as_ref()).await;
-    let (product, record) = match (cancelled, found) {
-        // The order is cancelled, and Redis no longer has it: no lease is left to wait for.
-        (Err(error), Ok(order))
-            if order.status == OrderStatus::Cancelled && error.is_missing_in_redis() =>
-        {
-            return Ok(HttpResponse::Ok().json(order));
-        }
-        // A store that did not answer may have the order.
-        (Err(ChangeError::UnknownOrder), Err(error)) => {
-            return Err(Problem::from(error).about(order_id));
-        }
-        (cancelled, _) => cancelled?,
-    };
-    services.snapshots.forget(&product);
-    let cancelled = OrderView::of(order_id, &product, &record, OrderStatus::Cancelled);
-    Ok(HttpResponse::Ok().json(cancelled))
+    Ok(HttpResponse::Ok().json(order))
 }
 
 /// `GET /orders/{id}`

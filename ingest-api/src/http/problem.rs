@@ -227,9 +227,10 @@ impl From<ChangeError> for Problem {
             ChangeError::TooMany => Kind::InvalidRequest,
             ChangeError::KeyReused => Kind::KeyReused,
             ChangeError::OutboxFull => Kind::Overloaded,
-            ChangeError::RedisBehind | ChangeError::NotPublished | ChangeError::Gate(_) => {
-                Kind::Unavailable
-            }
+            ChangeError::RedisBehind
+            | ChangeError::NotPublished
+            | ChangeError::NotWritten
+            | ChangeError::Gate(_) => Kind::Unavailable,
         };
         Self::new(kind, error)
     }

@@ -10,7 +10,7 @@ use fluxgate_service::ops::get_or_head;
 use super::observe::{Observer, observe};
 use super::problem::{Kind, Problem};
 use super::{AdminToken, CompatLimits, compat, orders, products};
-use crate::orders::{OrderStatusReader, PlaceOrder};
+use crate::orders::{CancelOrder, OrderStatusReader, PlaceOrder};
 use crate::sales::{SaleCache, SaleChanges, SaleOpener, SaleSnapshots};
 
 /// What the handlers of all threads share.
@@ -19,7 +19,8 @@ pub struct Services {
     pub snapshots: SaleSnapshots,
     pub sales: Arc<SaleCache>,
     pub opener: SaleOpener,
-    pub changes: SaleChanges,
+    pub changes: Arc<SaleChanges>,
+    pub cancel_order: CancelOrder,
     pub admin: AdminToken,
     pub compat: CompatLimits,
 }

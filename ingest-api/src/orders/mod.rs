@@ -1,6 +1,7 @@
-//! Orders: placing an order and reading its status.
+//! Orders: placing and cancelling an order, and reading its status.
 
 mod active_buyers;
+mod cancel_order;
 mod order_reads;
 mod order_status;
 mod place_order;
@@ -8,6 +9,7 @@ mod refusal;
 mod reservation_batcher;
 
 pub use active_buyers::ActiveBuyers;
+pub use cancel_order::CancelOrder;
 pub use order_status::{OrderStatusReader, OrderStatuses, OrderView, StatusError};
 pub use place_order::{Order, PlaceOrder, Placed};
 pub use refusal::Refusal;

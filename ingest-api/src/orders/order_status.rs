@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::order_reads::{OrderRecords, OrderRows};
 use crate::metrics::Metrics;
 use crate::read_batcher::{ReadBatcher, ReadLimits, RowBatchers};
+use crate::sales::{ChangeError, SaleLookupError};
 
 /// An order, as `GET /orders/{id}` answers it.
 #[derive(Debug, Clone, Serialize)]
@@ -27,7 +28,8 @@ pub struct OrderView {
 }
 
 impl OrderView {
-    fn written(order_id: OrderId, order: WrittenOrder) -> Self {
+    /// The view of an order by its row.
+    pub(super) fn written(order_id: OrderId, order: WrittenOrder) -> Self {
         Self {
             order_id,
             product_id: order.product_id,
@@ -68,6 +70,16 @@ pub enum StatusError {
     /// Redis is unavailable, and may know the order or a cancel that PostgreSQL does not have yet.
     #[error(transparent)]
     Gate(#[from] GateError),
+}
+
+impl From<StatusError> for ChangeError {
+    fn from(error: StatusError) -> Self {
+        match error {
+            StatusError::Unknown => Self::UnknownOrder,
+            StatusError::Ledger(_) => SaleLookupError::Undecided.into(),
+            StatusError::Gate(error) => error.into(),
+        }
+    }
 }
 
 /// Written orders that an instance remembers, so that repeated retries read PostgreSQL once.

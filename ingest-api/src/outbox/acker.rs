@@ -15,7 +15,7 @@ use crate::sales::{PublishedEntry, Sale};
 /// harmless; an entry that stayed forever would not be.
 pub struct OutboxAcker {
     store: ReservationStore,
-    acknowledged: mpsc::Receiver<PublishedEntry>,
+    acknowledged: mpsc::Receiver<Option<PublishedEntry>>,
     metrics: Metrics,
 }
 
@@ -26,7 +26,7 @@ impl OutboxAcker {
     /// An acker for the entries that arrive on `acknowledged`.
     pub fn new(
         store: ReservationStore,
-        acknowledged: mpsc::Receiver<PublishedEntry>,
+        acknowledged: mpsc::Receiver<Option<PublishedEntry>>,
         metrics: Metrics,
     ) -> Self {
         Self {
@@ -41,7 +41,7 @@ impl OutboxAcker {
         let mut batch = Vec::with_capacity(ACK_BATCH_MAX);
         while self.acknowledged.recv_many(&mut batch, ACK_BATCH_MAX).await > 0 {
             crash_point("before_ack");
-            for (sale, entries) in by_sale(batch.drain(..)) {
+            for (sale, entries) in by_sale(batch.drain(..).flatten()) {
                 match self.ack(&sale, &entries).await {
                     Ok(acked) => self.metrics.outbox_acked_total.inc_by(acked),
                     Err(error) => {

@@ -6,8 +6,9 @@ use fluxgate_log::OutgoingMessage;
 
 use super::Sale;
 
-/// Publishes the events of outbox entries. Each entry that Kafka has acknowledged goes to the outbox acker.
-pub type Publisher = fluxgate_log::Publisher<PublishedEntry>;
+/// Publishes events. Each outbox entry that Kafka has acknowledged goes to the outbox acker; the cancel of an order whose
+/// sale is over has none.
+pub type Publisher = fluxgate_log::Publisher<Option<PublishedEntry>>;
 
 /// An outbox entry whose event was handed to Kafka.
 #[derive(Debug)]
@@ -20,14 +21,18 @@ pub struct PublishedEntry {
 
 impl PublishedEntry {
     /// The message that publishes an entry of `sale`.
-    pub fn message(sale: &Arc<Sale>, entry: SequenceNumber, event: Event) -> OutgoingMessage<Self> {
+    pub fn message(
+        sale: &Arc<Sale>,
+        entry: SequenceNumber,
+        event: Event,
+    ) -> OutgoingMessage<Option<Self>> {
         OutgoingMessage {
             partition: sale.facts.partition,
-            context: Self {
+            context: Some(Self {
                 sale: Arc::clone(sale),
                 entry,
                 makes_room: event.makes_room(),
-            },
+            }),
             event,
         }
     }

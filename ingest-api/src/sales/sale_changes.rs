@@ -62,9 +62,13 @@ pub enum ChangeError {
     /// Redis has lost acknowledged writes.
     #[error("Redis has lost data of this sale")]
     RedisBehind,
-    /// Kafka has not acknowledged the change. The change stands: a repeated call or the outbox relay finishes it.
+    /// Kafka has not acknowledged the change. If Redis has the sale, the change stands: a repeated call or the outbox relay
+    /// finishes it.
     #[error("Kafka has not acknowledged the change yet; repeat the call")]
     NotPublished,
+    /// PostgreSQL does not show the change of a sale that is over. If Kafka has it, a worker will write it.
+    #[error("PostgreSQL does not show the change yet; repeat the call")]
+    NotWritten,
     /// Redis gave no usable answer; the change may have been recorded.
     #[error(transparent)]
     Gate(#[from] GateError),

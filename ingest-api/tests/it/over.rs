@@ -173,3 +173,47 @@ async fn a_repeated_closing_or_restock_is_answered_and_a_new_restock_is_not() {
         assert_eq!(new, refused(409, "sale_closed"));
     }
 }
+
+#[tokio::test]
+async fn a_cancel_is_published_and_answered_when_the_row_shows_it() {
+    let sale = OverSale::new().await;
+    let short = [
+        "--kafka-brokers=127.0.0.1:1",
+        "--kafka-message-timeout-ms=1000",
+    ];
+    let without_kafka = sale.stores.app(&short).await;
+    let answer = without_kafka.cancel(&sale.order).await;
+    assert_eq!(code(answer), refused(503, "unavailable"));
+
+    let [one, two] = &sale.apps;
+    let cancels = async { tokio::join!(one.cancel(&sale.order), two.cancel(&sale.order)) };
+    let published = async {
+        let cancelled = format!("{}:cancelled", sale.order);
+        // The opening, the order, and a cancel of each call.
+        let ids = sale.stores.ids_on_kafka(4).await;
+        assert_eq!(ids.iter().filter(|id| **id == cancelled).count(), 2);
+        let (_, order) = one.get(&format!("/orders/{}", sale.order)).await;
+        assert_eq!(order["status"], "confirmed");
+        sale.sql("UPDATE orders SET status = 'cancelled'; UPDATE stock_ledger SET sold = 0")
+            .await;
+    };
+    let ((first, second), ()) = tokio::join!(cancels, published);
+    for (status, order) in [first, second, without_kafka.cancel(&sale.order).await] {
+        assert_eq!((status, &order["status"]), (200, &json!("cancelled")));
+        assert_eq!(order["quantity"], 2);
+    }
+    for app in &sale.apps {
+        let (_, view) = app.get(&format!("/products/{}", sale.product)).await;
+        assert_eq!((&view["total"], &view["remaining"]), (&json!(7), &json!(7)));
+    }
+}
+
+#[tokio::test]
+async fn a_rejected_order_is_not_cancelled() {
+    let sale = OverSale::new().await;
+    sale.sql("UPDATE orders SET status = 'rejected'").await;
+    for app in &sale.apps {
+        let answer = code(app.cancel(&sale.order).await);
+        assert_eq!(answer, refused(409, "order_rejected"));
+    }
+}

@@ -74,6 +74,10 @@ impl Comparison {
     }
 
     fn count(&mut self, number: SequenceNumber) {
+        // A cancel after the sale left Redis has no number of its own.
+        if number.sequence == 0 {
+            return;
+        }
         let is_new = self.numbers.insert(number);
         // Numbers used twice before a rebuild are no longer an error.
         let is_current = |then: &Snapshot| number.epoch == then.number.epoch;

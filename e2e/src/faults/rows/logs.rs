@@ -126,7 +126,7 @@ async fn until_end(env: &Environment, number: i32, wanted: i64) -> Result<()> {
     .await
 }
 
-fn kill_workers(env: &mut Environment) -> Result<()> {
+pub(super) fn kill_workers(env: &mut Environment) -> Result<()> {
     for worker in &mut env.workers {
         worker.kill()?;
     }
@@ -134,7 +134,7 @@ fn kill_workers(env: &mut Environment) -> Result<()> {
     Ok(())
 }
 
-async fn restart_workers(env: &mut Environment) -> Result<()> {
+pub(super) async fn restart_workers(env: &mut Environment) -> Result<()> {
     for number in 0..env.workers.len() {
         env.restart(Component::Worker, number).await?;
     }

@@ -1,4 +1,4 @@
-//! Sales that are over: cancels of their orders while Kafka is away.
+//! Sales that are over: cancels of their orders while Kafka or the workers are away.
 
 use std::time::Duration;
 
@@ -6,8 +6,10 @@ use anyhow::{Result, ensure};
 use fluxgate_domain::ids::OrderId;
 use futures_util::future::join_all;
 
+use super::logs::{kill_workers, restart_workers};
 use super::{Environment, Store};
 use crate::answer::Status;
+use crate::checker::AdminCall;
 use crate::exchange::Request;
 use crate::order::Action;
 use crate::stores::sale_key;
@@ -54,6 +56,44 @@ pub async fn cancel_retired(env: &mut Environment) -> Result<()> {
         Ok(())
     })
     .await
+}
+
+/// Cancels orders of a sale that has left Redis, first while Kafka is frozen, then while no worker runs.
+pub async fn cancel_expired(env: &mut Environment) -> Result<()> {
+    close(env).await?;
+    wait_until("the sale has left Redis", RELAY_LIMIT, async || {
+        let left = expiry_ms(env).await?;
+        ensure!(left == -2, "its keys expire in {left} ms");
+        Ok(())
+    })
+    .await?;
+    let mut orders = confirmed(env).await?;
+    orders.truncate(CANCELS);
+    let (first, second) = orders.split_at(CANCELS / 2);
+    env.stack().freeze(Store::Kafka)?;
+    env.mark("it has left Redis; Kafka frozen");
+    cancel(env, first).await?;
+    env.stack().thaw(Store::Kafka)?;
+    kill_workers(env)?;
+    cancel(env, second).await?;
+    restart_workers(env).await?;
+    wait_until("all are cancelled", RELAY_LIMIT, async || {
+        cancel(env, &orders).await?;
+        let left = confirmed(env).await?;
+        let left = orders.iter().filter(|id| left.contains(id)).count();
+        ensure!(left == 0, "{left} are confirmed");
+        Ok(())
+    })
+    .await?;
+    let product = env.sales[usize::from(SALE)].product.as_str();
+    let numbered = env.sandbox.stores.postgres.changes(product).await?;
+    let is_numbered = |id: &&OrderId| {
+        let cancel = AdminCall::Cancel(**id);
+        numbered.iter().any(|(_, change)| *change == cancel)
+    };
+    let count = orders.iter().filter(is_numbered).count();
+    ensure!(count == 0, "{count} cancels have numbers");
+    Ok(())
 }
 
 /// Closes the sale.

@@ -22,7 +22,7 @@ use super::redis::{
     blank, kill_durable, kill_master, move_slot, out_of_memory, rebuild, roll_back, tear_file,
     tear_file_and_rebuild,
 };
-use super::retired::cancel_retired;
+use super::retired::{cancel_expired, cancel_retired};
 use super::sell_out::sell_a_million;
 use super::services::{
     crash, freeze, freeze_instances_in_turn, kill, rebalance_storm, stop_before_commit,
@@ -115,6 +115,9 @@ fn redis() -> Vec<Row> {
             => blank(), rebuilds: true;
         "retired-cancel", "cancels of a retired sale while Kafka is frozen; nobody repeats them"
             => cancel_retired(), setup.settings: &[("ORDER_RECORD_TTL_SECONDS", "3600")];
+        "expired-cancel", "cancels of a sale that has left Redis, while Kafka is frozen, then while no worker runs"
+            => cancel_expired(), setup.settings: &[("ORDER_RECORD_TTL_SECONDS", "3")],
+            excuses: |it| matches!(it, Violation::SaleMissing { store: "Redis" });
         "rebuild-whole", "sales are rebuilt while they run, though nothing was lost" => rebuild(), rebuilds: true;
     }
 }
