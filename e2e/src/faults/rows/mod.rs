@@ -1,6 +1,7 @@
 //! The faults, one row of the matrix each. A new one is a line in `table` and a function that injects it.
 
 mod connections;
+mod eviction;
 mod kafka;
 mod logs;
 mod pairs;

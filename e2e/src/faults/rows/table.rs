@@ -8,6 +8,7 @@ use super::Component::{Api, Kafka, Postgres, Redis, Worker};
 use super::Kind::{Cancels, Orders, Restocks, Retries};
 use super::RedisKind::{Cluster, Sentinels};
 use super::connections::{block, cut, forget_quiet, reset, send_slow_bodies, slow_down};
+use super::eviction::evict_each_key;
 use super::kafka::{
     acknowledge_slowly, add_partitions, create_topic_late, freeze_until_fenced, limit_message_size,
     publish_without_waiting,
@@ -113,6 +114,8 @@ fn redis() -> Vec<Row> {
             => tear_file_and_rebuild(), rebuilds: true;
         "redis-blank", "Redis comes back with an empty disk; sales cannot be opened again; rebuilt"
             => blank(), rebuilds: true;
+        "evicted-key", "a key of every sale is deleted, then another one, five in all; rebuilt each time"
+            => evict_each_key(), rebuilds: true;
         "retired-cancel", "cancels of a retired sale while Kafka is frozen; nobody repeats them"
             => cancel_retired(), setup.settings: &[("ORDER_RECORD_TTL_SECONDS", "3600")];
         "expired-cancel", "cancels of a sale that has left Redis, while Kafka is frozen, then while no worker runs"
