@@ -20,7 +20,7 @@ mod unwritten;
 use std::time::Duration;
 
 use fluxgate_gate::{GateError, GateMetrics, ReservationStore};
-use fluxgate_ledger::{AuditError, AuditReader};
+use fluxgate_ledger::{AuditError, AuditReader, Ledger};
 use fluxgate_log::{AppenderSettings, ClientMetrics, LogError, TopicAppender};
 use fluxgate_service::settings::{KafkaSettings, refuse};
 use prometheus::Registry;
@@ -29,6 +29,9 @@ use config::Settings;
 
 /// How long the brokers may take for one answer.
 const KAFKA_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a transaction that writes to the ledger may take.
+const LEDGER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The three stores.
 pub struct Stores {
@@ -106,6 +109,12 @@ impl Stores {
             ledger: ledger?,
         })
     }
+}
+
+/// The connection that writes to the ledger. It is made on first use.
+pub fn writer(settings: &Settings) -> Ledger {
+    Ledger::connect(&settings.postgres, "reconciler", 1, LEDGER_TIMEOUT)
+        .unwrap_or_else(|error| refuse("DATABASE_URL", error))
 }
 
 fn log(kafka: &KafkaSettings) -> Result<TopicAppender, LogError> {

@@ -11,7 +11,7 @@ use reconciler::audit::{Outcome, audit, table};
 use reconciler::config::{AcceptLog, Cli, Command, Settings};
 use reconciler::rebuild::{RebuildError, rebuild};
 use reconciler::republish::republish;
-use reconciler::{Stores, Undecided};
+use reconciler::{Stores, Undecided, writer};
 
 /// A store is wrong, or the command was refused.
 const WRONG: u8 = 1;
@@ -62,18 +62,27 @@ async fn run(command: &Command, settings: &Settings) -> Result<ExitCode, Undecid
             );
             Ok(ExitCode::SUCCESS)
         }
-        Command::AcceptLog(asked) => accept(&stores, asked).await,
+        Command::AcceptLog(asked) => accept(&mut stores, asked, settings).await,
         Command::Rebuild { products } => rebuild_each(&mut stores, products, settings).await,
     }
 }
 
-async fn accept(stores: &Stores, asked: &AcceptLog) -> Result<ExitCode, Undecided> {
+async fn accept(
+    stores: &mut Stores,
+    asked: &AcceptLog,
+    settings: &Settings,
+) -> Result<ExitCode, Undecided> {
+    let writer = writer(settings);
     let mut count = 0;
     let show = |accepted: &AcceptedLog| {
-        let AcceptedLog { halt, begin } = accepted;
+        let AcceptedLog {
+            halt,
+            begin,
+            written_ahead,
+        } = accepted;
         count += 1;
         println!(
-            "partition {}: halted {} at offset {} ({}); log number {}, read again from offset {begin}",
+            "partition {}: halted {} at offset {} ({}); log number {}, read again from offset {begin}, {written_ahead} changes written first",
             halt.partition,
             halt.since,
             halt.offset,
@@ -81,12 +90,22 @@ async fn accept(stores: &Stores, asked: &AcceptLog) -> Result<ExitCode, Undecide
             halt.log_number + 1
         );
     };
-    match accept_logs(stores, &asked.consumer, &asked.partitions, show).await {
+    match accept_logs(stores, &writer, &asked.consumer, &asked.partitions, show).await {
         Ok(()) => {
             println!("{count} logs accepted; run reconciler republish");
             Ok(ExitCode::SUCCESS)
         }
+        Err(AcceptError::Undecided(Undecided::Gate(error))) => {
+            eprintln!(
+                "undecided: {error}; only Redis knows what the log has lost, so no further halt was ended"
+            );
+            Ok(UNDECIDED.into())
+        }
         Err(AcceptError::Undecided(error)) => Err(error),
+        Err(error @ AcceptError::Ledger(_)) => {
+            eprintln!("undecided: {error}");
+            Ok(UNDECIDED.into())
+        }
         Err(refusal @ AcceptError::NotHalted(_)) => {
             eprintln!("refused: {refusal}");
             Ok(WRONG.into())

@@ -8,7 +8,7 @@ use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::{OrderId, ProductId};
 
 use crate::flow::Place;
-use crate::unwritten::{Lacking, Unwritten};
+use crate::unwritten::{Lacking, Unwritten, unwritten_opening};
 use crate::{Stores, Undecided};
 
 /// Events published at once.
@@ -45,31 +45,16 @@ pub async fn republish(
     }
     // Openings first: orders of an unknown sale would be rejected.
     for (product, place) in &sales {
-        done.events += republish_opening(stores, product, place.partition).await?;
+        if let Some(opening) = unwritten_opening(stores, product).await? {
+            stores.log.append(place.partition, &opening).await?;
+            done.events += 1;
+        }
     }
     for (product, place) in &sales {
         done.sales += 1;
         done.events += republish_sale(stores, product, place).await?;
     }
     Ok(done)
-}
-
-async fn republish_opening(
-    stores: &Stores,
-    product: &ProductId,
-    partition: i32,
-) -> Result<usize, Undecided> {
-    if stores.ledger.sale(product).await?.is_some() {
-        return Ok(0);
-    }
-    // A sale that is still opening has its opening in the outbox.
-    let view = stores.gate.sale(product).await?;
-    let Some(view) = view.filter(|view| !view.opening) else {
-        return Ok(0);
-    };
-    let event = Event::SaleOpened(view.opened_event());
-    stores.log.append(partition, &event).await?;
-    Ok(1)
 }
 
 async fn republish_sale(

@@ -9,6 +9,8 @@ use fluxgate_domain::records::OrderRecord;
 use fluxgate_gate::Records;
 use fluxgate_ledger::{AuditError, AuditReader, OrderRow, WrittenSale};
 
+use crate::{Stores, Undecided};
+
 /// The records of a sale, without the orders that PostgreSQL is known to have.
 pub struct Unwritten {
     records: Records,
@@ -34,7 +36,28 @@ pub enum Subject {
     Closing,
 }
 
+/// The opening of a sale that PostgreSQL lacks; `None` if an outbox entry will publish it.
+///
+/// # Errors
+/// When a store gives no usable answer.
+pub async fn unwritten_opening(
+    stores: &Stores,
+    product: &ProductId,
+) -> Result<Option<Event>, Undecided> {
+    if stores.ledger.sale(product).await?.is_some() {
+        return Ok(None);
+    }
+    let view = stores.gate.sale(product).await?;
+    let view = view.filter(|view| !view.opening);
+    Ok(view.map(|view| Event::SaleOpened(view.opened_event())))
+}
+
 impl Lacking {
+    /// Whether it makes room for orders.
+    pub fn makes_room(&self) -> bool {
+        matches!(self.subject, Subject::Cancel(_) | Subject::Restock(_))
+    }
+
     /// The order whose record makes the event, if it is one.
     pub fn order(&self) -> Option<OrderId> {
         match self.subject {

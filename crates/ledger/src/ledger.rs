@@ -24,6 +24,9 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// The program that writes the ledger.
+    pub const CONSUMER: &str = CONSUMER;
+
     /// Sets up connections for `writers` concurrent batches; each is made when it is first needed. No call takes longer
     /// than `timeout`, except [`Self::migrate`].
     ///

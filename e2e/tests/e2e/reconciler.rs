@@ -1,6 +1,5 @@
 use std::collections::HashMap;
 use std::slice::from_ref;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use e2e::answer::{Refusal, Status};
@@ -20,8 +19,6 @@ use crate::fixture::{
 };
 
 const CONNECTIONS: u32 = 16;
-/// How long a worker takes, at most, to halt a partition: it asks twice, five seconds apart.
-const HALT_LIMIT: Duration = Duration::from_secs(15);
 
 #[test]
 fn an_audit_is_right_while_the_sale_runs_and_finds_what_is_missing() {
@@ -201,43 +198,8 @@ fn an_instance_that_slept_through_a_rebuild_cannot_sell_a_unit_again() {
     });
 }
 
-#[test]
-fn what_kafka_has_lost_is_published_again() {
-    in_a_sandbox(async |sandbox| {
-        let (api, mut worker) = tokio::try_join!(sandbox.api(), sandbox.worker())?;
-        let sale = open_sales(&api, 1, 300).await?.remove(0);
-        play(&api, &sale, 0..100).await?;
-        sandbox.stores.drained(from_ref(&sale), WRITE_LIMIT).await?;
-        worker.kill()?;
-        play(&api, &sale, 100..200).await?;
-        // One that PostgreSQL does not have.
-        let unread = open_sales(&api, 1, 10).await?.remove(0);
-        order(&api.client()?, &unread, 0).await?;
-        sandbox.stores.topic.empty().await?;
-        worker.restart().await?;
-
-        wait_until("a partition is halted", HALT_LIMIT, async || {
-            let halted = worker.metric("inventory_worker_partitions_halted").await?;
-            ensure!(halted == 1.0, "{halted} partitions are halted");
-            Ok(())
-        })
-        .await?;
-        reconcile(sandbox, &["audit"], 1, "is halted (log_ends_before").await?;
-        reconcile(sandbox, &["republish"], 2, "see `reconciler accept-log`").await?;
-        reconcile(sandbox, &["accept-log", "99"], 1, "99 is not halted").await?;
-        reconcile(sandbox, &["accept-log"], 0, "1 logs accepted").await?;
-        reconcile(sandbox, &["accept-log"], 0, "0 logs accepted").await?;
-        reconcile(sandbox, &["republish"], 0, "102 events published").await?;
-        let both = [sale.clone(), unread.clone()];
-        sandbox.stores.written(&both, WRITE_LIMIT).await?;
-        expect_rows(sandbox, &sale, 200, 0).await?;
-        expect_rows(sandbox, &unread, 1, 0).await?;
-        expect_right_audit(sandbox).await
-    });
-}
-
 /// One order of each of these buyers.
-async fn play(api: &Process, sale: &Sale, buyers: std::ops::Range<u32>) -> Result<History> {
+pub async fn play(api: &Process, sale: &Sale, buyers: std::ops::Range<u32>) -> Result<History> {
     let player = crowd(CONNECTIONS, &[api]);
     player.play(from_ref(sale), once(0..1, buyers)).await
 }
@@ -277,13 +239,23 @@ async fn rows_and_changes(sandbox: &Sandbox) -> Result<Vec<String>> {
 }
 
 /// Once everything is written; and an audit finds nothing wrong.
-async fn expect_sold(sandbox: &Sandbox, sale: &Sale, units: i64, rejected: usize) -> Result<()> {
+pub async fn expect_sold(
+    sandbox: &Sandbox,
+    sale: &Sale,
+    units: i64,
+    rejected: usize,
+) -> Result<()> {
     sandbox.stores.drained(from_ref(sale), WRITE_LIMIT).await?;
     expect_rows(sandbox, sale, units, rejected).await?;
     expect_right_audit(sandbox).await
 }
 
-async fn expect_rows(sandbox: &Sandbox, sale: &Sale, units: i64, rejected: usize) -> Result<()> {
+pub async fn expect_rows(
+    sandbox: &Sandbox,
+    sale: &Sale,
+    units: i64,
+    rejected: usize,
+) -> Result<()> {
     let contents = sandbox.stores.contents(sale).await?;
     let rows = contents.rows.iter();
     let are_rejected = rows.filter(|row| row.status == Status::Rejected).count();
@@ -293,7 +265,7 @@ async fn expect_rows(sandbox: &Sandbox, sale: &Sale, units: i64, rejected: usize
     Ok(())
 }
 
-async fn order(client: &Client, sale: &Sale, buyer: u32) -> Result<OrderId> {
+pub async fn order(client: &Client, sale: &Sale, buyer: u32) -> Result<OrderId> {
     let response = client.order(sale, buyer).await;
     let id = response.order().map(|it| it.id);
     id.with_context(|| format!("buyer {buyer}: {response:?}"))

@@ -6,6 +6,7 @@ mod slow_path;
 mod statements;
 
 use fluxgate_domain::batch::Batch;
+use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::OrderId;
 use jiff::Timestamp;
 
@@ -56,6 +57,23 @@ impl Ledger {
                 return Ok(written);
             }
             slow_path::write(client, &self.limits, topic, batch, &rows).await
+        })
+        .await
+    }
+
+    /// Writes events of a partition before they are read from its log, if they are ever: when they are, they have no
+    /// effect. No position moves. Events that cannot be applied are left out.
+    ///
+    /// # Errors
+    /// As for [`Self::write`].
+    pub async fn write_ahead(
+        &self,
+        partition: i32,
+        events: &[Event],
+    ) -> Result<WrittenBatch, LedgerError> {
+        let rows = BatchRows::of_events(partition, events);
+        self.within_deadline(async |client| {
+            slow_path::write_ahead(client, &self.limits, &rows).await
         })
         .await
     }

@@ -27,13 +27,7 @@ pub struct BatchRows<'a> {
 
 impl<'a> BatchRows<'a> {
     pub fn of(batch: &'a Batch) -> Self {
-        let mut rows = Self {
-            openings: Vec::new(),
-            orders: Vec::with_capacity(batch.len()),
-            operations: Vec::with_capacity(batch.len()),
-            needs_slow_path: false,
-            dead_letters: DeadLetterColumns::default(),
-        };
+        let mut rows = Self::with_capacity(batch.len());
         for slice in &batch.slices {
             for record in &slice.records {
                 match &record.content {
@@ -43,6 +37,25 @@ impl<'a> BatchRows<'a> {
             }
         }
         rows
+    }
+
+    /// The rows of events that are applied in this order, on one partition.
+    pub fn of_events(partition: i32, events: &'a [Event]) -> Self {
+        let mut rows = Self::with_capacity(events.len());
+        for (offset, event) in (0..).zip(events) {
+            rows.push(PartitionOffset { partition, offset }, event);
+        }
+        rows
+    }
+
+    fn with_capacity(records: usize) -> Self {
+        Self {
+            openings: Vec::new(),
+            orders: Vec::with_capacity(records),
+            operations: Vec::with_capacity(records),
+            needs_slow_path: false,
+            dead_letters: DeadLetterColumns::default(),
+        }
     }
 
     fn push(&mut self, at: PartitionOffset, event: &'a Event) {

@@ -29,19 +29,10 @@ pub async fn write(
     let transaction = client.transaction().await?;
     transaction.batch_execute(limits).await?;
     advance_positions(&transaction, topic, batch).await?;
-    let opened = open_sales(&transaction, rows).await?;
-    let mut headroom = lock_ledger(&transaction, rows, &opened).await?;
-    let mut existing = existing_rows(&transaction, rows).await?;
-
-    let applied = apply(&rows.operations, &mut existing, &mut headroom);
+    let applied = apply_rows(&transaction, rows).await?;
     if !applied.refused.is_empty() {
         return Err(LedgerError::Refused(applied.refused));
     }
-    insert_orders(&transaction, &applied.orders).await?;
-    cancel_orders(&transaction, &applied.cancelled).await?;
-    insert_changes(&transaction, &applied.changes).await?;
-    add_to_ledger(&transaction, &applied.ledger).await?;
-    add_to_series(&transaction, &applied.series).await?;
     insert_dead_letters(&transaction, topic, &rows.dead_letters).await?;
     crash_point("before_commit");
     transaction.commit().await?;
@@ -50,6 +41,36 @@ pub async fn write(
     let mut written = summary(&applied);
     written.dead_letters = rows.dead_letters.offsets.len() as u64;
     Ok(written)
+}
+
+/// Writes rows that no batch has brought: no position moves. What is refused is left out.
+pub async fn write_ahead(
+    client: &mut Object,
+    limits: &str,
+    rows: &BatchRows<'_>,
+) -> Result<WrittenBatch, LedgerError> {
+    let transaction = client.transaction().await?;
+    transaction.batch_execute(limits).await?;
+    let applied = apply_rows(&transaction, rows).await?;
+    transaction.commit().await?;
+    Ok(summary(&applied))
+}
+
+/// Reads and locks the rows that these touch, applies the operations, writes the result.
+async fn apply_rows<'a>(
+    transaction: &Transaction<'_>,
+    rows: &BatchRows<'a>,
+) -> Result<AppliedBatch<'a>, LedgerError> {
+    let opened = open_sales(transaction, rows).await?;
+    let mut headroom = lock_ledger(transaction, rows, &opened).await?;
+    let mut existing = existing_rows(transaction, rows).await?;
+    let applied = apply(&rows.operations, &mut existing, &mut headroom);
+    insert_orders(transaction, &applied.orders).await?;
+    cancel_orders(transaction, &applied.cancelled).await?;
+    insert_changes(transaction, &applied.changes).await?;
+    add_to_ledger(transaction, &applied.ledger).await?;
+    add_to_series(transaction, &applied.series).await?;
+    Ok(applied)
 }
 
 fn summary(applied: &AppliedBatch<'_>) -> WrittenBatch {

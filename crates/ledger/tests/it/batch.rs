@@ -6,7 +6,7 @@ use fluxgate_domain::ids::OrderId;
 use fluxgate_ledger::REJECTED_NAMED_MAX;
 use jiff::Timestamp;
 
-use crate::fixture::{Schema, TOPIC, batch, opening, order, restock};
+use crate::fixture::{Schema, TOPIC, batch, cancel, opening, order, restock};
 use crate::logs::{changes, log, rebuilt};
 
 const ORDERS: &str = "SELECT concat_ws(' ', product_id, user_id, sequence, status, reason)
@@ -178,4 +178,44 @@ fn id(ordered: &Record) -> OrderId {
         panic!("an order");
     };
     order.order_id
+}
+
+#[tokio::test]
+async fn events_that_are_written_ahead_of_their_log_have_no_effect_when_they_are_read() {
+    let event = |record: &Record| match &record.content {
+        Content::Event(event) => event.clone(),
+        Content::DeadLetter(reason) => panic!("{reason}"),
+    };
+    let (first, lost) = (order(1, "a", "u1", 1, 1), order(9, "a", "u2", 1, 2));
+    let room = [
+        opening(0, "a", 1),
+        cancel(4, &first, 3),
+        cancel(5, &lost, 4),
+        restock(6, "a", 1, 5),
+    ];
+    let events: Vec<Event> = room.iter().map(event).collect();
+    let schema = Schema::new().await;
+    schema.write_all(&[opening(0, "a", 1), first], 1).await;
+    // The second time after a crash.
+    for _ in 0..2 {
+        schema.ledger.write_ahead(0, &events).await.unwrap();
+        assert_eq!(schema.rows(LEDGER).await, ["a 2 0 2 5"]);
+    }
+    assert_eq!(schema.next(0).await, 2);
+    let log = [
+        order(2, "a", "u3", 1, 6),
+        order(3, "a", "u4", 1, 7),
+        room[1].clone(),
+        room[2].clone(),
+        room[3].clone(),
+    ];
+    schema.write_all(&log, 2).await;
+    let sold = [
+        "a u1 1 cancelled",
+        "a u2 2 cancelled",
+        "a u3 6 confirmed",
+        "a u4 7 confirmed",
+    ];
+    assert_eq!(schema.rows(ORDERS).await, sold);
+    assert_eq!(schema.rows(LEDGER).await, ["a 2 2 4 7"]);
 }
