@@ -36,6 +36,9 @@ pub struct Stack {
 pub enum Store {
     Redis,
     Kafka,
+    /// A second and a third broker, which run only while a row needs them.
+    Kafka2,
+    Kafka3,
     Postgres,
 }
 
@@ -68,12 +71,15 @@ impl Stack {
         self.script(&["start", &store.to_string()]).await
     }
 
-    /// Brings back every store, whatever was done to it.
+    /// Brings back every store, whatever was done to it, and stops the brokers beside the usual one.
     pub async fn bring_all_back(&self) -> Result<()> {
         for store in [Store::Redis, Store::Kafka, Store::Postgres] {
             // Where it does not run there is nothing to thaw.
             let _ = self.thaw(store);
             self.bring_back(store).await?;
+        }
+        for broker in [Store::Kafka2, Store::Kafka3] {
+            self.shut_down(broker).await?;
         }
         Ok(())
     }

@@ -86,24 +86,26 @@ kafka_format() {
   cd "$STACK_DIR/kafka"
   rm -rf data
   # With "=", because one id in 64 starts with a hyphen.
-  kafka_command kafka.tools.StorageTool format --standalone --cluster-id="${cluster_id%==}" -c "$(kafka_marker)" \
+  kafka_command kafka kafka.tools.StorageTool format --standalone --cluster-id="${cluster_id%==}" -c "$(kafka_marker)" \
     --add-scram "SCRAM-SHA-512=[name=$tls_user,password=$(tls_password)]"
   "${command[@]}" </dev/null
   touch formatted
 }
 
 kafka_launch() {
-  kafka_command kafka.Kafka "$(kafka_marker)"
+  kafka_command kafka kafka.Kafka "$(kafka_marker)"
   cd "$STACK_DIR/kafka"
   launch "$STACK_DIR/kafka.pid" stdout "${command[@]}"
 }
 
-# kafka_command <main class> <arguments...>: sets `command`.
+# kafka_command <store> <main class> <arguments...>: sets `command`.
 # Java unpacks native libraries into the folder of the stack, and leaves no performance data in /tmp.
 kafka_command() {
+  local store=$1
+  shift
   command=("$(java_program)" -Xms512m -Xmx768m -XX:+UseG1GC -XX:-UsePerfData
-    -Djava.io.tmpdir="$STACK_DIR/kafka/tmp" -Djava.awt.headless=true
-    -Dlog4j2.configurationFile="$here/stack.d/kafka/log4j2.xml" -Dfluxgate.log="$STACK_DIR/kafka.log"
+    -Djava.io.tmpdir="$STACK_DIR/$store/tmp" -Djava.awt.headless=true
+    -Dlog4j2.configurationFile="$here/stack.d/kafka/log4j2.xml" -Dfluxgate.log="$STACK_DIR/$store.log"
     -cp "$kafka_home/*" "$@")
 }
 

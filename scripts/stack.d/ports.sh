@@ -22,7 +22,8 @@ free_ports() {
 # Kafka also listens on KAFKA_CUT_TARGET_PORT. To clients there it advertises KAFKA_CUT_PORT, where only the proxy of a test
 # listens.
 readonly port_names=(REDIS_PORT REDIS_TLS_PORT POSTGRES_PORT
-  KAFKA_PORT KAFKA_TLS_PORT KAFKA_CONTROLLER_PORT KAFKA_CUT_PORT KAFKA_CUT_TARGET_PORT)
+  KAFKA_PORT KAFKA_TLS_PORT KAFKA_CONTROLLER_PORT KAFKA_CUT_PORT KAFKA_CUT_TARGET_PORT
+  KAFKA2_PORT KAFKA3_PORT)
 
 # Sets all of port_names. A stack of an older version gets the ports it lacks.
 choose_ports() {

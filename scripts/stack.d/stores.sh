@@ -8,9 +8,9 @@
 # shellcheck shell=bash
 
 readonly stores=(redis kafka postgres)
-readonly -A answer_seconds=([redis]=60 [kafka]=120 [postgres]=60)
+readonly -A answer_seconds=([redis]=60 [kafka]=120 [kafka2]=120 [kafka3]=120 [postgres]=60)
 # On SIGTERM PostgreSQL waits for all clients to disconnect.
-readonly -A stop_signal=([redis]=TERM [kafka]=TERM [postgres]=INT)
+readonly -A stop_signal=([redis]=TERM [kafka]=TERM [kafka2]=TERM [kafka3]=TERM [postgres]=INT)
 readonly stop_seconds=30
 
 stack_up() {
@@ -28,6 +28,11 @@ stack_up() {
 stack_down() {
   [[ -d $STACK_DIR ]] || return 0
   lock_folder "$STACK_DIR"
+  local store
+  for store in "${more_brokers[@]}"; do
+    stop_store "$store"
+    remove_store "$store"
+  done
   for_each_store stop_store
   for_each_store remove_store
   tls_remove

@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use fluxgate_domain::partition;
 use futures_util::future::try_join_all;
 use tokio::time::sleep;
 
@@ -11,6 +12,7 @@ use super::clients;
 use super::network::Network;
 use super::setup::{Component, RedisKind, Setup};
 use crate::client::ADMIN_TOKEN;
+use crate::exchange::Exchange;
 use crate::fleet::Fleet;
 use crate::load::caller::Caller;
 use crate::load::recorder::Recorder;
@@ -27,6 +29,8 @@ const TOTALS: [u32; 4] = [120, 400, 900, 1_000_000];
 /// The sale that is closed before the run ends, and the one that never sells out.
 pub const CLOSING_SALE: u16 = 2;
 pub const ENDLESS_SALE: u16 = 3;
+/// The default of KAFKA_PARTITIONS.
+const PARTITIONS: i32 = 12;
 const WORKERS: usize = 2;
 const INSTANCES: usize = 2;
 /// Longest until a sale is open, once the services are ready.
@@ -79,6 +83,9 @@ impl Environment {
             rng: fastrand::Rng::with_seed(seed),
             history,
         };
+        if setup.three_brokers {
+            env.use_three_brokers().await?;
+        }
         for _ in 0..WORKERS {
             env.add(Component::Worker, setup.settings)?;
         }
@@ -89,6 +96,56 @@ impl Environment {
             env.ready().await?;
         }
         Ok(env)
+    }
+
+    /// Starts two more brokers, and creates the topic: the partition of [`Self::sale_apart`] is on the third alone.
+    async fn use_three_brokers(&self) -> Result<()> {
+        let topic = &self.sandbox.stores.topic;
+        // It must not be on brokers that other runs do not have.
+        topic.create_offsets_topic().await?;
+        self.bring_back(Store::Kafka2).await?;
+        self.bring_back(Store::Kafka3).await?;
+        let apart = self.partition_of(self.sale_apart()?);
+        let broker = |partition| match partition == apart {
+            true => 3,
+            false => 1 + partition % 2,
+        };
+        topic.create_on((0..PARTITIONS).map(broker).collect()).await
+    }
+
+    /// A sale on another partition than that of the endless sale.
+    pub fn sale_apart(&self) -> Result<usize> {
+        let endless = self.endless_partition();
+        (0..usize::from(ENDLESS_SALE))
+            .rev()
+            .find(|sale| self.partition_of(*sale) != endless)
+            .context("all sales have one partition")
+    }
+
+    /// The partition of the sale that never sells out.
+    pub fn endless_partition(&self) -> i32 {
+        self.partition_of(usize::from(ENDLESS_SALE))
+    }
+
+    fn partition_of(&self, sale: usize) -> i32 {
+        partition::of(&self.sales[sale].product, PARTITIONS)
+    }
+
+    /// How many orders of the endless sale, sent from `since_us` on, were answered like this.
+    pub fn count_endless(&self, since_us: u64, is_wanted: impl Fn(&Exchange) -> bool) -> usize {
+        let is_about = |it: &&Exchange| {
+            let request = &it.request;
+            request.sale == ENDLESS_SALE && request.action.is_order() && it.sent_us >= since_us
+        };
+        self.history.look(|all| {
+            let orders = all.iter().filter(is_about);
+            orders.filter(|it| is_wanted(it)).count()
+        })
+    }
+
+    /// Microseconds since the run began.
+    pub fn now_us(&self) -> u64 {
+        self.history.now_us()
     }
 
     /// Starts one more service, with `more` settings. Does not wait.

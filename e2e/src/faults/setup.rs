@@ -11,6 +11,8 @@ pub(super) struct Setup {
     /// Instances of the API beyond two.
     pub more_instances: usize,
     pub redis: RedisKind,
+    /// Whether two more brokers run, and one partition of the topic is on the third alone.
+    pub three_brokers: bool,
     /// Where TCP proxies stand: in front of the API (for buyers), one store (for all services), or both stores of one
     /// worker.
     pub proxied: Option<Component>,

@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::fmt;
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,11 +16,12 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
 
+use super::Record;
 use crate::wait::wait_until;
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
@@ -33,16 +35,6 @@ pub struct Topic {
     name: String,
     config: ClientConfig,
     consumer: Arc<BaseConsumer>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
-    pub partition: i32,
-    pub key: Option<Vec<u8>>,
-    /// None is a tombstone.
-    pub value: Option<Vec<u8>>,
-    /// Its `ce_type` header.
-    pub ce_type: Option<String>,
 }
 
 impl Topic {
@@ -207,6 +199,29 @@ impl Topic {
         wait_until(again, CREATE_LIMIT, async || self.create(partitions).await).await
     }
 
+    /// Creates it with a partition on each of these brokers, one after the other.
+    pub async fn create_on(&self, brokers: Vec<i32>) -> Result<()> {
+        let brokers: Vec<_> = brokers.iter().map(slice::from_ref).collect();
+        let partitions = i32::try_from(brokers.len())?;
+        let topic = NewTopic::new(&self.name, partitions, TopicReplication::Variable(&brokers));
+        all_done(self.admin()?.create_topics([&topic], &options()).await?)
+    }
+
+    /// Lets Kafka create the topic of committed offsets, if it does not exist, on the brokers that run now.
+    pub async fn create_offsets_topic(&self) -> Result<()> {
+        let created = "Kafka has a topic of committed offsets";
+        wait_until(created, CREATE_LIMIT, async || {
+            self.ask(|topic, consumer| {
+                let mut wanted = TopicPartitionList::new();
+                wanted.add_partition(topic, 0);
+                consumer.committed_offsets(wanted, ANSWER_LIMIT)?;
+                Ok(())
+            })
+            .await
+        })
+        .await
+    }
+
     pub async fn create(&self, partitions: i32) -> Result<()> {
         let topic = NewTopic::new(&self.name, partitions, TopicReplication::Fixed(1));
         all_done(self.admin()?.create_topics([&topic], &options()).await?)
@@ -251,21 +266,6 @@ impl Topic {
 impl fmt::Debug for Topic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Topic").field(&self.name).finish()
-    }
-}
-
-impl From<BorrowedMessage<'_>> for Record {
-    fn from(message: BorrowedMessage<'_>) -> Self {
-        let ce_type = message.headers().and_then(|headers| {
-            let value = headers.iter().find(|header| header.key == CE_TYPE)?.value?;
-            String::from_utf8(value.to_vec()).ok()
-        });
-        Self {
-            partition: message.partition(),
-            key: message.key().map(Into::into),
-            value: message.payload().map(Into::into),
-            ce_type,
-        }
     }
 }
 

@@ -4,11 +4,13 @@
 mod drain;
 mod kafka;
 mod postgres;
+mod record;
 mod redis;
 
 pub use drain::Ends;
-pub use kafka::{Record, Topic};
+pub use kafka::Topic;
 pub use postgres::Postgres;
+pub use record::Record;
 pub use redis::{Redis, SavedSale, sale_key, sale_keys};
 
 use anyhow::{Result, anyhow};

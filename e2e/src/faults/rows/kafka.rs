@@ -8,6 +8,7 @@ use tokio::time::sleep;
 
 use super::services::freeze_store;
 use super::{Component, Environment, Mode, Store};
+use crate::answer::Status;
 
 /// Longer than Kafka's controller waits for a silent broker (`broker.session.timeout.ms`).
 const UNTIL_FENCED: Duration = Duration::from_secs(12);
@@ -22,6 +23,8 @@ const SLOW: Duration = Duration::from_secs(8);
 const SLOW_BY: Duration = Duration::from_millis(300);
 /// Of a hundred published orders, those that may leave by the relay: it takes what was slow on a busy machine.
 const BY_RELAY_PERCENT: f64 = 5.0;
+/// Longer than until all instances have opened the breaker of a partition without acknowledgements.
+const UNTIL_NOTICED: Duration = Duration::from_secs(4);
 
 /// A broker that comes back fenced names no brokers for a moment, not even itself.
 pub async fn freeze_until_fenced(env: &mut Environment) -> Result<()> {
@@ -82,6 +85,25 @@ pub async fn publish_without_waiting(env: &mut Environment) -> Result<()> {
     ensure!(
         by_relay * 100.0 <= acknowledged * BY_RELAY_PERCENT,
         "{by_relay} of {acknowledged} orders left by the relay"
+    );
+    Ok(())
+}
+
+/// One partition has no leader: orders of the endless sale, which has another one, are accepted all the while.
+pub async fn take_a_leader_away(env: &mut Environment) -> Result<()> {
+    env.stack().kill(Store::Kafka3)?;
+    env.mark("no leader of one partition");
+    sleep(UNTIL_NOTICED).await;
+    let since_us = env.now_us();
+    sleep(SLOW).await;
+    let open = total(env, "ingest_api_publisher_circuit_open").await?;
+    let sold = env.count_endless(since_us, |it| it.order_id().is_some());
+    let reserved = env.count_endless(since_us, |it| it.status() == Some(Status::Reserved));
+    env.bring_back(Store::Kafka3).await?;
+    ensure!(open >= 1.0, "no circuit opened");
+    ensure!(
+        sold > 0 && reserved as f64 * 100.0 <= sold as f64 * BY_RELAY_PERCENT,
+        "{reserved} of {sold} orders were only reserved, though their partition has a leader"
     );
     Ok(())
 }

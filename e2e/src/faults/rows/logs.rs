@@ -5,13 +5,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use fluxgate_domain::partition;
 
 use super::services::kill;
 use super::{Component, Environment};
 use crate::wait::wait_until;
 
-const PARTITIONS: i32 = 12;
 /// Records of a running sale that are there before anything is done to its log.
 const UNREAD: i64 = 200;
 /// Records that are not read when retention removes them.
@@ -41,7 +39,7 @@ pub async fn make_anew(env: &mut Environment, kills_worker: bool) -> Result<()> 
 
 pub async fn grow_past_position(env: &mut Environment) -> Result<()> {
     kill_workers(env)?;
-    let (read, number) = (positions(env).await?, endless_partition(env));
+    let (read, number) = (positions(env).await?, env.endless_partition());
     env.sandbox.stores.topic.empty().await?;
     env.mark("the topic is made anew");
     let position = read.get(&number).context("it was never read")?;
@@ -52,7 +50,7 @@ pub async fn grow_past_position(env: &mut Environment) -> Result<()> {
 
 pub async fn remove_unread(env: &mut Environment) -> Result<()> {
     kill_workers(env)?;
-    let (read, number) = (positions(env).await?, endless_partition(env));
+    let (read, number) = (positions(env).await?, env.endless_partition());
     let position = read.get(&number).context("it was never read")?;
     until_end(env, number, position + UNREAD).await?;
     let topic = &env.sandbox.stores.topic;
@@ -63,7 +61,7 @@ pub async fn remove_unread(env: &mut Environment) -> Result<()> {
 }
 
 pub async fn repeat_in_transactions(env: &mut Environment) -> Result<()> {
-    let number = endless_partition(env);
+    let number = env.endless_partition();
     let topic = &env.sandbox.stores.topic;
     let mut records = topic.records().await?;
     records.retain(|record| record.partition == number);
@@ -109,11 +107,6 @@ async fn positions(env: &Environment) -> Result<HashMap<i32, i64>> {
     let mut positions = all_positions(env).await?;
     positions.retain(|_, next| *next > 0);
     Ok(positions)
-}
-
-/// The partition of the sale that never sells out.
-fn endless_partition(env: &Environment) -> i32 {
-    partition::of(&env.endless_sale().product, PARTITIONS)
 }
 
 async fn until_end(env: &Environment, number: i32, wanted: i64) -> Result<()> {

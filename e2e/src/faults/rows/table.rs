@@ -11,7 +11,7 @@ use super::connections::{block, cut, forget_quiet, reset, send_slow_bodies, slow
 use super::eviction::evict_each_key;
 use super::kafka::{
     acknowledge_slowly, add_partitions, create_topic_late, freeze_until_fenced, limit_message_size,
-    publish_without_waiting,
+    publish_without_waiting, take_a_leader_away,
 };
 use super::logs::{grow_past_position, make_anew, remove_unread, repeat_in_transactions};
 use super::pairs;
@@ -163,6 +163,8 @@ fn kafka() -> Vec<Row> {
             rates: &[(Orders, 2_600)];
         "kafka-no-wait", "orders do not wait for Kafka (PUBLISH_WAIT_MS=0), 1,000 of them per second"
             => publish_without_waiting(), setup.settings: &[("PUBLISH_WAIT_MS", "0")], rates: &[(Orders, 1_000)];
+        "kafka-leaderless", "of three brokers, the one that alone has a partition is killed for 12 s"
+            => take_a_leader_away(), setup.three_brokers: true;
         "late-changes", "many cancels and restocks while Kafka is frozen for 8 s"
             => freeze(Kafka), rates: &[(Cancels, 50), (Restocks, 10)];
     }
