@@ -29,7 +29,7 @@ use super::services::{
     crash, freeze, freeze_instances_in_turn, kill, rebalance_storm, stop_before_commit,
     zombie_worker,
 };
-use super::{Row, Violation};
+use super::{Rates, Row, Violation};
 
 /// A row each: its name, what is done, the function that injects the fault with its arguments, and what differs from
 /// the usual run.
@@ -143,19 +143,21 @@ fn failovers() -> Vec<Row> {
 }
 
 fn kafka() -> Vec<Row> {
+    // Units that come back in a log that is lost are sold again in the next one.
+    const MANY_CHANGES: &Rates = &[(Cancels, 40), (Restocks, 10)];
     rows! {
         "kafka-topic-missing", "services start 4 s before topic and tables exist"
             => create_topic_late(), setup.settings: &[("MIGRATE_ON_START", "off")], setup.starts_unready: true;
         "kafka-message-too-large", "the topic accepts no message above 200 bytes for 4 s" => limit_message_size();
         "kafka-partitions", "the topic grows from 12 to 24 partitions during the sale" => add_partitions();
         "kafka-log-anew", "Kafka is restarted, and the topic deleted and made again; accepted and republished"
-            => make_anew(false);
+            => make_anew(false), rates: MANY_CHANGES;
         "kafka-log-anew-worker-kill", "the same, and a worker is killed within 6 s"
-            => make_anew(true);
+            => make_anew(true), rates: MANY_CHANGES;
         "kafka-log-grown", "the same while no worker runs, and the log grows past a position"
-            => grow_past_position();
-        "kafka-retention-past-position", "records that no worker has read are removed; accepted and republished"
-            => remove_unread();
+            => grow_past_position(), rates: MANY_CHANGES;
+        "kafka-retention-past-position", "half of the records that no worker has read are removed; accepted and republished"
+            => remove_unread(), rates: MANY_CHANGES;
         "kafka-transactions", "300 records again in 15 transactions, every third of them aborted"
             => repeat_in_transactions();
         "kafka-slow-acks", "acknowledgements take 600 to 900 ms for 8 s, with 2,600 orders/s and a small outbox"
