@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix_web::dev::{Server, ServerHandle};
 use fluxgate_gate::ReservationStore;
+use fluxgate_service::essential_tasks::EssentialTasks;
 use fluxgate_service::metrics::registry_for;
 use fluxgate_service::ops::Readiness;
 use fluxgate_service::server::Listener;
@@ -28,6 +28,8 @@ pub struct Application {
     store: ReservationStore,
     publisher: Publisher,
     acker: JoinHandle<()>,
+    tasks: EssentialTasks,
+    shutdown: CancellationToken,
     /// Stops the background loops.
     background: CancellationToken,
     traces: Traces,
@@ -35,10 +37,10 @@ pub struct Application {
 }
 
 impl Application {
-    /// Binds the listeners and starts to connect. The stores need not be available.
+    /// Binds the listeners and starts to connect. The stores need not be available. It is to run until `shutdown`.
     ///
     /// Exits if a setting cannot be used, such as a URL that a driver refuses or a port that is taken.
-    pub fn build(config: Config) -> Self {
+    pub fn build(config: Config, shutdown: CancellationToken) -> Self {
         let config = Arc::new(config);
         let registry = registry_for(config.http_threads());
         let traces = Traces::start(&config.traces, "ingest-api", &registry)
@@ -47,8 +49,9 @@ impl Application {
 
         let readiness = Readiness::default();
         let background = CancellationToken::new();
-        let acker = components.spawn_acker(to_ack);
-        components.spawn_background(&readiness, &background);
+        let tasks = EssentialTasks::new(shutdown.clone());
+        let acker = components.spawn_acker(to_ack, &tasks);
+        components.spawn_background(&readiness, &tasks, &background);
 
         let ops = listeners::ops(&config, &readiness, &registry);
         let (store, publisher) = (components.store().clone(), components.publisher().clone());
@@ -60,6 +63,8 @@ impl Application {
             store,
             publisher,
             acker,
+            tasks,
+            shutdown,
             background,
             traces,
             shutdown_timeout: config.shutdown.timeout(),
@@ -76,24 +81,22 @@ impl Application {
         self.ops.as_ref().map(|ops| ops.address)
     }
 
-    /// Serves until `shutdown`, then drains: refuses new connections, answers the requests in flight, waits for Kafka's
+    /// Serves until the shutdown, then drains: refuses new connections, answers the requests in flight, waits for Kafka's
     /// acknowledgements, removes the acknowledged outbox entries.
     ///
     /// # Errors
-    /// If the server fails.
-    pub async fn run_until_stopped(self, shutdown: CancellationToken) -> std::io::Result<()> {
+    /// If a listener or a background task failed; that ends the service, too.
+    pub async fn run_until_stopped(self) -> std::io::Result<()> {
         tracing::info!(http.address = %self.address(), "listening");
         if let Some(address) = self.ops_address() {
             tracing::info!(ops.address = %address, "listening");
         }
-        let ops = self.ops.map(|ops| spawn(ops.server));
-        let server = self.clients.server;
-        let drain = tokio::spawn(drain(shutdown, self.readiness, server.handle()));
-        server.await?;
-        let deadline = match drain.await {
-            Ok(began) => began + self.shutdown_timeout.mul_f32(0.9),
-            Err(_) => Instant::now(),
-        };
+        let ops = self.ops.map(|ops| ops.serve("ops_listener", &self.tasks));
+        let clients = self.clients.serve("http_listener", &self.tasks);
+        self.shutdown.cancelled().await;
+        let deadline = Instant::now() + self.shutdown_timeout.mul_f32(0.9);
+        self.readiness.drain();
+        clients.stop(true).await;
 
         self.publisher
             .flush(deadline.saturating_duration_since(Instant::now()))
@@ -112,21 +115,6 @@ impl Application {
             ops.stop(false).await;
         }
         tracing::info!("stopped");
-        Ok(())
+        self.tasks.outcome()
     }
-}
-
-/// Waits for `shutdown`, then stops the server after the requests in flight; returns when the drain began.
-async fn drain(shutdown: CancellationToken, readiness: Readiness, server: ServerHandle) -> Instant {
-    shutdown.cancelled().await;
-    let began = Instant::now();
-    readiness.drain();
-    server.stop(true).await;
-    began
-}
-
-fn spawn(server: Server) -> ServerHandle {
-    let handle = server.handle();
-    tokio::spawn(server);
-    handle
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use fluxgate_gate::{GateMetrics, ReservationStore};
 use fluxgate_ledger::{LedgerReadMetrics, LedgerReader, ReaderSettings};
 use fluxgate_log::{AckQueue, ClientMetrics, PublisherMetrics};
+use fluxgate_service::essential_tasks::EssentialTasks;
 use fluxgate_service::ops::{Need, Readiness};
 use fluxgate_service::settings::refuse;
 use prometheus::Registry;
@@ -112,13 +113,22 @@ impl Components {
     }
 
     /// Spawns the acker. It ends after the last clone of the publisher has been dropped.
-    pub fn spawn_acker(&self, to_ack: mpsc::Receiver<Option<PublishedEntry>>) -> JoinHandle<()> {
+    pub fn spawn_acker(
+        &self,
+        to_ack: mpsc::Receiver<Option<PublishedEntry>>,
+        tasks: &EssentialTasks,
+    ) -> JoinHandle<()> {
         let acker = OutboxAcker::new(self.store.clone(), to_ack, self.metrics.clone());
-        tokio::spawn(acker.run())
+        tasks.spawn("outbox_acker", acker.run())
     }
 
-    /// Spawns the loops that run until `shutdown`.
-    pub fn spawn_background(&self, readiness: &Readiness, shutdown: &CancellationToken) {
+    /// Spawns the loops that run until `stop`.
+    pub fn spawn_background(
+        &self,
+        readiness: &Readiness,
+        tasks: &EssentialTasks,
+        stop: &CancellationToken,
+    ) {
         let relay = OutboxRelay::new(
             self.store.clone(),
             Arc::clone(&self.sales),
@@ -126,26 +136,22 @@ impl Components {
             self.config.outbox.clone(),
             self.metrics.clone(),
         );
-        tokio::spawn(relay.run(shutdown.clone()));
+        tasks.spawn("outbox_relay", relay.run(stop.clone()));
         let sales = Arc::clone(&self.sales);
-        tokio::spawn(background::refresh_sales(sales, shutdown.clone()));
+        let refreshing = background::refresh_sales(sales, stop.clone());
+        tasks.spawn("sale_refresh", refreshing);
         let buyers = self.buyers.clone();
-        tokio::spawn(background::count_buyers(buyers, shutdown.clone()));
-        tokio::spawn(background::check_redis(
-            self.store.clone(),
-            readiness.check("redis", Need::Required),
-            shutdown.clone(),
-        ));
-        tokio::spawn(background::check_eviction(
-            self.store.clone(),
-            self.metrics.clone(),
-            shutdown.clone(),
-        ));
-        tokio::spawn(background::check_kafka(
-            self.publisher.clone(),
-            readiness.check("kafka", Need::Optional),
-            shutdown.clone(),
-        ));
+        let counting = background::count_buyers(buyers, stop.clone());
+        tasks.spawn("active_buyers", counting);
+        let check = readiness.check("redis", Need::Required);
+        let checking = background::check_redis(self.store.clone(), check, stop.clone());
+        tasks.spawn("redis_check", checking);
+        let (store, metrics) = (self.store.clone(), self.metrics.clone());
+        let checking = background::check_eviction(store, metrics, stop.clone());
+        tasks.spawn("eviction_check", checking);
+        let check = readiness.check("kafka", Need::Optional);
+        let checking = background::check_kafka(self.publisher.clone(), check, stop.clone());
+        tasks.spawn("kafka_check", checking);
     }
 
     /// What the HTTP handlers of all threads share.

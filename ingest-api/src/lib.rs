@@ -46,7 +46,7 @@ use config::{Cli, Command};
 /// Runs the program: settings from the environment, until SIGTERM.
 ///
 /// # Errors
-/// If the server fails or, for `health`, if the instance is not ready.
+/// If a listener or a background task fails or, for `health`, if the instance is not ready.
 #[tokio::main]
 pub async fn main() -> std::io::Result<()> {
     let (Cli { command, config }, effective) = parse();
@@ -57,6 +57,6 @@ pub async fn main() -> std::io::Result<()> {
     telemetry::init(&config.log);
     effective.log();
     let shutdown = shutdown::on_signal(config.shutdown.timeout())?;
-    let application = app::Application::build(config);
-    application.run_until_stopped(shutdown).await
+    let application = app::Application::build(config, shutdown);
+    application.run_until_stopped().await
 }

@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use actix_web::App;
-use actix_web::dev::Server;
 use backon::Retryable;
 use fluxgate_ledger::Ledger;
 use fluxgate_log::{ClientMetrics, check_cleanup_policy};
+use fluxgate_service::essential_tasks::EssentialTasks;
 use fluxgate_service::metrics::registry;
 use fluxgate_service::ops::{self, Check, Need, Readiness};
-use fluxgate_service::server::{ConnectionMetrics, ServerLimits, listen};
+use fluxgate_service::server::{ConnectionMetrics, Listener, ServerLimits, listen};
 use fluxgate_service::settings::{Switch, refuse};
 use fluxgate_service::traces::Traces;
 use tokio_util::sync::CancellationToken;
@@ -26,8 +26,7 @@ const SERVICE: &str = "inventory_worker";
 
 /// The worker: its port is open, it does not read yet.
 pub struct Worker {
-    address: SocketAddr,
-    server: Server,
+    listener: Listener,
     config: Config,
     ledger: Ledger,
     metrics: Metrics,
@@ -69,8 +68,7 @@ impl Worker {
         let listener = listener
             .unwrap_or_else(|error| refuse("HTTP_ADDR", format_args!("{address}: {error}")));
         Self {
-            address: listener.address,
-            server: listener.server,
+            listener,
             config,
             ledger,
             metrics,
@@ -86,17 +84,17 @@ impl Worker {
 
     /// Where it serves HTTP; with port 0 in the settings, the port that the system chose.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.listener.address
     }
 
     /// Writes orders until `shutdown`; then writes what was read, and leaves the group.
     ///
     /// # Errors
-    /// When the HTTP server fails, the group no longer accepts this worker, or the reader or a writer panics.
+    /// When the group no longer accepts this worker, or the HTTP listener or a task fails; that ends the worker, too.
     pub async fn run_until_stopped(self, shutdown: CancellationToken) -> std::io::Result<()> {
-        tracing::info!(http.address = %self.address, "listening");
-        let server = self.server.handle();
-        let serving = tokio::spawn(self.server);
+        tracing::info!(http.address = %self.address(), "listening");
+        let tasks = EssentialTasks::new(shutdown.clone());
+        let server = self.listener.serve("http_listener", &tasks);
         let readiness = self.readiness.clone();
         let draining = shutdown.clone();
         tokio::spawn(async move {
@@ -116,6 +114,7 @@ impl Worker {
                     group: self.group,
                     topic: self.topic,
                     partitions: self.partitions,
+                    tasks: tasks.clone(),
                     shutdown,
                 };
                 pipeline.run().await.map_err(std::io::Error::other)
@@ -126,7 +125,7 @@ impl Worker {
         let _ = tokio::task::spawn_blocking(move || self.traces.stop()).await;
         tracing::info!("stopped");
         written?;
-        serving.await.map_err(std::io::Error::other)?
+        tasks.outcome()
     }
 }
 

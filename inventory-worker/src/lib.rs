@@ -34,7 +34,7 @@ use config::{Cli, Command};
 /// The program: reads the settings, then runs until SIGTERM or, for `migrate`, until done.
 ///
 /// # Errors
-/// When migrating or the HTTP server fails.
+/// When migrating, the HTTP listener or a task fails.
 #[tokio::main]
 pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (Cli { command, config }, effective) = parse();

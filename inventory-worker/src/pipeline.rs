@@ -7,11 +7,12 @@ use fluxgate_ledger::Ledger;
 use fluxgate_log::{
     ClientMetrics, GroupError, GroupMembership, LogBounds, LogError, RecordReader, TopicReader,
 };
+use fluxgate_service::essential_tasks::EssentialTasks;
 use fluxgate_service::ops::Check;
 use fluxgate_service::settings::refuse;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::BatchBuilder;
@@ -47,6 +48,7 @@ pub struct Pipeline {
     pub topic: Check,
     /// Whether no partition is halted.
     pub partitions: Check,
+    pub tasks: EssentialTasks,
     pub shutdown: CancellationToken,
 }
 
@@ -59,16 +61,15 @@ struct Clients {
 /// The batches that each writer takes, and the writers that take them.
 struct Writers {
     dispatcher: PartitionDispatcher,
-    running: JoinSet<()>,
+    running: Vec<JoinHandle<()>>,
 }
 
 impl Pipeline {
     /// Runs until the shutdown, and until what was read is written.
     ///
     /// # Errors
-    /// When the reader or a writer panics: then not everything that was read is written. Or when the
-    /// group no longer accepts this worker.
-    pub async fn run(self) -> Result<(), PipelineError> {
+    /// When the group no longer accepts this worker.
+    pub async fn run(self) -> Result<(), GroupError> {
         let lag = LagTracker::new(self.metrics.clone(), self.partitions.clone());
         let clients = self
             .connect()
@@ -78,9 +79,9 @@ impl Pipeline {
         self.spawn_monitors(&lag, &failing, &to_reader);
         let dead_letters_written = Arc::new(Notify::new());
         let copier = self.copier(clients.dead_letters.clone(), &dead_letters_written);
-        let copying = tokio::spawn(copier.run(self.shutdown.clone()));
-        let mut writers =
-            self.spawn_writers(&clients, &lag, failing, &to_reader, dead_letters_written);
+        let copying = copier.run(self.shutdown.clone());
+        let copying = self.tasks.spawn("dead_letter_copier", copying);
+        let writers = self.spawn_writers(&clients, &lag, failing, &to_reader, dead_letters_written);
 
         let connect = self.connect_reader(&lag);
         let records = self.records();
@@ -104,23 +105,30 @@ impl Pipeline {
         };
         let reader = Reader::new(reader, Handle::current())
             .unwrap_or_else(|error| refuse("KAFKA_BROKERS", error));
+        let running = self.tasks.begin("reader");
         let reading = std::thread::Builder::new()
             .name("reader".into())
-            .spawn(move || reader.run())
+            .spawn(move || {
+                let outcome = reader.run();
+                // It ends by itself if the group refuses this worker.
+                drop(running);
+                outcome
+            })
             .expect("a process may start a thread");
 
-        let written = until_written(&mut writers.running, &self.shutdown).await;
+        for writer in writers.running {
+            // The essential tasks have the panic.
+            writer.await.ok();
+        }
         // Dropping the last reference to the membership commits its offsets and leaves the group, which blocks.
         let membership = clients.membership;
         let left = tokio::task::spawn_blocking(move || {
             let outcome = reading.join();
             drop(membership);
-            outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            outcome.unwrap_or(Ok(()))
         });
-        let copied = copying.await;
-        written?;
-        copied?;
-        Ok(left.await??)
+        copying.await.ok();
+        left.await.unwrap_or(Ok(()))
     }
 
     /// What makes the client that reads the topic.
@@ -175,7 +183,8 @@ impl Pipeline {
             lag: lag.clone(),
             commands: to_reader.clone(),
         };
-        tokio::spawn(database.run(self.shutdown.clone()));
+        let running = database.run(self.shutdown.clone());
+        self.tasks.spawn("database_monitor", running);
         let logs = LogMonitor {
             records: self.records(),
             ledger: self.ledger.clone(),
@@ -185,14 +194,16 @@ impl Pipeline {
             metrics: self.metrics.clone(),
             commands: to_reader.clone(),
         };
-        tokio::spawn(logs.run(self.shutdown.clone()));
+        let running = logs.run(self.shutdown.clone());
+        self.tasks.spawn("log_monitor", running);
         let gaps = SequenceGapMonitor {
             ledger: self.ledger.clone(),
             topic: topic.clone(),
             lag: lag.clone(),
             metrics: self.metrics.clone(),
         };
-        tokio::spawn(gaps.run(self.shutdown.clone()));
+        let running = gaps.run(self.shutdown.clone());
+        self.tasks.spawn("sequence_gap_monitor", running);
     }
 
     fn copier(&self, topic: DeadLetterTopic, written: &Arc<Notify>) -> DeadLetterCopier {
@@ -225,7 +236,7 @@ impl Pipeline {
             metrics: self.metrics.clone(),
             shutdown: self.shutdown.clone(),
         };
-        let mut running = JoinSet::new();
+        let mut running = Vec::new();
         let dispatcher = PartitionDispatcher::new((0..settings.batch_writers).map(|_| {
             let (batches, waiting) = mpsc::channel::<Batch>(BATCHES_WAITING);
             let writer = Writer {
@@ -235,7 +246,11 @@ impl Pipeline {
                 lag: lag.clone(),
                 metrics: self.metrics.clone(),
             };
-            running.spawn(writer.run());
+            let essential = self.tasks.begin("writer");
+            running.push(tokio::spawn(async move {
+                writer.run().await;
+                essential.finish();
+            }));
             (builder(settings), batches)
         }));
         Writers {
@@ -247,32 +262,4 @@ impl Pipeline {
 
 fn builder(settings: &BatchSettings) -> BatchBuilder {
     BatchBuilder::new(settings.batch_max_rows as usize, settings.max_age())
-}
-
-/// Waits until all writers have ended. If one panics, its partitions can no longer be written, so the worker shuts
-/// down.
-async fn until_written(
-    writers: &mut JoinSet<()>,
-    shutdown: &CancellationToken,
-) -> Result<(), JoinError> {
-    let mut outcome = Ok(());
-    while let Some(ended) = writers.join_next().await {
-        if let Err(panic) = ended {
-            tracing::error!("writer task panicked; shutting down");
-            shutdown.cancel();
-            outcome = Err(panic);
-        }
-    }
-    outcome
-}
-
-/// Why not everything is written that could be.
-#[derive(Debug, thiserror::Error)]
-pub enum PipelineError {
-    /// The reader or a writer panicked.
-    #[error(transparent)]
-    Panicked(#[from] JoinError),
-    /// The group no longer accepts this worker.
-    #[error(transparent)]
-    Group(#[from] GroupError),
 }

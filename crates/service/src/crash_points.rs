@@ -1,8 +1,8 @@
-//! Named places in the code, between two steps whose order matters, where a fault run kills or freezes a service. Only
+//! Named places in the code, between two steps whose order matters, where a fault run kills or freezes a service, or has a task panic. Only
 //! builds with the feature `crash-points` have them; released programs do not.
 
-/// Kills or freezes the process here if `CRASH_POINT` names this place: `name:n` sends SIGKILL at the n-th pass,
-/// `name:n:stop` sends SIGSTOP.
+/// Kills or freezes the process or panics here if `CRASH_POINT` names this place: `name:n` sends SIGKILL at the n-th pass,
+/// `name:n:stop` sends SIGSTOP, `name:n:panic` panics.
 #[cfg(not(feature = "crash-points"))]
 #[inline(always)]
 pub fn crash_point(_name: &'static str) {}
@@ -21,7 +21,12 @@ mod armed {
         name: String,
         /// Passes left until the signal.
         passes_left: AtomicU64,
-        signal: Signal,
+        effect: Effect,
+    }
+
+    enum Effect {
+        Signal(Signal),
+        Panic,
     }
 
     static ARMED: LazyLock<Option<Armed>> = LazyLock::new(|| {
@@ -30,16 +35,20 @@ mod armed {
         let name = parts.next()?.to_owned();
         let times: Option<u64> = parts.next().and_then(|times| times.parse().ok());
         let Some(times) = times.filter(|times| *times > 0) else {
-            crate::settings::refuse("CRASH_POINT", "it must be name:times or name:times:stop");
+            crate::settings::refuse(
+                "CRASH_POINT",
+                "it must be name:times, name:times:stop or name:times:panic",
+            );
         };
-        let signal = match parts.next() {
-            Some("stop") => Signal::SIGSTOP,
-            _ => Signal::SIGKILL,
+        let effect = match parts.next() {
+            Some("stop") => Effect::Signal(Signal::SIGSTOP),
+            Some("panic") => Effect::Panic,
+            _ => Effect::Signal(Signal::SIGKILL),
         };
         Some(Armed {
             name,
             passes_left: AtomicU64::new(times),
-            signal,
+            effect,
         })
     });
 
@@ -49,8 +58,11 @@ mod armed {
             return;
         };
         if armed.passes_left.fetch_sub(1, Ordering::Relaxed) == 1 {
-            // Returns after SIGCONT; SIGKILL does not return.
-            let _ = raise(armed.signal);
+            match armed.effect {
+                // Returns after SIGCONT; SIGKILL does not return.
+                Effect::Signal(signal) => drop(raise(signal)),
+                Effect::Panic => panic!("crash point {name}"),
+            }
         }
     }
 }

@@ -8,9 +8,11 @@
 //! | [`server`] | HTTP servers whose connections are bounded |
 //! | [`ops`] | health, readiness and metrics over HTTP |
 //! | [`shutdown`] | SIGTERM and SIGINT |
+//! | [`essential_tasks`] | tasks whose end ends the program |
 //! | [`crash_points`] | places where a fault run kills a program; empty in every other build |
 
 pub mod crash_points;
+pub mod essential_tasks;
 pub mod metrics;
 pub mod ops;
 pub mod server;

@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// A token that is cancelled by the first SIGTERM or SIGINT.
+/// A token that is cancelled by the first SIGTERM or SIGINT, or by an essential task that fails.
 ///
-/// If the process is still running `timeout` after the signal, it exits with code 0: no guarantee depends on an orderly
-/// shutdown.
+/// If the process is still running `timeout` later, it exits: no guarantee depends on an orderly shutdown. The exit code
+/// is 0 after a signal, otherwise 1.
 ///
 /// # Errors
 /// When the process cannot install signal handlers.
@@ -18,17 +18,20 @@ pub fn on_signal(timeout: Duration) -> std::io::Result<CancellationToken> {
     let token = CancellationToken::new();
     let cancelled = token.clone();
     tokio::spawn(async move {
-        let name = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
+        let signal = tokio::select! {
+            _ = terminate.recv() => Some("SIGTERM"),
+            _ = interrupt.recv() => Some("SIGINT"),
+            () = cancelled.cancelled() => None,
         };
-        tracing::info!(signal = name, "shutting down");
+        if let Some(signal) = signal {
+            tracing::info!(signal, "shutting down");
+        }
         cancelled.cancel();
         // A thread, not a task: it must fire even if every task is stuck.
         std::thread::spawn(move || {
             std::thread::sleep(timeout);
             tracing::error!("SHUTDOWN_TIMEOUT_SECONDS elapsed; exiting with unfinished work");
-            std::process::exit(0);
+            std::process::exit(i32::from(signal.is_none()));
         });
     });
     Ok(token)

@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 
 use fluxgate_ledger::{LeasedDeadLetter, Ledger};
 use fluxgate_log::LogError;
+use fluxgate_service::crash_points::crash_point;
 use fluxgate_service::metrics::QueriedGauge;
 use futures_util::future::join_all;
 use tokio::sync::Notify;
@@ -49,6 +50,7 @@ impl DeadLetterCopier {
 
     /// Copies one page; true if it was copied, so that there may be another one.
     async fn copy_page(&self) -> bool {
+        crash_point("before_copies");
         let began = Instant::now();
         let leased = self.ledger.lease_dead_letters(&self.source, PAGE, LEASE);
         let letters = match leased.await {
@@ -67,6 +69,7 @@ impl DeadLetterCopier {
             .iter()
             .map(|letter| self.topic.append(&self.source, letter));
         let outcomes = join_all(copies).await;
+        crash_point("after_copies");
         let page = letters.len();
         let ended: Vec<LeasedDeadLetter> = letters
             .into_iter()

@@ -15,9 +15,10 @@ use actix_http::{HttpService, Request};
 use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, map_config};
 use actix_web::Error;
 use actix_web::body::MessageBody;
-use actix_web::dev::{AppConfig, Server, ServiceResponse, fn_service};
+use actix_web::dev::{AppConfig, Server, ServerHandle, ServiceResponse, fn_service};
 use tokio::net::{TcpSocket, TcpStream};
 
+use crate::essential_tasks::EssentialTasks;
 use bounded_stream::{BoundedStream, ConnectionLimits};
 
 /// Longest time for the head of a connection's first request.
@@ -67,11 +68,25 @@ impl ServerLimits {
     };
 }
 
-/// A bound server. It serves once it is polled.
-#[allow(missing_docs)]
+/// A bound server.
 pub struct Listener {
+    /// Where it listens.
     pub address: SocketAddr,
-    pub server: Server,
+    server: Server,
+}
+
+impl Listener {
+    /// Serves until the handle stops it. `name` is its name among the essential tasks.
+    pub fn serve(self, name: &'static str, tasks: &EssentialTasks) -> ServerHandle {
+        let server = self.server;
+        let handle = server.handle();
+        tasks.spawn(name, async move {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "{name} failed");
+            }
+        });
+        handle
+    }
 }
 
 /// Binds `address`; each thread serves an `app` of its own.
@@ -146,4 +161,45 @@ fn bind(address: SocketAddr, backlog: u32) -> Result<std::net::TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(backlog)?.into_std()
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{App, rt};
+    use prometheus::Registry;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+
+    fn serve(tasks: &EssentialTasks) -> ServerHandle {
+        let metrics = ConnectionMetrics::register(&Registry::new(), "test");
+        let address = "127.0.0.1:0".parse().unwrap();
+        let listener = listen(address, ServerLimits::OPS, metrics, App::new).unwrap();
+        listener.serve("http_listener", tasks)
+    }
+
+    #[test]
+    fn a_server_that_ends_by_itself_shuts_the_program_down() {
+        rt::System::new().block_on(async {
+            let shutdown = CancellationToken::new();
+            let tasks = EssentialTasks::new(shutdown.clone());
+            // The program did not want it.
+            serve(&tasks).stop(false).await;
+            shutdown.cancelled().await;
+            let failure = tasks.outcome().unwrap_err().to_string();
+            assert!(failure.contains("http_listener"), "{failure}");
+        });
+    }
+
+    #[test]
+    fn a_server_that_is_stopped_is_no_failure() {
+        rt::System::new().block_on(async {
+            let shutdown = CancellationToken::new();
+            let tasks = EssentialTasks::new(shutdown.clone());
+            let server = serve(&tasks);
+            shutdown.cancel();
+            server.stop(true).await;
+            tasks.outcome().unwrap();
+        });
+    }
 }

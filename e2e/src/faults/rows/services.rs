@@ -126,6 +126,20 @@ pub async fn crash(
     env.restart(component, victim).await
 }
 
+/// Has an essential task of a service panic: the service ends by itself, and is started again.
+pub async fn panic_in_a_task(
+    env: &mut Environment,
+    component: Component,
+    point: &'static str,
+    passes: Range<u64>,
+) -> Result<()> {
+    let armed = format!("{point}:{}:panic", env.rng.u64(passes));
+    let victim = reach(env, component, &armed).await?;
+    env.mark("ended");
+    env.wait_ms(200..1_500).await;
+    env.restart(component, victim).await
+}
+
 /// Stops one worker between INSERT and COMMIT until its session has expired.
 pub async fn stop_before_commit(env: &mut Environment) -> Result<()> {
     let armed = format!("before_commit:{}:stop", env.rng.u64(2..8));
@@ -137,7 +151,7 @@ pub async fn stop_before_commit(env: &mut Environment) -> Result<()> {
     Ok(())
 }
 
-/// Arms a crash point of one service after the other, until one has died or stopped there: which one.
+/// Arms a crash point of one service after the other, until one has died, stopped or panicked there: which one.
 async fn reach(env: &mut Environment, component: Component, armed: &str) -> Result<usize> {
     for victim in [0, 1, 0, 1] {
         let service = arm(env, component, victim, armed).await?;
@@ -148,7 +162,8 @@ async fn reach(env: &mut Environment, component: Component, armed: &str) -> Resu
         });
         if let Ok(ended) = reached.await {
             let code = ended.and_then(|status| status.code());
-            ensure!(code.is_none(), "it ended with {ended:?}");
+            let expected = armed.ends_with(":panic").then_some(1);
+            ensure!(code == expected, "it ended with {ended:?}");
             return Ok(victim);
         }
         service.terminate(STOP_LIMIT).await?;

@@ -26,8 +26,8 @@ use super::redis::{
 use super::retired::{cancel_expired, cancel_retired};
 use super::sell_out::sell_a_million;
 use super::services::{
-    crash, freeze, freeze_instances_in_turn, kill, rebalance_storm, stop_before_commit,
-    zombie_worker,
+    crash, freeze, freeze_instances_in_turn, kill, panic_in_a_task, rebalance_storm,
+    stop_before_commit, zombie_worker,
 };
 use super::{Rates, Row, Violation};
 
@@ -209,6 +209,10 @@ fn workers_and_crashes() -> Vec<Row> {
         "crash-after-commit", "one worker dies after COMMIT" => crash(Worker, "after_commit", 2..8);
         "crash-before-offsets", "one worker dies before it stores offsets in Kafka"
             => crash(Worker, "before_offsets", 2..8);
+        "panic-in-the-api", "the task of one API instance that removes acknowledged outbox entries panics"
+            => panic_in_a_task(Api, "before_ack", 10..60);
+        "panic-in-the-worker", "the task of one worker that copies dead letters panics"
+            => panic_in_a_task(Worker, "before_copies", 1..2);
         "stop-before-commit", "one worker is frozen between INSERT and COMMIT for longer than its session, then resumed"
             => stop_before_commit();
     }
