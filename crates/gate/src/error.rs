@@ -46,23 +46,22 @@ impl GateError {
         Self::Unexpected { expected, got }
     }
 
-    /// Whether the reply did not come in time.
-    pub(crate) fn is_timeout(&self) -> bool {
-        matches!(self, Self::Unavailable(error) if *error.kind() == ErrorKind::Timeout)
-    }
-
-    /// Whether Redis replied with an error, as opposed to an error of the client: Redis's errors begin with a code in
-    /// capitals, and a reply that cannot be parsed is one too.
-    pub(crate) fn is_reply(&self) -> bool {
+    /// Whether another master may have the key by now.
+    pub(crate) fn casts_doubt(&self) -> bool {
         let Self::Unavailable(error) = self else {
             return false;
         };
-        let code = error.details().split(' ').next().unwrap_or_default();
-        match error.kind() {
-            ErrorKind::Parse | ErrorKind::NotFound => true,
-            ErrorKind::Timeout | ErrorKind::IO | ErrorKind::Canceled => false,
-            _ => code.len() > 1 && code.bytes().all(|b| b.is_ascii_uppercase()),
-        }
+        let kinds = [ErrorKind::Timeout, ErrorKind::IO, ErrorKind::Cluster];
+        kinds.contains(error.kind()) || error.details().starts_with("READONLY")
+    }
+
+    /// The address of the node to ask, where a Cluster is moving the key's slot: `ASK <slot> <address>`.
+    pub(crate) fn asked_address(&self) -> Option<&str> {
+        let Self::Unavailable(error) = self else {
+            return None;
+        };
+        let address = error.details().strip_prefix("ASK ")?;
+        Some(address.split_once(' ')?.1)
     }
 
     /// Whether the command did not run because a Cluster is moving the sale's slot, or because this connection does not
@@ -99,31 +98,13 @@ impl GateError {
 mod tests {
     use super::*;
 
-    fn is_reply(kind: ErrorKind, details: &'static str) -> bool {
-        GateError::from(Error::new(kind, details)).is_reply()
-    }
-
     #[test]
-    fn error_replies_of_redis_are_told_from_errors_of_the_client() {
-        for (kind, said) in [
-            (ErrorKind::Unknown, "OOM command not allowed"),
-            (ErrorKind::Unknown, "ERR wrong number of arguments"),
-            (ErrorKind::InvalidArgument, "WRONGTYPE Operation against"),
-            (ErrorKind::Cluster, "CLUSTERDOWN The cluster is down"),
-            (ErrorKind::Parse, "Could not convert to number."),
-        ] {
-            assert!(is_reply(kind, said), "{said}");
-        }
-        for (kind, said) in [
-            (ErrorKind::Timeout, "Request timed out."),
-            (ErrorKind::IO, "Connection refused"),
-            (ErrorKind::Canceled, "Canceled."),
-            (ErrorKind::Backpressure, "Max command buffer reached."),
-            (ErrorKind::Cluster, "Missing cluster state"),
-            (ErrorKind::Routing, "Failed to find a server"),
-            (ErrorKind::Unknown, "Missing connection"),
-        ] {
-            assert!(!is_reply(kind, said), "{said}");
+    fn a_moving_slot_names_the_node_to_ask() {
+        let error = |details| GateError::from(Error::new(ErrorKind::Cluster, details));
+        let asked = error("ASK 3999 127.0.0.1:6381");
+        assert_eq!(asked.asked_address(), Some("127.0.0.1:6381"));
+        for other in ["MOVED 3999 127.0.0.1:6381", "TRYAGAIN Multiple keys"] {
+            assert_eq!(error(other).asked_address(), None, "{other}");
         }
     }
 }

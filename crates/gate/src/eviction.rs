@@ -1,8 +1,8 @@
 //! Whether Redis may evict keys. An evicted key of a sale stops the sale.
 
+use fred::clients::Client;
 use fred::interfaces::ClientLike;
 use fred::types::InfoKind;
-use fred::types::config::{Options, Server};
 
 use crate::{GateError, ReservationStore};
 
@@ -21,28 +21,25 @@ impl ReservationStore {
     /// # Errors
     /// When a node gave no usable answer, or the user may not call INFO.
     pub async fn evicting_nodes(&self) -> Result<Vec<EvictingNode>, GateError> {
-        let servers = self.client().active_connections();
-        if servers.is_empty() {
+        let mut evicting = Vec::new();
+        let mut each = self.connections.each();
+        each.retain(|(client, _)| client.is_connected());
+        if each.is_empty() {
             return Err(GateError::unexpected("a connection to Redis", "none yet"));
         }
-        let mut evicting = Vec::new();
-        for server in servers {
-            let policy = self.eviction_policy(&server).await?;
+        for (client, _) in each {
+            let policy = self.eviction_policy(&client).await?;
             if policy != "noeviction" {
-                let address = server.to_string();
+                let servers = client.active_connections();
+                let address = servers.first().map(ToString::to_string);
+                let address = address.unwrap_or_default();
                 evicting.push(EvictingNode { address, policy });
             }
         }
         Ok(evicting)
     }
 
-    async fn eviction_policy(&self, server: &Server) -> Result<String, GateError> {
-        let is_cluster = self.connections.is_cluster();
-        let at = Options {
-            cluster_node: is_cluster.then(|| server.clone()),
-            ..Options::default()
-        };
-        let client = self.client().with_options(&at);
+    async fn eviction_policy(&self, client: &Client) -> Result<String, GateError> {
         let info = client.info::<String>(Some(InfoKind::Memory));
         let info = self.timed("info", info).await?;
         let mut lines = info.lines();

@@ -6,7 +6,7 @@ pub const SALES: &str = "fg:sales";
 /// The relay lease: the instance that relays outbox entries.
 pub const OUTBOX_RELAY: &str = "fg:outbox-relay";
 
-/// A key that never exists.
+/// A key that never exists. Of a Cluster, each master has another one.
 pub const PROBE: &str = "fg:probe";
 
 /// The four keys of a sale, all in one Redis Cluster slot; see `lua/README.md`.

@@ -6,7 +6,8 @@
 //! | module | holds |
 //! |---|---|
 //! | `connection`, `call` | connecting, reconnecting, timing and counting calls |
-//! | `probe` | whether each connection is alive, and whether Redis takes writes |
+//! | `node`, `cluster` | the connections to one server; which master of a Cluster has which slots |
+//! | `probe` | whether Redis takes writes |
 //! | `reservation` | reserving units for orders |
 //! | `refusal_lease` | the lease under which an instance refuses orders from memory |
 //! | `opening`, `changes`, `sale` | opening, changing and reading a sale |
@@ -17,11 +18,13 @@
 
 mod call;
 mod changes;
+mod cluster;
 mod connection;
 mod error;
 mod eviction;
 mod keys;
 mod metrics;
+mod node;
 mod opening;
 mod order;
 mod outbox;
@@ -55,6 +58,7 @@ pub use snapshot::{OutboxOrder, Snapshot, State};
 use std::sync::Arc;
 
 use fred::clients::Client;
+use fred::types::Key;
 
 use connection::Connections;
 use replicas::Replicas;
@@ -70,7 +74,8 @@ pub struct ReservationStore {
 }
 
 impl ReservationStore {
-    fn client(&self) -> Client {
-        self.connections.client()
+    /// A connection to the server that has `key`.
+    async fn client_of(&self, key: &Key) -> Result<Client, GateError> {
+        Ok(self.connections.client_of(key.as_bytes()).await?)
     }
 }

@@ -1,9 +1,8 @@
 use fluxgate_domain::ids::{ProductId, Tag, Total};
-use fred::interfaces::SetsInterface;
 use fred::types::Value;
 use jiff::Timestamp;
 
-use crate::{GateError, ReservationStore, SaleKeys, keys};
+use crate::{GateError, ReservationStore, SaleKeys};
 
 /// The terms of a sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,12 +45,7 @@ impl ReservationStore {
         partition: i32,
     ) -> Result<Claim, GateError> {
         // The index first: a claimed sale that the outbox relay does not know could stay half open forever.
-        self.timed(
-            "index",
-            self.client()
-                .sadd::<(), _, _>(keys::SALES, product.as_str()),
-        )
-        .await?;
+        self.index(product).await?;
 
         let tag = Tag::of(product);
         let wanted = match terms.opens_at {

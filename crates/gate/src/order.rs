@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::{OrderId, ProductId};
 use fluxgate_domain::records::OrderRecord;
+use fred::clients::Client;
 use fred::interfaces::{HashesInterface, StreamsInterface};
 use fred::types::Value;
 use futures_util::future::join_all;
@@ -69,9 +70,12 @@ impl ReservationStore {
         let fields: Vec<String> = std::iter::once(String::new())
             .chain(ids.map(|id| id.to_string()))
             .collect();
-        let client = self.client();
-        let found = client.hmget(keys::orders_of(first), fields);
-        let mut found: Vec<Option<String>> = self.timed("orders", found).await?;
+        let key = keys::orders_of(first);
+        let read = |client: Client| {
+            let (key, fields) = (key.clone(), fields.clone());
+            async move { client.hmget(key, fields).await }
+        };
+        let mut found: Vec<Option<String>> = self.at("orders", &key, read).await?;
         if found.is_empty() {
             return Err(GateError::unexpected("a list of fields", &found));
         }
@@ -88,12 +92,13 @@ impl ReservationStore {
         product: &ProductId,
         number: SequenceNumber,
     ) -> Result<bool, GateError> {
-        let client = self.client();
         let outbox = keys::outbox(product, order_id.tag());
         let entry = number.to_string();
-        let entries: Vec<Value> = self
-            .timed("waiting", client.xrange(outbox, entry.clone(), entry, None))
-            .await?;
+        let read = |client: Client| {
+            let (outbox, entry) = (outbox.clone(), entry.clone());
+            async move { client.xrange(outbox, entry.clone(), entry, None).await }
+        };
+        let entries: Vec<Value> = self.at("waiting", &outbox, read).await?;
         Ok(!entries.is_empty())
     }
 }

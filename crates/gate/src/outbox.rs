@@ -1,6 +1,7 @@
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::{OrderId, RestockId};
 use fluxgate_domain::records::{ClosingRecord, OrderRecord, RestockRecord};
+use fred::clients::Client;
 use fred::interfaces::StreamsInterface;
 use fred::types::Value;
 use jiff::Timestamp;
@@ -135,9 +136,11 @@ impl ReservationStore {
     /// # Errors
     /// When Redis gave no usable answer; the entries may have been removed.
     pub async fn ack_all(&self, keys: &SaleKeys, entries: Vec<String>) -> Result<u64, GateError> {
-        let client = self.client();
-        self.timed("ack_all", client.xdel(keys.outbox.clone(), entries))
-            .await
+        let remove = |client: Client| {
+            let (outbox, entries) = (keys.outbox.clone(), entries.clone());
+            async move { client.xdel(outbox, entries).await }
+        };
+        self.at("ack_all", &keys.outbox, remove).await
     }
 
     /// Removes one acknowledged entry; if its event makes room, applies the effect. An entry whose effect cannot be applied

@@ -2,10 +2,11 @@
 
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::ProductId;
-use fred::interfaces::{KeysInterface, SetsInterface};
+use fred::clients::Client;
+use fred::interfaces::KeysInterface;
 use fred::types::Value;
 
-use crate::{GateError, ReservationStore, SaleKeys, keys};
+use crate::{GateError, ReservationStore, SaleKeys};
 
 /// Field and value pairs per call: Lua takes a few thousand arguments, and a script blocks Redis.
 const PAIRS_MAX: usize = 500;
@@ -55,9 +56,11 @@ impl ReservationStore {
     /// # Errors
     /// When Redis gave no usable answer.
     pub async fn has_any_key(&self, keys: &SaleKeys) -> Result<bool, GateError> {
-        let count: u32 = self
-            .timed("exists", self.client().exists(keys.all()))
-            .await?;
+        let read = |client: Client| {
+            let keys = keys.all();
+            async move { client.exists(keys).await }
+        };
+        let count: u32 = self.at("exists", &keys.sale, read).await?;
         Ok(count > 0)
     }
 
@@ -72,19 +75,11 @@ impl ReservationStore {
         token: String,
     ) -> Result<Stopped<'a>, FillError> {
         // The index first, as in an opening: a sale that the outbox relay does not know must not sell.
-        self.timed(
-            "index",
-            self.client()
-                .sadd::<(), _, _>(keys::SALES, product.as_str()),
-        )
-        .await?;
-        let client = self.client();
+        self.index(product).await?;
         let arguments = vec![token.as_str().into(), product.as_str().into()];
         let both = vec![keys.sale.clone(), keys.orders.clone()];
         let script = &self.scripts.stop_sale;
-        let reply: Vec<Value> = self
-            .run_on(&client, "stop", script, both, arguments)
-            .await?;
+        let (reply, client): (Vec<Value>, _) = self.run_on("stop", script, both, arguments).await?;
         let number = |i: usize| reply.get(i).and_then(Value::as_u64)?.try_into().ok();
         let highest = match (
             reply.first().and_then(Value::as_str).as_deref(),
@@ -148,10 +143,10 @@ impl Stopped<'_> {
         let mut arguments: Vec<Value> = vec![self.token.as_str().into()];
         arguments.extend(flat(fields));
         let keys = self.keys.all();
-        let (store, client) = (self.store, self.store.client());
+        let store = self.store;
         let script = &store.scripts.reopen_sale;
-        let reply = store.run_on(&client, "reopen", script, keys, arguments);
-        done(reply.await?)?;
+        let (reply, client) = store.run_on("reopen", script, keys, arguments).await?;
+        done(reply)?;
         Ok(store.on_replicas(&client, &self.keys.sale).await?)
     }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::{OrderId, RestockId};
 use fluxgate_domain::records::{ClosingRecord, OrderRecord, RestockRecord};
+use fred::clients::Client;
 use fred::interfaces::HashesInterface;
 use fred::types::Map;
 use fred::types::scan::Scanner;
@@ -44,7 +45,7 @@ impl ReservationStore {
     /// # Errors
     /// When Redis gave no usable answer.
     pub async fn records(&self, keys: &SaleKeys) -> Result<Records, GateError> {
-        let client = self.client();
+        let client = self.client_of(&keys.orders).await?;
         let fields: usize = client.hlen(keys.orders.clone()).await?;
         let mut records = Records {
             orders: Vec::with_capacity(fields),
@@ -80,9 +81,11 @@ impl ReservationStore {
         let mut records = HashMap::with_capacity(ids.len());
         for ids in ids.chunks(PAGE as usize) {
             let fields: Vec<String> = ids.iter().map(ToString::to_string).collect();
-            let client = self.client();
-            let found = client.hmget::<Vec<Option<String>>, _, _>(keys.orders.clone(), fields);
-            let found = self.timed("order_records", found).await?;
+            let read = |client: Client| {
+                let (key, fields) = (keys.orders.clone(), fields.clone());
+                async move { client.hmget(key, fields).await }
+            };
+            let found: Vec<Option<String>> = self.at("order_records", &keys.orders, read).await?;
             let read = |text: Option<String>| text?.parse().ok();
             let pairs = ids.iter().zip(found);
             records.extend(pairs.filter_map(|(id, text)| Some((*id, read(text)?))));

@@ -96,9 +96,9 @@ impl ReservationStore {
         keys: &SaleKeys,
         fields: u32,
     ) -> Result<OrderHashes, GateError> {
+        let client = self.client_of(&keys.orders).await?;
         let read = async {
             let mut found = FoundFields::new(fields as usize);
-            let client = self.client();
             let pages = client.hscan(keys.orders.clone(), "*", Some(PAGE));
             let mut pages = std::pin::pin!(pages);
             while let Some(mut page) = pages.try_next().await? {

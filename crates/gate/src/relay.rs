@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fluxgate_domain::ids::ProductId;
+use fred::clients::Client;
 use fred::interfaces::{KeysInterface, SetsInterface};
 use fred::types::scan::Scanner;
 use fred::types::{Expiration, SetOptions, Value};
@@ -58,9 +59,9 @@ impl ReservationStore {
     /// # Errors
     /// When Redis gave no usable answer.
     pub async fn indexed(&self) -> Result<Vec<IndexedSale>, GateError> {
+        let client = self.client_of(&keys::SALES.into()).await?;
         let read = async {
             let mut sales: BTreeMap<ProductId, BTreeSet<u32>> = BTreeMap::new();
-            let client = self.client();
             let pages = client.sscan(keys::SALES, "*", Some(INDEX_PAGE));
             let mut pages = std::pin::pin!(pages);
             while let Some(mut page) = pages.try_next().await? {
@@ -91,8 +92,20 @@ impl ReservationStore {
     ) -> Result<(), GateError> {
         // Relays of 0.2.0 see only the product id.
         let members = vec![product.to_string(), keys::index_member(product, retirement)];
-        self.timed("index", self.client().sadd(keys::SALES, members))
-            .await
+        self.add_to_index(members).await
+    }
+
+    /// Makes a sale known to the relay.
+    pub(crate) async fn index(&self, product: &ProductId) -> Result<(), GateError> {
+        self.add_to_index(vec![product.to_string()]).await
+    }
+
+    async fn add_to_index(&self, members: Vec<String>) -> Result<(), GateError> {
+        let add = |client: Client| {
+            let members = members.clone();
+            async move { client.sadd(keys::SALES, members).await }
+        };
+        self.at("index", &keys::SALES.into(), add).await
     }
 
     /// Takes out of the index what stands there for the time before the retirement with the number `before`.
@@ -105,8 +118,11 @@ impl ReservationStore {
             .map(|number| keys::index_member(&sale.product, *number))
             .collect();
         members.push(sale.product.to_string());
-        self.timed("index", self.client().srem(keys::SALES, members))
-            .await
+        let remove = |client: Client| {
+            let members = members.clone();
+            async move { client.srem(keys::SALES, members).await }
+        };
+        self.at("index", &keys::SALES.into(), remove).await
     }
 
     /// Whether `instance` holds the relay lease for the time `lease`. Two instances that both believe so only do the same
@@ -120,7 +136,7 @@ impl ReservationStore {
         lease: Duration,
     ) -> Result<bool, GateError> {
         let lease_ms = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
-        let client = self.client();
+        let client = self.client_of(&keys::OUTBOX_RELAY.into()).await?;
         let holder: Option<String> = self.timed("lease", client.get(keys::OUTBOX_RELAY)).await?;
         if let Some(holder) = holder {
             if holder != instance {

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use fred::clients::Client;
 use fred::interfaces::{ClientLike, HashesInterface, ServerInterface};
+use fred::types::Key;
 use fred::types::config::Options;
-use fred::types::{ClusterHash, Key};
-use fred::util::redis_keyslot;
 
 use crate::{GateError, ReservationStore};
 use fluxgate_service::settings::RedisSettings;
@@ -46,7 +45,6 @@ impl ReservationStore {
             // Sent again on a new connection, WAIT would cover none of the writes.
             max_attempts: Some(1),
             fail_fast: true,
-            cluster_hash: Some(ClusterHash::Custom(redis_keyslot(key.as_bytes()))),
             ..Options::default()
         };
         let within = i64::try_from(within.as_millis()).unwrap_or(i64::MAX);

@@ -89,11 +89,10 @@ impl ReservationStore {
             arguments.push(request.user.as_str().into());
             arguments.push(i64::from(request.quantity).into());
         }
-        // WAIT must follow on the same connection.
-        let client = self.client();
         let script = &self.scripts.reserve;
-        let reply: Value = self
-            .run_on(&client, "reserve", script, sale.keys.all(), arguments)
+        // WAIT must follow on the same connection.
+        let (reply, client) = self
+            .run_on("reserve", script, sale.keys.all(), arguments)
             .await?;
         let reply = Reply::read(reply, requests.len())?;
         let mut answers: Vec<_> = reply.reservations(requests).collect();

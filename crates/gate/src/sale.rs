@@ -3,9 +3,9 @@ use std::time::Duration;
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::SaleOpened;
 use fluxgate_domain::ids::{ProductId, Tag, Total};
+use fred::clients::Client;
 use fred::interfaces::{ClientLike, HashesInterface};
-use fred::types::{ClusterHash, CustomCommand, Value};
-use fred::util::redis_keyslot;
+use fred::types::{ClusterHash, CustomCommand, Key, Value};
 use jiff::Timestamp;
 
 use crate::{GateError, ReservationStore, keys};
@@ -150,15 +150,13 @@ impl ReservationStore {
     pub async fn sale(&self, product: &ProductId) -> Result<Option<SaleView>, GateError> {
         let tag = Tag::of(product);
         let key = keys::sale(product, tag);
-        // The clock of the node that has the sale: its scripts use it.
-        let node = ClusterHash::Custom(redis_keyslot(key.as_bytes()));
-        let fields = self.timed("sale", async {
-            let client = self.client();
-            client
-                .hmget::<Vec<Value>, _, _>(key, SaleView::FIELDS.to_vec())
-                .await
-        });
-        let (fields, now) = futures_util::try_join!(fields, self.now_at(node))?;
+        let read = |client: Client| {
+            let key = key.clone();
+            async move { client.hmget(key, SaleView::FIELDS.to_vec()).await }
+        };
+        let fields = self.at::<Vec<Value>, _>("sale", &key, read);
+        // The clock of the server that has the sale: its scripts use it.
+        let (fields, now) = futures_util::try_join!(fields, self.now_at(&key))?;
         SaleView::from_reply(product, tag, &fields, now)
     }
 
@@ -167,14 +165,15 @@ impl ReservationStore {
     /// # Errors
     /// When Redis gave no usable answer.
     pub async fn now(&self) -> Result<Timestamp, GateError> {
-        self.now_at(ClusterHash::Random).await
+        self.now_at(&keys::SALES.into()).await
     }
 
-    async fn now_at(&self, node: ClusterHash) -> Result<Timestamp, GateError> {
-        let command = CustomCommand::new_static("TIME", node, false);
-        let (seconds, micros): (i64, i32) = self
-            .timed("time", self.client().custom(command, Vec::<Value>::new()))
-            .await?;
+    async fn now_at(&self, key: &Key) -> Result<Timestamp, GateError> {
+        let read = |client: Client| async move {
+            let command = CustomCommand::new_static("TIME", ClusterHash::FirstKey, false);
+            client.custom(command, Vec::<Value>::new()).await
+        };
+        let (seconds, micros): (i64, i32) = self.at("time", key, read).await?;
         Timestamp::new(seconds, micros.saturating_mul(1_000))
             .map_err(|_| GateError::unexpected("a time", (seconds, micros)))
     }

@@ -65,6 +65,31 @@ impl Fleet {
         self.agreed().await
     }
 
+    /// Kills the nodes that have this product's keys, a master and its replica; the other masters go on without them.
+    /// Returns their numbers.
+    pub async fn kill_group(&mut self, product: &ProductId) -> Result<Vec<usize>> {
+        for node in &self.nodes {
+            let command = "CONFIG SET cluster-require-full-coverage no";
+            self.expect_ok(node.port(), command).await?;
+        }
+        let master = self.master_of_slot(slot(product)).await?;
+        let nodes = self.ask(master.port, "CLUSTER NODES").await?;
+        let group = nodes.lines().filter(|line| line.contains(&master.id));
+        let mut killed = Vec::new();
+        for port in group.filter_map(port_of) {
+            let number = self.number_of(port)?;
+            self.nodes[number].kill()?;
+            killed.push(number);
+        }
+        Ok(killed)
+    }
+
+    /// Whether both products are on the same master.
+    pub async fn is_together(&self, one: &ProductId, other: &ProductId) -> Result<bool> {
+        let one = self.master_of_slot(slot(one)).await?;
+        Ok(one.port == self.master_of_slot(slot(other)).await?.port)
+    }
+
     /// Waits until every node says that the Cluster is complete.
     pub(super) async fn agreed(&self) -> Result<()> {
         for node in &self.nodes {
@@ -111,17 +136,22 @@ impl Master {
         if !flags.contains("master") || flags.contains("fail") {
             return None;
         }
-        let (_, port) = parts.get(1)?.split_once('@')?.0.rsplit_once(':')?;
         let range = |text: &&str| {
             let (from, to) = text.split_once('-').unwrap_or((text, text));
             Some(from.parse().ok()?..=to.parse().ok()?)
         };
         Some(Self {
             id: (*parts.first()?).to_owned(),
-            port: port.parse().ok()?,
+            port: port_of(line)?,
             slots: parts.get(8..)?.iter().filter_map(range).collect(),
         })
     }
+}
+
+/// The port in a line of CLUSTER NODES.
+fn port_of(line: &str) -> Option<u16> {
+    let address = line.split_whitespace().nth(1)?.split_once('@')?.0;
+    address.rsplit_once(':')?.1.parse().ok()
 }
 
 /// Which of the Cluster's slots all keys of a product are in.

@@ -65,16 +65,22 @@ impl Fleet {
         } else {
             self.master_of_sentinels().await?
         };
-        let number = self.nodes.iter().position(|node| node.port() == port);
-        let number = number.with_context(|| format!("no node listens on {port}"))?;
+        let number = self.number_of(port)?;
         self.nodes[number].kill()?;
         Ok(number)
     }
 
-    /// Starts a killed node again, with the data it had.
-    pub async fn start_again(&mut self, number: usize) -> Result<()> {
-        self.nodes[number].start_again()?;
-        self.answering(self.nodes[number].port()).await?;
+    fn number_of(&self, port: u16) -> Result<usize> {
+        let number = self.nodes.iter().position(|node| node.port() == port);
+        number.with_context(|| format!("no node listens on {port}"))
+    }
+
+    /// Starts killed nodes again, with the data they had.
+    pub async fn start_again(&mut self, numbers: &[usize]) -> Result<()> {
+        for number in numbers {
+            self.nodes[*number].start_again()?;
+            self.answering(self.nodes[*number].port()).await?;
+        }
         if self.sentinels.is_empty() {
             self.agreed().await?;
         }

@@ -8,6 +8,7 @@ use tokio::time::sleep;
 
 use super::{Component, Environment, Store, services};
 use crate::fleet::Fleet;
+use crate::order::Sale;
 use crate::wait::wait_until;
 
 /// How long Redis takes no writes.
@@ -108,7 +109,7 @@ pub async fn kill_master(env: &mut Environment) -> Result<()> {
     env.mark("master killed");
     // Longer than a failover takes.
     env.wait_ms(4_000..6_000).await;
-    fleet(env)?.start_again(master).await?;
+    fleet(env)?.start_again(&[master]).await?;
     env.mark("started again, as a replica");
     Ok(())
 }
@@ -118,6 +119,39 @@ pub async fn move_slot(env: &mut Environment) -> Result<()> {
     fleet(env)?.move_slot(&product, BETWEEN_KEYS).await?;
     env.mark("moved");
     Ok(())
+}
+
+/// Nobody has the slots of one master. An instance that starts now sells the sales of the others.
+pub async fn start_beside_dead_master(env: &mut Environment) -> Result<()> {
+    let sale = open_beside(env).await?;
+    let product = env.endless_sale().product.clone();
+    let killed = fleet(env)?.kill_group(&product).await?;
+    env.mark("master and replica killed");
+    env.add(Component::Api, &[])?;
+    env.apis.last_mut().context("it was added")?.ready().await?;
+    let client = env.apis.last().context("it was added")?.client()?;
+    wait_until("it sells", NOTICE, async || {
+        let response = client.order(&sale, 1).await;
+        ensure!(response.is_done(), "{response:?}");
+        Ok(())
+    })
+    .await?;
+    fleet(env)?.start_again(&killed).await?;
+    env.mark("started again");
+    Ok(())
+}
+
+/// Opens a sale on another master than that of the endless sale.
+async fn open_beside(env: &mut Environment) -> Result<Sale> {
+    let client = env.apis[0].client()?;
+    let product = env.endless_sale().product.clone();
+    loop {
+        let sale = Sale::unique("beside", 100)?;
+        if !fleet(env)?.is_together(&sale.product, &product).await? {
+            client.open(&sale).await?;
+            return Ok(sale);
+        }
+    }
 }
 
 fn fleet(env: &mut Environment) -> Result<&mut Fleet> {

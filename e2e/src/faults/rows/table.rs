@@ -20,8 +20,8 @@ use super::postgres::{
     stop_immediately,
 };
 use super::redis::{
-    blank, kill_durable, kill_master, move_slot, out_of_memory, rebuild, roll_back, tear_file,
-    tear_file_and_rebuild,
+    blank, kill_durable, kill_master, move_slot, out_of_memory, rebuild, roll_back,
+    start_beside_dead_master, tear_file, tear_file_and_rebuild,
 };
 use super::retired::{cancel_expired, cancel_retired};
 use super::sell_out::sell_a_million;
@@ -137,6 +137,8 @@ fn failovers() -> Vec<Row> {
             => kill_master(), setup.redis: Cluster, may_lose: true;
         "cluster-failover-wait", "the same with REDIS_WAIT_REPLICAS=1: no order may be lost"
             => kill_master(), setup.redis: Cluster, setup.settings: WAIT;
+        "cluster-new-instance", "one master of a Cluster and its replica are dead; a new instance sells on the others"
+            => start_beside_dead_master(), setup.redis: Cluster, may_lose: true;
         "cluster-slot-moved", "the slot of a running sale moves to another master, key by key"
             => move_slot(), setup.redis: Cluster;
     }
