@@ -25,7 +25,7 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// To whom the connections lead.
 pub enum Connections {
     /// A single Redis, or the master that Sentinels name.
-    Single(Node),
+    Single(Box<Node>),
     /// The masters of a Cluster.
     Cluster(Arc<Cluster>),
 }
@@ -51,7 +51,7 @@ impl Connections {
         };
         Ok(match seeds {
             Some(seeds) => Self::Cluster(Cluster::new(settings, seeds)),
-            None => Self::Single(Node::new(settings)?),
+            None => Self::Single(Box::new(Node::new(settings)?)),
         })
     }
 
