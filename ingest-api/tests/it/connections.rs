@@ -85,6 +85,14 @@ async fn an_idle_connection_is_closed_after_keep_alive_seconds() {
 }
 
 #[tokio::test]
+async fn an_idle_connection_that_may_live_longer_than_a_request_reaches_no_limit() {
+    let [request, body] = SHORT_REQUESTS;
+    let app = App::start(&[request, body, "--keep-alive-seconds=2"]).await;
+    closed(send_request(&app).await).await;
+    assert_eq!(closed_at(&app, "time").await, 0.0);
+}
+
+#[tokio::test]
 async fn with_ops_addr_probes_and_metrics_answer_while_clients_hold_all_connections() {
     let app = App::start(&["--connections-max=2", "--ops-addr=127.0.0.1:0"]).await;
     // The fixture's client holds the first connection.

@@ -29,6 +29,14 @@ pub(super) struct ConnectionLimits {
     pub metrics: ConnectionMetrics,
 }
 
+impl ConnectionLimits {
+    /// The server closes idle connections itself, but begins to count again whenever a connection wakes it, as the timer
+    /// here does. Not shorter than a request that was read together with the one before.
+    fn idle_timeout(&self) -> Duration {
+        self.keep_alive.max(self.request_timeout)
+    }
+}
+
 /// A connection that is bounded in time and memory where the server is not: in heads of requests after the first, bodies
 /// that nobody reads, requests that are sent ahead, and answers that the client does not read.
 ///
@@ -61,7 +69,7 @@ impl BoundedStream {
         Self {
             io,
             limits: Rc::clone(limits),
-            deadline: Instant::now() + limits.keep_alive + limits.request_timeout,
+            deadline: Instant::now() + limits.idle_timeout(),
             timer: None,
             is_idle: true,
             is_blocked: false,
@@ -74,12 +82,16 @@ impl BoundedStream {
 
     /// Pending until the deadline, then an error.
     fn wait<T>(&mut self, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        self.poll_deadline(cx).map(|()| Err(self.close("time")))
+    }
+
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let period = self.limits.request_timeout;
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(period)));
         while timer.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
             if now >= self.deadline {
-                return Poll::Ready(Err(self.close("time")));
+                return Poll::Ready(());
             }
             // Never later than a deadline that a request would set meanwhile.
             timer.as_mut().reset(self.deadline.min(now + period));
@@ -100,7 +112,7 @@ impl BoundedStream {
     fn written(&mut self, left: usize) -> Result<()> {
         self.is_blocked = false;
         self.is_idle = true;
-        self.deadline = Instant::now() + self.limits.keep_alive + self.limits.request_timeout;
+        self.deadline = Instant::now() + self.limits.idle_timeout();
         self.unanswered = 0;
         self.unwritten = left;
         self.count()
@@ -168,7 +180,11 @@ impl AsyncRead for BoundedStream {
             Poll::Ready(error) => Poll::Ready(error),
             Poll::Pending => {
                 this.unparsed = 0;
-                this.wait(cx)
+                match this.is_idle {
+                    // Over, as if the client had closed it.
+                    true => this.poll_deadline(cx).map(Ok),
+                    false => this.wait(cx),
+                }
             }
         }
     }
