@@ -74,6 +74,9 @@ impl TopicAppender {
             config
                 .set("enable.idempotence", "true")
                 .set("linger.ms", "0");
+        } else {
+            // Kafka refuses a batch as a whole: a record that is too large would take its neighbours with it.
+            config.set("batch.num.messages", "1");
         }
         Ok(Self {
             producer: config.create_with_context(watchdog.clone())?,
