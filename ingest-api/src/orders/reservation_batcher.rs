@@ -21,8 +21,8 @@ const IDLE_MAX: Duration = Duration::from_secs(1);
 ///
 /// Each sale has a queue. While a call is in flight, further orders of the sale wait in the queue and go into the next
 /// call; an order that finds no call in flight is sent at once. Under load Redis and its driver do a fraction of the work.
-/// Each HTTP thread has its own batcher. IN_FLIGHT_MAX bounds the length of a queue. Requests in flight do not bound it, because an
-/// order stays in the queue when its client has disconnected.
+/// Each HTTP thread has its own batcher. IN_FLIGHT_MAX bounds the length of each queue too: an order
+/// whose client has disconnected is no longer in flight, but stays in the queue.
 ///
 /// Clones share the queues.
 #[derive(Clone)]
@@ -108,8 +108,9 @@ impl ReservationBatcher {
         let queue = queues
             .entry(queue_id(sale))
             .or_insert_with(|| self.open_queue(sale));
-        if !Arc::ptr_eq(&queue.sale, sale) {
-            // What waits in the replaced queue is still served.
+        // Closed: its task has panicked.
+        if !Arc::ptr_eq(&queue.sale, sale) || queue.requests.is_closed() {
+            // What waits in a queue of the sale as it was is still served.
             *queue = self.open_queue(sale);
         }
         queue.requests.try_send(pending).map_err(|_| {
