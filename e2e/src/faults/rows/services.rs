@@ -120,10 +120,7 @@ pub async fn crash(
     passes: Range<u64>,
 ) -> Result<()> {
     let armed = format!("{point}:{}", env.rng.u64(passes));
-    let victim = reach(env, component, &armed).await?;
-    env.mark("died");
-    env.wait_ms(200..1_500).await;
-    env.restart(component, victim).await
+    end_at(env, component, &armed).await
 }
 
 /// Has an essential task of a service panic: the service ends by itself, and is started again.
@@ -134,7 +131,11 @@ pub async fn panic_in_a_task(
     passes: Range<u64>,
 ) -> Result<()> {
     let armed = format!("{point}:{}:panic", env.rng.u64(passes));
-    let victim = reach(env, component, &armed).await?;
+    end_at(env, component, &armed).await
+}
+
+async fn end_at(env: &mut Environment, component: Component, armed: &str) -> Result<()> {
+    let victim = reach(env, component, armed).await?;
     env.mark("ended");
     env.wait_ms(200..1_500).await;
     env.restart(component, victim).await
