@@ -95,7 +95,7 @@ pub async fn accept_logs(
 /// Writes what makes room in a sale and PostgreSQL lacks; returns how many events that are. Those that still wait in the
 /// outbox are among them: the old log may have had them. A change that comes later is on the new log before it makes room.
 ///
-/// They are appended to the log first, for whoever else reads it. After a crash between the two, they are appended again.
+/// They are appended to the log first, for its other consumers. After a crash between the two, they are appended again.
 async fn write_ahead(
     stores: &mut Stores,
     writer: &Ledger,

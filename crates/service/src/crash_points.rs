@@ -1,8 +1,8 @@
-//! Named places in the code, between two steps whose order matters, where a fault run kills or freezes a service, or has a task panic. Only
-//! builds with the feature `crash-points` have them; released programs do not.
+//! Named places in the code, between two steps whose order matters, where a fault run kills or freezes a service, or has a task
+//! panic. Only builds with the feature `crash-points` have them; released programs do not.
 
-/// Kills or freezes the process or panics here if `CRASH_POINT` names this place: `name:n` sends SIGKILL at the n-th pass,
-/// `name:n:stop` sends SIGSTOP, `name:n:panic` panics.
+/// Kills or freezes the process, or panics, if `CRASH_POINT` names this place: at the n-th pass, `name:n` sends SIGKILL,
+/// `name:n:stop` sends SIGSTOP, and `name:n:panic` panics.
 #[cfg(not(feature = "crash-points"))]
 #[inline(always)]
 pub fn crash_point(_name: &'static str) {}

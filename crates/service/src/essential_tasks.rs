@@ -1,7 +1,7 @@
 //! Tasks that a program cannot do without.
 //!
 //! A program whose server, relay or monitor has ended looks healthy and does not do its work. So the end of an essential
-//! task ends the program, in order and with exit code 1: whoever runs it starts a new one.
+//! task ends the program, in order and with exit code 1, and its supervisor starts it again.
 
 use std::sync::{Arc, OnceLock};
 
