@@ -4,12 +4,14 @@
 mod drain;
 mod kafka;
 mod postgres;
+mod reassignment;
 mod record;
 mod redis;
 
 pub use drain::Ends;
 pub use kafka::Topic;
 pub use postgres::Postgres;
+pub use reassignment::move_partition;
 pub use record::Record;
 pub use redis::{Redis, SavedSale, sale_key, sale_keys};
 

@@ -10,6 +10,7 @@ mod deployments;
 mod encrypted;
 mod faults;
 mod fixture;
+mod leaders;
 mod lost_logs;
 mod million;
 mod monitoring;

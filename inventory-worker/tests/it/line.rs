@@ -27,6 +27,8 @@ pub struct Line {
     pub schema: Schema,
     pub topic: String,
     kafka: String,
+    /// The way to Kafka that workers take.
+    pub kafka_of_workers: String,
     producer: FutureProducer,
 }
 
@@ -47,6 +49,7 @@ impl Line {
         Self {
             schema: Schema::new().await,
             topic: format!("worker-{}", uuid::Uuid::new_v4().simple()),
+            kafka_of_workers: kafka.clone(),
             kafka,
             producer,
         }
@@ -61,7 +64,7 @@ impl Line {
             "--kafka-partitions=3",
             "--kafka-session-timeout-ms=6000",
             "--kafka-brokers",
-            &self.kafka,
+            &self.kafka_of_workers,
             "--kafka-topic",
             &self.topic,
             "--kafka-dlq-topic",

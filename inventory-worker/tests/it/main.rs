@@ -12,5 +12,7 @@ mod line;
 mod log_continuity;
 mod logs;
 mod offset_gaps;
+mod outage;
 mod program;
+mod proxy;
 mod strangers;
