@@ -39,30 +39,42 @@ impl Fleet {
     /// Moves the slot of a product to another master of the Cluster, key by key, with `pause`
     /// between two keys.
     pub async fn move_slot(&self, product: &ProductId, pause: Duration) -> Result<()> {
+        let moving = self.move_keys(product, pause).await?;
+        self.end_move(moving).await
+    }
+
+    /// The first part of [`Self::move_slot`]: the slot stays with its master, which answers ASK, as it has no keys.
+    pub async fn move_keys(&self, product: &ProductId, pause: Duration) -> Result<MovingSlot> {
         let slot = slot(product);
         let from = self.master_of_slot(slot).await?;
         let mut masters = self.masters().await?.into_iter();
         let to = masters.find(|it| it.port != from.port);
         let to = to.context("there is no other master")?;
-        let set_slot = async |node: &Master, state: &str, other: &Master| {
-            let command = format!("CLUSTER SETSLOT {slot} {state} {}", other.id);
-            self.expect_ok(node.port, &command).await
-        };
-        set_slot(&to, "IMPORTING", &from).await?;
-        set_slot(&from, "MIGRATING", &to).await?;
+        self.set_slot(&to, slot, "IMPORTING", &from).await?;
+        self.set_slot(&from, slot, "MIGRATING", &to).await?;
         let next_key = format!("CLUSTER GETKEYSINSLOT {slot} 1");
         loop {
             let keys = self.ask(from.port, &next_key).await?;
             let Some(key) = keys.lines().next().filter(|key| !key.is_empty()) else {
-                break;
+                return Ok(MovingSlot { slot, from, to });
             };
             let migrate = format!("MIGRATE 127.0.0.1 {} {key} 0 5000", to.port);
             self.expect_ok(from.port, &migrate).await?;
             tokio::time::sleep(pause).await;
         }
-        set_slot(&to, "NODE", &to).await?;
-        set_slot(&from, "NODE", &to).await?;
+    }
+
+    /// Gives the slot to the master that has its keys. The one that had it answers MOVED.
+    pub async fn end_move(&self, moving: MovingSlot) -> Result<()> {
+        let MovingSlot { slot, from, to } = moving;
+        self.set_slot(&to, slot, "NODE", &to).await?;
+        self.set_slot(&from, slot, "NODE", &to).await?;
         self.agreed().await
+    }
+
+    async fn set_slot(&self, at: &Master, slot: u16, state: &str, other: &Master) -> Result<()> {
+        let command = format!("CLUSTER SETSLOT {slot} {state} {}", other.id);
+        self.expect_ok(at.port, &command).await
     }
 
     /// Kills the nodes that have this product's keys, a master and its replica; the other masters go on without them.
@@ -122,6 +134,15 @@ impl Fleet {
     }
 }
 
+/// A slot whose keys have moved.
+#[derive(Debug)]
+pub struct MovingSlot {
+    slot: u16,
+    from: Master,
+    to: Master,
+}
+
+#[derive(Debug)]
 pub(super) struct Master {
     id: String,
     pub port: u16,

@@ -16,6 +16,7 @@ use crate::process::{Process, Settings, free_port};
 use crate::stack::Stack;
 use crate::tls_listeners::TlsListeners;
 use crate::wait::wait_until;
+pub use cluster::MovingSlot;
 
 /// How long a silent node is believed to be alive, in ms.
 const SILENCE_MS: u32 = 1_000;

@@ -3,6 +3,7 @@
 //! The stores come from the environment (`make test` sets it); each test has a sandbox in them.
 
 mod changes;
+mod clusters;
 mod compat;
 mod crashes;
 mod dead_letters;
