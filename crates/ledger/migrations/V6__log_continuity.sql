@@ -23,8 +23,5 @@ COMMENT ON COLUMN positions.last_checksum IS 'first 8 bytes of a SHA-256 of the 
 COMMENT ON COLUMN positions.last_next_offset IS 'next_offset that was written together with last_offset; if it differs from next_offset, last_offset says nothing';
 COMMENT ON COLUMN positions.halted_offset IS 'next_offset before the halt';
 
--- Builds an index while the table is locked.
-ALTER TABLE dead_letters
-    ADD COLUMN log_number integer NOT NULL DEFAULT 0,
-    DROP CONSTRAINT dead_letters_pkey,
-    ADD PRIMARY KEY (topic, partition, log_number, "offset");
+-- Its index is built after this migration, while rows are written, and V7 makes it the primary key.
+ALTER TABLE dead_letters ADD COLUMN log_number integer NOT NULL DEFAULT 0;

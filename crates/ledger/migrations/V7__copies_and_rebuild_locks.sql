@@ -1,7 +1,9 @@
 -- Workers of the version before run on beside this one: they write no copy_due_at, because they copy before they write.
-ALTER TABLE dead_letters ADD COLUMN copy_due_at timestamptz;
--- Workers look here every five seconds. It is built from no rows, but reads the table once while it is locked.
-CREATE INDEX dead_letters_copy_due ON dead_letters (copy_due_at) WHERE copy_due_at IS NOT NULL;
+-- The index of copy_due_at is built after this migration, while rows are written.
+ALTER TABLE dead_letters
+    ADD COLUMN copy_due_at timestamptz,
+    DROP CONSTRAINT dead_letters_pkey,
+    ADD CONSTRAINT dead_letters_key PRIMARY KEY USING INDEX dead_letters_key;
 COMMENT ON COLUMN dead_letters.copy_due_at IS 'when to copy it to the topic of dead letters; null: done';
 
 CREATE TABLE rebuild_locks (

@@ -19,6 +19,7 @@ mod columns;
 mod connection;
 mod dead_letter_copies;
 mod error;
+mod indexes;
 mod ledger;
 mod migrations;
 mod pool;

@@ -7,9 +7,18 @@ pub fn lock_timeout(limit: Duration) -> String {
     format!("SET lock_timeout = {}", limit.as_millis())
 }
 
-/// Lets one migration run at a time in a schema: refinery takes no lock. The lock ends with its connection.
-pub const LOCK_MIGRATIONS: &str =
-    "SELECT pg_advisory_lock(hashtext('fluxgate:' || current_schema()))";
+/// For the session that builds an index, because no writer waits for it.
+pub const NO_LIMITS: &str = "SET lock_timeout = 0; SET statement_timeout = 0";
+
+/// Lets one migration run at a time in a schema: refinery takes no lock. The lock ends with its connection. Whoever waits
+/// asks again: a statement that waited would have a snapshot, and an index that is built while rows are written waits until
+/// all older snapshots are gone.
+pub const TRY_LOCK_MIGRATIONS: &str =
+    "SELECT pg_try_advisory_lock(hashtext('fluxgate:' || current_schema()))";
+
+/// Whether an index can be used; it cannot if its build was interrupted.
+pub const IS_INDEX_VALID: &str =
+    "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1)";
 
 /// The encoding of the database.
 pub const SELECT_ENCODING: &str = "SELECT getdatabaseencoding()";

@@ -77,6 +77,14 @@ impl Schema {
         }
     }
 
+    /// Another session.
+    pub async fn connect(&self) -> Client {
+        let url = &self.settings.database_url;
+        let (session, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        session
+    }
+
     /// One text per row of a query.
     pub async fn rows(&self, query: &str) -> Vec<String> {
         let rows = self.sql.query(query, &[]).await.unwrap();
