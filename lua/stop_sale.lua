@@ -20,4 +20,6 @@ if redis.call('HGET', orders, '') ~= product then
 end
 local numbers = redis.call('HMGET', sale, 'epoch', 'seq', 'retirements')
 redis.call('HSET', sale, 'state', 'rebuilding', 'rebuild', token)
+-- A retired sale would expire during its rebuild, and nothing would look at what was restored.
+redis.call('PERSIST', sale)
 return { 'stopped', tonumber(numbers[1] or 0), tonumber(numbers[2] or 0), tonumber(numbers[3] or 0) }

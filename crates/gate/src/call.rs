@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fred::clients::Client;
-use fred::error::Error;
+use fred::error::{Error, ErrorKind};
 use fred::interfaces::ClientLike;
 use fred::types::scripts::Script;
 use fred::types::{ClusterHash, CustomCommand, FromValue, Key, Value};
@@ -13,7 +13,7 @@ use crate::cluster::Cluster;
 use crate::connection::Connections;
 use crate::{GateError, ReservationStore};
 
-/// Delays between retries, half a second in all. While a Cluster moves a slot, the four keys of a sale may be on two
+/// Delays between retries, half a second in all beside the attempts. While a Cluster moves a slot, the four keys of a sale may be on two
 /// nodes, and a script is answered TRYAGAIN; after a failover or a move, the slots must be asked for again.
 const CLUSTER_RETRY_DELAYS: [Duration; 5] = [
     Duration::from_millis(20),
@@ -44,7 +44,7 @@ impl ReservationStore {
         arguments: Vec<Value>,
     ) -> Result<(R, Client), GateError> {
         if let Connections::Single(node) = &*self.connections {
-            let client = node.client();
+            let client = node.client().map_err(|error| self.failed(error))?;
             let reply = script.evalsha_with_reload(&client, keys, arguments);
             let reply = self.timed(call, reply).await?;
             return Ok((reply, client));
@@ -139,7 +139,7 @@ impl ReservationStore {
         let each = self.connections.each().into_iter();
         let asked = each.map(|(client, key)| self.timed(call, ask(client, key)));
         let outcomes = join_all(asked).await.into_iter();
-        let none = || Err(GateError::unexpected("a master of the Cluster", "none yet"));
+        let none = || Err(self.failed(Error::new(ErrorKind::IO, "no server is connected")));
         outcomes.reduce(Result::or).unwrap_or_else(none)
     }
 
@@ -180,6 +180,12 @@ impl ReservationStore {
             self.count(error);
         }
         reply
+    }
+
+    pub(crate) fn failed(&self, error: Error) -> GateError {
+        let error = GateError::from(error);
+        self.count(&error);
+        error
     }
 
     pub(crate) fn count(&self, error: &GateError) {

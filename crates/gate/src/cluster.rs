@@ -21,7 +21,9 @@ use crate::node::{Node, NodeSettings};
 
 /// How often the masters are asked for the slots.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(5);
-/// The same while one is not connected or calls are redirected: the shortest time between two.
+/// The same while a master is not connected.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// The shortest time between two: while calls fail or are redirected, or no master is known.
 const REFRESH_PAUSE: Duration = Duration::from_millis(200);
 
 /// The masters as they were last told.
@@ -69,21 +71,19 @@ impl Cluster {
         let slot = redis_keyslot(key);
         let mut masters = self.masters.subscribe();
         let known = masters.wait_for(|masters| !masters.is_empty());
-        let client = match timeout(self.settings.timeout, known).await {
-            Ok(Ok(masters)) => {
-                let owner = masters.iter().find(|it| it.has(slot));
-                owner.map(|it| it.node.client())
-            }
-            _ => None,
+        let Ok(Ok(masters)) = timeout(self.settings.timeout, known).await else {
+            return Err(Error::new(ErrorKind::Timeout, "no master is known yet"));
         };
-        client.ok_or_else(|| Error::new(ErrorKind::Cluster, "no known master has the slot"))
+        let owner = masters.iter().find(|it| it.has(slot));
+        let unknown = || Error::new(ErrorKind::Cluster, "no known master has the slot");
+        owner.ok_or_else(unknown)?.node.client()
     }
 
     /// A connection to the master at `address`, if there is one.
     pub fn client_at(&self, address: &str) -> Option<Client> {
         let masters = self.masters.borrow();
         let master = masters.iter().find(|it| it.server.to_string() == address)?;
-        Some(master.node.client())
+        master.node.client().ok()
     }
 
     /// Asks for the slots again, soon.
@@ -121,7 +121,8 @@ impl Cluster {
         let masters = self.masters();
         let connected = masters.iter().filter(|it| it.node.is_connected());
         let asked: Vec<BoxFuture<_>> = connected
-            .map(|it| Box::pin(ask(it.node.client(), it.server.clone())) as BoxFuture<_>)
+            .filter_map(|it| Some((it.node.client().ok()?, it.server.clone())))
+            .map(|(client, server)| Box::pin(ask(client, server)) as BoxFuture<_>)
             .collect();
         if !asked.is_empty()
             && let Ok((view, _)) = select_ok(asked).await
@@ -145,9 +146,16 @@ impl Cluster {
         settings
     }
 
-    fn lacks_one(&self) -> bool {
+    /// The longest time until the slots should be asked for again.
+    fn refresh_interval(&self) -> Duration {
         let masters = self.masters();
-        masters.is_empty() || masters.iter().any(|it| !it.node.is_connected())
+        if masters.is_empty() {
+            REFRESH_PAUSE
+        } else if masters.iter().any(|it| !it.node.is_connected()) {
+            RETRY_INTERVAL
+        } else {
+            REFRESH_INTERVAL
+        }
     }
 }
 
@@ -173,14 +181,12 @@ async fn follow(cluster: Weak<Cluster>) {
         if let Err(error) = cluster.refresh().await {
             tracing::debug!(%error, "no node of the Redis Cluster tells its slots");
         }
-        let is_settled = !cluster.lacks_one();
+        let interval = cluster.refresh_interval();
         let doubted = Arc::clone(&cluster.doubted);
         drop(cluster);
         sleep(REFRESH_PAUSE).await;
-        if is_settled {
-            // Ends early when a call is redirected or a master does not answer.
-            let _ = timeout(REFRESH_INTERVAL, doubted.notified()).await;
-        }
+        // Ends early when a call is redirected or a master does not answer.
+        let _ = timeout(interval - REFRESH_PAUSE, doubted.notified()).await;
     }
 }
 
@@ -189,7 +195,7 @@ async fn ask_seed(settings: NodeSettings, seed: Server) -> Result<View, Error> {
         connections: 1,
         ..settings
     })?;
-    let view = ask(node.client(), seed).await;
+    let view = ask(node.client()?, seed).await;
     node.close().await;
     view
 }

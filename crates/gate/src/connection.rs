@@ -58,21 +58,25 @@ impl Connections {
     /// A connection to the server that has `key`.
     ///
     /// # Errors
-    /// When no master of the Cluster is known to have it.
+    /// When it has had no connection for longer than a command may take, or no master of the Cluster is known to have it.
     pub async fn client_of(&self, key: &[u8]) -> Result<Client, Error> {
         match self {
-            Self::Single(node) => Ok(node.client()),
+            Self::Single(node) => node.client(),
             Self::Cluster(cluster) => cluster.client_of(key).await,
         }
     }
 
-    /// A connection to each server, with a key that it would have and that never exists.
+    /// A connection to each server that is not down, with a key that it would have and that never exists.
     pub fn each(&self) -> Vec<(Client, Key)> {
         match self {
-            Self::Single(node) => vec![(node.client(), keys::PROBE.into())],
+            Self::Single(node) => {
+                let client = node.client().into_iter();
+                client.map(|it| (it, keys::PROBE.into())).collect()
+            }
             Self::Cluster(cluster) => {
                 let masters = cluster.masters().into_iter();
-                let clients = masters.filter_map(|it| Some((it.node.client(), it.probe_key()?)));
+                let clients =
+                    masters.filter_map(|it| Some((it.node.client().ok()?, it.probe_key()?)));
                 clients.collect()
             }
         }

@@ -76,6 +76,7 @@ pub struct ReservationStore {
 impl ReservationStore {
     /// A connection to the server that has `key`.
     async fn client_of(&self, key: &Key) -> Result<Client, GateError> {
-        Ok(self.connections.client_of(key.as_bytes()).await?)
+        let client = self.connections.client_of(key.as_bytes()).await;
+        client.map_err(|error| self.failed(error))
     }
 }

@@ -1,8 +1,8 @@
 //! The connections to one Redis server.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use fred::clients::Client;
 use fred::error::{Error, ErrorKind};
@@ -12,6 +12,8 @@ use fred::types::config::{Config, ReconnectPolicy, TcpConfig, UnresponsiveConfig
 use futures_util::future::join_all;
 use prometheus::IntCounter;
 use socket2::TcpKeepalive;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 /// First and longest delay between two attempts to connect, in ms.
 const RECONNECT_DELAY_MS: (u32, u32) = (50, 1_000);
@@ -19,7 +21,7 @@ const RECONNECT_DELAY_MS: (u32, u32) = (50, 1_000);
 const COMMAND_BUFFER_MAX: usize = 10_000;
 /// How often fred sends a command whose connection broke before the reply.
 const COMMAND_ATTEMPTS_MAX: u32 = 3;
-/// How long a replaced client may take to send QUIT.
+/// How long a connection may take to answer what was sent, and QUIT.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// From the last sign of life to the kernel's first keep-alive; between two; how many may stay unanswered.
 const KEEP_ALIVE: (Duration, Duration, u32) = (Duration::from_secs(15), Duration::from_secs(5), 3);
@@ -39,41 +41,76 @@ pub struct NodeSettings {
 /// a probe: as long as commands are written, fred does not notice that a connection is dead.
 pub struct Node {
     settings: NodeSettings,
-    clients: RwLock<Vec<Client>>,
+    connections: RwLock<Vec<Connection>>,
     next: AtomicUsize,
+    /// When a connection was last seen established, or the node was made.
+    connected_at: Mutex<Instant>,
+}
+
+/// A connection, and the task that establishes and re-establishes it.
+#[derive(Clone)]
+struct Connection {
+    client: Client,
+    task: AbortHandle,
 }
 
 impl Node {
     /// Connects in the background.
     pub fn new(settings: NodeSettings) -> Result<Self, Error> {
-        let clients = (0..settings.connections).map(|_| settings.connect());
+        let connections = (0..settings.connections).map(|_| settings.connect());
         Ok(Self {
-            clients: RwLock::new(clients.collect::<Result<_, _>>()?),
+            connections: RwLock::new(connections.collect::<Result<_, _>>()?),
             next: AtomicUsize::new(0),
+            connected_at: Mutex::new(Instant::now()),
             settings,
         })
     }
 
-    /// The next connection in turn.
-    pub fn client(&self) -> Client {
-        let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner);
+    /// The next connection in turn. Its commands wait while it is being established.
+    ///
+    /// # Errors
+    /// When none has been established for longer than a command may take. Callers that wait for a dead server would take up
+    /// the places of those who ask another one.
+    pub fn client(&self) -> Result<Client, Error> {
         let next = self.next.fetch_add(1, Ordering::Relaxed);
-        clients[next % clients.len()].clone()
+        let connections = self.connections.read();
+        let connections = connections.unwrap_or_else(PoisonError::into_inner);
+        let client = connections[next % connections.len()].client.clone();
+        drop(connections);
+        if !client.is_connected() && self.is_down() {
+            return Err(Error::new(
+                ErrorKind::IO,
+                "no connection can be established",
+            ));
+        }
+        Ok(client)
     }
 
-    fn clients(&self) -> Vec<Client> {
-        let clients = self.clients.read();
-        clients.unwrap_or_else(PoisonError::into_inner).clone()
+    fn is_down(&self) -> bool {
+        let connected_at = self.connected_at.lock();
+        let mut connected_at = connected_at.unwrap_or_else(PoisonError::into_inner);
+        if self.connections().iter().any(|it| it.client.is_connected()) {
+            *connected_at = Instant::now();
+        }
+        connected_at.elapsed() > self.settings.timeout
+    }
+
+    fn connections(&self) -> Vec<Connection> {
+        let connections = self.connections.read();
+        connections.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether all connections are established, as far as is known.
     pub fn is_connected(&self) -> bool {
-        self.clients().iter().all(ClientLike::is_connected)
+        self.connections().iter().all(|it| it.client.is_connected())
     }
 
     /// Sends PING on every connection, and replaces those that do not reply.
     pub async fn probe(&self) {
-        join_all(self.clients().iter().map(|client| self.probe_one(client))).await;
+        // It also notes whether there is a connection.
+        self.is_down();
+        let connections = self.connections();
+        join_all(connections.iter().map(|it| self.probe_one(&it.client))).await;
     }
 
     async fn probe_one(&self, client: &Client) {
@@ -92,27 +129,35 @@ impl Node {
         };
         tracing::warn!("a connection to Redis does not reply; replacing it");
         self.settings.replaced_total.inc();
-        let mut clients = self.clients.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = clients.iter_mut().find(|it| it.id() == unanswered.id()) {
-            let unanswered = std::mem::replace(place, fresh);
-            tokio::spawn(
-                async move { tokio::time::timeout(QUIT_TIMEOUT, unanswered.quit()).await },
-            );
-        }
+        let connections = self.connections.write();
+        let mut connections = connections.unwrap_or_else(PoisonError::into_inner);
+        let place = connections
+            .iter_mut()
+            .find(|it| it.client.id() == unanswered.id());
+        match place {
+            Some(place) => tokio::spawn(std::mem::replace(place, fresh).close()),
+            None => tokio::spawn(fresh.close()),
+        };
     }
 
     /// Closes the connections after all sent commands have been answered, or after a limit.
     pub async fn close(&self) {
-        let clients = self.clients();
-        let closing = join_all(clients.iter().map(ClientLike::quit));
-        if tokio::time::timeout(QUIT_TIMEOUT, closing).await.is_err() {
+        join_all(self.connections().into_iter().map(Connection::close)).await;
+    }
+}
+
+impl Connection {
+    async fn close(self) {
+        if timeout(QUIT_TIMEOUT, self.client.quit()).await.is_err() {
             tracing::debug!("Redis did not answer QUIT");
         }
+        // A task that is connecting to a server that does not answer has not heard of QUIT, and would go on for ever.
+        self.task.abort();
     }
 }
 
 impl NodeSettings {
-    fn connect(&self) -> Result<Client, Error> {
+    fn connect(&self) -> Result<Connection, Error> {
         let timeout = self.timeout;
         let (idle, interval, retries) = KEEP_ALIVE;
         let keep_alive = TcpKeepalive::new()
@@ -145,7 +190,7 @@ impl NodeSettings {
                 2,
             ))
             .build()?;
-        drop(client.connect());
-        Ok(client)
+        let task = client.connect().abort_handle();
+        Ok(Connection { client, task })
     }
 }

@@ -27,6 +27,8 @@ pub struct Records {
     pub closing: Option<ClosingRecord>,
     /// Fields that cannot be read.
     pub unreadable: u64,
+    /// Fields that are no records: the placeholder.
+    others: u64,
 }
 
 /// The numbers of one order.
@@ -43,7 +45,8 @@ impl ReservationStore {
     /// Reads all records of a sale. Not a consistent snapshot: changes made meanwhile may or may not be seen.
     ///
     /// # Errors
-    /// When Redis gave no usable answer.
+    /// When Redis gave no usable answer, or not all records: a scan that continues in another Redis process (after a restart
+    /// or a failover) skips fields.
     pub async fn records(&self, keys: &SaleKeys) -> Result<Records, GateError> {
         let client = self.client_of(&keys.orders).await?;
         let fields: usize = client.hlen(keys.orders.clone()).await?;
@@ -64,6 +67,11 @@ impl ReservationStore {
         // A scan may return a field twice.
         records.orders.sort_unstable_by_key(|order| order.id);
         records.orders.dedup_by_key(|order| order.id);
+        // No field is ever removed.
+        if records.fields() < fields {
+            let found = (records.fields(), fields);
+            return Err(GateError::unexpected("every field of the orders", found));
+        }
         let closed: Option<String> = client.hget(keys.sale.clone(), "closed").await?;
         records.closing = closed.and_then(|text| ClosingRecord::read(&text));
         Ok(records)
@@ -95,8 +103,13 @@ impl ReservationStore {
 }
 
 impl Records {
+    fn fields(&self) -> usize {
+        self.orders.len() + self.restocks.len() + (self.unreadable + self.others) as usize
+    }
+
     fn add_field(&mut self, field: &str, value: &str) {
         if field.is_empty() {
+            self.others = 1;
             return;
         }
         let is_read = match field.strip_prefix("restock:") {

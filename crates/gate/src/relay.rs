@@ -57,25 +57,34 @@ impl ReservationStore {
     /// Every sale that may have outbox entries, read in pages: a sale that is in the index all the while is returned.
     ///
     /// # Errors
-    /// When Redis gave no usable answer.
+    /// When Redis gave no usable answer, or not the whole index: a scan that continues in another Redis process (after a
+    /// restart or a failover) skips members.
     pub async fn indexed(&self) -> Result<Vec<IndexedSale>, GateError> {
         let client = self.client_of(&keys::SALES.into()).await?;
         let read = async {
-            let mut sales: BTreeMap<ProductId, BTreeSet<u32>> = BTreeMap::new();
+            let before: usize = client.scard(keys::SALES).await?;
+            let mut members = BTreeSet::new();
             let pages = client.sscan(keys::SALES, "*", Some(INDEX_PAGE));
             let mut pages = std::pin::pin!(pages);
             while let Some(mut page) = pages.try_next().await? {
                 let found = page.take_results().unwrap_or_default();
-                // A member that is not ours must not keep the relay from the others.
-                let members = found.iter().filter_map(Value::as_str);
-                for (product, retirement) in members.filter_map(|it| keys::read_index_member(&it)) {
-                    sales.entry(product).or_default().insert(retirement);
-                }
+                members.extend(found.iter().filter_map(Value::as_string));
                 page.next();
             }
-            Ok(sales)
+            let after: usize = client.scard(keys::SALES).await?;
+            Ok((members, before.min(after)))
         };
-        let sales = self.timed("index", read).await?.into_iter();
+        let (members, fewest) = self.timed("index", read).await?;
+        if members.len() < fewest {
+            let found = (members.len(), fewest);
+            return Err(GateError::unexpected("every member of the index", found));
+        }
+        let mut sales: BTreeMap<ProductId, BTreeSet<u32>> = BTreeMap::new();
+        // A member that is not ours must not keep the relay from the others.
+        for (product, retirement) in members.iter().filter_map(|it| keys::read_index_member(it)) {
+            sales.entry(product).or_default().insert(retirement);
+        }
+        let sales = sales.into_iter();
         let sales = sales.map(|(product, retirements)| IndexedSale {
             product,
             retirements: retirements.into_iter().collect(),

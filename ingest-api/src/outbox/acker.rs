@@ -4,10 +4,16 @@ use std::sync::Arc;
 use fluxgate_domain::SequenceNumber;
 use fluxgate_gate::{ACK_BATCH_MAX, Acked, GateError, ReservationStore};
 use fluxgate_service::crash_points::crash_point;
+use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
 
 use crate::metrics::Metrics;
 use crate::sales::{PublishedEntry, Sale};
+
+/// Entries taken from the queue at once, and sales whose entries are removed at the same time: while one master of a Redis
+/// Cluster does not reply, each batch takes as long as a call may, and the queue must not fill up meanwhile.
+const BATCH_MAX: usize = 8_192;
+const SALES_MAX: usize = 512;
 
 /// Removes acknowledged entries from the outbox, in batches, off the request path.
 ///
@@ -38,24 +44,27 @@ impl OutboxAcker {
 
     /// Runs until every publisher is dropped and every entry has been handled.
     pub async fn run(mut self) {
-        let mut batch = Vec::with_capacity(ACK_BATCH_MAX);
-        while self.acknowledged.recv_many(&mut batch, ACK_BATCH_MAX).await > 0 {
+        let mut batch = Vec::new();
+        while self.acknowledged.recv_many(&mut batch, BATCH_MAX).await > 0 {
             crash_point("before_ack");
-            for (sale, entries) in by_sale(batch.drain(..).flatten()) {
-                match self.ack(&sale, &entries).await {
-                    Ok(acked) => self.metrics.outbox_acked_total.inc_by(acked),
-                    Err(error) => {
-                        tracing::debug!(%error, "failed to remove outbox entries; leaving them to the relay");
-                    }
+            let sales = stream::iter(by_sale(batch.drain(..).flatten()));
+            let ack = async |(sale, entries): (Arc<Sale>, Entries)| match self
+                .ack(&sale, &entries)
+                .await
+            {
+                Ok(acked) => self.metrics.outbox_acked_total.inc_by(acked),
+                Err(error) => {
+                    tracing::debug!(%error, "failed to remove outbox entries; leaving them to the relay");
                 }
-            }
+            };
+            sales.for_each_concurrent(SALES_MAX, ack).await;
         }
     }
 
     async fn ack(&self, sale: &Sale, entries: &Entries) -> Result<u64, GateError> {
         let mut acked = 0;
-        if !entries.others.is_empty() {
-            let others = entries.others.iter().map(ToString::to_string).collect();
+        for others in entries.others.chunks(ACK_BATCH_MAX) {
+            let others = others.iter().map(ToString::to_string).collect();
             acked += self.store.ack_all(&sale.keys, others).await?;
         }
         for entry in &entries.making_room {

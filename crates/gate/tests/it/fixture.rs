@@ -26,10 +26,14 @@ pub fn redis_url() -> String {
 }
 
 pub fn connect() -> ReservationStore {
+    connect_to(redis_url(), 1_000)
+}
+
+pub fn connect_to(redis_url: String, redis_timeout_ms: u64) -> ReservationStore {
     let settings = RedisSettings {
-        redis_url: redis_url(),
+        redis_url,
         redis_ca_file: None,
-        redis_timeout_ms: 1_000,
+        redis_timeout_ms,
         redis_connections: 1,
         redis_wait_replicas: 0,
         on_redis_loss: OnRedisLoss::Stop,

@@ -4,7 +4,9 @@
 
 mod fixture;
 mod lost_keys;
+mod restarted;
 mod sale_model;
 mod scripts;
+mod silent;
 mod snapshots;
 mod work_bound;
