@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fluxgate_gate::ReservationStore;
+use fluxgate_service::metrics::QueriedGauge;
 use fluxgate_service::ops::Check;
 use tokio_util::sync::CancellationToken;
 
@@ -60,10 +61,12 @@ pub async fn check_eviction(
     let mut is_refused = false;
     loop {
         let mut interval = EVICTION_CHECK_INTERVAL;
-        match store.evicting_nodes().await {
+        let evicting = store.evicting_nodes().await;
+        let count = evicting.as_ref().ok().map(Vec::len);
+        let count = count.map(|it| i64::try_from(it).unwrap_or(i64::MAX));
+        metrics.redis_nodes_evicting.show(count);
+        match evicting {
             Ok(nodes) => {
-                let count = i64::try_from(nodes.len()).unwrap_or(i64::MAX);
-                metrics.redis_nodes_evicting.set(count);
                 for node in nodes.iter().filter(|node| !warned.contains(*node)) {
                     tracing::warn!(redis.node = %node.address, redis.policy = %node.policy,
                         "Redis evicts keys when it is out of memory, which stops sales; set maxmemory-policy to noeviction");

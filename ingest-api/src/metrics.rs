@@ -55,12 +55,12 @@ fluxgate_service::metrics! {
     },
     /// Estimated number of distinct buyers who sent orders to this instance in the last full minute.
     active_buyers: IntGauge,
-    /// Sales that take orders. Set by the relay leader; 0 elsewhere.
-    open_sales: IntGauge,
-    /// Total units of the open sales. Set by the relay leader; 0 elsewhere.
-    open_sales_units: IntGauge,
-    /// Remaining units of the open sales. Set by the relay leader; 0 elsewhere.
-    open_sales_units_remaining: IntGauge,
+    /// Sales that take orders. Set by the relay leader; absent elsewhere, and while Redis does not answer.
+    open_sales: IntGaugeVec [],
+    /// Total units of the open sales. Set by the relay leader; absent elsewhere, and while Redis does not answer.
+    open_sales_units: IntGaugeVec [],
+    /// Remaining units of the open sales. Set by the relay leader; absent elsewhere, and while Redis does not answer.
+    open_sales_units_remaining: IntGaugeVec [],
     /// Orders refused from the sold-out cache, without a Redis call.
     refused_from_memory_total: IntCounter,
     /// Attempts to cache the orders of a sold-out sale that would have exceeded SOLD_OUT_ORDERS_MAX.
@@ -83,14 +83,14 @@ fluxgate_service::metrics! {
     redis_lost_writes_total: IntCounter,
     /// Sales that this instance continued after Redis had lost acknowledged writes (ON_REDIS_LOSS=continue).
     redis_loss_continued_total: IntCounter,
-    /// Redis nodes whose maxmemory-policy is not noeviction. An evicted key stops its sale.
-    redis_nodes_evicting: IntGauge,
-    /// Sales of which Redis lacks a key. They sell nothing until they are rebuilt. Set by the relay leader; 0 elsewhere.
-    sales_incomplete: IntGauge,
-    /// Outbox entries across all sales. Set by the relay leader; 0 elsewhere.
-    outbox_entries: IntGauge,
-    /// Age in seconds of the oldest outbox entry. Set by the relay leader; 0 elsewhere.
-    outbox_oldest_seconds: Gauge,
+    /// Redis nodes whose maxmemory-policy is not noeviction. An evicted key stops its sale. Absent while it is unknown.
+    redis_nodes_evicting: IntGaugeVec [],
+    /// Sales of which Redis lacks a key. They sell nothing until they are rebuilt. Set by the relay leader; absent elsewhere, and while Redis does not answer.
+    sales_incomplete: IntGaugeVec [],
+    /// Outbox entries across all sales. Set by the relay leader; absent elsewhere, and while Redis does not answer.
+    outbox_entries: IntGaugeVec [],
+    /// Age in seconds of the oldest outbox entry. Set by the relay leader; absent elsewhere, and while Redis does not answer.
+    outbox_oldest_seconds: GaugeVec [],
     /// Outbox entries removed after Kafka acknowledged them.
     outbox_acked_total: IntCounter,
     /// Acknowledged outbox entries left to the relay because the acker's queue was full.

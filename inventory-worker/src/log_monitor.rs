@@ -115,10 +115,8 @@ impl LogMonitor {
         for partition in self.lag.halted_partitions() {
             let records = Arc::clone(&self.records);
             let bounds = tokio::task::spawn_blocking(move || records.bounds(partition)).await;
-            // Otherwise it stays as it is until the next answer.
-            if let Ok(Ok(bounds)) = bounds {
-                self.lag.report_halted(partition, bounds);
-            }
+            let bounds = bounds.ok().and_then(Result::ok);
+            self.lag.report_halted(partition, bounds);
         }
     }
 

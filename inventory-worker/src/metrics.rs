@@ -52,7 +52,7 @@ fluxgate_service::metrics! {
     partitions_assigned: IntGauge,
     /// Partitions that are halted until `reconciler accept-log` or a higher DEAD_LETTERS_MAX_PER_BATCH: those of this worker and, at the one that reads partition 0, those that the topic no longer has.
     partitions_halted: IntGauge,
-    /// Records not yet written, by partition, up to the log end that a broker last reported. Does not grow while nothing is fetched (no leader, or paused because PostgreSQL is unavailable). All records of a log that is halted, or that ends before the position.
+    /// Records not yet written, by partition, up to the log end that a broker last reported. Does not grow while nothing is fetched (no leader, or paused because PostgreSQL is unavailable). All records of a log that is halted, or that ends before the position; absent while the log is halted and Kafka does not tell its bounds.
     lag_records: IntGaugeVec ["partition"],
     /// Age in seconds of the oldest record that has been read but not written, by partition; 0 if there is none, including while nothing can be read.
     lag_seconds: GaugeVec ["partition"],

@@ -76,6 +76,15 @@ impl GateError {
         matches!(self, Self::Unavailable(error) if error.details().starts_with("OOM"))
     }
 
+    /// Whether Redis answered and what it has is at fault: a key of another type, or a text that none of us wrote.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Unexpected { .. } => true,
+            Self::Unavailable(error) => error.details().contains("WRONGTYPE"),
+            _ => false,
+        }
+    }
+
     /// The value of the label `kind` of `redis_errors_total`.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -2,6 +2,7 @@
 
 mod acker;
 mod relay;
+mod relay_lease;
 mod rotation;
 mod summary;
 

@@ -14,17 +14,15 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::relay_lease::RelayLease;
 use super::rotation::begin_after;
 use super::summary::OutboxSummary;
 use crate::config::OutboxSettings;
 use crate::metrics::Metrics;
 use crate::sales::{PublishedEntry, Publisher, Sale, SaleCache, SaleLookupError};
 
-/// How long a pass waits for acknowledgements that do not come. Shorter than the lease, so that an instance keeps the lease
-/// while Kafka is unavailable.
+/// How long a pass waits for acknowledgements that do not come.
 const PUBLISH_WAIT: Duration = Duration::from_secs(2);
-/// How long the relay lease lasts: the longest pause of the relay after its instance stops.
-const LEASE: Duration = Duration::from_secs(3);
 
 /// Publishes entries that stay in the outbox because their instance died or Kafka was unavailable.
 ///
@@ -36,8 +34,7 @@ pub struct OutboxRelay {
     publisher: Publisher,
     settings: OutboxSettings,
     metrics: Metrics,
-    /// Identifies this instance in the lease.
-    instance: String,
+    lease: Arc<RelayLease>,
     /// The highest number that the previous pass saw, by sale.
     seen: HashMap<ProductId, SequenceNumber>,
     /// The first sale whose page was not acknowledged. The next pass begins after it: a sale that Kafka does not take must
@@ -53,6 +50,8 @@ struct Pass {
     unacknowledged: HashSet<i32>,
     /// What is left of [`PUBLISH_WAIT`]. Once nothing is left, all sales are only counted.
     wait_left: Duration,
+    /// Redis did not answer about a sale, so the summary lacks it.
+    is_incomplete: bool,
 }
 
 impl Pass {
@@ -61,6 +60,7 @@ impl Pass {
             summary: OutboxSummary::default(),
             unacknowledged: HashSet::new(),
             wait_left: PUBLISH_WAIT,
+            is_incomplete: false,
         }
     }
 
@@ -88,12 +88,12 @@ impl OutboxRelay {
         metrics: Metrics,
     ) -> Self {
         Self {
+            lease: Arc::new(RelayLease::new(store.clone())),
             store,
             sales,
             publisher,
             settings,
             metrics,
-            instance: uuid::Uuid::new_v4().to_string(),
             seen: HashMap::new(),
             unacknowledged: None,
         }
@@ -115,17 +115,27 @@ impl OutboxRelay {
             };
             if let Err(error) = passed {
                 self.metrics.outbox_relay_failures_total.inc();
+                OutboxSummary::show(None, &self.metrics);
                 tracing::debug!(%error, "outbox relay pass failed; the next pass retries");
             }
         }
     }
 
     async fn pass(&mut self) -> Result<(), GateError> {
-        if !self.store.take_relay_lease(&self.instance, LEASE).await? {
-            OutboxSummary::default().show(&self.metrics, Timestamp::now());
-            self.seen.clear();
-            return Ok(());
+        if self.lease.take().await? {
+            let lease = Arc::clone(&self.lease);
+            tokio::select! {
+                passed = self.relay_all() => return passed,
+                () = lease.keep() => tracing::debug!("relay lease lost during a pass; the pass ends"),
+            }
         }
+        // Another instance is the relay leader.
+        OutboxSummary::show(None, &self.metrics);
+        self.seen.clear();
+        Ok(())
+    }
+
+    async fn relay_all(&mut self) -> Result<(), GateError> {
         let mut pass = Pass::new();
         let mut sales = self.store.indexed().await?;
         begin_after(&mut sales, self.unacknowledged.take().as_ref());
@@ -133,10 +143,12 @@ impl OutboxRelay {
             // A damaged sale must not block the others.
             if let Err(error) = self.relay_indexed(&indexed, &mut pass).await {
                 self.metrics.outbox_relay_failures_total.inc();
+                pass.is_incomplete |= !error.is_damage();
                 tracing::warn!(sale.product = %indexed.product, %error, "outbox relay skipped a sale; the next pass retries it");
             }
         }
-        pass.summary.show(&self.metrics, Timestamp::now());
+        let summary = (!pass.is_incomplete).then_some(&pass.summary);
+        OutboxSummary::show(summary, &self.metrics);
         Ok(())
     }
 
@@ -146,9 +158,9 @@ impl OutboxRelay {
         pass: &mut Pass,
     ) -> Result<(), GateError> {
         match self.sales.find_in_redis(&indexed.product).await? {
-            None => self.unindex_if_over(indexed).await,
+            None => self.missing(indexed, pass).await,
             Some(sale) => match self.relay_sale(&sale, pass).await? {
-                true => self.retire(&sale, indexed).await,
+                true => self.retire(&sale, indexed, pass).await,
                 false => Ok(()),
             },
         }
@@ -249,7 +261,12 @@ impl OutboxRelay {
     }
 
     /// Lets the keys of a closed sale expire, and removes the sale from the index.
-    async fn retire(&mut self, sale: &Sale, indexed: &IndexedSale) -> Result<(), GateError> {
+    async fn retire(
+        &mut self,
+        sale: &Sale,
+        indexed: &IndexedSale,
+        pass: &mut Pass,
+    ) -> Result<(), GateError> {
         let ttl = self.settings.record_ttl();
         match self.store.retire(&sale.keys, ttl).await? {
             Retirement::Retired(number) => {
@@ -259,17 +276,20 @@ impl OutboxRelay {
                 Ok(())
             }
             Retirement::NotYet => Ok(()),
-            Retirement::Gone => self.unindex_if_over(indexed).await,
+            Retirement::Gone => self.missing(indexed, pass).await,
         }
     }
 
-    /// Removes a sale from the index that Redis no longer has, if it is over: then it takes no change any more. Another one
-    /// is lost, or about to be opened.
-    async fn unindex_if_over(&mut self, indexed: &IndexedSale) -> Result<(), GateError> {
-        let why = self.sales.why_missing(&indexed.product).await;
-        if matches!(why, SaleLookupError::Over(_)) {
-            self.store.unindex(indexed, u32::MAX).await?;
-            self.seen.remove(&indexed.product);
+    /// Removes a sale that Redis does not have from the index, if it is over: then it takes no change any more. Counts one
+    /// that Redis has lost. Another one is about to be opened.
+    async fn missing(&mut self, indexed: &IndexedSale, pass: &mut Pass) -> Result<(), GateError> {
+        match self.sales.why_missing(&indexed.product).await {
+            SaleLookupError::Over(_) => {
+                self.store.unindex(indexed, u32::MAX).await?;
+                self.seen.remove(&indexed.product);
+            }
+            SaleLookupError::Lost => pass.summary.add_lost(),
+            _ => {}
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
 use fluxgate_gate::{OutboxEntry, OutboxPage};
+use fluxgate_service::metrics::QueriedGauge;
 use jiff::Timestamp;
 
 use crate::metrics::Metrics;
@@ -6,7 +7,7 @@ use crate::metrics::Metrics;
 /// Outboxes and open sales, as one pass of the relay has seen them.
 #[derive(Debug, Default)]
 pub struct OutboxSummary {
-    entries: u64,
+    entries: i64,
     oldest: Option<Timestamp>,
     incomplete_sales: i64,
     open_sales: i64,
@@ -17,7 +18,7 @@ pub struct OutboxSummary {
 impl OutboxSummary {
     /// Adds a sale, given the first page of its outbox. `is_open`: the sale takes orders.
     pub fn add(&mut self, first: &OutboxPage, is_open: bool) {
-        self.entries += first.waiting;
+        self.entries += i64::try_from(first.waiting).unwrap_or(i64::MAX);
         // Entries are sorted by age, but not all have a time.
         let mut entries = first.oldest.iter().chain(&first.entries);
         let since = entries.find_map(OutboxEntry::since);
@@ -30,18 +31,26 @@ impl OutboxSummary {
         }
     }
 
-    /// Sets the metrics.
-    pub fn show(&self, metrics: &Metrics, now: Timestamp) {
-        let entries = i64::try_from(self.entries).unwrap_or(i64::MAX);
-        metrics.outbox_entries.set(entries);
-        let age = self
-            .oldest
-            .map_or(0.0, |since| now.duration_since(since).as_secs_f64());
-        metrics.outbox_oldest_seconds.set(age.max(0.0));
-        metrics.sales_incomplete.set(self.incomplete_sales);
-        metrics.open_sales.set(self.open_sales);
-        metrics.open_sales_units.set(self.open_sales_units);
-        let remaining = self.open_sales_units_remaining;
-        metrics.open_sales_units_remaining.set(remaining);
+    /// Adds a sale that Redis has lost.
+    pub fn add_lost(&mut self) {
+        self.incomplete_sales += 1;
+    }
+
+    /// Sets the metrics; without a summary, which only the relay leader has, they are absent.
+    pub fn show(summary: Option<&Self>, metrics: &Metrics) {
+        let of = |get: fn(&Self) -> i64| summary.map(get);
+        metrics.outbox_entries.show(of(|it| it.entries));
+        let oldest = summary.map(Self::oldest_seconds);
+        metrics.outbox_oldest_seconds.show(oldest);
+        metrics.sales_incomplete.show(of(|it| it.incomplete_sales));
+        metrics.open_sales.show(of(|it| it.open_sales));
+        metrics.open_sales_units.show(of(|it| it.open_sales_units));
+        let remaining = of(|it| it.open_sales_units_remaining);
+        metrics.open_sales_units_remaining.show(remaining);
+    }
+
+    fn oldest_seconds(&self) -> f64 {
+        let age = |since| Timestamp::now().duration_since(since).as_secs_f64();
+        self.oldest.map_or(0.0, age).max(0.0)
     }
 }

@@ -149,6 +149,20 @@ async fn without_the_users_hash_nothing_is_sold_and_no_limit_is_lifted() {
 }
 
 #[tokio::test]
+async fn a_sale_that_nobody_asks_for_is_counted_when_its_hash_is_lost() {
+    let stores = Stores::new().await;
+    let product = stores.app(&[]).await.sale(5).await;
+    insert_into_ledger(&stores, &product, 0).await;
+    let sale = stores.keys("fg:*:sale:*").await;
+    stores.redis::<()>("DEL", &[&sale[0]]).await;
+    let app = stores.app(&["--outbox-relay-interval-ms=50"]).await;
+    until("the relay notices", async || {
+        app.metric("sales_incomplete").await == 1.0
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn without_the_orders_hash_a_retry_takes_no_second_unit() {
     let stores = Stores::new().await;
     // Not even here: nobody knows which orders are lost.

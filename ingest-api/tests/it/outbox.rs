@@ -1,15 +1,14 @@
 //! Outbox entries that were not published at once.
 
 use fluxgate_domain::SequenceNumber;
-use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, Total, UserId};
+use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, UserId};
 use fluxgate_gate::{
-    Claim, OutboxPage, Reservation, ReservationContext, ReservationRequest, ReservationStore,
-    SaleKeys, Terms,
+    OutboxPage, Reservation, ReservationContext, ReservationRequest, ReservationStore, SaleKeys,
 };
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::fixture::{BlockedProxy, Stores, read, unique, until};
+use crate::fixture::{BlockedProxy, Stores, claim_five, read, unique, until};
 
 /// Settings without a broker.
 const NO_KAFKA: [&str; 4] = ["--kafka-brokers", "127.0.0.1:1", "--publish-wait-ms", "20"];
@@ -19,18 +18,6 @@ const FAST_RELAY: [&str; 2] = ["--outbox-relay-interval-ms", "50"];
 async fn outbox_length(stores: &Stores) -> u64 {
     let outboxes = stores.keys("fg:*:outbox:*").await;
     stores.redis("XLEN", &[&outboxes[0]]).await
-}
-
-/// Claims a sale of five units, as an instance does that dies before it publishes the opening.
-async fn claim_five(gate: &ReservationStore, product: &ProductId, partition: i32) {
-    let terms = Terms {
-        total: Total::try_from(5).unwrap(),
-        opens_at: None,
-        closes_at: None,
-        per_user_limit: None,
-    };
-    let claimed = gate.claim(product, &terms, partition).await.unwrap();
-    assert_eq!(claimed, Claim::Claimed);
 }
 
 /// The page that a relay reads first: the length of the outbox and the age of its oldest entry, no entries.

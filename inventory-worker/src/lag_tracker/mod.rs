@@ -51,9 +51,9 @@ impl LagTracker {
     /// This worker no longer reads the partition.
     pub fn revoked(&self, partition: i32) {
         self.change(|state| drop(state.partitions.remove(&partition)));
+        self.hide(partition);
         let label = [&*partition.to_string()];
-        // Both series are missing if no statistics arrived in the meantime.
-        let _ = self.metrics.lag_records.remove_label_values(&label);
+        // Missing if no statistics arrived in the meantime.
         let _ = self.metrics.lag_seconds.remove_label_values(&label);
     }
 
@@ -151,12 +151,17 @@ impl LagTracker {
         self.metrics.lag_seconds_max.set(oldest);
     }
 
-    /// Sets the lag of a halted partition. It is not read, so Kafka's statistics do not know its bounds.
-    pub fn report_halted(&self, number: i32, log: LogBounds) {
+    /// Sets the lag of a halted partition. It is not read, so Kafka's statistics do not know its bounds. Without an answer
+    /// about them, the lag is absent.
+    pub fn report_halted(&self, number: i32, log: Option<LogBounds>) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let halted = state.partitions.get(&number);
-        if let Some(partition) = halted.filter(|it| it.halted.is_some()) {
-            self.show(number, partition, log);
+        let Some(partition) = halted.filter(|it| it.halted.is_some()) else {
+            return;
+        };
+        match log {
+            Some(log) => self.show(number, partition, log),
+            None => self.hide(number),
         }
     }
 
@@ -168,6 +173,12 @@ impl LagTracker {
                 .with_label_values(&label)
                 .set(records);
         }
+    }
+
+    /// Removes the series, if it is there.
+    fn hide(&self, number: i32) {
+        let label = [&*number.to_string()];
+        let _ = self.metrics.lag_records.remove_label_values(&label);
     }
 
     fn with(&self, partition: i32, f: impl FnOnce(&mut PartitionLag)) {
