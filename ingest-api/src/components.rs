@@ -22,7 +22,7 @@ use crate::metrics::Metrics;
 use crate::orders::{
     ActiveBuyers, CancelOrder, OrderStatusReader, OrderStatuses, PlaceOrder, ReservationBatcher,
 };
-use crate::outbox::{OutboxAcker, OutboxRelay};
+use crate::outbox::{IndexRepair, OutboxAcker, OutboxRelay};
 use crate::read_batcher::ReadLimits;
 use crate::sales::{
     PublishedEntry, Publisher, SaleCache, SaleChanges, SaleOpener, SaleSnapshots, WrittenSales,
@@ -137,6 +137,9 @@ impl Components {
             self.metrics.clone(),
         );
         tasks.spawn("outbox_relay", relay.run(stop.clone()));
+        let (store, sales) = (self.store.clone(), Arc::clone(&self.sales));
+        let repair = IndexRepair::new(store, sales, self.metrics.clone());
+        tasks.spawn("index_repair", repair.run(stop.clone()));
         let sales = Arc::clone(&self.sales);
         let refreshing = background::refresh_sales(sales, stop.clone());
         tasks.spawn("sale_refresh", refreshing);

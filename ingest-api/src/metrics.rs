@@ -87,6 +87,8 @@ fluxgate_service::metrics! {
     redis_nodes_evicting: IntGaugeVec [],
     /// Sales of which Redis lacks a key. They sell nothing until they are rebuilt. Set by the relay leader; absent elsewhere, and while Redis does not answer.
     sales_incomplete: IntGaugeVec [],
+    /// Sales put back into the index of the outbox relay, from which Redis had lost them.
+    sales_reindexed_total: IntCounter,
     /// Outbox entries across all sales. Set by the relay leader; absent elsewhere, and while Redis does not answer.
     outbox_entries: IntGaugeVec [],
     /// Age in seconds of the oldest outbox entry. Set by the relay leader; absent elsewhere, and while Redis does not answer.

@@ -50,7 +50,7 @@ pub use outbox::{ACK_BATCH_MAX, Acked, EntryContent, OUTBOX_PAGE_MAX, OutboxEntr
 pub use rebuild::{FillError, Pair, Part, Stopped};
 pub use records::{RecordedOrder, Records};
 pub use refusal_lease::{OrderHashes, RefusalLease};
-pub use relay::{IndexedSale, Retirement};
+pub use relay::{Expiry, IndexedSale, Retirement};
 pub use reservation::{ORDERS_PER_CALL_MAX, Reservation, ReservationContext, ReservationRequest};
 pub use sale::{SaleFacts, SaleView};
 pub use snapshot::{OutboxOrder, Snapshot, State};

@@ -35,6 +35,17 @@ pub enum Retirement {
     Gone,
 }
 
+/// When the keys of a sale expire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// Never: the sale is not retired.
+    Never,
+    /// Some day: it is retired.
+    Retired,
+    /// Redis does not have the sale.
+    Gone,
+}
+
 impl ReservationStore {
     /// Sets the expiry of a closed sale's keys to `keep` after its closing, if its outbox is empty.
     ///
@@ -52,6 +63,21 @@ impl ReservationStore {
                 .map(Retirement::Retired)
                 .map_err(|_| GateError::unexpected("a reply of retire.lua", number)),
         }
+    }
+
+    /// Whether the keys of a sale expire.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn expiry(&self, keys: &SaleKeys) -> Result<Expiry, GateError> {
+        let key = &keys.sale;
+        let ask = |client: Client| async move { client.pttl(key).await };
+        let left_ms: i64 = self.at("expiry", key, ask).await?;
+        Ok(match left_ms {
+            -2 => Expiry::Gone,
+            -1 => Expiry::Never,
+            _ => Expiry::Retired,
+        })
     }
 
     /// Every sale that may have outbox entries, read in pages: a sale that is in the index all the while is returned.
@@ -101,15 +127,21 @@ impl ReservationStore {
     ) -> Result<(), GateError> {
         // Relays of 0.2.0 see only the product id.
         let members = vec![product.to_string(), keys::index_member(product, retirement)];
-        self.add_to_index(members).await
+        self.add_to_index(members).await?;
+        Ok(())
     }
 
-    /// Makes a sale known to the relay.
-    pub(crate) async fn index(&self, product: &ProductId) -> Result<(), GateError> {
-        self.add_to_index(vec![product.to_string()]).await
+    /// Makes a sale known to the relay; true if it was not in the index.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer; the sale may be in the index.
+    pub async fn index(&self, product: &ProductId) -> Result<bool, GateError> {
+        let added = self.add_to_index(vec![product.to_string()]).await?;
+        Ok(added > 0)
     }
 
-    async fn add_to_index(&self, members: Vec<String>) -> Result<(), GateError> {
+    /// Returns how many members were not in the index.
+    async fn add_to_index(&self, members: Vec<String>) -> Result<u64, GateError> {
         let add = |client: Client| {
             let members = members.clone();
             async move { client.sadd(keys::SALES, members).await }

@@ -144,13 +144,18 @@ impl SaleCache {
         Ok(sale.ok())
     }
 
+    /// Every sale in memory.
+    pub fn remembered(&self) -> Vec<Arc<Sale>> {
+        self.sales.iter().map(|(_, sale)| sale).collect()
+    }
+
     /// Raises the high-water mark of every remembered sale to the highest number in the ledger. Otherwise this instance
     /// would keep selling from a Redis that has lost writes which only other instances saw, or the stop of a rebuild.
     pub async fn refresh_high_water_marks(&self) {
         let Some(ledger) = &self.ledger else {
             return;
         };
-        let sales: Vec<Arc<Sale>> = self.sales.iter().map(|(_, sale)| sale).collect();
+        let sales = self.remembered();
         for chunk in sales.chunks(SERIES_PER_QUERY) {
             let series: Vec<&NumberSeries> = chunk.iter().map(|sale| &sale.series).collect();
             let named = chunk.iter().map(|sale| (sale.series.as_str(), sale));

@@ -8,6 +8,7 @@ mod connections;
 mod errors;
 mod fixture;
 mod gauges;
+mod index_repair;
 mod invalid;
 mod losses;
 mod orders;
