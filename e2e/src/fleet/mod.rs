@@ -83,9 +83,9 @@ impl Fleet {
             self.answering(self.nodes[*number].port()).await?;
         }
         if self.sentinels.is_empty() {
-            self.agreed().await?;
+            return self.agreed().await;
         }
-        Ok(())
+        self.follow_one_master().await
     }
 
     /// Starts a node on a free port with `more` settings than all have; returns the port.

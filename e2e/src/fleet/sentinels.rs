@@ -58,8 +58,31 @@ impl Fleet {
 
     /// The port of the node that is master now.
     pub(super) async fn master_of_sentinels(&self) -> Result<u16> {
+        self.master_of(&self.sentinels[0]).await
+    }
+
+    /// Waits until all Sentinels name the same master, and all other nodes follow it. Before, a client that connects may be
+    /// sent to a node that was master, and takes itself for one.
+    pub(super) async fn follow_one_master(&self) -> Result<()> {
+        wait_until("all follow one master", AGREEMENT, async || {
+            let master = self.master_of_sentinels().await?;
+            for sentinel in &self.sentinels {
+                let named = self.master_of(sentinel).await?;
+                ensure!(named == master, "{named} and {master} are named");
+            }
+            let follows = format!("master_port:{master}");
+            for node in self.nodes.iter().filter(|node| node.port() != master) {
+                let replication = self.ask(node.port(), "INFO replication").await?;
+                ensure!(replication.contains(&follows), "{replication}");
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn master_of(&self, sentinel: &Process) -> Result<u16> {
         let command = format!("SENTINEL GET-MASTER-ADDR-BY-NAME {SERVICE}");
-        let address = self.ask(self.sentinels[0].port(), &command).await?;
+        let address = self.ask(sentinel.port(), &command).await?;
         let port = address.lines().nth(1).context("no master")?;
         Ok(port.trim().parse()?)
     }
