@@ -109,6 +109,11 @@ impl Response {
         *self == Self::Refused(refusal)
     }
 
+    /// Whether it says that there is no such order.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Unexpected { http: 404, .. })
+    }
+
     /// Whether it leaves open what became of the request: only a repeat can tell.
     pub fn is_undecided(&self) -> bool {
         match self {

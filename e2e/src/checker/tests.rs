@@ -153,15 +153,23 @@ fn a_loss_is_excused_only_where_it_was_caused_and_reported() {
     };
     let both = || vec![lost(true), lost(false)];
     let silent = vec![Violation::UnreportedLoss, lost(false)];
-    for (violations, possible, reported, expected) in [
-        (vec![], true, false, vec![]),
-        (vec![lost(false)], true, true, vec![]),
-        (both(), true, true, vec![lost(true)]),
-        (vec![lost(false)], true, false, silent),
-        (vec![], false, true, vec![Violation::FalseLossReport]),
-        (both(), false, false, both()),
+    let stopped = || vec![Violation::Undecided { requests: 1 }];
+    for (violations, possible, reported, rebuilt, expected) in [
+        (vec![], true, false, false, vec![]),
+        (vec![lost(false)], true, true, false, vec![]),
+        (both(), true, true, true, vec![lost(true)]),
+        (stopped(), true, true, false, vec![]),
+        (stopped(), true, true, true, stopped()),
+        (vec![lost(false)], true, false, false, silent),
+        (vec![], false, true, false, vec![Violation::FalseLossReport]),
+        (both(), false, false, false, both()),
     ] {
-        assert_eq!(judge(violations, Loss { possible, reported }), expected);
+        let loss = Loss {
+            possible,
+            reported,
+            rebuilt,
+        };
+        assert_eq!(judge(violations, loss), expected);
     }
 }
 

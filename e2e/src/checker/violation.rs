@@ -86,6 +86,8 @@ pub enum Violation {
     NotRecovered { seconds: u64 },
     #[error("not drained: {why}")]
     NotDrained { why: String },
+    #[error("halted: no worker reads partitions {}", list(partitions))]
+    Halted { partitions: Vec<i32> },
     #[error("audit: {output}")]
     Audit { output: String },
     #[error("service ended by itself: {service}")]
@@ -108,12 +110,15 @@ impl Violation {
             | Self::PhantomSellOut { .. }
             | Self::Stranded { .. }
             | Self::SequenceNumbers { .. }
-            | Self::SaleMissing { store: "Redis" }
-            | Self::Undecided { .. }
-            | Self::NotRecovered { .. } => true,
+            | Self::SaleMissing { store: "Redis" } => true,
             Self::Disagreement { what, .. } => what.contains("Redis"),
-            _ => false,
+            _ => self.ends_with_rebuild(),
         }
+    }
+
+    /// Whether only a sale that stays stopped explains it.
+    fn ends_with_rebuild(&self) -> bool {
+        matches!(self, Self::Undecided { .. } | Self::NotRecovered { .. })
     }
 }
 
@@ -124,6 +129,8 @@ pub struct Loss {
     pub possible: bool,
     /// Whether an instance reported a loss.
     pub reported: bool,
+    /// Whether the sales were rebuilt afterwards.
+    pub rebuilt: bool,
 }
 
 /// The promises that a run broke: a loss excuses violations only where the fault may cause it and an instance
@@ -131,7 +138,8 @@ pub struct Loss {
 pub fn judge(mut violations: Vec<Violation>, loss: Loss) -> Vec<Violation> {
     match (loss.possible, loss.reported) {
         (false, true) => violations.push(Violation::FalseLossReport),
-        (true, true) => violations.retain(|it| !it.is_explained_by_loss()),
+        (true, true) => violations
+            .retain(|it| !it.is_explained_by_loss() || (loss.rebuilt && it.ends_with_rebuild())),
         (true, false) if violations.iter().any(Violation::is_explained_by_loss) => {
             violations.insert(0, Violation::UnreportedLoss);
         }

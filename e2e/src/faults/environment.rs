@@ -239,6 +239,12 @@ impl Environment {
         Ok(try_join_all(counts).await?.into_iter().sum())
     }
 
+    /// Partitions that are halted.
+    pub async fn halted_partitions(&self) -> Result<Vec<i32>> {
+        let stores = &self.sandbox.stores;
+        stores.postgres.halted(stores.topic.name()).await
+    }
+
     /// Services that ended by themselves.
     pub fn ended_services(&mut self) -> Vec<String> {
         let services = self.apis.iter_mut().chain(&mut self.workers);

@@ -101,6 +101,7 @@ async fn perform(
         possible: row.may_lose || row.rebuilds,
         // The operator who rebuilds knows of the loss, even if no order came between to be refused.
         reported: row.rebuilds || env.reported_losses().await? > 0.0,
+        rebuilt: row.rebuilds,
     };
     let broken = judge(found, loss);
     finished.notes = broken.iter().map(ToString::to_string).collect();
@@ -149,6 +150,9 @@ async fn check(
 ) -> Result<usize> {
     let ended = env.ended_services().into_iter();
     found.extend(ended.map(|service| Violation::ServiceEnded { service }));
+    // Where the fault halts partitions, the row has accepted their logs.
+    let partitions = env.halted_partitions().await?;
+    found.extend((!partitions.is_empty()).then_some(Violation::Halted { partitions }));
     let mut rows = 0;
     for (number, sale) in (0..).zip(&env.sales) {
         let mut contents = env.sandbox.stores.contents(sale).await?;

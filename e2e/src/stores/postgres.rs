@@ -17,6 +17,8 @@ use crate::checker::{AdminCall, DeadLetter, Ledger, Row};
 use crate::order::buyer_number;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// The position of a partition that is halted.
+const HALTED: i64 = -1;
 
 /// PostgreSQL. Every question has a connection of its own, so that an outage between two of them
 /// leaves nothing broken behind.
@@ -125,6 +127,13 @@ impl Postgres {
         rows.iter()
             .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
             .collect()
+    }
+
+    /// The partitions of `topic` that no worker reads until an operator accepts their logs.
+    pub async fn halted(&self, topic: &str) -> Result<Vec<i32>> {
+        let positions = self.positions(topic).await?.into_iter();
+        let halted = positions.filter(|(_, next)| *next == HALTED);
+        Ok(halted.map(|(partition, _)| partition).collect())
     }
 
     /// Sets all positions to 0: a worker that starts reads the whole topic again.

@@ -84,10 +84,12 @@ async fn accept(env: &Environment, partitions: impl Iterator<Item = i32>) -> Res
     let partitions: Vec<i32> = partitions.collect();
     let halted = "all partitions that were read are halted";
     wait_until(halted, HALT_LIMIT, async || {
-        let now = all_positions(env).await?;
-        let is_halted = |it: &&i32| now.get(it) == Some(&-1);
-        let rest: Vec<_> = partitions.iter().filter(|it| !is_halted(it)).collect();
-        ensure!(rest.is_empty(), "{rest:?} are not: {now:?}");
+        let halted = env.halted_partitions().await?;
+        let rest: Vec<_> = partitions
+            .iter()
+            .filter(|it| !halted.contains(it))
+            .collect();
+        ensure!(rest.is_empty(), "{rest:?} are not");
         Ok(())
     })
     .await?;
@@ -105,14 +107,10 @@ async fn accept(env: &Environment, partitions: impl Iterator<Item = i32>) -> Res
     Ok(())
 }
 
-async fn all_positions(env: &Environment) -> Result<HashMap<i32, i64>> {
-    let stores = &env.sandbox.stores;
-    stores.postgres.positions(stores.topic.name()).await
-}
-
 /// The positions of the partitions of which something was read.
 async fn positions(env: &Environment) -> Result<HashMap<i32, i64>> {
-    let mut positions = all_positions(env).await?;
+    let stores = &env.sandbox.stores;
+    let mut positions = stores.postgres.positions(stores.topic.name()).await?;
     positions.retain(|_, next| *next > 0);
     Ok(positions)
 }
