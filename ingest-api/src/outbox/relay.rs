@@ -26,7 +26,7 @@ const PUBLISH_WAIT: Duration = Duration::from_secs(2);
 
 /// Publishes entries that stay in the outbox because their instance died or Kafka was unavailable.
 ///
-/// An entry that two consecutive passes have seen is published again, so no clock is needed to tell a stale entry from one
+/// An entry that two passes of one instance have seen is published again, so no clock is needed to tell a stale entry from one
 /// in flight. An entry that was only slow becomes a harmless duplicate.
 pub struct OutboxRelay {
     store: ReservationStore,
@@ -35,7 +35,7 @@ pub struct OutboxRelay {
     settings: OutboxSettings,
     metrics: Metrics,
     lease: Arc<RelayLease>,
-    /// The highest number that the previous pass saw, by sale.
+    /// The highest number that this instance's previous pass saw, by sale. It may be long ago: numbers only grow.
     seen: HashMap<ProductId, SequenceNumber>,
     /// The first sale whose page was not acknowledged. The next pass begins after it: a sale that Kafka does not take must
     /// not block the others for good.
@@ -131,13 +131,14 @@ impl OutboxRelay {
         }
         // Another instance is the relay leader.
         OutboxSummary::show(None, &self.metrics);
-        self.seen.clear();
         Ok(())
     }
 
     async fn relay_all(&mut self) -> Result<(), GateError> {
         let mut pass = Pass::new();
         let mut sales = self.store.indexed().await?;
+        let indexed: HashSet<_> = sales.iter().map(|it| &it.product).collect();
+        self.seen.retain(|product, _| indexed.contains(product));
         begin_after(&mut sales, self.unacknowledged.take().as_ref());
         for indexed in sales {
             // A damaged sale must not block the others.
