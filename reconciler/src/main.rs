@@ -138,9 +138,14 @@ async fn rebuild_each(
                 // The last command may still be running on the old connections and would delay the next one.
                 *stores = Stores::connect(settings).await?;
             }
-            Err(unfinished @ (RebuildError::NotStopped | RebuildError::Overtaken)) => {
+            Err(
+                unfinished @ (RebuildError::NotStopped
+                | RebuildError::Overtaken
+                | RebuildError::LockLost(_)),
+            ) => {
                 eprintln!("not finished: {product}: {unfinished}");
                 code = UNDECIDED;
+                *stores = Stores::connect(settings).await?;
             }
             Err(refusal) => {
                 eprintln!("refused: {product}: {refusal}");

@@ -79,6 +79,32 @@ fn a_redis_that_lost_writes_sells_nothing_until_it_is_rebuilt() {
 }
 
 #[test]
+fn a_rebuild_that_another_one_has_taken_the_lock_of_stops() {
+    in_a_sandbox(async |sandbox| {
+        let (api, mut worker) = tokio::try_join!(sandbox.api(), sandbox.worker())?;
+        let sale = open_sales(&api, 1, 10).await?.remove(0);
+        worker.kill()?;
+        // The rebuild waits until this order is written.
+        order(&api.client()?, &sale, 0).await?;
+        let arguments = [
+            "rebuild",
+            sale.product.as_str(),
+            "--reconcile-wait-seconds=600",
+        ];
+        let rebuilding = reconcile(sandbox, &arguments, 2, "the lock of the rebuild was lost");
+        let taking = wait_until("the rebuild holds its lock", WRITE_LIMIT, async || {
+            let take = "DO $$ BEGIN UPDATE rebuild_locks SET token = gen_random_uuid();
+                IF NOT FOUND THEN RAISE 'no lock'; END IF; END $$";
+            sandbox.stores.postgres.execute(take).await
+        });
+        tokio::try_join!(rebuilding, taking)?;
+        worker.restart().await?;
+        rebuild(sandbox, from_ref(&sale), "9 units remaining").await?;
+        expect_right_audit(sandbox).await
+    });
+}
+
+#[test]
 fn with_continue_a_sale_goes_on_behind_the_backstop() {
     in_a_sandbox(async |sandbox| {
         let api = sandbox.api_with(&[("ON_REDIS_LOSS", "continue")]).await?;

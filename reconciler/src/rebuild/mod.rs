@@ -56,6 +56,11 @@ pub enum RebuildError {
     /// Another rebuild holds the lock.
     #[error("another rebuild of this sale is running")]
     Locked,
+    /// Another rebuild may have begun, so this one has stopped.
+    #[error(
+        "the lock of the rebuild was lost: {0}; the sale may be stopped; run the rebuild again"
+    )]
+    LockLost(#[source] AuditError),
     /// Redis has records that PostgreSQL lacks: their orders would be lost and their units sold again.
     #[error(
         "Redis has {0} orders and changes that are not in PostgreSQL; run `reconciler republish` first; the sale stays stopped"
@@ -118,7 +123,10 @@ pub async fn rebuild(
         Err(AuditError::Locked) => return Err(RebuildError::Locked),
         locked => read(locked)?,
     };
-    let rebuilt = rebuild_locked(stores, product, &sale, token, patience).await;
+    let rebuilt = tokio::select! {
+        rebuilt = rebuild_locked(stores, product, &sale, token, patience) => rebuilt,
+        cause = lock.lost() => Err(RebuildError::LockLost(cause)),
+    };
     lock.release().await;
     rebuilt
 }

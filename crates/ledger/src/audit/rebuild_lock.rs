@@ -1,9 +1,8 @@
-use std::sync::Arc;
 use std::time::Duration;
 
 use fluxgate_domain::ids::ProductId;
 use jiff::Timestamp;
-use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
@@ -17,17 +16,12 @@ const RENEWAL_INTERVAL: Duration = Duration::from_secs(3);
 /// How often one who waits looks whether the holder is alive.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The lock of a sale's rebuild, on a connection of its own: the rebuild reads within one long transaction. It is renewed
-/// until it is released or dropped.
+/// The lock of a sale's rebuild, on a connection of its own: the rebuild reads within one long transaction. It ends in ten
+/// seconds unless its holder waits for [`Self::lost`], which renews it.
 ///
-/// It saves two operators from each other's way. What keeps two rebuilds from mixing their writes is the token that Redis
-/// checks, so a rebuild that loses the lock need not be stopped.
+/// It saves two operators from each other's way: a rebuild that went on without it would stop the sale again under the
+/// next one. What keeps two rebuilds from mixing their writes is the token that Redis checks.
 pub struct RebuildLock {
-    lease: Arc<Lease>,
-    renewing: JoinHandle<()>,
-}
-
-struct Lease {
     client: Client,
     product: String,
     token: Uuid,
@@ -44,34 +38,41 @@ impl AuditReader {
         product: &ProductId,
         token: Uuid,
     ) -> Result<RebuildLock, AuditError> {
-        let lease = Arc::new(Lease {
+        let lock = RebuildLock {
             client: connect(&self.address).await?,
             product: product.to_string(),
             token,
-        });
-        lease.take().await?;
-        let renewing = tokio::spawn(Arc::clone(&lease).renew_on());
-        Ok(RebuildLock { lease, renewing })
+        };
+        lock.take().await?;
+        Ok(lock)
     }
 }
 
 impl RebuildLock {
+    /// Renews the lock, and returns once it is lost, with the reason: another rebuild has it, its connection has ended, or
+    /// PostgreSQL does not answer for as long as the lock lasts. Wait for this while you rebuild.
+    pub async fn lost(&self) -> AuditError {
+        let mut ends_at = Instant::now() + LEASE;
+        loop {
+            sleep(RENEWAL_INTERVAL).await;
+            let asked_at = Instant::now();
+            let renewed = timeout_at(ends_at, self.renew()).await;
+            match renewed.unwrap_or(Err(AuditError::Timeout)) {
+                Ok(true) => ends_at = asked_at + LEASE,
+                Ok(false) => return AuditError::Locked,
+                Err(error) if self.client.is_closed() || Instant::now() >= ends_at => return error,
+                Err(error) => tracing::warn!(%error, "the lock of the rebuild was not renewed"),
+            }
+        }
+    }
+
     /// Ends the lock.
     pub async fn release(self) {
-        self.renewing.abort();
-        if let Err(error) = self.lease.end().await {
+        if let Err(error) = self.end().await {
             tracing::warn!(%error, "the lock of the rebuild was not released; it ends by itself in 10 s");
         }
     }
-}
 
-impl Drop for RebuildLock {
-    fn drop(&mut self) {
-        self.renewing.abort();
-    }
-}
-
-impl Lease {
     async fn take(&self) -> Result<(), AuditError> {
         let mut seen = None;
         while !self.renew().await? {
@@ -80,23 +81,9 @@ impl Lease {
             if earlier.is_some_and(|earlier| earlier != expires_at) {
                 return Err(AuditError::Locked);
             }
-            tokio::time::sleep(WATCH_INTERVAL).await;
+            sleep(WATCH_INTERVAL).await;
         }
         Ok(())
-    }
-
-    async fn renew_on(self: Arc<Self>) {
-        loop {
-            tokio::time::sleep(RENEWAL_INTERVAL).await;
-            match self.renew().await {
-                Ok(true) => {}
-                Ok(false) => {
-                    tracing::warn!("another rebuild of this sale has begun");
-                    return;
-                }
-                Err(error) => tracing::warn!(%error, "the lock of the rebuild was not renewed"),
-            }
-        }
     }
 
     /// Takes or renews the lock; false if another rebuild has it.

@@ -92,11 +92,39 @@ async fn one_rebuild_of_a_sale_runs_at_a_time() {
     let lock =
         async |audit: &AuditReader, id| audit.lock_rebuild(&product(id), Uuid::new_v4()).await;
     let held = lock(&first, "a").await.unwrap();
-    assert!(matches!(lock(&second, "a").await, Err(AuditError::Locked)));
+    let refused = tokio::select! {
+        refused = lock(&second, "a") => refused.err(),
+        cause = held.lost() => panic!("{cause}"),
+    };
+    assert!(matches!(refused, Some(AuditError::Locked)), "{refused:?}");
     lock(&second, "b").await.unwrap();
     held.release().await;
     let held = lock(&second, "a").await.unwrap();
     // As if its process were killed: nobody renews it.
     drop(held);
     lock(&first, "a").await.unwrap();
+}
+
+#[tokio::test]
+async fn the_holder_of_a_lock_learns_that_another_rebuild_has_it() {
+    let schema = Schema::new().await;
+    let audit = audit(&schema).await;
+    let held = audit.lock_rebuild(&product("a"), Uuid::new_v4()).await;
+    let take = "UPDATE rebuild_locks SET token = gen_random_uuid()";
+    schema.sql.batch_execute(take).await.unwrap();
+    let cause = held.unwrap().lost().await;
+    assert!(matches!(cause, AuditError::Locked), "{cause}");
+}
+
+#[tokio::test]
+async fn a_lock_is_lost_with_its_connection() {
+    let schema = Schema::new().await;
+    let name = Uuid::new_v4().to_string();
+    let audit = AuditReader::connect(&schema.settings, &name, TOPIC).await;
+    let audit = audit.unwrap();
+    let held = audit.lock_rebuild(&product("a"), Uuid::new_v4()).await;
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1";
+    assert!(schema.sql.execute(end, &[&name]).await.unwrap() > 0);
+    let cause = held.unwrap().lost().await;
+    assert!(matches!(cause, AuditError::Postgres(_)), "{cause}");
 }
