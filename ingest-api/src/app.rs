@@ -45,11 +45,11 @@ impl Application {
         let registry = registry_for(config.http_threads());
         let traces = Traces::start(&config.traces, "ingest-api", &registry)
             .unwrap_or_else(|error| refuse("OTEL_EXPORTER_OTLP_ENDPOINT", error));
-        let (components, to_ack) = Components::build(Arc::clone(&config), &registry);
+        let tasks = EssentialTasks::new(shutdown.clone());
+        let (components, to_ack) = Components::build(Arc::clone(&config), &registry, &tasks);
 
         let readiness = Readiness::default();
         let background = CancellationToken::new();
-        let tasks = EssentialTasks::new(shutdown.clone());
         let acker = components.spawn_acker(to_ack, &tasks);
         components.spawn_background(&readiness, &tasks, &background);
 

@@ -56,6 +56,7 @@ impl Components {
     pub fn build(
         config: Arc<Config>,
         registry: &Registry,
+        tasks: &EssentialTasks,
     ) -> (Self, mpsc::Receiver<Option<PublishedEntry>>) {
         let metrics = Metrics::register(registry, SERVICE);
         let gate_metrics = GateMetrics::register(registry, SERVICE);
@@ -71,6 +72,7 @@ impl Components {
             AckQueue { queue, full_total },
             PublisherMetrics::register(registry, SERVICE),
             &ClientMetrics::register(registry, SERVICE),
+            tasks,
         )
         .unwrap_or_else(|error| refuse("KAFKA_BROKERS", error));
         let limits = ReadLimits {

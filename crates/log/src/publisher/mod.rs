@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use fluxgate_domain::events::Event;
 use fluxgate_service::crash_points::crash_point;
+use fluxgate_service::essential_tasks::EssentialTasks;
 use fluxgate_service::settings::KafkaSettings;
 use fluxgate_service::traces::{SpanKind, child_span};
 use prometheus::IntCounter;
@@ -72,11 +73,13 @@ pub struct Publisher<T: Send + Sync + 'static> {
     acks: AckDispatcher,
     breakers: Arc<Breakers>,
     metrics: PublisherMetrics,
+    tasks: EssentialTasks,
 }
 
 impl<T: Send + Sync + 'static> Publisher<T> {
     /// Creates the producer. The context of every acknowledged message goes to `acknowledged`. `client_id` is the
-    /// client's name in the brokers' logs. Must be called on a runtime.
+    /// client's name in the brokers' logs. Must be called on a runtime. The dispatchers of acknowledgements are among
+    /// `tasks`.
     ///
     /// # Errors
     /// When librdkafka refuses a setting. Unreachable brokers are not an error.
@@ -87,6 +90,7 @@ impl<T: Send + Sync + 'static> Publisher<T> {
         acknowledged: AckQueue<T>,
         metrics: PublisherMetrics,
         clients: &ClientMetrics,
+        tasks: &EssentialTasks,
     ) -> Result<Self, LogError> {
         let open = metrics.publisher_circuit_open.clone();
         let breakers = Arc::new(Breakers::new(settings, open));
@@ -101,9 +105,10 @@ impl<T: Send + Sync + 'static> Publisher<T> {
         let producer = Producer::new(kafka, settings, client_id, reports, metrics.clone())?;
         Ok(Self {
             producer: Arc::new(producer),
-            acks: AckDispatcher::on_this_thread(),
+            acks: AckDispatcher::on_this_thread(tasks),
             breakers,
             metrics,
+            tasks: tasks.clone(),
         })
     }
 
@@ -111,7 +116,7 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     #[must_use]
     pub fn on_this_thread(&self) -> Self {
         Self {
-            acks: AckDispatcher::on_this_thread(),
+            acks: AckDispatcher::on_this_thread(&self.tasks),
             ..self.clone()
         }
     }
@@ -200,6 +205,7 @@ impl<T: Send + Sync + 'static> Clone for Publisher<T> {
             acks: self.acks.clone(),
             breakers: Arc::clone(&self.breakers),
             metrics: self.metrics.clone(),
+            tasks: self.tasks.clone(),
         }
     }
 }
