@@ -75,6 +75,7 @@ async fn restore(stack: &Stack) -> Result<()> {
     let redis = Redis::connect(&stack.redis_url, None).await?;
     redis.configure("maxmemory", "0").await?;
     redis.configure("appendfsync", "everysec").await?;
+    redis.configure("slowlog-log-slower-than", "10000").await?;
     Postgres::new(&stack.database_url).execute(WRITABLE).await
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::Environment;
+use super::services::kill;
+use super::{Component, Environment};
 use crate::checker::Expectations;
 use crate::load::check::check;
 use crate::load::report::Report;
@@ -17,12 +18,17 @@ use crate::process::Process;
 const UNITS: u32 = 1_000_000;
 const BUYERS: u32 = 1_050_000;
 const CONNECTIONS: u32 = 128;
+/// Answers before an instance is killed.
+const BEFORE_KILL: u64 = 100_000;
+/// The first buyers, who order again once all is sold.
+const AGAIN: u32 = 50_000;
 /// Memory of an instance, at its peak.
 const INSTANCE_KIB: u64 = 512 * 1_024;
 /// From the last answer to the last row.
 const WRITE_LIMIT: Duration = Duration::from_secs(600);
 
-/// Sells a million units as fast as orders are answered, and checks every answer; the usual clients go on beside.
+/// Sells a million units as fast as orders are answered, and checks every answer; the usual clients go on beside. An
+/// instance is killed meanwhile, and orders without an answer are sent again.
 pub async fn sell_a_million(env: &mut Environment) -> Result<()> {
     let sales = [Sale::unique("million", UNITS)?];
     let apis: Vec<&Process> = env.apis.iter().collect();
@@ -34,14 +40,20 @@ pub async fn sell_a_million(env: &mut Environment) -> Result<()> {
         expectations: Expectations::default(),
         ..Player::constant_rate(1, deployment.urls.clone())
     };
+    let redis = env.sandbox.stores.redis.clone();
+    redis.start_slow_log().await?;
     let report = deployment.with_sales(&sales, async || {
-        let running = player.start(&sales, once(0..1, 0..BUYERS))?;
+        let orders = once(0..1, 0..BUYERS).chain(once(0..1, 0..AGAIN));
+        let running = player.start(&sales, orders)?;
+        running.answered(BEFORE_KILL).await?;
+        kill(env, Component::Api).await?;
         let history = running.finish_and_print().await?;
         let findings = check(&history, &deployment.stores, WRITE_LIMIT).await?;
         Ok(Report { history, findings })
     });
     let report = report.await?;
     println!("{report}");
+    println!("longest call in Redis: {:?}", redis.longest_call().await?);
     report.expect_right()?;
     for api in &env.apis {
         let peak = peak_kib(api.pid())?;

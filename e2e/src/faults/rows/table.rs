@@ -222,7 +222,7 @@ fn workers_and_crashes() -> Vec<Row> {
 
 fn large_sales() -> Vec<Row> {
     rows! {
-        "million-sell-out", "a million units sold on four instances with one thread each; none takes more than 512 MiB"
+        "million-sell-out", "a million units sold on four instances with one thread each, of which one is killed; none takes more than 512 MiB"
             => sell_a_million(), setup.more_instances: 2, setup.settings: &[("HTTP_THREADS", "1")],
             limit: Duration::from_secs(1_800);
     }
