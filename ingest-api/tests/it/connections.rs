@@ -157,7 +157,17 @@ async fn the_ops_listener_shows_the_drain_until_it_has_ended() {
     .await;
 }
 
-/// The server library has a time limit for the first head of a connection only.
+/// An answer to nothing would be taken for that to a request that is sent at the same moment.
+#[tokio::test]
+async fn a_new_connection_on_which_nothing_comes_is_closed_without_an_answer() {
+    let app = App::start(&SHORT_REQUESTS).await;
+    let mut silent = connect(app.address(), b"").await;
+    assert_eq!(read_within(&mut silent, 2 * LONG).await, Some(0));
+    assert_eq!(closed_at(&app, "time").await, 0.0);
+    closed(connect(app.address(), b"GET /li").await).await;
+    assert_eq!(closed_at(&app, "time").await, 1.0);
+}
+
 #[tokio::test]
 async fn the_head_of_a_later_request_has_a_time_limit_on_both_listeners() {
     let app = App::start(&[&SHORT_REQUESTS[..], &["--ops-addr=127.0.0.1:0"]].concat()).await;

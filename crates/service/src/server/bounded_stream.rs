@@ -21,7 +21,8 @@ const READ_STEP_BYTES: usize = 8 * 1024;
 
 /// What connections of one thread share.
 pub(super) struct ConnectionLimits {
-    /// From the first byte of a request to the first byte of its answer, and from one part of an answer to the next.
+    /// From the first byte of a request to the first byte of its answer, and from one part of an answer to the next. Also
+    /// from the opening of a connection to its first byte.
     pub request_timeout: Duration,
     /// How long the server keeps an idle connection.
     pub keep_alive: Duration,
@@ -37,7 +38,7 @@ impl ConnectionLimits {
     }
 }
 
-/// A connection that is bounded in time and memory where the server is not: in heads of requests after the first, bodies
+/// A connection that is bounded in time and memory where the server is not: in heads of requests, bodies
 /// that nobody reads, requests that are sent ahead, and answers that the client does not read.
 ///
 /// The server sees an error of the connection when a limit is reached, and closes it.
@@ -69,7 +70,7 @@ impl BoundedStream {
         Self {
             io,
             limits: Rc::clone(limits),
-            deadline: Instant::now() + limits.idle_timeout(),
+            deadline: Instant::now() + limits.request_timeout,
             timer: None,
             is_idle: true,
             is_blocked: false,

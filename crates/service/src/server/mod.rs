@@ -21,8 +21,6 @@ use tokio::net::{TcpSocket, TcpStream};
 use crate::essential_tasks::EssentialTasks;
 use bounded_stream::{BoundedStream, ConnectionLimits};
 
-/// Longest time for the head of a connection's first request.
-const FIRST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection stays open after the answer to a request that was not read to its end, so that a client that is
 /// still sending can read the answer.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -124,7 +122,9 @@ where
         let draining = draining.clone();
         let http = HttpService::build()
             .keep_alive(limits.keep_alive)
-            .client_request_timeout(FIRST_HEAD_TIMEOUT)
+            // The stream limits the first head too. The server would answer 408 to a connection on which nothing has come,
+            // and a client that sends its first request at that moment takes this for its answer.
+            .client_request_timeout(Duration::ZERO)
             .client_disconnect_timeout(CLOSE_TIMEOUT)
             // Idle connections are closed when the server stops.
             .graceful_shutdown_signal(move || {
