@@ -50,8 +50,8 @@ impl Application {
 
         let readiness = Readiness::default();
         let background = CancellationToken::new();
-        let acker = components.spawn_acker(to_ack, &tasks);
-        components.spawn_background(&readiness, &tasks, &background);
+        let acker = components.spawn_acker(to_ack);
+        components.spawn_background(&readiness, &background);
 
         let ops = listeners::ops(&config, &readiness, &registry);
         let (store, publisher) = (components.store().clone(), components.publisher().clone());

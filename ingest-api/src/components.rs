@@ -46,6 +46,7 @@ pub struct Components {
     buyers: ActiveBuyers,
     /// Orders that the sold-out caches of all threads keep in memory.
     sold_out_orders: Arc<AtomicUsize>,
+    tasks: EssentialTasks,
 }
 
 impl Components {
@@ -60,7 +61,7 @@ impl Components {
     ) -> (Self, mpsc::Receiver<Option<PublishedEntry>>) {
         let metrics = Metrics::register(registry, SERVICE);
         let gate_metrics = GateMetrics::register(registry, SERVICE);
-        let store = ReservationStore::connect(&config.redis, gate_metrics.clone())
+        let store = ReservationStore::connect(&config.redis, gate_metrics.clone(), tasks)
             .unwrap_or_else(|error| refuse("REDIS_URL", error.details()));
         let ledger = ledger(&config, registry);
         let (queue, to_ack) = mpsc::channel(OutboxAcker::QUEUE_MAX);
@@ -81,15 +82,16 @@ impl Components {
             redis_timeout: Duration::from_millis(config.redis.redis_timeout_ms),
             database_timeout: Duration::from_millis(config.ledger.read_database_timeout_ms),
         };
-        let sales = SaleCache::new(store.clone(), ledger.clone(), limits, &metrics);
+        let sales = SaleCache::new(store.clone(), ledger.clone(), limits, &metrics, tasks);
         let topic = config.kafka.kafka_topic.clone();
         let written = WrittenSales::new(ledger.clone(), publisher.clone(), topic);
         let components = Self {
             written: Arc::new(written),
             sales: Arc::new(sales),
-            statuses: OrderStatuses::new(ledger, limits, metrics.clone()),
+            statuses: OrderStatuses::new(ledger, limits, metrics.clone(), tasks.clone()),
             buyers: ActiveBuyers::new(metrics.active_buyers.clone()),
             sold_out_orders: Arc::default(),
+            tasks: tasks.clone(),
             config,
             metrics,
             gate_metrics,
@@ -115,22 +117,14 @@ impl Components {
     }
 
     /// Spawns the acker. It ends after the last clone of the publisher has been dropped.
-    pub fn spawn_acker(
-        &self,
-        to_ack: mpsc::Receiver<Option<PublishedEntry>>,
-        tasks: &EssentialTasks,
-    ) -> JoinHandle<()> {
+    pub fn spawn_acker(&self, to_ack: mpsc::Receiver<Option<PublishedEntry>>) -> JoinHandle<()> {
         let acker = OutboxAcker::new(self.store.clone(), to_ack, self.metrics.clone());
-        tasks.spawn("outbox_acker", acker.run())
+        self.tasks.spawn("outbox_acker", acker.run())
     }
 
     /// Spawns the loops that run until `stop`.
-    pub fn spawn_background(
-        &self,
-        readiness: &Readiness,
-        tasks: &EssentialTasks,
-        stop: &CancellationToken,
-    ) {
+    pub fn spawn_background(&self, readiness: &Readiness, stop: &CancellationToken) {
+        let tasks = &self.tasks;
         let relay = OutboxRelay::new(
             self.store.clone(),
             Arc::clone(&self.sales),
@@ -193,8 +187,9 @@ impl Components {
     /// waits for it.
     pub fn on_this_thread(&self) -> (PlaceOrder, Arc<OrderStatusReader>) {
         let config = &self.config;
-        let store = ReservationStore::connect(&config.redis, self.gate_metrics.clone())
-            .expect("the same settings made the other connections");
+        let store =
+            ReservationStore::connect(&config.redis, self.gate_metrics.clone(), &self.tasks)
+                .expect("the same settings made the other connections");
         let refusals = RefusalCache::new(
             store.clone(),
             &config.sold_out,

@@ -22,6 +22,7 @@ use std::time::Duration;
 use fluxgate_gate::{GateError, GateMetrics, ReservationStore};
 use fluxgate_ledger::{AuditError, AuditReader, Ledger};
 use fluxgate_log::{AppenderSettings, ClientMetrics, LogError, TopicAppender};
+use fluxgate_service::essential_tasks::EssentialTasks;
 use fluxgate_service::settings::{KafkaSettings, refuse};
 use prometheus::Registry;
 
@@ -96,7 +97,7 @@ impl Stores {
     /// When PostgreSQL does not answer. Redis and Kafka are connected on first use.
     pub async fn connect(settings: &Settings) -> Result<Self, Undecided> {
         let metrics = GateMetrics::register(&Registry::new(), "reconciler");
-        let gate = ReservationStore::connect(&settings.redis, metrics)
+        let gate = ReservationStore::connect(&settings.redis, metrics, &EssentialTasks::default())
             .unwrap_or_else(|error| refuse("REDIS_URL", error.details()));
         let topic = &settings.kafka.kafka_topic;
         let ledger = AuditReader::connect(&settings.postgres, "reconciler", topic).await;

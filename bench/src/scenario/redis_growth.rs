@@ -17,6 +17,7 @@ use prometheus::Registry;
 
 use super::Bench;
 use crate::measure::Measurement;
+use fluxgate_service::essential_tasks::EssentialTasks;
 use fluxgate_service::settings::{OnRedisLoss, RedisSettings};
 
 const SMALL: u32 = 10_000;
@@ -84,8 +85,11 @@ impl Sale {
             redis_wait_replicas: 0,
             on_redis_loss: OnRedisLoss::Stop,
         };
-        let store =
-            ReservationStore::connect(&settings, GateMetrics::register(&Registry::new(), "bench"))?;
+        let store = ReservationStore::connect(
+            &settings,
+            GateMetrics::register(&Registry::new(), "bench"),
+            &EssentialTasks::default(),
+        )?;
         store.load_scripts().await?;
         let terms = Terms {
             total: Total::try_from(i64::from(2 * LARGE))?,

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use fluxgate_service::essential_tasks::EssentialTasks;
 use fred::clients::Client;
 use fred::error::{Error, ErrorKind};
 use fred::interfaces::ClientLike;
@@ -48,14 +49,14 @@ pub struct Master {
 type View = Vec<(Server, Vec<RangeInclusive<u16>>)>;
 
 impl Cluster {
-    pub fn new(settings: NodeSettings, seeds: Vec<Server>) -> Arc<Self> {
+    pub fn new(settings: NodeSettings, seeds: Vec<Server>, tasks: &EssentialTasks) -> Arc<Self> {
         let cluster = Arc::new(Self {
             settings,
             seeds,
             masters: watch::Sender::default(),
             doubted: Arc::default(),
         });
-        tokio::spawn(follow(Arc::downgrade(&cluster)));
+        tasks.spawn_finite("redis_cluster", follow(Arc::downgrade(&cluster)));
         cluster
     }
 

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use fluxgate_service::essential_tasks::EssentialTasks;
 use fluxgate_service::settings::CaCertificates;
 use fred::clients::Client;
 use fred::error::Error;
@@ -31,7 +32,11 @@ pub enum Connections {
 }
 
 impl Connections {
-    fn new(settings: &RedisSettings, metrics: &GateMetrics) -> Result<Self, Error> {
+    fn new(
+        settings: &RedisSettings,
+        metrics: &GateMetrics,
+        tasks: &EssentialTasks,
+    ) -> Result<Self, Error> {
         let mut config = Config::from_url(&settings.redis_url)?;
         config.fail_fast = false;
         if config.uses_tls() {
@@ -50,7 +55,7 @@ impl Connections {
             replaced_total: metrics.redis_clients_replaced_total.clone(),
         };
         Ok(match seeds {
-            Some(seeds) => Self::Cluster(Cluster::new(settings, seeds)),
+            Some(seeds) => Self::Cluster(Cluster::new(settings, seeds, tasks)),
             None => Self::Single(Box::new(Node::new(settings)?)),
         })
     }
@@ -128,13 +133,18 @@ async fn probe_connections(connections: Weak<Connections>) {
 }
 
 impl ReservationStore {
-    /// Creates the connections; they are established and re-established in the background.
+    /// Creates the connections; they are established and re-established in the background, by `tasks`.
     ///
     /// # Errors
     /// When fred cannot parse the URL.
-    pub fn connect(settings: &RedisSettings, metrics: GateMetrics) -> Result<Self, Error> {
-        let connections = Arc::new(Connections::new(settings, &metrics)?);
-        tokio::spawn(probe_connections(Arc::downgrade(&connections)));
+    pub fn connect(
+        settings: &RedisSettings,
+        metrics: GateMetrics,
+        tasks: &EssentialTasks,
+    ) -> Result<Self, Error> {
+        let connections = Arc::new(Connections::new(settings, &metrics, tasks)?);
+        let probing = probe_connections(Arc::downgrade(&connections));
+        tasks.spawn_finite("redis_probe", probing);
         Ok(Self {
             connections,
             scripts: Arc::new(Scripts::embedded()),

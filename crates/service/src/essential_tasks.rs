@@ -8,8 +8,9 @@ use std::sync::{Arc, OnceLock};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// The essential tasks of a program. Clones share them.
-#[derive(Clone)]
+/// The essential tasks of a program. Clones share them. By default nothing ends with them, as fits a command that makes a
+/// few calls: a failure is only logged.
+#[derive(Clone, Default)]
 pub struct EssentialTasks {
     shutdown: CancellationToken,
     first_failure: Arc<OnceLock<TaskFailure>>,
@@ -46,6 +47,19 @@ impl EssentialTasks {
             task.await;
             drop(running);
         })
+    }
+
+    /// Runs a task that ends when nobody needs it any more: only its panic ends the program.
+    pub fn spawn_finite(
+        &self,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let running = self.begin(name);
+        tokio::spawn(async move {
+            task.await;
+            running.finish();
+        });
     }
 
     /// For a task that runs elsewhere: it holds what this returns for as long as it runs.
@@ -153,6 +167,19 @@ mod tests {
         shutdown.cancel();
         tasks.spawn("relay", async {}).await.unwrap();
         tasks.outcome().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_finite_task_may_end_but_not_panic() {
+        let (tasks, shutdown) = tasks();
+        let (ending, ended) = tokio::sync::oneshot::channel::<()>();
+        tasks.spawn_finite("probe", async move { drop(ending) });
+        ended.await.unwrap_err();
+        tokio::task::yield_now().await;
+        tasks.outcome().unwrap();
+        tasks.spawn_finite("probe", async { panic!("on purpose") });
+        shutdown.cancelled().await;
+        assert_eq!(failure(&tasks), "essential task probe panicked");
     }
 
     #[tokio::test]

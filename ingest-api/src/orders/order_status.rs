@@ -5,6 +5,7 @@ use fluxgate_domain::records::OrderRecord;
 use fluxgate_domain::{OrderStatus, SequenceNumber};
 use fluxgate_gate::{GateError, ReservationStore, StoredOrder};
 use fluxgate_ledger::{LedgerReader, ReadClass, Unavailable, WrittenOrder};
+use fluxgate_service::essential_tasks::EssentialTasks;
 use jiff::Timestamp;
 use quick_cache::sync::Cache;
 use serde::Serialize;
@@ -92,16 +93,23 @@ pub struct OrderStatuses {
     written: Arc<Cache<OrderId, OrderStatus>>,
     limits: ReadLimits,
     metrics: Metrics,
+    tasks: EssentialTasks,
 }
 
 impl OrderStatuses {
     /// Without a ledger, a status ends at `accepted`.
-    pub fn new(ledger: Option<LedgerReader>, limits: ReadLimits, metrics: Metrics) -> Self {
+    pub fn new(
+        ledger: Option<LedgerReader>,
+        limits: ReadLimits,
+        metrics: Metrics,
+        tasks: EssentialTasks,
+    ) -> Self {
         Self {
             ledger,
             written: Arc::new(Cache::new(WRITTEN_MAX)),
             limits,
             metrics,
+            tasks,
         }
     }
 
@@ -109,11 +117,12 @@ impl OrderStatuses {
     pub fn on_this_thread(&self, store: ReservationStore) -> OrderStatusReader {
         let rows = self.ledger.as_ref().map(|ledger| {
             let rows = |class| OrderRows(ledger.clone(), class);
-            RowBatchers::start(rows, self.limits, &self.metrics)
+            RowBatchers::start(rows, self.limits, &self.metrics, &self.tasks)
         });
         let records = OrderRecords(store.clone());
+        let limits = self.limits.records();
         OrderStatusReader {
-            records: ReadBatcher::start(records, self.limits.records(), &self.metrics),
+            records: ReadBatcher::start(records, limits, &self.metrics, &self.tasks),
             rows,
             written: Arc::clone(&self.written),
             store,

@@ -9,6 +9,7 @@ pub use row_batchers::RowBatchers;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fluxgate_service::essential_tasks::EssentialTasks;
 use prometheus::{Histogram, IntCounter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
@@ -61,7 +62,7 @@ struct PendingRead<R: BatchRead> {
 
 impl<R: BatchRead> ReadBatcher<R> {
     /// Starts the task that makes the calls. It ends when the batcher is dropped.
-    pub fn start(reads: R, limits: QueueLimits, metrics: &Metrics) -> Self {
+    pub fn start(reads: R, limits: QueueLimits, metrics: &Metrics, tasks: &EssentialTasks) -> Self {
         let name = [reads.name()];
         let full_total = metrics.read_queue_full_total.with_label_values(&name);
         let keys_per_call = metrics.keys_per_read.with_label_values(&name);
@@ -71,7 +72,7 @@ impl<R: BatchRead> ReadBatcher<R> {
             wait_max: limits.wait_max,
             keys_per_call,
         };
-        tokio::spawn(calls.run(pending));
+        tasks.spawn_finite("read_batcher", calls.run(pending));
         Self { queue, full_total }
     }
 
@@ -158,6 +159,7 @@ mod tests {
     use futures_util::future::join_all;
     use prometheus::Registry;
     use tokio::sync::Notify;
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
 
@@ -202,7 +204,8 @@ mod tests {
             wait_max: Duration::from_secs(60),
         };
         let metrics = Metrics::register(&Registry::new(), "test");
-        let batcher = ReadBatcher::start(Doubled(Arc::clone(&store)), limits, &metrics);
+        let tasks = EssentialTasks::new(CancellationToken::new());
+        let batcher = ReadBatcher::start(Doubled(Arc::clone(&store)), limits, &metrics, &tasks);
         (store, batcher)
     }
 

@@ -1,4 +1,5 @@
 use fluxgate_ledger::ReadClass;
+use fluxgate_service::essential_tasks::EssentialTasks;
 
 use super::{BatchRead, ReadBatcher, ReadLimits};
 use crate::metrics::Metrics;
@@ -11,8 +12,13 @@ pub struct RowBatchers<R: BatchRead> {
 
 impl<R: BatchRead> RowBatchers<R> {
     /// Starts a batcher for each class; `reads` makes its reads.
-    pub fn start(reads: impl Fn(ReadClass) -> R, limits: ReadLimits, metrics: &Metrics) -> Self {
-        let start = |class| ReadBatcher::start(reads(class), limits.rows(class), metrics);
+    pub fn start(
+        reads: impl Fn(ReadClass) -> R,
+        limits: ReadLimits,
+        metrics: &Metrics,
+        tasks: &EssentialTasks,
+    ) -> Self {
+        let start = |class| ReadBatcher::start(reads(class), limits.rows(class), metrics, tasks);
         Self {
             known: start(ReadClass::Known),
             unknown: start(ReadClass::Unknown),

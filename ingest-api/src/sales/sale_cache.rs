@@ -7,6 +7,7 @@ use fluxgate_domain::ids::ProductId;
 use fluxgate_domain::{NumberSeries, SequenceNumber};
 use fluxgate_gate::{GateError, ReservationStore, SaleView};
 use fluxgate_ledger::{LedgerEntry, LedgerReader, ReadClass, Unavailable};
+use fluxgate_service::essential_tasks::EssentialTasks;
 use jiff::Timestamp;
 use quick_cache::sync::Cache;
 
@@ -90,11 +91,12 @@ impl SaleCache {
         ledger: Option<LedgerReader>,
         limits: ReadLimits,
         metrics: &Metrics,
+        tasks: &EssentialTasks,
     ) -> Self {
         let ledger = ledger.map(|reader| {
             let rows = |class| SaleRows(reader.clone(), class);
             Ledger {
-                sales: RowBatchers::start(rows, limits, metrics),
+                sales: RowBatchers::start(rows, limits, metrics, tasks),
                 reader,
             }
         });

@@ -11,6 +11,7 @@ use fluxgate_gate::{
     Change, ChangeContext, Claim, GateMetrics, IndexedSale, Reservation, ReservationContext,
     ReservationRequest, ReservationStore, Retirement, SaleKeys, Terms,
 };
+use fluxgate_service::essential_tasks::EssentialTasks;
 use fluxgate_service::settings::{OnRedisLoss, RedisSettings};
 use jiff::Timestamp;
 use prometheus::Registry;
@@ -39,7 +40,7 @@ pub fn connect_to(redis_url: String, redis_timeout_ms: u64) -> ReservationStore 
         on_redis_loss: OnRedisLoss::Stop,
     };
     let metrics = GateMetrics::register(&Registry::new(), "ingest_api");
-    ReservationStore::connect(&settings, metrics).unwrap()
+    ReservationStore::connect(&settings, metrics, &EssentialTasks::default()).unwrap()
 }
 
 /// A sale in Redis.
