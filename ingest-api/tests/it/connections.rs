@@ -89,6 +89,8 @@ async fn an_idle_connection_that_may_live_longer_than_a_request_reaches_no_limit
     let [request, body] = SHORT_REQUESTS;
     let app = App::start(&[request, body, "--keep-alive-seconds=2"]).await;
     closed(send_request(&app).await).await;
+    // Meanwhile the fixture's client learns that its connection was closed as well.
+    tokio::time::sleep(SHORT).await;
     assert_eq!(closed_at(&app, "time").await, 0.0);
 }
 
@@ -161,8 +163,8 @@ async fn the_ops_listener_shows_the_drain_until_it_has_ended() {
 #[tokio::test]
 async fn a_new_connection_on_which_nothing_comes_is_closed_without_an_answer() {
     let app = App::start(&SHORT_REQUESTS).await;
-    let mut silent = connect(app.address(), b"").await;
-    assert_eq!(read_within(&mut silent, 2 * LONG).await, Some(0));
+    let mut stream = connect(app.address(), b"").await;
+    assert_eq!(read_within(&mut stream, 2 * LONG).await, Some(0));
     assert_eq!(closed_at(&app, "time").await, 0.0);
     closed(connect(app.address(), b"GET /li").await).await;
     assert_eq!(closed_at(&app, "time").await, 1.0);

@@ -7,6 +7,6 @@ mod lost_keys;
 mod restarted;
 mod sale_model;
 mod scripts;
-mod silent;
 mod snapshots;
+mod unresponsive;
 mod work_bound;

@@ -14,8 +14,8 @@ const TIMEOUT_MS: u64 = 200;
 const QUIET: Duration = Duration::from_secs(3);
 const QUIET_WITHIN: Duration = Duration::from_secs(30);
 
-/// A silent server: its port, and how many connections it has accepted.
-async fn silent_server() -> (u16, Arc<AtomicUsize>) {
+/// The server: its port, and how many connections it has accepted.
+async fn unresponsive_server() -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let accepted = Arc::new(AtomicUsize::new(0));
@@ -31,7 +31,7 @@ async fn silent_server() -> (u16, Arc<AtomicUsize>) {
 }
 
 async fn stops_connecting_once_closed(scheme: &str) {
-    let (port, accepted) = silent_server().await;
+    let (port, accepted) = unresponsive_server().await;
     let store = connect_to(format!("{scheme}://127.0.0.1:{port}"), TIMEOUT_MS);
     while accepted.load(Ordering::SeqCst) < 5 {
         sleep(Duration::from_millis(10)).await;
@@ -60,7 +60,7 @@ async fn a_closed_client_does_not_connect_again() {
 
 #[tokio::test]
 async fn calls_to_a_server_that_is_down_fail_at_once() {
-    let (port, _) = silent_server().await;
+    let (port, _) = unresponsive_server().await;
     let store = connect_to(format!("redis://127.0.0.1:{port}"), TIMEOUT_MS);
     // While it may yet connect, a call waits.
     assert_eq!(store.now().await.unwrap_err().kind(), "timeout");
