@@ -3,8 +3,10 @@
 use std::slice::from_ref;
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Result, ensure};
 use e2e::order::Action;
+use e2e::process::{Process, changed};
+use e2e::program::Program;
 use e2e::wait::wait_until;
 
 use crate::fixture::{WRITE_LIMIT, expect_right_audit, in_a_sandbox, open_sales, reconcile};
@@ -28,12 +30,7 @@ fn what_kafka_has_lost_is_published_again() {
         sandbox.stores.topic.empty().await?;
         worker.restart().await?;
 
-        wait_until("a partition is halted", HALT_LIMIT, async || {
-            let halted = worker.metric("inventory_worker_partitions_halted").await?;
-            ensure!(halted == 1.0, "{halted} partitions are halted");
-            Ok(())
-        })
-        .await?;
+        until_halted(&worker).await?;
         reconcile(sandbox, &["audit"], 1, "is halted (log_ends_before").await?;
         reconcile(sandbox, &["republish"], 2, "see `reconciler accept-log`").await?;
         reconcile(sandbox, &["accept-log", "99"], 1, "99 is not halted").await?;
@@ -81,4 +78,69 @@ fn orders_that_used_the_room_of_a_lost_log_are_confirmed() {
         reconcile(sandbox, &["republish"], 0, "events published").await?;
         expect_sold(sandbox, &sale, 205, 0).await
     });
+}
+
+#[test]
+fn accept_log_changes_nothing_without_redis_and_finishes_what_one_that_was_killed_began() {
+    in_a_sandbox(async |sandbox| {
+        let (api, mut worker) = tokio::try_join!(sandbox.api(), sandbox.worker())?;
+        let client = api.client()?;
+        let sale = open_sales(&api, 1, 1).await?.remove(0);
+        order(&client, &sale, 0).await?;
+        sandbox.stores.drained(from_ref(&sale), WRITE_LIMIT).await?;
+        worker.kill()?;
+        let (number, units) = (0, 1);
+        client
+            .expect_done(&sale, Action::Restock { number, units })
+            .await?;
+        sandbox.stores.topic.empty().await?;
+        order(&client, &sale, 1).await?;
+        worker.restart().await?;
+        until_halted(&worker).await?;
+
+        let postgres = &sandbox.stores.postgres;
+        let accept =
+            |settings| sandbox.launch(&Program::Reconciler.path()?, &["accept-log"], settings);
+        let before = postgres.dump().await?;
+        let no_redis = [("REDIS_URL", "redis://127.0.0.1:1")];
+        let mut refused = accept(changed(&sandbox.settings(), &no_redis))?;
+        let code = refused.ended(WRITE_LIMIT).await?.code();
+        let printed = refused.output()?;
+        let says_why = printed.contains("only Redis knows what the log has lost");
+        ensure!(code == Some(2) && says_why, "{code:?}: {printed}");
+        ensure!(postgres.dump().await? == before, "something was written");
+
+        let (holder, observer) = tokio::try_join!(postgres.connect(), postgres.connect())?;
+        let (holder, observer) = (&holder.client, &observer.client);
+        let pid: i32 = holder
+            .query_one("SELECT pg_backend_pid()", &[])
+            .await?
+            .get(0);
+        let hold = "BEGIN; SELECT FROM positions FOR UPDATE";
+        holder.batch_execute(hold).await?;
+        let mut killed = accept(sandbox.settings())?;
+        let waits = "SELECT pid FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))";
+        let waiting: i32 = wait_until("the halt is about to end", WRITE_LIMIT, async || {
+            Ok(observer.query_one(waits, &[&pid]).await?.get(0))
+        })
+        .await?;
+        killed.kill()?;
+        // Otherwise PostgreSQL finishes its statement.
+        let end = "SELECT pg_terminate_backend($1)";
+        observer.execute(end, &[&waiting]).await?;
+        holder.batch_execute("ROLLBACK").await?;
+
+        reconcile(sandbox, &["accept-log"], 0, "1 logs accepted").await?;
+        reconcile(sandbox, &["republish"], 0, "events published").await?;
+        expect_sold(sandbox, &sale, 2, 0).await
+    });
+}
+
+async fn until_halted(worker: &Process) -> Result<()> {
+    wait_until("a partition is halted", HALT_LIMIT, async || {
+        let halted = worker.metric("inventory_worker_partitions_halted").await?;
+        ensure!(halted == 1.0, "{halted} partitions are halted");
+        Ok(())
+    })
+    .await
 }
