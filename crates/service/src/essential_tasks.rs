@@ -49,16 +49,17 @@ impl EssentialTasks {
         })
     }
 
-    /// Runs a task that ends when nobody needs it any more: only its panic ends the program.
+    /// Runs a task that ends when nobody needs it any more, or with its runtime: only its panic ends the program.
     pub fn spawn_finite(
         &self,
         name: &'static str,
         task: impl Future<Output = ()> + Send + 'static,
     ) {
-        let running = self.begin(name);
+        let mut running = self.begin(name);
+        running.may_end = true;
         tokio::spawn(async move {
             task.await;
-            running.finish();
+            drop(running);
         });
     }
 
@@ -67,7 +68,7 @@ impl EssentialTasks {
         EssentialTask {
             name,
             tasks: self.clone(),
-            is_finished: false,
+            may_end: false,
         }
     }
 
@@ -94,13 +95,13 @@ impl EssentialTasks {
 pub struct EssentialTask {
     name: &'static str,
     tasks: EssentialTasks,
-    is_finished: bool,
+    may_end: bool,
 }
 
 impl EssentialTask {
     /// Its work is done, so it may end.
     pub fn finish(mut self) {
-        self.is_finished = true;
+        self.may_end = true;
     }
 }
 
@@ -108,7 +109,7 @@ impl Drop for EssentialTask {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.tasks.fail(TaskFailure::Panicked(self.name));
-        } else if !self.is_finished && !self.tasks.shutdown.is_cancelled() {
+        } else if !self.may_end && !self.tasks.shutdown.is_cancelled() {
             self.tasks.fail(TaskFailure::Ended(self.name));
         }
     }
@@ -125,6 +126,16 @@ mod tests {
 
     fn failure(tasks: &EssentialTasks) -> String {
         tasks.outcome().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_finite_task_may_end_with_its_runtime() {
+        let (tasks, shutdown) = tasks();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async { tasks.spawn_finite("waiting", std::future::pending()) });
+        drop(runtime);
+        tasks.outcome().unwrap();
+        assert!(!shutdown.is_cancelled());
     }
 
     #[tokio::test]

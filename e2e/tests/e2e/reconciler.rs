@@ -83,6 +83,7 @@ fn a_rebuild_that_another_one_has_taken_the_lock_of_stops() {
     in_a_sandbox(async |sandbox| {
         let (api, mut worker) = tokio::try_join!(sandbox.api(), sandbox.worker())?;
         let sale = open_sales(&api, 1, 10).await?.remove(0);
+        sandbox.stores.drained(from_ref(&sale), WRITE_LIMIT).await?;
         worker.kill()?;
         // The rebuild waits until this order is written.
         order(&api.client()?, &sale, 0).await?;
