@@ -13,8 +13,8 @@ use crate::cluster::Cluster;
 use crate::connection::Connections;
 use crate::{GateError, ReservationStore};
 
-/// Delays between retries, half a second in all beside the attempts. While a Cluster moves a slot, the four keys of a sale may be on two
-/// nodes, and a script is answered TRYAGAIN; after a failover or a move, the slots must be asked for again.
+/// Delays between retries, half a second in all beside the attempts. While a Cluster moves a slot, the four keys of a sale
+/// may be on two nodes, and a script is answered TRYAGAIN; after a failover or a move, the slots must be asked for again.
 const CLUSTER_RETRY_DELAYS: [Duration; 5] = [
     Duration::from_millis(20),
     Duration::from_millis(40),

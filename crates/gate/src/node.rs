@@ -43,8 +43,8 @@ pub struct Node {
     settings: NodeSettings,
     connections: RwLock<Vec<Connection>>,
     next: AtomicUsize,
-    /// When a connection was last seen established, or the node was made.
-    connected_at: Mutex<Instant>,
+    /// Since when no connection has been seen established.
+    down_since: Mutex<Option<Instant>>,
 }
 
 /// A connection, and the task that establishes and re-establishes it.
@@ -61,7 +61,7 @@ impl Node {
         Ok(Self {
             connections: RwLock::new(connections.collect::<Result<_, _>>()?),
             next: AtomicUsize::new(0),
-            connected_at: Mutex::new(Instant::now()),
+            down_since: Mutex::default(),
             settings,
         })
     }
@@ -87,12 +87,20 @@ impl Node {
     }
 
     fn is_down(&self) -> bool {
-        let connected_at = self.connected_at.lock();
-        let mut connected_at = connected_at.unwrap_or_else(PoisonError::into_inner);
-        if self.connections().iter().any(|it| it.client.is_connected()) {
-            *connected_at = Instant::now();
-        }
-        connected_at.elapsed() > self.settings.timeout
+        let down_since = self.note_connections();
+        down_since.is_some_and(|since| since.elapsed() > self.settings.timeout)
+    }
+
+    /// Notes whether a connection is established; returns since when none has been.
+    fn note_connections(&self) -> Option<Instant> {
+        let down_since = self.down_since.lock();
+        let mut down_since = down_since.unwrap_or_else(PoisonError::into_inner);
+        let is_any_connected = self.connections().iter().any(|it| it.client.is_connected());
+        *down_since = match is_any_connected {
+            true => None,
+            false => Some(down_since.unwrap_or_else(Instant::now)),
+        };
+        *down_since
     }
 
     fn connections(&self) -> Vec<Connection> {
@@ -107,8 +115,7 @@ impl Node {
 
     /// Sends PING on every connection, and replaces those that do not reply.
     pub async fn probe(&self) {
-        // It also notes whether there is a connection.
-        self.is_down();
+        self.note_connections();
         let connections = self.connections();
         join_all(connections.iter().map(|it| self.probe_one(&it.client))).await;
     }
