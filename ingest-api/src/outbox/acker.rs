@@ -48,16 +48,18 @@ impl OutboxAcker {
         while self.acknowledged.recv_many(&mut batch, BATCH_MAX).await > 0 {
             crash_point("before_ack");
             let sales = stream::iter(by_sale(batch.drain(..).flatten()));
-            let ack = async |(sale, entries): (Arc<Sale>, Entries)| match self
-                .ack(&sale, &entries)
-                .await
-            {
-                Ok(acked) => self.metrics.outbox_acked_total.inc_by(acked),
-                Err(error) => {
-                    tracing::debug!(%error, "failed to remove outbox entries; leaving them to the relay");
-                }
-            };
-            sales.for_each_concurrent(SALES_MAX, ack).await;
+            let remove =
+                async |(sale, entries): (Arc<Sale>, Entries)| self.remove(&sale, &entries).await;
+            sales.for_each_concurrent(SALES_MAX, remove).await;
+        }
+    }
+
+    async fn remove(&self, sale: &Sale, entries: &Entries) {
+        match self.ack(sale, entries).await {
+            Ok(acked) => self.metrics.outbox_acked_total.inc_by(acked),
+            Err(error) => {
+                tracing::debug!(%error, "failed to remove outbox entries; leaving them to the relay");
+            }
         }
     }
 

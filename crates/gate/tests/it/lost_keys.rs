@@ -149,17 +149,13 @@ async fn a_rebuild_whose_keys_are_lost_again_does_not_reopen_the_sale() {
 #[tokio::test]
 async fn a_retired_sale_does_not_expire_during_its_rebuild() {
     let losing = LosingSale::new().await;
-    let RedisSale {
-        store,
-        product,
-        keys,
-        ..
-    } = &losing.sale;
-    losing.sale.close(number(0)).await;
+    let sale = &losing.sale;
+    let (store, keys) = (&sale.store, &sale.keys);
+    sale.close(number(0)).await;
     let order_and_closing = [number(2), number(4)].map(|it| it.to_string());
     store.ack_all(keys, order_and_closing.into()).await.unwrap();
     store.ack_and_apply(keys, number(3)).await.unwrap();
-    assert_eq!(losing.sale.retire().await, "Retired(1)");
+    assert_eq!(sale.retire().await, "Retired(1)");
     let expires_in = async || {
         losing
             .redis
@@ -168,6 +164,9 @@ async fn a_retired_sale_does_not_expire_during_its_rebuild() {
             .unwrap()
     };
     assert!(expires_in().await > 0);
-    store.stop(product, keys, "token".into()).await.unwrap();
+    store
+        .stop(&sale.product, keys, "token".into())
+        .await
+        .unwrap();
     assert_eq!(expires_in().await, -1);
 }

@@ -10,8 +10,8 @@ pub fn lock_timeout(limit: Duration) -> String {
 /// For the session that builds an index, because no writer waits for it.
 pub const NO_LIMITS: &str = "SET lock_timeout = 0; SET statement_timeout = 0";
 
-/// Lets one migration run at a time in a schema: refinery takes no lock. The lock ends with its connection. Whoever waits
-/// asks again: a statement that waited would have a snapshot, and an index that is built while rows are written waits until
+/// Lets one migration run at a time in a schema: refinery takes no lock. The lock ends with its connection. A caller that
+/// waits asks again: a statement that waited would have a snapshot, and an index that is built while rows are written waits until
 /// all older snapshots are gone.
 pub const TRY_LOCK_MIGRATIONS: &str =
     "SELECT pg_try_advisory_lock(hashtext('fluxgate:' || current_schema()))";
