@@ -63,3 +63,34 @@ async fn nothing_is_missing_from_a_log_with_every_kind_of_record() {
         assert_eq!(gaps, 0);
     }
 }
+
+#[tokio::test]
+async fn dead_letters_are_read_once_for_all_sales_and_only_if_numbers_are_missing() {
+    let schema = Schema::new().await;
+    let sales = ["a", "b", "c", "d", "e"];
+    for (sale, product) in (0_i64..).zip(sales) {
+        let mut refused = order(3 * sale + 2, product, "u2", 1, 2);
+        refused.mark_dead_letter("refused");
+        let first = order(3 * sale + 1, product, "u1", 1, 1);
+        let log = [opening(3 * sale, product, 10), first, refused];
+        schema.write_all(&log, 3).await;
+    }
+    // Every row that is read takes a number.
+    let count_reads = "ALTER TABLE dead_letters RENAME TO letters;
+        CREATE SEQUENCE reads;
+        CREATE VIEW dead_letters AS SELECT * FROM letters WHERE nextval('reads') > 0";
+    schema.sql.batch_execute(count_reads).await.unwrap();
+    let reads = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END::text FROM reads";
+    let gaps = async || schema.ledger.sequence_gaps(TOPIC, &[0]).await.unwrap();
+
+    assert_eq!(gaps().await, 0);
+    assert_eq!(schema.rows(reads).await, ["0"], "each has its number 1");
+
+    for (offset, product) in (15_i64..).zip(sales) {
+        let third = order(offset, product, "u3", 1, 3);
+        schema.write_all(&[third], 1).await;
+    }
+    assert_eq!(gaps().await, 0, "each number 2 is a dead letter");
+    let letters = sales.len().to_string();
+    assert_eq!(schema.rows(reads).await, [letters]);
+}
