@@ -113,8 +113,8 @@ pub struct ConnectionSettings {
     pub keep_alive_seconds: u64,
 
     /// Seconds from the first byte of a request to its answer, and for which a client may leave an answer unread; after
-    /// them, the connection is closed. Must exceed BODY_TIMEOUT_MS
-    #[arg(long, env = "REQUEST_TIMEOUT_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=300))]
+    /// them, the connection is closed. At least 15, because an admin call may take 12 s. Must exceed BODY_TIMEOUT_MS
+    #[arg(long, env = "REQUEST_TIMEOUT_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(15..=300))]
     pub request_timeout_seconds: u64,
 }
 

@@ -12,7 +12,14 @@ use crate::fixture::{App, Stores, read, until};
 /// Within this time an answer arrives, if there is one.
 const SHORT: Duration = Duration::from_millis(300);
 const LONG: Duration = Duration::from_secs(10);
-const SHORT_REQUESTS: [&str; 2] = ["--request-timeout-seconds=1", "--body-timeout-ms=500"];
+
+/// An instance whose requests may take a second, which is less than the setting allows.
+async fn with_short_requests(more: &[&str]) -> App {
+    let settings = [&["--body-timeout-ms=500"], more].concat();
+    let mut config = Stores::new().await.settings(&settings);
+    config.connections.request_timeout_seconds = 1;
+    App::run(config).await
+}
 
 async fn send_request(app: &App) -> TcpStream {
     let mut stream = TcpStream::connect(app.address()).await.unwrap();
@@ -86,8 +93,7 @@ async fn an_idle_connection_is_closed_after_keep_alive_seconds() {
 
 #[tokio::test]
 async fn an_idle_connection_that_may_live_longer_than_a_request_reaches_no_limit() {
-    let [request, body] = SHORT_REQUESTS;
-    let app = App::start(&[request, body, "--keep-alive-seconds=2"]).await;
+    let app = with_short_requests(&["--keep-alive-seconds=2"]).await;
     closed(send_request(&app).await).await;
     // Meanwhile the fixture's client learns that its connection was closed as well.
     tokio::time::sleep(SHORT).await;
@@ -162,7 +168,7 @@ async fn the_ops_listener_shows_the_drain_until_it_has_ended() {
 /// An answer to nothing would be taken for that to a request that is sent at the same moment.
 #[tokio::test]
 async fn a_new_connection_on_which_nothing_comes_is_closed_without_an_answer() {
-    let app = App::start(&SHORT_REQUESTS).await;
+    let app = with_short_requests(&[]).await;
     let mut stream = connect(app.address(), b"").await;
     assert_eq!(read_within(&mut stream, 2 * LONG).await, Some(0));
     assert_eq!(closed_at(&app, "time").await, 0.0);
@@ -172,7 +178,7 @@ async fn a_new_connection_on_which_nothing_comes_is_closed_without_an_answer() {
 
 #[tokio::test]
 async fn the_head_of_a_later_request_has_a_time_limit_on_both_listeners() {
-    let app = App::start(&[&SHORT_REQUESTS[..], &["--ops-addr=127.0.0.1:0"]].concat()).await;
+    let app = with_short_requests(&["--ops-addr=127.0.0.1:0"]).await;
     for address in [app.address(), app.ops_address()] {
         let mut stream = connect(address, b"GET /livez HTTP/1.1\r\nHost: here\r\n\r\n").await;
         assert!(read_within(&mut stream, LONG).await > Some(0));
@@ -189,7 +195,7 @@ async fn the_head_of_a_later_request_has_a_time_limit_on_both_listeners() {
 
 #[tokio::test]
 async fn a_client_that_reads_no_answers_is_closed() {
-    let app = App::start(&SHORT_REQUESTS).await;
+    let app = with_short_requests(&[]).await;
     let request = b"GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n";
     let stream = connect(app.address(), request).await;
     refused(stream, request).await;
@@ -200,7 +206,7 @@ async fn a_client_that_reads_no_answers_is_closed() {
 /// The server library throws the rest of a chunked body away for as long as it comes.
 #[tokio::test]
 async fn an_endless_body_that_nobody_reads_has_a_time_limit() {
-    let app = App::start(&SHORT_REQUESTS).await;
+    let app = with_short_requests(&[]).await;
     let request = b"GET /livez HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n";
     let stream = connect(app.address(), request).await;
     refused(stream, b"1\r\nx\r\n").await;

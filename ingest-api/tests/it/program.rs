@@ -32,6 +32,7 @@ fn an_invalid_or_missing_setting_ends_the_program_with_its_name() {
         ("REDIS_URL", Some("nonsense")),
         ("IN_FLIGHT_MAX", Some("many")),
         ("CONNECTIONS_MAX", Some("0")),
+        ("REQUEST_TIMEOUT_SECONDS", Some("14")),
         ("HTTP_ADDR", Some("here")),
         ("LOG_FORMAT", Some("xml")),
         ("READ_DATABASE_URL", Some("postgres://u:secret@[")),
