@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use fluxgate_service::settings::KafkaSettings;
@@ -21,11 +21,16 @@ const POLL: Duration = Duration::from_millis(100);
 ///
 /// librdkafka ignores what brokers say about a topic that was made anew if the number of its leader's epoch is lower
 /// than before ([4898](https://github.com/confluentinc/librdkafka/issues/4898)): such a client may get no answer for
-/// ever. So a client that gave none is replaced.
+/// ever. So a client that gave none is replaced, also if only the partition has no leader: the two look the same.
+///
+/// Calls do not wait for each other: one about a partition without a leader takes five seconds. Only records are looked
+/// at one after the other.
 pub struct RecordReader {
     config: ClientConfig,
     topic: String,
-    client: Mutex<Option<BaseConsumer>>,
+    client: Mutex<Option<Arc<BaseConsumer>>>,
+    /// Held while the client is assigned a partition.
+    assigned: Mutex<()>,
 }
 
 impl RecordReader {
@@ -42,6 +47,7 @@ impl RecordReader {
             config,
             topic: kafka.kafka_topic.clone(),
             client: Mutex::default(),
+            assigned: Mutex::default(),
         }
     }
 
@@ -83,6 +89,7 @@ impl RecordReader {
     /// # Errors
     /// When no broker answers in time, or the log no longer has the offset.
     pub fn record_at(&self, partition: i32, offset: i64) -> Result<FoundAtMark, LogError> {
+        let _assigned = self.assigned.lock().unwrap_or_else(PoisonError::into_inner);
         self.with_client(|client| {
             let mut list = TopicPartitionList::new();
             list.add_partition_offset(&self.topic, partition, Offset::Offset(offset))?;
@@ -118,13 +125,73 @@ impl RecordReader {
         &self,
         call: impl FnOnce(&BaseConsumer) -> Result<T, LogError>,
     ) -> Result<T, LogError> {
+        let client = self.client()?;
+        let answer = call(&client);
+        if answer.is_err() {
+            self.replace(&client);
+        }
+        answer
+    }
+
+    fn client(&self) -> Result<Arc<BaseConsumer>, LogError> {
         let mut held = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        let client = match held.take() {
-            Some(client) => client,
-            None => self.config.create()?,
-        };
-        let answer = call(&client)?;
-        *held = Some(client);
-        Ok(answer)
+        if let Some(client) = &*held {
+            return Ok(Arc::clone(client));
+        }
+        let client = Arc::new(self.config.create()?);
+        *held = Some(Arc::clone(&client));
+        Ok(client)
+    }
+
+    /// Has the next call make a new client, unless another one has replaced this one.
+    fn replace(&self, client: &Arc<BaseConsumer>) {
+        let mut held = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        held.take_if(|held| Arc::ptr_eq(held, client));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{TryRecvError, channel};
+    use std::thread;
+
+    use clap::Parser;
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Settings {
+        #[command(flatten)]
+        kafka: KafkaSettings,
+    }
+
+    /// As a partition without a leader does not answer.
+    #[test]
+    fn a_partition_that_does_not_answer_does_not_delay_the_others() {
+        let cluster = MockCluster::new(2).unwrap();
+        cluster.create_topic("orders", 2, 1).unwrap();
+        for (partition, broker) in [(0, 1), (1, 2)] {
+            let led = cluster.partition_leader("orders", partition, Some(broker));
+            led.unwrap();
+        }
+        let brokers = cluster.bootstrap_servers();
+        let settings = Settings::parse_from(["test", "--kafka-brokers", &brokers]);
+        let reader = Arc::new(RecordReader::new(&settings.kafka, "test", "test"));
+        for partition in [0, 1] {
+            reader.bounds(partition).unwrap();
+        }
+        cluster
+            .broker_round_trip_time(1, 10 * ANSWER_LIMIT)
+            .unwrap();
+
+        let ((answers, answer), waiting) = (channel(), Arc::clone(&reader));
+        thread::spawn(move || answers.send(waiting.bounds(0)));
+        // Long enough for the other thread to begin its call.
+        let enough = Instant::now() + ANSWER_LIMIT / 5;
+        while Instant::now() < enough {
+            reader.bounds(1).unwrap();
+        }
+        assert_eq!(answer.try_recv().unwrap_err(), TryRecvError::Empty);
     }
 }
