@@ -57,9 +57,14 @@ impl Line {
 
     /// The settings of a worker.
     pub fn config(&self, more: &[&str]) -> Config {
+        let program = ["inventory-worker".to_owned()].into_iter();
+        Cli::parse_from(program.chain(self.arguments(more))).config
+    }
+
+    /// The settings of a worker, as arguments of the program.
+    pub fn arguments(&self, more: &[&str]) -> Vec<String> {
         let dead_letters = format!("{}.dlq", self.topic);
         let given = [
-            "inventory-worker",
             "--http-addr=127.0.0.1:0",
             "--kafka-partitions=3",
             "--kafka-session-timeout-ms=6000",
@@ -74,7 +79,8 @@ impl Line {
             "--database-url",
             &self.schema.database_url,
         ];
-        Cli::parse_from(given.iter().chain(more)).config
+        let all = given.iter().chain(more);
+        all.map(|argument| (*argument).to_owned()).collect()
     }
 
     /// Starts a worker and waits until it reads.
@@ -244,6 +250,11 @@ impl Drop for Running {
 }
 
 impl Running {
+    /// Where it serves HTTP.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Waits until the worker reads.
     pub async fn until_ready(&self) {
         until("the worker is ready", async || {

@@ -13,6 +13,7 @@ mod log_continuity;
 mod logs;
 mod offset_gaps;
 mod outage;
+mod probes;
 mod program;
 mod proxy;
 mod strangers;
