@@ -87,3 +87,13 @@ impl DatabaseMonitor {
             .await;
     }
 }
+
+/// Logs that another task failed to read from PostgreSQL. Without a connection, [`DatabaseMonitor`] reports it; any other
+/// error may be of this call alone, such as a query that takes too long.
+pub fn log_failed_read(error: &LedgerError, task: &str) {
+    if error.is_without_connection() {
+        tracing::debug!(%error, task, "failed to read from PostgreSQL; trying again");
+    } else {
+        tracing::warn!(%error, task, "failed to read from PostgreSQL; trying again");
+    }
+}

@@ -6,6 +6,7 @@ use fluxgate_ledger::Ledger;
 use fluxgate_service::metrics::QueriedGauge;
 use tokio_util::sync::CancellationToken;
 
+use crate::database_monitor::log_failed_read;
 use crate::lag_tracker::LagTracker;
 use crate::metrics::Metrics;
 
@@ -28,8 +29,7 @@ impl SequenceGapMonitor {
             let partitions: Vec<i32> = self.lag.positions().into_keys().collect();
             let gaps = self.ledger.sequence_gaps(&self.topic, &partitions).await;
             if let Err(error) = &gaps {
-                // The database monitor reports an unavailable database.
-                tracing::debug!(%error, "failed to count sequence gaps");
+                log_failed_read(error, "count sequence gaps");
             }
             self.metrics.sequence_gaps.show(gaps.ok());
             tokio::select! {

@@ -43,6 +43,11 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
+    /// Whether no connection could be used: every call fails so, whatever it reads.
+    pub fn is_without_connection(&self) -> bool {
+        self.cause() == "connection"
+    }
+
     /// The value of a metric's label.
     pub fn cause(&self) -> &'static str {
         if matches!(

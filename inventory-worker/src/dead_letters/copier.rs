@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::DeadLetterTopic;
 use super::topic::COPY_TIMEOUT;
+use crate::database_monitor::log_failed_read;
 use crate::metrics::Metrics;
 
 /// Dead letters that are copied at once. Each may be as large as a record can be.
@@ -56,8 +57,7 @@ impl DeadLetterCopier {
         let letters = match leased.await {
             Ok(letters) => letters,
             Err(error) => {
-                // The database monitor reports an unavailable database.
-                tracing::debug!(%error, "failed to look for dead letters to copy");
+                log_failed_read(&error, "look for dead letters to copy");
                 return false;
             }
         };
@@ -103,6 +103,9 @@ impl DeadLetterCopier {
 
     async fn count_waiting(&self) {
         let waiting = self.ledger.uncopied_dead_letters(&self.source).await;
+        if let Err(error) = &waiting {
+            log_failed_read(error, "count dead letters to copy");
+        }
         self.metrics.dead_letter_copies_waiting.show(waiting.ok());
     }
 }

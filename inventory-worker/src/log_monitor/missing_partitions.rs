@@ -4,6 +4,7 @@ use fluxgate_ledger::{LedgerError, StoredPosition};
 use fluxgate_log::HaltReason;
 
 use super::LogMonitor;
+use crate::database_monitor::log_failed_read;
 
 /// Partitions that were read and that the topic does not have any more: it was made anew with fewer. No worker is
 /// assigned them, so every worker looks for them.
@@ -18,8 +19,7 @@ impl MissingPartitions {
     pub async fn look(&mut self, monitor: &LogMonitor, leaders: &BTreeMap<i32, i32>) {
         match self.halt(monitor, leaders).await {
             Ok(halted) => monitor.lag.absent(halted),
-            // The database monitor reports an unavailable database.
-            Err(error) => tracing::debug!(%error, "failed to compare the topic with the positions"),
+            Err(error) => log_failed_read(&error, "compare the topic with the positions"),
         }
     }
 
