@@ -8,12 +8,15 @@ use anyhow::{Context, Result, ensure};
 
 use super::services::kill;
 use super::{Component, Environment};
+use crate::answer::Status;
 use crate::wait::wait_until;
 
 /// Records of a running sale that are there before anything is done to its log.
 const UNREAD: i64 = 200;
 /// Longest until so many are there.
 const GROWTH_LIMIT: Duration = Duration::from_secs(30);
+/// Longest until the producer of every instance writes to a log that was made anew.
+const PRODUCER_LIMIT: Duration = Duration::from_secs(30);
 /// Longest until a worker has halted its partitions: it asks twice, five seconds apart, and late answers count for
 /// nothing.
 const HALT_LIMIT: Duration = Duration::from_secs(60);
@@ -27,11 +30,13 @@ pub async fn make_anew(env: &mut Environment, kills_worker: bool) -> Result<()> 
     kill(env, Component::Kafka).await?;
     let read = positions(env).await?;
     env.sandbox.stores.topic.empty().await?;
+    let anew_us = env.now_us();
     env.mark("the topic is made anew");
     if kills_worker {
         env.wait_ms(0..6_000).await;
         kill(env, Component::Worker).await?;
     }
+    until_accepted(env, anew_us).await?;
     accept(env, read.into_keys()).await
 }
 
@@ -76,6 +81,23 @@ pub async fn repeat_in_transactions(env: &mut Environment) -> Result<()> {
     records.truncate(REPEATED);
     topic.repeat_in_transactions(&records).await?;
     env.mark("records are repeated in transactions");
+    Ok(())
+}
+
+/// Waits until every instance has answered an order, sent from `since_us` on, with `accepted`: halted workers stop no
+/// producer.
+async fn until_accepted(env: &Environment, since_us: u64) -> Result<()> {
+    wait_until("new orders are accepted", PRODUCER_LIMIT, async || {
+        for instance in 0..env.apis.len() {
+            let accepted = env.count_endless(since_us, |it| {
+                usize::from(it.instance) == instance && it.status() == Some(Status::Accepted)
+            });
+            ensure!(accepted > 0, "none by instance {instance}");
+        }
+        Ok(())
+    })
+    .await?;
+    env.mark("new orders are accepted");
     Ok(())
 }
 
