@@ -7,6 +7,7 @@ mod postgres;
 mod reassignment;
 mod record;
 mod redis;
+mod slow_log;
 
 pub use drain::Ends;
 pub use kafka::Topic;

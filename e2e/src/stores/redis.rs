@@ -81,22 +81,6 @@ impl Redis {
         Ok(())
     }
 
-    /// Begins a slow log of calls that take more than a millisecond.
-    pub async fn start_slow_log(&self) -> Result<()> {
-        self.configure("slowlog-log-slower-than", "1000").await?;
-        self.configure("slowlog-max-len", "100000").await?;
-        self.command(&["SLOWLOG", "RESET"]).await
-    }
-
-    /// The longest time that a call in the slow log took; zero if there is none.
-    pub async fn longest_call(&self) -> Result<Duration> {
-        // Number, time, microseconds, arguments and client of each.
-        type Entry = (u64, i64, u64, Vec<Value>, Value, Value);
-        let entries: Vec<Entry> = self.command(&["SLOWLOG", "GET", "-1"]).await?;
-        let longest = entries.iter().map(|it| it.2).max();
-        Ok(Duration::from_micros(longest.unwrap_or_default()))
-    }
-
     pub async fn configure(&self, name: &str, value: &str) -> Result<()> {
         self.command(&["CONFIG", "SET", name, value]).await
     }

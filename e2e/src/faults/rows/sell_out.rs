@@ -53,7 +53,7 @@ pub async fn sell_a_million(env: &mut Environment) -> Result<()> {
     });
     let report = report.await?;
     println!("{report}");
-    println!("longest call in Redis: {:?}", redis.longest_call().await?);
+    println!("{}", redis.slow_log().await?);
     report.expect_right()?;
     for api in &env.apis {
         let peak = peak_kib(api.pid())?;
