@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use fred::clients::Client;
-use fred::interfaces::{ClientLike, HashesInterface, ServerInterface};
-use fred::types::Key;
+use fred::interfaces::{ClientLike, ServerInterface};
 use fred::types::config::Options;
+use fred::types::{Key, Value};
 
 use crate::{GateError, ReservationStore};
 use fluxgate_service::settings::RedisSettings;
@@ -28,19 +28,23 @@ impl Replicas {
 }
 
 impl ReservationStore {
-    /// Waits until enough replicas have acknowledged all writes of this connection, at the node that holds `key`.
+    /// Waits until enough replicas have acknowledged all writes of this connection, at the node that holds the sale hash.
     ///
     /// # Errors
-    /// When too few have in time. The writes stand: a retry with the same key finds them.
-    pub(crate) async fn on_replicas(&self, client: &Client, key: &Key) -> Result<(), GateError> {
+    /// When too few have in time, or the sale hash is gone. The writes stand: a retry with the same key finds them.
+    pub(crate) async fn on_replicas(&self, client: &Client, sale: &Key) -> Result<(), GateError> {
         let Replicas { wanted, within } = self.replicas;
         if wanted == 0 {
             return Ok(());
         }
         // From Redis 7.2 on, WAIT covers the connection's own writes only. An order that was found, not written, needs a
         // write to wait for; this one changes nothing.
-        let touched = client.hincrby::<i64, _, _>(key.clone(), "seq", 0);
-        self.timed("wait", touched).await?;
+        let script = &self.scripts.touch_sale;
+        let none: Vec<Value> = Vec::new();
+        let touched = script.evalsha_with_reload(client, vec![sale.clone()], none);
+        if !self.timed::<bool>("wait", touched).await? {
+            return Err(self.too_few(0)); // the sale is gone, so there is nothing that replicas could acknowledge
+        }
         let here = Options {
             // Sent again on a new connection, WAIT would cover none of the writes.
             max_attempts: Some(1),
@@ -52,10 +56,15 @@ impl ReservationStore {
         let wait = client.wait::<i64>(wanted.into(), within);
         let has = self.timed("wait", wait).await?;
         if has < i64::from(wanted) {
-            let error = GateError::TooFewReplicas { has, wanted };
-            self.count(&error);
-            return Err(error);
+            return Err(self.too_few(has));
         }
         Ok(())
+    }
+
+    fn too_few(&self, has: i64) -> GateError {
+        let wanted = self.replicas.wanted;
+        let error = GateError::TooFewReplicas { has, wanted };
+        self.count(&error);
+        error
     }
 }

@@ -33,6 +33,7 @@ scripts!(
     stop_sale,
     restore,
     reopen_sale,
+    touch_sale,
     continue_after_loss,
     grant_refusal_lease,
     snapshot

@@ -31,14 +31,29 @@ pub fn connect() -> ReservationStore {
 }
 
 pub fn connect_to(redis_url: String, redis_timeout_ms: u64) -> ReservationStore {
-    let settings = RedisSettings {
+    connect_with(settings(redis_url, redis_timeout_ms))
+}
+
+/// A store whose orders wait for a replica, which Redis does not have.
+pub fn connect_waiting_for_a_replica() -> ReservationStore {
+    connect_with(RedisSettings {
+        redis_wait_replicas: 1,
+        ..settings(redis_url(), 1_000)
+    })
+}
+
+fn settings(redis_url: String, redis_timeout_ms: u64) -> RedisSettings {
+    RedisSettings {
         redis_url,
         redis_ca_file: None,
         redis_timeout_ms,
         redis_connections: 1,
         redis_wait_replicas: 0,
         on_redis_loss: OnRedisLoss::Stop,
-    };
+    }
+}
+
+fn connect_with(settings: RedisSettings) -> ReservationStore {
     let metrics = GateMetrics::register(&Registry::new(), "ingest_api");
     ReservationStore::connect(&settings, metrics, &EssentialTasks::default()).unwrap()
 }
@@ -139,12 +154,13 @@ impl RedisSale {
         let reservations = self.store.reserve(&context, requests).await.unwrap();
         let outcomes = reservations
             .into_iter()
-            .map(|reservation| match reservation.unwrap() {
-                Reservation::Reserved(record) => format!("reserved {}", record.number.sequence),
-                Reservation::Known { record, waiting } => {
+            .map(|reservation| match reservation {
+                Ok(Reservation::Reserved(record)) => format!("reserved {}", record.number.sequence),
+                Ok(Reservation::Known { record, waiting }) => {
                     format!("known {} {waiting}", record.number.sequence)
                 }
-                other => format!("{other:?}"),
+                Ok(other) => format!("{other:?}"),
+                Err(error) => error.kind().to_owned(),
             });
         outcomes.collect()
     }

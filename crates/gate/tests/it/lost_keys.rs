@@ -6,7 +6,7 @@ use fred::interfaces::{ClientLike, KeysInterface};
 use fred::types::Key;
 use fred::types::config::Config;
 
-use crate::fixture::{RedisSale, connect, number, redis_url};
+use crate::fixture::{RedisSale, connect, connect_waiting_for_a_replica, number, redis_url};
 use crate::sale_model::OrderCall;
 
 /// An open sale with order 1 acknowledged, order 2 in the outbox, and the cancel of order 1 in the outbox as entry 3.
@@ -117,6 +117,18 @@ async fn without_the_outbox_nothing_is_sold_changed_or_retired() {
     let keep = std::time::Duration::from_secs(1);
     let retired = sale.store.retire(&sale.keys, keep).await;
     assert_eq!(retired.unwrap(), Retirement::NotYet);
+}
+
+#[tokio::test]
+async fn waiting_for_a_replica_does_not_bring_the_sale_hash_back() {
+    let mut losing = LosingSale::new().await;
+    losing.sale.store = connect_waiting_for_a_replica();
+    let keys = losing.sale.keys.clone();
+    assert_eq!(losing.order(2).await, "too_few_replicas");
+    assert!(losing.has(&keys.sale).await);
+    losing.lose(&keys.sale).await;
+    assert_eq!(losing.order(2).await, "too_few_replicas");
+    assert!(!losing.has(&keys.sale).await);
 }
 
 #[tokio::test]
