@@ -4,6 +4,7 @@
 
 mod fixture;
 mod lost_keys;
+mod reconnecting;
 mod restarted;
 mod sale_model;
 mod scripts;
