@@ -54,7 +54,8 @@ impl Ledger {
 
     /// Registers the metrics of the connection pool; `service` is the prefix of their names.
     pub fn register_metrics(&self, registry: &Registry, service: &str) {
-        self.connections.register_metrics(registry, service, None);
+        let pools = std::slice::from_ref(&self.connections);
+        Connections::register_metrics(pools, registry, service, None);
     }
 
     /// Checks that the schema is up to date and that the database takes writes. Reads and locks no row.

@@ -1,4 +1,4 @@
-use actix_web::http::header::{CACHE_CONTROL, LOCATION};
+use actix_web::http::header::{CACHE_CONTROL, HeaderName, LOCATION};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use fluxgate_domain::OrderStatus;
@@ -11,7 +11,7 @@ use super::request::{idempotency_key, json_body};
 use crate::orders::{Order, OrderStatusReader, PlaceOrder};
 
 /// The header that marks the answer to a retry.
-const REPLAYED: &str = "Idempotency-Replayed";
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Unknown fields are refused: an order with a misspelt `quantity` would buy one unit.
 #[derive(Debug, Deserialize)]

@@ -1,6 +1,6 @@
 //! Reading a request: the admin token, the idempotency key, the JSON body.
 
-use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use actix_web::{HttpMessage, HttpRequest};
 use fluxgate_domain::ids::IdempotencyKey;
 use serde::de::DeserializeOwned;
@@ -10,7 +10,10 @@ use super::body::Body;
 use super::problem::{Kind, Problem};
 
 /// The header of draft-ietf-httpapi-idempotency-key-header, and its earlier name.
-const IDEMPOTENCY_KEY: [&str; 2] = ["idempotency-key", "x-idempotency-key"];
+const IDEMPOTENCY_KEY: [HeaderName; 2] = [
+    HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("x-idempotency-key"),
+];
 
 /// The token that admin calls must carry; `None` disables admin calls.
 #[derive(Clone)]
@@ -52,7 +55,7 @@ pub fn idempotency_key(request: &HttpRequest) -> Result<IdempotencyKey, Problem>
     let mut found: Option<IdempotencyKey> = None;
     for value in IDEMPOTENCY_KEY
         .iter()
-        .flat_map(|name| request.headers().get_all(*name))
+        .flat_map(|name| request.headers().get_all(name))
     {
         // A value that is not visible ASCII reads as an empty, invalid key.
         let key =

@@ -116,6 +116,7 @@ impl OrderStatuses {
     /// The reader of the calling HTTP thread.
     pub fn on_this_thread(&self, store: ReservationStore) -> OrderStatusReader {
         let rows = self.ledger.as_ref().map(|ledger| {
+            let ledger = ledger.on_this_thread();
             let rows = |class| OrderRows(ledger.clone(), class);
             RowBatchers::start(rows, self.limits, &self.metrics, &self.tasks)
         });

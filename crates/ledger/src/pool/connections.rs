@@ -23,11 +23,19 @@ impl Connections {
         }
     }
 
-    /// Registers the metrics of the pool; `service` is the prefix of their names. A service with several pools gives each
-    /// a name.
-    pub fn register_metrics(&self, registry: &Registry, service: &str, name: Option<&str>) {
-        let closed_total = PoolMetrics::register(&self.pool, registry, service, name);
-        self.closed_total.get_or_init(|| closed_total);
+    /// Registers the metrics of these pools together; `service` is the prefix of their names. A service that registers
+    /// several times gives each a name.
+    pub fn register_metrics(
+        pools: &[Self],
+        registry: &Registry,
+        service: &str,
+        name: Option<&str>,
+    ) {
+        let of = pools.iter().map(|it| it.pool.clone()).collect();
+        let closed_total = PoolMetrics::register(of, registry, service, name);
+        for it in pools {
+            it.closed_total.get_or_init(|| closed_total.clone());
+        }
     }
 
     /// A connection that its user closes or drops himself.

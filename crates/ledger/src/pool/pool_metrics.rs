@@ -1,4 +1,4 @@
-use deadpool_postgres::Pool;
+use deadpool_postgres::{Pool, Status};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
@@ -7,9 +7,9 @@ use super::Closing;
 
 const VALID: &str = "names and labels are literals";
 
-/// How much of a pool is in use, read at every scrape; and the connections that were closed.
+/// How much of some pools together is in use, read at every scrape; and the connections that were closed.
 pub struct PoolMetrics {
-    pool: Pool,
+    pools: Vec<Pool>,
     connections: IntGaugeVec,
     connections_max: IntGauge,
     waiting: IntGauge,
@@ -17,19 +17,19 @@ pub struct PoolMetrics {
 }
 
 impl PoolMetrics {
-    /// Registers the metrics of a pool; `service` is the prefix of their names, `name` the
+    /// Registers the metrics of these pools; `service` is the prefix of their names, `name` the
     /// value of the label `pool` if the service has several. Returns the counter of connections that
     /// the service closes.
     ///
     /// # Panics
-    /// When the service registers a second pool of the same name.
+    /// When the service registers the same name twice.
     pub fn register(
-        pool: &Pool,
+        pools: Vec<Pool>,
         registry: &Registry,
         service: &str,
         name: Option<&str>,
     ) -> IntCounterVec {
-        let metrics = Self::new(pool.clone(), service, name);
+        let metrics = Self::new(pools, service, name);
         let closed_total = metrics.closed_total.clone();
         registry
             .register(Box::new(metrics))
@@ -37,7 +37,7 @@ impl PoolMetrics {
         closed_total
     }
 
-    fn new(pool: Pool, service: &str, pool_name: Option<&str>) -> Self {
+    fn new(pools: Vec<Pool>, service: &str, pool_name: Option<&str>) -> Self {
         let options = |name, help| {
             let options = Opts::new(name, help).namespace(service);
             match pool_name {
@@ -59,7 +59,7 @@ impl PoolMetrics {
             "PostgreSQL connections in the pool, by state: busy, idle.",
         );
         Self {
-            pool,
+            pools,
             closed_total,
             connections: IntGaugeVec::new(connections, &["state"]).expect(VALID),
             connections_max: gauge(
@@ -86,13 +86,15 @@ impl Collector for PoolMetrics {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let status = self.pool.status();
-        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        let sum = |count: fn(&Status) -> usize| {
+            let sum: usize = self.pools.iter().map(|pool| count(&pool.status())).sum();
+            i64::try_from(sum).unwrap_or(i64::MAX)
+        };
         let state = |state| self.connections.with_label_values(&[state]);
-        state("idle").set(count(status.available));
-        state("busy").set(count(status.size.saturating_sub(status.available)));
-        self.connections_max.set(count(status.max_size));
-        self.waiting.set(count(status.waiting));
+        state("idle").set(sum(|it| it.available));
+        state("busy").set(sum(|it| it.size.saturating_sub(it.available)));
+        self.connections_max.set(sum(|it| it.max_size));
+        self.waiting.set(sum(|it| it.waiting));
         [
             self.connections.collect(),
             self.connections_max.collect(),

@@ -12,6 +12,7 @@ pub use rows::{LedgerEntry, WrittenOrder};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use fluxgate_domain::ids::{OrderId, ProductId, RestockId};
@@ -23,7 +24,6 @@ use tokio_postgres::types::{FromSql, ToSql};
 use uuid::Uuid;
 
 use crate::ledger::CONSUMER;
-use crate::pool::PoolSettings;
 use crate::{Address, LedgerError, UrlError, columns, sql};
 use read_class::Reads;
 
@@ -50,6 +50,10 @@ pub struct ReaderSettings<'a> {
 pub struct LedgerReader {
     known: Arc<Reads>,
     unknown: Arc<Reads>,
+    /// How many threads have a reader of their own.
+    threads: Arc<AtomicUsize>,
+    /// 0: of all the others.
+    thread: usize,
     metrics: LedgerReadMetrics,
 }
 
@@ -73,14 +77,7 @@ impl LedgerReader {
             timeout,
         } = settings;
         let address = Address::read(url, ca_certificates, application_name)?;
-        let reads = |class: ReadClass, size| {
-            let pool = address.clone().pool(PoolSettings {
-                size,
-                timeout,
-                writes: false,
-            });
-            Arc::new(Reads::new(class, pool, timeout, &metrics))
-        };
+        let reads = |class, size| Arc::new(Reads::new(class, &address, size, timeout, &metrics));
         let of_unknown = connections / 4;
         let known = reads(ReadClass::Known, connections - of_unknown);
         // With so few connections both classes share them.
@@ -91,8 +88,20 @@ impl LedgerReader {
         Ok(Self {
             known,
             unknown,
+            threads: Arc::default(),
+            thread: 0,
             metrics,
         })
+    }
+
+    /// A reader for the calling thread, which shares its connections with as few other threads as possible.
+    #[must_use]
+    pub fn on_this_thread(&self) -> Self {
+        let thread = 1 + self.threads.fetch_add(1, Ordering::Relaxed);
+        Self {
+            thread,
+            ..self.clone()
+        }
     }
 
     /// Registers the metrics of the connections; `service` is the prefix of their names.
@@ -199,7 +208,7 @@ impl LedgerReader {
             return Err(Unavailable);
         }
         let began = Instant::now();
-        let outcome = reads.read(select, parameters).await;
+        let outcome = reads.read(self.thread, select, parameters).await;
         self.metrics.observe(what, began.elapsed(), outcome.is_ok());
         reads.outage.observe(outcome.as_ref().err());
         outcome.map_err(|error| {

@@ -11,15 +11,19 @@ use uuid::Uuid;
 use crate::fixture::Schema;
 use crate::logs::log;
 
-fn reader(url: &str, registry: &Registry) -> LedgerReader {
-    let settings = ReaderSettings {
+fn settings(url: &str) -> ReaderSettings<'_> {
+    ReaderSettings {
         url,
         ca_certificates: None,
         application_name: "test",
         connections: 4,
         timeout: Duration::from_secs(5),
-    };
-    LedgerReader::connect(settings, LedgerReadMetrics::register(registry, "test")).unwrap()
+    }
+}
+
+fn reader(url: &str, registry: &Registry) -> LedgerReader {
+    let metrics = LedgerReadMetrics::register(registry, "test");
+    LedgerReader::connect(settings(url), metrics).unwrap()
 }
 
 fn product(name: &str) -> ProductId {
@@ -80,6 +84,27 @@ async fn sales_series_and_orders_are_read_many_at_a_time_in_the_order_of_their_k
     let numbers = [("a", 3), ("late", 2)];
     let numbers = numbers.map(|(name, n)| (name.to_owned(), SequenceNumber::new(1, n)));
     assert_eq!(highest, numbers);
+}
+
+#[test]
+fn the_pools_of_all_threads_have_the_connections_of_the_setting_together() {
+    for connections in 1..=20 {
+        let registry = Registry::new();
+        let settings = ReaderSettings {
+            connections,
+            ..settings("postgres://localhost/test")
+        };
+        let metrics = LedgerReadMetrics::register(&registry, "test");
+        let reader = LedgerReader::connect(settings, metrics).unwrap();
+        reader.register_metrics(&registry, "test");
+        let families = registry.gather();
+        let most = families
+            .iter()
+            .find(|it| it.name() == "test_postgres_connections_max")
+            .unwrap();
+        let most = most.get_metric().iter().map(|it| it.get_gauge().value());
+        assert_eq!(most.sum::<f64>(), connections as f64);
+    }
 }
 
 #[tokio::test]
