@@ -114,7 +114,7 @@ mod tests {
         let long = "x".repeat(100);
         let calls = [
             call(1_500, &["EVALSHA", &sha, "4", "fg:{abc}:sale:one"]),
-            call(9_250, &["EVALSHA", &sha, "4", &long]),
+            call(9_300, &["EVALSHA", &sha, "4", &long]),
             call(2_000, &["HGETALL", "large"]),
         ];
         let printed = by_command(calls.into_iter(), &scripts);
