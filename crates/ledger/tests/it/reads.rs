@@ -102,7 +102,10 @@ fn the_pools_of_all_threads_have_the_connections_of_the_setting_together() {
             .iter()
             .find(|it| it.name() == "test_postgres_connections_max")
             .unwrap();
-        let most = most.get_metric().iter().map(|it| it.get_gauge().value());
+        let most = most
+            .get_metric()
+            .iter()
+            .map(|it| it.get_gauge().get_value());
         assert_eq!(most.sum::<f64>(), connections as f64);
     }
 }
