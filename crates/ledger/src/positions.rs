@@ -121,7 +121,7 @@ impl Ledger {
     /// When PostgreSQL is unavailable.
     pub async fn sequence_gaps(&self, topic: &str, partitions: &[i32]) -> Result<i64, LedgerError> {
         self.in_transaction(async |transaction| {
-            let count = transaction.prepare_cached(sql::COUNT_GAPS).await?;
+            let count = transaction.prepare_cached(sql::gaps::COUNT_GAPS).await?;
             let row = transaction
                 .query_one(&count, &[&topic, &partitions])
                 .await?;
