@@ -3,6 +3,7 @@
 //! fred connects to all masters of a Cluster or to none, so one dead master would keep a new client from the others for
 //! ever. Here each master has connections of its own.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub struct Cluster {
     /// The nodes that REDIS_URL names.
     seeds: Vec<Server>,
     masters: watch::Sender<Vec<Arc<Master>>>,
+    /// Named by ASK since then: nodes do not tell of a master without slots.
+    asked: watch::Sender<HashSet<Server>>,
     /// The masters may have changed.
     doubted: Arc<Notify>,
 }
@@ -54,6 +57,7 @@ impl Cluster {
             settings,
             seeds,
             masters: watch::Sender::default(),
+            asked: watch::Sender::default(),
             doubted: Arc::default(),
         });
         tasks.spawn_finite("redis_cluster", follow(Arc::downgrade(&cluster)));
@@ -80,11 +84,13 @@ impl Cluster {
         owner.ok_or_else(unknown)?.node.client()
     }
 
-    /// A connection to the master at `address`, if there is one.
+    /// A connection to the master at `address`, which ASK names; none until it is known.
     pub fn client_at(&self, address: &str) -> Option<Client> {
-        let masters = self.masters.borrow();
-        let master = masters.iter().find(|it| it.server.to_string() == address)?;
-        master.node.client().ok()
+        let (host, port) = address.rsplit_once(':')?;
+        let server = Server::new(host, port.parse().ok()?);
+        let master = self.masters().into_iter().find(|it| it.server == server);
+        self.asked.send_if_modified(|asked| asked.insert(server));
+        master?.node.client().ok()
     }
 
     /// Asks for the slots again, soon.
@@ -94,7 +100,10 @@ impl Cluster {
 
     /// Asks for the slots, and connects to new masters.
     async fn refresh(&self) -> Result<(), Error> {
-        let view = self.view().await?;
+        let mut view = self.view().await?;
+        let mut asked = self.asked.send_replace(HashSet::new());
+        asked.retain(|it| view.iter().all(|(server, _)| server != it));
+        view.extend(asked.into_iter().map(|server| (server, Vec::new())));
         let before = self.masters();
         let mut masters = Vec::with_capacity(view.len());
         for (server, slots) in view {
@@ -167,6 +176,7 @@ impl Master {
 
     /// A key of ours that never exists, in one of the slots.
     pub fn probe_key(&self) -> Option<Key> {
+        self.slots.first()?;
         let keys = (0..u16::MAX).map(|n| format!("fg:probe:{n}"));
         let mut ours = keys.filter(|key| self.has(redis_keyslot(key.as_bytes())));
         ours.next().map(Key::from)

@@ -19,13 +19,7 @@ impl Fleet {
         let mut fleet = Self::new(stack, tls)?;
         let mut ports = Vec::new();
         for _ in 0..NODES {
-            let bus = free_port()?;
-            ports.push(fleet.start_node(&format!(
-                "cluster-enabled yes\ncluster-port {bus}\ncluster-node-timeout {SILENCE_MS}"
-            ))?);
-        }
-        for port in &ports {
-            fleet.answering(*port).await?;
+            ports.push(fleet.start_cluster_node().await?);
         }
         let addresses = ports.iter().map(|port| format!("127.0.0.1:{port} "));
         let addresses: String = addresses.collect();
@@ -36,6 +30,24 @@ impl Fleet {
         Ok(fleet)
     }
 
+    async fn start_cluster_node(&mut self) -> Result<u16> {
+        let bus = free_port()?;
+        let port = self.start_node(&format!(
+            "cluster-enabled yes\ncluster-port {bus}\ncluster-node-timeout {SILENCE_MS}"
+        ))?;
+        self.answering(port).await?;
+        Ok(port)
+    }
+
+    /// Adds a master, which has no slots yet.
+    pub async fn add_master(&mut self) -> Result<()> {
+        let known = self.nodes[0].port();
+        let port = self.start_cluster_node().await?;
+        let add = format!("--cluster add-node 127.0.0.1:{port} 127.0.0.1:{known}");
+        self.cli(&add).await?;
+        self.agreed().await
+    }
+
     /// Moves the slot of a product to another master of the Cluster, key by key, with `pause`
     /// between two keys.
     pub async fn move_slot(&self, product: &ProductId, pause: Duration) -> Result<()> {
@@ -43,12 +55,13 @@ impl Fleet {
         self.end_move(moving).await
     }
 
-    /// The first part of [`Self::move_slot`]: the slot stays with its master, which answers ASK, as it has no keys.
+    /// The first part of [`Self::move_slot`]: to a master without slots, if there is one. The slot stays with its master, which answers ASK, as it has no keys.
     pub async fn move_keys(&self, product: &ProductId, pause: Duration) -> Result<MovingSlot> {
         let slot = slot(product);
         let from = self.master_of_slot(slot).await?;
-        let mut masters = self.masters().await?.into_iter();
-        let to = masters.find(|it| it.port != from.port);
+        let masters = self.masters().await?.into_iter();
+        let others = masters.filter(|it| it.port != from.port);
+        let to = others.min_by_key(|it| it.slots.len());
         let to = to.context("there is no other master")?;
         self.set_slot(&to, slot, "IMPORTING", &from).await?;
         self.set_slot(&from, slot, "MIGRATING", &to).await?;
@@ -107,7 +120,7 @@ impl Fleet {
         for node in &self.nodes {
             wait_until("the Cluster is complete", AGREEMENT, async || {
                 let state = self.ask(node.port(), "CLUSTER INFO").await?;
-                let nodes = format!("cluster_known_nodes:{NODES}");
+                let nodes = format!("cluster_known_nodes:{}", self.nodes.len());
                 let complete = state.contains("cluster_state:ok") && state.contains(&nodes);
                 ensure!(complete, "{state}");
                 Ok(())

@@ -37,6 +37,22 @@ fn an_order_is_taken_at_once_wherever_its_slot_moves() {
 }
 
 #[test]
+fn an_order_is_taken_while_its_slot_moves_to_a_master_without_slots() {
+    in_a_sandbox(async |sandbox| {
+        let mut fleet = Fleet::cluster(&sandbox.stack, None).await?;
+        fleet.add_master().await?;
+        let redis = [("REDIS_URL", fleet.url.as_str())];
+        let (api, _worker) = tokio::try_join!(sandbox.api_with(&redis), sandbox.worker())?;
+        let client = api.client()?;
+        let sale = open_sales(&api, 1, 100).await?.remove(0);
+        let moving = fleet.move_keys(&sale.product, WITHOUT_PAUSE).await?;
+        expect_taken(&client, &sale, 0).await?;
+        fleet.end_move(moving).await?;
+        expect_taken(&client, &sale, 1).await
+    });
+}
+
+#[test]
 fn a_new_instance_sells_while_a_master_is_dead() {
     in_a_sandbox(async |sandbox| {
         let mut fleet = Fleet::cluster(&sandbox.stack, None).await?;
