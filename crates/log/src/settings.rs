@@ -16,8 +16,14 @@ pub struct PublisherSettings {
     pub kafka_message_timeout_ms: u64,
 
     /// Milliseconds that a message waits for others to share its request with
-    #[arg(long, env = "KAFKA_LINGER_MS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=1_000))]
-    pub kafka_linger_ms: u64,
+    #[arg(long, env = "KAFKA_LINGER_MS", default_value_t = 0.3, value_parser = linger)]
+    pub kafka_linger_ms: f64,
+}
+
+fn linger(text: &str) -> Result<f64, String> {
+    let ms = text.parse().ok();
+    let ms = ms.filter(|ms| (0.0..=1_000.0).contains(ms));
+    ms.ok_or_else(|| "must be a number from 0 to 1000".into())
 }
 
 impl PublisherSettings {
@@ -59,5 +65,19 @@ impl GroupSettings {
     /// How long the group keeps a member that sends no heartbeat.
     pub fn session(&self) -> Duration {
         Duration::from_millis(self.kafka_session_timeout_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::linger;
+
+    #[test]
+    fn a_linger_may_be_shorter_than_a_millisecond() {
+        assert_eq!(linger("0.3"), Ok(0.3));
+        assert_eq!(linger("1000"), Ok(1_000.0));
+        for wrong in ["-0.1", "1000.1", "NaN", "inf", "1ms", ""] {
+            assert!(linger(wrong).is_err(), "{wrong:?}");
+        }
     }
 }

@@ -1,11 +1,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fluxgate_domain::SequenceNumber;
 use fluxgate_gate::{ACK_BATCH_MAX, Acked, GateError, ReservationStore};
 use fluxgate_service::crash_points::crash_point;
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 
 use crate::metrics::Metrics;
 use crate::sales::{PublishedEntry, Sale};
@@ -14,6 +16,9 @@ use crate::sales::{PublishedEntry, Sale};
 /// Cluster does not reply, each batch takes as long as a call may, and the queue must not fill up meanwhile.
 const BATCH_MAX: usize = 8_192;
 const SALES_MAX: usize = 512;
+/// Time between two removals, in which entries gather: fewer, larger calls. Nobody waits for the removal of an order's entry,
+/// and stock that is given back may come this much later.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Removes acknowledged entries from the outbox, in batches, off the request path.
 ///
@@ -51,6 +56,7 @@ impl OutboxAcker {
             let remove =
                 async |(sale, entries): (Arc<Sale>, Entries)| self.remove(&sale, &entries).await;
             sales.for_each_concurrent(SALES_MAX, remove).await;
+            sleep(PAUSE).await;
         }
     }
 

@@ -127,7 +127,7 @@ mod tests {
         let settings = PublisherSettings {
             publish_wait_ms: 500,
             kafka_message_timeout_ms: 5_000,
-            kafka_linger_ms: 1,
+            kafka_linger_ms: 1.0,
         };
         let breakers = Breakers::new(&settings, IntGauge::new("open", "test").unwrap());
         let send = |partition| {
