@@ -10,11 +10,12 @@
 --       2 high-water mark: epoch     \ the highest number that the caller has seen, or the ledger has:
 --       3 high-water mark: sequence  / if Redis has a lower one, it has lost acknowledged writes
 --       4 limit of outbox entries
---       then for each of at most 64 orders: order id, user id, quantity
--- Returns {epoch, now_ms, answers}: the sale's epoch (nil without a sale), Redis's clock (nil if it was not
--- read), and one answer per order:
---   seq                    units were taken, under this number. The caller can build the record itself, from
---                          its own order and now_ms
+--       then the ids of at most 64 orders, their users, and their quantities
+-- Returns a text if units were taken for every order: 'epoch-seq now_ms', the number of the first order and Redis's
+-- clock. The others have the numbers that follow. The caller can build the records itself, from its own orders.
+-- Otherwise {epoch, now_ms, answers}: the sale's epoch (nil without a sale), Redis's clock (nil if it was not read), and
+-- one answer per order:
+--   seq                    units were taken, under this number
 --   {'known', record, n}   the order exists; n = 1 while its entry is in the outbox
 --   {'unknown'}            Redis has no such sale
 --   {'moved'}              the sale opened at another time than ARGV[1]
@@ -28,19 +29,17 @@
 --   {'outbox_full'}
 assert(#KEYS == 4 and #ARGV >= 7 and #ARGV <= 4 + 3 * 64 and (#ARGV - 4) % 3 == 0,
   'reserve.lua takes 4 keys, 4 arguments, and 3 per order, for at most 64 orders')
+-- A call costs Redis more than its commands do: arguments, conversions and replies. So blocks of arguments go into
+-- commands as they are, `text + 0` makes a number for half the price of tonumber, and the usual reply is one text.
 local call = redis.call
 local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local opened_at, mark_epoch, mark_seq, outbox_max = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local opened_at, mark_epoch, mark_seq, outbox_max = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local count = (#ARGV - 4) / 3
+local last_id, last_user = 4 + count, 4 + 2 * count
 
-local ids, count = {}, 0
-for i = 5, #ARGV, 3 do
-  count = count + 1
-  ids[count] = ARGV[i]
-end
--- The placeholder of the orders hash: without it, the hash is lost.
-ids[count + 1] = ''
--- By position: the record, or false. The table `written` has those of this call.
-local records = call('HMGET', orders, unpack(ids))
+-- By position, after the placeholder of the orders hash: the record, or false. Without the placeholder, the hash is lost.
+-- The table `written` has the records of this call.
+local records = call('HMGET', orders, '', unpack(ARGV, 5, last_id))
 
 -- Redis and Lua themselves would print numbers as floating point, slowly.
 local function integer(number)
@@ -48,14 +47,19 @@ local function integer(number)
 end
 
 local facts = call('HMGET', sale, 'state', 'epoch', 'seq', 'remaining', 'opens_at', 'closes_at', 'user_limit', 'sold_out_until')
-local state, epoch, seq, remaining = facts[1], facts[2], tonumber(facts[3]), tonumber(facts[4])
--- `seq` as text.
-local last_seq = facts[3]
-local user_limit, sold_out_until = tonumber(facts[7]), tonumber(facts[8])
-local now_ms
+local state, epoch, closes_at, sold_out_until = facts[1], facts[2], facts[6], facts[8]
+-- Read only if the sale takes orders.
+local seq, remaining, user_limit, now_ms
 
 -- The longest lease (grant_refusal_lease.lua). If one ends later, the clock was set back.
 local LEASE_MS_MAX = 2000
+
+local function is_behind()
+  if epoch == mark_epoch then
+    return seq < mark_seq + 0
+  end
+  return epoch + 0 < mark_epoch + 0
+end
 
 -- Why the sale takes no new order at all, or nil.
 local function refusal()
@@ -68,52 +72,75 @@ local function refusal()
   if facts[5] ~= opened_at then
     return { 'moved' }
   end
-  local number = tonumber(epoch)
-  if number < mark_epoch or (number == mark_epoch and seq < mark_seq) then
+  seq, remaining = facts[3] + 0, facts[4] + 0
+  if is_behind() then
     return { 'behind' }
   end
-  if not records[count + 1] then
+  if not records[1] then
     return { 'lost' }
   end
   local time = call('TIME')
-  now_ms = string.format('%d%03d', time[1], time[2] / 1000)
-  local now, opens_at, closes_at = tonumber(now_ms), tonumber(opened_at), tonumber(facts[6])
-  if state == 'closed' or (closes_at and now >= closes_at) then
+  -- Seconds, and the first three of six digits of microseconds.
+  now_ms = time[1] .. string.sub('00000' .. time[2], -6, -4)
+  local now = now_ms + 0
+  if state == 'closed' or (closes_at ~= '' and now >= closes_at + 0) then
     return { 'closed' }
   end
-  if now < opens_at then
-    return { 'not_open', opens_at - now }
+  local opens_in_ms = opened_at - now
+  if opens_in_ms > 0 then
+    return { 'not_open', opens_in_ms }
   end
   if state == 'opening' then
     return { 'not_open', 0 }
   end
+  local lease_ms = sold_out_until and sold_out_until - now
   -- Units have returned while instances still refuse from memory.
-  if sold_out_until and now < sold_out_until and sold_out_until - now <= LEASE_MS_MAX then
+  if lease_ms and lease_ms > 0 and lease_ms <= LEASE_MS_MAX then
     return { 'sold_out' }
   end
+  user_limit = facts[7] ~= '' and facts[7] + 0
 end
 local refused = refusal()
 
 local waiting = call('XLEN', outbox)
-local room, has_outbox = outbox_max - waiting, waiting > 0
-local held, written, fields, answers = {}, {}, {}, {}
+local has_outbox = waiting > 0
+-- Units by user: of all users of this call; of those who get some.
+local held, holding
+local written, answers, taken = {}, {}, 0
+-- Long enough from the start: a table that grows is copied again and again.
+local fields = { unpack(ARGV, 5, last_user) }
+local room, number_prefix, record_middle
+if not refused then
+  room = outbox_max - waiting
+  number_prefix, record_middle = epoch .. '-', ' ' .. now_ms .. ' '
+end
 
+-- Why this user does not get so many units, or nil.
+local function limited(user, units)
+  if not held then
+    held, holding = {}, {}
+    local found = call('HMGET', users, '', unpack(ARGV, last_id + 1, last_user))
+    for n = 1, found[1] and count or 0 do
+      held[ARGV[last_id + n]] = (found[n + 1] or 0) + 0
+    end
+  end
+  if not held[user] then
+    return { 'lost' }
+  end
+  if held[user] + units > user_limit then
+    return { 'user_limit' }
+  end
+end
+
+-- Returns why there are no units for this order, or its number.
 local function reserve(id, user, quantity)
-  local units = tonumber(quantity)
+  local units = quantity + 0
   if remaining == 0 then
     return { 'sold_out' }
   end
-  if user_limit then
-    if not held[user] then
-      local found = call('HMGET', users, user, '')
-      if not found[2] then
-        return { 'lost' }
-      end
-      held[user] = tonumber(found[1] or 0)
-    end
-    if held[user] + units > user_limit then
-      return { 'user_limit' }
-    end
+  local limit = user_limit and limited(user, units)
+  if limit then
+    return limit
   end
   if remaining < units then
     return { 'insufficient' }
@@ -122,8 +149,7 @@ local function reserve(id, user, quantity)
     return { 'outbox_full' }
   end
 
-  local sequence = integer(seq + 1)
-  local entry = epoch .. '-' .. sequence
+  local entry = number_prefix .. integer(seq + 1)
   if has_outbox then
     call('XADD', outbox, entry, 'order', id)
   elseif not call('XADD', outbox, 'NOMKSTREAM', entry, 'order', id) then
@@ -131,32 +157,43 @@ local function reserve(id, user, quantity)
     return { 'lost' }
   end
   has_outbox = true
-  seq, last_seq, room, remaining = seq + 1, sequence, room - 1, remaining - units
-  local record = entry .. ' ' .. now_ms .. ' ' .. quantity .. ' ' .. user
+  seq, room, remaining, taken = seq + 1, room - 1, remaining - units, taken + 1
+  local record = entry .. record_middle .. quantity .. ' ' .. user
   if user_limit then
     held[user] = held[user] + units
-    call('HINCRBY', users, user, quantity)
+    holding[user] = held[user]
   end
   written[id] = record
-  fields[#fields + 1] = id
-  fields[#fields + 1] = record
+  fields[2 * taken - 1], fields[2 * taken] = id, record
   return seq
 end
 
 for n = 1, count do
-  local id = ids[n]
-  local record = records[n] or written[id]
+  local id = ARGV[4 + n]
+  local record = records[n + 1] or written[id]
   if record then
     -- A damaged record has no number: the caller reports that for this order alone.
     local entry = has_outbox and string.match(record, '^%d+%-%d+')
     answers[n] = { 'known', record, entry and #call('XRANGE', outbox, entry, entry) or 0 }
   else
-    answers[n] = refused or reserve(id, ARGV[3 * n + 3], ARGV[3 * n + 4])
+    answers[n] = refused or reserve(id, ARGV[last_id + n], ARGV[last_user + n])
   end
 end
 
-if fields[1] then
-  call('HSET', orders, unpack(fields))
-  call('HSET', sale, 'remaining', integer(remaining), 'seq', last_seq)
+if taken == 0 then
+  return { epoch, now_ms or false, answers }
 end
-return { epoch, now_ms or false, answers }
+call('HSET', orders, unpack(fields, 1, 2 * taken))
+call('HSET', sale, 'remaining', integer(remaining), 'seq', integer(seq))
+if holding then
+  local units = {}
+  for user, number in pairs(holding) do
+    units[#units + 1] = user
+    units[#units + 1] = integer(number)
+  end
+  call('HSET', users, unpack(units))
+end
+if taken == count then
+  return number_prefix .. integer(seq - count + 1) .. ' ' .. now_ms
+end
+return { epoch, now_ms, answers }

@@ -39,9 +39,10 @@ pub async fn measure(
     tool.args(["-r", "1000000000", "-P", &pipeline, "-n", &count]);
     tool.args(["EVALSHA", &sha, "4"]).args(&keys);
     tool.args([opened_at_ms.to_string().as_str(), "1", "0", "1000000000"]);
-    for _ in 0..orders_per_call {
-        // As long as a UUID; the tool puts another number in each time.
-        tool.args(["01a2b3c4-d5e6-8abc-8000-__rand_int__", "user-1", "1"]);
+    // As long as a UUID; the tool puts another number in each time.
+    let id = "01a2b3c4-d5e6-8abc-8000-__rand_int__";
+    for argument in [id, "user-1", "1"] {
+        tool.args(std::iter::repeat_n(argument, orders_per_call as usize));
     }
     let run = async {
         let output = timeout(LIMIT, tool.kill_on_drop(true).output()).await;

@@ -84,18 +84,17 @@ impl ReservationStore {
         arguments.push(i64::from(sale.high_water_mark.epoch).into());
         arguments.push(i64::from(sale.high_water_mark.sequence).into());
         arguments.push(i64::from(sale.outbox_max).into());
-        for request in &requests {
-            arguments.push(request.order_id.to_string().into());
-            arguments.push(request.user.as_str().into());
-            arguments.push(i64::from(request.quantity).into());
-        }
+        let requested = requests.iter();
+        arguments.extend(requested.clone().map(|it| it.order_id.to_string().into()));
+        arguments.extend(requested.clone().map(|it| it.user.as_str().into()));
+        arguments.extend(requested.map(|it| i64::from(it.quantity).into()));
         let script = &self.scripts.reserve;
         // WAIT must follow on the same connection.
         let (reply, client) = self
             .run_on("reserve", script, sale.keys.all(), arguments)
             .await?;
         let reply = Reply::read(reply, requests.len())?;
-        let mut answers: Vec<_> = reply.reservations(requests).collect();
+        let mut answers = reply.reservations(requests);
         let promises = |answer: &Result<_, _>| {
             matches!(
                 answer,
@@ -113,60 +112,92 @@ impl ReservationStore {
     }
 }
 
-/// A reply of `reserve.lua`: the epoch and time of the call, and one answer per order.
-struct Reply {
-    epoch: Option<u32>,
-    now: Option<Timestamp>,
-    answers: Vec<Value>,
+/// A reply of `reserve.lua`.
+enum Reply {
+    /// Units were taken for every order: the number of the first one, and the time of the call.
+    AllTaken(SequenceNumber, Timestamp),
+    /// The epoch and time of the call, and one answer per order.
+    Each {
+        epoch: Option<u32>,
+        now: Option<Timestamp>,
+        answers: Vec<Value>,
+    },
 }
 
 impl Reply {
     /// Reads a reply of `orders` answers.
     fn read(reply: Value, orders: usize) -> Result<Self, GateError> {
+        if let Some(text) = reply.as_str() {
+            return Self::all_taken(&text)
+                .ok_or_else(|| GateError::unexpected("a number and a time", text));
+        }
         let (epoch, now_ms, answers): (Option<u32>, Option<i64>, Vec<Value>) = reply.convert()?;
         if answers.len() != orders {
             return Err(GateError::unexpected("an answer per order", answers));
         }
         let now = now_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-        Ok(Self {
+        Ok(Self::Each {
             epoch,
             now,
             answers,
         })
     }
 
+    fn all_taken(text: &str) -> Option<Self> {
+        let (first, now_ms) = text.split_once(' ')?;
+        let now = Timestamp::from_millisecond(now_ms.parse().ok()?).ok()?;
+        Some(Self::AllTaken(first.parse().ok()?, now))
+    }
+
     /// The reservation of each request, in order.
     fn reservations(
         self,
         requests: Vec<ReservationRequest>,
-    ) -> impl Iterator<Item = Result<Reservation, GateError>> {
-        let (epoch, now) = (self.epoch, self.now);
-        let pairs = self.answers.into_iter().zip(requests);
-        pairs.map(move |(answer, request)| match answer {
-            Value::Integer(sequence) => taken(epoch, sequence, now, request)
-                .ok_or_else(|| GateError::unexpected("the number of a reservation", sequence)),
-            answer => Reservation::not_taken(answer),
-        })
+    ) -> Vec<Result<Reservation, GateError>> {
+        match self {
+            Self::AllTaken(first, now) => {
+                let numbers =
+                    (first.sequence..).map(|sequence| SequenceNumber { sequence, ..first });
+                let pairs = numbers.zip(requests);
+                pairs
+                    .map(|(number, request)| Ok(taken(number, now, request)))
+                    .collect()
+            }
+            Self::Each {
+                epoch,
+                now,
+                answers,
+            } => {
+                let pairs = answers.into_iter().zip(requests);
+                let read = |(answer, request)| match answer {
+                    Value::Integer(sequence) => {
+                        let sequence = u32::try_from(sequence).ok();
+                        let number = epoch.zip(sequence).zip(now);
+                        number
+                            .map(|((epoch, sequence), now)| {
+                                taken(SequenceNumber { epoch, sequence }, now, request)
+                            })
+                            .ok_or_else(|| {
+                                GateError::unexpected("the number of a reservation", answer)
+                            })
+                    }
+                    answer => Reservation::not_taken(answer),
+                };
+                pairs.map(read).collect()
+            }
+        }
     }
 }
 
-fn taken(
-    epoch: Option<u32>,
-    sequence: i64,
-    now: Option<Timestamp>,
-    request: ReservationRequest,
-) -> Option<Reservation> {
-    Some(Reservation::Reserved(OrderRecord {
-        number: SequenceNumber {
-            epoch: epoch?,
-            sequence: sequence.try_into().ok()?,
-        },
+fn taken(number: SequenceNumber, now: Timestamp, request: ReservationRequest) -> Reservation {
+    Reservation::Reserved(OrderRecord {
+        number,
         cancel: None,
         rejected: false,
-        placed_at: now?,
+        placed_at: now,
         quantity: request.quantity,
         user: request.user,
-    }))
+    })
 }
 
 impl Reservation {
