@@ -6,6 +6,7 @@ use e2e::process::{Process, Settings, changed};
 use e2e::sandbox::Sandbox;
 use e2e::stack::Stack;
 use fluxgate_domain::ids::ProductId;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -26,6 +27,8 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(180);
 /// The longest time that a service may take to end.
 pub const STOP_LIMIT: Duration = Duration::from_secs(30);
 const PLACE_CONNECTIONS: usize = 256;
+/// Sales that are opened at the same time.
+const OPENINGS: usize = 16;
 const PLACE_LIMIT: Duration = Duration::from_secs(180);
 
 /// One build with its services, which have a Redis database, topics and a schema of their own.
@@ -96,6 +99,15 @@ impl Side {
     pub async fn open_sale(&self, product: &str) -> Result<Timestamp> {
         let terms = json!({"quantity": PLENTY});
         self.open_sale_on(product, &terms).await
+    }
+
+    /// Opens this many sales, several at a time; returns their products.
+    pub async fn open_sales(&self, run: &str, count: u32) -> Result<Vec<String>> {
+        let products: Vec<_> = (0..count).map(|n| format!("{run}-{n}")).collect();
+        let opening = stream::iter(&products).map(|product| self.open_sale(product));
+        let opening = opening.buffer_unordered(OPENINGS);
+        opening.try_for_each(|_| async { Ok(()) }).await?;
+        Ok(products)
     }
 
     pub async fn open_sale_on(&self, product: &str, terms: &Value) -> Result<Timestamp> {

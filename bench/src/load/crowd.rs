@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use super::connection::Connection;
 use super::{Pace, Requests, Tally, send, soon};
 
-const CONNECT_LIMIT: Duration = Duration::from_secs(120);
+const CONNECT_LIMIT: Duration = Duration::from_secs(300);
 /// Additional time, beyond the seconds of the load.
 const GRACE: Duration = Duration::from_secs(40);
 
@@ -65,7 +65,8 @@ impl Crowd {
         }
         for is_connected in all_connected {
             let connected = timeout(CONNECT_LIMIT, is_connected).await;
-            connected?.context("a client could not connect")?;
+            let connected = connected.context("the connections are not open in time")?;
+            connected.context("a client could not connect")?;
         }
         let limit = Duration::from_secs(load.seconds.into()) + GRACE;
         Ok(Self { clients, limit })

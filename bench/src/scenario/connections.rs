@@ -33,7 +33,7 @@ pub async fn measure(bench: &Bench<'_>) -> Result<Measurement> {
     let count = bench.size().div_ceil(PER_INSTANCE_MAX);
     let per_second = bench.per_second.unwrap_or(PER_SECOND);
     let load = Load {
-        connections: bench.size() / count,
+        connections: bench.size().div_ceil(count),
         per_second: per_second / count,
         seconds: bench.seconds.unwrap_or(SECONDS),
         open: bench.unique(),

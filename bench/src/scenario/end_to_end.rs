@@ -12,13 +12,14 @@ use uuid::Uuid;
 
 use super::Bench;
 use super::bench::told;
+use super::probes::Probes;
 use crate::load::{Requests, Schedule, constant, order_id, soon};
 use crate::measure::{Latency, Measurement};
 
 const PER_SECOND: u32 = 2_000;
 /// Longer than the other scenarios.
 const TIMES: u32 = 2;
-const PAUSE_BETWEEN_LOOKS: Duration = Duration::from_millis(4);
+const PAUSE_BETWEEN_LOOKS: Duration = Duration::from_millis(1);
 /// After the last order was due.
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -31,12 +32,15 @@ pub async fn measure(bench: &Bench<'_>) -> Result<Measurement> {
     let ids: Vec<Uuid> = ids.collect::<Result<_>>()?;
     let database = side.sandbox.stores.postgres.connect().await?;
 
+    let mut probes = Probes::new(side).await?;
+
     let schedule = soon(PER_SECOND, seconds);
     let sending = constant(side.api.address()?, schedule, Requests::known(&product));
     let mut rows_us = Vec::new();
     let both = async {
         let watching = watch(&database.client, schedule, &ids);
-        let (tally, seen) = tokio::try_join!(sending, watching)?;
+        let probing = probes.run_until(schedule.due(schedule.count));
+        let (tally, seen, ()) = tokio::try_join!(sending, watching, probing)?;
         rows_us = seen;
         Ok(tally)
     };
@@ -46,9 +50,11 @@ pub async fn measure(bench: &Bench<'_>) -> Result<Measurement> {
     let http = measured.latency_ms.context("no order was sent")?;
     measured.errors = measured.errors.max(without_row as u64);
     measured.latency_ms = Latency::of_us(rows_us);
+    probes.add_to(&mut measured);
     measured.add("without a row", without_row as f64);
     measured.add("HTTP answer p50, ms", http.p50);
     measured.add("HTTP answer p99, ms", http.p99);
+    probes.discard().await?;
     Ok(measured)
 }
 

@@ -50,10 +50,7 @@ impl Growth {
 
 async fn accept(bench: &Bench<'_>, count: u32) -> Result<Measurement> {
     let run = bench.unique();
-    let products: Vec<_> = (0..count).map(|n| format!("{run}-{n}")).collect();
-    for product in &products {
-        bench.side.open_sale(product).await?;
-    }
+    let products = bench.side.open_sales(&run, count).await?;
     let requests = Requests::orders(products, &run);
     bench.closed(&bench.side.api, CONNECTIONS, requests).await
 }

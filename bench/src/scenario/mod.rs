@@ -8,6 +8,7 @@ mod end_to_end;
 mod growth;
 mod http;
 mod kafka;
+mod probes;
 mod redis;
 mod redis_growth;
 mod soak;
@@ -72,9 +73,10 @@ const PARTITIONS: &[u32] = &[12, 24, 48, 96];
 const WORKERS: &[u32] = &[1, 2, 4, 12];
 
 /// Name, kind, sizes, with a worker; in the order of a round, each after its ceiling.
-const ALL: [(&str, Kind, &[u32], bool); 29] = [
+const ALL: [(&str, Kind, &[u32], bool); 30] = [
     ("bare", Closed(Ask::Bare), BOTH, false),
     ("accept", Closed(Ask::Accept), BOTH, false),
+    ("accept-1000", Closed(Ask::AcceptMany(1_000)), &[256], false),
     ("sold-out", Closed(Ask::SoldOut), BOTH, false),
     ("replay", Closed(Ask::Replay), BOTH, false),
     ("status", Closed(Ask::Status), BOTH, false),
@@ -105,7 +107,7 @@ const ALL: [(&str, Kind, &[u32], bool); 29] = [
     ("end-to-end", EndToEnd, ONE, true),
     ("rate-5000", Rate(5_000, 1), ONE, true),
     ("rate-10000", Rate(10_000, 12), ONE, true),
-    ("connections", Connections, &[256, 18_000, 54_000], true),
+    ("connections", Connections, &[256, 18_000, 100_000], true),
     ("soak", Soak, ONE, true),
 ];
 
@@ -165,6 +167,7 @@ impl Scenario {
     /// The scenario that it is compared with in the same round. `first` is the first size of the same one.
     pub fn ceiling(&self) -> Option<&'static str> {
         match self.kind {
+            Closed(Ask::AcceptMany(_)) => Some("accept"),
             Closed(_) => Some("bare"),
             Drain | Sql => Some("copy"),
             Grown(_) => Some("first"),
@@ -268,6 +271,7 @@ mod tests {
     fn closed_loops_are_held_against_bare_and_drains_against_copy() {
         for (name, ceiling, tested, floor) in [
             ("replay", Some("bare"), Part::Api, Some(0.32)),
+            ("accept-1000", Some("accept"), Part::Api, None),
             ("status-once", Some("bare"), Part::Api, Some(0.32)),
             ("drain", Some("copy"), Part::Worker, Some(0.35)),
             ("growth-rows", Some("first"), Part::Worker, None),
