@@ -134,7 +134,7 @@ impl ConnectionSettings {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitSettings {
-    /// Maximum requests in flight per instance, and orders of one sale that wait for Redis on one HTTP thread; further ones are answered 503 `overloaded`
+    /// Maximum requests in flight per instance, and orders that wait for Redis on one HTTP thread; further ones are answered 503 `overloaded`
     #[arg(long, env = "IN_FLIGHT_MAX", default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..))]
     pub in_flight_max: u32,
 

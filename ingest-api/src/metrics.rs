@@ -67,9 +67,9 @@ fluxgate_service::metrics! {
     sold_out_orders_limit_hits_total: IntCounter,
     /// Snapshots read for GET /products/{id}, by source: memory, redis.
     sale_snapshot_reads_total: IntCounterVec ["source"] {"memory", "redis"},
-    /// Orders per Redis call.
+    /// Orders per Redis call, of all sales that share the call.
     orders_per_call: Histogram ([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]),
-    /// Orders refused because IN_FLIGHT_MAX orders of their sale waited for Redis on one HTTP thread.
+    /// Orders refused because IN_FLIGHT_MAX orders waited for Redis on one HTTP thread.
     reservation_queue_full_total: IntCounter,
     /// Orders that were dropped before they were sent to Redis, because their clients had disconnected.
     reservations_dropped_total: IntCounter,

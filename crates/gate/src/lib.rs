@@ -8,7 +8,7 @@
 //! | `connection`, `call` | connecting, reconnecting, timing and counting calls |
 //! | `node`, `cluster` | the connections to one server; which master of a Cluster has which slots |
 //! | `probe` | whether Redis takes writes |
-//! | `reservation` | reserving units for orders |
+//! | `reservation`, `reserve_sales` | reserving units for orders of one sale, and of several sales in one call |
 //! | `refusal_lease` | the lease under which an instance refuses orders from memory |
 //! | `opening`, `changes`, `sale` | opening, changing and reading a sale |
 //! | `order` | looking up orders by their ids |
@@ -35,6 +35,7 @@ mod refusal_lease;
 mod relay;
 mod replicas;
 mod reservation;
+mod reserve_sales;
 mod sale;
 mod scripts;
 mod snapshot;
@@ -52,6 +53,7 @@ pub use records::{RecordedOrder, Records};
 pub use refusal_lease::{OrderHashes, RefusalLease};
 pub use relay::{Expiry, IndexedSale, Retirement};
 pub use reservation::{ORDERS_PER_CALL_MAX, Reservation, ReservationContext, ReservationRequest};
+pub use reserve_sales::SaleRequests;
 pub use sale::{SaleFacts, SaleView};
 pub use snapshot::{OutboxOrder, Snapshot, State};
 

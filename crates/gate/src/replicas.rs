@@ -6,6 +6,7 @@ use fred::clients::Client;
 use fred::interfaces::{ClientLike, ServerInterface};
 use fred::types::config::Options;
 use fred::types::{Key, Value};
+use futures_util::future::join_all;
 
 use crate::{GateError, ReservationStore};
 use fluxgate_service::settings::RedisSettings;
@@ -28,23 +29,49 @@ impl Replicas {
 }
 
 impl ReservationStore {
-    /// Waits until enough replicas have acknowledged all writes of this connection, at the node that holds the sale hash.
-    ///
-    /// # Errors
-    /// When too few have in time, or the sale hash is gone. The writes stand: a retry with the same key finds them.
+    /// As [`Self::each_on_replicas`], for one sale.
     pub(crate) async fn on_replicas(&self, client: &Client, sale: &Key) -> Result<(), GateError> {
-        let Replicas { wanted, within } = self.replicas;
-        if wanted == 0 {
-            return Ok(());
+        let outcomes = self.each_on_replicas(client, &[sale]).await;
+        outcomes.into_iter().collect()
+    }
+
+    /// Waits until enough replicas have acknowledged all writes of this connection, at the node that holds these sale hashes.
+    /// One outcome per sale: an error if too few have in time, or if the sale hash is gone. The writes stand: a retry with
+    /// the same key finds them.
+    pub(crate) async fn each_on_replicas(
+        &self,
+        client: &Client,
+        sales: &[&Key],
+    ) -> Vec<Result<(), GateError>> {
+        if self.replicas.wanted == 0 || sales.is_empty() {
+            return vec![Ok(()); sales.len()];
         }
         // From Redis 7.2 on, WAIT covers the connection's own writes only. An order that was found, not written, needs a
         // write to wait for; this one changes nothing.
+        let touched = join_all(sales.iter().map(|sale| self.touch(client, sale))).await;
+        let waited = match touched.iter().any(Result::is_ok) {
+            true => self.wait(client).await,
+            false => Ok(()),
+        };
+        let outcomes = touched.into_iter();
+        outcomes
+            .map(|touched| touched.and_then(|()| waited.clone()))
+            .collect()
+    }
+
+    async fn touch(&self, client: &Client, sale: &Key) -> Result<(), GateError> {
         let script = &self.scripts.touch_sale;
         let none: Vec<Value> = Vec::new();
         let touched = script.evalsha_with_reload(client, vec![sale.clone()], none);
-        if !self.timed::<bool>("wait", touched).await? {
-            return Err(self.too_few(0)); // the sale is gone, so there is nothing that replicas could acknowledge
+        match self.timed("wait", touched).await? {
+            true => Ok(()),
+            // The sale is gone, so there is nothing that replicas could acknowledge.
+            false => Err(self.too_few(0)),
         }
+    }
+
+    async fn wait(&self, client: &Client) -> Result<(), GateError> {
+        let Replicas { wanted, within } = self.replicas;
         let here = Options {
             // Sent again on a new connection, WAIT would cover none of the writes.
             max_attempts: Some(1),

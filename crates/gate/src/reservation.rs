@@ -1,12 +1,13 @@
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::{OrderId, Quantity, UserId};
 use fluxgate_domain::records::OrderRecord;
-use fred::types::Value;
+use fred::clients::Client;
+use fred::types::{Key, Value};
 use jiff::Timestamp;
 
 use crate::{GateError, ReservationStore, SaleKeys};
 
-/// Orders that one call may reserve; `reserve.lua` refuses more. A full call keeps Redis busy for a third of a millisecond.
+/// Orders that one call may reserve, of all its sales; `reserve.lua` refuses more. A full call keeps Redis busy for a third of a millisecond.
 pub const ORDERS_PER_CALL_MAX: usize = 64;
 
 /// One order that requests units.
@@ -29,6 +30,24 @@ pub struct ReservationContext<'a> {
     pub high_water_mark: SequenceNumber,
     /// Entries that the sale's outbox may hold.
     pub outbox_max: u32,
+}
+
+impl ReservationContext<'_> {
+    /// How many arguments `reserve.lua` takes for these orders.
+    pub(crate) fn arguments(&self, requests: &[ReservationRequest]) -> usize {
+        4 + 3 * requests.len()
+    }
+
+    pub(crate) fn push_arguments(&self, requests: &[ReservationRequest], to: &mut Vec<Value>) {
+        to.push(self.opened_at.as_millisecond().into());
+        to.push(i64::from(self.high_water_mark.epoch).into());
+        to.push(i64::from(self.high_water_mark.sequence).into());
+        to.push(i64::from(self.outbox_max).into());
+        let requests = requests.iter();
+        to.extend(requests.clone().map(|it| it.order_id.to_string().into()));
+        to.extend(requests.clone().map(|it| it.user.as_str().into()));
+        to.extend(requests.map(|it| i64::from(it.quantity).into()));
+    }
 }
 
 /// What `reserve.lua` answers: outcomes, not errors.
@@ -79,37 +98,52 @@ impl ReservationStore {
         sale: &ReservationContext<'_>,
         requests: Vec<ReservationRequest>,
     ) -> Result<Vec<Result<Reservation, GateError>>, GateError> {
-        let mut arguments: Vec<Value> = Vec::with_capacity(4 + 3 * requests.len());
-        arguments.push(sale.opened_at.as_millisecond().into());
-        arguments.push(i64::from(sale.high_water_mark.epoch).into());
-        arguments.push(i64::from(sale.high_water_mark.sequence).into());
-        arguments.push(i64::from(sale.outbox_max).into());
-        let requested = requests.iter();
-        arguments.extend(requested.clone().map(|it| it.order_id.to_string().into()));
-        arguments.extend(requested.clone().map(|it| it.user.as_str().into()));
-        arguments.extend(requested.map(|it| i64::from(it.quantity).into()));
+        let mut arguments = Vec::with_capacity(sale.arguments(&requests));
+        sale.push_arguments(&requests, &mut arguments);
         let script = &self.scripts.reserve;
         // WAIT must follow on the same connection.
         let (reply, client) = self
             .run_on("reserve", script, sale.keys.all(), arguments)
             .await?;
-        let reply = Reply::read(reply, requests.len())?;
-        let mut answers = reply.reservations(requests);
-        let promises = |answer: &Result<_, _>| {
-            matches!(
-                answer,
-                Ok(Reservation::Reserved(_) | Reservation::Known { .. })
-            )
-        };
-        if answers.iter().any(promises)
-            && let Err(error) = self.on_replicas(&client, &sale.keys.sale).await
-        {
-            // A refusal promises nothing.
-            let promised = answers.iter_mut().filter(|answer| promises(answer));
-            promised.for_each(|answer| *answer = Err(error.clone()));
-        }
+        let mut of_sale = [(&sale.keys.sale, answers(reply, requests)?)];
+        self.keep_promises(&client, &mut of_sale).await;
+        let [(_, answers)] = of_sale;
         Ok(answers)
     }
+
+    /// Waits until replicas have what the answers of these sales promise, and fails the answers whose writes they lack.
+    pub(crate) async fn keep_promises(&self, client: &Client, sales: &mut [(&Key, Answers)]) {
+        let sales = sales.iter_mut();
+        let promising = sales.filter(|(_, answers)| answers.iter().any(is_promise));
+        let (keys, promising): (Vec<_>, Vec<_>) =
+            promising.map(|(key, answers)| (*key, answers)).unzip();
+        let outcomes = self.each_on_replicas(client, &keys).await;
+        for (answers, outcome) in promising.into_iter().zip(outcomes) {
+            if let Err(error) = outcome {
+                let promised = answers.iter_mut().filter(|answer| is_promise(answer));
+                promised.for_each(|answer| *answer = Err(error.clone()));
+            }
+        }
+    }
+}
+
+/// One answer per order.
+pub(crate) type Answers = Vec<Result<Reservation, GateError>>;
+
+/// The answers in a reply of `reserve.lua`.
+pub(crate) fn answers(
+    reply: Value,
+    requests: Vec<ReservationRequest>,
+) -> Result<Answers, GateError> {
+    Ok(Reply::read(reply, requests.len())?.reservations(requests))
+}
+
+/// A refusal promises nothing.
+fn is_promise(answer: &Result<Reservation, GateError>) -> bool {
+    matches!(
+        answer,
+        Ok(Reservation::Reserved(_) | Reservation::Known { .. })
+    )
 }
 
 /// A reply of `reserve.lua`.

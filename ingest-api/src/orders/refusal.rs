@@ -48,7 +48,7 @@ pub enum Refusal {
     #[error("too many orders of this sale are waiting to be published")]
     OutboxFull,
     /// IN_FLIGHT_MAX orders of the sale wait for Redis.
-    #[error("too many orders of this sale are waiting for Redis")]
+    #[error("too many orders are waiting for Redis")]
     QueueFull,
     /// Redis has lost acknowledged orders or the whole sale, so it must not sell.
     #[error("Redis has lost data of this sale")]

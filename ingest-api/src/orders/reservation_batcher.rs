@@ -5,10 +5,9 @@ use std::time::Duration;
 use fluxgate_domain::ids::Tag;
 use fluxgate_gate::{
     GateError, LossContinuation, ORDERS_PER_CALL_MAX, Reservation, ReservationContext,
-    ReservationRequest, ReservationStore,
+    ReservationRequest, ReservationStore, SaleRequests,
 };
 use fluxgate_service::traces::{SpanKind, child_span};
-use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::metrics::Metrics;
@@ -17,10 +16,11 @@ use crate::sales::Sale;
 /// How long an idle queue is kept.
 const IDLE_MAX: Duration = Duration::from_secs(1);
 
-/// Combines concurrent orders of one sale into one Redis call.
+/// Combines concurrent orders into one Redis call, also those of several sales.
 ///
-/// Each sale has a queue. While a call is in flight, further orders of the sale wait in the queue and go into the next
-/// call; an order that finds no call in flight is sent at once. Under load Redis and its driver do a fraction of the work.
+/// Orders wait in a queue. While a call is in flight, further orders stay in the queue and go into the next call; an order
+/// that finds no call in flight is sent at once. Under load Redis and its driver do a fraction of the work. All sales share
+/// one queue; in a Redis Cluster only those with the same tag do, whose keys are on one node.
 /// Each HTTP thread has its own batcher. IN_FLIGHT_MAX bounds the length of each queue too: an order
 /// whose client has disconnected is no longer in flight, but stays in the queue.
 ///
@@ -31,35 +31,39 @@ pub struct ReservationBatcher {
     outbox_max: u32,
     /// Orders that one queue holds.
     queued_max: usize,
-    queues: Arc<Mutex<HashMap<QueueId, Queue>>>,
+    queues: Arc<Mutex<HashMap<QueueId, mpsc::Sender<PendingRequest>>>>,
     metrics: Metrics,
 }
 
-/// Unique: no two sales share both tag and opening time.
-type QueueId = (Tag, Timestamp);
-
-/// The queue of a sale, and the sale as the requests in it know it. A sale that was forgotten and found again has a queue
-/// of its own, because its high-water mark is another one.
-struct Queue {
-    sale: Arc<Sale>,
-    requests: mpsc::Sender<PendingRequest>,
-}
+/// The tag of the sales that share the queue; `None` outside a Cluster: all.
+type QueueId = Option<Tag>;
 
 /// Why there is no reservation.
 #[derive(Debug, thiserror::Error)]
 pub enum ReserveError {
-    /// The queue of the sale is full; no units were taken.
-    #[error("too many orders of this sale are waiting for Redis")]
+    /// The queue is full; no units were taken.
+    #[error("too many orders are waiting for Redis")]
     QueueFull,
     /// Redis gave no usable answer; the units may have been taken.
     #[error(transparent)]
     Gate(#[from] GateError),
 }
 
-struct PendingRequest {
-    request: ReservationRequest,
-    answer: oneshot::Sender<Result<Reservation, GateError>>,
+/// The requests of one sale, and in the same order who waits for their answers.
+#[derive(Default)]
+struct PendingRequests {
+    requests: Vec<ReservationRequest>,
+    answers: Vec<Answer>,
 }
+
+struct PendingRequest {
+    /// As its caller knows it: a sale that was forgotten and found again has another high-water mark.
+    sale: Arc<Sale>,
+    request: ReservationRequest,
+    answer: Answer,
+}
+
+type Answer = oneshot::Sender<Result<Reservation, GateError>>;
 
 impl ReservationBatcher {
     /// A batcher without queues.
@@ -89,7 +93,12 @@ impl ReservationBatcher {
     ) -> Result<Reservation, ReserveError> {
         let _span = child_span("reserve", SpanKind::Client);
         let (answer, answered) = oneshot::channel();
-        self.enqueue(sale, PendingRequest { request, answer })?;
+        let sale = Arc::clone(sale);
+        self.enqueue(PendingRequest {
+            sale,
+            request,
+            answer,
+        })?;
         Ok(answered.await.unwrap_or(Err(GateError::Abandoned))?)
     }
 
@@ -103,61 +112,51 @@ impl ReservationBatcher {
             .await
     }
 
-    fn enqueue(&self, sale: &Arc<Sale>, pending: PendingRequest) -> Result<(), ReserveError> {
+    fn enqueue(&self, pending: PendingRequest) -> Result<(), ReserveError> {
+        let id = self.store.is_cluster().then_some(pending.sale.facts.tag);
         let mut queues = self.queues.lock().expect("no code panics with this lock");
-        let queue = queues
-            .entry(queue_id(sale))
-            .or_insert_with(|| self.open_queue(sale));
-        // Closed: its task has panicked.
-        if !Arc::ptr_eq(&queue.sale, sale) || queue.requests.is_closed() {
-            // What waits in a queue of the sale as it was is still served.
-            *queue = self.open_queue(sale);
+        let queue = queues.entry(id).or_insert_with(|| self.open_queue(id));
+        if queue.is_closed() {
+            // Its task has panicked.
+            *queue = self.open_queue(id);
         }
-        queue.requests.try_send(pending).map_err(|_| {
+        queue.try_send(pending).map_err(|_| {
             self.metrics.reservation_queue_full_total.inc();
             ReserveError::QueueFull
         })
     }
 
-    fn open_queue(&self, sale: &Arc<Sale>) -> Queue {
-        let (requests, receiver) = mpsc::channel(self.queued_max);
+    fn open_queue(&self, id: QueueId) -> mpsc::Sender<PendingRequest> {
+        let (queue, receiver) = mpsc::channel(self.queued_max);
         // A task of its own: the first client may disconnect while others wait.
-        tokio::spawn(self.clone().serve(Arc::clone(sale), receiver));
-        Queue {
-            sale: Arc::clone(sale),
-            requests,
-        }
+        tokio::spawn(self.clone().serve(id, receiver));
+        queue
     }
 
-    /// Sends the requests of one queue until the queue has been idle for [`IDLE_MAX`], or another one has replaced it.
-    async fn serve(self, sale: Arc<Sale>, mut queue: mpsc::Receiver<PendingRequest>) {
+    /// Sends the requests of one queue until the queue has been idle for [`IDLE_MAX`].
+    async fn serve(self, id: QueueId, mut queue: mpsc::Receiver<PendingRequest>) {
         let mut batch = Vec::new();
         loop {
             let received = queue.recv_many(&mut batch, ORDERS_PER_CALL_MAX);
             match tokio::time::timeout(IDLE_MAX, received).await {
                 Ok(0) => return,
-                Ok(_) => self.send(&sale, &mut batch, &mut queue).await,
-                Err(_) => self.remove_idle(&sale, &queue),
+                Ok(_) => self.send(&mut batch, &mut queue).await,
+                Err(_) => self.remove_idle(id, &queue),
             }
         }
     }
 
     /// Removes a queue that is still idle; its receiver then finds it closed.
-    fn remove_idle(&self, sale: &Arc<Sale>, queue: &mpsc::Receiver<PendingRequest>) {
+    fn remove_idle(&self, id: QueueId, queue: &mpsc::Receiver<PendingRequest>) {
         // Under the lock, nothing can be queued meanwhile.
         let mut queues = self.queues.lock().expect("no code panics with this lock");
-        let id = queue_id(sale);
-        let is_own = queues
-            .get(&id)
-            .is_some_and(|it| Arc::ptr_eq(&it.sale, sale));
-        if is_own && queue.is_empty() {
+        if queue.is_empty() {
             queues.remove(&id);
         }
     }
 
     async fn send(
         &self,
-        sale: &Sale,
         batch: &mut Vec<PendingRequest>,
         queue: &mut mpsc::Receiver<PendingRequest>,
     ) {
@@ -171,21 +170,23 @@ impl ReservationBatcher {
         if batch.is_empty() {
             return;
         }
-        let (requests, answers): (Vec<_>, Vec<_>) = batch
-            .drain(..)
-            .map(|pending| (pending.request, pending.answer))
-            .unzip();
-        self.metrics.orders_per_call.observe(requests.len() as f64);
-        let context = ReservationContext {
-            keys: &sale.keys,
-            opened_at: sale.facts.opens_at,
-            high_water_mark: sale.high_water_mark(),
-            outbox_max: self.outbox_max,
-        };
+        self.metrics.orders_per_call.observe(batch.len() as f64);
+        let mut sales = by_sale(batch.drain(..));
+        let requests = sales.iter_mut().map(|(sale, pending)| SaleRequests {
+            sale: ReservationContext {
+                keys: &sale.keys,
+                opened_at: sale.facts.opens_at,
+                high_water_mark: sale.high_water_mark(),
+                outbox_max: self.outbox_max,
+            },
+            requests: std::mem::take(&mut pending.requests),
+        });
+        let reserved = self.store.reserve_sales(requests.collect()).await;
+        let answers = sales.into_iter().flat_map(|(_, pending)| pending.answers);
         // Sending an answer fails if the client has disconnected: its retry finds the order.
-        match self.store.reserve(&context, requests).await {
+        match reserved {
             Ok(reservations) => {
-                for (answer, reservation) in answers.into_iter().zip(reservations) {
+                for (answer, reservation) in answers.zip(reservations) {
                     answer.send(reservation).ok();
                 }
             }
@@ -193,7 +194,7 @@ impl ReservationBatcher {
                 // The queued requests fail too: otherwise they would wait for one timeout after the other.
                 let queued = std::iter::from_fn(|| queue.try_recv().ok());
                 let queued = queued.map(|pending| pending.answer);
-                for answer in answers.into_iter().chain(queued) {
+                for answer in answers.chain(queued) {
                     answer.send(Err(error.clone())).ok();
                 }
             }
@@ -201,6 +202,25 @@ impl ReservationBatcher {
     }
 }
 
-fn queue_id(sale: &Sale) -> QueueId {
-    (sale.facts.tag, sale.facts.opens_at)
+fn by_sale(batch: impl Iterator<Item = PendingRequest>) -> Vec<(Arc<Sale>, PendingRequests)> {
+    let mut sales: Vec<(Arc<Sale>, PendingRequests)> = Vec::new();
+    for PendingRequest {
+        sale,
+        request,
+        answer,
+    } in batch
+    {
+        // A batch is small.
+        let known = sales
+            .iter()
+            .position(|(other, _)| Arc::ptr_eq(other, &sale));
+        let at = known.unwrap_or_else(|| {
+            sales.push((sale, PendingRequests::default()));
+            sales.len() - 1
+        });
+        let pending = &mut sales[at].1;
+        pending.requests.push(request);
+        pending.answers.push(answer);
+    }
+    sales
 }

@@ -187,6 +187,23 @@ async fn clients_of_the_original_get_its_json() {
 }
 
 #[tokio::test]
+async fn concurrent_orders_of_many_sales_share_redis_calls() {
+    let app = App::start(&[]).await;
+    let mut products = Vec::new();
+    for _ in 0..32 {
+        products.push(app.sale(1).await);
+    }
+    for (key, status) in [("a", 202), ("b", 409), ("a", 202)] {
+        let orders = products.iter().map(|it| app.order(it, "ada", 1, key));
+        let answers = futures_util::future::join_all(orders).await;
+        assert!(answers.iter().all(|it| it.status() == status), "{key}");
+    }
+    let ordered = app.metric("orders_per_call_sum").await;
+    let calls = app.metric("orders_per_call_count").await;
+    assert!(ordered >= 64.0 && calls < ordered, "{calls} calls");
+}
+
+#[tokio::test]
 async fn concurrent_orders_share_redis_calls() {
     let app = App::start(&[]).await;
     let product = app.sale(40).await;

@@ -8,8 +8,9 @@ use fluxgate_domain::ids::{
     IdempotencyKey, OrderId, ProductId, Quantity, RestockId, Tag, Total, UserId,
 };
 use fluxgate_gate::{
-    Change, ChangeContext, Claim, GateMetrics, IndexedSale, Reservation, ReservationContext,
-    ReservationRequest, ReservationStore, Retirement, SaleKeys, Terms,
+    Change, ChangeContext, Claim, GateError, GateMetrics, IndexedSale, Reservation,
+    ReservationContext, ReservationRequest, ReservationStore, Retirement, SaleKeys, SaleRequests,
+    Terms,
 };
 use fluxgate_service::essential_tasks::EssentialTasks;
 use fluxgate_service::settings::{OnRedisLoss, RedisSettings};
@@ -136,7 +137,16 @@ impl RedisSale {
         calls: &[OrderCall],
         high_water_mark: SequenceNumber,
     ) -> Vec<String> {
-        let context = ReservationContext {
+        let SaleRequests { sale, requests } = self.requests(calls, high_water_mark);
+        outcomes(self.store.reserve(&sale, requests).await.unwrap())
+    }
+
+    pub fn requests(
+        &self,
+        calls: &[OrderCall],
+        high_water_mark: SequenceNumber,
+    ) -> SaleRequests<'_> {
+        let sale = ReservationContext {
             keys: &self.keys,
             opened_at: self.opens_at,
             high_water_mark,
@@ -150,19 +160,10 @@ impl RedisSale {
                 quantity: Quantity::try_from(i64::from(call.quantity)).unwrap(),
             }
         };
-        let requests: Vec<_> = calls.iter().map(request).collect();
-        let reservations = self.store.reserve(&context, requests).await.unwrap();
-        let outcomes = reservations
-            .into_iter()
-            .map(|reservation| match reservation {
-                Ok(Reservation::Reserved(record)) => format!("reserved {}", record.number.sequence),
-                Ok(Reservation::Known { record, waiting }) => {
-                    format!("known {} {waiting}", record.number.sequence)
-                }
-                Ok(other) => format!("{other:?}"),
-                Err(error) => error.kind().to_owned(),
-            });
-        outcomes.collect()
+        SaleRequests {
+            sale,
+            requests: calls.iter().map(request).collect(),
+        }
     }
 
     pub async fn cancel(&self, user: u8, key: u8, high_water_mark: SequenceNumber) -> String {
@@ -188,7 +189,21 @@ impl RedisSale {
     }
 }
 
-pub fn number(sequence: u32) -> SequenceNumber {
+pub fn outcomes(reservations: Vec<Result<Reservation, GateError>>) -> Vec<String> {
+    let outcomes = reservations
+        .into_iter()
+        .map(|reservation| match reservation {
+            Ok(Reservation::Reserved(record)) => format!("reserved {}", record.number.sequence),
+            Ok(Reservation::Known { record, waiting }) => {
+                format!("known {} {waiting}", record.number.sequence)
+            }
+            Ok(other) => format!("{other:?}"),
+            Err(error) => error.kind().to_owned(),
+        });
+    outcomes.collect()
+}
+
+pub const fn number(sequence: u32) -> SequenceNumber {
     SequenceNumber { epoch: 1, sequence }
 }
 

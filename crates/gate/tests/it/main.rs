@@ -8,6 +8,7 @@ mod reconnecting;
 mod restarted;
 mod sale_model;
 mod scripts;
+mod shared_calls;
 mod snapshots;
 mod unresponsive;
 mod work_bound;

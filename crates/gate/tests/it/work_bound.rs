@@ -68,6 +68,7 @@ async fn each_script_refuses_more_elements_than_its_bound() {
     // Arguments, and the shortest list beyond the bound.
     let too_many = [
         ("reserve", 4, 4 + 3 * 65),
+        ("reserve_sales", 8, 10 + 3 * 65),
         ("read_outbox", 4, 0),
         ("restore", 4, 2 + 2 * 501),
         ("reopen_sale", 4, 1 + 2 * 33),

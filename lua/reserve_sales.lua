@@ -1,0 +1,27 @@
+-- Takes units for orders of several sales: runs reserve.lua for each, in the order given. Sales of a Cluster share a call
+-- only if their keys have the same hash tag.
+-- crates/gate/src/scripts.rs puts reserve.lua before this text, as the function reserve(KEYS, ARGV).
+--
+-- Safe to run twice, as reserve.lua is. If reserve.lua fails for one sale, the others do not notice.
+--
+-- KEYS  the four keys of each sale, as reserve.lua takes them
+-- ARGV  for each sale: the number of its arguments, then the arguments of reserve.lua. At most 64 orders in all
+-- Returns for each sale what reserve.lua returns, or {text} of its error
+assert(#KEYS % 4 == 0 and #ARGV <= 5 * #KEYS / 4 + 3 * 64,
+  'reserve_sales.lua takes 4 keys and 5 arguments per sale, and 3 per order, for at most 64 orders')
+local replies, at = {}, 1
+for n = 1, #KEYS / 4 do
+  local last = at + tonumber(ARGV[at])
+  local done, reply = pcall(reserve, { unpack(KEYS, 4 * n - 3, 4 * n) }, { unpack(ARGV, at + 1, last) })
+  if not done then
+    -- An error of a command is a table, one of Lua a string.
+    local text = reply.err or reply
+    if string.find(text, '^%-?READONLY') then
+      -- Not about this sale: the client must find the new master.
+      return redis.error_reply(text)
+    end
+    reply = { text }
+  end
+  replies[n], at = reply, last + 1
+end
+return replies
