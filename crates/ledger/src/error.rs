@@ -19,7 +19,14 @@ pub enum LedgerError {
     /// A record cannot be written, now or later.
     #[error("{0}")]
     Data(String),
-    /// The CHECK of the ledger refuses the units. The fast path then leaves the batch to the slow path.
+    /// An order has a row. The fast path then leaves the batch to the slow path.
+    #[error("an order that was taken as new has a row")]
+    OrderExists,
+    /// A COPY was refused before it took a row. The driver then sends a second Sync, so that what it reads afterwards are
+    /// the answers to earlier statements: the connection must not be used again.
+    #[error("{}", causes(.0))]
+    CopyNotStarted(tokio_postgres::Error),
+    /// The CHECK of the ledger refuses the units. Only possible if somebody changes the ledger by hand.
     #[error("the units sold would exceed the total of a sale")]
     BeyondTotal,
     /// No answer in time; the transaction may have been committed.
@@ -59,11 +66,15 @@ impl LedgerError {
         match self {
             Self::PositionMismatch(_) => "position",
             Self::Data(_) | Self::Refused(_) => "data",
-            Self::BeyondTotal | Self::Unreadable(_) | Self::Encoding(_) => "ledger",
+            Self::OrderExists | Self::BeyondTotal | Self::Unreadable(_) | Self::Encoding(_) => {
+                "ledger"
+            }
             Self::Timeout => "timeout",
             Self::Pool(_) => "connection",
-            Self::Other(error) if error.as_db_error().is_some() => "server",
-            Self::Other(_) => "connection",
+            Self::Other(error) | Self::CopyNotStarted(error) if error.as_db_error().is_some() => {
+                "server"
+            }
+            Self::Other(_) | Self::CopyNotStarted(_) => "connection",
         }
     }
 }

@@ -6,9 +6,9 @@
 //! | [`LedgerReader`] | ingest-api | reads orders, sales and high-water marks; an unavailable PostgreSQL is a value |
 //! | [`AuditReader`] | reconciler | reads everything that is written about a sale; ends halts; holds the lock of a rebuild |
 //!
-//! A batch takes the fast path if it only has openings and new orders that fit: all statements are sent at once, and
-//! one round trip later the transaction commits. Any other batch takes the slow path: the rows it touches are read and
-//! locked, [`fluxgate_domain::apply`] decides, and the result is written.
+//! A batch is one transaction: the rows that it touches are read and locked, [`fluxgate_domain::apply`] decides, and the
+//! result is written. On the fast path orders are taken as new and written by COPY; if one of them has a row, nothing is
+//! written, and the batch takes the slow path, which looks for the rows of all its orders.
 //!
 //! Only this crate's manifest names the driver. Only typed rows leave the crate, and for tools an [`Address`].
 

@@ -68,16 +68,6 @@ pub const ACCEPT_LOG: &str = "
 
 // Batches.
 
-/// The statements of the fast path, in the order in which they are sent.
-pub const FAST_PATH: [&str; 6] = [
-    LOCK_POSITIONS,
-    ADVANCE_POSITIONS,
-    OPEN_SALES,
-    COUNT_FOREIGN,
-    CONFIRM_ORDERS,
-    INSERT_DEAD_LETTERS,
-];
-
 /// Locks the positions of a batch. Every transaction locks them in partition order, so two of them cannot deadlock.
 pub const LOCK_POSITIONS: &str = "
     SELECT partition, next_offset, log_number FROM positions
@@ -113,40 +103,6 @@ pub const OPEN_SALES: &str = "
     )
     SELECT product_id FROM opened";
 
-/// Counts the products, each given with a partition, whose sale is on another partition.
-pub const COUNT_FOREIGN: &str = "
-    SELECT count(*) FROM unnest($1::text[], $2::int[]) AS r (product_id, partition)
-    JOIN stock_ledger l ON l.product_id = r.product_id WHERE l.partition <> r.partition";
-
-/// Confirms every order that is new and counts it in the ledger and in its series, which has the name of its product.
-/// Returns the number of new orders, of their products, and of those products whose ledger row accepts them (it exists,
-/// and its fence is not above an order's epoch); if some orders were not new, also when the new ones were placed.
-pub const CONFIRM_ORDERS: &str = "
-    WITH inserted AS (
-        INSERT INTO orders (order_id, product_id, user_id, quantity, epoch, sequence, placed_at, status)
-        SELECT *, 'confirmed' FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::int[],
-                                          $6::bigint[], $7::timestamptz[])
-        ON CONFLICT (order_id) DO NOTHING
-        RETURNING product_id, quantity, epoch, (epoch::bigint << 32) | sequence AS number, placed_at
-    ), sums AS (
-        SELECT product_id, sum(quantity) AS units, count(*) AS orders, max(number) AS highest,
-               min(epoch) AS earliest
-        FROM inserted GROUP BY product_id
-    ), counted AS (
-        UPDATE stock_ledger l SET sold = l.sold + s.units
-        FROM sums s WHERE l.product_id = s.product_id AND l.fenced_epoch <= s.earliest
-        RETURNING 1
-    ), numbered AS (
-        UPDATE number_series n SET
-            written = n.written + s.orders,
-            epoch = (greatest((n.epoch::bigint << 32) | n.last_sequence, s.highest) >> 32)::int,
-            last_sequence = greatest((n.epoch::bigint << 32) | n.last_sequence, s.highest) & 4294967295
-        FROM sums s WHERE n.series_id = s.product_id
-    )
-    SELECT (SELECT count(*) FROM inserted), (SELECT count(*) FROM sums), (SELECT count(*) FROM counted),
-           CASE WHEN (SELECT count(*) FROM inserted) < cardinality($1::uuid[])
-                THEN (SELECT array_agg(placed_at) FROM inserted) END";
-
 /// Writes dead letters, which are to be copied at once. A log that is read twice has them once.
 pub const INSERT_DEAD_LETTERS: &str = r#"
     INSERT INTO dead_letters (topic, partition, log_number, "offset", reason, key, value, copy_due_at)
@@ -167,9 +123,14 @@ pub const EXISTING_ORDERS: &str = "
 pub const EXISTING_CHANGES: &str =
     "SELECT product_id, change_id FROM sale_changes WHERE product_id = ANY($1)";
 
-/// Writes the orders of a slow path. An existing row is overwritten: `apply` only writes an order again that was
-/// rejected in an earlier epoch.
-pub const INSERT_APPLIED_ORDERS: &str = "
+/// Writes new orders on the fast path.
+pub const COPY_ORDERS: &str = "
+    COPY orders (order_id, product_id, user_id, quantity, epoch, sequence, placed_at, status, reason,
+                 cancel_number) FROM STDIN BINARY";
+
+/// Writes orders on the slow path. An existing row is overwritten: `apply` only writes an order again that was rejected
+/// in an earlier epoch.
+pub const INSERT_ORDERS: &str = "
     INSERT INTO orders (order_id, product_id, user_id, quantity, epoch, sequence, placed_at, status,
                         reason, cancel_number)
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::int[], $6::bigint[],

@@ -2,6 +2,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
+use crate::NumberSeries;
 use crate::events::{Event, SaleOpened};
 use crate::ids::{IdempotencyKey, RestockId, Tag, UserId};
 

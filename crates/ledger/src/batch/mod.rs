@@ -1,44 +1,33 @@
 //! The transaction that writes a batch.
 
-mod fast_path;
+mod copy_orders;
+mod found;
+mod positions;
 mod rows;
-mod slow_path;
 mod statements;
+mod written;
 
+use deadpool_postgres::Object;
+use fluxgate_domain::apply::{AppliedBatch, apply};
 use fluxgate_domain::batch::Batch;
 use fluxgate_domain::events::Event;
-use fluxgate_domain::ids::OrderId;
-use jiff::Timestamp;
+use fluxgate_service::crash_points::crash_point;
 
 use crate::{Ledger, LedgerError};
+use found::Found;
+use positions::advance_positions;
 use rows::BatchRows;
+use statements::Statements;
+pub use written::{REJECTED_NAMED_MAX, WrittenBatch};
+use written::{insert_dead_letters, write_applied};
 
-/// Most rejected orders that [`WrittenBatch`] names: enough to look into what happened.
-pub const REJECTED_NAMED_MAX: usize = 5;
-
-/// What writing a batch did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct WrittenBatch {
-    /// Orders confirmed.
-    pub confirmed: u64,
-    /// When each confirmed order was placed.
-    pub placed_at: Vec<Timestamp>,
-    /// Orders rejected because the stock does not cover them.
-    pub oversold: u64,
-    /// Orders rejected because their sale has no ledger row.
-    pub unknown_sale: u64,
-    /// Orders rejected because their epoch is below the fence of their sale.
-    pub fenced: u64,
-    /// Orders cancelled.
-    pub cancelled: u64,
-    /// Restocks and closings.
-    pub changes: u64,
-    /// Records whose order or change had its row already.
-    pub duplicates: u64,
-    /// Dead letters.
-    pub dead_letters: u64,
-    /// The first rejected orders, at most [`REJECTED_NAMED_MAX`].
-    pub rejected: Vec<OrderId>,
+/// How the orders of a batch are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Path {
+    /// As rows that are new: no record of a log is written twice, and it is rare that one order has two records.
+    Fast,
+    /// As rows that may exist.
+    Slow,
 }
 
 impl Ledger {
@@ -50,13 +39,13 @@ impl Ledger {
     pub async fn write(&self, topic: &str, batch: &Batch) -> Result<WrittenBatch, LedgerError> {
         let rows = BatchRows::of(batch);
         self.within_deadline(async |client| {
-            if !rows.needs_slow_path
-                && let Some(written) =
-                    fast_path::write(client, &self.limits, topic, batch, &rows).await?
-            {
-                return Ok(written);
+            let limits = &self.limits;
+            match write(client, limits, (topic, batch), &rows, Path::Fast).await {
+                Err(LedgerError::OrderExists) => {
+                    write(client, limits, (topic, batch), &rows, Path::Slow).await
+                }
+                outcome => outcome,
             }
-            slow_path::write(client, &self.limits, topic, batch, &rows).await
         })
         .await
     }
@@ -72,9 +61,56 @@ impl Ledger {
         events: &[Event],
     ) -> Result<WrittenBatch, LedgerError> {
         let rows = BatchRows::of_events(partition, events);
-        self.within_deadline(async |client| {
-            slow_path::write_ahead(client, &self.limits, &rows).await
+        self.in_transaction(async |transaction| {
+            let statements = Statements::prepare(transaction).await?;
+            let found = Found::of(transaction, &statements, &rows, Path::Slow).await?;
+            let applied = applied(&rows, found);
+            write_applied(transaction, &statements, &applied, Path::Slow).await?;
+            Ok(WrittenBatch::of(&applied))
         })
         .await
     }
+}
+
+/// Reads and locks the rows that a batch touches, applies its operations in offset order, writes the result. Nothing is
+/// written while records are refused that are not dead letters yet.
+async fn write(
+    client: &mut Object,
+    limits: &str,
+    (topic, batch): (&str, &Batch),
+    rows: &BatchRows<'_>,
+    path: Path,
+) -> Result<WrittenBatch, LedgerError> {
+    let transaction = client.transaction().await?;
+    let statements = Statements::prepare(&transaction).await?;
+    // Sent together: the limits first, and the positions are locked before anything else.
+    let (limited, positions, found) = tokio::join!(
+        transaction.batch_execute(limits),
+        advance_positions(&transaction, &statements, topic, batch),
+        Found::of(&transaction, &statements, rows, path),
+    );
+    limited?;
+    // After a mismatch of positions no other answer means anything.
+    positions?;
+    let applied = applied(rows, found?);
+    if !applied.refused.is_empty() {
+        return Err(LedgerError::Refused(applied.refused));
+    }
+    let (result, dead_letters) = tokio::join!(
+        write_applied(&transaction, &statements, &applied, path),
+        insert_dead_letters(&transaction, &statements, topic, &rows.dead_letters),
+    );
+    result?;
+    dead_letters?;
+    crash_point("before_commit");
+    transaction.commit().await?;
+    crash_point("after_commit");
+    Ok(WrittenBatch {
+        dead_letters: rows.dead_letters.offsets.len() as u64,
+        ..WrittenBatch::of(&applied)
+    })
+}
+
+fn applied<'a>(rows: &BatchRows<'a>, mut found: Found) -> AppliedBatch<'a> {
+    apply(&rows.operations, &mut found.existing, &mut found.headroom)
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use fluxgate_domain::apply::Operation;
 use fluxgate_domain::batch::{Batch, Content, PartitionOffset, Record, Slice};
 use fluxgate_domain::events::{Event, OrderReserved, SaleOpened};
+use fluxgate_domain::ids::OrderId;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -14,13 +15,8 @@ use crate::columns::epoch_column;
 pub struct BatchRows<'a> {
     /// Sales that open on their partitions, with the offset of each opening.
     pub openings: Vec<(i64, &'a SaleOpened)>,
-    /// New orders.
-    pub orders: Vec<&'a OrderReserved>,
     /// Everything but dead letters; in offset order within a partition.
     pub operations: Vec<(PartitionOffset, Operation<'a>)>,
-    /// Whether the operations must be applied one by one: one is not a new order, or comes before the opening of its
-    /// sale, or opens a sale of another partition.
-    pub needs_slow_path: bool,
     /// Records that cannot be applied.
     pub dead_letters: DeadLetterColumns<'a>,
 }
@@ -51,38 +47,48 @@ impl<'a> BatchRows<'a> {
     fn with_capacity(records: usize) -> Self {
         Self {
             openings: Vec::new(),
-            orders: Vec::with_capacity(records),
             operations: Vec::with_capacity(records),
-            needs_slow_path: false,
             dead_letters: DeadLetterColumns::default(),
         }
     }
 
     fn push(&mut self, at: PartitionOffset, event: &'a Event) {
         match event {
-            Event::SaleOpened(sale) if sale.partition != at.partition => {
-                self.needs_slow_path = true;
-            }
-            Event::SaleOpened(sale) => {
-                let mut orders = self.orders.iter();
-                self.needs_slow_path |= orders.any(|order| order.product_id == sale.product_id);
+            // One that names another partition is refused.
+            Event::SaleOpened(sale) if sale.partition == at.partition => {
                 self.openings.push((at.offset, sale));
             }
-            Event::OrderReserved(order) => self.orders.push(order),
-            Event::OrderCancelled(_)
-            | Event::SaleRestocked(_)
-            | Event::SaleClosed(_)
-            | Event::SaleFenced(_) => self.needs_slow_path = true,
+            _ => {}
         }
         self.operations.push((at, Operation::of(event)));
     }
 
-    /// Each product with the partition on which it is; twice if it is on two.
-    pub fn partitions(&self) -> HashSet<(&'a str, i32)> {
+    /// The products of all operations, each once.
+    pub fn products(&self) -> Vec<&'a str> {
+        let mut products = HashSet::new();
+        let mut last = "";
+        for (_, operation) in &self.operations {
+            // Neighbours are often of the same sale.
+            let product = operation.product().as_str();
+            if product != last {
+                products.insert(product);
+                last = product;
+            }
+        }
+        products.into_iter().collect()
+    }
+
+    /// The orders that are placed or cancelled.
+    pub fn orders(&self) -> impl Iterator<Item = OrderId> {
         let operations = self.operations.iter();
-        operations
-            .map(|(at, it)| (it.product().as_str(), at.partition))
-            .collect()
+        operations.filter_map(|(_, it)| it.order_id())
+    }
+
+    /// The orders that are cancelled: they may have been placed earlier.
+    pub fn changed_orders(&self) -> impl Iterator<Item = OrderId> {
+        let operations = self.operations.iter();
+        let changes = operations.filter(|(_, it)| !matches!(it, Operation::Order(_)));
+        changes.filter_map(|(_, it)| it.order_id())
     }
 
     /// The first opening of each product.

@@ -41,10 +41,12 @@ impl Closing {
                 None if is_of_another_type(error) => Some(Self::StalePlan),
                 None => Some(Self::Ended),
             },
+            LedgerError::CopyNotStarted(_) => Some(Self::Other),
             // No connection was made, or PostgreSQL has answered what it was asked.
             LedgerError::Pool(_)
             | LedgerError::PositionMismatch(_)
             | LedgerError::Data(_)
+            | LedgerError::OrderExists
             | LedgerError::BeyondTotal
             | LedgerError::Encoding(_)
             | LedgerError::Refused(_)

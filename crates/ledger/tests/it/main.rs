@@ -10,6 +10,7 @@ mod fixture;
 mod gaps;
 mod indexes;
 mod logs;
+mod paths;
 mod positions;
 mod reads;
 mod refusals;

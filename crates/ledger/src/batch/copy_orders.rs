@@ -1,0 +1,116 @@
+//! New orders by `COPY … FROM STDIN BINARY`.
+//!
+//! Rows are encoded here and not by the driver's `BinaryCopyInWriter`, which sends a message for every 4 KiB.
+
+use std::io::Cursor;
+use std::pin::pin;
+
+use deadpool_postgres::Transaction;
+use fluxgate_domain::apply::NewOrder;
+use futures_util::SinkExt;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{CopyInSink, Statement};
+
+use crate::LedgerError;
+use crate::columns::{epoch_column, number_to_bits};
+
+/// Columns of [`crate::sql::COPY_ORDERS`].
+const COLUMNS: i16 = 10;
+/// Signature, flags and the length of the header's extension.
+const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+/// In place of the number of columns, behind the last row.
+const TRAILER: i16 = -1;
+/// In place of the length of a NULL.
+const NULL: i32 = -1;
+/// The size at which encoded rows are sent, so that PostgreSQL works while the next ones are encoded.
+const MESSAGE_BYTES: usize = 64 * 1024;
+/// A row seldom has more.
+const ROW_BYTES: usize = 512;
+/// PostgreSQL counts time from the year 2000.
+const EPOCH_US: i64 = 946_684_800_000_000;
+
+/// Writes orders that have no row. In PostgreSQL this costs about half of an INSERT that looks for existing rows.
+///
+/// # Errors
+/// [`LedgerError::OrderExists`] if one of them has a row: the transaction has failed then, and nothing is written.
+pub async fn copy_orders(
+    transaction: &Transaction<'_>,
+    copy: &Statement,
+    orders: &[NewOrder<'_>],
+) -> Result<(), LedgerError> {
+    if orders.is_empty() {
+        return Ok(());
+    }
+    let sink: CopyInSink<Cursor<Vec<u8>>> = transaction
+        .copy_in(copy)
+        .await
+        .map_err(LedgerError::CopyNotStarted)?;
+    let mut sink = pin!(sink);
+    let mut rows = Rows::with_header();
+    // Neighbours in the index are inserted one after the other: in no order, PostgreSQL takes a sixth more CPU.
+    let mut sorted: Vec<&NewOrder<'_>> = orders.iter().collect();
+    sorted.sort_unstable_by_key(|row| row.order.order_id);
+    for order in sorted {
+        rows.push(order);
+        if rows.0.len() >= MESSAGE_BYTES {
+            sink.send(rows.take()).await?;
+        }
+    }
+    rows.0.extend(TRAILER.to_be_bytes());
+    sink.send(rows.take()).await?;
+    match sink.finish().await {
+        Ok(_) => Ok(()),
+        // The only unique index of `orders` is its primary key.
+        Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
+            Err(LedgerError::OrderExists)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Encoded rows.
+struct Rows(Vec<u8>);
+
+impl Rows {
+    fn with_header() -> Self {
+        let mut bytes = Vec::with_capacity(MESSAGE_BYTES + ROW_BYTES);
+        bytes.extend_from_slice(HEADER);
+        Self(bytes)
+    }
+
+    /// What is to be sent; the next rows begin anew.
+    fn take(&mut self) -> Cursor<Vec<u8>> {
+        let next = Vec::with_capacity(MESSAGE_BYTES + ROW_BYTES);
+        Cursor::new(std::mem::replace(&mut self.0, next))
+    }
+
+    fn push(&mut self, row: &NewOrder<'_>) {
+        let order = row.order;
+        let cancel_number = row.cancel_number.map(|it| number_to_bits(it).to_be_bytes());
+        let placed_at = order.placed_at.as_microsecond() - EPOCH_US;
+        self.0.extend(COLUMNS.to_be_bytes());
+        self.field(order.order_id.as_uuid().as_bytes());
+        self.field(order.product_id.as_str().as_bytes());
+        self.field(order.user_id.as_str().as_bytes());
+        self.field(&i32::from(order.quantity.get()).to_be_bytes());
+        self.field(&epoch_column(order.epoch).to_be_bytes());
+        self.field(&i64::from(order.sequence).to_be_bytes());
+        self.field(&placed_at.to_be_bytes());
+        self.field(row.outcome.status().as_str().as_bytes());
+        self.nullable(row.outcome.reason().map(str::as_bytes));
+        self.nullable(cancel_number.as_ref().map(<[u8; 8]>::as_slice));
+    }
+
+    fn field(&mut self, value: &[u8]) {
+        let length = i32::try_from(value.len()).expect("ids have at most 128 bytes");
+        self.0.extend(length.to_be_bytes());
+        self.0.extend_from_slice(value);
+    }
+
+    fn nullable(&mut self, value: Option<&[u8]>) {
+        match value {
+            Some(value) => self.field(value),
+            None => self.0.extend(NULL.to_be_bytes()),
+        }
+    }
+}

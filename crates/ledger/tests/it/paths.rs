@@ -1,0 +1,123 @@
+//! The fast path, which copies orders as new rows, and the slow path, which looks for existing ones.
+
+use fluxgate_domain::batch::{Content, Record};
+use fluxgate_domain::events::Event;
+use fluxgate_domain::ids::UserId;
+use fluxgate_ledger::LedgerError;
+use jiff::Timestamp;
+
+use crate::fixture::{Schema, TOPIC, again, batch, cancel, close, fence, opening, order, restock};
+
+/// On a table with such a rule, PostgreSQL refuses INSERT with ON CONFLICT, and COPY ignores the rule.
+const ONLY_COPY: &str = "CREATE RULE only_copy AS ON INSERT TO orders DO ALSO SELECT 1";
+
+/// Records of all kinds, with orders of every outcome before and behind them.
+fn log() -> Vec<Record> {
+    let mut named = order(2, "a", "u2", 2, 2);
+    if let Content::Event(Event::OrderReserved(order)) = &mut named.content {
+        order.user_id = UserId::parse("Jörg Müller").unwrap();
+        order.placed_at = "2026-11-27T15:30:00.123Z".parse::<Timestamp>().unwrap();
+    }
+    let cancelled = order(3, "a", "u3", 1, 3);
+    vec![
+        opening(0, "a", 4),
+        order(1, "a", "u1", 1, 1),
+        named,
+        cancelled.clone(),
+        cancel(4, &cancelled, 4),
+        order(5, "a", "u5", 2, 5),
+        restock(6, "a", 5, 6),
+        order(7, "a", "u7", 1, 7),
+        order(8, "nowhere", "u8", 1, 1),
+        fence(9, "a", 2),
+        order(10, "a", "u10", 1, 8),
+        again(order(11, "a", "u11", 1, 0), 2, 1),
+        close(12, "a", 9),
+    ]
+}
+
+#[tokio::test]
+async fn new_orders_are_copied_whatever_else_their_batch_brings() {
+    let schema = Schema::new().await;
+    // Prepares the statements.
+    schema.write_all(&[opening(0, "b", 1)], 1).await;
+    let prepare = format!("{ONLY_COPY}; UPDATE positions SET next_offset = 0");
+    schema.sql.batch_execute(&prepare).await.unwrap();
+    let log = log();
+    let written = schema.write(&batch(&log)).await;
+    assert_eq!((written.confirmed, written.cancelled), (4, 1));
+    assert_eq!(
+        (written.oversold, written.unknown_sale, written.fenced),
+        (1, 1, 1)
+    );
+    // Of an order that an earlier batch has written.
+    let later = [
+        cancel(13, &log[1], 10),
+        again(order(14, "a", "u14", 1, 0), 2, 2),
+    ];
+    let later = later.map(|record| in_epoch_2(record));
+    let written = schema.write(&batch(&later)).await;
+    assert_eq!((written.confirmed, written.cancelled), (1, 1));
+}
+
+/// A cancel with a number of the second epoch.
+fn in_epoch_2(mut record: Record) -> Record {
+    if let Content::Event(Event::OrderCancelled(cancel)) = &mut record.content {
+        cancel.cancel_epoch = 2;
+    }
+    record
+}
+
+#[tokio::test]
+async fn both_paths_write_the_same_rows() {
+    let mut all = Vec::new();
+    for path in ["fast", "slow"] {
+        let schema = Schema::new().await;
+        let log = log();
+        if path == "slow" {
+            // Orders that have their rows already: one that is confirmed, one that may be taken again in a later epoch.
+            schema.write_all(&log[..2], 2).await;
+            let reset = "UPDATE positions SET next_offset = 0";
+            schema.sql.batch_execute(reset).await.unwrap();
+            schema.sql.batch_execute(ONLY_COPY).await.unwrap();
+            let refused = schema.ledger.write(TOPIC, &batch(&log[..3])).await;
+            assert!(refused.is_err(), "the slow path is taken");
+            let end = "DROP RULE only_copy ON orders";
+            schema.sql.batch_execute(end).await.unwrap();
+        }
+        let written = schema.write(&batch(&log)).await;
+        assert_eq!(written.duplicates, u64::from(path == "slow"));
+        let rows = "SELECT orders::text FROM orders ORDER BY order_id";
+        let mut rows = schema.rows(rows).await;
+        rows.extend(schema.rows("SELECT (l.product_id, total, sold, fenced_epoch, epoch, last_sequence, written)::text
+             FROM stock_ledger l JOIN number_series USING (product_id)").await);
+        all.push(rows);
+    }
+    assert_eq!(all[0].len(), 9);
+    assert_eq!(all[0], all[1]);
+    assert!(
+        all[0]
+            .iter()
+            .any(|row| row.contains("Jörg Müller") && row.contains("2026-11-27 15:30:00.123"))
+    );
+}
+
+/// The driver reads one answer too many after a COPY that never began.
+#[tokio::test]
+async fn a_connection_whose_copy_was_refused_is_not_used_again() {
+    let schema = Schema::new().await;
+    let sql = |statement: &'static str| schema.sql.batch_execute(statement);
+    let log = [
+        opening(0, "a", 3),
+        order(1, "a", "u1", 1, 1),
+        order(2, "a", "u2", 1, 2),
+    ];
+    schema.write_all(&log[..2], 2).await;
+    sql("ALTER TABLE orders RENAME TO hidden").await.unwrap();
+    let last = batch(&log[2..]);
+    let refused = schema.ledger.write(TOPIC, &last).await;
+    assert!(matches!(refused, Err(LedgerError::CopyNotStarted(_))));
+    sql("ALTER TABLE hidden RENAME TO orders").await.unwrap();
+    let written = schema.ledger.write(TOPIC, &last).await.unwrap();
+    assert_eq!(written.confirmed, 1);
+}
