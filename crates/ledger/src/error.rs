@@ -19,9 +19,10 @@ pub enum LedgerError {
     /// A record cannot be written, now or later.
     #[error("{0}")]
     Data(String),
-    /// An order has a row. The fast path then leaves the batch to the slow path.
-    #[error("an order that was taken as new has a row")]
-    OrderExists,
+    /// COPY refused an order: it has a row, or a column has another type. The fast path then leaves the batch to the slow
+    /// path.
+    #[error("an order cannot be copied: {0}")]
+    CopyRefused(tokio_postgres::Error),
     /// A COPY was refused before it took a row. The driver then sends a second Sync, so that what it reads afterwards are
     /// the answers to earlier statements: the connection must not be used again.
     #[error("{}", causes(.0))]
@@ -66,7 +67,7 @@ impl LedgerError {
         match self {
             Self::PositionMismatch(_) => "position",
             Self::Data(_) | Self::Refused(_) => "data",
-            Self::OrderExists | Self::BeyondTotal | Self::Unreadable(_) | Self::Encoding(_) => {
+            Self::CopyRefused(_) | Self::BeyondTotal | Self::Unreadable(_) | Self::Encoding(_) => {
                 "ledger"
             }
             Self::Timeout => "timeout",

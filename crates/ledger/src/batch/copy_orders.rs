@@ -32,7 +32,7 @@ const EPOCH_US: i64 = 946_684_800_000_000;
 /// Writes orders that have no row. In PostgreSQL this costs about half of an INSERT that looks for existing rows.
 ///
 /// # Errors
-/// [`LedgerError::OrderExists`] if one of them has a row: the transaction has failed then, and nothing is written.
+/// [`LedgerError::CopyRefused`] if one of them has a row: the transaction has failed then, and nothing is written.
 pub async fn copy_orders(
     transaction: &Transaction<'_>,
     copy: &Statement,
@@ -60,12 +60,17 @@ pub async fn copy_orders(
     sink.send(rows.take()).await?;
     match sink.finish().await {
         Ok(_) => Ok(()),
-        // The only unique index of `orders` is its primary key.
-        Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
-            Err(LedgerError::OrderExists)
+        Err(error) if error.code().is_some_and(is_about_a_row) => {
+            Err(LedgerError::CopyRefused(error))
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether INSERT may take what COPY has refused. The only unique index of `orders` is its primary key. COPY BINARY also
+/// takes the bytes of a value for a fault of data if the column has another type, which would make dead letters of orders.
+fn is_about_a_row(code: &SqlState) -> bool {
+    *code == SqlState::UNIQUE_VIOLATION || code.code().starts_with("22")
 }
 
 /// Encoded rows.

@@ -41,7 +41,7 @@ impl Ledger {
         self.within_deadline(async |client| {
             let limits = &self.limits;
             match write(client, limits, (topic, batch), &rows, Path::Fast).await {
-                Err(LedgerError::OrderExists) => {
+                Err(LedgerError::CopyRefused(_)) => {
                     write(client, limits, (topic, batch), &rows, Path::Slow).await
                 }
                 outcome => outcome,

@@ -46,7 +46,7 @@ impl Closing {
             LedgerError::Pool(_)
             | LedgerError::PositionMismatch(_)
             | LedgerError::Data(_)
-            | LedgerError::OrderExists
+            | LedgerError::CopyRefused(_)
             | LedgerError::BeyondTotal
             | LedgerError::Encoding(_)
             | LedgerError::Refused(_)

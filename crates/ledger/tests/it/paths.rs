@@ -102,6 +102,18 @@ async fn both_paths_write_the_same_rows() {
     );
 }
 
+/// COPY BINARY calls that malformed data, as if the order were at fault.
+#[tokio::test]
+async fn an_order_is_written_although_a_column_has_another_type() {
+    let schema = Schema::new().await;
+    schema.write_all(&[opening(0, "a", 3)], 1).await;
+    let alter = "ALTER TABLE orders ALTER sequence TYPE integer";
+    schema.sql.batch_execute(alter).await.unwrap();
+    let order = batch(&[order(1, "a", "u1", 1, 1)]);
+    let written = schema.ledger.write(TOPIC, &order).await.unwrap();
+    assert_eq!(written.confirmed, 1);
+}
+
 /// The driver reads one answer too many after a COPY that never began.
 #[tokio::test]
 async fn a_connection_whose_copy_was_refused_is_not_used_again() {
