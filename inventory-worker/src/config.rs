@@ -121,6 +121,11 @@ pub struct BatchSettings {
     #[arg(long, env = "BATCH_MAX_AGE_MS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub batch_max_age_ms: u64,
 
+    /// Milliseconds between two small batches of a writer. If it had none for that long, what has come is written as soon as
+    /// no more records are waiting to be read
+    #[arg(long, env = "BATCH_INTERVAL_MS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=10_000))]
+    pub batch_interval_ms: u64,
+
     /// Batches written concurrently, each from different partitions and over its own connection
     #[arg(long, env = "BATCH_WRITERS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=16))]
     pub batch_writers: u32,
@@ -135,6 +140,11 @@ impl BatchSettings {
     /// The longest that a record waits for others to join its batch.
     pub fn max_age(&self) -> Duration {
         Duration::from_millis(self.batch_max_age_ms)
+    }
+
+    /// The shortest time between two small batches of a writer.
+    pub fn interval(&self) -> Duration {
+        Duration::from_millis(self.batch_interval_ms)
     }
 }
 

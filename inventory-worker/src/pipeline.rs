@@ -237,7 +237,7 @@ impl Pipeline {
             shutdown: self.shutdown.clone(),
         };
         let mut running = Vec::new();
-        let dispatcher = PartitionDispatcher::new((0..settings.batch_writers).map(|_| {
+        let queues = (0..settings.batch_writers).map(|_| {
             let (batches, waiting) = mpsc::channel::<Batch>(BATCHES_WAITING);
             let writer = Writer {
                 batches: waiting,
@@ -252,7 +252,8 @@ impl Pipeline {
                 essential.finish();
             }));
             (builder(settings), batches)
-        }));
+        });
+        let dispatcher = PartitionDispatcher::new(queues, settings.interval());
         Writers {
             dispatcher,
             running,

@@ -205,10 +205,10 @@ fn options(kafka: &KafkaSettings, client_id: &str, group: &str) -> ClientConfig 
         .set("queued.max.messages.kbytes", "16384")
         // Fetch again soon after a full queue has emptied; with the default of a second the process idles.
         .set("fetch.queue.backoff.ms", "10")
-        // The broker answers at once above this size and else after this wait: answering every few
-        // records cost it more than writing them.
-        .set("fetch.min.bytes", "65536")
-        .set("fetch.wait.max.ms", "10")
+        // The broker answers as soon as there is a record: while it is asked and answers, more come. Otherwise after this
+        // wait, for which a partition that is started meanwhile waits too.
+        .set("fetch.min.bytes", "1")
+        .set("fetch.wait.max.ms", "50")
         .set("fetch.error.backoff.ms", "100");
     config
 }

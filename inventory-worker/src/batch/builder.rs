@@ -91,6 +91,11 @@ impl BatchBuilder {
         true
     }
 
+    /// Whether there is something to write.
+    pub fn has_slices(&self) -> bool {
+        !self.slices.is_empty()
+    }
+
     /// Whether it holds the most records allowed.
     pub fn is_full(&self) -> bool {
         self.rows >= self.max_rows

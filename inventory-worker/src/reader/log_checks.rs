@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use fluxgate_log::FoundAtMark;
 
 use super::Reader;
+use super::partition_state::Arrival;
 
 /// How long a partition may give neither a record nor its end after reading has started.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -14,6 +15,16 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 const UNANSWERED_MAX: u32 = 2;
 
 impl Reader {
+    /// Follows what a record that is not due says about its log.
+    pub(super) fn follow_check(&mut self, number: i32, arrival: Arrival) {
+        match arrival {
+            Arrival::Gap(next) => self.start_again(number, next),
+            Arrival::Same => self.parts.metrics.count_log_check("same"),
+            Arrival::Different(found) => self.check_again(number, found),
+            Arrival::Due(_) | Arrival::Stale => {}
+        }
+    }
+
     /// The log has something else where the last record was. The next load decides whether that is certain.
     pub(super) fn check_again(&mut self, number: i32, found: FoundAtMark) {
         tracing::warn!(

@@ -16,12 +16,16 @@ const PAUSE_AFTER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct PartitionDispatcher {
     queues: Vec<WriterQueue>,
+    /// Between two batches of a writer that are not due.
+    interval: Duration,
 }
 
 #[derive(Debug)]
 struct WriterQueue {
     builder: BatchBuilder,
     batches: mpsc::Sender<Batch>,
+    /// From when on a batch is handed over as soon as no more records are waiting: an interval after the batch before.
+    rested_at: Instant,
     /// When a full batch began to wait for the writer.
     full_since: Option<Instant>,
     /// Whether partitions may be paused for this writer.
@@ -38,20 +42,25 @@ pub enum Pressure {
 }
 
 impl PartitionDispatcher {
-    /// One queue per writer, with an empty batch.
+    /// One queue per writer, with an empty batch. `interval` is the shortest time between two batches of a writer that are
+    /// neither full nor aged.
     ///
     /// # Panics
     /// When there is no writer.
-    pub fn new(writers: impl IntoIterator<Item = (BatchBuilder, mpsc::Sender<Batch>)>) -> Self {
+    pub fn new(
+        writers: impl IntoIterator<Item = (BatchBuilder, mpsc::Sender<Batch>)>,
+        interval: Duration,
+    ) -> Self {
         let queues = writers.into_iter().map(|(builder, batches)| WriterQueue {
             builder,
             batches,
+            rested_at: Instant::now(),
             full_since: None,
             may_have_paused: false,
         });
         let queues: Vec<_> = queues.collect();
         assert!(!queues.is_empty(), "there is a writer");
-        Self { queues }
+        Self { queues, interval }
     }
 
     /// The number of writers.
@@ -64,11 +73,12 @@ impl PartitionDispatcher {
         &mut self.queues[writer].builder
     }
 
-    /// Hands over what is due to writers that are free. While its writer is busy, an aged batch may
-    /// grow.
-    pub fn hand_over(&mut self, now: Instant, partitions: &mut Partitions) {
+    /// Hands over what is due to writers that are free; if `is_drained`, because no record is waiting to be read, also what
+    /// is not due yet to writers that have had no batch for a while. While its writer is busy, an aged batch may grow.
+    pub fn hand_over(&mut self, now: Instant, is_drained: bool, partitions: &mut Partitions) {
         for queue in &mut self.queues {
-            if !queue.builder.is_due(now) {
+            let is_rested = is_drained && queue.rested_at <= now;
+            if !queue.builder.is_due(now) && !(is_rested && queue.builder.has_slices()) {
                 queue.full_since = None;
                 continue;
             }
@@ -77,6 +87,7 @@ impl PartitionDispatcher {
                     let batch = queue.builder.take();
                     partitions.handed_over(&batch);
                     permit.send(batch);
+                    queue.rested_at = now + self.interval;
                     queue.full_since = None;
                 }
                 Err(TrySendError::Full(())) if queue.builder.is_full() => {
@@ -120,10 +131,14 @@ impl PartitionDispatcher {
         all
     }
 
-    /// How long the first of the batches may still wait, if any holds a record.
+    /// How long the first of the batches may still wait if no more records come, if any holds a record.
     pub fn time_left(&self, now: Instant) -> Option<Duration> {
         let moving = self.queues.iter().filter(|it| it.full_since.is_none());
-        moving.filter_map(|it| it.builder.time_left(now)).min()
+        let left = moving.filter_map(|it| {
+            let until_rested = it.rested_at.saturating_duration_since(now);
+            Some(it.builder.time_left(now)?.min(until_rested))
+        });
+        left.min()
     }
 
     /// Hands over everything that is left. Blocks while writers are busy.
@@ -146,155 +161,4 @@ impl PartitionDispatcher {
 }
 
 #[cfg(test)]
-mod tests {
-    use fluxgate_domain::batch::Record;
-    use fluxgate_domain::events::Undecodable;
-
-    use super::super::partition_state::Reading;
-    use super::*;
-    use crate::batch::ReadFrom;
-
-    const AGE: Duration = Duration::from_millis(10);
-
-    /// A dispatcher with the partitions that it works for.
-    struct Reader {
-        dispatcher: PartitionDispatcher,
-        partitions: Partitions,
-    }
-
-    fn reader(writers: usize) -> (Reader, Vec<mpsc::Receiver<Batch>>) {
-        let (senders, receivers): (Vec<_>, Vec<_>) = (0..writers).map(|_| mpsc::channel(1)).unzip();
-        let builders = senders
-            .into_iter()
-            .map(|batches| (BatchBuilder::new(2, AGE), batches));
-        let reader = Reader {
-            dispatcher: PartitionDispatcher::new(builders),
-            partitions: Partitions::new(Duration::ZERO),
-        };
-        (reader, receivers)
-    }
-
-    impl Reader {
-        fn push(&mut self, partition: i32, offset: i64, now: Instant) {
-            let (next, fresh) = (offset, false);
-            let reading = Reading::Running { next, fresh };
-            self.partitions.begin_generation(partition, 1, reading);
-            let writer = match self.partitions.get_mut(partition).unwrap().writer {
-                Some(writer) => writer,
-                None => {
-                    let writers = self.dispatcher.writers();
-                    self.partitions.choose_writer(partition, writers)
-                }
-            };
-            let builder = self.dispatcher.builder(writer);
-            let record = Record::new(offset, 0, None, None, Err(Undecodable::MissingType));
-            let from = ReadFrom {
-                generation: 1,
-                log_number: 0,
-                offset,
-            };
-            builder.push(partition, from, record, None, now);
-        }
-
-        fn hand_over(&mut self, now: Instant) {
-            self.dispatcher.hand_over(now, &mut self.partitions);
-        }
-
-        fn relieve(&mut self, now: Instant) -> Vec<Pressure> {
-            self.dispatcher.relieve(now, &mut self.partitions)
-        }
-    }
-
-    /// The partitions of the batch that a writer finds.
-    fn found(writer: &mut mpsc::Receiver<Batch>) -> Vec<i32> {
-        let batch = writer.try_recv();
-        let slices = batch.map(|batch| batch.slices).unwrap_or_default();
-        slices.iter().map(|slice| slice.partition).collect()
-    }
-
-    #[test]
-    fn partitions_are_shared_evenly_whichever_they_are_and_keep_their_writer() {
-        let (mut reader, mut writers) = reader(2);
-        let now = Instant::now();
-        for partition in [0, 2, 4, 6] {
-            reader.push(partition, 0, now);
-        }
-        reader.hand_over(now);
-        assert_eq!(found(&mut writers[0]), [0, 4]);
-        assert_eq!(found(&mut writers[1]), [2, 6]);
-        for partition in [6, 4] {
-            reader.push(partition, 1, now);
-        }
-        reader.hand_over(now + AGE);
-        assert_eq!(found(&mut writers[0]), [4]);
-        assert_eq!(found(&mut writers[1]), [6]);
-    }
-
-    #[test]
-    fn a_removed_partition_makes_room_for_another() {
-        let (mut reader, mut writers) = reader(2);
-        let now = Instant::now();
-        for partition in [0, 1] {
-            reader.push(partition, 0, now);
-        }
-        assert!(reader.dispatcher.builder(0).forget(0));
-        assert!(!reader.dispatcher.builder(0).forget(0));
-        reader.partitions.remove(0);
-        reader.push(9, 0, now);
-        reader.hand_over(now + AGE);
-        assert_eq!(found(&mut writers[0]), [9]);
-        assert_eq!(found(&mut writers[1]), [1]);
-    }
-
-    #[test]
-    fn a_stuck_writer_holds_up_its_own_partitions_only() {
-        let (mut reader, mut writers) = reader(2);
-        let start = Instant::now();
-        // One batch is being written, one is full: partition 0 is stuck.
-        for offset in 0..4 {
-            reader.push(0, offset, start);
-            reader.hand_over(start);
-        }
-        assert!(reader.dispatcher.is_waiting(start));
-        assert_eq!(reader.dispatcher.time_left(start), None);
-        reader.push(1, 0, start);
-        reader.hand_over(start + AGE);
-        assert_eq!(found(&mut writers[1]), [1]);
-        assert!(reader.relieve(start + AGE).is_empty());
-
-        let later = start + PAUSE_AFTER;
-        assert!(!reader.dispatcher.is_waiting(later));
-        let pause = |partition, begins| Pressure::Pause {
-            partitions: vec![partition],
-            begins,
-        };
-        assert_eq!(reader.relieve(later), [pause(0, true)]);
-        assert!(reader.relieve(later).is_empty(), "it is done");
-        reader.push(2, 0, later); // both writers have one partition, and the first comes first
-        assert_eq!(reader.relieve(later), [pause(2, false)]);
-
-        assert_eq!(found(&mut writers[0]), [0]);
-        reader.hand_over(later);
-        let resume = Pressure::Resume {
-            partitions: vec![0, 2],
-        };
-        assert_eq!(reader.relieve(later), [resume]);
-        assert!(reader.relieve(later).is_empty(), "it is done");
-        assert_eq!(found(&mut writers[0]), [0, 2]);
-    }
-
-    #[test]
-    fn an_aged_batch_grows_while_its_writer_is_busy() {
-        let (mut reader, mut writers) = reader(1);
-        let start = Instant::now();
-        reader.push(0, 0, start);
-        reader.hand_over(start + AGE);
-        reader.push(0, 1, start);
-        reader.hand_over(start + AGE);
-        assert!(!reader.dispatcher.is_waiting(start + AGE));
-        reader.push(1, 0, start);
-        assert_eq!(found(&mut writers[0]), [0]);
-        reader.dispatcher.finish();
-        assert_eq!(found(&mut writers[0]), [0, 1]);
-    }
-}
+mod tests;

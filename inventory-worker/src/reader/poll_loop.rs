@@ -27,6 +27,8 @@ const POLL_MIN: Duration = Duration::from_millis(1);
 /// How long a full batch waits before its writer is checked again.
 const WRITER_PAUSE: Duration = Duration::from_millis(1);
 
+/// Records that are taken before rebalances and commands are looked at again.
+const TAKEN_AT_ONCE_MAX: u32 = 1_000;
 /// How often the reader looks at what takes seconds: ends of logs without records, checks without an answer.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -100,11 +102,13 @@ impl Reader {
 
     fn read(&mut self) -> Result<(), GroupError> {
         let mut log = Arc::clone(&self.log);
+        let mut is_drained = true;
         while !self.parts.shutdown.is_cancelled() {
             self.follow_group()?;
             self.follow_commands();
             let now = Instant::now();
-            self.parts.dispatcher.hand_over(now, &mut self.partitions);
+            let dispatcher = &mut self.parts.dispatcher;
+            dispatcher.hand_over(now, is_drained, &mut self.partitions);
             if self.parts.dispatcher.is_waiting(now) {
                 std::thread::sleep(WRITER_PAUSE);
                 continue;
@@ -119,13 +123,29 @@ impl Reader {
             }
             let left = self.parts.dispatcher.time_left(now);
             let wait = left.unwrap_or(POLL_MAX).clamp(POLL_MIN, POLL_MAX);
-            match log.poll(wait) {
-                Some(Ok(record)) => self.take(&record),
-                Some(Err(error)) => self.handle_read_error(&error),
-                None => {}
-            }
+            is_drained = self.take_fetched(&log, if is_drained { wait } else { Duration::ZERO });
         }
         Ok(())
+    }
+
+    /// Takes what is fetched, until a batch is full; before that waits for the first record. True if no record is left.
+    fn take_fetched(&mut self, log: &TopicReader, mut wait: Duration) -> bool {
+        let mut now = None;
+        for _ in 0..TAKEN_AT_ONCE_MAX {
+            let fills_batch = match log.poll(wait) {
+                Some(Ok(record)) => self.take(&record, *now.get_or_insert_with(Instant::now)),
+                Some(Err(error)) => {
+                    self.handle_read_error(&error);
+                    false
+                }
+                None => return true,
+            };
+            if fills_batch {
+                return false;
+            }
+            wait = Duration::ZERO;
+        }
+        false
     }
 
     /// Pauses partitions whose writer does not keep up. The thread keeps polling, for the other partitions and so
@@ -151,18 +171,19 @@ impl Reader {
         }
     }
 
-    /// Adds a record to the batch of its writer, if it is due.
-    fn take(&mut self, received: &ReceivedRecord<'_>) {
+    /// Adds a record to the batch of its writer, if it is due; true if the batch is full then.
+    fn take(&mut self, received: &ReceivedRecord<'_>, now: Instant) -> bool {
         let (number, offset) = (received.partition(), received.offset());
         let Some(partition) = self.partitions.get_mut(number) else {
-            return;
+            return false;
         };
         let from = match partition.record_arrived(offset, || received.mark()) {
             Arrival::Due(from) => from,
-            Arrival::Stale => return,
-            Arrival::Gap(next) => return self.start_again(number, next),
-            Arrival::Same => return self.parts.metrics.count_log_check("same"),
-            Arrival::Different(found) => return self.check_again(number, found),
+            Arrival::Stale => return false,
+            check => {
+                self.follow_check(number, check);
+                return false;
+            }
         };
         if from < offset {
             self.parts.metrics.offset_gaps_total.inc();
@@ -172,10 +193,13 @@ impl Reader {
         let record = record(received, ce_type, traceparent);
         let timestamp_ms = record.timestamp_ms;
         let builder = self.builder(number);
-        if builder.push(number, from, record, ce_id, Instant::now()) {
+        let is_first = builder.push(number, from, record, ce_id, now);
+        let is_full = builder.is_full();
+        if is_first {
             let lag = &self.parts.lag;
             lag.slice_started(number, from.generation, timestamp_ms);
         }
+        is_full
     }
 
     /// Passes the offsets without a record at the ends of logs. Until a record follows they would count as lag.

@@ -163,9 +163,8 @@ async fn each_kind_of_stranger_becomes_a_dead_letter_and_the_orders_around_it_ar
 #[tokio::test]
 async fn orders_on_another_partition_than_their_sale_are_dead_letters_and_too_many_halt_it() {
     let line = Line::new().await;
-    let worker = line
-        .worker(&["--dead-letters-max-per-batch=3", "--batch-max-age-ms=500"])
-        .await;
+    let limit = ["--dead-letters-max-per-batch=3"];
+    let worker = line.worker(&limit).await;
     let orders = |numbers: std::ops::Range<u32>| -> Vec<Record> {
         numbers
             .map(|n| order(0, "a", &format!("u{n}"), 1, n))
@@ -181,7 +180,10 @@ async fn orders_on_another_partition_than_their_sale_are_dead_letters_and_too_ma
     let reasons = line.schema.rows("SELECT reason FROM dead_letters").await;
     assert_eq!(reasons, [reason; 2]);
 
+    worker.stop().await;
+    // While no worker reads, so that all are in one batch.
     line.send(1, &orders(13..20)).await;
+    let worker = line.worker(&limit).await;
     until("the partition is halted", async || {
         worker.metric("partitions_halted").await == 1.0
     })
