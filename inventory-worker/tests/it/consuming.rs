@@ -81,7 +81,7 @@ async fn too_much_garbage_halts_its_partition_and_no_other() {
     line.send(0, &vec![garbage(); 10]).await;
     line.send(0, &sale("a", 5)).await;
     line.send(1, &sale("b", 5)).await;
-    let worker = line.worker(&["--dead-letters-max-per-batch=3"]).await;
+    let worker = line.start_worker(&["--dead-letters-max-per-batch=3"]);
     until("one partition is halted", async || {
         worker.metric("partitions_halted").await == 1.0
     })

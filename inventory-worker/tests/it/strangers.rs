@@ -183,7 +183,7 @@ async fn orders_on_another_partition_than_their_sale_are_dead_letters_and_too_ma
     worker.stop().await;
     // While no worker reads, so that all are in one batch.
     line.send(1, &orders(13..20)).await;
-    let worker = line.worker(&limit).await;
+    let worker = line.start_worker(&limit);
     until("the partition is halted", async || {
         worker.metric("partitions_halted").await == 1.0
     })
