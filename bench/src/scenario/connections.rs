@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use e2e::process::Process;
+use e2e::process::{Process, changed};
 use tokio::time::sleep;
 
 use super::Bench;
@@ -25,6 +25,8 @@ const FEW: u32 = 256;
 const KIB_PER_CONNECTION_MAX: f64 = 25.0;
 /// Each instance serves orders so long before its memory without connections is measured.
 const WARM_UP_SECONDS: u32 = 5;
+/// On a slow machine, more than the default passes until a connection is used again.
+const KEEP_ALIVE: (&str, &str) = ("KEEP_ALIVE_SECONDS", "3600");
 const SETTLE: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -42,7 +44,7 @@ pub async fn measure(bench: &Bench<'_>) -> Result<Measurement> {
     let mut instances = Vec::new();
     for number in 1..=count {
         let log = format!("ingest-api-{number}");
-        let settings = side.settings.clone();
+        let settings = changed(&side.settings, &[KEEP_ALIVE]);
         let instance = side.build.start("ingest-api", &log, settings).await?;
         let requests = Requests::mixed(&load.open, &format!("{}-warm-up-{number}", load.open));
         let schedule = soon(per_second, WARM_UP_SECONDS);
