@@ -77,8 +77,8 @@ impl PartitionDispatcher {
     /// is not due yet to writers that have had no batch for a while. While its writer is busy, an aged batch may grow.
     pub fn hand_over(&mut self, now: Instant, is_drained: bool, partitions: &mut Partitions) {
         for queue in &mut self.queues {
-            let is_rested = is_drained && queue.rested_at <= now;
-            if !queue.builder.is_due(now) && !(is_rested && queue.builder.has_slices()) {
+            let is_rested = is_drained && queue.rested_at <= now && queue.builder.has_slices();
+            if !is_rested && !queue.builder.is_due(now) {
                 queue.full_since = None;
                 continue;
             }
