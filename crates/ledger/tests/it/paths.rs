@@ -55,7 +55,7 @@ async fn new_orders_are_copied_whatever_else_their_batch_brings() {
         cancel(13, &log[1], 10),
         again(order(14, "a", "u14", 1, 0), 2, 2),
     ];
-    let later = later.map(|record| in_epoch_2(record));
+    let later = later.map(in_epoch_2);
     let written = schema.write(&batch(&later)).await;
     assert_eq!((written.confirmed, written.cancelled), (1, 1));
 }
