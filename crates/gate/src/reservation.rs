@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use crate::{GateError, ReservationStore, SaleKeys};
 
-/// Orders that one call may reserve, of all its sales; `reserve.lua` refuses more. A full call keeps Redis busy for a third of a millisecond.
+/// Orders that one call may reserve, of all its sales; `reserve.lua` refuses more. A full call keeps Redis busy for a third of
+/// a millisecond if they are of one sale, for about a millisecond if each is of another.
 pub const ORDERS_PER_CALL_MAX: usize = 64;
 
 /// One order that requests units.

@@ -47,7 +47,7 @@ pub enum Refusal {
     /// The outbox of the sale is at OUTBOX_MAX.
     #[error("too many orders of this sale are waiting to be published")]
     OutboxFull,
-    /// IN_FLIGHT_MAX orders of the sale wait for Redis.
+    /// IN_FLIGHT_MAX orders wait for Redis on this HTTP thread.
     #[error("too many orders are waiting for Redis")]
     QueueFull,
     /// Redis has lost acknowledged orders or the whole sale, so it must not sell.
