@@ -1,7 +1,7 @@
 -- Acknowledges one outbox entry that makes room: removes it, after Kafka has acknowledged its event, and applies
 -- its effect if and only if this call removed it. So the effect counts once, however often the event
 -- was published.
--- Entries that take room (orders, closings) have no effect left: a plain XDEL acknowledges many of them.
+-- Entries that take room (orders, closings) have no effect left: ack_orders.lua acknowledges many of them.
 --
 -- Safe to run twice: the second run finds no entry.
 --

@@ -1,5 +1,6 @@
 -- Takes units for orders of one sale, in the order given, each order once, or says why not.
 -- Several orders share one call: what is read or written per sale is read or written once.
+-- crates/gate/src/scripts.rs puts find_entry.lua before this text.
 --
 -- Safe to run twice: the second run finds the orders known. All checks of an order come before its writes,
 -- and the first write is the only one that can fail (XADD, when Redis is out of memory), so a failed call has
@@ -10,13 +11,14 @@
 --       2 high-water mark: epoch     \ the highest number that the caller has seen, or the ledger has:
 --       3 high-water mark: sequence  / if Redis has a lower one, it has lost acknowledged writes
 --       4 limit of outbox entries
+--       5 1: the orders taken share one entry, if they are several; 0: each has its own
 --       then the ids of at most 64 orders, their users, and their quantities
 -- Returns a text if units were taken for every order: 'epoch-seq now_ms', the number of the first order and Redis's
 -- clock. The others have the numbers that follow. The caller can build the records itself, from its own orders.
 -- Otherwise {epoch, now_ms, answers}: the sale's epoch (nil without a sale), Redis's clock (nil if it was not read), and
 -- one answer per order:
 --   seq                    units were taken, under this number
---   {'known', record, n}   the order exists; n = 1 while its entry is in the outbox
+--   {'known', record, n}   the order exists; n = 1 while it waits in the outbox
 --   {'unknown'}            Redis has no such sale
 --   {'moved'}              the sale opened at another time than ARGV[1]
 --   {'behind'}             Redis is behind the high-water mark, or the sale is being rebuilt
@@ -27,19 +29,19 @@
 --   {'sold_out'}           no unit is left, or a refusal lease has not expired (grant_refusal_lease.lua)
 --   {'insufficient'}       units are left, but fewer than the quantity
 --   {'outbox_full'}
-assert(#KEYS == 4 and #ARGV >= 7 and #ARGV <= 4 + 3 * 64 and (#ARGV - 4) % 3 == 0,
-  'reserve.lua takes 4 keys, 4 arguments, and 3 per order, for at most 64 orders')
+assert(#KEYS == 4 and #ARGV >= 8 and #ARGV <= 5 + 3 * 64 and (#ARGV - 5) % 3 == 0,
+  'reserve.lua takes 4 keys, 5 arguments, and 3 per order, for at most 64 orders')
 -- A call costs Redis more than its commands do: arguments, conversions and replies. So blocks of arguments go into
 -- commands as they are, `text + 0` makes a number for half the price of tonumber, and the usual reply is one text.
 local call = redis.call
 local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local opened_at, mark_epoch, mark_seq, outbox_max = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local count = (#ARGV - 4) / 3
-local last_id, last_user = 4 + count, 4 + 2 * count
+local opened_at, mark_epoch, mark_seq, outbox_max, is_shared = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5] == '1'
+local count = (#ARGV - 5) / 3
+local last_id, last_user = 5 + count, 5 + 2 * count
 
 -- By position, after the placeholder of the orders hash: the record, or false. Without the placeholder, the hash is lost.
 -- The table `written` has the records of this call.
-local records = call('HMGET', orders, '', unpack(ARGV, 5, last_id))
+local records = call('HMGET', orders, '', unpack(ARGV, 6, last_id))
 
 -- Redis and Lua themselves would print numbers as floating point, slowly.
 local function integer(number)
@@ -103,12 +105,11 @@ end
 local refused = refusal()
 
 local waiting = call('XLEN', outbox)
-local has_outbox = waiting > 0
 -- Units by user: of all users of this call; of those who get some.
 local held, holding
 local written, answers, taken = {}, {}, 0
 -- Long enough from the start: a table that grows is copied again and again.
-local fields = { unpack(ARGV, 5, last_user) }
+local fields = { unpack(ARGV, 6, last_user) }
 local room, number_prefix, record_middle
 if not refused then
   room = outbox_max - waiting
@@ -149,16 +150,16 @@ local function reserve(id, user, quantity)
     return { 'outbox_full' }
   end
 
-  local entry = number_prefix .. integer(seq + 1)
-  if has_outbox then
-    call('XADD', outbox, entry, 'order', id)
-  elseif not call('XADD', outbox, 'NOMKSTREAM', entry, 'order', id) then
+  local number = number_prefix .. integer(seq + 1)
+  if not is_shared then
     -- A new stream would hide that entries are lost.
-    return { 'lost' }
+    if not call('XADD', outbox, 'NOMKSTREAM', number, 'order', id) then
+      return { 'lost' }
+    end
+    room = room - 1
   end
-  has_outbox = true
-  seq, room, remaining, taken = seq + 1, room - 1, remaining - units, taken + 1
-  local record = entry .. record_middle .. quantity .. ' ' .. user
+  seq, remaining, taken = seq + 1, remaining - units, taken + 1
+  local record = number .. record_middle .. quantity .. ' ' .. user
   if user_limit then
     held[user] = held[user] + units
     holding[user] = held[user]
@@ -169,12 +170,14 @@ local function reserve(id, user, quantity)
 end
 
 for n = 1, count do
-  local id = ARGV[4 + n]
-  local record = records[n + 1] or written[id]
+  local id = ARGV[5 + n]
+  local record = records[n + 1]
   if record then
     -- A damaged record has no number: the caller reports that for this order alone.
-    local entry = has_outbox and string.match(record, '^%d+%-%d+')
-    answers[n] = { 'known', record, entry and #call('XRANGE', outbox, entry, entry) or 0 }
+    local number = waiting > 0 and string.match(record, '^%d+%-%d+')
+    answers[n] = { 'known', record, number and is_waiting(sale, outbox, number) and 1 or 0 }
+  elseif written[id] then
+    answers[n] = { 'known', written[id], 1 }
   else
     answers[n] = refused or reserve(id, ARGV[last_id + n], ARGV[last_user + n])
   end
@@ -182,6 +185,29 @@ end
 
 if taken == 0 then
   return { epoch, now_ms or false, answers }
+end
+-- As above, for all orders taken.
+if is_shared then
+  local kind, subject = 'order', fields[1]
+  if taken > 1 then
+    kind = 'orders'
+    if taken == count then
+      subject = table.concat(ARGV, ' ', 6, last_id)
+    else
+      local ids = {}
+      for n = 1, taken do
+        ids[n] = fields[2 * n - 1]
+      end
+      subject = table.concat(ids, ' ')
+    end
+  end
+  local first = number_prefix .. integer(seq - taken + 1)
+  if not call('XADD', outbox, 'NOMKSTREAM', first, kind, subject) then
+    for n = 1, count do
+      answers[n] = records[n + 1] and answers[n] or { 'lost' }
+    end
+    return { epoch, now_ms, answers }
+  end
 end
 call('HSET', orders, unpack(fields, 1, 2 * taken))
 call('HSET', sale, 'remaining', integer(remaining), 'seq', integer(seq))

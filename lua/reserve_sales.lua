@@ -1,14 +1,15 @@
 -- Takes units for orders of several sales: runs reserve.lua for each, in the order given. Sales of a Cluster share a call
 -- only if their keys have the same hash tag.
--- crates/gate/src/scripts.rs puts reserve.lua before this text, as the function reserve(KEYS, ARGV).
+-- crates/gate/src/scripts.rs puts find_entry.lua and reserve.lua before this text, the latter as the function
+-- reserve(KEYS, ARGV).
 --
 -- Safe to run twice, as reserve.lua is. If reserve.lua fails for one sale, the others do not notice.
 --
 -- KEYS  the four keys of each sale, as reserve.lua takes them
 -- ARGV  for each sale: the number of its arguments, then the arguments of reserve.lua. At most 64 orders in all
 -- Returns for each sale what reserve.lua returns, or {text} of its error
-assert(#KEYS % 4 == 0 and #ARGV <= 5 * #KEYS / 4 + 3 * 64,
-  'reserve_sales.lua takes 4 keys and 5 arguments per sale, and 3 per order, for at most 64 orders')
+assert(#KEYS % 4 == 0 and #ARGV <= 6 * #KEYS / 4 + 3 * 64,
+  'reserve_sales.lua takes 4 keys and 6 arguments per sale, and 3 per order, for at most 64 orders')
 local replies, at = {}, 1
 for n = 1, #KEYS / 4 do
   local last = at + tonumber(ARGV[at])

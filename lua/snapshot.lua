@@ -6,7 +6,7 @@
 -- Safe to run twice: it writes nothing.
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash
--- ARGV  1 the last entry that the caller has read, '0-0' for none
+-- ARGV  1 number of the last event that the caller has read, '0-0' for none
 --       2 limit of entries since then, at most 500
 --       then at most 500 ids of entries that are no orders: the changes that the caller has found
 -- Returns one of
@@ -37,8 +37,12 @@ for i = 3, #ARGV do
   end
 end
 for _, entry in ipairs(since) do
-  if entry[2][1] == 'order' then
+  local kind = entry[2][1]
+  if kind == 'order' then
     orders_since = orders_since + 1
+  elseif kind == 'orders' then
+    -- Ids of 36 characters, separated by one space.
+    orders_since = orders_since + (#entry[2][2] + 1) / 37
   else
     changes[#changes + 1] = entry[1]
   end

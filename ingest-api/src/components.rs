@@ -196,12 +196,12 @@ impl Components {
             Arc::clone(&self.sold_out_orders),
             self.metrics.clone(),
         );
-        let outbox_max = config.outbox.outbox_max;
+        let outbox = config.outbox.clone();
         let queued_max = config.limits.in_flight_max as usize;
         let statuses = Arc::new(self.statuses.on_this_thread(store.clone()));
         let place_order = PlaceOrder::new(
             refusals,
-            ReservationBatcher::new(store, outbox_max, queued_max, self.metrics.clone()),
+            ReservationBatcher::new(store, outbox, queued_max, self.metrics.clone()),
             Arc::clone(&self.sales),
             self.publisher.on_this_thread(),
             Arc::clone(&statuses),

@@ -204,11 +204,16 @@ impl SoldOutSettings {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Outbox")]
 pub struct OutboxSettings {
-    /// Maximum outbox entries per sale; at the limit, new orders are answered 503 `overloaded`
+    /// Maximum outbox entries per sale, each of one event or of the up to 64 orders of a call; at the limit, new orders are answered 503 `overloaded`
     #[arg(long, env = "OUTBOX_MAX", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     pub outbox_max: u32,
 
-    /// Milliseconds between passes of the outbox relay, which republishes entries that two consecutive passes
+    /// Whether the orders of one call to Redis share an outbox entry, which costs Redis less; only once no instance of
+    /// version 0.2.0 or earlier is left
+    #[arg(long, env = "OUTBOX_SHARED_ENTRIES", default_value = "off")]
+    pub outbox_shared_entries: Switch,
+
+    /// Milliseconds between passes of the outbox relay, which republishes events that two consecutive passes
     /// have seen
     #[arg(long, env = "OUTBOX_RELAY_INTERVAL_MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(50..=60_000))]
     pub outbox_relay_interval_ms: u64,

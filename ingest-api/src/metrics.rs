@@ -89,19 +89,19 @@ fluxgate_service::metrics! {
     sales_incomplete: IntGaugeVec [],
     /// Sales put back into the index of the outbox relay, from which Redis had lost them.
     sales_reindexed_total: IntCounter,
-    /// Outbox entries across all sales. Set by the relay leader; absent elsewhere, and while Redis does not answer.
+    /// Outbox entries across all sales, each of one event or of the orders of one call. Set by the relay leader; absent elsewhere, and while Redis does not answer.
     outbox_entries: IntGaugeVec [],
     /// Age in seconds of the oldest outbox entry. Set by the relay leader; absent elsewhere, and while Redis does not answer.
     outbox_oldest_seconds: GaugeVec [],
-    /// Outbox entries removed after Kafka acknowledged them.
+    /// Outbox entries removed after Kafka acknowledged all their events.
     outbox_acked_total: IntCounter,
-    /// Acknowledged outbox entries left to the relay because the acker's queue was full.
+    /// Acknowledged events left to the relay because the acker's queue was full.
     outbox_ack_queue_full_total: IntCounter,
-    /// Outbox entries republished by the relay.
+    /// Events in outboxes republished by the relay.
     outbox_republished_total: IntCounter,
     /// Relay passes that failed, and sales that a pass skipped because of an error.
     outbox_relay_failures_total: IntCounter,
-    /// Outbox entries whose record Redis has lost; every relay pass counts them again.
+    /// Events in outboxes whose record Redis has lost; every relay pass counts them again.
     outbox_unreadable_total: IntCounter,
     /// Orders refused because the sale's outbox was at OUTBOX_MAX.
     outbox_full_total: IntCounter,

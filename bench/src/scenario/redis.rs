@@ -13,7 +13,10 @@ use super::Bench;
 use super::bench::sampled;
 use crate::measure::{Latency, Measurement};
 
-const SCRIPT: &str = include_str!("../../../lua/reserve.lua");
+const SCRIPT: &str = concat!(
+    include_str!("../../../lua/find_entry.lua"),
+    include_str!("../../../lua/reserve.lua")
+);
 
 /// About what one core does: redis-benchmark runs for a number of calls, not for a time.
 const ORDERS_PER_SECOND: u32 = 30_000;
@@ -38,7 +41,13 @@ pub async fn measure(
     tool.args(["-u", &side.settings["REDIS_URL"], "--csv", "-c", "50"]);
     tool.args(["-r", "1000000000", "-P", &pipeline, "-n", &count]);
     tool.args(["EVALSHA", &sha, "4"]).args(&keys);
-    tool.args([opened_at_ms.to_string().as_str(), "1", "0", "1000000000"]);
+    tool.args([
+        opened_at_ms.to_string().as_str(),
+        "1",
+        "0",
+        "1000000000",
+        "1",
+    ]);
     // As long as a UUID; the tool puts another number in each time.
     let id = "01a2b3c4-d5e6-8abc-8000-__rand_int__";
     for argument in [id, "user-1", "1"] {

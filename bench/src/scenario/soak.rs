@@ -30,7 +30,7 @@ const RECORD_TTL_SECONDS: &str = "5";
 /// per second.
 const EXPIRY_LIMIT: Duration = Duration::from_secs(25);
 const PAUSE_BETWEEN_SAMPLES: Duration = Duration::from_secs(5);
-/// Orders that are accepted while Kafka is down, to measure the memory of an outbox entry.
+/// Orders that are accepted while Kafka is down, to measure the memory of the outbox.
 const WAITING: u64 = 10_000;
 const WAITING_PER_SECOND: u32 = 2_000;
 const WRITTEN_LIMIT: Duration = Duration::from_secs(180);
@@ -175,7 +175,6 @@ impl<'a> Soak<'a> {
         let requests = Requests::known(self.sale.product.as_str());
         let sent = constant(self.side.api.address()?, schedule, requests).await?;
         ensure!(sent.errors == 0, "while Kafka was down: {:?}", sent.wrong);
-        let entries: u64 = self.redis.command(&["XLEN", outbox]).await?;
         let waiting = weigh(outbox).await?;
         stack.bring_back(Store::Kafka).await?;
         self.is_written().await?;
@@ -186,7 +185,7 @@ impl<'a> Soak<'a> {
             ("an order, in all", grown, taken),
             ("an order: its record, which answers retries", orders, taken),
             ("an order: the units of its user", users, taken),
-            ("an outbox entry", freed, entries),
+            ("an order in the outbox", freed, WAITING),
         ] {
             let each = bytes as f64 / count.max(1) as f64;
             measured.add(format!("bytes of {of}"), each);

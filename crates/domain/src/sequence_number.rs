@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use crate::ids::ProductId;
 
-/// The number that Redis gave a reservation or a change, `epoch-sequence`; also the id of its outbox entry.
+/// The number that Redis gave a reservation or a change, `epoch-sequence`; also the id of its outbox entry, unless
+/// orders before it are in the same entry.
 ///
 /// The numbers of one [series](NumberSeries) only grow: by one within an epoch, and a rebuild of lost Redis data starts
 /// a higher epoch. Sequence 0 is the opening of the sale, and the cancel of an order whose sale has left Redis: neither is

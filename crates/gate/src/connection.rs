@@ -159,7 +159,7 @@ impl ReservationStore {
     /// When no server gave a usable answer.
     pub async fn load_scripts(&self) -> Result<(), GateError> {
         self.any("script_load", |client, _| async move {
-            for script in self.scripts.all() {
+            for (_, script) in self.scripts.all() {
                 script.load(&client).await?;
             }
             Ok(())

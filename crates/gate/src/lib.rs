@@ -8,14 +8,15 @@
 //! | `connection`, `call` | connecting, reconnecting, timing and counting calls |
 //! | `node`, `cluster` | the connections to one server; which master of a Cluster has which slots |
 //! | `probe` | whether Redis takes writes |
-//! | `reservation`, `reserve_sales` | reserving units for orders of one sale, and of several sales in one call |
+//! | `reservation`, `reserve_reply`, `reserve_sales` | reserving units for orders of one sale, and of several sales in one call |
 //! | `refusal_lease` | the lease under which an instance refuses orders from memory |
 //! | `opening`, `changes`, `sale` | opening, changing and reading a sale |
 //! | `order` | looking up orders by their ids |
-//! | `outbox`, `relay` | reading and acknowledging outbox entries; the index of sales, the relay lease, retiring |
+//! | `outbox`, `acks`, `relay` | reading outboxes; acknowledging events; the index of sales, the relay lease, retiring |
 //! | `eviction` | whether Redis may evict keys |
 //! | `snapshot`, `records`, `rebuild` | what the reconciler reads and restores |
 
+mod acks;
 mod call;
 mod changes;
 mod cluster;
@@ -35,11 +36,13 @@ mod refusal_lease;
 mod relay;
 mod replicas;
 mod reservation;
+mod reserve_reply;
 mod reserve_sales;
 mod sale;
 mod scripts;
 mod snapshot;
 
+pub use acks::{ACKS_PER_CALL_MAX, Ack, Acked, SaleAcks};
 pub use changes::{Change, ChangeContext, LossContinuation};
 pub use error::GateError;
 pub use eviction::EvictingNode;
@@ -47,7 +50,7 @@ pub use keys::SaleKeys;
 pub use metrics::GateMetrics;
 pub use opening::{Claim, Terms};
 pub use order::{ORDERS_MAX, StoredOrder};
-pub use outbox::{ACK_BATCH_MAX, Acked, EntryContent, OUTBOX_PAGE_MAX, OutboxEntry, OutboxPage};
+pub use outbox::{EventContent, OUTBOX_PAGE_MAX, OutboxEntry, OutboxEvent, OutboxPage};
 pub use rebuild::{FillError, Pair, Part, Stopped};
 pub use records::{RecordedOrder, Records};
 pub use refusal_lease::{OrderHashes, RefusalLease};
@@ -73,6 +76,15 @@ pub struct ReservationStore {
     scripts: Arc<Scripts>,
     replicas: Replicas,
     metrics: GateMetrics,
+}
+
+/// The SHA-1 of each script and its name, as the slow log of Redis shows and a reader knows it.
+pub fn script_names() -> Vec<(String, &'static str)> {
+    let scripts = Scripts::embedded();
+    let names = scripts.all().into_iter();
+    names
+        .map(|(name, script)| (script.sha1().to_string(), name))
+        .collect()
 }
 
 impl ReservationStore {

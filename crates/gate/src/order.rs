@@ -4,8 +4,7 @@ use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::{OrderId, ProductId};
 use fluxgate_domain::records::OrderRecord;
 use fred::clients::Client;
-use fred::interfaces::{HashesInterface, StreamsInterface};
-use fred::types::Value;
+use fred::interfaces::HashesInterface;
 use futures_util::future::join_all;
 
 use crate::{GateError, ReservationStore, keys};
@@ -82,7 +81,7 @@ impl ReservationStore {
         Ok((found.remove(0), found))
     }
 
-    /// Whether an event of this order's sale waits in the outbox: its reservation, or its cancel.
+    /// Whether an event of this order waits in the outbox: its reservation, or its cancel.
     ///
     /// # Errors
     /// When Redis gave no usable answer.
@@ -92,14 +91,12 @@ impl ReservationStore {
         product: &ProductId,
         number: SequenceNumber,
     ) -> Result<bool, GateError> {
-        let outbox = keys::outbox(product, order_id.tag());
-        let entry = number.to_string();
-        let read = |client: Client| {
-            let (outbox, entry) = (outbox.clone(), entry.clone());
-            async move { client.xrange(outbox, entry.clone(), entry, None).await }
-        };
-        let entries: Vec<Value> = self.at("waiting", &outbox, read).await?;
-        Ok(!entries.is_empty())
+        let tag = order_id.tag();
+        let keys = vec![keys::sale(product, tag), keys::outbox(product, tag)];
+        let arguments = vec![number.to_string().into()];
+        let script = &self.scripts.is_waiting;
+        let waiting: u8 = self.run("waiting", script, keys, arguments).await?;
+        Ok(waiting == 1)
     }
 }
 

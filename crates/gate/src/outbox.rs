@@ -1,17 +1,14 @@
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::{OrderId, RestockId};
 use fluxgate_domain::records::{ClosingRecord, OrderRecord, RestockRecord};
-use fred::clients::Client;
-use fred::interfaces::StreamsInterface;
 use fred::types::Value;
 use jiff::Timestamp;
 
-use crate::{GateError, ReservationStore, SaleKeys};
+use crate::{GateError, ORDERS_PER_CALL_MAX, ReservationStore, SaleKeys};
 
-/// Entries per page, at most; `read_outbox.lua` refuses more.
+/// Events after which a page ends, at most; `read_outbox.lua` refuses more. A page has whole entries, so that it may have
+/// [`ORDERS_PER_CALL_MAX`] - 1 more.
 pub const OUTBOX_PAGE_MAX: u32 = 500;
-/// Entries that one call of [`ReservationStore::ack_all`] may remove.
-pub const ACK_BATCH_MAX: usize = 512;
 
 /// One page of a sale's outbox, oldest first.
 #[derive(Debug)]
@@ -26,41 +23,41 @@ pub struct OutboxPage {
     pub total: i64,
     /// Units that are not reserved.
     pub remaining: i64,
-    /// The oldest entry, on this page or not.
-    pub oldest: Option<OutboxEntry>,
-    /// The entries of the page.
-    pub entries: Vec<OutboxEntry>,
+    /// The oldest event, on this page or not.
+    pub oldest: Option<OutboxEvent>,
+    /// The events of the page.
+    pub events: Vec<OutboxEvent>,
     /// Whether a key of the sale is missing.
     pub is_lost: bool,
 }
 
-/// What became of an acknowledged entry that makes room.
+/// An entry of a sale's outbox: of one event, or shared by the orders of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Acked {
-    /// This call removed it and applied its effect.
-    Applied,
-    /// There is no such entry: another call applied it, or a rebuild removed it.
-    Gone,
-    /// Its effect cannot be applied, because a key or a record of the sale is missing. The entry stays.
-    Lost,
+pub struct OutboxEntry {
+    /// The number of the first event; the others have the numbers that follow.
+    pub id: SequenceNumber,
+    /// The number of its events.
+    pub events: u8,
 }
 
-/// One outbox entry.
+/// An event that waits in an outbox.
 #[derive(Debug)]
-pub struct OutboxEntry {
-    /// The entry id.
+pub struct OutboxEvent {
+    /// Its number.
     pub number: SequenceNumber,
-    /// Whether it is the entry of an order, even if Redis has lost the record.
+    /// Its entry.
+    pub entry: OutboxEntry,
+    /// Whether it is an order, even if Redis has lost the record.
     pub is_order: bool,
     /// The order it refers to, even if Redis has lost the record.
     pub order_id: Option<OrderId>,
     /// The content.
-    pub content: EntryContent,
+    pub content: EventContent,
 }
 
-/// The content of an outbox entry.
+/// What an event in an outbox says.
 #[derive(Debug)]
-pub enum EntryContent {
+pub enum EventContent {
     /// The sale was claimed and is to be opened.
     Opening,
     /// Units were reserved for this order.
@@ -71,25 +68,50 @@ pub enum EntryContent {
     Restock(RestockId, RestockRecord),
     /// The sale was closed by an admin.
     Closing(ClosingRecord),
-    /// The record that the entry refers to is missing or damaged: Redis has lost data.
+    /// The record that the event refers to is missing or damaged: Redis has lost data.
     Unreadable,
 }
 
 impl OutboxEntry {
-    /// When it was requested, by Redis's clock, if the entry tells.
+    /// The entry of one event.
+    pub const fn of_one(number: SequenceNumber) -> Self {
+        Self {
+            id: number,
+            events: 1,
+        }
+    }
+
+    /// Whether orders share it.
+    pub const fn is_shared(self) -> bool {
+        self.events > 1
+    }
+
+    /// Reads the entry of the order `number`; `None` if the order cannot be in it.
+    fn shared(id: &str, events: &Value, number: SequenceNumber) -> Option<Self> {
+        let id: SequenceNumber = id.parse().ok()?;
+        let events = u8::try_from(events.as_u64()?).ok()?;
+        let place = number.sequence.checked_sub(id.sequence)?;
+        let is_in = id.epoch == number.epoch && place < u32::from(events);
+        (is_in && usize::from(events) <= ORDERS_PER_CALL_MAX).then_some(Self { id, events })
+    }
+}
+
+impl OutboxEvent {
+    /// When it was requested, by Redis's clock, if the event tells.
     pub fn since(&self) -> Option<Timestamp> {
         match &self.content {
-            EntryContent::Order(_, record) => Some(record.placed_at),
-            EntryContent::Cancel(_, record) => record.cancel.map(|cancel| cancel.at),
-            EntryContent::Restock(_, restock) => Some(restock.at),
-            EntryContent::Closing(closing) => Some(closing.at),
-            EntryContent::Opening | EntryContent::Unreadable => None,
+            EventContent::Order(_, record) => Some(record.placed_at),
+            EventContent::Cancel(_, record) => record.cancel.map(|cancel| cancel.at),
+            EventContent::Restock(_, restock) => Some(restock.at),
+            EventContent::Closing(closing) => Some(closing.at),
+            EventContent::Opening | EventContent::Unreadable => None,
         }
     }
 }
 
 impl ReservationStore {
-    /// Reads at most `limit` entries after `after` (`None`: from the oldest) up to `until`.
+    /// Reads whole entries after the event `after` (`None`: from the oldest) up to the entry `until`, until there are `limit`
+    /// events. Orders of a shared entry that are acknowledged already are left out.
     ///
     /// # Errors
     /// When Redis gave no usable answer.
@@ -111,7 +133,7 @@ impl ReservationStore {
         let reply: Reply = self
             .run("read_outbox", script, keys.all(), arguments)
             .await?;
-        let (epoch, sequence, waiting, state, total, remaining, oldest, entries, lost) = reply;
+        let (epoch, sequence, waiting, state, total, remaining, oldest, events, lost) = reply;
         Ok(OutboxPage {
             is_lost: lost != 0,
             highest: SequenceNumber { epoch, sequence },
@@ -122,99 +144,48 @@ impl ReservationStore {
             oldest: oldest
                 .into_iter()
                 .next()
-                .map(OutboxEntry::from_reply)
+                .map(OutboxEvent::from_reply)
                 .transpose()?,
-            entries: entries
+            events: events
                 .into_iter()
-                .map(OutboxEntry::from_reply)
+                .map(OutboxEvent::from_reply)
                 .collect::<Result<_, _>>()?,
         })
     }
-
-    /// Removes acknowledged entries of events that take room, at most [`ACK_BATCH_MAX`]: they have no effect to apply.
-    ///
-    /// # Errors
-    /// When Redis gave no usable answer; the entries may have been removed.
-    pub async fn ack_all(&self, keys: &SaleKeys, entries: Vec<String>) -> Result<u64, GateError> {
-        let remove = |client: Client| {
-            let (outbox, entries) = (keys.outbox.clone(), entries.clone());
-            async move { client.xdel(outbox, entries).await }
-        };
-        self.at("ack_all", &keys.outbox, remove).await
-    }
-
-    /// Removes one acknowledged entry; if its event makes room, applies the effect. An entry whose effect cannot be applied
-    /// stays.
-    ///
-    /// # Errors
-    /// When Redis gave no usable answer; the entry may have been removed.
-    pub async fn ack(
-        &self,
-        keys: &SaleKeys,
-        entry: SequenceNumber,
-        makes_room: bool,
-    ) -> Result<(), GateError> {
-        if makes_room {
-            self.ack_and_apply(keys, entry).await?;
-        } else {
-            self.ack_all(keys, vec![entry.to_string()]).await?;
-        }
-        Ok(())
-    }
-
-    /// Removes the acknowledged entry of an event that makes room, and applies its effect, once.
-    ///
-    /// # Errors
-    /// When Redis gave no usable answer; the entry may have been removed and its effect applied.
-    pub async fn ack_and_apply(
-        &self,
-        keys: &SaleKeys,
-        entry: SequenceNumber,
-    ) -> Result<Acked, GateError> {
-        let arguments = vec![entry.to_string().into()];
-        let cleared: i64 = self
-            .run(
-                "ack_outbox",
-                &self.scripts.ack_outbox,
-                keys.all(),
-                arguments,
-            )
-            .await?;
-        match cleared {
-            1 => Ok(Acked::Applied),
-            0 => Ok(Acked::Gone),
-            -1 => Ok(Acked::Lost),
-            _ => Err(GateError::unexpected("a reply of ack_outbox.lua", cleared)),
-        }
-    }
 }
 
-impl OutboxEntry {
-    pub(crate) fn from_reply(reply: Value) -> Result<Self, GateError> {
-        let text = |i: usize| match &reply {
-            Value::Array(parts) => parts.get(i).and_then(|part| part.as_str()),
+impl OutboxEvent {
+    fn from_reply(reply: Value) -> Result<Self, GateError> {
+        let part = |i: usize| match &reply {
+            Value::Array(parts) => parts.get(i),
             _ => None,
         };
+        let text = |i: usize| part(i).and_then(Value::as_str);
         let number: Option<SequenceNumber> = text(0).and_then(|id| id.parse().ok());
-        let (Some(number), Some(kind), Some(subject), Some(record)) =
-            (number, text(1), text(2), text(3))
+        let entry = number.and_then(|number| match (text(4), part(5)) {
+            (Some(id), Some(events)) => OutboxEntry::shared(&id, events, number),
+            _ => Some(OutboxEntry::of_one(number)),
+        });
+        let (Some(number), Some(entry), Some(kind), Some(subject), Some(record)) =
+            (number, entry, text(1), text(2), text(3))
         else {
-            return Err(GateError::unexpected("an outbox entry", reply));
+            return Err(GateError::unexpected("an event of the outbox", reply));
         };
-        let content = EntryContent::read(number, &kind, &subject, &record);
+        let content = EventContent::read(number, &kind, &subject, &record);
         Ok(Self {
             number,
+            entry,
             is_order: kind == "order",
             order_id: match &*kind {
                 "order" | "cancel" => subject.parse().ok(),
                 _ => None,
             },
-            content: content.unwrap_or(EntryContent::Unreadable),
+            content: content.unwrap_or(EventContent::Unreadable),
         })
     }
 }
 
-impl EntryContent {
+impl EventContent {
     fn read(number: SequenceNumber, kind: &str, subject: &str, record: &str) -> Option<Self> {
         match kind {
             "opens" => Some(Self::Opening),
@@ -235,17 +206,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_whose_record_is_lost_still_names_its_order() {
+    fn an_event_whose_record_is_lost_still_names_its_order() {
         let id = "01a1fb67-1800-897f-98f2-381895f55db8";
-        let entry = |kind: &str, subject: &str| {
+        let event = |kind: &str, subject: &str| {
             let parts = ["1-5", kind, subject, ""].map(Value::from);
-            OutboxEntry::from_reply(Value::Array(parts.into())).unwrap()
+            OutboxEvent::from_reply(Value::Array(parts.into())).unwrap()
         };
         for kind in ["order", "cancel"] {
-            let lost = entry(kind, id);
-            assert!(matches!(lost.content, EntryContent::Unreadable));
+            let lost = event(kind, id);
+            assert!(matches!(lost.content, EventContent::Unreadable));
             assert_eq!(lost.order_id.map(|id| id.to_string()).as_deref(), Some(id));
         }
-        assert_eq!(entry("restock", id).order_id, None);
+        assert_eq!(event("restock", id).order_id, None);
     }
 }

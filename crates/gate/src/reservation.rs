@@ -5,7 +5,8 @@ use fred::clients::Client;
 use fred::types::{Key, Value};
 use jiff::Timestamp;
 
-use crate::{GateError, ReservationStore, SaleKeys};
+use crate::reserve_reply::Reply;
+use crate::{GateError, OutboxEntry, ReservationStore, SaleKeys};
 
 /// Orders that one call may reserve, of all its sales; `reserve.lua` refuses more. A full call keeps Redis busy for a third of
 /// a millisecond if they are of one sale, for about a millisecond if each is of another.
@@ -31,12 +32,14 @@ pub struct ReservationContext<'a> {
     pub high_water_mark: SequenceNumber,
     /// Entries that the sale's outbox may hold.
     pub outbox_max: u32,
+    /// Whether the orders of a call share one outbox entry. Instances of version 0.2.0 cannot read it.
+    pub shares_entries: bool,
 }
 
 impl ReservationContext<'_> {
     /// How many arguments `reserve.lua` takes for these orders.
     pub(crate) fn arguments(&self, requests: &[ReservationRequest]) -> usize {
-        4 + 3 * requests.len()
+        5 + 3 * requests.len()
     }
 
     pub(crate) fn push_arguments(&self, requests: &[ReservationRequest], to: &mut Vec<Value>) {
@@ -44,6 +47,7 @@ impl ReservationContext<'_> {
         to.push(i64::from(self.high_water_mark.epoch).into());
         to.push(i64::from(self.high_water_mark.sequence).into());
         to.push(i64::from(self.outbox_max).into());
+        to.push(i64::from(self.shares_entries).into());
         let requests = requests.iter();
         to.extend(requests.clone().map(|it| it.order_id.to_string().into()));
         to.extend(requests.clone().map(|it| it.user.as_str().into()));
@@ -55,7 +59,12 @@ impl ReservationContext<'_> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reservation {
     /// Units were reserved; the event waits in the outbox.
-    Reserved(OrderRecord),
+    Reserved {
+        /// Its record.
+        record: OrderRecord,
+        /// The outbox entry of the event.
+        entry: OutboxEntry,
+    },
     /// The order exists already.
     Known {
         /// Its record.
@@ -106,7 +115,10 @@ impl ReservationStore {
         let (reply, client) = self
             .run_on("reserve", script, sale.keys.all(), arguments)
             .await?;
-        let mut of_sale = [(&sale.keys.sale, answers(reply, requests)?)];
+        let mut of_sale = [(
+            &sale.keys.sale,
+            answers(reply, requests, sale.shares_entries)?,
+        )];
         self.keep_promises(&client, &mut of_sale).await;
         let [(_, answers)] = of_sale;
         Ok(answers)
@@ -135,108 +147,24 @@ pub(crate) type Answers = Vec<Result<Reservation, GateError>>;
 pub(crate) fn answers(
     reply: Value,
     requests: Vec<ReservationRequest>,
+    shares_entries: bool,
 ) -> Result<Answers, GateError> {
-    Ok(Reply::read(reply, requests.len())?.reservations(requests))
+    let reply = Reply::read(reply, requests.len())?;
+    let shared = reply.shared_entry().filter(|_| shares_entries);
+    Ok(reply.reservations(requests, shared))
 }
 
 /// A refusal promises nothing.
 fn is_promise(answer: &Result<Reservation, GateError>) -> bool {
     matches!(
         answer,
-        Ok(Reservation::Reserved(_) | Reservation::Known { .. })
+        Ok(Reservation::Reserved { .. } | Reservation::Known { .. })
     )
 }
 
-/// A reply of `reserve.lua`.
-enum Reply {
-    /// Units were taken for every order: the number of the first one, and the time of the call.
-    AllTaken(SequenceNumber, Timestamp),
-    /// The epoch and time of the call, and one answer per order.
-    Each {
-        epoch: Option<u32>,
-        now: Option<Timestamp>,
-        answers: Vec<Value>,
-    },
-}
-
-impl Reply {
-    /// Reads a reply of `orders` answers.
-    fn read(reply: Value, orders: usize) -> Result<Self, GateError> {
-        if let Some(text) = reply.as_str() {
-            return Self::all_taken(&text)
-                .ok_or_else(|| GateError::unexpected("a number and a time", text));
-        }
-        let (epoch, now_ms, answers): (Option<u32>, Option<i64>, Vec<Value>) = reply.convert()?;
-        if answers.len() != orders {
-            return Err(GateError::unexpected("an answer per order", answers));
-        }
-        let now = now_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-        Ok(Self::Each {
-            epoch,
-            now,
-            answers,
-        })
-    }
-
-    fn all_taken(text: &str) -> Option<Self> {
-        let (first, now_ms) = text.split_once(' ')?;
-        let now = Timestamp::from_millisecond(now_ms.parse().ok()?).ok()?;
-        Some(Self::AllTaken(first.parse().ok()?, now))
-    }
-
-    /// The reservation of each request, in order.
-    fn reservations(
-        self,
-        requests: Vec<ReservationRequest>,
-    ) -> Vec<Result<Reservation, GateError>> {
-        match self {
-            Self::AllTaken(first, now) => {
-                let numbers =
-                    (first.sequence..).map(|sequence| SequenceNumber { sequence, ..first });
-                let pairs = numbers.zip(requests);
-                pairs
-                    .map(|(number, request)| Ok(taken(number, now, request)))
-                    .collect()
-            }
-            Self::Each {
-                epoch,
-                now,
-                answers,
-            } => {
-                let pairs = answers.into_iter().zip(requests);
-                let read = |(answer, request)| match answer {
-                    Value::Integer(sequence) => {
-                        let sequence = u32::try_from(sequence).ok();
-                        let number = epoch.zip(sequence).zip(now);
-                        number
-                            .map(|((epoch, sequence), now)| {
-                                taken(SequenceNumber { epoch, sequence }, now, request)
-                            })
-                            .ok_or_else(|| {
-                                GateError::unexpected("the number of a reservation", answer)
-                            })
-                    }
-                    answer => Reservation::not_taken(answer),
-                };
-                pairs.map(read).collect()
-            }
-        }
-    }
-}
-
-fn taken(number: SequenceNumber, now: Timestamp, request: ReservationRequest) -> Reservation {
-    Reservation::Reserved(OrderRecord {
-        number,
-        cancel: None,
-        rejected: false,
-        placed_at: now,
-        quantity: request.quantity,
-        user: request.user,
-    })
-}
-
 impl Reservation {
-    fn not_taken(answer: Value) -> Result<Self, GateError> {
+    /// Reads the answer to an order for which no units were taken.
+    pub(crate) fn not_taken(answer: Value) -> Result<Self, GateError> {
         let Value::Array(reply) = answer else {
             return Err(GateError::unexpected("an answer of reserve.lua", answer));
         };

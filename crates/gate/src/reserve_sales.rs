@@ -49,7 +49,7 @@ impl ReservationStore {
             let orders = requests.len();
             let answers = match error(&reply) {
                 Some(error) => Err(self.failed(error)),
-                None => answers(reply, requests),
+                None => answers(reply, requests, sale.shares_entries),
             };
             let answers = answers.unwrap_or_else(|error| vec![Err(error); orders]);
             of_sales.push((&sale.keys.sale, answers));
@@ -63,7 +63,7 @@ impl ReservationStore {
 }
 
 /// The error of one sale: a list of its text alone.
-fn error(reply: &Value) -> Option<Error> {
+pub(crate) fn error(reply: &Value) -> Option<Error> {
     let Value::Array(parts) = reply else {
         return None;
     };

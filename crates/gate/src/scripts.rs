@@ -1,31 +1,49 @@
 use fred::types::scripts::Script;
 
+/// The text of a file of `lua/`.
+macro_rules! lua {
+    ($name:expr) => {
+        include_str!(concat!("../../../lua/", $name, ".lua"))
+    };
+}
+
+/// The functions of `find_entry.lua`, then the script.
+macro_rules! with_find_entry {
+    ($($text:expr),+) => {
+        concat!(lua!("find_entry"), "\n", $($text),+)
+    };
+}
+
 /// What Redis runs as `reserve_sales.lua`: `reserve.lua` as a function, and its caller.
-const RESERVE_SALES: &str = concat!(
+const RESERVE_SALES: &str = with_find_entry!(
     "local function reserve(KEYS, ARGV)\n",
-    include_str!("../../../lua/reserve.lua"),
+    lua!("reserve"),
     "end\n",
-    include_str!("../../../lua/reserve_sales.lua")
+    lua!("reserve_sales")
 );
 
 macro_rules! scripts {
-    ($($name:ident),+) => {
+    ($($name:ident),+; $($composed:ident = $text:expr),+) => {
         /// The scripts of `lua/`, embedded at build time.
         pub struct Scripts {
             $(pub $name: Script,)+
-            pub reserve_sales: Script,
+            $(pub $composed: Script,)+
         }
 
         impl Scripts {
             pub fn embedded() -> Self {
                 Self {
-                    $($name: Script::from_lua(include_str!(concat!("../../../lua/", stringify!($name), ".lua"))),)+
-                    reserve_sales: Script::from_lua(RESERVE_SALES),
+                    $($name: Script::from_lua(lua!(stringify!($name))),)+
+                    $($composed: Script::from_lua($text),)+
                 }
             }
 
-            pub fn all(&self) -> Vec<&Script> {
-                vec![$(&self.$name,)+ &self.reserve_sales]
+            /// Each with its name.
+            pub fn all(&self) -> Vec<(&'static str, &Script)> {
+                vec![
+                    $((stringify!($name), &self.$name),)+
+                    $((stringify!($composed), &self.$composed),)+
+                ]
             }
         }
     };
@@ -33,7 +51,6 @@ macro_rules! scripts {
 
 scripts!(
     open_sale,
-    reserve,
     ack_outbox,
     read_outbox,
     retire,
@@ -46,5 +63,9 @@ scripts!(
     touch_sale,
     continue_after_loss,
     grant_refusal_lease,
-    snapshot
+    snapshot;
+    reserve = with_find_entry!(lua!("reserve")),
+    reserve_sales = RESERVE_SALES,
+    ack_orders = with_find_entry!(lua!("ack_orders")),
+    is_waiting = with_find_entry!(lua!("is_waiting"))
 );

@@ -6,7 +6,7 @@ use fluxgate_domain::ids::{OrderId, Quantity};
 use fluxgate_domain::{NumberSet, SequenceNumber};
 use fred::types::Value;
 
-use crate::{EntryContent, GateError, OUTBOX_PAGE_MAX, OutboxEntry, ReservationStore, SaleKeys};
+use crate::{EventContent, GateError, OUTBOX_PAGE_MAX, OutboxEvent, ReservationStore, SaleKeys};
 
 /// A sale at one moment.
 #[derive(Debug, Clone)]
@@ -21,15 +21,15 @@ pub struct Snapshot {
     pub remaining: i64,
     /// Entries in the outbox.
     pub waiting: u64,
-    /// Numbers of the entries other than orders: cancels, restocks, closings, the opening.
+    /// Numbers of the events other than orders: cancels, restocks, closings, the opening.
     pub effects: HashSet<SequenceNumber>,
-    /// Entries other than orders that are too many to be checked at one moment; then `effects` lacks them.
+    /// Events other than orders that are too many to be checked at one moment; then `effects` lacks them.
     pub unchecked_effects: usize,
     /// Orders in the outbox, some of which may have left it a moment earlier: they are on Kafka.
     pub orders: HashMap<OrderId, OutboxOrder>,
     /// Their numbers.
     pub order_numbers: NumberSet,
-    /// Entries whose records are missing or damaged.
+    /// Events whose records are missing or damaged.
     pub unreadable: u64,
     /// Whether a key of the sale is missing.
     pub is_lost: bool,
@@ -105,7 +105,7 @@ impl Snapshot {
         })
     }
 
-    /// Whether an entry with this number was in the outbox.
+    /// Whether the event with this number was in the outbox.
     pub fn holds(&self, number: SequenceNumber) -> bool {
         self.effects.contains(&number) || self.order_numbers.contains(number)
     }
@@ -121,7 +121,7 @@ const ALL: SequenceNumber = SequenceNumber::new(u32::MAX, u32::MAX);
 /// What was read of an outbox, page by page.
 #[derive(Default)]
 struct OutboxRead {
-    /// The last entry read.
+    /// The last event read.
     last: Option<SequenceNumber>,
     changes: Vec<SequenceNumber>,
     orders: HashMap<OrderId, OutboxOrder>,
@@ -130,21 +130,21 @@ struct OutboxRead {
 }
 
 impl OutboxRead {
-    fn add(&mut self, entry: &OutboxEntry) {
-        self.last = Some(entry.number);
-        if !entry.is_order {
-            self.changes.push(entry.number);
+    fn add(&mut self, event: &OutboxEvent) {
+        self.last = Some(event.number);
+        if !event.is_order {
+            self.changes.push(event.number);
         }
-        match &entry.content {
-            EntryContent::Order(id, record) => {
+        match &event.content {
+            EventContent::Order(id, record) => {
                 let order = OutboxOrder {
                     quantity: record.quantity,
                     cancel: record.cancel.map(|cancel| cancel.number),
                 };
-                self.order_numbers.insert(entry.number);
+                self.order_numbers.insert(event.number);
                 self.orders.insert(*id, order);
             }
-            EntryContent::Unreadable => self.unreadable += 1,
+            EventContent::Unreadable => self.unreadable += 1,
             _ => {}
         }
     }
@@ -184,7 +184,7 @@ impl ReservationStore {
             };
             if reply.get(7).and_then(Value::as_u64) != Some(0) {
                 let until = snapshot.number;
-                self.read_page(keys, &mut outbox, until).await?;
+                while self.read_page(keys, &mut outbox, until).await? {}
             }
             snapshot.unchecked_effects = unchecked;
             snapshot.orders = outbox.orders;
@@ -206,7 +206,7 @@ impl ReservationStore {
         let page = self
             .read_outbox(keys, outbox.last, until, OUTBOX_PAGE_MAX)
             .await?;
-        page.entries.iter().for_each(|entry| outbox.add(entry));
-        Ok(page.entries.len() == OUTBOX_PAGE_MAX as usize)
+        page.events.iter().for_each(|event| outbox.add(event));
+        Ok(page.events.len() >= OUTBOX_PAGE_MAX as usize)
     }
 }

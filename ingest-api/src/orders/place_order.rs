@@ -7,7 +7,7 @@ use fluxgate_domain::OrderStatus;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, UserId};
 use fluxgate_domain::records::OrderRecord;
-use fluxgate_gate::{LossContinuation, Reservation, ReservationRequest};
+use fluxgate_gate::{LossContinuation, OutboxEntry, Reservation, ReservationRequest};
 use fluxgate_log::{Publication, Wait};
 use fluxgate_service::crash_points::crash_point;
 use fluxgate_service::settings::OnRedisLoss;
@@ -135,10 +135,10 @@ impl PlaceOrder {
                 ReserveError::Gate(error) => Refusal::Unanswered { order_id, error },
             });
             return match reserved? {
-                Reservation::Reserved(record) => {
+                Reservation::Reserved { record, entry } => {
                     sale.observe(record.number);
                     crash_point("after_reserve");
-                    let status = self.publish(&sale, order_id, &record).await;
+                    let status = self.publish(&sale, order_id, &record, Some(entry)).await;
                     Ok(placed(order_id, status, false))
                 }
                 Reservation::Known { record, waiting } => {
@@ -195,9 +195,10 @@ impl PlaceOrder {
         sale: &Arc<Sale>,
         order_id: OrderId,
         record: &OrderRecord,
+        entry: Option<OutboxEntry>,
     ) -> OrderStatus {
         let event = Event::OrderReserved(record.event(order_id, &sale.facts.product));
-        let message = PublishedEntry::message(sale, record.number, event);
+        let message = PublishedEntry::message(sale, record.number, entry, event);
         tracing::debug!(order.id = %order_id, order.number = %record.number, "order reserved");
         let wait = Wait::IfPrompt(self.publish_wait);
         match self.publisher.publish(message, wait).await {
@@ -221,7 +222,7 @@ impl PlaceOrder {
             | Reservation::Lost
             | Reservation::Unknown
             | Reservation::Moved
-            | Reservation::Reserved(_)
+            | Reservation::Reserved { .. }
             | Reservation::Known { .. } => Refusal::RedisBehind,
         }
     }

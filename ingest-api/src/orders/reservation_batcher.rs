@@ -7,9 +7,11 @@ use fluxgate_gate::{
     GateError, LossContinuation, ORDERS_PER_CALL_MAX, Reservation, ReservationContext,
     ReservationRequest, ReservationStore, SaleRequests,
 };
+use fluxgate_service::settings::Switch;
 use fluxgate_service::traces::{SpanKind, child_span};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::config::OutboxSettings;
 use crate::metrics::Metrics;
 use crate::sales::Sale;
 
@@ -28,7 +30,7 @@ const IDLE_MAX: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct ReservationBatcher {
     store: ReservationStore,
-    outbox_max: u32,
+    outbox: OutboxSettings,
     /// Orders that one queue holds.
     queued_max: usize,
     queues: Arc<Mutex<HashMap<QueueId, mpsc::Sender<PendingRequest>>>>,
@@ -69,13 +71,13 @@ impl ReservationBatcher {
     /// A batcher without queues.
     pub fn new(
         store: ReservationStore,
-        outbox_max: u32,
+        outbox: OutboxSettings,
         queued_max: usize,
         metrics: Metrics,
     ) -> Self {
         Self {
             store,
-            outbox_max,
+            outbox,
             queued_max,
             queues: Arc::default(),
             metrics,
@@ -177,7 +179,8 @@ impl ReservationBatcher {
                 keys: &sale.keys,
                 opened_at: sale.facts.opens_at,
                 high_water_mark: sale.high_water_mark(),
-                outbox_max: self.outbox_max,
+                outbox_max: self.outbox.outbox_max,
+                shares_entries: self.outbox.outbox_shared_entries == Switch::On,
             },
             requests: std::mem::take(&mut pending.requests),
         });

@@ -6,7 +6,7 @@ use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::ProductId;
 use fluxgate_gate::{
-    EntryContent, GateError, IndexedSale, OUTBOX_PAGE_MAX, OutboxEntry, OutboxPage,
+    EventContent, GateError, IndexedSale, OUTBOX_PAGE_MAX, OutboxEvent, OutboxPage,
     ReservationStore, Retirement,
 };
 use fluxgate_log::{Publication, Wait};
@@ -189,7 +189,7 @@ impl OutboxRelay {
         self.seen.insert(product.clone(), first.highest);
 
         let mut page = first;
-        while let Some(last) = page.entries.last().map(|entry| entry.number)
+        while let Some(last) = page.events.last().map(|event| event.number)
             && pass.may_publish(&self.publisher, facts.partition)
         {
             let begin = Instant::now();
@@ -213,13 +213,14 @@ impl OutboxRelay {
         page: OutboxPage,
         wait: Duration,
     ) -> Result<bool, GateError> {
-        let mut outgoing = Vec::with_capacity(page.entries.len());
-        for entry in page.entries {
-            let event = self.event(sale, &entry).await?;
+        let mut outgoing = Vec::with_capacity(page.events.len());
+        for waiting in page.events {
+            let event = self.event(sale, &waiting).await?;
             // Its effect may not be applicable, so it would be published again and again.
             let is_kept = |event: &Event| page.is_lost && event.makes_room();
             if let Some(event) = event.filter(|event| !is_kept(event)) {
-                outgoing.push(PublishedEntry::message(sale, entry.number, event));
+                let (number, entry) = (waiting.number, Some(waiting.entry));
+                outgoing.push(PublishedEntry::message(sale, number, entry, event));
             }
         }
         let publications = join_all(outgoing.into_iter().map(|outgoing| async {
@@ -234,28 +235,28 @@ impl OutboxRelay {
         Ok(acknowledged == publications.len())
     }
 
-    async fn event(&self, sale: &Sale, entry: &OutboxEntry) -> Result<Option<Event>, GateError> {
+    async fn event(&self, sale: &Sale, waiting: &OutboxEvent) -> Result<Option<Event>, GateError> {
         let product = &sale.facts.product;
-        Ok(match &entry.content {
-            EntryContent::Order(order_id, record) => {
+        Ok(match &waiting.content {
+            EventContent::Order(order_id, record) => {
                 Some(Event::OrderReserved(record.event(*order_id, product)))
             }
-            EntryContent::Opening => {
+            EventContent::Opening => {
                 let view = self.store.sale(product).await?;
                 view.map(|view| Event::SaleOpened(view.opened_event()))
             }
-            EntryContent::Cancel(order_id, record) => record
+            EventContent::Cancel(order_id, record) => record
                 .cancelled_event(*order_id, product)
                 .map(Event::OrderCancelled),
-            EntryContent::Restock(id, restock) => {
+            EventContent::Restock(id, restock) => {
                 Some(Event::SaleRestocked(restock.event(*id, product)))
             }
-            EntryContent::Closing(closing) => Some(Event::SaleClosed(closing.event(product))),
-            EntryContent::Unreadable => {
+            EventContent::Closing(closing) => Some(Event::SaleClosed(closing.event(product))),
+            EventContent::Unreadable => {
                 self.metrics.outbox_unreadable_total.inc();
-                tracing::error!(sale.product = %product, outbox.entry = %entry.number,
-                    order.id = entry.order_id.map(tracing::field::display),
-                    "Redis has lost the record of an outbox entry; the entry cannot be published");
+                tracing::error!(sale.product = %product, outbox.number = %waiting.number,
+                    order.id = waiting.order_id.map(tracing::field::display),
+                    "Redis has lost the record of an event in the outbox; the event cannot be published");
                 None
             }
         })

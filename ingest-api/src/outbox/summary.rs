@@ -1,4 +1,4 @@
-use fluxgate_gate::{OutboxEntry, OutboxPage};
+use fluxgate_gate::{OutboxEvent, OutboxPage};
 use fluxgate_service::metrics::QueriedGauge;
 use jiff::Timestamp;
 
@@ -19,9 +19,9 @@ impl OutboxSummary {
     /// Adds a sale, given the first page of its outbox. `is_open`: the sale takes orders.
     pub fn add(&mut self, first: &OutboxPage, is_open: bool) {
         self.entries += i64::try_from(first.waiting).unwrap_or(i64::MAX);
-        // Entries are sorted by age, but not all have a time.
-        let mut entries = first.oldest.iter().chain(&first.entries);
-        let since = entries.find_map(OutboxEntry::since);
+        // Events are sorted by age, but not all have a time.
+        let mut events = first.oldest.iter().chain(&first.events);
+        let since = events.find_map(OutboxEvent::since);
         self.oldest = self.oldest.into_iter().chain(since).min();
         self.incomplete_sales += i64::from(first.is_lost);
         if is_open {

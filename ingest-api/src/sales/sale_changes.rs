@@ -5,7 +5,9 @@ use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, RestockId, Total};
 use fluxgate_domain::records::OrderRecord;
-use fluxgate_gate::{Acked, Change, ChangeContext, GateError, ReservationStore, SaleView};
+use fluxgate_gate::{
+    Acked, Change, ChangeContext, GateError, OutboxEntry, ReservationStore, SaleView,
+};
 use fluxgate_log::{Publication, Wait};
 
 use super::{PublishedEntry, Publisher, Sale, SaleCache, SaleLookupError, WrittenSales};
@@ -273,10 +275,11 @@ impl SaleChanges {
         &self,
         sale: &Arc<Sale>,
         event: Event,
-        entry: SequenceNumber,
+        number: SequenceNumber,
         wait: Duration,
     ) -> Publication {
-        let message = PublishedEntry::message(sale, entry, event);
+        let entry = Some(OutboxEntry::of_one(number));
+        let message = PublishedEntry::message(sale, number, entry, event);
         self.publisher.publish(message, Wait::AtMost(wait)).await
     }
 

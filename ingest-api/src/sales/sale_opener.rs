@@ -4,7 +4,7 @@ use std::time::Duration;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::ProductId;
 use fluxgate_domain::partition;
-use fluxgate_gate::{Claim, GateError, ReservationStore, SaleView, Terms};
+use fluxgate_gate::{Claim, GateError, OutboxEntry, ReservationStore, SaleView, Terms};
 use fluxgate_log::{Publication, Wait};
 
 use super::{PublishedEntry, Publisher, SaleCache, SaleLookupError, over};
@@ -114,14 +114,16 @@ impl SaleOpener {
             return Err(OpenError::NotPublished);
         };
         let event = Event::SaleOpened(claimed.opened_event());
-        let opening = PublishedEntry::message(&sale, claimed.number, event);
+        let number = claimed.number;
+        let entry = Some(OutboxEntry::of_one(number));
+        let opening = PublishedEntry::message(&sale, number, entry, event);
         match self
             .publisher
             .publish(opening, Wait::AtMost(PUBLISH_WAIT))
             .await
         {
             Publication::Acknowledged => {
-                self.store.ack_and_apply(&sale.keys, claimed.number).await?;
+                self.store.ack_and_apply(&sale.keys, number).await?;
                 tracing::info!(sale.product = %product, "sale opened");
                 Ok(())
             }

@@ -75,6 +75,7 @@ impl SaleRefusals {
             high_water_mark: self.high_water_mark.get(),
             // A lease takes no unit, so it adds no outbox entry.
             outbox_max: 0,
+            shares_entries: false,
         }
     }
 

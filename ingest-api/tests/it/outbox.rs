@@ -46,36 +46,36 @@ async fn entries_of_a_dead_instance_are_published_by_another() {
 
     let facts = gate.sale(&product).await.unwrap().unwrap().facts;
     let opened_ms = facts.opens_at.as_millisecond();
-    let user = UserId::parse("ada").unwrap();
-    let key = IdempotencyKey::parse("k").unwrap();
-    let order_id = OrderId::derive(&product, facts.tag, opened_ms, &user, &key);
     let keys = SaleKeys::new(&product, Tag::of(&product), opened_ms);
-    let request = ReservationRequest {
-        order_id,
-        user,
-        quantity: Quantity::try_from(1).unwrap(),
-    };
-    let context = ReservationContext {
-        keys: &keys,
-        opened_at: facts.opens_at,
-        high_water_mark: SequenceNumber::default(),
-        outbox_max: 10,
-    };
-    let reserved = gate.reserve(&context, vec![request]).await.unwrap();
-    assert!(
-        matches!(reserved[..], [Ok(Reservation::Reserved(_))]),
-        "{reserved:?}"
-    );
-    until("the order is published", async || {
+    let mut ids = Vec::new();
+    for (key, shares_entries) in [("a", false), ("b", true)] {
+        let key = IdempotencyKey::parse(key).unwrap();
+        let requests = ["ada", "bob"].map(|user| {
+            let user = UserId::parse(user).unwrap();
+            ReservationRequest {
+                order_id: OrderId::derive(&product, facts.tag, opened_ms, &user, &key),
+                user,
+                quantity: Quantity::try_from(1).unwrap(),
+            }
+        });
+        let context = ReservationContext {
+            keys: &keys,
+            opened_at: facts.opens_at,
+            high_water_mark: SequenceNumber::default(),
+            outbox_max: 10,
+            shares_entries,
+        };
+        ids.extend(requests.iter().map(|it| it.order_id.to_string()));
+        let reserved = gate.reserve(&context, requests.to_vec()).await.unwrap();
+        let is_reserved = |it| matches!(it, &Ok(Reservation::Reserved { .. }));
+        assert!(reserved.iter().all(is_reserved), "{reserved:?}");
+    }
+    until("the orders are published", async || {
         outbox_length(&stores).await == 0
     })
     .await;
-    assert_eq!(
-        stores.ids_on_kafka(2).await[1],
-        order_id.to_string(),
-        "after the opening"
-    );
-    assert!(app.metric("outbox_republished_total").await >= 2.0);
+    assert_eq!(stores.ids_on_kafka(5).await[1..], ids, "after the opening");
+    assert!(app.metric("outbox_republished_total").await >= 5.0);
 }
 
 #[tokio::test]
@@ -106,7 +106,7 @@ async fn without_kafka_orders_wait_up_to_outbox_max_and_no_sale_opens() {
     );
     assert_eq!(app.metric("outbox_full_total").await, 1.0);
     let page = first_page(&stores.gate(), &product).await;
-    assert!(page.entries.is_empty());
+    assert!(page.events.is_empty());
     assert_eq!(page.oldest.unwrap().number.sequence, 1);
 
     let replay = app.order(&product, "ada", 1, "a").await;
@@ -249,4 +249,30 @@ async fn an_instance_that_does_not_wait_for_kafka_publishes_every_order_itself()
         ORDERS as f64
     );
     assert_eq!(app.metric("publisher_circuit_open").await, 0.0);
+}
+
+#[tokio::test]
+async fn orders_of_a_call_share_an_entry_if_the_setting_says_so() {
+    const ORDERS: usize = 100;
+    let stores = Stores::new().await;
+    let product = stores.app(&[]).await.sale(1_000).await;
+    let settings = [
+        &NO_KAFKA[..],
+        &["--outbox-shared-entries=on", "--outbox-max=90"],
+    ]
+    .concat();
+    let app = stores.app(&settings).await;
+    let users: Vec<_> = (0..ORDERS).map(|n| format!("user-{n}")).collect();
+    let orders = users.iter().map(|user| app.order(&product, user, 1, "a"));
+    for order in join_all(orders).await {
+        assert_eq!(order.status(), 202);
+    }
+    assert!(outbox_length(&stores).await < 90);
+    drop(app);
+    let _healthy = stores.app(&FAST_RELAY).await;
+    until("the outbox is empty", async || {
+        outbox_length(&stores).await == 0
+    })
+    .await;
+    assert_eq!(stores.ids_on_kafka(1 + ORDERS).await.len(), 1 + ORDERS);
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::{IdempotencyKey, ProductId, Quantity, UserId};
 use fluxgate_gate::{Reservation, ReservationRequest, ReservationStore};
+use fluxgate_service::settings::Switch;
 use futures_util::FutureExt;
+use ingest_api::config::OutboxSettings;
 use ingest_api::metrics::Metrics;
 use ingest_api::orders::{ReservationBatcher, ReserveError};
 use ingest_api::sales::Sale;
@@ -14,11 +16,16 @@ use prometheus::Registry;
 use crate::fixture::{BlockedProxy, Stores, unique, until};
 
 const QUEUED_MAX: usize = 8;
-const OUTBOX_MAX: u32 = 1_000;
 
 fn batcher(store: ReservationStore) -> (ReservationBatcher, Metrics) {
     let metrics = Metrics::register(&Registry::new(), "ingest_api");
-    let batcher = ReservationBatcher::new(store, OUTBOX_MAX, QUEUED_MAX, metrics.clone());
+    let outbox = OutboxSettings {
+        outbox_max: 1_000,
+        outbox_shared_entries: Switch::Off,
+        outbox_relay_interval_ms: 1_000,
+        order_record_ttl_seconds: 60,
+    };
+    let batcher = ReservationBatcher::new(store, outbox, QUEUED_MAX, metrics.clone());
     (batcher, metrics)
 }
 
@@ -71,13 +78,16 @@ async fn a_queue_is_bounded_and_callers_who_are_gone_take_no_units() {
     assert_eq!(metrics.reservation_queue_full_total.get(), 1);
 
     proxy.open();
-    assert!(matches!(first.await.unwrap(), Ok(Reservation::Reserved(_))));
+    assert!(matches!(
+        first.await.unwrap(),
+        Ok(Reservation::Reserved { .. })
+    ));
     until("those who are gone are dropped", async || {
         metrics.reservations_dropped_total.get() == QUEUED_MAX as u64
     })
     .await;
     let last = batcher.reserve(&sale, request(&sale)).await;
-    assert!(matches!(last, Ok(Reservation::Reserved(_))));
+    assert!(matches!(last, Ok(Reservation::Reserved { .. })));
     let view = stores.gate().sale(&sale.facts.product).await;
     assert_eq!(view.unwrap().unwrap().remaining, 8);
 }
@@ -92,7 +102,7 @@ async fn a_sale_that_was_found_again_is_asked_for_with_its_own_high_water_mark()
     let (batcher, _) = batcher(stores.gate());
 
     let reserved = batcher.reserve(&forgotten, request(&forgotten)).await;
-    assert!(matches!(reserved, Ok(Reservation::Reserved(_))));
+    assert!(matches!(reserved, Ok(Reservation::Reserved { .. })));
     let behind = batcher.reserve(&found, request(&found)).await;
     assert!(matches!(behind, Ok(Reservation::Behind)), "{behind:?}");
 }

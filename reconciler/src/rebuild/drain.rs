@@ -1,7 +1,9 @@
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::ProductId;
-use fluxgate_gate::{EntryContent, OUTBOX_PAGE_MAX, OutboxEntry, SaleKeys};
+use fluxgate_gate::{
+    ACKS_PER_CALL_MAX, Ack, EventContent, OUTBOX_PAGE_MAX, OutboxEvent, SaleAcks, SaleKeys,
+};
 use futures_util::future::try_join_all;
 
 use crate::{Stores, Undecided};
@@ -15,7 +17,7 @@ const ALL: SequenceNumber = SequenceNumber {
 /// Publishes the outbox of a stopped sale, as the outbox relay would; relays may do the same meanwhile. Returns the number of
 /// events.
 ///
-/// An entry whose record is lost cannot be published: it stays until the sale's keys are removed.
+/// An event whose record is lost cannot be published: its entry stays until the sale's keys are removed.
 pub async fn drain(
     stores: &Stores,
     product: &ProductId,
@@ -28,39 +30,58 @@ pub async fn drain(
             .gate
             .read_outbox(keys, after, ALL, OUTBOX_PAGE_MAX)
             .await?;
-        let Some(last) = page.entries.last() else {
+        let Some(last) = page.events.last() else {
             return Ok(drained);
         };
         after = Some(last.number);
         let events: Vec<(SequenceNumber, Event)> = page
-            .entries
+            .events
             .iter()
-            .filter_map(|entry| Some((entry.number, event(product, entry)?)))
+            .filter_map(|waiting| Some((waiting.number, event(product, waiting)?)))
             .collect();
         let sent = events
             .iter()
             .map(|(_, event)| stores.log.append(partition, event));
         try_join_all(sent).await?;
-        for (number, event) in &events {
-            let makes_room = event.makes_room();
-            stores.gate.ack(keys, *number, makes_room).await?;
-        }
+        acknowledge(stores, keys, &events).await?;
         drained += events.len();
     }
 }
 
-/// The event of an entry; `None` if the record is lost, and for the opening: PostgreSQL has the sale, so its opening is on
+async fn acknowledge(
+    stores: &Stores,
+    keys: &SaleKeys,
+    events: &[(SequenceNumber, Event)],
+) -> Result<(), Undecided> {
+    let (making_room, taking_room): (Vec<_>, Vec<_>) =
+        events.iter().partition(|(_, event)| event.makes_room());
+    let acks: Vec<Ack> = taking_room
+        .iter()
+        .map(|(number, _)| Ack::Event(*number))
+        .collect();
+    for acks in acks.chunks(ACKS_PER_CALL_MAX) {
+        for removed in stores.gate.ack_all(&[SaleAcks { keys, acks }]).await? {
+            removed?;
+        }
+    }
+    for (number, _) in making_room {
+        stores.gate.ack_and_apply(keys, *number).await?;
+    }
+    Ok(())
+}
+
+/// What to publish; `None` if the record is lost, and for the opening: PostgreSQL has the sale, so its opening is on
 /// Kafka.
-fn event(product: &ProductId, entry: &OutboxEntry) -> Option<Event> {
-    match &entry.content {
-        EntryContent::Order(id, record) => Some(Event::OrderReserved(record.event(*id, product))),
-        EntryContent::Cancel(id, record) => record
+fn event(product: &ProductId, waiting: &OutboxEvent) -> Option<Event> {
+    match &waiting.content {
+        EventContent::Order(id, record) => Some(Event::OrderReserved(record.event(*id, product))),
+        EventContent::Cancel(id, record) => record
             .cancelled_event(*id, product)
             .map(Event::OrderCancelled),
-        EntryContent::Restock(id, restock) => {
+        EventContent::Restock(id, restock) => {
             Some(Event::SaleRestocked(restock.event(*id, product)))
         }
-        EntryContent::Closing(closing) => Some(Event::SaleClosed(closing.event(product))),
-        EntryContent::Opening | EntryContent::Unreadable => None,
+        EventContent::Closing(closing) => Some(Event::SaleClosed(closing.event(product))),
+        EventContent::Opening | EventContent::Unreadable => None,
     }
 }

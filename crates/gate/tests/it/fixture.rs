@@ -8,9 +8,9 @@ use fluxgate_domain::ids::{
     IdempotencyKey, OrderId, ProductId, Quantity, RestockId, Tag, Total, UserId,
 };
 use fluxgate_gate::{
-    Change, ChangeContext, Claim, GateError, GateMetrics, IndexedSale, Reservation,
-    ReservationContext, ReservationRequest, ReservationStore, Retirement, SaleKeys, SaleRequests,
-    Terms,
+    Ack, Acked, Change, ChangeContext, Claim, GateError, GateMetrics, IndexedSale, Reservation,
+    ReservationContext, ReservationRequest, ReservationStore, Retirement, SaleAcks, SaleKeys,
+    SaleRequests, Terms,
 };
 use fluxgate_service::essential_tasks::EssentialTasks;
 use fluxgate_service::settings::{OnRedisLoss, RedisSettings};
@@ -65,18 +65,21 @@ pub struct RedisSale {
     pub product: ProductId,
     pub keys: SaleKeys,
     pub opens_at: Timestamp,
+    /// Whether the orders of a call share an outbox entry.
+    pub shares_entries: bool,
     /// What retirements left to be removed from the index, the oldest last.
     retired: Mutex<Vec<(IndexedSale, u32)>>,
 }
 
 impl RedisSale {
-    pub async fn new(store: ReservationStore) -> Self {
+    pub async fn new(store: ReservationStore, shares_entries: bool) -> Self {
         let product = format!("model-{}", uuid::Uuid::new_v4().simple());
         let product = ProductId::parse(&product).unwrap();
         let opens_at_ms = store.now().await.unwrap().as_millisecond() - 1_000;
         Self {
             keys: SaleKeys::new(&product, Tag::of(&product), opens_at_ms),
             opens_at: Timestamp::from_millisecond(opens_at_ms).unwrap(),
+            shares_entries,
             store,
             product,
             retired: Mutex::default(),
@@ -114,7 +117,7 @@ impl RedisSale {
         }
     }
 
-    fn order_id(&self, user: u8, key: u8) -> (OrderId, UserId) {
+    pub fn order_id(&self, user: u8, key: u8) -> (OrderId, UserId) {
         let user = UserId::parse(&format!("user {user}")).unwrap();
         let key = IdempotencyKey::parse(&format!("key-{key}")).unwrap();
         let (tag, ms) = (Tag::of(&self.product), self.opens_at.as_millisecond());
@@ -151,6 +154,7 @@ impl RedisSale {
             opened_at: self.opens_at,
             high_water_mark,
             outbox_max: 1_000,
+            shares_entries: self.shares_entries,
         };
         let request = |call: &OrderCall| {
             let (order_id, user) = self.order_id(call.user, call.key);
@@ -164,6 +168,26 @@ impl RedisSale {
             sale,
             requests: calls.iter().map(request).collect(),
         }
+    }
+
+    /// An open sale.
+    pub async fn open(store: ReservationStore, shares_entries: bool, total: u32) -> Self {
+        let sale = Self::new(store, shares_entries).await;
+        sale.claim(total).await;
+        let opened = sale.store.ack_and_apply(&sale.keys, number(0));
+        assert_eq!(opened.await.unwrap(), Acked::Applied);
+        sale
+    }
+
+    /// Acknowledges events that take room; returns how many entries were removed.
+    pub async fn ack(&self, acks: &[Ack]) -> u64 {
+        let keys = &self.keys;
+        let mut removed = self
+            .store
+            .ack_all(&[SaleAcks { keys, acks }])
+            .await
+            .unwrap();
+        removed.remove(0).unwrap()
     }
 
     pub async fn cancel(&self, user: u8, key: u8, high_water_mark: SequenceNumber) -> String {
@@ -193,7 +217,9 @@ pub fn outcomes(reservations: Vec<Result<Reservation, GateError>>) -> Vec<String
     let outcomes = reservations
         .into_iter()
         .map(|reservation| match reservation {
-            Ok(Reservation::Reserved(record)) => format!("reserved {}", record.number.sequence),
+            Ok(Reservation::Reserved { record, .. }) => {
+                format!("reserved {}", record.number.sequence)
+            }
             Ok(Reservation::Known { record, waiting }) => {
                 format!("known {} {waiting}", record.number.sequence)
             }

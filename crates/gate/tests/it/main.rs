@@ -4,11 +4,13 @@
 
 mod fixture;
 mod lost_keys;
+mod own_redis;
 mod reconnecting;
 mod restarted;
 mod sale_model;
 mod scripts;
 mod shared_calls;
+mod shared_entries;
 mod snapshots;
 mod unresponsive;
 mod work_bound;

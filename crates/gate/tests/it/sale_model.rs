@@ -2,7 +2,7 @@
 //!
 //! Outcomes are texts in the form of the gate's own `Debug` output, so that a test can compare both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fluxgate_domain::ids::Total;
 
@@ -28,7 +28,10 @@ pub struct SaleModel {
     pub sequence: u32,
     /// The highest number that the caller has seen.
     pub high_water_mark: u32,
-    pub outbox: BTreeMap<u32, Entry>,
+    /// The events that wait.
+    pub outbox: BTreeMap<u32, Event>,
+    /// The number of the first order and of the orders of each shared entry, by the number of each.
+    shared: BTreeMap<u32, (u32, u8)>,
     /// How often it was retired.
     retirements: u32,
     state: State,
@@ -59,12 +62,18 @@ struct Order {
 }
 
 #[derive(Clone, Copy)]
-pub enum Entry {
+pub enum Event {
     Opening,
     Order,
     Cancel(u8, u8),
     Restock(u8),
     Closing,
+}
+
+impl Event {
+    pub fn makes_room(self) -> bool {
+        !matches!(self, Self::Order | Self::Closing)
+    }
 }
 
 impl SaleModel {
@@ -74,11 +83,24 @@ impl SaleModel {
             return false;
         }
         (self.opened_total, self.remaining) = (Some(total), total);
-        self.outbox.insert(0, Entry::Opening);
+        self.outbox.insert(0, Event::Opening);
         true
     }
 
-    pub fn reserve(&mut self, call: OrderCall) -> String {
+    /// The orders of a call; those taken share an entry, if `shares_entries`.
+    pub fn reserve(&mut self, calls: &[OrderCall], shares_entries: bool) -> Vec<String> {
+        let first = self.sequence + 1;
+        let outcomes = calls.iter().map(|call| self.reserve_one(*call)).collect();
+        let taken = self.sequence + 1 - first;
+        for number in first..=self.sequence {
+            if shares_entries && taken > 1 {
+                self.shared.insert(number, (first, taken as u8));
+            }
+        }
+        outcomes
+    }
+
+    fn reserve_one(&mut self, call: OrderCall) -> String {
         let (user, quantity) = (call.user, u32::from(call.quantity));
         if let Some(order) = self.orders.get(&(user, call.key)) {
             let waiting = self.outbox.contains_key(&order.sequence);
@@ -102,7 +124,7 @@ impl SaleModel {
         } else {
             self.held.insert(user, held + quantity);
             self.remaining -= quantity;
-            let sequence = self.append(Entry::Order);
+            let sequence = self.append(Event::Order);
             let order = Order {
                 sequence,
                 quantity,
@@ -122,7 +144,7 @@ impl SaleModel {
             Some(sequence) => sequence,
             None if is_behind => return "Behind".into(),
             None => {
-                let sequence = self.append(Entry::Cancel(user, key));
+                let sequence = self.append(Event::Cancel(user, key));
                 let order = self.orders.get_mut(&(user, key)).unwrap();
                 order.cancel = Some(sequence);
                 sequence
@@ -148,7 +170,7 @@ impl SaleModel {
             "TooMany".into()
         } else {
             self.planned += units;
-            let sequence = self.append(Entry::Restock(key));
+            let sequence = self.append(Event::Restock(key));
             self.restocks.insert(key, (sequence, units));
             self.recorded(sequence)
         }
@@ -164,7 +186,7 @@ impl SaleModel {
             None if self.state == State::Opening => return "NotOpen".into(),
             None => {
                 self.state = State::Closed;
-                let sequence = self.append(Entry::Closing);
+                let sequence = self.append(Event::Closing);
                 self.closing = Some(sequence);
                 sequence
             }
@@ -172,18 +194,39 @@ impl SaleModel {
         self.recorded(sequence)
     }
 
-    /// Removes an outbox entry and applies its effect; whether it makes room. `None` if there is no such entry.
+    /// The first number and the number of events of the entry that has, or had, this event.
+    pub fn entry_of(&self, sequence: u32) -> (u32, u8) {
+        self.shared.get(&sequence).copied().unwrap_or((sequence, 1))
+    }
+
+    /// How many entries have events that wait.
+    pub fn entries(&self) -> usize {
+        let firsts = self
+            .outbox
+            .keys()
+            .map(|sequence| self.entry_of(*sequence).0);
+        firsts.collect::<BTreeSet<_>>().len()
+    }
+
+    /// Acknowledges all events of an entry that takes room.
+    pub fn ack_entry(&mut self, (first, events): (u32, u8)) {
+        for sequence in first..first + u32::from(events) {
+            self.ack(sequence);
+        }
+    }
+
+    /// Acknowledges an event and applies its effect; whether it makes room. `None` if it does not wait.
     pub fn ack(&mut self, sequence: u32) -> Option<bool> {
-        let entry = self.outbox.remove(&sequence)?;
-        match entry {
-            Entry::Order | Entry::Closing => return Some(false),
-            Entry::Opening => self.state = State::Open,
-            Entry::Cancel(user, key) => {
+        let event = self.outbox.remove(&sequence)?;
+        match event {
+            Event::Order | Event::Closing => return Some(false),
+            Event::Opening => self.state = State::Open,
+            Event::Cancel(user, key) => {
                 let quantity = self.orders[&(user, key)].quantity;
                 self.remaining += quantity;
                 *self.held.get_mut(&user).unwrap() -= quantity;
             }
-            Entry::Restock(key) => {
+            Event::Restock(key) => {
                 let (_, units) = self.restocks[&key];
                 self.remaining += units;
                 self.restocked += units;
@@ -212,9 +255,9 @@ impl SaleModel {
         self.sequence < self.high_water_mark
     }
 
-    fn append(&mut self, entry: Entry) -> u32 {
+    fn append(&mut self, event: Event) -> u32 {
         self.sequence += 1;
-        self.outbox.insert(self.sequence, entry);
+        self.outbox.insert(self.sequence, event);
         self.sequence
     }
 

@@ -1,7 +1,7 @@
 //! The scripts against a plain model: the same calls give the same outcomes and the same state.
 
 use fluxgate_domain::SequenceNumber;
-use fluxgate_gate::{Acked, Claim, ReservationStore};
+use fluxgate_gate::{Ack, Acked, Claim, OutboxEntry, ReservationStore};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -27,6 +27,10 @@ enum Call {
     },
     Close,
     Ack {
+        sequence: u32,
+    },
+    /// Acknowledges the whole entry of an event.
+    AckEntry {
         sequence: u32,
     },
     /// As the relay does, but what it removes from the index stays there until `Unindex`.
@@ -55,12 +59,13 @@ fn call() -> impl Strategy<Value = Call> {
         3 => Just(Call::Retire),
         3 => Just(Call::Unindex),
         8 => (0u32..12).prop_map(|sequence| Call::Ack { sequence }),
+        4 => (1u32..12).prop_map(|sequence| Call::AckEntry { sequence }),
         2 => (0u32..12).prop_map(|sequence| Call::SetHighWaterMark { sequence }),
     ]
 }
 
-async fn compare(store: ReservationStore, calls: Vec<(Call, bool)>) {
-    let redis = RedisSale::new(store).await;
+async fn compare(store: ReservationStore, shares_entries: bool, calls: Vec<(Call, bool)>) {
+    let redis = RedisSale::new(store, shares_entries).await;
     let mut model = SaleModel::default();
     for (call, is_repeated) in calls {
         for _ in 0..=usize::from(is_repeated) {
@@ -84,7 +89,7 @@ async fn make_call(redis: &RedisSale, model: &mut SaleModel, call: &Call) {
         }
         // One call to Redis, one by one in the model.
         Call::Reserve(ref calls) => {
-            let expected: Vec<_> = calls.iter().map(|call| model.reserve(*call)).collect();
+            let expected = model.reserve(calls, redis.shares_entries);
             assert_eq!(redis.reserve(calls, high_water_mark).await, expected);
         }
         Call::Cancel { user, key } => {
@@ -97,13 +102,13 @@ async fn make_call(redis: &RedisSale, model: &mut SaleModel, call: &Call) {
             assert_eq!(redis.restock(key, units, high_water_mark).await, expected);
         }
         Call::Close => assert_eq!(redis.close(high_water_mark).await, model.close()),
-        Call::Ack { sequence } => match model.ack(sequence) {
-            Some(false) => {
-                let entries = vec![number(sequence).to_string()];
-                let acked = redis.store.ack_all(&redis.keys, entries).await;
-                assert_eq!(acked.unwrap(), 1);
-            }
-            makes_room => {
+        Call::Ack { sequence } => {
+            let (before, makes_room) = (model.entries(), model.ack(sequence));
+            let is_shared = model.entry_of(sequence).1 > 1;
+            if makes_room == Some(false) || is_shared {
+                let removed = redis.ack(&[Ack::Event(number(sequence))]).await;
+                assert_eq!(removed as usize, before - model.entries());
+            } else {
                 let applied = redis.store.ack_and_apply(&redis.keys, number(sequence));
                 let expected = match makes_room {
                     Some(_) => Acked::Applied,
@@ -111,7 +116,21 @@ async fn make_call(redis: &RedisSale, model: &mut SaleModel, call: &Call) {
                 };
                 assert_eq!(applied.await.unwrap(), expected);
             }
-        },
+        }
+        Call::AckEntry { sequence } => {
+            let before = model.entries();
+            let is_effect = model
+                .outbox
+                .get(&sequence)
+                .is_some_and(|it| it.makes_room());
+            if !is_effect {
+                let (first, events) = model.entry_of(sequence);
+                model.ack_entry((first, events));
+                let id = number(first);
+                let removed = redis.ack(&[Ack::Entry(OutboxEntry { id, events })]).await;
+                assert_eq!(removed as usize, before - model.entries());
+            }
+        }
         Call::Retire => assert_eq!(redis.retire().await, model.retire()),
         Call::Unindex => redis.unindex().await,
         Call::SetHighWaterMark { sequence } => model.high_water_mark = sequence,
@@ -125,12 +144,13 @@ async fn assert_same_state(redis: &RedisSale, model: &SaleModel) {
     };
     let page = redis.store.read_outbox(&redis.keys, None, until, 100);
     let page = page.await.unwrap();
-    let entries = page.entries.iter().map(|entry| entry.number.sequence);
-    let entries: Vec<u32> = entries.collect();
+    let events = page.events.iter().map(|event| event.number.sequence);
+    let events: Vec<u32> = events.collect();
     let expected: Vec<u32> = model.outbox.keys().copied().collect();
-    assert_eq!((entries, page.highest.sequence), (expected, model.sequence));
+    assert_eq!((events, page.highest.sequence), (expected, model.sequence));
+    assert_eq!(page.waiting as usize, model.entries());
     assert_eq!(page.state == "closed", model.is_closed());
-    // Otherwise no relay would see the entries.
+    // Otherwise no relay would see the events.
     assert!(model.outbox.is_empty() || redis.indexed().await.is_some());
 
     let sale = redis.store.sale(&redis.product).await.unwrap();
@@ -159,7 +179,9 @@ fn random_calls_some_of_them_repeated_do_what_the_model_does() {
                 calls.insert(0, (Call::Claim { total }, true));
                 calls.insert(1, (Call::Ack { sequence: 0 }, true));
             }
-            runtime.block_on(compare(store.clone(), calls));
+            for shares_entries in [false, true] {
+                runtime.block_on(compare(store.clone(), shares_entries, calls.clone()));
+            }
             Ok(())
         })
         .unwrap();

@@ -31,16 +31,13 @@ const ORDERS: [(u32, &[OrderCall], SequenceNumber); 4] = [
     (9, &[order(1, 1), order(2, 1)], number(100)),
 ];
 
-async fn sales() -> Vec<RedisSale> {
+async fn sales(shares_entries: bool) -> Vec<RedisSale> {
     let mut sales = Vec::new();
     for (total, ..) in ORDERS {
-        let sale = RedisSale::new(connect()).await;
-        if total > 0 {
-            sale.claim(total).await;
-            let opened = sale.store.ack_and_apply(&sale.keys, number(0));
-            opened.await.unwrap();
-        }
-        sales.push(sale);
+        sales.push(match total {
+            0 => RedisSale::new(connect(), shares_entries).await,
+            total => RedisSale::open(connect(), shares_entries, total).await,
+        });
     }
     sales
 }
@@ -56,7 +53,12 @@ async fn together(sales: &[RedisSale]) -> Answers {
 
 #[tokio::test]
 async fn each_sale_is_answered_as_if_it_had_the_call_for_itself() {
-    let (shared, alone) = (sales().await, sales().await);
+    for shares_entries in [false, true] {
+        compare(sales(shares_entries).await, sales(shares_entries).await).await;
+    }
+}
+
+async fn compare(shared: Vec<RedisSale>, alone: Vec<RedisSale>) {
     for is_repeated in [false, true] {
         let mut expected = Vec::new();
         for (sale, (_, orders, mark)) in alone.iter().zip(ORDERS) {
@@ -83,7 +85,7 @@ async fn remaining(sale: &RedisSale) -> Option<u32> {
 
 #[tokio::test]
 async fn without_its_replica_only_refusals_are_answered() {
-    let mut sales = sales().await;
+    let mut sales = sales(true).await;
     sales[0].store = connect_waiting_for_a_replica();
     let missing = "too_few_replicas";
     let expected = [
@@ -104,7 +106,7 @@ async fn without_its_replica_only_refusals_are_answered() {
 async fn damaged_data_of_one_sale_fails_its_orders_alone() {
     let redis = Client::new(Config::from_url(&redis_url()).unwrap(), None, None, None);
     redis.init().await.unwrap();
-    let sales = sales().await;
+    let sales = sales(true).await;
     let orders = sales[0].keys.orders.clone();
     let set = redis.set::<(), _, _>(orders, "no hash", None, None, false);
     set.await.unwrap();

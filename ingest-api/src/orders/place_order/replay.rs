@@ -37,7 +37,7 @@ impl PlaceOrder {
                 Err(_) => OrderStatus::Accepted,
             }
         } else if waiting {
-            self.publish(sale, order_id, record).await
+            self.publish(sale, order_id, record, None).await
         } else {
             self.statuses
                 .at_least_accepted(order_id, record.number)
