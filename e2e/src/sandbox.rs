@@ -76,6 +76,7 @@ impl Sandbox {
             ("KAFKA_GROUP", &name),
             // The shortest that brokers allow: a killed worker's partitions wait that long.
             ("KAFKA_SESSION_TIMEOUT_MS", "6000"),
+            ("OUTBOX_SHARED_ENTRIES", "on"),
             ("ADMIN_TOKEN", ADMIN_TOKEN),
             ("NO_COLOR", "1"),
         ];

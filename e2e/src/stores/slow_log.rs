@@ -1,18 +1,14 @@
 //! The slow log of Redis: which commands took long.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use fred::types::Value;
-use fred::types::scripts::Script;
 
 use super::Redis;
 use crate::table::table;
 
-/// The folder of the scripts.
-const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../lua");
 /// Calls that take longer are logged.
 const LOGGED_ABOVE_US: &str = "1000";
 /// Arguments, and bytes of each, that are shown of a command's longest call.
@@ -42,20 +38,16 @@ impl Redis {
         let entries: Vec<Entry> = self.command(&["SLOWLOG", "GET", "-1"]).await?;
         let calls = entries.into_iter();
         let calls = calls.map(|(_, _, us, words, ..)| (Duration::from_micros(us), words));
-        Ok(by_command(calls, &script_names()?))
+        Ok(by_command(calls, &script_files()))
     }
 }
 
 /// The file of each script, by its SHA-1.
-fn script_names() -> Result<BTreeMap<String, String>> {
-    let mut names = BTreeMap::new();
-    for file in Path::new(SCRIPTS).read_dir().context(SCRIPTS)? {
-        let file = file?;
-        let script = Script::from_lua(std::fs::read_to_string(file.path())?);
-        let name = file.file_name().to_string_lossy().into_owned();
-        names.insert(script.sha1().to_string(), name);
-    }
-    Ok(names)
+fn script_files() -> BTreeMap<String, String> {
+    let names = fluxgate_gate::script_names().into_iter();
+    names
+        .map(|(sha, name)| (sha, format!("{name}.lua")))
+        .collect()
 }
 
 fn by_command(
@@ -103,25 +95,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_slow_log_names_scripts_and_the_arguments_of_the_longest_call() -> Result<()> {
-        let scripts = script_names()?;
-        let reserve = std::fs::read_to_string(Path::new(SCRIPTS).join("reserve.lua"))?;
-        let sha = Script::from_lua(reserve).sha1().to_string();
+    fn the_slow_log_names_scripts_and_the_arguments_of_the_longest_call() {
+        let scripts = script_files();
+        let sha_of = |file| {
+            scripts
+                .iter()
+                .find_map(|(sha, it)| (it == file).then_some(sha))
+        };
+        let sha = sha_of("reserve_sales.lua").unwrap();
         let call = |us: u64, words: &[&str]| {
             let words = words.iter().map(ToString::to_string).collect();
             (Duration::from_micros(us), words)
         };
         let long = "x".repeat(100);
         let calls = [
-            call(1_500, &["EVALSHA", &sha, "4", "fg:{abc}:sale:one"]),
-            call(9_300, &["EVALSHA", &sha, "4", &long]),
+            call(1_500, &["EVALSHA", sha, "4", "fg:{abc}:sale:one"]),
+            call(9_300, &["EVALSHA", sha, "4", &long]),
             call(2_000, &["HGETALL", "large"]),
         ];
         let printed = by_command(calls.into_iter(), &scripts);
         let lines: Vec<_> = printed.lines().skip(1).collect();
         assert_eq!(lines.len(), 2, "{printed}");
         for (line, contained) in [
-            (lines[0], ["reserve.lua", " 2 ", " 9.3 ", "4 xxx"]),
+            (lines[0], ["reserve_sales.lua", " 2 ", " 9.3 ", "4 xxx"]),
             (lines[1], ["HGETALL", " 1 ", " 2.0 ", "large"]),
         ] {
             for text in contained {
@@ -129,6 +125,5 @@ mod tests {
             }
         }
         assert!(!printed.contains(&long), "{printed}");
-        Ok(())
     }
 }
