@@ -14,6 +14,8 @@ use crate::{Flow, Mistake};
 pub enum Action {
     /// `reserve.lua`; the buyer is answered `reserved` or better.
     Reserve(u8),
+    /// `reserve.lua` for the first two orders in one call.
+    ReserveTogether,
     /// `cancel.lua`.
     Cancel(u8),
     /// `restock.lua`.
@@ -24,7 +26,7 @@ pub enum Action {
     Publish(Entry),
     /// Kafka writes an event, and the acknowledgement is lost.
     PublishUnacknowledged(Entry),
-    /// `ack_outbox.lua`, or XDEL.
+    /// `ack_outbox.lua`, or `ack_orders.lua` for one order of an entry that may have another.
     Acknowledge(Entry),
     /// Every instance of the API dies.
     KillApis,
@@ -65,6 +67,7 @@ impl Model for Flow {
                 orders: vec![Record::None; self.orders.into()],
                 restocked: false,
                 outbox: BTreeSet::new(),
+                shared: false,
             },
             log: Vec::new(),
             ledger: self.empty_ledger(),
@@ -84,6 +87,15 @@ impl Model for Flow {
                 Record::Placed if order < self.cancellable => actions.push(Action::Cancel(order)),
                 Record::None | Record::Placed | Record::Cancelled | Record::Rejected => {}
             }
+        }
+        let are_new = state
+            .redis
+            .orders
+            .iter()
+            .take(2)
+            .all(|it| *it == Record::None);
+        if self.together && sells && are_new && state.redis.remaining >= 2 {
+            actions.push(Action::ReserveTogether);
         }
         if self.restock && sells && !state.redis.restocked {
             actions.push(Action::Restock);
@@ -123,11 +135,11 @@ impl Model for Flow {
     fn next_state(&self, before: &State, action: Action) -> Option<State> {
         let mut state = before.clone();
         match action {
-            Action::Reserve(order) => {
-                state.redis.remaining -= 1;
-                state.redis.orders[usize::from(order)] = Record::Placed;
-                state.promised.insert(order);
-                self.add_entry(&mut state, Event::Order(order));
+            Action::Reserve(order) => self.reserve(&mut state, order),
+            Action::ReserveTogether => {
+                self.reserve(&mut state, 0);
+                self.reserve(&mut state, 1);
+                state.redis.shared = true;
             }
             Action::Cancel(order) => {
                 state.redis.orders[usize::from(order)] = Record::Cancelled;
@@ -180,6 +192,7 @@ impl Model for Flow {
                     orders: vec![Record::None; self.orders.into()],
                     restocked: false,
                     outbox: BTreeSet::new(),
+                    shared: false,
                     ..state.redis
                 };
             }

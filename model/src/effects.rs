@@ -17,7 +17,14 @@ impl Flow {
         }
     }
 
-    /// Adds an entry to the outbox; the instance that wrote it will publish it.
+    pub(crate) fn reserve(&self, state: &mut State, order: u8) {
+        state.redis.remaining -= 1;
+        state.redis.orders[usize::from(order)] = Record::Placed;
+        state.promised.insert(order);
+        self.add_entry(state, Event::Order(order));
+    }
+
+    /// Adds an event to the outbox; the instance that wrote it will publish it.
     pub(crate) fn add_entry(&self, state: &mut State, event: Event) {
         let epoch = state.redis.epoch;
         let entry = Entry { epoch, event };
@@ -37,6 +44,11 @@ impl Flow {
     pub(crate) fn acknowledge(&self, state: &mut State, entry: Entry) {
         state.acknowledged.remove(&entry);
         let removed = state.redis.outbox.remove(&entry);
+        let is_order = matches!(entry.event, Event::Order(_));
+        if self.mistake == Some(Mistake::SharedEntryRemoved) && state.redis.shared && is_order {
+            let is_other = |it: &Entry| matches!(it.event, Event::Order(0 | 1));
+            state.redis.outbox.retain(|it| !is_other(it));
+        }
         let applied_before = self.mistake == Some(Mistake::AppliedBeforePublished);
         let always = self.mistake == Some(Mistake::EffectWithoutRemoval);
         if (removed || always) && !applied_before {
@@ -90,6 +102,7 @@ pub(crate) fn refilled(ledger: &Ledger) -> Redis {
         orders: ledger.rows.iter().map(record).collect(),
         restocked: ledger.restocked,
         outbox: BTreeSet::new(),
+        shared: false,
     }
 }
 

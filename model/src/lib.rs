@@ -36,6 +36,8 @@ pub struct Flow {
     pub orders: u8,
     /// How many of them, from the first, may be cancelled.
     pub cancellable: u8,
+    /// Whether the first two orders may come in one call; then they share an outbox entry.
+    pub together: bool,
     /// Whether the sale may be restocked by one unit.
     pub restock: bool,
     /// Whether Redis may lose its data and the sale may be rebuilt.
@@ -55,6 +57,8 @@ pub enum Mistake {
     AppliedBeforePublished,
     /// An outbox entry is acknowledged before its event is on Kafka.
     AcknowledgedUnpublished,
+    /// Acknowledging one order removes the outbox entry that it shares with another.
+    SharedEntryRemoved,
     /// Every call that acknowledges an entry applies its effect, not only the one that removes the entry.
     EffectWithoutRemoval,
     /// The positions are committed before the rows.

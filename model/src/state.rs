@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-/// An entry of the outbox, and then a record of the log.
+/// An event in the outbox, and then a record of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Entry {
     /// The epoch of the Redis data that numbered it, from 1.
@@ -75,8 +75,10 @@ pub struct Redis {
     pub orders: Vec<Record>,
     /// Whether the restock was asked for.
     pub restocked: bool,
-    /// Entries that Kafka has not acknowledged.
+    /// Events that wait for Kafka's acknowledgement.
     pub outbox: BTreeSet<Entry>,
+    /// Whether the first two orders came in one call, and share an entry of the outbox.
+    pub shared: bool,
 }
 
 /// Whether Redis sells, or how far a rebuild has come.

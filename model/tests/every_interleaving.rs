@@ -7,6 +7,7 @@ const SMALL: Flow = Flow {
     units: 1,
     orders: 2,
     cancellable: 1,
+    together: false,
     restock: false,
     rebuild: false,
     records_max: 4,
@@ -22,6 +23,19 @@ fn holds(flow: Flow) {
 #[test]
 fn a_unit_that_is_sold_cancelled_and_sold_again() {
     holds(SMALL);
+}
+
+/// Both orders may come in one call.
+const TOGETHER: Flow = Flow {
+    units: 2,
+    cancellable: 0,
+    together: true,
+    ..SMALL
+};
+
+#[test]
+fn orders_that_share_an_outbox_entry_and_are_acknowledged_one_by_one() {
+    holds(TOGETHER);
 }
 
 #[test]
@@ -86,6 +100,11 @@ fn a_cancel_applied_before_it_is_published_rejects_an_order() {
 #[test]
 fn an_entry_acknowledged_before_it_is_published_can_be_lost() {
     is_found(Mistake::AcknowledgedUnpublished, NEVER_LOST);
+}
+
+#[test]
+fn an_order_whose_entry_is_removed_with_another_can_be_lost() {
+    is_found_in(TOGETHER, Mistake::SharedEntryRemoved, NEVER_LOST);
 }
 
 #[test]
