@@ -197,7 +197,11 @@ async fn an_order_has_the_status_of_its_row_in_postgresql() {
     let (_, order) = read(app.order(&product, "ada", 1, "k").await).await;
     let id = order["orderId"].as_str().unwrap();
     let path = format!("/orders/{id}");
-    assert_eq!(app.get(&path).await.1["status"], "accepted");
+    // Its entry leaves the outbox a moment after the answer.
+    until("the order is accepted", async || {
+        app.get(&path).await.1["status"] == "accepted"
+    })
+    .await;
 
     let insert = format!(
         "INSERT INTO orders (order_id, product_id, user_id, quantity, epoch, sequence, status, placed_at)
