@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use fluxgate_gate::{Ack, OutboxEntry, Reservation, SaleAcks};
+use fluxgate_domain::SequenceNumber;
+use fluxgate_gate::{Ack, LossContinuation, OutboxEntry, Reservation, SaleAcks};
 use fred::clients::Client;
 use fred::interfaces::{ClientLike, HashesInterface, KeysInterface, StreamsInterface};
 use fred::types::config::Config;
@@ -150,6 +151,20 @@ async fn an_order_that_is_taken_alone_has_an_entry_of_its_own() {
         .into_iter()
         .map(|event| event.entry.events);
     assert_eq!(read.collect::<Vec<_>>(), [1, 1, 2, 2]);
+}
+
+#[tokio::test]
+async fn an_entry_has_no_orders_of_the_next_epoch() {
+    let sale = sale().await;
+    reserve(&sale, 1..4).await;
+    let lost = sale.store.continue_after_loss(&sale.keys, number(100));
+    assert_eq!(lost.await.unwrap(), LossContinuation::Began);
+    assert_eq!(reserve(&sale, 4..5).await, ["reserved 1"]);
+    let next = SequenceNumber::new(2, 1);
+    assert_eq!(sale.ack(&[Ack::Event(next)]).await, 1);
+    assert_eq!(reserve(&sale, 4..5).await, ["known 1 false"]);
+    assert_eq!(sale.ack(&[Ack::Event(next)]).await, 0);
+    assert_eq!(entries_and_marks(&sale).await, (1, vec![]));
 }
 
 #[tokio::test]
