@@ -190,18 +190,18 @@ async fn a_page_has_whole_entries() {
 }
 
 #[tokio::test]
-async fn an_audit_reads_every_order_of_a_shared_entry() {
-    let sale = sale().await;
-    for first in (0..192).step_by(64) {
-        for key in 0..4 {
-            let orders = (first..first + 64).map(|user| OrderCall { key, ..order(user) });
-            let orders: Vec<_> = orders.collect();
+async fn an_audit_reads_pages_that_end_behind_their_limit() {
+    let sale = RedisSale::open(connect(), true, 2_000).await;
+    // A page of 500 has 501 of them.
+    for key in 0..4 {
+        for first in (0..255).step_by(3) {
+            let orders = [first, first + 1, first + 2].map(|user| OrderCall { key, ..order(user) });
             sale.reserve(&orders, number(0)).await;
         }
     }
     let snapshot = sale.store.snapshot(&sale.keys).await.unwrap().unwrap();
-    assert_eq!((snapshot.waiting, snapshot.orders.len()), (12, 768));
-    assert!(snapshot.holds(number(768)));
+    assert_eq!((snapshot.waiting, snapshot.orders.len()), (340, 1_020));
+    assert!(snapshot.holds(number(1_020)));
 }
 
 #[tokio::test]
