@@ -8,8 +8,8 @@
 -- KEYS  the four keys of each sale, as reserve.lua takes them
 -- ARGV  for each sale: the number of its arguments, then the arguments of reserve.lua. At most 64 orders in all
 -- Returns for each sale what reserve.lua returns, or {text} of its error
-assert(#KEYS % 4 == 0 and #ARGV <= 6 * #KEYS / 4 + 3 * 64,
-  'reserve_sales.lua takes 4 keys and 6 arguments per sale, and 3 per order, for at most 64 orders')
+assert(#KEYS % 4 == 0 and #ARGV <= 7 * #KEYS / 4 + 2 * 64,
+  'reserve_sales.lua takes 4 keys and 7 arguments per sale, and 2 per order, for at most 64 orders')
 local replies, at = {}, 1
 for n = 1, #KEYS / 4 do
   local last = at + tonumber(ARGV[at])

@@ -47,10 +47,11 @@ pub async fn measure(
         "0",
         "1000000000",
         "1",
+        orders_per_call.to_string().as_str(),
     ]);
     // As long as a UUID; the tool puts another number in each time.
     let id = "01a2b3c4-d5e6-8abc-8000-__rand_int__";
-    for argument in [id, "user-1", "1"] {
+    for argument in [id, "1 user-1"] {
         tool.args(std::iter::repeat_n(argument, orders_per_call as usize));
     }
     let run = async {

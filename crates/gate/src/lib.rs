@@ -8,7 +8,7 @@
 //! | `connection`, `call` | connecting, reconnecting, timing and counting calls |
 //! | `node`, `cluster` | the connections to one server; which master of a Cluster has which slots |
 //! | `probe` | whether Redis takes writes |
-//! | `reservation`, `reserve_reply`, `reserve_sales` | reserving units for orders of one sale, and of several sales in one call |
+//! | `reservation`, `distinct`, `reserve_reply`, `reserve_sales` | reserving units for orders of one sale, and of several sales in one call |
 //! | `refusal_lease` | the lease under which an instance refuses orders from memory |
 //! | `opening`, `changes`, `sale` | opening, changing and reading a sale |
 //! | `order` | looking up orders by their ids |
@@ -21,6 +21,7 @@ mod call;
 mod changes;
 mod cluster;
 mod connection;
+mod distinct;
 mod error;
 mod eviction;
 mod keys;

@@ -5,6 +5,7 @@ use fred::clients::Client;
 use fred::types::{Key, Value};
 use jiff::Timestamp;
 
+use crate::distinct::Distinct;
 use crate::reserve_reply::Reply;
 use crate::{GateError, OutboxEntry, ReservationStore, SaleKeys};
 
@@ -39,7 +40,7 @@ pub struct ReservationContext<'a> {
 impl ReservationContext<'_> {
     /// How many arguments `reserve.lua` takes for these orders.
     pub(crate) fn arguments(&self, requests: &[ReservationRequest]) -> usize {
-        5 + 3 * requests.len()
+        6 + 2 * requests.len()
     }
 
     pub(crate) fn push_arguments(&self, requests: &[ReservationRequest], to: &mut Vec<Value>) {
@@ -49,9 +50,10 @@ impl ReservationContext<'_> {
         to.push(i64::from(self.outbox_max).into());
         to.push(i64::from(self.shares_entries).into());
         let requests = requests.iter();
+        let units: i64 = requests.clone().map(|it| i64::from(it.quantity)).sum();
+        to.push(units.into());
         to.extend(requests.clone().map(|it| it.order_id.to_string().into()));
-        to.extend(requests.clone().map(|it| it.user.as_str().into()));
-        to.extend(requests.map(|it| i64::from(it.quantity).into()));
+        to.extend(requests.map(|it| format!("{} {}", it.quantity.get(), it.user).into()));
     }
 }
 
@@ -108,8 +110,9 @@ impl ReservationStore {
         sale: &ReservationContext<'_>,
         requests: Vec<ReservationRequest>,
     ) -> Result<Vec<Result<Reservation, GateError>>, GateError> {
-        let mut arguments = Vec::with_capacity(sale.arguments(&requests));
-        sale.push_arguments(&requests, &mut arguments);
+        let distinct = Distinct::of(requests);
+        let mut arguments = Vec::with_capacity(sale.arguments(&distinct.requests));
+        sale.push_arguments(&distinct.requests, &mut arguments);
         let script = &self.scripts.reserve;
         // WAIT must follow on the same connection.
         let (reply, client) = self
@@ -117,7 +120,7 @@ impl ReservationStore {
             .await?;
         let mut of_sale = [(
             &sale.keys.sale,
-            answers(reply, requests, sale.shares_entries)?,
+            answers(reply, distinct, sale.shares_entries)?,
         )];
         self.keep_promises(&client, &mut of_sale).await;
         let [(_, answers)] = of_sale;
@@ -146,12 +149,14 @@ pub(crate) type Answers = Vec<Result<Reservation, GateError>>;
 /// The answers in a reply of `reserve.lua`.
 pub(crate) fn answers(
     reply: Value,
-    requests: Vec<ReservationRequest>,
+    distinct: Distinct,
     shares_entries: bool,
 ) -> Result<Answers, GateError> {
+    let Distinct { requests, places } = distinct;
     let reply = Reply::read(reply, requests.len())?;
     let shared = reply.shared_entry().filter(|_| shares_entries);
-    Ok(reply.reservations(requests, shared))
+    let answers = reply.reservations(requests, shared);
+    Ok(places.answers_to_given(answers))
 }
 
 /// A refusal promises nothing.

@@ -1,6 +1,7 @@
 use fred::error::{Error, ErrorKind};
 use fred::types::Value;
 
+use crate::distinct::Distinct;
 use crate::reservation::answers;
 use crate::{GateError, Reservation, ReservationContext, ReservationRequest, ReservationStore};
 
@@ -31,8 +32,11 @@ impl ReservationStore {
             let SaleRequests { sale, requests } = sales.remove(0);
             return self.reserve(&sale, requests).await;
         }
+        let sales = sales.into_iter();
+        let sales = sales.map(|it| (it.sale, Distinct::of(it.requests)));
+        let sales: Vec<_> = sales.collect();
         let (mut keys, mut arguments) = (Vec::with_capacity(4 * sales.len()), Vec::new());
-        for SaleRequests { sale, requests } in &sales {
+        for (sale, Distinct { requests, .. }) in &sales {
             keys.extend(sale.keys.all());
             let count = i64::try_from(sale.arguments(requests));
             arguments.push(count.expect("orders are few").into());
@@ -45,11 +49,11 @@ impl ReservationStore {
             return Err(GateError::unexpected("a reply per sale", replies));
         }
         let mut of_sales = Vec::with_capacity(sales.len());
-        for (SaleRequests { sale, requests }, reply) in sales.into_iter().zip(replies) {
-            let orders = requests.len();
+        for ((sale, distinct), reply) in sales.into_iter().zip(replies) {
+            let orders = distinct.places.given();
             let answers = match error(&reply) {
                 Some(error) => Err(self.failed(error)),
-                None => answers(reply, requests, sale.shares_entries),
+                None => answers(reply, distinct, sale.shares_entries),
             };
             let answers = answers.unwrap_or_else(|error| vec![Err(error); orders]);
             of_sales.push((&sale.keys.sale, answers));

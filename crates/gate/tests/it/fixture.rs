@@ -67,6 +67,8 @@ pub struct RedisSale {
     pub opens_at: Timestamp,
     /// Whether the orders of a call share an outbox entry.
     pub shares_entries: bool,
+    /// Units that one user may hold.
+    pub user_limit: Option<u32>,
     /// What retirements left to be removed from the index, the oldest last.
     retired: Mutex<Vec<(IndexedSale, u32)>>,
 }
@@ -80,6 +82,7 @@ impl RedisSale {
             keys: SaleKeys::new(&product, Tag::of(&product), opens_at_ms),
             opens_at: Timestamp::from_millisecond(opens_at_ms).unwrap(),
             shares_entries,
+            user_limit: Some(USER_LIMIT),
             store,
             product,
             retired: Mutex::default(),
@@ -130,7 +133,7 @@ impl RedisSale {
             total: Total::try_from(i64::from(total)).unwrap(),
             opens_at: Some(self.opens_at),
             closes_at: None,
-            per_user_limit: Some(USER_LIMIT),
+            per_user_limit: self.user_limit,
         };
         self.store.claim(&self.product, &terms, 0).await.unwrap()
     }
@@ -173,10 +176,14 @@ impl RedisSale {
     /// An open sale.
     pub async fn open(store: ReservationStore, shares_entries: bool, total: u32) -> Self {
         let sale = Self::new(store, shares_entries).await;
-        sale.claim(total).await;
-        let opened = sale.store.ack_and_apply(&sale.keys, number(0));
-        assert_eq!(opened.await.unwrap(), Acked::Applied);
+        sale.claim_and_open(total).await;
         sale
+    }
+
+    pub async fn claim_and_open(&self, total: u32) {
+        self.claim(total).await;
+        let opened = self.store.ack_and_apply(&self.keys, number(0));
+        assert_eq!(opened.await.unwrap(), Acked::Applied);
     }
 
     /// Acknowledges events that take room; returns how many entries were removed.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fluxgate_domain::ids::Total;
 
-/// Units that one user may hold.
+/// Units that one user may hold in a sale with a limit.
 pub const USER_LIMIT: u32 = 4;
 
 /// An order of a small set of users and keys.
@@ -19,6 +19,8 @@ pub struct OrderCall {
 
 #[derive(Default)]
 pub struct SaleModel {
+    /// Units that one user may hold.
+    pub user_limit: Option<u32>,
     /// Units at opening; `None`: not claimed.
     pub opened_total: Option<u32>,
     pub remaining: u32,
@@ -87,10 +89,20 @@ impl SaleModel {
         true
     }
 
-    /// The orders of a call; those taken share an entry, if `shares_entries`.
+    /// The orders of a call; those taken share an entry, if `shares_entries`. An order that is given again is refused as it was
+    /// the first time.
     pub fn reserve(&mut self, calls: &[OrderCall], shares_entries: bool) -> Vec<String> {
         let first = self.sequence + 1;
-        let outcomes = calls.iter().map(|call| self.reserve_one(*call)).collect();
+        let mut outcomes: Vec<String> = Vec::new();
+        for (n, call) in calls.iter().enumerate() {
+            let is_it = |other: &OrderCall| (other.user, other.key) == (call.user, call.key);
+            let refused = calls[..n]
+                .iter()
+                .position(is_it)
+                .map(|first| &outcomes[first]);
+            let refused = refused.filter(|first| !first.starts_with("reserved "));
+            outcomes.push(refused.cloned().unwrap_or_else(|| self.reserve_one(*call)));
+        }
         let taken = self.sequence + 1 - first;
         for number in first..=self.sequence {
             if shares_entries && taken > 1 {
@@ -117,7 +129,7 @@ impl SaleModel {
             "Closed".into()
         } else if self.remaining == 0 {
             "SoldOut".into()
-        } else if held + quantity > USER_LIMIT {
+        } else if self.user_limit.is_some_and(|it| held + quantity > it) {
             "UserLimit".into()
         } else if self.remaining < quantity {
             "Insufficient".into()

@@ -1,12 +1,12 @@
 //! The scripts against a plain model: the same calls give the same outcomes and the same state.
 
 use fluxgate_domain::SequenceNumber;
-use fluxgate_gate::{Ack, Acked, Claim, OutboxEntry, ReservationStore};
+use fluxgate_gate::{Ack, Acked, Claim, OutboxEntry};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::fixture::{RedisSale, connect, number};
-use crate::sale_model::{OrderCall, SaleModel};
+use crate::sale_model::{OrderCall, SaleModel, USER_LIMIT};
 
 /// A total so large that restocks reach the largest one.
 const NEARLY_MAX_TOTAL: u32 = 999_999_990;
@@ -64,9 +64,9 @@ fn call() -> impl Strategy<Value = Call> {
     ]
 }
 
-async fn compare(store: ReservationStore, shares_entries: bool, calls: Vec<(Call, bool)>) {
-    let redis = RedisSale::new(store, shares_entries).await;
+async fn compare(redis: RedisSale, calls: Vec<(Call, bool)>) {
     let mut model = SaleModel::default();
+    model.user_limit = redis.user_limit;
     for (call, is_repeated) in calls {
         for _ in 0..=usize::from(is_repeated) {
             make_call(&redis, &mut model, &call).await;
@@ -166,7 +166,7 @@ fn random_calls_some_of_them_repeated_do_what_the_model_does() {
     let store = connect();
     let calls = prop::collection::vec((call(), any::<bool>()), 1..40);
     let mut runner = TestRunner::new(Config {
-        cases: 128,
+        cases: 96,
         failure_persistence: None,
         ..Config::default()
     });
@@ -180,7 +180,12 @@ fn random_calls_some_of_them_repeated_do_what_the_model_does() {
                 calls.insert(1, (Call::Ack { sequence: 0 }, true));
             }
             for shares_entries in [false, true] {
-                runtime.block_on(compare(store.clone(), shares_entries, calls.clone()));
+                for user_limit in [None, Some(USER_LIMIT)] {
+                    let sale = RedisSale::new(store.clone(), shares_entries);
+                    let mut sale = runtime.block_on(sale);
+                    sale.user_limit = user_limit;
+                    runtime.block_on(compare(sale, calls.clone()));
+                }
             }
             Ok(())
         })

@@ -67,8 +67,8 @@ fn no_script_and_no_call_reads_a_whole_key() {
 async fn each_script_refuses_more_elements_than_its_bound() {
     // Arguments, and the shortest list beyond the bound.
     let too_many = [
-        ("reserve", 4, 5 + 3 * 65),
-        ("reserve_sales", 8, 12 + 3 * 65),
+        ("reserve", 4, 6 + 2 * 65),
+        ("reserve_sales", 8, 14 + 2 * 65),
         ("ack_orders", 4, 6 + 513),
         ("read_outbox", 4, 0),
         ("restore", 4, 2 + 2 * 501),
