@@ -27,6 +27,8 @@ save ""
 maxmemory-policy noeviction
 # XDEL scans a node of the stream: small nodes keep acknowledging outbox entries cheap
 stream-node-max-entries 10
+# a small hash is a list that is searched from its beginning: with the default of 128, also the orders of a sale of 100 units
+hash-max-listpack-entries 8
 # the records of a sale expire as one key: freeing a million of them at once would block Redis for a second
 lazyfree-lazy-expire yes
 # one per test that runs an outbox relay, which publishes all entries of its database
