@@ -244,7 +244,7 @@ mod tests {
         run.check_floors();
         run.failed("a title: why".to_owned());
         let text = run.markdown();
-        let floor = "- accept 64: 0.15 x its ceiling, the floor is 0.16";
+        let floor = "- accept 64: 0.15 x its ceiling, the floor is 0.24";
         for part in ["accept 64 ", "0.15 bare", "- a title: why", floor] {
             assert!(text.contains(part), "{part}: {text}");
         }
