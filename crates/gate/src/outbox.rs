@@ -1,5 +1,6 @@
 use fluxgate_domain::SequenceNumber;
-use fluxgate_domain::ids::{OrderId, RestockId};
+use fluxgate_domain::events::Event;
+use fluxgate_domain::ids::{OrderId, ProductId, RestockId};
 use fluxgate_domain::records::{ClosingRecord, OrderRecord, RestockRecord};
 use fred::types::Value;
 use jiff::Timestamp;
@@ -104,6 +105,24 @@ impl OutboxEvent {
             EventContent::Cancel(_, record) => record.cancel.map(|cancel| cancel.at),
             EventContent::Restock(_, restock) => Some(restock.at),
             EventContent::Closing(closing) => Some(closing.at),
+            EventContent::Opening | EventContent::Unreadable => None,
+        }
+    }
+
+    /// What to publish. `None` for an opening, because the outbox does not have the sale's facts, and if Redis has lost the
+    /// record.
+    pub fn event(&self, product: &ProductId) -> Option<Event> {
+        match &self.content {
+            EventContent::Order(id, record) => {
+                Some(Event::OrderReserved(record.event(*id, product)))
+            }
+            EventContent::Cancel(id, record) => record
+                .cancelled_event(*id, product)
+                .map(Event::OrderCancelled),
+            EventContent::Restock(id, restock) => {
+                Some(Event::SaleRestocked(restock.event(*id, product)))
+            }
+            EventContent::Closing(closing) => Some(Event::SaleClosed(closing.event(product))),
             EventContent::Opening | EventContent::Unreadable => None,
         }
     }

@@ -238,20 +238,10 @@ impl OutboxRelay {
     async fn event(&self, sale: &Sale, waiting: &OutboxEvent) -> Result<Option<Event>, GateError> {
         let product = &sale.facts.product;
         Ok(match &waiting.content {
-            EventContent::Order(order_id, record) => {
-                Some(Event::OrderReserved(record.event(*order_id, product)))
-            }
             EventContent::Opening => {
                 let view = self.store.sale(product).await?;
                 view.map(|view| Event::SaleOpened(view.opened_event()))
             }
-            EventContent::Cancel(order_id, record) => record
-                .cancelled_event(*order_id, product)
-                .map(Event::OrderCancelled),
-            EventContent::Restock(id, restock) => {
-                Some(Event::SaleRestocked(restock.event(*id, product)))
-            }
-            EventContent::Closing(closing) => Some(Event::SaleClosed(closing.event(product))),
             EventContent::Unreadable => {
                 self.metrics.outbox_unreadable_total.inc();
                 tracing::error!(sale.product = %product, outbox.number = %waiting.number,
@@ -259,6 +249,7 @@ impl OutboxRelay {
                     "Redis has lost the record of an event in the outbox; the event cannot be published");
                 None
             }
+            _ => waiting.event(product),
         })
     }
 

@@ -1,9 +1,7 @@
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::ProductId;
-use fluxgate_gate::{
-    ACKS_PER_CALL_MAX, Ack, EventContent, OUTBOX_PAGE_MAX, OutboxEvent, SaleAcks, SaleKeys,
-};
+use fluxgate_gate::{ACKS_PER_CALL_MAX, Ack, OUTBOX_PAGE_MAX, SaleAcks, SaleKeys};
 use futures_util::future::try_join_all;
 
 use crate::{Stores, Undecided};
@@ -34,10 +32,11 @@ pub async fn drain(
             return Ok(drained);
         };
         after = Some(last.number);
+        // Without the opening: PostgreSQL has the sale, so its opening is on Kafka.
         let events: Vec<(SequenceNumber, Event)> = page
             .events
             .iter()
-            .filter_map(|waiting| Some((waiting.number, event(product, waiting)?)))
+            .filter_map(|waiting| Some((waiting.number, waiting.event(product)?)))
             .collect();
         let sent = events
             .iter()
@@ -68,20 +67,4 @@ async fn acknowledge(
         stores.gate.ack_and_apply(keys, *number).await?;
     }
     Ok(())
-}
-
-/// What to publish; `None` if the record is lost, and for the opening: PostgreSQL has the sale, so its opening is on
-/// Kafka.
-fn event(product: &ProductId, waiting: &OutboxEvent) -> Option<Event> {
-    match &waiting.content {
-        EventContent::Order(id, record) => Some(Event::OrderReserved(record.event(*id, product))),
-        EventContent::Cancel(id, record) => record
-            .cancelled_event(*id, product)
-            .map(Event::OrderCancelled),
-        EventContent::Restock(id, restock) => {
-            Some(Event::SaleRestocked(restock.event(*id, product)))
-        }
-        EventContent::Closing(closing) => Some(Event::SaleClosed(closing.event(product))),
-        EventContent::Opening | EventContent::Unreadable => None,
-    }
 }
