@@ -1,7 +1,7 @@
 -- Acknowledges events that take room, of several sales: removes their outbox entries, after Kafka has acknowledged the events.
 -- They have no effect left to apply; those that make room go through ack_outbox.lua. Sales of a Cluster share a call only if
 -- their keys have the same hash tag.
--- crates/gate/src/scripts.rs puts find_entry.lua before this text.
+-- crates/gate/src/scripts.rs puts find_entry.lua and run_alone.lua before this text.
 --
 -- An order of a shared entry that is acknowledged without the others is marked, so that its retries are not answered as if it
 -- waited: field acked:<entry id> of the sale hash has 1 at its place, and 0 where an order waits. The entry and its mark go
@@ -68,14 +68,9 @@ local replies, at = {}, 0
 for n = 1, #KEYS / 2 do
   local single, shared, numbers = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
   at = at + 3
-  local done, reply = pcall(ack_lists, KEYS[2 * n - 1], KEYS[2 * n], at, single, shared, numbers)
-  if not done then
-    -- As in reserve_sales.lua.
-    local text = reply.err or reply
-    if string.find(text, '^%-?READONLY') then
-      return redis.error_reply(text)
-    end
-    reply = { text }
+  local reply, failed = run_alone(ack_lists, KEYS[2 * n - 1], KEYS[2 * n], at, single, shared, numbers)
+  if failed then
+    return failed
   end
   replies[n], at = reply, at + single + shared + numbers
 end

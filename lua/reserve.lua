@@ -1,5 +1,5 @@
 -- Takes units for orders of one sale, in the order given, each order once, or says why not. No id may be given twice: the
--- caller compares them for less.
+-- caller compares the ids, which costs less than to do it here.
 -- Several orders share one call: what is read or written per sale is read or written once.
 -- crates/gate/src/scripts.rs puts find_entry.lua before this text.
 --
@@ -84,12 +84,12 @@ else
 end
 
 local waiting = call('XLEN', outbox)
--- Entries.
+-- Entries that the outbox has room for.
 local room = outbox_max - waiting
 -- Redis and Lua themselves would print integers as floating point, slowly.
 local format = string.format
 
--- What is written: so many orders, whose ids and then whose requests begin at these places of the list; and their units.
+-- The orders that get units: their ids begin in the list at `id_at`, their requests at `request_at`.
 local list, id_at, request_at, taken, units = ARGV, 7, last_id + 1, count, ARGV[6] + 0
 -- One per order, and the units of users who get some, if orders are looked at one by one.
 local answers, holding
@@ -170,19 +170,19 @@ if not is_usual then
 end
 
 local number_prefix, record_middle = epoch .. '-', ' ' .. now_ms .. ' '
+local first = number_prefix .. format('%d', seq + 1)
+local has_shared_entry, is_written = is_shared and taken > 1, nil
+if has_shared_entry then
+  is_written = call('XADD', outbox, 'NOMKSTREAM', first, 'orders', table.concat(list, ' ', id_at, id_at + taken - 1))
+end
+-- Long enough from the start: a table that grows is copied again and again.
 local fields = { unpack(list, id_at, request_at + taken - 1) }
 for n = 1, taken do
-  fields[2 * n - 1] = list[id_at + n - 1]
-  fields[2 * n] = number_prefix .. format('%d', seq + n) .. record_middle .. list[request_at + n - 1]
-end
-local first = number_prefix .. format('%d', seq + 1)
-local is_written
-if is_shared and taken > 1 then
-  is_written = call('XADD', outbox, 'NOMKSTREAM', first, 'orders', table.concat(list, ' ', id_at, id_at + taken - 1))
-else
-  for n = 1, taken do
-    is_written = call('XADD', outbox, 'NOMKSTREAM', number_prefix .. format('%d', seq + n), 'order', fields[2 * n - 1])
+  local id, number = list[id_at + n - 1], number_prefix .. format('%d', seq + n)
+  if not has_shared_entry then
+    is_written = call('XADD', outbox, 'NOMKSTREAM', number, 'order', id)
   end
+  fields[2 * n - 1], fields[2 * n] = id, number .. record_middle .. list[request_at + n - 1]
 end
 if not is_written then
   -- The outbox is missing; a new one would hide that entries are lost.

@@ -1,6 +1,6 @@
 -- Takes units for orders of several sales: runs reserve.lua for each, in the order given. Sales of a Cluster share a call
 -- only if their keys have the same hash tag.
--- crates/gate/src/scripts.rs puts find_entry.lua and reserve.lua before this text, the latter as the function
+-- crates/gate/src/scripts.rs puts find_entry.lua, run_alone.lua and reserve.lua before this text, the last one as the function
 -- reserve(KEYS, ARGV).
 --
 -- Safe to run twice, as reserve.lua is. If reserve.lua fails for one sale, the others do not notice.
@@ -13,15 +13,9 @@ assert(#KEYS % 4 == 0 and #ARGV <= 7 * #KEYS / 4 + 2 * 64,
 local replies, at = {}, 1
 for n = 1, #KEYS / 4 do
   local last = at + tonumber(ARGV[at])
-  local done, reply = pcall(reserve, { unpack(KEYS, 4 * n - 3, 4 * n) }, { unpack(ARGV, at + 1, last) })
-  if not done then
-    -- An error of a command is a table, one of Lua a string.
-    local text = reply.err or reply
-    if string.find(text, '^%-?READONLY') then
-      -- Not about this sale: the client must find the new master.
-      return redis.error_reply(text)
-    end
-    reply = { text }
+  local reply, failed = run_alone(reserve, { unpack(KEYS, 4 * n - 3, 4 * n) }, { unpack(ARGV, at + 1, last) })
+  if failed then
+    return failed
   end
   replies[n], at = reply, last + 1
 end

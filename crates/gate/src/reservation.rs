@@ -154,8 +154,7 @@ pub(crate) fn answers(
 ) -> Result<Answers, GateError> {
     let Distinct { requests, places } = distinct;
     let reply = Reply::read(reply, requests.len())?;
-    let shared = reply.shared_entry().filter(|_| shares_entries);
-    let answers = reply.reservations(requests, shared);
+    let answers = reply.reservations(requests, shares_entries);
     Ok(places.answers_to_given(answers))
 }
 

@@ -49,29 +49,22 @@ impl Reply {
     }
 
     /// The outbox entry that the orders share for which units were taken: they have consecutive numbers.
-    pub fn shared_entry(&self) -> Option<OutboxEntry> {
+    fn shared_entry(&self) -> Option<OutboxEntry> {
         let (id, events) = match self {
             Self::AllTaken { orders, first, .. } => (*first, *orders),
             Self::Each { epoch, answers, .. } => {
                 let taken = answers.iter().filter_map(taken_as);
-                let (epoch, sequence) = (*epoch, taken.clone().min());
-                let id = epoch.zip(sequence);
-                (
-                    id.map(|(epoch, sequence)| SequenceNumber { epoch, sequence })?,
-                    taken.count(),
-                )
+                let first = SequenceNumber::new((*epoch)?, taken.clone().min()?);
+                (first, taken.count())
             }
         };
         let events = u8::try_from(events).ok()?;
         Some(OutboxEntry { id, events })
     }
 
-    /// The reservation of each request, in order. `shared`: the outbox entry of all orders, if each has none of its own.
-    pub fn reservations(
-        self,
-        requests: Vec<ReservationRequest>,
-        shared: Option<OutboxEntry>,
-    ) -> Answers {
+    /// The reservation of each request, in order.
+    pub fn reservations(self, requests: Vec<ReservationRequest>, shares_entries: bool) -> Answers {
+        let shared = self.shared_entry().filter(|_| shares_entries);
         let reserved = |number, now, request: ReservationRequest| Reservation::Reserved {
             record: OrderRecord {
                 number,

@@ -16,6 +16,7 @@ macro_rules! with_find_entry {
 
 /// What Redis runs as `reserve_sales.lua`: `reserve.lua` as a function, and its caller.
 const RESERVE_SALES: &str = with_find_entry!(
+    lua!("run_alone"),
     "local function reserve(KEYS, ARGV)\n",
     lua!("reserve"),
     "end\n",
@@ -66,6 +67,6 @@ scripts!(
     snapshot;
     reserve = with_find_entry!(lua!("reserve")),
     reserve_sales = RESERVE_SALES,
-    ack_orders = with_find_entry!(lua!("ack_orders")),
+    ack_orders = with_find_entry!(lua!("run_alone"), lua!("ack_orders")),
     is_waiting = with_find_entry!(lua!("is_waiting"))
 );

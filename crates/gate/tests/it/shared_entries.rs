@@ -70,6 +70,12 @@ async fn pages(sale: &RedisSale, limit: u32) -> Vec<Vec<u32>> {
     }
 }
 
+/// The entry of the first orders of a sale.
+fn first_entry(events: u8) -> OutboxEntry {
+    let id = number(1);
+    OutboxEntry { id, events }
+}
+
 #[tokio::test]
 async fn an_order_waits_until_it_is_acknowledged_and_the_entry_until_all_are() {
     let sale = sale().await;
@@ -108,10 +114,7 @@ async fn an_entry_that_is_acknowledged_as_a_whole_takes_its_mark_along() {
     reserve(&sale, 4..6).await;
     sale.ack(&[Ack::Event(number(1)), Ack::Event(number(5))])
         .await;
-    let entry = OutboxEntry {
-        id: number(1),
-        events: 3,
-    };
+    let entry = first_entry(3);
     for removed in [1, 0] {
         assert_eq!(sale.ack(&[Ack::Entry(entry)]).await, removed);
         assert_eq!(
@@ -216,10 +219,7 @@ async fn sales_share_a_call_and_a_damaged_outbox_fails_alone() {
         .set::<(), _, _>(outbox, "no stream", None, None, false)
         .await
         .unwrap();
-    let entry = OutboxEntry {
-        id: number(1),
-        events: 3,
-    };
+    let entry = first_entry(3);
     let acks = [
         vec![Ack::Entry(entry)],
         vec![Ack::Entry(entry)],
@@ -273,10 +273,7 @@ async fn without_memory_nothing_is_taken_or_marked_and_whole_entries_are_removed
         .await
         .unwrap();
     assert_eq!(acked.remove(0).unwrap_err().kind(), "out_of_memory");
-    let entry = OutboxEntry {
-        id: number(1),
-        events: 2,
-    };
+    let entry = first_entry(2);
     assert_eq!(sale.ack(&[Ack::Entry(entry)]).await, 1);
 
     limit_memory(&redis, "0").await;
