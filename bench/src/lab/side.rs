@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use e2e::client::Client;
+use e2e::order::{Action, Sale};
 use e2e::process::{Process, Settings, changed};
 use e2e::sandbox::Sandbox;
 use e2e::stack::Stack;
@@ -27,8 +28,8 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(180);
 /// The longest time that a service may take to end.
 pub const STOP_LIMIT: Duration = Duration::from_secs(30);
 const PLACE_CONNECTIONS: usize = 256;
-/// Sales that are opened at the same time.
-const OPENINGS: usize = 16;
+/// Sales that are opened or closed at the same time.
+const CHANGES_AT_ONCE: usize = 16;
 const PLACE_LIMIT: Duration = Duration::from_secs(180);
 
 /// One build with its services, which have a Redis database, topics and a schema of their own.
@@ -101,13 +102,22 @@ impl Side {
         self.open_sale_on(product, &terms).await
     }
 
-    /// Opens this many sales, several at a time; returns their products.
-    pub async fn open_sales(&self, run: &str, count: u32) -> Result<Vec<String>> {
-        let products: Vec<_> = (0..count).map(|n| format!("{run}-{n}")).collect();
-        let opening = stream::iter(&products).map(|product| self.open_sale(product));
-        let opening = opening.buffer_unordered(OPENINGS);
-        opening.try_for_each(|_| async { Ok(()) }).await?;
-        Ok(products)
+    /// Opens a sale for each product, several at a time.
+    pub async fn open_sales(&self, products: &[String]) -> Result<()> {
+        let opening = stream::iter(products).map(|product| self.open_sale(product));
+        let opening = opening.buffer_unordered(CHANGES_AT_ONCE);
+        opening.try_for_each(|_| async { Ok(()) }).await
+    }
+
+    /// Closes the sales of these products, several at a time.
+    pub async fn close_sales(&self, products: &[String]) -> Result<()> {
+        let closing = stream::iter(products).map(async |product| {
+            let (product, total) = (ProductId::parse(product)?, PLENTY);
+            let sale = Sale { product, total };
+            self.client.expect_done(&sale, Action::Close).await
+        });
+        let closing = closing.buffer_unordered(CHANGES_AT_ONCE);
+        closing.try_collect().await
     }
 
     pub async fn open_sale_on(&self, product: &str, terms: &Value) -> Result<Timestamp> {

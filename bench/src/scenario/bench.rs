@@ -68,6 +68,18 @@ impl Bench<'_> {
         })
     }
 
+    /// New orders of so many sales in turn.
+    pub async fn accept_many(&self, sales: u32, connections: usize) -> Result<Measurement> {
+        let run = self.unique();
+        let products: Vec<_> = (0..sales).map(|n| format!("{run}-{n}")).collect();
+        self.side.open_sales(&products).await?;
+        let requests = Requests::orders(products.clone(), &run);
+        let measured = self.closed(&self.side.api, connections, requests).await?;
+        // The outbox relay looks at every open sale, which the next measurements must not pay for.
+        self.side.close_sales(&products).await?;
+        Ok(measured)
+    }
+
     /// What `service` answers over so many connections in a closed loop.
     pub async fn closed(
         &self,

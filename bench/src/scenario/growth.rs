@@ -7,7 +7,6 @@ use super::Bench;
 use super::drain::{ORDERS_PER_SECOND, drain, drain_by};
 use super::sql::migrated;
 use crate::lab::orders::{Orders, PARTITIONS};
-use crate::load::Requests;
 use crate::measure::Measurement;
 
 /// Of the accept path.
@@ -34,7 +33,7 @@ impl Growth {
     pub async fn measure(self, bench: &Bench<'_>) -> Result<Measurement> {
         let (size, count) = (bench.size(), ORDERS_PER_SECOND * bench.seconds());
         let orders = match self {
-            Self::Accept => return accept(bench, size).await,
+            Self::Accept => return bench.accept_many(size, CONNECTIONS).await,
             Self::Products => Orders::of(size, PARTITIONS, count)?,
             Self::Workers => return drain_by(size, bench, Orders::new(count)?).await,
             Self::Rows => Orders::new(count)?,
@@ -46,13 +45,6 @@ impl Growth {
         };
         drain(bench, orders, prepare).await
     }
-}
-
-async fn accept(bench: &Bench<'_>, count: u32) -> Result<Measurement> {
-    let run = bench.unique();
-    let products = bench.side.open_sales(&run, count).await?;
-    let requests = Requests::orders(products, &run);
-    bench.closed(&bench.side.api, CONNECTIONS, requests).await
 }
 
 /// Adds orders of earlier days: a million per day, of as many sales as there are partitions. Their ids begin with the

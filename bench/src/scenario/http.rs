@@ -22,8 +22,6 @@ pub enum ClosedLoop {
     Bare,
     /// New orders that are all accepted.
     Accept,
-    /// The same, of this many sales in turn.
-    AcceptMany(u32),
     /// New orders of a sale that is sold out.
     SoldOut,
     /// A few orders that were accepted before, repeatedly.
@@ -58,10 +56,6 @@ impl ClosedLoop {
         let known_opened_at = side.known_opened_at;
         Ok(match self {
             Self::Bare | Self::Accept => Requests::orders(vec![unique.clone()], &unique),
-            Self::AcceptMany(sales) => {
-                let products = side.open_sales(&unique, sales).await?;
-                Requests::orders(products, &unique)
-            }
             Self::Mixed => Requests::mixed(&unique, &unique),
             Self::SoldOut => Requests {
                 want: Want::SoldOut,

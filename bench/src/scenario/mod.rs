@@ -45,6 +45,8 @@ pub struct Scenario {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Closed(ClosedLoop),
+    /// New orders of this many sales in turn.
+    AcceptMany(u32),
     EndToEnd,
     /// Requests per second, and how many times longer than other scenarios it runs.
     Rate(u32, u32),
@@ -62,7 +64,8 @@ enum Kind {
 
 use ClosedLoop as Ask;
 use Kind::{
-    Closed, Connections, CopyIn, Drain, EndToEnd, Grown, Kafka, Rate, Redis, RedisGrowth, Soak, Sql,
+    AcceptMany, Closed, Connections, CopyIn, Drain, EndToEnd, Grown, Kafka, Rate, Redis,
+    RedisGrowth, Soak, Sql,
 };
 
 const ONE: &[u32] = &[];
@@ -76,7 +79,7 @@ const WORKERS: &[u32] = &[1, 2, 4, 12];
 const ALL: [(&str, Kind, &[u32], bool); 30] = [
     ("bare", Closed(Ask::Bare), BOTH, false),
     ("accept", Closed(Ask::Accept), BOTH, false),
-    ("accept-1000", Closed(Ask::AcceptMany(1_000)), &[256], false),
+    ("accept-1000", AcceptMany(1_000), &[256], false),
     ("sold-out", Closed(Ask::SoldOut), BOTH, false),
     ("replay", Closed(Ask::Replay), BOTH, false),
     ("status", Closed(Ask::Status), BOTH, false),
@@ -167,7 +170,7 @@ impl Scenario {
     /// The scenario that it is compared with in the same round. `first` is the first size of the same one.
     pub fn ceiling(&self) -> Option<&'static str> {
         match self.kind {
-            Closed(Ask::AcceptMany(_)) => Some("accept"),
+            AcceptMany(_) => Some("accept"),
             Closed(_) => Some("bare"),
             Drain | Sql => Some("copy"),
             Grown(_) => Some("first"),
@@ -210,6 +213,7 @@ impl Scenario {
     pub async fn measure(&self, bench: &Bench<'_>) -> Result<Measurement> {
         match self.kind {
             Closed(closed) => closed.measure(bench).await,
+            AcceptMany(sales) => bench.accept_many(sales, bench.size() as usize).await,
             EndToEnd => end_to_end::measure(bench).await,
             Rate(per_second, times) => http::at_rate(bench, per_second, times).await,
             Redis(orders, pipeline) => redis::measure(bench, orders, pipeline).await,
