@@ -178,11 +178,11 @@ end
 -- Long enough from the start: a table that grows is copied again and again.
 local fields = { unpack(list, id_at, request_at + taken - 1) }
 for n = 1, taken do
-  local id, number = list[id_at + n - 1], number_prefix .. format('%d', seq + n)
+  local id, sequence = list[id_at + n - 1], format('%d', seq + n)
   if not has_shared_entry then
-    is_written = call('XADD', outbox, 'NOMKSTREAM', number, 'order', id)
+    is_written = call('XADD', outbox, 'NOMKSTREAM', number_prefix .. sequence, 'order', id)
   end
-  fields[2 * n - 1], fields[2 * n] = id, number .. record_middle .. list[request_at + n - 1]
+  fields[2 * n - 1], fields[2 * n] = id, number_prefix .. sequence .. record_middle .. list[request_at + n - 1]
 end
 if not is_written then
   -- The outbox is missing; a new one would hide that entries are lost.
