@@ -1,8 +1,8 @@
 use deadpool_postgres::PoolError;
 use fluxgate_domain::batch::PartitionOffset;
+use fluxgate_service::causes::causes;
 use tokio_postgres::error::SqlState;
 
-use crate::causes::causes;
 use crate::columns::UnreadableRow;
 use crate::pool::Closing;
 

@@ -14,7 +14,6 @@
 
 mod audit;
 mod batch;
-mod causes;
 mod columns;
 mod connection;
 mod dead_letter_copies;

@@ -9,8 +9,10 @@
 //! | [`ops`] | health, readiness and metrics over HTTP |
 //! | [`shutdown`] | SIGTERM and SIGINT |
 //! | [`essential_tasks`] | tasks whose end ends the program |
+//! | [`causes`] | the text of an error with its causes |
 //! | [`crash_points`] | places where a fault run kills a program; empty in every other build |
 
+pub mod causes;
 pub mod crash_points;
 pub mod essential_tasks;
 pub mod metrics;

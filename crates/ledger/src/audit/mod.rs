@@ -13,11 +13,11 @@ pub use rows::{ChangeRow, DeadLetter, LedgerRow, OrderRow, WrittenSale};
 use std::time::Duration;
 
 use fluxgate_domain::ids::ProductId;
+use fluxgate_service::causes::causes;
 use fluxgate_service::settings::PostgresSettings;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, IsolationLevel};
 
-use crate::causes::causes;
 use crate::columns::UnreadableRow;
 use crate::ledger::CONSUMER;
 use crate::{Address, StoredPosition, UrlError, sql};

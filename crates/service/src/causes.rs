@@ -1,6 +1,8 @@
+//! The text of an error with its causes.
+
 use std::error::Error;
 
-/// An error with its causes. The driver's own text is only "db error" or "error connecting to server".
+/// An error with its causes. The own text of a driver's error is only "db error" or "error sending request".
 pub fn causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
