@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::background;
 use crate::config::Config;
-use crate::http::{AdminToken, CompatLimits, Services};
+use crate::http::{Access, CompatLimits, Services};
 use crate::metrics::Metrics;
 use crate::orders::{
     ActiveBuyers, CancelOrder, OrderStatusReader, OrderStatuses, PlaceOrder, ReservationBatcher,
@@ -178,7 +178,10 @@ impl Components {
             cancel_order,
             snapshots: SaleSnapshots::new(store.clone(), self.metrics.clone()),
             sales: Arc::clone(sales),
-            admin: AdminToken(self.config.admin.admin_token.clone()),
+            access: Access::new(
+                self.config.admin.admin_token.clone(),
+                self.metrics.access_refusals_total.clone(),
+            ),
             compat: CompatLimits::new(&self.config.compat),
         }
     }

@@ -14,8 +14,7 @@ use fluxgate_service::settings::{
 };
 use fluxgate_service::traces::TraceSettings;
 
-/// The shortest ADMIN_TOKEN: 64 random bits in hexadecimal.
-const ADMIN_TOKEN_MIN: usize = 16;
+use crate::identity::AdminTokens;
 
 /// Takes the orders of a flash sale over HTTP and sells exactly the stock
 #[derive(Debug, Clone, Parser)]
@@ -162,21 +161,10 @@ impl LimitSettings {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Admin")]
 pub struct AdminSettings {
-    /// Bearer token for admin calls: at least 16 visible ASCII characters, no comma [default: none; admin calls
-    /// are answered 403 `admin_disabled`]
-    #[arg(long, env = "ADMIN_TOKEN", hide_env_values = true, value_parser = admin_token)]
-    pub admin_token: Option<String>,
-}
-
-/// No comma, because a proxy may join two Authorization headers with one.
-fn admin_token(text: &str) -> Result<String, String> {
-    let is_sendable = text.bytes().all(|it| it.is_ascii_graphic() && it != b',');
-    match text.len() >= ADMIN_TOKEN_MIN && is_sendable {
-        true => Ok(text.to_owned()),
-        false => Err(format!(
-            "must be at least {ADMIN_TOKEN_MIN} visible ASCII characters without a comma"
-        )),
-    }
+    /// Bearer tokens for admin calls, comma-separated, each of at least 16 visible ASCII characters. A name and a space
+    /// may precede a token; the log names its calls by it [default: none; admin calls are answered 403 `admin_disabled`]
+    #[arg(long, env = "ADMIN_TOKEN", hide_env_values = true)]
+    pub admin_token: Option<AdminTokens>,
 }
 
 /// The sold-out cache.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! http/       reads and validates the request                 POST /orders + Idempotency-Key
+//! identity/   knows the tokens of admin calls
 //! orders/     places the order: derives its id, reserves units in Redis, publishes, answers
 //! sales/      finds the sale's fixed facts in memory, Redis or the ledger; opens and changes sales
 //! sold_out/   refuses orders from memory while the sale is sold out, closed or not open
@@ -19,7 +20,7 @@
 //! | [`open_files`] | the limit of open files |
 //!
 //! Only [`http`] knows status codes. Modules use each other in one direction: `http` -> `orders` -> `sales` -> `sold_out`, and
-//! `outbox` -> `sales`. Redis, Kafka and PostgreSQL are behind `fluxgate_gate`, `fluxgate_log` and `fluxgate_ledger`.
+//! `outbox` -> `sales`; `http` -> `identity`. Redis, Kafka and PostgreSQL are behind `fluxgate_gate`, `fluxgate_log` and `fluxgate_ledger`.
 
 pub mod app;
 mod background;
@@ -28,6 +29,7 @@ mod components;
 pub mod config;
 mod high_water_mark;
 pub mod http;
+pub mod identity;
 mod listeners;
 pub mod metrics;
 pub mod open_files;

@@ -48,6 +48,8 @@ fluxgate_service::metrics! {
     /// Requests refused because of their body, by limit: bytes (BODY_LIMIT_BYTES), time (BODY_TIMEOUT_MS), memory (64 MiB of
     /// incomplete bodies).
     body_limit_hits_total: IntCounterVec ["limit"] {"bytes", "time", "memory"},
+    /// Requests refused because of who sends them, by code.
+    access_refusals_total: IntCounterVec ["code"] {"unauthorized", "admin_disabled"},
     /// Order requests, by outcome: accepted, reserved, replayed, or the code of the refusal.
     orders_total: IntCounterVec ["outcome"] {
         "accepted", "reserved", "replayed", "unknown_product", "sale_not_open", "sale_closed", "sold_out", "insufficient_stock",

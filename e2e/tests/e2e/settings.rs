@@ -9,7 +9,7 @@ use crate::fixture::in_a_sandbox;
 const END_LIMIT: Duration = Duration::from_secs(10);
 
 /// A setting that is missing where it has no value.
-const BAD: [(Program, &str); 21] = [
+const BAD: [(Program, &str); 22] = [
     (IngestApi, "REDIS_URL"),
     (IngestApi, "KAFKA_BROKERS"),
     (InventoryWorker, "KAFKA_BROKERS"),
@@ -24,6 +24,7 @@ const BAD: [(Program, &str); 21] = [
     (IngestApi, "BODY_LIMIT_BYTES=16k"),
     (IngestApi, "COMPAT_ROUTES=perhaps"),
     (IngestApi, "OUTBOX_SHARED_ENTRIES=true"),
+    (IngestApi, "ADMIN_TOKEN=hush"),
     (InventoryWorker, "HTTP_ADDR=127.0.0.1:70000"),
     (InventoryWorker, "DATABASE_URL=postgres://me:hush@[here"),
     (InventoryWorker, "KAFKA_PARTITIONS=none"),

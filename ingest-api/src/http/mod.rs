@@ -1,5 +1,6 @@
 //! HTTP: routes, handlers, problems. The contract is `docs/API.md`. Only this folder knows status codes.
 
+mod access;
 mod body;
 mod compat;
 mod failure_log;
@@ -10,9 +11,9 @@ mod products;
 mod request;
 mod routes;
 
+pub use access::Access;
 pub use body::BodyReader;
 pub use compat::CompatLimits;
 pub use observe::Observer;
 pub use problem::Problem;
-pub use request::AdminToken;
 pub use routes::{Services, routes};

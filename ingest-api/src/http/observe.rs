@@ -12,6 +12,7 @@ use fluxgate_service::traces::{TRACEPARENT, Trace, Traces};
 use prometheus::{Histogram, IntCounter};
 use uuid::Uuid;
 
+use super::access::log_admin_call;
 use super::body::{Body, BodyReader, Unread};
 use super::failure_log::{Failure, FailureLog};
 use super::problem::{Kind, Problem};
@@ -184,6 +185,7 @@ pub async fn observe(
         }
     };
     let request_id = request_id.to_str().unwrap_or_default();
+    log_admin_call(&response, request_id);
     if let Some(trace) = &trace {
         let reason = failure.as_ref().map(|failure| failure.reason.as_str());
         finish(trace, &response, route, request_id, reason);

@@ -72,7 +72,7 @@ pub async fn cancel(
     services: Data<Services>,
     statuses: Data<OrderStatusReader>,
 ) -> Result<HttpResponse, Problem> {
-    services.admin.check(&request)?;
+    services.access.admin(&request)?;
     let order_id: OrderId = order_id
         .parse()
         .map_err(|error| Problem::new(Kind::UnknownOrder, error))?;

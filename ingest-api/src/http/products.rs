@@ -49,7 +49,7 @@ pub async fn open(
     product: Path<String>,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
-    services.admin.check(&request)?;
+    services.access.admin(&request)?;
     let terms = terms(&json_body(&request)?)?;
     let product = ProductId::parse(&product).map_err(Problem::invalid)?;
 
@@ -110,7 +110,7 @@ pub async fn restock(
     product: Path<String>,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
-    services.admin.check(&request)?;
+    services.access.admin(&request)?;
     let body: RestockRequest = json_body(&request)?;
     let key = idempotency_key(&request)?;
     let product = ProductId::parse(&product).map_err(Problem::invalid)?;
@@ -126,7 +126,7 @@ pub async fn close(
     product: Path<String>,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
-    services.admin.check(&request)?;
+    services.access.admin(&request)?;
     let product = ProductId::parse(&product).map_err(Problem::invalid)?;
     let closed = services.changes.close(&product).await?;
     services.snapshots.forget(&product);

@@ -1,10 +1,9 @@
-//! Reading a request: the admin token, the idempotency key, the JSON body.
+//! Reading a request: the idempotency key, the JSON body.
 
-use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
+use actix_web::http::header::{CONTENT_TYPE, HeaderName};
 use actix_web::{HttpMessage, HttpRequest};
 use fluxgate_domain::ids::IdempotencyKey;
 use serde::de::DeserializeOwned;
-use subtle::ConstantTimeEq;
 
 use super::body::Body;
 use super::problem::{Kind, Problem};
@@ -14,38 +13,6 @@ const IDEMPOTENCY_KEY: [HeaderName; 2] = [
     HeaderName::from_static("idempotency-key"),
     HeaderName::from_static("x-idempotency-key"),
 ];
-
-/// The token that admin calls must carry; `None` disables admin calls.
-#[derive(Clone)]
-pub struct AdminToken(pub Option<String>);
-
-impl AdminToken {
-    /// Checks the token of an admin call.
-    ///
-    /// # Errors
-    /// 403 if admin calls are disabled, 401 if the token is missing or wrong.
-    pub fn check(&self, request: &HttpRequest) -> Result<(), Problem> {
-        let Some(token) = &self.0 else {
-            let detail = "ADMIN_TOKEN is not set on this instance";
-            return Err(Problem::new(Kind::AdminDisabled, detail));
-        };
-        let given = request
-            .headers()
-            .get(AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token.trim());
-        // Constant time: the duration must not tell how much of a wrong token is right.
-        match given {
-            Some(given) if bool::from(given.as_bytes().ct_eq(token.as_bytes())) => Ok(()),
-            _ => Err(Problem::new(
-                Kind::Unauthorized,
-                "Authorization must be `Bearer` followed by the admin token",
-            )),
-        }
-    }
-}
 
 /// The idempotency key. It may be sent several times, but not with different values.
 ///

@@ -9,7 +9,7 @@ use fluxgate_service::ops::get_or_head;
 
 use super::observe::{Observer, observe};
 use super::problem::{Kind, Problem};
-use super::{AdminToken, CompatLimits, compat, orders, products};
+use super::{Access, CompatLimits, compat, orders, products};
 use crate::orders::{CancelOrder, OrderStatusReader, PlaceOrder};
 use crate::sales::{SaleCache, SaleChanges, SaleOpener, SaleSnapshots};
 
@@ -21,7 +21,7 @@ pub struct Services {
     pub opener: SaleOpener,
     pub changes: Arc<SaleChanges>,
     pub cancel_order: CancelOrder,
-    pub admin: AdminToken,
+    pub access: Access,
     pub compat: CompatLimits,
 }
 

@@ -11,6 +11,7 @@ mod fixture;
 mod gauges;
 mod index_repair;
 mod invalid;
+mod log_lines;
 mod losses;
 mod orders;
 mod outbox;
