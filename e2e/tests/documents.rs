@@ -40,7 +40,15 @@ fn every_setting_is_required_or_shows_its_default() {
 #[test]
 fn every_setting_that_may_hold_a_secret_is_hidden() {
     let is_secret = |variable: &str| {
-        let names = ["PASSWORD", "TOKEN", "DATABASE_URL", "REDIS_URL", "ENDPOINT"];
+        let names = [
+            "PASSWORD",
+            "SECRET",
+            "TOKEN",
+            "DATABASE_URL",
+            "REDIS_URL",
+            "JWKS_URL",
+            "ENDPOINT",
+        ];
         names.iter().any(|name| variable.contains(name))
     };
     for program in programs() {

@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::background;
 use crate::config::Config;
-use crate::http::{Access, CompatLimits, Services};
+use crate::http::{Access, CompatLimits, Identity, Services};
+use crate::identity::{IdentityMetrics, IdentityProvider};
 use crate::metrics::Metrics;
 use crate::orders::{
     ActiveBuyers, CancelOrder, OrderStatusReader, OrderStatuses, PlaceOrder, ReservationBatcher,
@@ -44,6 +45,7 @@ pub struct Components {
     statuses: OrderStatuses,
     written: Arc<WrittenSales>,
     buyers: ActiveBuyers,
+    identity: Option<IdentityProvider>,
     /// Orders that the sold-out caches of all threads keep in memory.
     sold_out_orders: Arc<AtomicUsize>,
     tasks: EssentialTasks,
@@ -90,6 +92,10 @@ impl Components {
             sales: Arc::new(sales),
             statuses: OrderStatuses::new(ledger, limits, metrics.clone(), tasks.clone()),
             buyers: ActiveBuyers::new(metrics.active_buyers.clone()),
+            identity: IdentityProvider::from_settings(
+                &config.identity,
+                IdentityMetrics::register(registry, SERVICE),
+            ),
             sold_out_orders: Arc::default(),
             tasks: tasks.clone(),
             config,
@@ -151,6 +157,10 @@ impl Components {
         let check = readiness.check("kafka", Need::Optional);
         let checking = background::check_kafka(self.publisher.clone(), check, stop.clone());
         tasks.spawn("kafka_check", checking);
+        if let Some(loader) = self.identity.as_ref().and_then(|it| it.loader.clone()) {
+            let check = readiness.check("jwks", Need::Required);
+            tasks.spawn("key_loader", loader.run(check, stop.clone()));
+        }
     }
 
     /// What the HTTP handlers of all threads share.
@@ -178,12 +188,18 @@ impl Components {
             cancel_order,
             snapshots: SaleSnapshots::new(store.clone(), self.metrics.clone()),
             sales: Arc::clone(sales),
-            access: Access::new(
-                self.config.admin.admin_token.clone(),
-                self.metrics.access_refusals_total.clone(),
-            ),
+            access: self.access(),
             compat: CompatLimits::new(&self.config.compat),
         }
+    }
+
+    fn access(&self) -> Access {
+        let config = &self.config;
+        let identity = self.identity.as_ref().map(|it| Identity {
+            verifier: Arc::clone(&it.verifier),
+        });
+        let refusals = self.metrics.access_refusals_total.clone();
+        Access::new(config.admin.admin_token.clone(), identity, refusals)
     }
 
     /// What the calling HTTP thread has of its own, with its own connections to Redis: an answer arrives on the thread that

@@ -3,6 +3,10 @@
 //! `ingest-api --help` prints them as a table. If a setting is missing or invalid, the program prints its name and exits
 //! with code 2.
 
+mod access;
+
+pub use access::{AdminSettings, IdentitySettings};
+
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -13,8 +17,6 @@ use fluxgate_service::settings::{
     CaCertificates, KafkaSettings, LogSettings, RedisSettings, ShutdownSettings, Switch,
 };
 use fluxgate_service::traces::TraceSettings;
-
-use crate::identity::AdminTokens;
 
 /// Takes the orders of a flash sale over HTTP and sells exactly the stock
 #[derive(Debug, Clone, Parser)]
@@ -48,6 +50,8 @@ pub struct Config {
     pub limits: LimitSettings,
     #[command(flatten)]
     pub admin: AdminSettings,
+    #[command(flatten)]
+    pub identity: IdentitySettings,
     #[command(flatten)]
     pub redis: RedisSettings,
     #[command(flatten)]
@@ -157,16 +161,6 @@ impl LimitSettings {
     }
 }
 
-/// Admin calls.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Admin")]
-pub struct AdminSettings {
-    /// Bearer tokens for admin calls, comma-separated, each of at least 16 visible ASCII characters. A name and a space
-    /// may precede a token; the log names its calls by it [default: none; admin calls are answered 403 `admin_disabled`]
-    #[arg(long, env = "ADMIN_TOKEN", hide_env_values = true)]
-    pub admin_token: Option<AdminTokens>,
-}
-
 /// The sold-out cache.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Sold out")]
@@ -253,7 +247,8 @@ pub struct LedgerSettings {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Compatibility")]
 pub struct CompatSettings {
-    /// Whether to serve `POST /init` and `POST /order` of the original Flux-Gate; they need no token
+    /// Whether to serve `POST /init` and `POST /order` of the original Flux-Gate; without AUTH_… settings they
+    /// need no token
     #[arg(long, env = "COMPAT_ROUTES", default_value = "off")]
     pub compat_routes: Switch,
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! http/       reads and validates the request                 POST /orders + Idempotency-Key
-//! identity/   knows the tokens of admin calls
+//! identity/   verifies the token of the caller, if there is an identity provider
 //! orders/     places the order: derives its id, reserves units in Redis, publishes, answers
 //! sales/      finds the sale's fixed facts in memory, Redis or the ledger; opens and changes sales
 //! sold_out/   refuses orders from memory while the sale is sold out, closed or not open

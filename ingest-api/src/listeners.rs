@@ -40,13 +40,13 @@ pub fn clients(
     registry: Registry,
 ) -> Listener {
     let has_compat_routes = config.compat.compat_routes == Switch::On;
-    if has_compat_routes {
-        tracing::warn!("COMPAT_ROUTES=on; POST /init opens sales without a token");
-    }
     let limits = client_limits(config);
     let connections = ConnectionMetrics::register(&registry, "ingest_api");
     let has_metrics = config.http.ops_addr.is_none();
     let services = Data::new(components.services());
+    if has_compat_routes && !services.access.has_identity() {
+        tracing::warn!("COMPAT_ROUTES=on; POST /init opens sales without a token");
+    }
     let metrics = components.metrics().clone();
     let bodies = BodyReader::new(&config.limits, readiness.clone(), metrics.clone());
     let in_flight_max = config.limits.in_flight_max;

@@ -48,8 +48,11 @@ fluxgate_service::metrics! {
     /// Requests refused because of their body, by limit: bytes (BODY_LIMIT_BYTES), time (BODY_TIMEOUT_MS), memory (64 MiB of
     /// incomplete bodies).
     body_limit_hits_total: IntCounterVec ["limit"] {"bytes", "time", "memory"},
-    /// Requests refused because of who sends them, by code.
-    access_refusals_total: IntCounterVec ["code"] {"unauthorized", "admin_disabled"},
+    /// Requests refused because of who sends them, by code. unavailable: no key that verifies tokens has been loaded yet.
+    access_refusals_total: IntCounterVec ["code"] {
+        "unauthorized", "invalid_token", "token_expired", "insufficient_scope", "user_mismatch",
+        "admin_disabled", "unavailable",
+    },
     /// Order requests, by outcome: accepted, reserved, replayed, or the code of the refusal.
     orders_total: IntCounterVec ["outcome"] {
         "accepted", "reserved", "replayed", "unknown_product", "sale_not_open", "sale_closed", "sold_out", "insufficient_stock",

@@ -1,56 +1,148 @@
 //! Who calls, and what they may do: the tokens of requests.
 
+use std::sync::Arc;
+
 use actix_web::body::BoxBody;
 use actix_web::dev::ServiceResponse;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::{HttpMessage, HttpRequest};
+use fluxgate_domain::ids::UserId;
 use prometheus::IntCounterVec;
 
 use super::problem::{Kind, Problem};
-use crate::identity::AdminTokens;
+use crate::identity::{AdminTokens, TokenVerifier, VerifiedToken};
 
-/// Who may make admin calls.
+/// Who may call. Without an identity provider anybody may place and read orders.
 pub struct Access {
     admin_tokens: Option<AdminTokens>,
+    identity: Option<Identity>,
     refusals: IntCounterVec,
 }
 
-/// Who makes an admin call, for the log: the name of the token.
+/// How tokens of the identity provider are taken.
+pub struct Identity {
+    /// Verifies them.
+    pub verifier: Arc<TokenVerifier>,
+}
+
+/// Who places or reads an order.
+#[derive(Debug)]
+pub enum Caller {
+    /// Nobody is asked who they are.
+    Anyone,
+    /// A buyer, by the `sub` of a token.
+    Buyer(UserId),
+    /// The shop, for any user.
+    Shop,
+}
+
+/// Who makes an admin call, for the log.
 #[derive(Debug, Clone)]
-struct Admin(String);
+enum Admin {
+    /// A token of ADMIN_TOKEN, by its name.
+    Named(String),
+    /// A token of the identity provider, by its `sub`.
+    Subject(UserId),
+}
 
 impl Access {
     /// Counts what it refuses in `refusals`, by code.
-    pub fn new(admin_tokens: Option<AdminTokens>, refusals: IntCounterVec) -> Self {
+    pub fn new(
+        admin_tokens: Option<AdminTokens>,
+        identity: Option<Identity>,
+        refusals: IntCounterVec,
+    ) -> Self {
         Self {
             admin_tokens,
+            identity,
             refusals,
         }
+    }
+
+    /// Whether buyers need a token.
+    pub fn has_identity(&self) -> bool {
+        self.identity.is_some()
     }
 
     /// Checks the token of an admin call; the log names it once the call is answered.
     ///
     /// # Errors
-    /// 403 if admin calls are disabled, 401 if the token is missing or wrong.
+    /// 403 if admin calls are disabled or the token does not allow them, 401 if it is missing or wrong.
     pub fn admin(&self, request: &HttpRequest) -> Result<(), Problem> {
         let admin = self.counted(self.find_admin(request))?;
         request.extensions_mut().insert(admin);
         Ok(())
     }
 
+    /// Who places or reads an order.
+    ///
+    /// # Errors
+    /// With an identity provider: 401 if the token is missing or wrong.
+    pub fn caller(&self, request: &HttpRequest) -> Result<Caller, Problem> {
+        match &self.identity {
+            None => Ok(Caller::Anyone),
+            Some(identity) => self.counted(self.find_caller(identity, request)),
+        }
+    }
+
+    /// The user of an order: the caller, or whom the shop names.
+    ///
+    /// # Errors
+    /// 403 if a buyer names another user, 400 if nobody is named.
+    pub fn user(&self, caller: Caller, named: Option<UserId>) -> Result<UserId, Problem> {
+        match (caller, named) {
+            (Caller::Buyer(user), Some(named)) if user != named => {
+                let detail = "userId must be the `sub` of the token, or be left out";
+                self.counted(Err(Problem::new(Kind::UserMismatch, detail)))
+            }
+            (Caller::Buyer(user), _) => Ok(user),
+            (Caller::Anyone | Caller::Shop, Some(named)) => Ok(named),
+            // What serde says of a missing field.
+            (Caller::Anyone | Caller::Shop, None) => {
+                Err(Problem::invalid("missing field `userId`"))
+            }
+        }
+    }
+
     fn find_admin(&self, request: &HttpRequest) -> Result<Admin, Problem> {
-        let Some(tokens) = &self.admin_tokens else {
+        if self.admin_tokens.is_none() && self.identity.is_none() {
             let detail = "ADMIN_TOKEN is not set on this instance";
             return Err(Problem::new(Kind::AdminDisabled, detail));
-        };
-        let name = bearer(request).and_then(|token| tokens.name_of(token));
-        match name {
-            Some(name) => Ok(Admin(name.to_owned())),
-            None => Err(Problem::new(
-                Kind::Unauthorized,
-                "Authorization must be `Bearer` followed by a token that allows admin calls",
-            )),
         }
+        let detail = "Authorization must be `Bearer` followed by a token that allows admin calls";
+        let unauthorized = || Problem::new(Kind::Unauthorized, detail);
+        let token = bearer(request).ok_or_else(unauthorized)?;
+        if let Some(name) = self.admin_name(token) {
+            return Ok(Admin::Named(name.to_owned()));
+        }
+        let identity = self.identity.as_ref().ok_or_else(unauthorized)?;
+        let (token, user) = identity.verify(token)?;
+        match token.may_administer {
+            true => Ok(Admin::Subject(user)),
+            false => {
+                let detail = "the token lacks the claim that allows admin calls";
+                Err(Problem::new(Kind::InsufficientScope, detail))
+            }
+        }
+    }
+
+    fn find_caller(&self, identity: &Identity, request: &HttpRequest) -> Result<Caller, Problem> {
+        let token = bearer(request).ok_or_else(|| {
+            let detail = "Authorization must be `Bearer` followed by a token";
+            Problem::new(Kind::Unauthorized, detail)
+        })?;
+        if self.admin_name(token).is_some() {
+            return Ok(Caller::Shop);
+        }
+        let (token, user) = identity.verify(token)?;
+        Ok(match token.may_administer {
+            true => Caller::Shop,
+            false => Caller::Buyer(user),
+        })
+    }
+
+    fn admin_name(&self, token: &str) -> Option<&str> {
+        self.admin_tokens.as_ref()?.name_of(token)
     }
 
     fn counted<T>(&self, result: Result<T, Problem>) -> Result<T, Problem> {
@@ -58,15 +150,41 @@ impl Access {
     }
 }
 
+impl Identity {
+    fn verify(&self, token: &str) -> Result<(Arc<VerifiedToken>, UserId), Problem> {
+        let token = self.verifier.verify(token)?;
+        let user = UserId::parse(&token.subject).map_err(|_| {
+            let detail = "the claim `sub` must be 1-128 bytes without control characters";
+            Problem::new(Kind::InvalidToken, detail)
+        })?;
+        Ok((token, user))
+    }
+}
+
+impl Caller {
+    /// Whether they may see an order of this user.
+    pub fn may_see_order_of(&self, user: &str) -> bool {
+        match self {
+            Self::Anyone | Self::Shop => true,
+            Self::Buyer(own) => own.as_str() == user,
+        }
+    }
+}
+
 /// Logs an admin call with its token's name, if `response` answers one.
 pub fn log_admin_call(response: &ServiceResponse<BoxBody>, request_id: &str) {
     let request = response.request();
-    let Some(Admin(name)) = request.extensions_mut().remove() else {
+    let Some(admin) = request.extensions_mut().remove::<Admin>() else {
         return;
+    };
+    let (token, subject) = match &admin {
+        Admin::Named(name) => (Some(name.as_str()), None),
+        Admin::Subject(user) => (None, Some(user.as_str())),
     };
     tracing::info!(
         request.id = request_id,
-        admin.token = name,
+        admin.token = token,
+        admin.sub = subject,
         http.method = %request.method(),
         url.path = request.path(),
         http.status = response.status().as_u16(),

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Services;
+use super::orders::named;
 use super::problem::Problem;
 use super::request::{idempotency_key, json_body};
 use crate::config::CompatSettings;
@@ -48,11 +49,15 @@ struct InitRequest {
 #[serde(rename_all = "camelCase")]
 struct OrderRequest {
     product_id: ProductId,
-    user_id: UserId,
+    #[serde(default, deserialize_with = "named")]
+    user_id: Option<UserId>,
 }
 
 /// `POST /init`
 pub async fn init(request: HttpRequest, services: Data<Services>) -> Result<HttpResponse, Problem> {
+    if services.access.has_identity() {
+        services.access.admin(&request)?;
+    }
     let init: InitRequest = match json_body(&request) {
         Ok(init) => init,
         Err(problem) => return Ok(bad_request(&problem)),
@@ -87,9 +92,15 @@ pub async fn order(
             .insert_header((LOCATION, url))
             .finish());
     }
+    let caller = services.access.caller(&request)?;
     let body: OrderRequest = match json_body(&request) {
         Ok(body) => body,
         Err(problem) => return Ok(bad_request(&problem)),
+    };
+    let user = match services.access.user(caller, body.user_id) {
+        Ok(user) => user,
+        Err(problem) if problem.is_invalid() => return Ok(bad_request(&problem)),
+        Err(problem) => return Err(problem),
     };
     let order = Order {
         key: match idempotency_key(&request) {
@@ -97,7 +108,7 @@ pub async fn order(
             Err(problem) => return Ok(bad_request(&problem)),
         },
         product: body.product_id,
-        user: body.user_id,
+        user,
         quantity: Quantity::ONE,
     };
     let status = |status| Ok(HttpResponse::Ok().json(json!({"status": status})));

@@ -11,7 +11,7 @@ mod products;
 mod request;
 mod routes;
 
-pub use access::Access;
+pub use access::{Access, Identity};
 pub use body::BodyReader;
 pub use compat::CompatLimits;
 pub use observe::Observer;

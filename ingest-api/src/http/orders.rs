@@ -3,12 +3,12 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use fluxgate_domain::OrderStatus;
 use fluxgate_domain::ids::{OrderId, ProductId, Quantity, UserId};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Services;
 use super::problem::{Kind, Problem};
 use super::request::{idempotency_key, json_body};
-use crate::orders::{Order, OrderStatusReader, PlaceOrder};
+use crate::orders::{Order, OrderStatusReader, PlaceOrder, StatusError};
 
 /// The header that marks the answer to a retry.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -18,13 +18,20 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct OrderRequest {
     product_id: ProductId,
-    user_id: UserId,
+    /// A buyer's token names the user, too.
+    #[serde(default, deserialize_with = "named")]
+    user_id: Option<UserId>,
     #[serde(default = "one")]
     quantity: Quantity,
 }
 
 fn one() -> Quantity {
     Quantity::ONE
+}
+
+/// Reads a user that is named; `null` names nobody and is refused.
+pub fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<UserId>, D::Error> {
+    UserId::deserialize(deserializer).map(Some)
 }
 
 #[derive(Debug, Serialize)]
@@ -40,13 +47,15 @@ struct OrderAnswer<'a> {
 /// `POST /orders`
 pub async fn place(
     request: HttpRequest,
+    services: Data<Services>,
     place_order: Data<PlaceOrder>,
 ) -> Result<HttpResponse, Problem> {
+    let caller = services.access.caller(&request)?;
     let body: OrderRequest = json_body(&request)?;
     let order = Order {
+        user: services.access.user(caller, body.user_id)?,
         key: idempotency_key(&request)?,
         product: body.product_id,
-        user: body.user_id,
         quantity: body.quantity,
     };
     let placed = place_order.place(&order).await?;
@@ -86,14 +95,20 @@ pub async fn cancel(
 
 /// `GET /orders/{id}`
 pub async fn find(
+    request: HttpRequest,
     order_id: Path<String>,
+    services: Data<Services>,
     statuses: Data<OrderStatusReader>,
 ) -> Result<HttpResponse, Problem> {
+    let caller = services.access.caller(&request)?;
     let order_id: OrderId = order_id
         .parse()
         .map_err(|error| Problem::new(Kind::UnknownOrder, error))?;
     let order = statuses.find(order_id).await;
     let order = order.map_err(|error| Problem::from(error).about(order_id))?;
+    if !caller.may_see_order_of(&order.user_id) {
+        return Err(StatusError::Unknown.into());
+    }
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "no-store"))
         .json(order))

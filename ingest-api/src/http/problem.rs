@@ -6,6 +6,7 @@ use actix_web::{HttpResponse, ResponseError};
 use fluxgate_domain::ids::OrderId;
 use serde::Serialize;
 
+use crate::identity::TokenError;
 use crate::orders::{Refusal, StatusError};
 use crate::sales::{ChangeError, OpenError, SaleLookupError};
 
@@ -27,6 +28,9 @@ macro_rules! kinds {
         pub enum Kind { $($kind,)+ }
 
         impl Kind {
+            #[cfg(test)]
+            const ALL: &[Self] = &[$(Self::$kind,)+];
+
             fn status(self) -> StatusCode {
                 match self { $(Self::$kind => StatusCode::$status,)+ }
             }
@@ -44,7 +48,11 @@ macro_rules! kinds {
 kinds! {
     MissingIdempotencyKey = BAD_REQUEST, "missing_idempotency_key", "Idempotency-Key is missing";
     InvalidRequest = BAD_REQUEST, "invalid_request", "The request is invalid";
-    Unauthorized = UNAUTHORIZED, "unauthorized", "The admin token is missing or wrong";
+    Unauthorized = UNAUTHORIZED, "unauthorized", "The token is missing or wrong";
+    InvalidToken = UNAUTHORIZED, "invalid_token", "The token is not accepted";
+    TokenExpired = UNAUTHORIZED, "token_expired", "The token has expired";
+    InsufficientScope = FORBIDDEN, "insufficient_scope", "The token does not allow this call";
+    UserMismatch = FORBIDDEN, "user_mismatch", "The token is another user's";
     AdminDisabled = FORBIDDEN, "admin_disabled", "Admin calls are disabled";
     NotFound = NOT_FOUND, "not_found", "No such path";
     UnknownProduct = NOT_FOUND, "unknown_product", "No sale of this product";
@@ -66,6 +74,18 @@ kinds! {
     Internal = INTERNAL_SERVER_ERROR, "internal", "Internal error";
     Unavailable = SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable";
     Overloaded = SERVICE_UNAVAILABLE, "overloaded", "Overloaded";
+}
+
+impl Kind {
+    /// The value of `WWW-Authenticate` (RFC 6750, 3).
+    fn challenge(self) -> Option<&'static str> {
+        match self {
+            Self::Unauthorized => Some("Bearer"),
+            Self::InvalidToken | Self::TokenExpired => Some("Bearer error=\"invalid_token\""),
+            Self::InsufficientScope => Some("Bearer error=\"insufficient_scope\""),
+            _ => None,
+        }
+    }
 }
 
 /// Bytes of a detail: the message of a parser may repeat its input.
@@ -104,6 +124,11 @@ impl Problem {
         Self::new(Kind::InvalidRequest, detail)
     }
 
+    /// Whether the request is invalid, whoever sends it.
+    pub fn is_invalid(&self) -> bool {
+        self.kind == Kind::InvalidRequest
+    }
+
     /// The stable code.
     pub fn code(&self) -> &'static str {
         self.kind.code()
@@ -133,8 +158,8 @@ impl ResponseError for Problem {
         if let Some(seconds) = self.retry_after_seconds {
             answer.insert_header((RETRY_AFTER, seconds));
         }
-        if self.kind == Kind::Unauthorized {
-            answer.insert_header((WWW_AUTHENTICATE, "Bearer"));
+        if let Some(challenge) = self.kind.challenge() {
+            answer.insert_header((WWW_AUTHENTICATE, challenge));
         }
         let body = Body {
             kind: "about:blank",
@@ -162,6 +187,17 @@ struct Body<'a> {
     code: &'static str,
     #[serde(rename = "orderId", skip_serializing_if = "Option::is_none")]
     order_id: Option<OrderId>,
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        let kind = match error {
+            TokenError::NoKeys => Kind::Unavailable,
+            TokenError::Expired => Kind::TokenExpired,
+            _ => Kind::InvalidToken,
+        };
+        Self::new(kind, format_args!("the token is not accepted: {error}"))
+    }
 }
 
 impl From<Refusal> for Problem {
@@ -243,5 +279,19 @@ impl From<StatusError> for Problem {
             StatusError::Ledger(_) | StatusError::Gate(_) => Kind::Unavailable,
         };
         Self::new(kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_documented() {
+        let document = include_str!("../../../docs/API.md");
+        for kind in Kind::ALL {
+            let code = format!("`{}`", kind.code());
+            assert!(document.contains(&code), "{code} is not in docs/API.md");
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::thread;
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 
+use crate::fixture::tokens::{AUDIENCE, ISSUER, ProviderKey};
 use crate::fixture::{Stores, TOKEN, read, unique, until};
 
 /// A running program with its log lines; it is killed when this is dropped.
@@ -141,13 +142,22 @@ async fn a_failed_order_is_logged_with_its_ids_and_refused_orders_are_not() {
 #[tokio::test]
 async fn admin_calls_are_logged_with_the_name_of_the_token_and_refused_ones_are_not() {
     let stores = Stores::new().await;
-    let second = "also-only-for-these-tests";
-    let tokens = format!("board {TOKEN},{second}");
-    let running = Running::start(&stores, &[("ADMIN_TOKEN", &tokens)]);
+    let secret = "0123456789abcdef0123456789abcdef";
+    let running = Running::start(
+        &stores,
+        &[
+            ("ADMIN_TOKEN", "board only-for-these-tests"),
+            ("AUTH_HS256_SECRET", secret),
+            ("AUTH_ISSUER", ISSUER),
+            ("AUTH_AUDIENCE", AUDIENCE),
+        ],
+    );
     running.until_ready().await;
+    let provider = ProviderKey::secret(secret.as_bytes());
+    let (shop, buyer) = (provider.shop("backend"), provider.buyer("ada"));
     let address = running.logged("http.address").await;
     let product = unique("p");
-    let tokens = [("wrong", 401), (TOKEN, 201), (second, 200)];
+    let tokens = [("wrong", 401), (&*buyer, 403), (TOKEN, 201), (&*shop, 200)];
     for (n, (token, status)) in tokens.into_iter().enumerate() {
         let put = running
             .client
@@ -166,19 +176,19 @@ async fn admin_calls_are_logged_with_the_name_of_the_token_and_refused_ones_are_
     until("two calls are logged", async || calls().len() == 2).await;
     let calls = calls();
     let path = format!("/products/{product}");
-    for (line, name, (id, status)) in [
-        (&calls[0], "board", ("call-1", 201)),
-        (&calls[1], "token-2", ("call-2", 200)),
+    for (line, (field, name), (id, status)) in [
+        (&calls[0], ("admin.token", "board"), ("call-2", 201)),
+        (&calls[1], ("admin.sub", "backend"), ("call-3", 200)),
     ] {
         assert_eq!(line["level"], "INFO", "{line}");
-        assert_eq!(line["admin.token"], name, "{line}");
+        assert_eq!(line[field], name, "{line}");
         assert_eq!(line["request.id"], id, "{line}");
         assert_eq!(line["http.method"], "PUT", "{line}");
         assert_eq!(line["url.path"], path.as_str(), "{line}");
         assert_eq!(line["http.status"], status, "{line}");
     }
     let all = format!("{:?}", running.lines());
-    for token in [TOKEN, second] {
+    for token in [TOKEN, &*shop, &*buyer, secret] {
         assert!(!all.contains(token), "{all}");
     }
 }

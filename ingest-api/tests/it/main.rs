@@ -2,15 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod access;
 mod acker;
 mod bodies;
 mod changes;
 mod connections;
+mod encrypted_keys;
 mod errors;
 mod fixture;
 mod gauges;
 mod index_repair;
 mod invalid;
+mod key_loading;
 mod log_lines;
 mod losses;
 mod orders;
@@ -23,3 +26,4 @@ mod replays;
 mod reservations;
 mod retired;
 mod sold_out;
+mod tokens;

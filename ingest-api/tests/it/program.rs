@@ -38,6 +38,17 @@ fn an_invalid_or_missing_setting_ends_the_program_with_its_name() {
             "ADMIN_TOKEN",
             Some("a-long-and-good-secret,a-long-and-good-secret"),
         ),
+        ("AUTH_JWKS_FILE", Some("/no/such/file")),
+        ("AUTH_JWKS_URL", Some("ftp://login.example/keys")),
+        (
+            "AUTH_JWKS_URL",
+            Some("https://me:secret@login.example/keys"),
+        ),
+        ("AUTH_JWKS_CA_FILE", Some("/no/such/file")),
+        ("AUTH_HS256_SECRET", Some("only-31-characters-of-a-secret!")),
+        ("AUTH_ISSUER", Some("")),
+        ("AUTH_SHOP_CLAIM", Some("scope")),
+        ("AUTH_CACHE_MAX", Some("0")),
         ("OPS_ADDR", Some("there")),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", Some("collector:4318")),
     ] {
@@ -57,6 +68,30 @@ fn an_invalid_or_missing_setting_ends_the_program_with_its_name() {
         let is_named = lines.any(|line| line.starts_with(&said) && line.contains(name));
         assert!(is_named, "{name}: {stderr}");
         assert!(!stderr.contains("secret"), "{stderr}");
+    }
+}
+
+#[test]
+fn settings_of_identity_that_do_not_fit_together_end_the_program_with_their_names() {
+    let secret = ("AUTH_HS256_SECRET", "0123456789abcdef0123456789abcdef");
+    let url = ("AUTH_JWKS_URL", "https://login.example/keys");
+    let (issuer, audience) = (("AUTH_ISSUER", "me"), ("AUTH_AUDIENCE", "shop"));
+    for (settings, named) in [
+        (vec![secret], "AUTH_ISSUER"),
+        (vec![secret, audience], "AUTH_ISSUER"),
+        (vec![url, issuer], "AUTH_AUDIENCE"),
+        (vec![issuer, audience], "AUTH_JWKS_URL"),
+        (vec![secret, url, issuer, audience], "AUTH_HS256_SECRET"),
+    ] {
+        let mut all = vec![
+            ("REDIS_URL", "redis://127.0.0.1:1"),
+            ("KAFKA_BROKERS", "127.0.0.1:1"),
+        ];
+        all.extend(&settings);
+        let (code, stderr) = run_with(&all);
+        assert_eq!(code, Some(2), "{settings:?}: {stderr}");
+        assert!(stderr.contains(named), "{settings:?}: {stderr}");
+        assert!(!stderr.contains("0123456789"), "{stderr}");
     }
 }
 
