@@ -197,6 +197,8 @@ impl Components {
         let config = &self.config;
         let identity = self.identity.as_ref().map(|it| Identity {
             verifier: Arc::clone(&it.verifier),
+            cookie: config.identity.auth_cookie.clone(),
+            origins: config.pages.cors_origins.clone(),
         });
         let refusals = self.metrics.access_refusals_total.clone();
         Access::new(config.admin.admin_token.clone(), identity, refusals)

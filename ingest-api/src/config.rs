@@ -5,7 +5,7 @@
 
 mod access;
 
-pub use access::{AdminSettings, IdentitySettings};
+pub use access::{AdminSettings, IdentitySettings, Origins, PageSettings};
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -52,6 +52,8 @@ pub struct Config {
     pub admin: AdminSettings,
     #[command(flatten)]
     pub identity: IdentitySettings,
+    #[command(flatten)]
+    pub pages: PageSettings,
     #[command(flatten)]
     pub redis: RedisSettings,
     #[command(flatten)]

@@ -10,7 +10,7 @@ use prometheus::Registry;
 
 use crate::components::Components;
 use crate::config::Config;
-use crate::http::{self, BodyReader, Observer};
+use crate::http::{self, BodyReader, CorsPolicy, Observer};
 use crate::open_files;
 
 /// The listener for probes and metrics: clients that hold all CONNECTIONS_MAX connections must not block probes. Its
@@ -47,6 +47,9 @@ pub fn clients(
     if has_compat_routes && !services.access.has_identity() {
         tracing::warn!("COMPAT_ROUTES=on; POST /init opens sales without a token");
     }
+    let has_cookies = config.identity.auth_cookie.is_some();
+    let origins = config.pages.cors_origins.clone();
+    let cors = origins.map(|origins| CorsPolicy::new(origins, has_cookies));
     let metrics = components.metrics().clone();
     let bodies = BodyReader::new(&config.limits, readiness.clone(), metrics.clone());
     let in_flight_max = config.limits.in_flight_max;
@@ -65,6 +68,7 @@ pub fn clients(
             Data::new(place_order),
             Data::from(statuses),
             observer.clone(),
+            cors.clone(),
             has_compat_routes,
         ))
     });

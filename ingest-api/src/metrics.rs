@@ -50,7 +50,7 @@ fluxgate_service::metrics! {
     body_limit_hits_total: IntCounterVec ["limit"] {"bytes", "time", "memory"},
     /// Requests refused because of who sends them, by code. unavailable: no key that verifies tokens has been loaded yet.
     access_refusals_total: IntCounterVec ["code"] {
-        "unauthorized", "invalid_token", "token_expired", "insufficient_scope", "user_mismatch",
+        "unauthorized", "invalid_token", "token_expired", "insufficient_scope", "user_mismatch", "origin_not_allowed",
         "admin_disabled", "unavailable",
     },
     /// Order requests, by outcome: accepted, reserved, replayed, or the code of the refusal.

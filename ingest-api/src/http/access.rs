@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::ServiceResponse;
-use actix_web::http::header::AUTHORIZATION;
+use actix_web::http::Method;
+use actix_web::http::header::{AUTHORIZATION, COOKIE, HOST, HeaderName, ORIGIN};
 use actix_web::{HttpMessage, HttpRequest};
 use fluxgate_domain::ids::UserId;
 use prometheus::IntCounterVec;
 
 use super::problem::{Kind, Problem};
+use crate::config::Origins;
 use crate::identity::{AdminTokens, TokenVerifier, VerifiedToken};
 
 /// Who may call. Without an identity provider anybody may place and read orders.
@@ -23,6 +25,10 @@ pub struct Access {
 pub struct Identity {
     /// Verifies them.
     pub verifier: Arc<TokenVerifier>,
+    /// The cookie that may hold them.
+    pub cookie: Option<String>,
+    /// Besides the instance's own, the origins whose pages may call with the cookie.
+    pub origins: Option<Origins>,
 }
 
 /// Who places or reads an order.
@@ -43,6 +49,13 @@ enum Admin {
     Named(String),
     /// A token of the identity provider, by its `sub`.
     Subject(UserId),
+}
+
+/// The token of a request.
+#[derive(Debug, Clone, Copy)]
+struct Credential<'a> {
+    token: &'a str,
+    is_cookie: bool,
 }
 
 impl Access {
@@ -77,7 +90,7 @@ impl Access {
     /// Who places or reads an order.
     ///
     /// # Errors
-    /// With an identity provider: 401 if the token is missing or wrong.
+    /// With an identity provider: 401 if the token is missing or wrong, 403 if a cookie came from another origin.
     pub fn caller(&self, request: &HttpRequest) -> Result<Caller, Problem> {
         match &self.identity {
             None => Ok(Caller::Anyone),
@@ -111,12 +124,12 @@ impl Access {
         }
         let detail = "Authorization must be `Bearer` followed by a token that allows admin calls";
         let unauthorized = || Problem::new(Kind::Unauthorized, detail);
-        let token = bearer(request).ok_or_else(unauthorized)?;
-        if let Some(name) = self.admin_name(token) {
+        let credential = self.credential(request).ok_or_else(unauthorized)?;
+        if let Some(name) = self.admin_name(credential) {
             return Ok(Admin::Named(name.to_owned()));
         }
         let identity = self.identity.as_ref().ok_or_else(unauthorized)?;
-        let (token, user) = identity.verify(token)?;
+        let (token, user) = identity.verify(credential, request)?;
         match token.may_administer {
             true => Ok(Admin::Subject(user)),
             false => {
@@ -127,22 +140,41 @@ impl Access {
     }
 
     fn find_caller(&self, identity: &Identity, request: &HttpRequest) -> Result<Caller, Problem> {
-        let token = bearer(request).ok_or_else(|| {
+        let credential = self.credential(request).ok_or_else(|| {
             let detail = "Authorization must be `Bearer` followed by a token";
             Problem::new(Kind::Unauthorized, detail)
         })?;
-        if self.admin_name(token).is_some() {
+        if self.admin_name(credential).is_some() {
             return Ok(Caller::Shop);
         }
-        let (token, user) = identity.verify(token)?;
+        let (token, user) = identity.verify(credential, request)?;
         Ok(match token.may_administer {
             true => Caller::Shop,
             false => Caller::Buyer(user),
         })
     }
 
-    fn admin_name(&self, token: &str) -> Option<&str> {
-        self.admin_tokens.as_ref()?.name_of(token)
+    /// The token of `Authorization`, else that of the cookie.
+    fn credential<'a>(&self, request: &'a HttpRequest) -> Option<Credential<'a>> {
+        if let Some(token) = bearer(request) {
+            return Some(Credential {
+                token,
+                is_cookie: false,
+            });
+        }
+        let name = self.identity.as_ref()?.cookie.as_deref()?;
+        let token = cookie(request, name)?;
+        Some(Credential {
+            token,
+            is_cookie: true,
+        })
+    }
+
+    /// The name of an admin token, which no cookie holds.
+    fn admin_name(&self, credential: Credential<'_>) -> Option<&str> {
+        let tokens = self.admin_tokens.as_ref()?;
+        let is_header = !credential.is_cookie;
+        tokens.name_of(credential.token).filter(|_| is_header)
     }
 
     fn counted<T>(&self, result: Result<T, Problem>) -> Result<T, Problem> {
@@ -151,13 +183,37 @@ impl Access {
 }
 
 impl Identity {
-    fn verify(&self, token: &str) -> Result<(Arc<VerifiedToken>, UserId), Problem> {
-        let token = self.verifier.verify(token)?;
+    fn verify(
+        &self,
+        credential: Credential<'_>,
+        request: &HttpRequest,
+    ) -> Result<(Arc<VerifiedToken>, UserId), Problem> {
+        if credential.is_cookie && !self.may_use_cookie(request) {
+            let detail =
+                "a call with a cookie must come from a page of this host or of CORS_ORIGINS";
+            return Err(Problem::new(Kind::OriginNotAllowed, detail));
+        }
+        let token = self.verifier.verify(credential.token)?;
         let user = UserId::parse(&token.subject).map_err(|_| {
             let detail = "the claim `sub` must be 1-128 bytes without control characters";
             Problem::new(Kind::InvalidToken, detail)
         })?;
         Ok((token, user))
+    }
+
+    /// A browser sends the cookie with the requests of any page, and names the page's origin in all but plain reads, whose
+    /// answers other pages cannot see.
+    fn may_use_cookie(&self, request: &HttpRequest) -> bool {
+        if matches!(*request.method(), Method::GET | Method::HEAD) {
+            return true;
+        }
+        let Some(origin) = header(request, &ORIGIN) else {
+            return false;
+        };
+        let own = origin.split_once("://").map(|(_, host)| host);
+        let is_own = own.is_some() && own == header(request, &HOST);
+        let listed = self.origins.as_ref();
+        is_own || listed.is_some_and(|listed| listed.contains(origin))
     }
 }
 
@@ -192,9 +248,23 @@ pub fn log_admin_call(response: &ServiceResponse<BoxBody>, request_id: &str) {
     );
 }
 
+fn header<'a>(request: &'a HttpRequest, name: &HeaderName) -> Option<&'a str> {
+    request.headers().get(name)?.to_str().ok()
+}
+
 /// The token of `Authorization: Bearer`.
 fn bearer(request: &HttpRequest) -> Option<&str> {
-    let value = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
+    let (scheme, token) = header(request, &AUTHORIZATION)?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The value of a cookie; the first one, if several have the name (the most specific path, RFC 6265, 5.4).
+fn cookie<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
+    let headers = request.headers().get_all(COOKIE);
+    let texts = headers.filter_map(|it| it.to_str().ok());
+    let mut pairs = texts.flat_map(|text| text.split(';'));
+    pairs.find_map(|pair| {
+        let (own, value) = pair.trim().split_once('=')?;
+        (own == name).then_some(value)
+    })
 }

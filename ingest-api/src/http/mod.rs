@@ -3,6 +3,7 @@
 mod access;
 mod body;
 mod compat;
+mod cors;
 mod failure_log;
 mod observe;
 mod orders;
@@ -14,6 +15,7 @@ mod routes;
 pub use access::{Access, Identity};
 pub use body::BodyReader;
 pub use compat::CompatLimits;
+pub use cors::CorsPolicy;
 pub use observe::Observer;
 pub use problem::Problem;
 pub use routes::{Services, routes};

@@ -53,6 +53,7 @@ kinds! {
     TokenExpired = UNAUTHORIZED, "token_expired", "The token has expired";
     InsufficientScope = FORBIDDEN, "insufficient_scope", "The token does not allow this call";
     UserMismatch = FORBIDDEN, "user_mismatch", "The token is another user's";
+    OriginNotAllowed = FORBIDDEN, "origin_not_allowed", "The origin is not allowed";
     AdminDisabled = FORBIDDEN, "admin_disabled", "Admin calls are disabled";
     NotFound = NOT_FOUND, "not_found", "No such path";
     UnknownProduct = NOT_FOUND, "unknown_product", "No sale of this product";

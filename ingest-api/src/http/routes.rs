@@ -1,15 +1,16 @@
 use std::sync::Arc;
 
-use actix_web::dev::HttpServiceFactory;
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::ALLOW;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError, Route};
+use actix_web::{Error, HttpRequest, HttpResponse, Resource, ResponseError, Route};
 use fluxgate_service::ops::get_or_head;
 
 use super::observe::{Observer, observe};
 use super::problem::{Kind, Problem};
-use super::{Access, CompatLimits, compat, orders, products};
+use super::{Access, CompatLimits, CorsPolicy, compat, orders, products};
 use crate::orders::{CancelOrder, OrderStatusReader, PlaceOrder};
 use crate::sales::{SaleCache, SaleChanges, SaleOpener, SaleSnapshots};
 
@@ -31,6 +32,7 @@ pub fn routes(
     place_order: Data<PlaceOrder>,
     statuses: Data<OrderStatusReader>,
     observer: Data<Observer>,
+    cors: Option<CorsPolicy>,
     has_compat_routes: bool,
 ) -> impl FnOnce(&mut ServiceConfig) {
     move |config| {
@@ -41,7 +43,12 @@ pub fn routes(
             .app_data(observer.clone())
             .default_service(web::to(not_found).wrap(from_fn(observe)));
         let mut resource = |path: &str, allowed, routes: Vec<Route>| {
-            config.service(resource(path, allowed, routes, &observer));
+            let resource = resource(path, allowed, routes, &observer);
+            match &cors {
+                None => config.service(resource),
+                // Outermost, so that pages can read every answer.
+                Some(cors) => config.service(resource.wrap(cors.middleware())),
+            };
         };
         resource("/orders", "POST", vec![web::post().to(orders::place)]);
         resource("/orders/{id}", "GET", vec![get_or_head().to(orders::find)]);
@@ -83,7 +90,15 @@ fn resource(
     allowed: &'static str,
     routes: Vec<Route>,
     observer: &Observer,
-) -> impl HttpServiceFactory + 'static {
+) -> Resource<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+    > + 'static,
+> {
     let resource = web::resource(path)
         .app_data(observer.route(path))
         .wrap(from_fn(observe))

@@ -7,6 +7,7 @@ mod acker;
 mod bodies;
 mod changes;
 mod connections;
+mod cross_origin;
 mod encrypted_keys;
 mod errors;
 mod fixture;

@@ -48,7 +48,9 @@ fn an_invalid_or_missing_setting_ends_the_program_with_its_name() {
         ("AUTH_HS256_SECRET", Some("only-31-characters-of-a-secret!")),
         ("AUTH_ISSUER", Some("")),
         ("AUTH_SHOP_CLAIM", Some("scope")),
+        ("AUTH_COOKIE", Some("a b")),
         ("AUTH_CACHE_MAX", Some("0")),
+        ("CORS_ORIGINS", Some("*")),
         ("OPS_ADDR", Some("there")),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", Some("collector:4318")),
     ] {
@@ -81,6 +83,7 @@ fn settings_of_identity_that_do_not_fit_together_end_the_program_with_their_name
         (vec![secret, audience], "AUTH_ISSUER"),
         (vec![url, issuer], "AUTH_AUDIENCE"),
         (vec![issuer, audience], "AUTH_JWKS_URL"),
+        (vec![("AUTH_COOKIE", "token")], "AUTH_JWKS_URL"),
         (vec![secret, url, issuer, audience], "AUTH_HS256_SECRET"),
     ] {
         let mut all = vec![

@@ -1,6 +1,7 @@
 //! Who may place, read and change what, with and without an identity provider.
 
 mod buyers;
+mod cookies;
 mod shop;
 
 use reqwest::header::WWW_AUTHENTICATE;
