@@ -9,6 +9,7 @@ mod observe;
 mod orders;
 mod problem;
 mod products;
+mod rate_limit;
 mod request;
 mod routes;
 
@@ -18,4 +19,5 @@ pub use compat::CompatLimits;
 pub use cors::CorsPolicy;
 pub use observe::Observer;
 pub use problem::Problem;
+pub use rate_limit::RateLimit;
 pub use routes::{Services, routes};

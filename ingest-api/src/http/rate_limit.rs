@@ -1,0 +1,69 @@
+//! The fields `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10).
+
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
+/// A rate limit and what is left of it, as a client sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// The name of its policy, without quotes or backslashes.
+    pub policy: &'static str,
+    /// What a window allows.
+    pub quota: u64,
+    /// The length of a window.
+    pub window_seconds: u64,
+    /// What is left of the quota.
+    pub remaining: u64,
+    /// Until the whole quota is there again.
+    pub reset_seconds: u64,
+}
+
+impl RateLimit {
+    /// Adds both fields to an answer. An answer may show several limits: the fields are lists.
+    pub fn append_to(&self, headers: &mut HeaderMap) {
+        let Self {
+            policy,
+            quota,
+            window_seconds,
+            remaining,
+            reset_seconds,
+        } = self;
+        let policy_item = format!("\"{policy}\";q={quota};w={window_seconds}");
+        let limit_item = format!("\"{policy}\";r={remaining};t={reset_seconds}");
+        for (name, item) in [(POLICY, policy_item), (LIMIT, limit_item)] {
+            let value = HeaderValue::try_from(item).expect("a policy's name is visible ASCII");
+            headers.append(name, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_limit_is_an_item_of_both_lists() {
+        let mut headers = HeaderMap::new();
+        let orders = RateLimit {
+            policy: "orders",
+            quota: 50,
+            window_seconds: 1,
+            remaining: 0,
+            reset_seconds: 1,
+        };
+        let user = RateLimit {
+            policy: "user",
+            quota: 3,
+            window_seconds: 60,
+            remaining: 2,
+            reset_seconds: 59,
+        };
+        orders.append_to(&mut headers);
+        user.append_to(&mut headers);
+        let items = |name| headers.get_all(name).collect::<Vec<_>>();
+        assert_eq!(items(POLICY), ["\"orders\";q=50;w=1", "\"user\";q=3;w=60"]);
+        assert_eq!(items(LIMIT), ["\"orders\";r=0;t=1", "\"user\";r=2;t=59"]);
+    }
+}
