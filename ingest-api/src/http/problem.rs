@@ -1,3 +1,5 @@
+mod kind;
+
 use std::fmt;
 
 use actix_web::http::StatusCode;
@@ -10,83 +12,17 @@ use crate::identity::TokenError;
 use crate::orders::{Refusal, StatusError};
 use crate::sales::{ChangeError, OpenError, SaleLookupError};
 
+pub use kind::Kind;
+
 /// An error answer: RFC 9457 `application/problem+json` with a stable `code`.
 ///
-/// Only this file maps errors to status, code and `Retry-After`.
+/// Only this file maps errors to kinds and `Retry-After`; a kind has its status and code.
 #[derive(Debug)]
 pub struct Problem {
     kind: Kind,
     detail: String,
     retry_after_seconds: Option<u64>,
     order_id: Option<OrderId>,
-}
-
-macro_rules! kinds {
-    ($($kind:ident = $status:ident, $code:literal, $title:literal;)+) => {
-        /// The kinds of problems, each with status, stable code and title.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Kind { $($kind,)+ }
-
-        impl Kind {
-            #[cfg(test)]
-            const ALL: &[Self] = &[$(Self::$kind,)+];
-
-            fn status(self) -> StatusCode {
-                match self { $(Self::$kind => StatusCode::$status,)+ }
-            }
-            /// The stable code.
-            pub fn code(self) -> &'static str {
-                match self { $(Self::$kind => $code,)+ }
-            }
-            fn title(self) -> &'static str {
-                match self { $(Self::$kind => $title,)+ }
-            }
-        }
-    };
-}
-
-kinds! {
-    MissingIdempotencyKey = BAD_REQUEST, "missing_idempotency_key", "Idempotency-Key is missing";
-    InvalidRequest = BAD_REQUEST, "invalid_request", "The request is invalid";
-    Unauthorized = UNAUTHORIZED, "unauthorized", "The token is missing or wrong";
-    InvalidToken = UNAUTHORIZED, "invalid_token", "The token is not accepted";
-    TokenExpired = UNAUTHORIZED, "token_expired", "The token has expired";
-    InsufficientScope = FORBIDDEN, "insufficient_scope", "The token does not allow this call";
-    UserMismatch = FORBIDDEN, "user_mismatch", "The token is another user's";
-    OriginNotAllowed = FORBIDDEN, "origin_not_allowed", "The origin is not allowed";
-    AdminDisabled = FORBIDDEN, "admin_disabled", "Admin calls are disabled";
-    NotFound = NOT_FOUND, "not_found", "No such path";
-    UnknownProduct = NOT_FOUND, "unknown_product", "No sale of this product";
-    UnknownOrder = NOT_FOUND, "unknown_order", "No such order";
-    MethodNotAllowed = METHOD_NOT_ALLOWED, "method_not_allowed", "The method is not allowed";
-    SoldOut = CONFLICT, "sold_out", "The sale is sold out";
-    InsufficientStock = CONFLICT, "insufficient_stock", "Not enough units are left";
-    SaleNotOpen = CONFLICT, "sale_not_open", "The sale is not open yet";
-    SaleClosed = CONFLICT, "sale_closed", "The sale is closed";
-    UserLimitReached = CONFLICT, "user_limit_reached", "The limit per user is reached";
-    SaleExists = CONFLICT, "sale_exists", "The sale exists with other terms";
-    OrderCancelled = CONFLICT, "order_cancelled", "The order was cancelled";
-    OrderRejected = CONFLICT, "order_rejected", "The order was rejected";
-    RebuildRequired = CONFLICT, "rebuild_required", "The sale must be rebuilt";
-    RequestTimeout = REQUEST_TIMEOUT, "request_timeout", "The request took too long";
-    BodyTooLarge = PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large";
-    UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The body must be JSON";
-    KeyReused = UNPROCESSABLE_ENTITY, "idempotency_key_reused", "The Idempotency-Key was used before";
-    Internal = INTERNAL_SERVER_ERROR, "internal", "Internal error";
-    Unavailable = SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable";
-    Overloaded = SERVICE_UNAVAILABLE, "overloaded", "Overloaded";
-}
-
-impl Kind {
-    /// The value of `WWW-Authenticate` (RFC 6750, 3).
-    fn challenge(self) -> Option<&'static str> {
-        match self {
-            Self::Unauthorized => Some("Bearer"),
-            Self::InvalidToken | Self::TokenExpired => Some("Bearer error=\"invalid_token\""),
-            Self::InsufficientScope => Some("Bearer error=\"insufficient_scope\""),
-            _ => None,
-        }
-    }
 }
 
 /// Bytes of a detail: the message of a parser may repeat its input.
