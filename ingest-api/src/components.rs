@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::background;
 use crate::config::Config;
-use crate::http::{Access, CompatLimits, Identity, Services};
+use crate::http::{Access, CompatLimits, Identity, Services, TryLimits};
 use crate::identity::{IdentityMetrics, IdentityProvider};
 use crate::metrics::Metrics;
 use crate::orders::{
@@ -189,6 +189,7 @@ impl Components {
             snapshots: SaleSnapshots::new(store.clone(), self.metrics.clone()),
             sales: Arc::clone(sales),
             access: self.access(),
+            try_limits: TryLimits::new(&self.config.rate_limits, &self.metrics),
             compat: CompatLimits::new(&self.config.compat),
         }
     }

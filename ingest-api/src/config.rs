@@ -4,8 +4,10 @@
 //! with code 2.
 
 mod access;
+mod rate_limits;
 
 pub use access::{AdminSettings, IdentitySettings, Origins, PageSettings};
+pub use rate_limits::RateLimitSettings;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -48,6 +50,8 @@ pub struct Config {
     pub connections: ConnectionSettings,
     #[command(flatten)]
     pub limits: LimitSettings,
+    #[command(flatten)]
+    pub rate_limits: RateLimitSettings,
     #[command(flatten)]
     pub admin: AdminSettings,
     #[command(flatten)]

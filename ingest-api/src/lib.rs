@@ -3,6 +3,7 @@
 //! ```text
 //! http/       reads and validates the request                 POST /orders + Idempotency-Key
 //! identity/   verifies the token of the caller, if there is an identity provider
+//! limits/     limits the rate of tries per client address and per user, if they are set
 //! orders/     places the order: derives its id, reserves units in Redis, publishes, answers
 //! sales/      finds the sale's fixed facts in memory, Redis or the ledger; opens and changes sales
 //! sold_out/   refuses orders from memory while the sale is sold out, closed or not open
@@ -20,7 +21,7 @@
 //! | [`open_files`] | the limit of open files |
 //!
 //! Only [`http`] knows status codes. Modules use each other in one direction: `http` -> `orders` -> `sales` -> `sold_out`, and
-//! `outbox` -> `sales`; `http` -> `identity`. Redis, Kafka and PostgreSQL are behind `fluxgate_gate`, `fluxgate_log` and `fluxgate_ledger`.
+//! `outbox` -> `sales`; `http` -> `identity`, `limits`. Redis, Kafka and PostgreSQL are behind `fluxgate_gate`, `fluxgate_log` and `fluxgate_ledger`.
 
 pub mod app;
 mod background;
@@ -30,6 +31,7 @@ pub mod config;
 mod high_water_mark;
 pub mod http;
 pub mod identity;
+pub mod limits;
 mod listeners;
 pub mod metrics;
 pub mod open_files;

@@ -47,6 +47,12 @@ pub fn clients(
     if has_compat_routes && !services.access.has_identity() {
         tracing::warn!("COMPAT_ROUTES=on; POST /init opens sales without a token");
     }
+    let rates = &config.rate_limits;
+    if rates.rate_limit_per_address.is_some() && rates.trusted_proxies.is_none() {
+        tracing::warn!(
+            "RATE_LIMIT_PER_ADDRESS is set without TRUSTED_PROXIES; all clients behind a proxy share one limit"
+        );
+    }
     let has_cookies = config.identity.auth_cookie.is_some();
     let origins = config.pages.cors_origins.clone();
     let cors = origins.map(|origins| CorsPolicy::new(origins, has_cookies));

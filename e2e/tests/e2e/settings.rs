@@ -9,7 +9,7 @@ use crate::fixture::in_a_sandbox;
 const END_LIMIT: Duration = Duration::from_secs(10);
 
 /// A setting that is missing where it has no value.
-const BAD: [(Program, &str); 24] = [
+const BAD: [(Program, &str); 26] = [
     (IngestApi, "REDIS_URL"),
     (IngestApi, "KAFKA_BROKERS"),
     (InventoryWorker, "KAFKA_BROKERS"),
@@ -27,6 +27,8 @@ const BAD: [(Program, &str); 24] = [
     (IngestApi, "ADMIN_TOKEN=hush"),
     (IngestApi, "AUTH_HS256_SECRET=hush"),
     (IngestApi, "AUTH_JWKS_URL=login"),
+    (IngestApi, "RATE_LIMIT_PER_USER=20"),
+    (IngestApi, "TRUSTED_PROXIES=ingress"),
     (InventoryWorker, "HTTP_ADDR=127.0.0.1:70000"),
     (InventoryWorker, "DATABASE_URL=postgres://me:hush@[here"),
     (InventoryWorker, "KAFKA_PARTITIONS=none"),

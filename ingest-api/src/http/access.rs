@@ -98,6 +98,12 @@ impl Access {
         }
     }
 
+    /// Whether the request has a token of ADMIN_TOKEN.
+    pub fn has_admin_token(&self, request: &HttpRequest) -> bool {
+        let credential = self.credential(request);
+        credential.is_some_and(|it| self.admin_name(it).is_some())
+    }
+
     /// The user of an order: the caller, or whom the shop names.
     ///
     /// # Errors

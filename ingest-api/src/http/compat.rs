@@ -92,12 +92,12 @@ pub async fn order(
             .insert_header((LOCATION, url))
             .finish());
     }
-    let caller = services.access.caller(&request)?;
+    let caller = services.ordering_caller(&request)?;
     let body: OrderRequest = match json_body(&request) {
         Ok(body) => body,
         Err(problem) => return Ok(bad_request(&problem)),
     };
-    let user = match services.access.user(caller, body.user_id) {
+    let user = match services.ordering_user(caller, body.user_id) {
         Ok(user) => user,
         Err(problem) if problem.is_invalid() => return Ok(bad_request(&problem)),
         Err(problem) => return Err(problem),

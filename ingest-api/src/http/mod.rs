@@ -12,6 +12,7 @@ mod products;
 mod rate_limit;
 mod request;
 mod routes;
+mod tries;
 
 pub use access::{Access, Identity};
 pub use body::BodyReader;
@@ -21,3 +22,4 @@ pub use observe::Observer;
 pub use problem::Problem;
 pub use rate_limit::RateLimit;
 pub use routes::{Services, routes};
+pub use tries::TryLimits;

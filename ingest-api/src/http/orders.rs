@@ -50,10 +50,10 @@ pub async fn place(
     services: Data<Services>,
     place_order: Data<PlaceOrder>,
 ) -> Result<HttpResponse, Problem> {
-    let caller = services.access.caller(&request)?;
+    let caller = services.ordering_caller(&request)?;
     let body: OrderRequest = json_body(&request)?;
     let order = Order {
-        user: services.access.user(caller, body.user_id)?,
+        user: services.ordering_user(caller, body.user_id)?,
         key: idempotency_key(&request)?,
         product: body.product_id,
         quantity: body.quantity,

@@ -8,6 +8,7 @@ use actix_web::{HttpResponse, ResponseError};
 use fluxgate_domain::ids::OrderId;
 use serde::Serialize;
 
+use super::RateLimit;
 use crate::identity::TokenError;
 use crate::orders::{Refusal, StatusError};
 use crate::sales::{ChangeError, OpenError, SaleLookupError};
@@ -23,6 +24,7 @@ pub struct Problem {
     detail: String,
     retry_after_seconds: Option<u64>,
     order_id: Option<OrderId>,
+    rate_limits: Vec<RateLimit>,
 }
 
 /// Bytes of a detail: the message of a parser may repeat its input.
@@ -42,6 +44,16 @@ impl Problem {
             detail,
             retry_after_seconds: is_temporary.then_some(RETRY_AFTER_SECONDS),
             order_id: None,
+            rate_limits: Vec::new(),
+        }
+    }
+
+    /// A request beyond `limit`.
+    pub fn rate_limited(limit: RateLimit, detail: impl fmt::Display) -> Self {
+        Self {
+            retry_after_seconds: Some(limit.reset_seconds),
+            rate_limits: vec![limit],
+            ..Self::new(Kind::RateLimited, detail)
         }
     }
 
@@ -97,6 +109,9 @@ impl ResponseError for Problem {
         }
         if let Some(challenge) = self.kind.challenge() {
             answer.insert_header((WWW_AUTHENTICATE, challenge));
+        }
+        for limit in &self.rate_limits {
+            limit.append_to(&mut answer);
         }
         let body = Body {
             kind: "about:blank",

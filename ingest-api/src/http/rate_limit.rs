@@ -1,6 +1,7 @@
 //! The fields `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10).
 
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::HttpResponseBuilder;
+use actix_web::http::header::HeaderName;
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -16,13 +17,13 @@ pub struct RateLimit {
     pub window_seconds: u64,
     /// What is left of the quota.
     pub remaining: u64,
-    /// Until the whole quota is there again.
+    /// Until more of the quota is left.
     pub reset_seconds: u64,
 }
 
 impl RateLimit {
     /// Adds both fields to an answer. An answer may show several limits: the fields are lists.
-    pub fn append_to(&self, headers: &mut HeaderMap) {
+    pub fn append_to(&self, answer: &mut HttpResponseBuilder) {
         let Self {
             policy,
             quota,
@@ -33,19 +34,20 @@ impl RateLimit {
         let policy_item = format!("\"{policy}\";q={quota};w={window_seconds}");
         let limit_item = format!("\"{policy}\";r={remaining};t={reset_seconds}");
         for (name, item) in [(POLICY, policy_item), (LIMIT, limit_item)] {
-            let value = HeaderValue::try_from(item).expect("a policy's name is visible ASCII");
-            headers.append(name, value);
+            answer.append_header((name, item));
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use actix_web::HttpResponse;
+
     use super::*;
 
     #[test]
     fn each_limit_is_an_item_of_both_lists() {
-        let mut headers = HeaderMap::new();
+        let mut answer = HttpResponse::Ok();
         let orders = RateLimit {
             policy: "orders",
             quota: 50,
@@ -60,9 +62,10 @@ mod tests {
             remaining: 2,
             reset_seconds: 59,
         };
-        orders.append_to(&mut headers);
-        user.append_to(&mut headers);
-        let items = |name| headers.get_all(name).collect::<Vec<_>>();
+        orders.append_to(&mut answer);
+        user.append_to(&mut answer);
+        let answer = answer.finish();
+        let items = |name| answer.headers().get_all(name).collect::<Vec<_>>();
         assert_eq!(items(POLICY), ["\"orders\";q=50;w=1", "\"user\";q=3;w=60"]);
         assert_eq!(items(LIMIT), ["\"orders\";r=0;t=1", "\"user\";r=2;t=59"]);
     }

@@ -10,7 +10,7 @@ use fluxgate_service::ops::get_or_head;
 
 use super::observe::{Observer, observe};
 use super::problem::{Kind, Problem};
-use super::{Access, CompatLimits, CorsPolicy, compat, orders, products};
+use super::{Access, CompatLimits, CorsPolicy, TryLimits, compat, orders, products};
 use crate::orders::{CancelOrder, OrderStatusReader, PlaceOrder};
 use crate::sales::{SaleCache, SaleChanges, SaleOpener, SaleSnapshots};
 
@@ -23,6 +23,7 @@ pub struct Services {
     pub changes: Arc<SaleChanges>,
     pub cancel_order: CancelOrder,
     pub access: Access,
+    pub try_limits: Option<TryLimits>,
     pub compat: CompatLimits,
 }
 

@@ -51,6 +51,11 @@ fn an_invalid_or_missing_setting_ends_the_program_with_its_name() {
         ("AUTH_COOKIE", Some("a b")),
         ("AUTH_CACHE_MAX", Some("0")),
         ("CORS_ORIGINS", Some("*")),
+        ("RATE_LIMIT_PER_ADDRESS", Some("20")),
+        ("RATE_LIMIT_PER_USER", Some("0/1s")),
+        ("TRUSTED_PROXIES", Some("10.0.0.0/8,ingress")),
+        ("TRUSTED_PROXIES", Some("0.0.0.0/0")),
+        ("RATE_LIMIT_KEYS_MAX", Some("15")),
         ("OPS_ADDR", Some("there")),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", Some("collector:4318")),
     ] {

@@ -51,6 +51,7 @@ kinds! {
     BodyTooLarge = PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large";
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The body must be JSON";
     KeyReused = UNPROCESSABLE_ENTITY, "idempotency_key_reused", "The Idempotency-Key was used before";
+    RateLimited = TOO_MANY_REQUESTS, "rate_limited", "The rate limit is reached";
     Internal = INTERNAL_SERVER_ERROR, "internal", "Internal error";
     Unavailable = SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable";
     Overloaded = SERVICE_UNAVAILABLE, "overloaded", "Overloaded";

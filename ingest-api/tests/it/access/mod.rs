@@ -1,8 +1,9 @@
-//! Who may place, read and change what, with and without an identity provider.
+//! Who may place, read and change what, with and without an identity provider, and how often.
 
 mod buyers;
 mod cookies;
 mod shop;
+mod tries;
 
 use reqwest::header::WWW_AUTHENTICATE;
 use reqwest::{Method, RequestBuilder};
