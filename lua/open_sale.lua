@@ -1,8 +1,8 @@
--- Claims a sale: the first caller gets it; every later caller is told whether it asked for the same terms.
+-- Claims a sale: the first caller gets it. Every later caller reads its terms, and compares.
 -- An opening makes room, so the sale takes no orders yet: its opening waits in the outbox, and ack_outbox.lua opens
 -- the sale when that event is on Kafka.
 --
--- Safe to run twice: the second run answers 'same'.
+-- Safe to run twice: the second run answers 'exists'.
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash
 -- ARGV  1 product id
@@ -12,42 +12,26 @@
 --       5 closing time, Unix ms; '': never
 --       6 units per user; '': no limit
 --       7 Kafka partition
+--       8 terms, JSON: all that was asked for
 -- Returns one of
---   {'claimed'}     the sale is new, and the caller has to publish its opening
---   {'same'}        it exists on these terms (published or not)
---   {'different', …}  it exists, and these terms differ: quantity, opensAt, closesAt, perUserLimit
---   {'rebuilding'}  it exists, and is being rebuilt
---   {'taken'}       another sale with the same tag opened in this millisecond: try the next one
-assert(#KEYS == 4 and #ARGV == 7, 'open_sale.lua takes 4 keys and 7 arguments')
+--   'claimed'     the sale is new, and the caller has to publish its opening
+--   'exists'      there is a sale of this product, published or not, on these or other terms
+--   'rebuilding'  there is one, and it is being rebuilt
+--   'taken'       another sale with the same tag opened in this millisecond: try the next one
+assert(#KEYS == 4 and #ARGV == 8, 'open_sale.lua takes 4 keys and 8 arguments')
 local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local product, total, opens_at, asked_opens_at, closes_at, user_limit, partition =
-  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+local product, total, opens_at, asked_opens_at, closes_at, user_limit, partition, terms =
+  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 
-if redis.call('HGET', sale, 'state') == 'rebuilding' then
-  return { 'rebuilding' }
-end
-local known = redis.call('HMGET', sale, 'opened_total', 'asked_opens_at', 'opens_at', 'closes_at', 'user_limit')
-if known[1] then
-  local different = {}
-  local function compare(term, is_same)
-    if not is_same then
-      different[#different + 1] = term
-    end
-  end
-  compare('quantity', known[1] == total)
-  compare('opensAt', known[2] == asked_opens_at or known[3] == asked_opens_at)
-  compare('closesAt', known[4] == closes_at)
-  compare('perUserLimit', known[5] == user_limit)
-  if #different == 0 then
-    return { 'same' }
-  end
-  return { 'different', unpack(different) }
+local state = redis.call('HGET', sale, 'state')
+if state then
+  return state == 'rebuilding' and 'rebuilding' or 'exists'
 end
 
 -- An order id names its sale by tag and opening time alone, so no two sales can share both.
 local owner = redis.call('HGET', orders, '')
 if owner and owner ~= product then
-  return { 'taken' }
+  return 'taken'
 end
 
 -- The empty field keeps both hashes in existence: a key that comes into being during a sale makes
@@ -59,5 +43,5 @@ redis.call('HSET', sale,
   'state', 'opening', 'epoch', 1, 'seq', 0, 'opened_total', total, 'planned_total', total,
   'total', total, 'remaining', total,
   'opens_at', opens_at, 'asked_opens_at', asked_opens_at, 'closes_at', closes_at,
-  'user_limit', user_limit, 'partition', partition)
-return { 'claimed' }
+  'user_limit', user_limit, 'partition', partition, 'terms', terms)
+return 'claimed'

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use e2e::stores::{Redis, sale_keys};
-use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::{SequenceNumber, Terms};
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, Total, UserId};
 use fluxgate_gate::{
     Ack, Change, ChangeContext, GateMetrics, IndexedSale, ORDERS_PER_CALL_MAX, OutboxEntry,
     RefusalLease, Reservation, ReservationContext, ReservationRequest, ReservationStore, SaleAcks,
-    SaleKeys, Terms,
+    SaleKeys,
 };
 use jiff::Timestamp;
 use prometheus::Registry;
@@ -96,10 +96,8 @@ impl Sale {
         )?;
         store.load_scripts().await?;
         let terms = Terms {
-            total: Total::try_from(i64::from(2 * LARGE))?,
-            opens_at: None,
-            closes_at: None,
             per_user_limit: Some(10),
+            ..Terms::of(Total::try_from(i64::from(2 * LARGE))?)
         };
         store.claim(&product, &terms, 0).await?;
         // The side's relay must not publish these orders.

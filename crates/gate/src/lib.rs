@@ -49,7 +49,7 @@ pub use error::GateError;
 pub use eviction::EvictingNode;
 pub use keys::SaleKeys;
 pub use metrics::GateMetrics;
-pub use opening::{Claim, Terms};
+pub use opening::Claim;
 pub use order::{ORDERS_MAX, StoredOrder};
 pub use outbox::{EventContent, OUTBOX_PAGE_MAX, OutboxEntry, OutboxEvent, OutboxPage};
 pub use rebuild::{FillError, Pair, Part, Stopped};

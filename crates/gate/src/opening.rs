@@ -1,31 +1,17 @@
-use fluxgate_domain::ids::{ProductId, Tag, Total};
+use fluxgate_domain::Terms;
+use fluxgate_domain::ids::{ProductId, Tag};
 use fred::types::Value;
 use jiff::Timestamp;
 
 use crate::{GateError, ReservationStore, SaleKeys};
 
-/// The terms of a sale.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Terms {
-    /// Units for sale.
-    pub total: Total,
-    /// The requested opening time; `None`: now.
-    pub opens_at: Option<Timestamp>,
-    /// Closing time; `None`: open-ended.
-    pub closes_at: Option<Timestamp>,
-    /// Units that one user may hold.
-    pub per_user_limit: Option<u32>,
-}
-
 /// What `open_sale.lua` answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claim {
     /// The sale is new.
     Claimed,
-    /// It exists, with the same terms.
-    Same,
-    /// It exists, and these terms differ; they are named as in the body of `PUT /products/{id}`.
-    Different(Vec<String>),
+    /// It exists, on these or other terms.
+    Exists,
     /// It exists, and is being rebuilt.
     Rebuilding,
 }
@@ -56,23 +42,23 @@ impl ReservationStore {
         for opens_at in wanted..wanted + OPENING_ATTEMPTS_MAX {
             let arguments: Vec<Value> = vec![
                 product.as_str().into(),
-                i64::from(terms.total).into(),
+                i64::from(terms.quantity).into(),
                 opens_at.into(),
                 or_empty(terms.opens_at.map(Timestamp::as_millisecond)),
                 or_empty(terms.closes_at.map(Timestamp::as_millisecond)),
                 or_empty(terms.per_user_limit.map(i64::from)),
                 i64::from(partition).into(),
+                terms.to_json().into(),
             ];
             let keys = SaleKeys::new(product, tag, opens_at).all();
-            let reply: Vec<String> = self
+            let reply: String = self
                 .run("open_sale", &self.scripts.open_sale, keys, arguments)
                 .await?;
-            match reply.first().map(String::as_str) {
-                Some("claimed") => return Ok(Claim::Claimed),
-                Some("same") => return Ok(Claim::Same),
-                Some("different") => return Ok(Claim::Different(reply[1..].to_vec())),
-                Some("rebuilding") => return Ok(Claim::Rebuilding),
-                Some("taken") => {}
+            match reply.as_str() {
+                "claimed" => return Ok(Claim::Claimed),
+                "exists" => return Ok(Claim::Exists),
+                "rebuilding" => return Ok(Claim::Rebuilding),
+                "taken" => {}
                 _ => return Err(GateError::unexpected("a reply of open_sale.lua", reply)),
             }
         }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::{SequenceNumber, Terms};
 use fluxgate_domain::events::SaleOpened;
 use fluxgate_domain::ids::{ProductId, Tag, Total};
 use fred::clients::Client;
@@ -32,6 +32,8 @@ pub struct SaleFacts {
 pub struct SaleView {
     /// The fixed facts.
     pub facts: SaleFacts,
+    /// Everything that was said about the sale.
+    pub terms: Terms,
     /// Units for sale in all.
     pub total: Total,
     /// Units at opening.
@@ -51,7 +53,7 @@ pub struct SaleView {
 }
 
 impl SaleView {
-    pub(crate) const FIELDS: [&str; 11] = [
+    pub(crate) const FIELDS: [&str; 13] = [
         "state",
         "epoch",
         "seq",
@@ -63,6 +65,8 @@ impl SaleView {
         "partition",
         "opened_total",
         "sold_out_until",
+        "asked_opens_at",
+        "terms",
     ];
 
     /// Reads the reply of `HMGET sale FIELDS`; `None` if there is no such sale or it is being rebuilt.
@@ -84,23 +88,36 @@ impl SaleView {
             partition,
             opened_total,
             sold_out_until,
+            asked_opens_at,
+            terms,
         ] = fields
         else {
-            return Err(GateError::unexpected("eleven fields of a sale", fields));
+            return Err(GateError::unexpected("thirteen fields of a sale", fields));
         };
         let Some(state) = state.as_str().filter(|state| *state != "rebuilding") else {
             return Ok(None);
         };
         let read = || {
+            let facts = SaleFacts {
+                product: product.clone(),
+                tag,
+                opens_at: timestamp(opens_at)?,
+                closes_at: optional(closes_at, timestamp)?,
+                per_user_limit: optional(user_limit, number)?,
+                partition: number(partition)?,
+            };
             Some(Self {
-                facts: SaleFacts {
-                    product: product.clone(),
-                    tag,
-                    opens_at: timestamp(opens_at)?,
-                    closes_at: optional(closes_at, timestamp)?,
-                    per_user_limit: optional(user_limit, number)?,
-                    partition: number(partition)?,
+                terms: match terms.as_str() {
+                    Some(json) => Terms::read(&json)?,
+                    // Opened by version 0.2 or earlier.
+                    None => Terms {
+                        quantity: number::<i64>(opened_total)?.try_into().ok()?,
+                        opens_at: optional(asked_opens_at, timestamp)?,
+                        closes_at: facts.closes_at,
+                        per_user_limit: facts.per_user_limit,
+                    },
                 },
+                facts,
                 total: number::<i64>(total)?.try_into().ok()?,
                 opened_total: number::<i64>(opened_total)?.try_into().ok()?,
                 remaining: number(remaining)?,
@@ -138,6 +155,7 @@ impl SaleView {
             per_user_limit: self.facts.per_user_limit,
             epoch: self.number.epoch,
             partition: self.facts.partition,
+            terms: Some(self.terms),
         }
     }
 }

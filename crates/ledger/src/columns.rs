@@ -3,7 +3,7 @@
 //! A number is `epoch integer, sequence bigint`, or both in one `bigint`.
 
 use fluxgate_domain::ids::{OrderId, ProductId};
-use fluxgate_domain::{OrderStatus, SequenceNumber};
+use fluxgate_domain::{OrderStatus, SequenceNumber, Terms};
 use uuid::Uuid;
 
 /// A row holds a value that no worker writes.
@@ -52,6 +52,12 @@ pub fn order_id(column: Uuid) -> Result<OrderId, UnreadableRow> {
 /// Reads a column `product_id`.
 pub fn product_id(column: &str) -> Result<ProductId, UnreadableRow> {
     ProductId::parse(column).map_err(|_| UnreadableRow("a product's id"))
+}
+
+/// Reads a column `terms`, as text.
+pub fn terms(column: Option<&str>) -> Result<Option<Terms>, UnreadableRow> {
+    let read = |json| Terms::read(json).ok_or(UnreadableRow("the terms of a sale"));
+    column.map(read).transpose()
 }
 
 /// Reads `orders.status`: `confirmed`, `rejected` or `cancelled`.

@@ -90,9 +90,11 @@ pub const ADVANCE_POSITIONS: &str = "
 /// Gives each sale its ledger row and its number series. Returns the products that had no ledger row.
 pub const OPEN_SALES: &str = "
     WITH opened AS (
-        INSERT INTO stock_ledger (product_id, total, opens_at, closes_at, per_user_limit, partition)
-        SELECT * FROM unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::timestamptz[],
-                             $5::bigint[], $6::int[])
+        INSERT INTO stock_ledger (product_id, total, opens_at, closes_at, per_user_limit, partition, terms)
+        SELECT o.product_id, o.total, o.opens_at, o.closes_at, o.per_user_limit, o.partition, o.terms::jsonb
+        FROM unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::timestamptz[],
+                    $5::bigint[], $6::int[], $9::text[])
+            AS o (product_id, total, opens_at, closes_at, per_user_limit, partition, terms)
         ON CONFLICT (product_id) DO NOTHING
         RETURNING product_id
     ), numbered AS (
@@ -182,7 +184,8 @@ pub const SELECT_WRITTEN_ORDERS: &str = "
 pub const SELECT_LEDGER_ENTRIES: &str = "
     SELECT l.product_id, least(l.closes_at, l.closed_at), n.epoch, n.last_sequence,
            l.opens_at, l.closes_at, l.total, l.sold, l.per_user_limit, l.partition,
-           (SELECT coalesce(sum(s.units), 0)::bigint FROM sale_changes s WHERE s.product_id = l.product_id)
+           (SELECT coalesce(sum(s.units), 0)::bigint FROM sale_changes s WHERE s.product_id = l.product_id),
+           l.terms::text
     FROM unnest($1::text[], $2::text[]) AS k (product_id, series_id)
     JOIN stock_ledger l ON l.product_id = k.product_id
     JOIN number_series n ON n.series_id = k.series_id";
@@ -200,13 +203,15 @@ pub const SELECT_HIGHEST: &str = "
 /// All sales, with the numbers of the series that has the name of the product.
 pub const SELECT_SALES: &str = "
     SELECT l.product_id, l.total, l.sold, l.opens_at, l.closes_at, least(l.closes_at, l.closed_at) AS ends_at,
-           l.per_user_limit, n.epoch, n.last_sequence, l.fenced_epoch, n.written, l.partition
+           l.per_user_limit, n.epoch, n.last_sequence, l.fenced_epoch, n.written, l.partition,
+           l.terms::text AS terms
     FROM stock_ledger l JOIN number_series n ON n.series_id = l.product_id";
 
 /// One sale, the same columns.
 pub const SELECT_SALE: &str = "
     SELECT l.product_id, l.total, l.sold, l.opens_at, l.closes_at, least(l.closes_at, l.closed_at) AS ends_at,
-           l.per_user_limit, n.epoch, n.last_sequence, l.fenced_epoch, n.written, l.partition
+           l.per_user_limit, n.epoch, n.last_sequence, l.fenced_epoch, n.written, l.partition,
+           l.terms::text AS terms
     FROM stock_ledger l JOIN number_series n ON n.series_id = l.product_id
     WHERE l.product_id = $1";
 

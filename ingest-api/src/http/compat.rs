@@ -3,8 +3,8 @@
 use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use fluxgate_domain::Terms;
 use fluxgate_domain::ids::{ProductId, Quantity, Total, UserId};
-use fluxgate_gate::Terms;
 use governor::{DefaultDirectRateLimiter, Quota};
 use serde::Deserialize;
 use serde_json::json;
@@ -62,12 +62,7 @@ pub async fn init(request: HttpRequest, services: Data<Services>) -> Result<Http
         Ok(init) => init,
         Err(problem) => return Ok(bad_request(&problem)),
     };
-    let terms = Terms {
-        total: init.quantity,
-        opens_at: None,
-        closes_at: None,
-        per_user_limit: None,
-    };
+    let terms = Terms::of(init.quantity);
     match services.opener.open(&init.product_id, &terms).await {
         Ok(opened) => {
             let msg = format!("{} units of {}", opened.view.total.get(), init.product_id);

@@ -1,8 +1,9 @@
 use actix_web::http::header::{CACHE_CONTROL, ETAG, EntityTag, Header, IfNoneMatch};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
+use fluxgate_domain::Terms;
 use fluxgate_domain::ids::{ProductId, Total};
-use fluxgate_gate::{SaleView, Terms};
+use fluxgate_gate::SaleView;
 use jiff::Timestamp;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -148,7 +149,7 @@ fn terms(sale: &SaleRequest) -> Result<Terms, Problem> {
         return Err(Problem::invalid("closesAt must be later than opensAt"));
     }
     Ok(Terms {
-        total: sale.quantity,
+        quantity: sale.quantity,
         opens_at: sale.opens_at.map(to_millisecond),
         closes_at: sale.closes_at.map(to_millisecond),
         per_user_limit: sale.per_user_limit.map(Total::get),

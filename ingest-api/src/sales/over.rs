@@ -3,8 +3,9 @@
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
+use fluxgate_domain::Terms;
 use fluxgate_domain::ids::{ProductId, RestockId, Tag, Total};
-use fluxgate_gate::{SaleFacts, SaleView, Terms};
+use fluxgate_gate::{SaleFacts, SaleView};
 use fluxgate_ledger::{LedgerEntry, LedgerReader, Unavailable};
 use jiff::Timestamp;
 use quick_cache::sync::Cache;
@@ -19,7 +20,15 @@ const UNWRITTEN_TTL: Duration = Duration::from_secs(1);
 /// The view of a sale that is over; `None` if its row holds what no worker writes.
 pub fn view(product: &ProductId, entry: &LedgerEntry) -> Option<SaleView> {
     let limit = entry.per_user_limit.map(u32::try_from).transpose().ok()?;
+    let opened_total = Total::try_from(entry.total - entry.restocked).ok()?;
+    // Opened by version 0.2 or earlier: it is not known whether an opening time was requested.
+    let terms = entry.terms.unwrap_or(Terms {
+        closes_at: entry.closes_at,
+        per_user_limit: limit,
+        ..Terms::of(opened_total)
+    });
     Some(SaleView {
+        terms,
         facts: SaleFacts {
             product: product.clone(),
             tag: Tag::of(product),
@@ -29,7 +38,7 @@ pub fn view(product: &ProductId, entry: &LedgerEntry) -> Option<SaleView> {
             partition: entry.partition,
         },
         total: Total::try_from(entry.total).ok()?,
-        opened_total: Total::try_from(entry.total - entry.restocked).ok()?,
+        opened_total,
         remaining: u32::try_from(entry.total - entry.sold).ok()?,
         opening: false,
         closed: true,
@@ -37,23 +46,6 @@ pub fn view(product: &ProductId, entry: &LedgerEntry) -> Option<SaleView> {
         sold_out_until: None,
         seen_at: Timestamp::now(),
     })
-}
-
-/// The terms of a sale that is over that differ from these, by their names in `PUT /products/{id}`. As for a rebuilt sale,
-/// it is not known whether an opening time was requested.
-pub fn different_terms(view: &SaleView, terms: &Terms) -> Vec<String> {
-    let facts = &view.facts;
-    let differ = [
-        ("quantity", view.opened_total != terms.total),
-        (
-            "opensAt",
-            terms.opens_at.is_some_and(|at| at != facts.opens_at),
-        ),
-        ("closesAt", terms.closes_at != facts.closes_at),
-        ("perUserLimit", terms.per_user_limit != facts.per_user_limit),
-    ];
-    let names = differ.into_iter().filter(|(_, differs)| *differs);
-    names.map(|(name, _)| name.to_owned()).collect()
 }
 
 /// Tells whether PostgreSQL has all that was ever accepted of a sale that is over: only then does a missing row mean that

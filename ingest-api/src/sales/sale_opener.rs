@@ -3,11 +3,11 @@ use std::time::Duration;
 
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::ProductId;
-use fluxgate_domain::partition;
-use fluxgate_gate::{Claim, GateError, OutboxEntry, ReservationStore, SaleView, Terms};
+use fluxgate_domain::{Terms, partition};
+use fluxgate_gate::{Claim, GateError, OutboxEntry, ReservationStore, SaleView};
 use fluxgate_log::{Publication, Wait};
 
-use super::{PublishedEntry, Publisher, SaleCache, SaleLookupError, over};
+use super::{PublishedEntry, Publisher, SaleCache, SaleLookupError};
 
 /// How long an opening waits for Kafka.
 const PUBLISH_WAIT: Duration = Duration::from_secs(8);
@@ -37,7 +37,7 @@ pub enum OpenError {
     DotSegment,
     /// The sale exists, and these terms differ.
     #[error("the sale exists with other terms: {}", .0.join(", "))]
-    Exists(Vec<String>),
+    Exists(Vec<&'static str>),
     /// The ledger has the sale, Redis has lost it.
     #[error("the ledger has this sale, but Redis has lost its data")]
     RebuildRequired,
@@ -75,18 +75,24 @@ impl SaleOpener {
             Some(known) => known.facts.partition,
             None => match self.sales.lookup_error(product).await {
                 SaleLookupError::Unknown => self.partition_of_new_sale(product).await?,
-                SaleLookupError::Over(view) => return confirm_over(*view, terms),
+                SaleLookupError::Over(view) => {
+                    expect_same(&view, terms)?;
+                    return Ok(Opened {
+                        view: *view,
+                        newly: false,
+                    });
+                }
                 SaleLookupError::Lost => return Err(OpenError::RebuildRequired),
                 SaleLookupError::Undecided => return Err(OpenError::Undecided),
                 SaleLookupError::Gate(error) => return Err(error.into()),
             },
         };
-        match self.store.claim(product, terms, partition).await? {
-            Claim::Claimed | Claim::Same => {}
-            Claim::Different(terms) => return Err(OpenError::Exists(terms)),
-            Claim::Rebuilding => return Err(OpenError::RebuildRequired),
+        let claim = self.store.claim(product, terms, partition).await?;
+        if claim == Claim::Rebuilding {
+            return Err(OpenError::RebuildRequired);
         }
         let claimed = self.view(product).await?;
+        expect_same(&claimed, terms)?;
         if !claimed.opening {
             return Ok(Opened {
                 view: claimed,
@@ -137,11 +143,11 @@ impl SaleOpener {
     }
 }
 
-/// Confirms the terms of a sale that is over.
-fn confirm_over(view: SaleView, terms: &Terms) -> Result<Opened, OpenError> {
-    let different = over::different_terms(&view, terms);
+/// Refuses other terms than those of a sale that exists.
+fn expect_same(sale: &SaleView, terms: &Terms) -> Result<(), OpenError> {
+    let different = sale.terms.different(terms, sale.facts.opens_at);
     if different.is_empty() {
-        Ok(Opened { view, newly: false })
+        Ok(())
     } else {
         Err(OpenError::Exists(different))
     }

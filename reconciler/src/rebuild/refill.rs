@@ -89,8 +89,8 @@ fn facts(written: &WrittenSale, sale: &LedgerRow, epoch: u32, remaining: i64) ->
         ("total", sale.total.to_string()),
         ("remaining", remaining.to_string()),
         ("opens_at", milliseconds(Some(sale.opens_at))),
-        // Whether a time was requested is not kept; a repeated PUT without a time or with this time matches.
-        ("asked_opens_at", String::new()),
+        // Of a sale that version 0.2 or earlier has opened, it is not kept whether a time was requested.
+        ("asked_opens_at", milliseconds(sale.terms.and_then(|terms| terms.opens_at))),
         ("closes_at", milliseconds(sale.closes_at)),
         (
             "user_limit",
@@ -98,6 +98,9 @@ fn facts(written: &WrittenSale, sale: &LedgerRow, epoch: u32, remaining: i64) ->
         ),
         ("partition", sale.partition.to_string()),
     ];
+    if let Some(terms) = sale.terms {
+        facts.push(("terms", terms.to_json()));
+    }
     if let Some(closing) = closing {
         let at = closing.at.as_millisecond();
         facts.push(("closed", format!("{} {at}", closing.number)));

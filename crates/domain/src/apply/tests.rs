@@ -227,6 +227,7 @@ fn what_is_on_another_partition_than_its_sale_is_refused() {
             per_user_limit: None,
             epoch: 1,
             partition,
+            terms: None,
         })
     };
     let events = [

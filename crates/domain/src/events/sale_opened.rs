@@ -1,6 +1,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::Terms;
 use crate::ids::{ProductId, Total};
 
 /// `fluxgate.sale.opened.v1`: the facts of a sale, before its first order.
@@ -21,6 +22,9 @@ pub struct SaleOpened {
     pub epoch: u32,
     /// The Kafka partition of all events of the sale.
     pub partition: i32,
+    /// Everything that was said about the sale; none in an event of version 0.2 or earlier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<Terms>,
 }
 
 impl SaleOpened {

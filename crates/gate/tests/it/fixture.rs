@@ -3,14 +3,14 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::{SequenceNumber, Terms};
 use fluxgate_domain::ids::{
     IdempotencyKey, OrderId, ProductId, Quantity, RestockId, Tag, Total, UserId,
 };
 use fluxgate_gate::{
     Ack, Acked, Change, ChangeContext, Claim, GateError, GateMetrics, IndexedSale, Reservation,
     ReservationContext, ReservationRequest, ReservationStore, Retirement, SaleAcks, SaleKeys,
-    SaleRequests, Terms,
+    SaleRequests,
 };
 use fluxgate_service::essential_tasks::EssentialTasks;
 use fluxgate_service::settings::{OnRedisLoss, RedisSettings};
@@ -130,10 +130,9 @@ impl RedisSale {
 
     pub async fn claim(&self, total: u32) -> Claim {
         let terms = Terms {
-            total: Total::try_from(i64::from(total)).unwrap(),
             opens_at: Some(self.opens_at),
-            closes_at: None,
             per_user_limit: self.user_limit,
+            ..Terms::of(Total::try_from(i64::from(total)).unwrap())
         };
         self.store.claim(&self.product, &terms, 0).await.unwrap()
     }

@@ -1,6 +1,6 @@
 use fluxgate_domain::apply::ChangeKind;
 use fluxgate_domain::ids::{OrderId, ProductId, Tag};
-use fluxgate_domain::{OrderStatus, SequenceNumber};
+use fluxgate_domain::{OrderStatus, SequenceNumber, Terms};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -27,6 +27,8 @@ pub struct LedgerRow {
     /// Rows of orders, without those that were read before the opening of the sale.
     pub written: i64,
     pub partition: i32,
+    /// `None`: opened by version 0.2 or earlier.
+    pub terms: Option<Terms>,
 }
 
 /// A row of `orders`.
@@ -101,6 +103,7 @@ impl LedgerRow {
             fenced_epoch: columns::epoch(row.try_get("fenced_epoch")?)?,
             written: row.try_get("written")?,
             partition: row.try_get("partition")?,
+            terms: columns::terms(row.try_get("terms")?)?,
         })
     }
 }

@@ -70,10 +70,12 @@ async fn open_sales(
     let limits: Vec<_> = limits.collect();
     let epochs: Vec<_> = sales.iter().map(|sale| epoch_column(sale.epoch)).collect();
     let partitions: Vec<_> = sales.iter().map(|sale| sale.partition).collect();
+    let terms = sales.iter().map(|sale| Some(sale.terms?.to_json()));
+    let terms: Vec<Option<String>> = terms.collect();
     let series = sales.iter().map(|sale| NumberSeries::of(&sale.product_id));
     let series: Vec<NumberSeries> = series.collect();
     let series: Vec<&str> = series.iter().map(NumberSeries::as_str).collect();
-    let parameters: [&(dyn ToSql + Sync); 8] = [
+    let parameters: [&(dyn ToSql + Sync); 9] = [
         &products,
         &totals,
         &opens_at,
@@ -82,6 +84,7 @@ async fn open_sales(
         &partitions,
         &series,
         &epochs,
+        &terms,
     ];
     let opened = transaction
         .query(&statements.open_sales, &parameters)

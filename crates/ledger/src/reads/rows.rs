@@ -1,4 +1,4 @@
-use fluxgate_domain::{OrderStatus, SequenceNumber};
+use fluxgate_domain::{OrderStatus, SequenceNumber, Terms};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
@@ -39,6 +39,8 @@ pub struct LedgerEntry {
     pub per_user_limit: Option<i64>,
     /// Its partition of the topic.
     pub partition: i32,
+    /// Everything that was said about it; `None`: opened by version 0.2 or earlier.
+    pub terms: Option<Terms>,
 }
 
 impl WrittenOrder {
@@ -66,6 +68,7 @@ impl LedgerEntry {
             per_user_limit: row.try_get(8)?,
             partition: row.try_get(9)?,
             restocked: row.try_get(10)?,
+            terms: columns::terms(row.try_get(11)?)?,
         })
     }
 }

@@ -73,6 +73,7 @@ impl Example {
                     fenced_epoch: 0,
                     written: 3,
                     partition: 0,
+                    terms: None,
                 }),
                 changes: vec![restock],
                 dead_letters: Vec::new(),

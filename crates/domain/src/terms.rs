@@ -1,0 +1,114 @@
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::Total;
+
+/// The terms of a sale, as `PUT /products/{id}` says them. Equal terms have the same JSON: times are in milliseconds, and what
+/// was not said is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Terms {
+    /// Units for sale, without those of restocks.
+    pub quantity: Total,
+    /// The requested opening time; `None`: when the sale was opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens_at: Option<Timestamp>,
+    /// Closing time; `None`: until an admin closes the sale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closes_at: Option<Timestamp>,
+    /// Units that one user may hold; `None`: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_user_limit: Option<u32>,
+}
+
+impl Terms {
+    /// Only a quantity.
+    pub fn of(quantity: Total) -> Self {
+        Self {
+            quantity,
+            opens_at: None,
+            closes_at: None,
+            per_user_limit: None,
+        }
+    }
+
+    /// Reads the JSON of terms; `None` if it is none. Terms that this version does not know are ignored.
+    pub fn read(json: &str) -> Option<Self> {
+        serde_json::from_str(json).ok()
+    }
+
+    /// The JSON of the terms.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("terms are a plain struct with text keys")
+    }
+
+    /// The names of the terms that differ from `asked`. `opened_at` is when the sale opens in fact: a request for just this
+    /// time is the same as the one that opened the sale.
+    pub fn different(&self, asked: &Self, opened_at: Timestamp) -> Vec<&'static str> {
+        let is_other_time = asked.opens_at != self.opens_at && asked.opens_at != Some(opened_at);
+        let differ = [
+            ("quantity", self.quantity != asked.quantity),
+            ("opensAt", is_other_time),
+            ("closesAt", self.closes_at != asked.closes_at),
+            ("perUserLimit", self.per_user_limit != asked.per_user_limit),
+        ];
+        let differ = differ.into_iter().filter(|(_, differs)| *differs);
+        differ.map(|(name, _)| name).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms() -> Terms {
+        Terms::of(Total::try_from(100).unwrap())
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn what_was_not_said_is_left_out_of_the_json() {
+        let all = Terms {
+            opens_at: Some(at(1)),
+            closes_at: Some(at(2)),
+            per_user_limit: Some(2),
+            ..terms()
+        };
+        for (terms, json) in [
+            (terms(), r#"{"quantity":100}"#),
+            (
+                all,
+                r#"{"quantity":100,"opensAt":"1970-01-01T00:00:01Z","closesAt":"1970-01-01T00:00:02Z","perUserLimit":2}"#,
+            ),
+        ] {
+            assert_eq!(terms.to_json(), json);
+            assert_eq!(Terms::read(json), Some(terms));
+        }
+        // PostgreSQL has its own order and spaces; a later version may know more terms.
+        let other = r#"{"perUserLimit": 2, "opensAt": "1970-01-01T00:00:01Z", "more": {}, "closesAt": "1970-01-01T00:00:02Z", "quantity": 100}"#;
+        assert_eq!(Terms::read(other), Some(all));
+        assert_eq!(Terms::read("{}"), None);
+    }
+
+    #[test]
+    fn a_request_for_the_time_at_which_a_sale_opened_asks_for_the_same_terms() {
+        let (opened, asked) = (at(5), at(4));
+        let now = terms();
+        let then = Terms {
+            opens_at: Some(asked),
+            ..terms()
+        };
+        let exactly = Terms {
+            opens_at: Some(opened),
+            ..terms()
+        };
+        for (terms, same, other) in [(now, exactly, then), (then, exactly, now)] {
+            assert!(terms.different(&terms, opened).is_empty());
+            assert!(terms.different(&same, opened).is_empty());
+            assert_eq!(terms.different(&other, opened), ["opensAt"]);
+        }
+    }
+}
