@@ -13,15 +13,16 @@
 --       6 units per user; '': no limit
 --       7 Kafka partition
 --       8 terms, JSON: all that was asked for
+--       9 limits of the rate (limit_rate.lua); '': none
 -- Returns one of
 --   'claimed'     the sale is new, and the caller has to publish its opening
 --   'exists'      there is a sale of this product, published or not, on these or other terms
 --   'rebuilding'  there is one, and it is being rebuilt
 --   'taken'       another sale with the same tag opened in this millisecond: try the next one
-assert(#KEYS == 4 and #ARGV == 8, 'open_sale.lua takes 4 keys and 8 arguments')
+assert(#KEYS == 4 and #ARGV == 9, 'open_sale.lua takes 4 keys and 9 arguments')
 local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local product, total, opens_at, asked_opens_at, closes_at, user_limit, partition, terms =
-  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+local product, total, opens_at, asked_opens_at, closes_at, user_limit, partition, terms, limits =
+  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 
 local state = redis.call('HGET', sale, 'state')
 if state then
@@ -44,4 +45,7 @@ redis.call('HSET', sale,
   'total', total, 'remaining', total,
   'opens_at', opens_at, 'asked_opens_at', asked_opens_at, 'closes_at', closes_at,
   'user_limit', user_limit, 'partition', partition, 'terms', terms)
+if limits ~= '' then
+  redis.call('HSET', sale, 'limits', limits)
+end
 return 'claimed'

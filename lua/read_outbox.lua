@@ -21,7 +21,7 @@ local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 -- A shared entry has up to 64 events: few of the entries that are read at once do not fit on the page.
 local ENTRIES_AT_ONCE = 20
 
-local numbers = redis.call('HMGET', sale, 'epoch', 'seq', 'state', 'total', 'remaining', 'user_limit')
+local numbers = redis.call('HMGET', sale, 'epoch', 'seq', 'state', 'total', 'remaining', 'user_limit', 'limits')
 
 -- Adds the orders of a shared entry that wait, at most so many.
 local function add_orders(events, entry, order_ids, most)
@@ -77,8 +77,9 @@ local function read_page(from, to, limit)
 end
 
 -- A sale that is being rebuilt may lack any of them; without a limit per user, no script reads the users.
+local limits_users = numbers[6] ~= '' or (numbers[7] and not string.find(numbers[7], ' 0 0$'))
 local is_whole = not numbers[3] or numbers[3] == 'rebuilding' or redis.call('EXISTS', orders, outbox) == 2
-  and (numbers[6] == '' or redis.call('EXISTS', users) == 1)
+  and (not limits_users or redis.call('EXISTS', users) == 1)
 
 return { tonumber(numbers[1] or 0), tonumber(numbers[2] or 0), redis.call('XLEN', outbox),
   numbers[3] or '', tonumber(numbers[4] or 0), tonumber(numbers[5] or 0), read_oldest(),

@@ -1,7 +1,7 @@
 -- Takes units for orders of one sale, in the order given, each order once, or says why not. No id may be given twice: the
 -- caller compares the ids, which costs less than to do it here.
 -- Several orders share one call: what is read or written per sale is read or written once.
--- crates/gate/src/scripts.rs puts find_entry.lua before this text.
+-- crates/gate/src/scripts.rs puts find_entry.lua and limit_rate.lua before this text.
 --
 -- Safe to run twice: the second run finds the orders known. All checks come before the writes, and the first write is the
 -- only one that can fail (XADD, when Redis is out of memory), so a failed call has changed nothing.
@@ -30,6 +30,12 @@
 --   {'sold_out'}           no unit is left, or a refusal lease has not expired (grant_refusal_lease.lua)
 --   {'insufficient'}       units are left, but fewer than the quantity
 --   {'outbox_full'}
+--   {'user_rate_limited', ms}  the user has placed as many orders as a window allows; it ends in that many ms
+--   {'rate_limited', ms}       the sale has taken as many orders as its rate allows; the next one in that many ms
+-- If the sale limits the rate of its orders, the reply is of the second form with a fourth element, unless Redis's clock was not
+-- read: what is left after this call, as {orders per second, orders left, ms until all are left, orders per user and window,
+-- seconds of a window} and, if the window is longer than 0, for each order of the call {orders left to its user, ms left of
+-- the window}.
 assert(#KEYS == 4 and #ARGV >= 8 and #ARGV <= 6 + 2 * 64 and #ARGV % 2 == 0,
   'reserve.lua takes 4 keys, 6 arguments, and 2 per order, for at most 64 orders')
 -- A call costs Redis more than its commands do: arguments, conversions and replies. So blocks of arguments go into
@@ -43,14 +49,14 @@ local last_id = 6 + count
 
 -- By position, after the placeholder of the orders hash: the record, or false. Without the placeholder, the hash is lost.
 local records = call('HMGET', orders, '', unpack(ARGV, 7, last_id))
-local facts = call('HMGET', sale, 'state', 'epoch', 'seq', 'remaining', 'opens_at', 'closes_at', 'user_limit', 'sold_out_until')
-local state, epoch, closes_at, sold_out_until = facts[1], facts[2], facts[6], facts[8]
+local facts = call('HMGET', sale, 'state', 'epoch', 'seq', 'remaining', 'opens_at', 'closes_at', 'user_limit', 'sold_out_until', 'limits')
+local state, epoch, closes_at, sold_out_until, limits = facts[1], facts[2], facts[6], facts[8], facts[9]
 
 -- The longest lease (grant_refusal_lease.lua). If one ends later, the clock was set back.
 local LEASE_MS_MAX = 2000
 
--- Why the sale takes no new order at all, or nil. The other four are known only if the sale may take orders.
-local refused, seq, remaining, user_limit, now_ms
+-- Why the sale takes no new order at all, or nil. The others are known only if the sale may take orders.
+local refused, seq, remaining, user_limit, time, now_ms
 if not state then
   refused = { 'unknown' }
 elseif state == 'rebuilding' then
@@ -64,7 +70,7 @@ else
   elseif not records[1] then
     refused = { 'lost' }
   else
-    local time = call('TIME')
+    time = call('TIME')
     -- Seconds, and the first three of six digits of microseconds.
     now_ms = time[1] .. string.sub('00000' .. time[2], -6, -4)
     local now = now_ms + 0
@@ -91,35 +97,46 @@ local format = string.format
 
 -- The orders that get units: their ids begin in the list at `id_at`, their requests at `request_at`.
 local list, id_at, request_at, taken, units = ARGV, 7, last_id + 1, count, ARGV[6] + 0
--- One per order, and the units of users who get some, if orders are looked at one by one.
-local answers, holding
+-- One per order, and the fields of users who get units, if orders are looked at one by one. Only then may there be limits of
+-- the rate; `names` are the users, if they were read.
+local answers, holding, rate, names
 
-local is_usual = not refused and not user_limit and units <= remaining and room >= (is_shared and 1 or count)
+local is_usual = not refused and not user_limit and not limits and units <= remaining and room >= (is_shared and 1 or count)
 for n = 2, count + 1 do
   is_usual = is_usual and not records[n]
 end
 if not is_usual then
-  answers, holding = {}, {}
+  answers, holding, names = {}, {}, {}
   list, id_at, request_at, taken, units = {}, 1, nil, 0, 0
-  local requests, held = {}, nil
+  local requests = {}
+  rate = limits and time and rate_limits(limits, time) or nil
+  local reads_users = user_limit or (rate and rate.limits_users)
+  -- Units by user; empty if the users hash is missing.
+  local held
+
+  local function read_users()
+    held = {}
+    for n = 1, count do
+      names[n] = string.match(ARGV[last_id + n], ' (.*)')
+    end
+    local found = call('HMGET', users, '', unpack(names))
+    for n = 1, found[1] and count or 0 do
+      held[names[n]] = (found[n + 1] or 0) + 0
+    end
+    if rate and rate.limits_users and found[1] then
+      rate.read_windows(users, names)
+    end
+  end
 
   -- Why this user does not get so many units, or nil.
   local function limited(user, quantity)
     if not held then
-      held = {}
-      local names = {}
-      for n = 1, count do
-        names[n] = string.match(ARGV[last_id + n], ' (.*)')
-      end
-      local found = call('HMGET', users, '', unpack(names))
-      for n = 1, found[1] and count or 0 do
-        held[names[n]] = (found[n + 1] or 0) + 0
-      end
+      read_users()
     end
     if not held[user] then
       return { 'lost' }
     end
-    if held[user] + quantity > user_limit then
+    if user_limit and held[user] + quantity > user_limit then
       return { 'user_limit' }
     end
   end
@@ -131,7 +148,7 @@ if not is_usual then
     if units == remaining then
       return { 'sold_out' }
     end
-    local limit = user_limit and limited(user, quantity)
+    local limit = reads_users and limited(user, quantity)
     if limit then
       return limit
     end
@@ -141,15 +158,27 @@ if not is_usual then
     if room <= (is_shared and 0 or taken) then
       return { 'outbox_full' }
     end
+    limit = rate and rate.refuse(user, taken)
+    if limit then
+      return limit
+    end
     if user_limit then
       held[user] = held[user] + quantity
-      holding[user] = held[user]
+      holding[user] = format('%d', held[user])
+    end
+    if rate and rate.limits_users then
+      local field, value = rate.count(user)
+      holding[field] = value
     end
     taken, units = taken + 1, units + quantity
     list[taken], requests[taken] = id, request
     return seq + taken
   end
 
+  if rate and rate.limits_users then
+    -- Each answer tells what is left to its user.
+    read_users()
+  end
   for n = 1, count do
     local record = records[n + 1]
     if record then
@@ -161,7 +190,7 @@ if not is_usual then
     end
   end
   if taken == 0 then
-    return { epoch, now_ms or false, answers }
+    return { epoch, now_ms or false, answers, rate and rate.left(0, names) }
   end
   request_at = taken + 1
   for n = 1, taken do
@@ -193,16 +222,21 @@ if not is_written then
   return { epoch, now_ms, answers }
 end
 call('HSET', orders, unpack(fields))
-call('HSET', sale, 'remaining', format('%d', remaining - units), 'seq', format('%d', seq + taken))
-if user_limit then
-  local counts = {}
-  for user, number in pairs(holding) do
-    counts[#counts + 1] = user
-    counts[#counts + 1] = format('%d', number)
-  end
-  call('HSET', users, unpack(counts))
+local left, last = format('%d', remaining - units), format('%d', seq + taken)
+if rate then
+  call('HSET', sale, 'remaining', left, 'seq', last, 'limits', rate.field(taken))
+else
+  call('HSET', sale, 'remaining', left, 'seq', last)
 end
-if taken == count then
+if holding and next(holding) then
+  local fields_of_users = {}
+  for field, value in pairs(holding) do
+    fields_of_users[#fields_of_users + 1] = field
+    fields_of_users[#fields_of_users + 1] = value
+  end
+  call('HSET', users, unpack(fields_of_users))
+end
+if taken == count and not rate then
   return first .. ' ' .. now_ms
 end
-return { epoch, now_ms, answers }
+return { epoch, now_ms, answers, rate and rate.left(taken, names) }

@@ -21,7 +21,7 @@ assert(#KEYS == 4 and #ARGV >= 2 and #ARGV <= 502 and tonumber(ARGV[2]) <= 500,
   'snapshot.lua takes 4 keys, 2 arguments and at most 500 ids')
 local sale, orders, outbox, users, limit = KEYS[1], KEYS[2], KEYS[3], KEYS[4], tonumber(ARGV[2])
 
-local facts = redis.call('HMGET', sale, 'state', 'epoch', 'seq', 'total', 'remaining', 'user_limit')
+local facts = redis.call('HMGET', sale, 'state', 'epoch', 'seq', 'total', 'remaining', 'user_limit', 'limits')
 if not facts[1] then
   return {}
 end
@@ -47,7 +47,8 @@ for _, entry in ipairs(since) do
     changes[#changes + 1] = entry[1]
   end
 end
+local limits_users = facts[6] ~= '' or (facts[7] and not string.find(facts[7], ' 0 0$'))
 local is_whole = redis.call('EXISTS', orders, outbox) == 2
-  and (facts[6] == '' or redis.call('EXISTS', users) == 1)
+  and (not limits_users or redis.call('EXISTS', users) == 1)
 return { facts[1], tonumber(facts[2] or 0), tonumber(facts[3] or 0), tonumber(facts[4] or 0),
   tonumber(facts[5] or 0), redis.call('XLEN', outbox), changes, orders_since, is_whole and 0 or 1 }

@@ -166,7 +166,13 @@ impl Components {
     /// What the HTTP handlers of all threads share.
     pub fn services(&self) -> Services {
         let (store, sales, publisher) = (&self.store, &self.sales, &self.publisher);
-        let opener = SaleOpener::new(store.clone(), Arc::clone(sales), publisher.clone());
+        let features = self.config.sales.sale_features.unwrap_or_default();
+        let opener = SaleOpener::new(
+            store.clone(),
+            Arc::clone(sales),
+            publisher.clone(),
+            features,
+        );
         let changes = SaleChanges::new(
             store.clone(),
             Arc::clone(sales),
@@ -190,7 +196,7 @@ impl Components {
             sales: Arc::clone(sales),
             access: self.access(),
             try_limits: TryLimits::new(&self.config.rate_limits, &self.metrics),
-            compat: CompatLimits::new(&self.config.compat),
+            compat: CompatLimits::new(&self.config.compat, features),
         }
     }
 

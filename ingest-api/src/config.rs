@@ -5,9 +5,11 @@
 
 mod access;
 mod rate_limits;
+mod sales;
 
 pub use access::{AdminSettings, IdentitySettings, Origins, PageSettings};
 pub use rate_limits::RateLimitSettings;
+pub use sales::{SaleFeatures, SaleSettings};
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -70,6 +72,8 @@ pub struct Config {
     pub outbox: OutboxSettings,
     #[command(flatten)]
     pub ledger: LedgerSettings,
+    #[command(flatten)]
+    pub sales: SaleSettings,
     #[command(flatten)]
     pub compat: CompatSettings,
     #[command(flatten)]
@@ -258,8 +262,8 @@ pub struct CompatSettings {
     #[arg(long, env = "COMPAT_ROUTES", default_value = "off")]
     pub compat_routes: Switch,
 
-    /// Maximum requests per second to `POST /order`, per instance; further requests are redirected
-    /// [default: none]
+    /// Maximum requests per second to `POST /order`, per instance; further requests are redirected. With `limits` in
+    /// SALE_FEATURES, maximum orders per second of each sale that `POST /init` opens [default: none]
     #[arg(
         long,
         env = "COMPAT_RATE_PER_SECOND",

@@ -15,6 +15,7 @@ use crate::measure::{Latency, Measurement};
 
 const SCRIPT: &str = concat!(
     include_str!("../../../lua/find_entry.lua"),
+    include_str!("../../../lua/limit_rate.lua"),
     include_str!("../../../lua/reserve.lua")
 );
 

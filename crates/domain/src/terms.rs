@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::Total;
+use crate::ids::{OrdersPerSecond, OrdersPerUser, Total};
 
 /// The terms of a sale, as `PUT /products/{id}` says them. Equal terms have the same JSON: times are in milliseconds, and what
 /// was not said is left out.
@@ -19,6 +19,12 @@ pub struct Terms {
     /// Units that one user may hold; `None`: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_user_limit: Option<u32>,
+    /// Orders that the sale takes in a second; `None`: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orders_per_second: Option<OrdersPerSecond>,
+    /// Orders that the sale takes of one user in a window; `None`: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orders_per_user: Option<OrdersPerUser>,
 }
 
 impl Terms {
@@ -29,6 +35,8 @@ impl Terms {
             opens_at: None,
             closes_at: None,
             per_user_limit: None,
+            orders_per_second: None,
+            orders_per_user: None,
         }
     }
 
@@ -51,6 +59,14 @@ impl Terms {
             ("opensAt", is_other_time),
             ("closesAt", self.closes_at != asked.closes_at),
             ("perUserLimit", self.per_user_limit != asked.per_user_limit),
+            (
+                "ordersPerSecond",
+                self.orders_per_second != asked.orders_per_second,
+            ),
+            (
+                "ordersPerUser",
+                self.orders_per_user != asked.orders_per_user,
+            ),
         ];
         let differ = differ.into_iter().filter(|(_, differs)| *differs);
         differ.map(|(name, _)| name).collect()
@@ -75,20 +91,22 @@ mod tests {
             opens_at: Some(at(1)),
             closes_at: Some(at(2)),
             per_user_limit: Some(2),
+            orders_per_second: Some(OrdersPerSecond::try_from(50).unwrap()),
+            orders_per_user: Some(OrdersPerUser::parse("3/60").unwrap()),
             ..terms()
         };
         for (terms, json) in [
             (terms(), r#"{"quantity":100}"#),
             (
                 all,
-                r#"{"quantity":100,"opensAt":"1970-01-01T00:00:01Z","closesAt":"1970-01-01T00:00:02Z","perUserLimit":2}"#,
+                r#"{"quantity":100,"opensAt":"1970-01-01T00:00:01Z","closesAt":"1970-01-01T00:00:02Z","perUserLimit":2,"ordersPerSecond":50,"ordersPerUser":"3/60"}"#,
             ),
         ] {
             assert_eq!(terms.to_json(), json);
             assert_eq!(Terms::read(json), Some(terms));
         }
         // PostgreSQL has its own order and spaces; a later version may know more terms.
-        let other = r#"{"perUserLimit": 2, "opensAt": "1970-01-01T00:00:01Z", "more": {}, "closesAt": "1970-01-01T00:00:02Z", "quantity": 100}"#;
+        let other = r#"{"perUserLimit": 2, "opensAt": "1970-01-01T00:00:01Z", "more": {}, "ordersPerUser": "3/60", "ordersPerSecond": 50, "closesAt": "1970-01-01T00:00:02Z", "quantity": 100}"#;
         assert_eq!(Terms::read(other), Some(all));
         assert_eq!(Terms::read("{}"), None);
     }

@@ -10,7 +10,7 @@ use fluxgate_domain::ids::ProductId;
 
 const ORDER: &str = r#"{"orderId":"01a1fb67-1800-897f-98f2-381895f55db8","productId":"iphone-15","userId":"user-1","quantity":2,"epoch":1,"sequence":42,"placedAt":"2026-11-21T09:30:00.123Z"}"#;
 const SALE: &str = r#"{"productId":"iphone-15","total":100,"opensAt":"2026-11-21T09:30:00Z","closesAt":null,"perUserLimit":2,"epoch":1,"partition":7}"#;
-const SALE_ON_TERMS: &str = r#"{"productId":"iphone-15","total":100,"opensAt":"2026-11-21T09:30:00Z","closesAt":null,"perUserLimit":2,"epoch":1,"partition":7,"terms":{"quantity":100,"perUserLimit":2}}"#;
+const SALE_ON_TERMS: &str = r#"{"productId":"iphone-15","total":100,"opensAt":"2026-11-21T09:30:00Z","closesAt":null,"perUserLimit":2,"epoch":1,"partition":7,"terms":{"quantity":100,"perUserLimit":2,"ordersPerSecond":50,"ordersPerUser":"3/60"}}"#;
 const CANCEL: &str = r#"{"orderId":"01a1fb67-1800-897f-98f2-381895f55db8","productId":"iphone-15","userId":"user-1","quantity":2,"epoch":1,"sequence":42,"placedAt":"2026-11-21T09:30:00.123Z","cancelEpoch":1,"cancelSequence":57,"cancelledAt":"2026-11-21T09:31:00Z"}"#;
 const RESTOCK: &str = r#"{"productId":"iphone-15","restockId":"cc23b2f7-5a66-8615-8bf1-fd3e7528df78","quantity":50,"epoch":1,"sequence":58,"restockedAt":"2026-11-21T09:32:00Z"}"#;
 const CLOSE: &str =

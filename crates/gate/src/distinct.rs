@@ -1,5 +1,5 @@
 use crate::reservation::Answers;
-use crate::{GateError, Reservation, ReservationRequest};
+use crate::{Answer, GateError, Reservation, ReservationRequest};
 
 /// The requests of one sale, each order once: `reserve.lua` does not compare the ids of a call with each other.
 pub struct Distinct {
@@ -49,12 +49,13 @@ impl Places {
     }
 }
 
-fn repeated(answer: Result<Reservation, GateError>) -> Result<Reservation, GateError> {
-    match answer {
-        Ok(Reservation::Reserved { record, .. }) => Ok(Reservation::Known {
+fn repeated(answer: Result<Answer, GateError>) -> Result<Answer, GateError> {
+    let mut answer = answer?;
+    if let Reservation::Reserved { record, .. } = answer.reservation {
+        answer.reservation = Reservation::Known {
             record,
             waiting: true,
-        }),
-        other => other,
+        };
     }
+    Ok(answer)
 }

@@ -9,6 +9,7 @@
 //! | `node`, `cluster` | the connections to one server; which master of a Cluster has which slots |
 //! | `probe` | whether Redis takes writes |
 //! | `reservation`, `distinct`, `reserve_reply`, `reserve_sales` | reserving units for orders of one sale, and of several sales in one call |
+//! | `quotas` | the limits of the rate of a sale's orders |
 //! | `refusal_lease` | the lease under which an instance refuses orders from memory |
 //! | `opening`, `changes`, `sale` | opening, changing and reading a sale |
 //! | `order` | looking up orders by their ids |
@@ -31,6 +32,7 @@ mod opening;
 mod order;
 mod outbox;
 mod probe;
+mod quotas;
 mod rebuild;
 mod records;
 mod refusal_lease;
@@ -52,11 +54,14 @@ pub use metrics::GateMetrics;
 pub use opening::Claim;
 pub use order::{ORDERS_MAX, StoredOrder};
 pub use outbox::{EventContent, OUTBOX_PAGE_MAX, OutboxEntry, OutboxEvent, OutboxPage};
+pub use quotas::{Quota, Quotas, limits_field};
 pub use rebuild::{FillError, Pair, Part, Stopped};
 pub use records::{RecordedOrder, Records};
 pub use refusal_lease::{OrderHashes, RefusalLease};
 pub use relay::{Expiry, IndexedSale, Retirement};
-pub use reservation::{ORDERS_PER_CALL_MAX, Reservation, ReservationContext, ReservationRequest};
+pub use reservation::{
+    Answer, ORDERS_PER_CALL_MAX, Reservation, ReservationContext, ReservationRequest,
+};
 pub use reserve_sales::SaleRequests;
 pub use sale::{SaleFacts, SaleView};
 pub use snapshot::{OutboxOrder, Snapshot, State};

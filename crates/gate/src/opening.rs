@@ -3,7 +3,7 @@ use fluxgate_domain::ids::{ProductId, Tag};
 use fred::types::Value;
 use jiff::Timestamp;
 
-use crate::{GateError, ReservationStore, SaleKeys};
+use crate::{GateError, ReservationStore, SaleKeys, limits_field};
 
 /// What `open_sale.lua` answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,7 @@ impl ReservationStore {
                 or_empty(terms.per_user_limit.map(i64::from)),
                 i64::from(partition).into(),
                 terms.to_json().into(),
+                limits_field(terms).unwrap_or_default().into(),
             ];
             let keys = SaleKeys::new(product, tag, opens_at).all();
             let reply: String = self

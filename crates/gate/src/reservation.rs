@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::distinct::Distinct;
 use crate::reserve_reply::Reply;
-use crate::{GateError, OutboxEntry, ReservationStore, SaleKeys};
+use crate::{GateError, OutboxEntry, Quotas, ReservationStore, SaleKeys};
 
 /// Orders that one call may reserve, of all its sales; `reserve.lua` refuses more. A full call keeps Redis busy for a third of
 /// a millisecond if they are of one sale, for about a millisecond if each is of another.
@@ -57,7 +57,16 @@ impl ReservationContext<'_> {
     }
 }
 
-/// What `reserve.lua` answers: outcomes, not errors.
+/// What `reserve.lua` answers to one order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// What became of the order.
+    pub reservation: Reservation,
+    /// What is left of the limits of the sale's rate, if it has some and Redis came to look at them.
+    pub quotas: Option<Box<Quotas>>,
+}
+
+/// What became of an order: outcomes, not errors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reservation {
     /// Units were reserved; the event waits in the outbox.
@@ -97,6 +106,16 @@ pub enum Reservation {
     Insufficient,
     /// The outbox is full: Kafka has been unavailable for too long.
     OutboxFull,
+    /// The sale has taken as many orders as its rate allows.
+    RateLimited {
+        /// Milliseconds until it may take one more.
+        wait_ms: u64,
+    },
+    /// The user has placed as many orders as a window allows.
+    UserRateLimited {
+        /// Milliseconds until the window ends.
+        wait_ms: u64,
+    },
 }
 
 impl ReservationStore {
@@ -109,7 +128,7 @@ impl ReservationStore {
         &self,
         sale: &ReservationContext<'_>,
         requests: Vec<ReservationRequest>,
-    ) -> Result<Vec<Result<Reservation, GateError>>, GateError> {
+    ) -> Result<Answers, GateError> {
         let distinct = Distinct::of(requests);
         let mut arguments = Vec::with_capacity(sale.arguments(&distinct.requests));
         sale.push_arguments(&distinct.requests, &mut arguments);
@@ -144,7 +163,7 @@ impl ReservationStore {
 }
 
 /// One answer per order.
-pub(crate) type Answers = Vec<Result<Reservation, GateError>>;
+pub type Answers = Vec<Result<Answer, GateError>>;
 
 /// The answers in a reply of `reserve.lua`.
 pub(crate) fn answers(
@@ -159,9 +178,10 @@ pub(crate) fn answers(
 }
 
 /// A refusal promises nothing.
-fn is_promise(answer: &Result<Reservation, GateError>) -> bool {
+fn is_promise(answer: &Result<Answer, GateError>) -> bool {
+    let reservation = answer.as_ref().map(|answer| &answer.reservation);
     matches!(
-        answer,
+        reservation,
         Ok(Reservation::Reserved { .. } | Reservation::Known { .. })
     )
 }
@@ -187,6 +207,14 @@ impl Reservation {
             "not_open" => {
                 if let Some(opens_in_ms) = reply.get(1).and_then(Value::as_u64) {
                     return Ok(Self::NotOpen { opens_in_ms });
+                }
+            }
+            "rate_limited" | "user_rate_limited" => {
+                if let Some(wait_ms) = reply.get(1).and_then(Value::as_u64) {
+                    return Ok(match &*verdict {
+                        "rate_limited" => Self::RateLimited { wait_ms },
+                        _ => Self::UserRateLimited { wait_ms },
+                    });
                 }
             }
             "unknown" => return Ok(Self::Unknown),

@@ -4,7 +4,7 @@ use fred::types::Value;
 use jiff::Timestamp;
 
 use crate::reservation::Answers;
-use crate::{GateError, OutboxEntry, Reservation, ReservationRequest};
+use crate::{Answer, GateError, OutboxEntry, Quotas, Reservation, ReservationRequest};
 
 /// A reply of `reserve.lua`.
 pub enum Reply {
@@ -14,11 +14,13 @@ pub enum Reply {
         first: SequenceNumber,
         now: Timestamp,
     },
-    /// The epoch and time of the call, and one answer per order.
+    /// The epoch and time of the call, one answer per order, and what is left of the limits of the rate: for each order, or
+    /// nothing.
     Each {
         epoch: Option<u32>,
         now: Option<Timestamp>,
         answers: Vec<Value>,
+        quotas: Vec<Quotas>,
     },
 }
 
@@ -29,6 +31,13 @@ impl Reply {
             return Self::all_taken(&text, orders)
                 .ok_or_else(|| GateError::unexpected("a number and a time", text));
         }
+        let (reply, quotas) = match reply {
+            Value::Array(mut parts) if parts.len() == 4 => {
+                let left = parts.remove(3);
+                (Value::Array(parts), Quotas::read(&left, orders)?)
+            }
+            other => (other, Vec::new()),
+        };
         let (epoch, now_ms, answers): (Option<u32>, Option<i64>, Vec<Value>) = reply.convert()?;
         if answers.len() != orders {
             return Err(GateError::unexpected("an answer per order", answers));
@@ -38,6 +47,7 @@ impl Reply {
             epoch,
             now,
             answers,
+            quotas,
         })
     }
 
@@ -81,14 +91,17 @@ impl Reply {
                 let numbers =
                     (first.sequence..).map(|sequence| SequenceNumber { sequence, ..first });
                 let pairs = numbers.zip(requests);
-                pairs
-                    .map(|(number, request)| Ok(reserved(number, now, request)))
-                    .collect()
+                let reserved = |(number, request)| Answer {
+                    reservation: reserved(number, now, request),
+                    quotas: None,
+                };
+                pairs.map(|pair| Ok(reserved(pair))).collect()
             }
             Self::Each {
                 epoch,
                 now,
                 answers,
+                quotas,
             } => {
                 let pairs = answers.into_iter().zip(requests);
                 let read = |(answer, request)| match answer {
@@ -104,7 +117,15 @@ impl Reply {
                     }
                     answer => Reservation::not_taken(answer),
                 };
-                pairs.map(read).collect()
+                let mut quotas = quotas.into_iter();
+                let answer = |pair| {
+                    let quotas = quotas.next().map(Box::new);
+                    read(pair).map(|reservation| Answer {
+                        reservation,
+                        quotas,
+                    })
+                };
+                pairs.map(answer).collect()
             }
         }
     }

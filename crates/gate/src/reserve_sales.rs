@@ -2,8 +2,8 @@ use fred::error::{Error, ErrorKind};
 use fred::types::Value;
 
 use crate::distinct::Distinct;
-use crate::reservation::answers;
-use crate::{GateError, Reservation, ReservationContext, ReservationRequest, ReservationStore};
+use crate::reservation::{Answers, answers};
+use crate::{GateError, ReservationContext, ReservationRequest, ReservationStore};
 
 /// Orders of one sale, in a call that sales share.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl ReservationStore {
     pub async fn reserve_sales(
         &self,
         mut sales: Vec<SaleRequests<'_>>,
-    ) -> Result<Vec<Result<Reservation, GateError>>, GateError> {
+    ) -> Result<Answers, GateError> {
         if sales.len() == 1 {
             let SaleRequests { sale, requests } = sales.remove(0);
             return self.reserve(&sale, requests).await;

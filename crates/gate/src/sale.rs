@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use fluxgate_domain::{SequenceNumber, Terms};
 use fluxgate_domain::events::SaleOpened;
 use fluxgate_domain::ids::{ProductId, Tag, Total};
+use fluxgate_domain::{SequenceNumber, Terms};
 use fred::clients::Client;
 use fred::interfaces::{ClientLike, HashesInterface};
 use fred::types::{ClusterHash, CustomCommand, Key, Value};
@@ -111,10 +111,10 @@ impl SaleView {
                     Some(json) => Terms::read(&json)?,
                     // Opened by version 0.2 or earlier.
                     None => Terms {
-                        quantity: number::<i64>(opened_total)?.try_into().ok()?,
                         opens_at: optional(asked_opens_at, timestamp)?,
                         closes_at: facts.closes_at,
                         per_user_limit: facts.per_user_limit,
+                        ..Terms::of(number::<i64>(opened_total)?.try_into().ok()?)
                     },
                 },
                 facts,

@@ -16,6 +16,8 @@ macro_rules! with_find_entry {
 
 /// What Redis runs as `reserve_sales.lua`: `reserve.lua` as a function, and its caller.
 const RESERVE_SALES: &str = with_find_entry!(
+    lua!("limit_rate"),
+    "\n",
     lua!("run_alone"),
     "local function reserve(KEYS, ARGV)\n",
     lua!("reserve"),
@@ -65,7 +67,7 @@ scripts!(
     continue_after_loss,
     grant_refusal_lease,
     snapshot;
-    reserve = with_find_entry!(lua!("reserve")),
+    reserve = with_find_entry!(lua!("limit_rate"), "\n", lua!("reserve")),
     reserve_sales = RESERVE_SALES,
     ack_orders = with_find_entry!(lua!("run_alone"), lua!("ack_orders")),
     is_waiting = with_find_entry!(lua!("is_waiting"))

@@ -4,37 +4,72 @@ use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use fluxgate_domain::Terms;
-use fluxgate_domain::ids::{ProductId, Quantity, Total, UserId};
+use fluxgate_domain::ids::{OrdersPerSecond, ProductId, Quantity, Total, UserId};
 use governor::{DefaultDirectRateLimiter, Quota};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::Services;
 use super::orders::named;
 use super::problem::Problem;
 use super::request::{idempotency_key, json_body};
-use crate::config::CompatSettings;
+use super::{RateLimit, Services};
+use crate::config::{CompatSettings, SaleFeatures};
 use crate::orders::{Order, PlaceOrder, Refusal};
 use crate::sales::OpenError;
 
 /// Limits the rate of `POST /order`: above it, requests are redirected.
-pub struct CompatLimits(Option<(DefaultDirectRateLimiter, String)>);
+pub enum CompatLimits {
+    /// Nothing is limited.
+    None,
+    /// The requests to this instance.
+    Instance(DefaultDirectRateLimiter, String),
+    /// The orders of each sale that `POST /init` opens.
+    Sale(OrdersPerSecond, String),
+}
 
 impl CompatLimits {
-    /// No limit unless both settings are set.
-    pub fn new(settings: &CompatSettings) -> Self {
+    /// No limit unless both settings are set; one for each sale if sales may have limits.
+    pub fn new(settings: &CompatSettings, features: SaleFeatures) -> Self {
         let rate = settings.compat_rate_per_second;
         let url = settings.compat_waiting_room_url.clone();
-        Self(rate.zip(url).map(|(rate, url)| {
-            let limiter = DefaultDirectRateLimiter::direct(Quota::per_second(rate));
-            (limiter, url)
-        }))
+        let Some((rate, url)) = rate.zip(url) else {
+            return Self::None;
+        };
+        if !features.limits {
+            return Self::Instance(
+                DefaultDirectRateLimiter::direct(Quota::per_second(rate)),
+                url,
+            );
+        }
+        match OrdersPerSecond::try_from(rate.get()) {
+            Ok(rate) => Self::Sale(rate, url),
+            // More than a sale takes.
+            Err(_) => Self::None,
+        }
     }
 
-    /// The redirect target of a request above the rate.
-    fn redirect(&self) -> Option<&str> {
-        let (limiter, url) = self.0.as_ref()?;
-        limiter.check().is_err().then_some(url)
+    /// The redirect target of a request above the rate of this instance.
+    fn redirect_request(&self) -> Option<&str> {
+        match self {
+            Self::Instance(limiter, url) => limiter.check().is_err().then_some(url),
+            Self::None | Self::Sale(..) => None,
+        }
+    }
+
+    /// The redirect target of an order above the rate of its sale.
+    fn redirect_order(&self) -> Option<&str> {
+        match self {
+            Self::Sale(_, url) => Some(url),
+            Self::None | Self::Instance(..) => None,
+        }
+    }
+
+    /// The rate of the sales that `POST /init` opens.
+    fn of_sale(&self) -> Option<OrdersPerSecond> {
+        match self {
+            Self::Sale(rate, _) => Some(*rate),
+            Self::None | Self::Instance(..) => None,
+        }
     }
 }
 
@@ -62,10 +97,18 @@ pub async fn init(request: HttpRequest, services: Data<Services>) -> Result<Http
         Ok(init) => init,
         Err(problem) => return Ok(bad_request(&problem)),
     };
-    let terms = Terms::of(init.quantity);
-    match services.opener.open(&init.product_id, &terms).await {
-        Ok(opened) => {
-            let msg = format!("{} units of {}", opened.view.total.get(), init.product_id);
+    let terms = Terms {
+        orders_per_second: services.compat.of_sale(),
+        ..Terms::of(init.quantity)
+    };
+    let opened = match services.opener.open(&init.product_id, &terms).await {
+        // Opened before COMPAT_RATE_PER_SECOND was changed.
+        Err(OpenError::Exists(different)) if different == ["ordersPerSecond"] => Ok(init.quantity),
+        opened => opened.map(|opened| opened.view.total),
+    };
+    match opened {
+        Ok(total) => {
+            let msg = format!("{} units of {}", total.get(), init.product_id);
             Ok(HttpResponse::Ok().json(json!({"status": "ok", "msg": msg})))
         }
         Err(error @ OpenError::DotSegment) => Ok(bad_request(&error.into())),
@@ -82,10 +125,8 @@ pub async fn order(
     services: Data<Services>,
     place_order: Data<PlaceOrder>,
 ) -> Result<HttpResponse, Problem> {
-    if let Some(url) = services.compat.redirect() {
-        return Ok(HttpResponse::Found()
-            .insert_header((LOCATION, url))
-            .finish());
+    if let Some(url) = services.compat.redirect_request() {
+        return Ok(redirect(url));
     }
     let caller = services.ordering_caller(&request)?;
     let body: OrderRequest = match json_body(&request) {
@@ -107,14 +148,28 @@ pub async fn order(
         quantity: Quantity::ONE,
     };
     let status = |status| Ok(HttpResponse::Ok().json(json!({"status": status})));
-    match place_order.place(&order).await {
+    let placement = place_order.place(&order).await;
+    match placement.outcome {
         Ok(placed) if !placed.replayed => status("success"),
         Ok(_) | Err(Refusal::Cancelled { .. } | Refusal::Rejected { .. }) => status("ignored"),
         Err(Refusal::SoldOut | Refusal::UnknownProduct | Refusal::Closed) => {
             Ok(HttpResponse::Conflict().json(json!({"status": "sold_out"})))
         }
-        Err(refusal) => Err(refusal.into()),
+        Err(refusal) => {
+            if let (Refusal::RateLimited { .. }, Some(url)) =
+                (&refusal, services.compat.redirect_order())
+            {
+                return Ok(redirect(url));
+            }
+            let limits = placement.quotas.as_deref().map(RateLimit::of_sale);
+            Err(Problem::from(refusal).with_rate_limits(limits.unwrap_or_default()))
+        }
     }
+}
+
+fn redirect(url: &str) -> HttpResponse {
+    let mut answer = HttpResponse::Found();
+    answer.insert_header((LOCATION, url)).finish()
 }
 
 fn bad_request(problem: &Problem) -> HttpResponse {

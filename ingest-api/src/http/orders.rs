@@ -5,6 +5,7 @@ use fluxgate_domain::OrderStatus;
 use fluxgate_domain::ids::{OrderId, ProductId, Quantity, UserId};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::RateLimit;
 use super::Services;
 use super::problem::{Kind, Problem};
 use super::request::{idempotency_key, json_body};
@@ -58,9 +59,18 @@ pub async fn place(
         product: body.product_id,
         quantity: body.quantity,
     };
-    let placed = place_order.place(&order).await?;
+    let placement = place_order.place(&order).await;
+    let limits = placement.quotas.as_deref().map(RateLimit::of_sale);
+    let limits = limits.unwrap_or_default();
+    let placed = match placement.outcome {
+        Ok(placed) => placed,
+        Err(refusal) => return Err(Problem::from(refusal).with_rate_limits(limits)),
+    };
 
     let mut answer = HttpResponse::Accepted();
+    for limit in &limits {
+        limit.append_to(&mut answer);
+    }
     answer.insert_header((LOCATION, format!("/orders/{}", placed.order_id)));
     if placed.replayed {
         answer.insert_header((REPLAYED, "true"));

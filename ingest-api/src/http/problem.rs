@@ -63,6 +63,12 @@ impl Problem {
         self
     }
 
+    /// Adds what is left of the rate limits of the request.
+    pub fn with_rate_limits(mut self, limits: Vec<RateLimit>) -> Self {
+        self.rate_limits = limits;
+        self
+    }
+
     /// The order concerned, if any.
     pub fn order_id(&self) -> Option<OrderId> {
         self.order_id
@@ -164,6 +170,7 @@ impl From<Refusal> for Problem {
             Refusal::KeyReused => Kind::KeyReused,
             Refusal::Cancelled { .. } => Kind::OrderCancelled,
             Refusal::Rejected { .. } => Kind::OrderRejected,
+            Refusal::RateLimited { .. } | Refusal::UserRateLimited { .. } => Kind::RateLimited,
             Refusal::OutboxFull | Refusal::QueueFull => Kind::Overloaded,
             Refusal::RedisBehind
             | Refusal::Undecided
@@ -171,8 +178,13 @@ impl From<Refusal> for Problem {
             | Refusal::Gate(_) => Kind::Unavailable,
         };
         let mut problem = Self::new(kind, &refusal);
-        if let Refusal::NotOpen { opens_in_ms } = refusal {
-            problem.retry_after_seconds = Some(opens_in_ms.div_ceil(1_000).max(1));
+        if let Refusal::NotOpen {
+            opens_in_ms: wait_ms,
+        }
+        | Refusal::RateLimited { wait_ms }
+        | Refusal::UserRateLimited { wait_ms } = refusal
+        {
+            problem.retry_after_seconds = Some(wait_ms.div_ceil(1_000).max(1));
         }
         if let Refusal::Unanswered { order_id, .. }
         | Refusal::Cancelled { order_id }
@@ -195,6 +207,7 @@ impl From<OpenError> for Problem {
         let kind = match &error {
             OpenError::DotSegment => Kind::InvalidRequest,
             OpenError::Exists(_) => Kind::SaleExists,
+            OpenError::FeatureDisabled { .. } => Kind::FeatureDisabled,
             OpenError::RebuildRequired => Kind::RebuildRequired,
             OpenError::Undecided | OpenError::NotPublished | OpenError::Gate(_) => {
                 Kind::Unavailable

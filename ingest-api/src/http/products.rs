@@ -2,7 +2,7 @@ use actix_web::http::header::{CACHE_CONTROL, ETAG, EntityTag, Header, IfNoneMatc
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use fluxgate_domain::Terms;
-use fluxgate_domain::ids::{ProductId, Total};
+use fluxgate_domain::ids::{OrdersPerSecond, OrdersPerUser, ProductId, Total};
 use fluxgate_gate::SaleView;
 use jiff::Timestamp;
 use serde::de::Error;
@@ -24,6 +24,8 @@ struct SaleRequest {
     #[serde(default, deserialize_with = "time")]
     closes_at: Option<Timestamp>,
     per_user_limit: Option<Total>,
+    orders_per_second: Option<OrdersPerSecond>,
+    orders_per_user: Option<OrdersPerUser>,
 }
 
 /// Reads a time; the error says what is allowed.
@@ -42,6 +44,10 @@ struct SaleAnswer {
     opens_at: Timestamp,
     closes_at: Option<Timestamp>,
     per_user_limit: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    orders_per_second: Option<OrdersPerSecond>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    orders_per_user: Option<OrdersPerUser>,
 }
 
 /// `PUT /products/{id}`
@@ -153,6 +159,8 @@ fn terms(sale: &SaleRequest) -> Result<Terms, Problem> {
         opens_at: sale.opens_at.map(to_millisecond),
         closes_at: sale.closes_at.map(to_millisecond),
         per_user_limit: sale.per_user_limit.map(Total::get),
+        orders_per_second: sale.orders_per_second,
+        orders_per_user: sale.orders_per_user,
     })
 }
 
@@ -171,6 +179,8 @@ impl From<SaleView> for SaleAnswer {
             opens_at: view.facts.opens_at,
             closes_at: view.facts.closes_at,
             per_user_limit: view.facts.per_user_limit,
+            orders_per_second: view.terms.orders_per_second,
+            orders_per_user: view.terms.orders_per_user,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponseBuilder;
 use actix_web::http::header::HeaderName;
+use fluxgate_gate::{Quota, Quotas};
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -22,6 +23,24 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
+    /// Those of a sale and of the user.
+    pub fn of_sale(quotas: &Quotas) -> Vec<Self> {
+        let policies = [("sale-orders", quotas.sale), ("user-orders", quotas.user)];
+        let limits = policies.into_iter();
+        let limits = limits.filter_map(|(policy, quota)| Some(Self::of(policy, quota?)));
+        limits.collect()
+    }
+
+    fn of(policy: &'static str, quota: Quota) -> Self {
+        Self {
+            policy,
+            quota: quota.orders.into(),
+            window_seconds: quota.window_seconds.into(),
+            remaining: quota.left.into(),
+            reset_seconds: quota.whole_in_ms.div_ceil(1_000),
+        }
+    }
+
     /// Adds both fields to an answer. An answer may show several limits: the fields are lists.
     pub fn append_to(&self, answer: &mut HttpResponseBuilder) {
         let Self {
@@ -47,26 +66,33 @@ mod tests {
 
     #[test]
     fn each_limit_is_an_item_of_both_lists() {
+        let quotas = Quotas {
+            sale: Some(Quota {
+                orders: 50,
+                window_seconds: 1,
+                left: 0,
+                whole_in_ms: 100,
+            }),
+            user: Some(Quota {
+                orders: 3,
+                window_seconds: 60,
+                left: 2,
+                whole_in_ms: 59_000,
+            }),
+        };
         let mut answer = HttpResponse::Ok();
-        let orders = RateLimit {
-            policy: "orders",
-            quota: 50,
-            window_seconds: 1,
-            remaining: 0,
-            reset_seconds: 1,
-        };
-        let user = RateLimit {
-            policy: "user",
-            quota: 3,
-            window_seconds: 60,
-            remaining: 2,
-            reset_seconds: 59,
-        };
-        orders.append_to(&mut answer);
-        user.append_to(&mut answer);
+        for limit in RateLimit::of_sale(&quotas) {
+            limit.append_to(&mut answer);
+        }
         let answer = answer.finish();
         let items = |name| answer.headers().get_all(name).collect::<Vec<_>>();
-        assert_eq!(items(POLICY), ["\"orders\";q=50;w=1", "\"user\";q=3;w=60"]);
-        assert_eq!(items(LIMIT), ["\"orders\";r=0;t=1", "\"user\";r=2;t=59"]);
+        assert_eq!(
+            items(POLICY),
+            ["\"sale-orders\";q=50;w=1", "\"user-orders\";q=3;w=60"]
+        );
+        assert_eq!(
+            items(LIMIT),
+            ["\"sale-orders\";r=0;t=1", "\"user-orders\";r=2;t=59"]
+        );
     }
 }

@@ -11,6 +11,6 @@ mod reservation_batcher;
 pub use active_buyers::ActiveBuyers;
 pub use cancel_order::CancelOrder;
 pub use order_status::{OrderStatusReader, OrderStatuses, OrderView, StatusError};
-pub use place_order::{Order, PlaceOrder, Placed};
+pub use place_order::{Order, PlaceOrder, Placed, Placement};
 pub use refusal::Refusal;
 pub use reservation_batcher::{ReservationBatcher, ReserveError};

@@ -7,7 +7,7 @@ use fluxgate_domain::OrderStatus;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, UserId};
 use fluxgate_domain::records::OrderRecord;
-use fluxgate_gate::{LossContinuation, OutboxEntry, Reservation, ReservationRequest};
+use fluxgate_gate::{LossContinuation, OutboxEntry, Quotas, Reservation, ReservationRequest};
 use fluxgate_log::{Publication, Wait};
 use fluxgate_service::crash_points::crash_point;
 use fluxgate_service::settings::OnRedisLoss;
@@ -38,6 +38,16 @@ pub struct Placed {
     pub status: OrderStatus,
     /// Whether an earlier call placed it.
     pub replayed: bool,
+}
+
+/// What became of a request to place an order.
+#[derive(Debug)]
+pub struct Placement {
+    /// The placed order, or why none was placed. An order may have been placed nevertheless after [`Refusal::Unanswered`] and
+    /// [`Refusal::Gate`].
+    pub outcome: Result<Placed, Refusal>,
+    /// What is left of the limits of the sale's rate, if it has some and Redis was asked.
+    pub quotas: Option<Box<Quotas>>,
 }
 
 /// The use case behind `POST /orders`: reserve units in Redis, publish to Kafka, answer. Each HTTP thread has its own.
@@ -93,12 +103,10 @@ impl PlaceOrder {
     }
 
     /// Places an order, or finds the one that the same product, user and key placed before.
-    ///
-    /// # Errors
-    /// If the order was not placed, or is not known to be placed ([`Refusal::Unanswered`], [`Refusal::Gate`]).
-    pub async fn place(&self, order: &Order) -> Result<Placed, Refusal> {
+    pub async fn place(&self, order: &Order) -> Placement {
         self.buyers.observe(&order.user);
-        let placed = self.try_place(order).await;
+        let mut quotas = None;
+        let placed = self.try_place(order, &mut quotas).await;
         if matches!(placed, Err(Refusal::RedisBehind)) {
             self.metrics.redis_lost_writes_total.inc();
         }
@@ -108,11 +116,18 @@ impl PlaceOrder {
             Err(refusal) => refusal.code(),
         };
         self.outcomes.inc(outcome);
-        placed
+        Placement {
+            outcome: placed,
+            quotas,
+        }
     }
 
     /// Boxed calls: rare, large futures would enlarge this one, which is moved several times on its way into actix.
-    async fn try_place(&self, order: &Order) -> Result<Placed, Refusal> {
+    async fn try_place(
+        &self,
+        order: &Order,
+        quotas: &mut Option<Box<Quotas>>,
+    ) -> Result<Placed, Refusal> {
         for _ in 0..LOOKUPS_MAX {
             let sale = match self.sales.find(&order.product).await {
                 Ok(sale) => sale,
@@ -129,12 +144,13 @@ impl PlaceOrder {
                 quantity: order.quantity,
             };
             set_attribute("order.id", || order_id.to_string());
-            let reserved = self.batcher.reserve(&sale, request).await;
-            let reserved = reserved.map_err(|error| match error {
+            let answer = self.batcher.reserve(&sale, request).await;
+            let answer = answer.map_err(|error| match error {
                 ReserveError::QueueFull => Refusal::QueueFull,
                 ReserveError::Gate(error) => Refusal::Unanswered { order_id, error },
-            });
-            return match reserved? {
+            })?;
+            *quotas = answer.quotas;
+            return match answer.reservation {
                 Reservation::Reserved { record, entry } => {
                     sale.observe(record.number);
                     crash_point("after_reserve");
@@ -214,6 +230,8 @@ impl PlaceOrder {
             Reservation::UserLimit => Refusal::UserLimit,
             Reservation::NotOpen { opens_in_ms } => Refusal::NotOpen { opens_in_ms },
             Reservation::Closed => Refusal::Closed,
+            Reservation::RateLimited { wait_ms } => Refusal::RateLimited { wait_ms },
+            Reservation::UserRateLimited { wait_ms } => Refusal::UserRateLimited { wait_ms },
             Reservation::OutboxFull => {
                 self.metrics.outbox_full_total.inc();
                 Refusal::OutboxFull

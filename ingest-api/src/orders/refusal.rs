@@ -44,6 +44,18 @@ pub enum Refusal {
         /// The rejected order.
         order_id: OrderId,
     },
+    /// The sale has taken as many orders as its rate allows.
+    #[error("the sale takes no more orders at this moment")]
+    RateLimited {
+        /// Milliseconds until it may take one more.
+        wait_ms: u64,
+    },
+    /// The user has placed as many orders as the sale allows in a window.
+    #[error("the user has placed as many orders as the sale allows in its window")]
+    UserRateLimited {
+        /// Milliseconds until the window ends.
+        wait_ms: u64,
+    },
     /// The outbox of the sale is at OUTBOX_MAX.
     #[error("too many orders of this sale are waiting to be published")]
     OutboxFull,
@@ -109,6 +121,7 @@ impl Refusal {
             Self::KeyReused => "idempotency_key_reused",
             Self::Cancelled { .. } => "order_cancelled",
             Self::Rejected { .. } => "order_rejected",
+            Self::RateLimited { .. } | Self::UserRateLimited { .. } => "rate_limited",
             Self::OutboxFull | Self::QueueFull => "overloaded",
             Self::RedisBehind | Self::Undecided | Self::Unanswered { .. } | Self::Gate(_) => {
                 "unavailable"

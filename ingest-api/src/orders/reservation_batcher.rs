@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fluxgate_domain::ids::Tag;
 use fluxgate_gate::{
-    GateError, LossContinuation, ORDERS_PER_CALL_MAX, Reservation, ReservationContext,
+    Answer, GateError, LossContinuation, ORDERS_PER_CALL_MAX, ReservationContext,
     ReservationRequest, ReservationStore, SaleRequests,
 };
 use fluxgate_service::settings::Switch;
@@ -55,17 +55,17 @@ pub enum ReserveError {
 #[derive(Default)]
 struct PendingRequests {
     requests: Vec<ReservationRequest>,
-    answers: Vec<Answer>,
+    answers: Vec<AnswerSender>,
 }
 
 struct PendingRequest {
     /// As its caller knows it: a sale that was forgotten and found again has another high-water mark.
     sale: Arc<Sale>,
     request: ReservationRequest,
-    answer: Answer,
+    answer: AnswerSender,
 }
 
-type Answer = oneshot::Sender<Result<Reservation, GateError>>;
+type AnswerSender = oneshot::Sender<Result<Answer, GateError>>;
 
 impl ReservationBatcher {
     /// A batcher without queues.
@@ -92,7 +92,7 @@ impl ReservationBatcher {
         &self,
         sale: &Arc<Sale>,
         request: ReservationRequest,
-    ) -> Result<Reservation, ReserveError> {
+    ) -> Result<Answer, ReserveError> {
         let _span = child_span("reserve", SpanKind::Client);
         let (answer, answered) = oneshot::channel();
         let sale = Arc::clone(sale);
@@ -188,9 +188,9 @@ impl ReservationBatcher {
         let answers = sales.into_iter().flat_map(|(_, pending)| pending.answers);
         // Sending an answer fails if the client has disconnected: its retry finds the order.
         match reserved {
-            Ok(reservations) => {
-                for (answer, reservation) in answers.zip(reservations) {
-                    answer.send(reservation).ok();
+            Ok(reserved) => {
+                for (sender, answer) in answers.zip(reserved) {
+                    sender.send(answer).ok();
                 }
             }
             Err(error) => {

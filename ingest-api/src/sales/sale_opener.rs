@@ -8,6 +8,7 @@ use fluxgate_gate::{Claim, GateError, OutboxEntry, ReservationStore, SaleView};
 use fluxgate_log::{Publication, Wait};
 
 use super::{PublishedEntry, Publisher, SaleCache, SaleLookupError};
+use crate::config::SaleFeatures;
 
 /// How long an opening waits for Kafka.
 const PUBLISH_WAIT: Duration = Duration::from_secs(8);
@@ -18,6 +19,7 @@ pub struct SaleOpener {
     store: ReservationStore,
     sales: Arc<SaleCache>,
     publisher: Publisher,
+    features: SaleFeatures,
 }
 
 /// A sale that takes orders from its opening time on.
@@ -35,6 +37,14 @@ pub enum OpenError {
     /// The path of a URL cannot name the sale.
     #[error("productId must not be `.` or `..`: clients remove them from the path of a URL")]
     DotSegment,
+    /// A term of a feature that SALE_FEATURES does not name.
+    #[error("{term} needs the feature `{feature}` in SALE_FEATURES")]
+    FeatureDisabled {
+        /// The name of the term in the request.
+        term: &'static str,
+        /// The feature.
+        feature: &'static str,
+    },
     /// The sale exists, and these terms differ.
     #[error("the sale exists with other terms: {}", .0.join(", "))]
     Exists(Vec<&'static str>),
@@ -54,11 +64,17 @@ pub enum OpenError {
 
 impl SaleOpener {
     /// Opens sales in `store` and publishes their openings through `publisher`.
-    pub fn new(store: ReservationStore, sales: Arc<SaleCache>, publisher: Publisher) -> Self {
+    pub fn new(
+        store: ReservationStore,
+        sales: Arc<SaleCache>,
+        publisher: Publisher,
+        features: SaleFeatures,
+    ) -> Self {
         Self {
             store,
             sales,
             publisher,
+            features,
         }
     }
 
@@ -71,6 +87,7 @@ impl SaleOpener {
         if product.is_dot_segment() {
             return Err(OpenError::DotSegment);
         }
+        self.expect_enabled(terms)?;
         let partition = match self.store.sale(product).await? {
             Some(known) => known.facts.partition,
             None => match self.sales.lookup_error(product).await {
@@ -104,6 +121,22 @@ impl SaleOpener {
             view: self.view(product).await?,
             newly: true,
         })
+    }
+
+    /// Refuses terms that instances of another version might not know.
+    fn expect_enabled(&self, terms: &Terms) -> Result<(), OpenError> {
+        let limits = [
+            ("ordersPerSecond", terms.orders_per_second.is_some()),
+            ("ordersPerUser", terms.orders_per_user.is_some()),
+        ];
+        let said = limits.into_iter().find(|(_, is_said)| *is_said);
+        match said {
+            Some((term, _)) if !self.features.limits => Err(OpenError::FeatureDisabled {
+                term,
+                feature: "limits",
+            }),
+            _ => Ok(()),
+        }
     }
 
     async fn partition_of_new_sale(&self, product: &ProductId) -> Result<i32, OpenError> {

@@ -159,8 +159,9 @@ async fn orders_of_a_call_that_are_on_kafka_are_accepted_and_the_other_is_relaye
     };
     let reserved = gate.reserve(&context, requests.to_vec()).await.unwrap();
     for reservation in reserved.into_iter().take(2) {
-        let Ok(Reservation::Reserved { record, entry }) = reservation else {
-            panic!("{reservation:?}");
+        let Ok(Reservation::Reserved { record, entry }) = reservation.map(|it| it.reservation)
+        else {
+            panic!("the order was not reserved");
         };
         acker
             .add(PublishedEntry {

@@ -21,6 +21,7 @@ mod orders;
 mod outbox;
 mod over;
 mod program;
+mod rate_limits;
 mod reads;
 mod relay_lease;
 mod replays;

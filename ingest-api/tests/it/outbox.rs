@@ -3,7 +3,8 @@
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, UserId};
 use fluxgate_gate::{
-    OutboxPage, Reservation, ReservationContext, ReservationRequest, ReservationStore, SaleKeys,
+    Answer, OutboxPage, Reservation, ReservationContext, ReservationRequest, ReservationStore,
+    SaleKeys,
 };
 use futures_util::future::join_all;
 use serde_json::json;
@@ -67,7 +68,10 @@ async fn entries_of_a_dead_instance_are_published_by_another() {
         };
         ids.extend(requests.iter().map(|it| it.order_id.to_string()));
         let reserved = gate.reserve(&context, requests.to_vec()).await.unwrap();
-        let is_reserved = |it| matches!(it, &Ok(Reservation::Reserved { .. }));
+        let is_reserved = |it: &Result<Answer, _>| {
+            let reservation = it.as_ref().map(|answer| &answer.reservation);
+            matches!(reservation, Ok(Reservation::Reserved { .. }))
+        };
         assert!(reserved.iter().all(is_reserved), "{reserved:?}");
     }
     until("the orders are published", async || {

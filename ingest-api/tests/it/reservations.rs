@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::{IdempotencyKey, ProductId, Quantity, UserId};
-use fluxgate_gate::{Reservation, ReservationRequest, ReservationStore};
+use fluxgate_gate::{Answer, Reservation, ReservationRequest, ReservationStore};
 use fluxgate_service::settings::Switch;
 use futures_util::FutureExt;
 use ingest_api::config::OutboxSettings;
@@ -80,14 +80,23 @@ async fn a_queue_is_bounded_and_callers_who_are_gone_take_no_units() {
     proxy.open();
     assert!(matches!(
         first.await.unwrap(),
-        Ok(Reservation::Reserved { .. })
+        Ok(Answer {
+            reservation: Reservation::Reserved { .. },
+            ..
+        })
     ));
     until("those who are gone are dropped", async || {
         metrics.reservations_dropped_total.get() == QUEUED_MAX as u64
     })
     .await;
     let last = batcher.reserve(&sale, request(&sale)).await;
-    assert!(matches!(last, Ok(Reservation::Reserved { .. })));
+    assert!(matches!(
+        last,
+        Ok(Answer {
+            reservation: Reservation::Reserved { .. },
+            ..
+        })
+    ));
     let view = stores.gate().sale(&sale.facts.product).await;
     assert_eq!(view.unwrap().unwrap().remaining, 8);
 }
@@ -102,7 +111,22 @@ async fn a_sale_that_was_found_again_is_asked_for_with_its_own_high_water_mark()
     let (batcher, _) = batcher(stores.gate());
 
     let reserved = batcher.reserve(&forgotten, request(&forgotten)).await;
-    assert!(matches!(reserved, Ok(Reservation::Reserved { .. })));
+    assert!(matches!(
+        reserved,
+        Ok(Answer {
+            reservation: Reservation::Reserved { .. },
+            ..
+        })
+    ));
     let behind = batcher.reserve(&found, request(&found)).await;
-    assert!(matches!(behind, Ok(Reservation::Behind)), "{behind:?}");
+    assert!(
+        matches!(
+            behind,
+            Ok(Answer {
+                reservation: Reservation::Behind,
+                ..
+            })
+        ),
+        "{behind:?}"
+    );
 }

@@ -2,7 +2,7 @@
 
 use fluxgate_domain::OrderStatus;
 use fluxgate_domain::apply::ChangeKind;
-use fluxgate_gate::Pair;
+use fluxgate_gate::{Pair, limits_field};
 use fluxgate_ledger::{ChangeRow, LedgerRow, OrderRow, WrittenSale};
 use jiff::Timestamp;
 
@@ -90,7 +90,10 @@ fn facts(written: &WrittenSale, sale: &LedgerRow, epoch: u32, remaining: i64) ->
         ("remaining", remaining.to_string()),
         ("opens_at", milliseconds(Some(sale.opens_at))),
         // Of a sale that version 0.2 or earlier has opened, it is not kept whether a time was requested.
-        ("asked_opens_at", milliseconds(sale.terms.and_then(|terms| terms.opens_at))),
+        (
+            "asked_opens_at",
+            milliseconds(sale.terms.and_then(|terms| terms.opens_at)),
+        ),
         ("closes_at", milliseconds(sale.closes_at)),
         (
             "user_limit",
@@ -100,6 +103,7 @@ fn facts(written: &WrittenSale, sale: &LedgerRow, epoch: u32, remaining: i64) ->
     ];
     if let Some(terms) = sale.terms {
         facts.push(("terms", terms.to_json()));
+        facts.extend(limits_field(&terms).map(|limits| ("limits", limits)));
     }
     if let Some(closing) = closing {
         let at = closing.at.as_millisecond();
@@ -107,4 +111,63 @@ fn facts(written: &WrittenSale, sale: &LedgerRow, epoch: u32, remaining: i64) ->
     }
     let pair = |(field, value): (&str, String)| (field.to_owned(), value);
     facts.into_iter().map(pair).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use fluxgate_domain::ids::{OrdersPerSecond, ProductId, Total};
+    use fluxgate_domain::{SequenceNumber, Terms};
+
+    use super::*;
+
+    /// The fields of a sale that opened at 5 s, for which these terms are written.
+    fn fields(terms: Option<Terms>) -> Vec<Pair> {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let sale = LedgerRow {
+            product: ProductId::parse("p").unwrap(),
+            total: 10,
+            sold: 0,
+            opens_at: at(5),
+            closes_at: None,
+            ends_at: None,
+            per_user_limit: None,
+            highest: SequenceNumber::new(2, 0),
+            fenced_epoch: 2,
+            written: 0,
+            partition: 0,
+            terms,
+        };
+        let written = WrittenSale {
+            sale: Some(sale),
+            ..WrittenSale::default()
+        };
+        Refill::of(&written, 0).unwrap().sale
+    }
+
+    fn value<'a>(fields: &'a [Pair], name: &str) -> Option<&'a str> {
+        let field = fields.iter().find(|(field, _)| field == name);
+        field.map(|(_, value)| value.as_str())
+    }
+
+    #[test]
+    fn a_rebuilt_sale_has_its_terms_again() {
+        let terms = Terms {
+            opens_at: Some(Timestamp::from_second(4).unwrap()),
+            orders_per_second: OrdersPerSecond::try_from(50).ok(),
+            ..Terms::of(Total::try_from(10).unwrap())
+        };
+        let restored = fields(Some(terms));
+        assert_eq!(value(&restored, "terms"), Some(terms.to_json().as_str()));
+        assert_eq!(value(&restored, "asked_opens_at"), Some("4000"));
+        assert_eq!(value(&restored, "opens_at"), Some("5000"));
+        assert_eq!(value(&restored, "limits"), Some("50 0 0 0 0"));
+    }
+
+    #[test]
+    fn a_sale_of_an_earlier_version_has_no_terms_to_restore() {
+        let restored = fields(None);
+        assert_eq!(value(&restored, "asked_opens_at"), Some(""));
+        assert_eq!(value(&restored, "terms"), None);
+        assert_eq!(value(&restored, "limits"), None);
+    }
 }

@@ -4,6 +4,7 @@ mod hash;
 mod idempotency_key;
 mod json;
 mod order_id;
+mod order_rates;
 mod product_id;
 mod quantity;
 mod restock_id;
@@ -12,6 +13,7 @@ mod user_id;
 
 pub use idempotency_key::IdempotencyKey;
 pub use order_id::OrderId;
+pub use order_rates::{OrdersPerSecond, OrdersPerUser};
 pub use product_id::ProductId;
 pub use quantity::{Quantity, Total};
 pub use restock_id::RestockId;

@@ -3,14 +3,15 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use fluxgate_domain::{SequenceNumber, Terms};
 use fluxgate_domain::ids::{
-    IdempotencyKey, OrderId, ProductId, Quantity, RestockId, Tag, Total, UserId,
+    IdempotencyKey, OrderId, OrdersPerSecond, OrdersPerUser, ProductId, Quantity, RestockId, Tag,
+    Total, UserId,
 };
+use fluxgate_domain::{SequenceNumber, Terms};
 use fluxgate_gate::{
-    Ack, Acked, Change, ChangeContext, Claim, GateError, GateMetrics, IndexedSale, Reservation,
-    ReservationContext, ReservationRequest, ReservationStore, Retirement, SaleAcks, SaleKeys,
-    SaleRequests,
+    Ack, Acked, Answer, Change, ChangeContext, Claim, GateError, GateMetrics, IndexedSale,
+    Reservation, ReservationContext, ReservationRequest, ReservationStore, Retirement, SaleAcks,
+    SaleKeys, SaleRequests,
 };
 use fluxgate_service::essential_tasks::EssentialTasks;
 use fluxgate_service::settings::{OnRedisLoss, RedisSettings};
@@ -69,6 +70,8 @@ pub struct RedisSale {
     pub shares_entries: bool,
     /// Units that one user may hold.
     pub user_limit: Option<u32>,
+    pub orders_per_second: Option<OrdersPerSecond>,
+    pub orders_per_user: Option<OrdersPerUser>,
     /// What retirements left to be removed from the index, the oldest last.
     retired: Mutex<Vec<(IndexedSale, u32)>>,
 }
@@ -83,6 +86,8 @@ impl RedisSale {
             opens_at: Timestamp::from_millisecond(opens_at_ms).unwrap(),
             shares_entries,
             user_limit: Some(USER_LIMIT),
+            orders_per_second: None,
+            orders_per_user: None,
             store,
             product,
             retired: Mutex::default(),
@@ -132,6 +137,8 @@ impl RedisSale {
         let terms = Terms {
             opens_at: Some(self.opens_at),
             per_user_limit: self.user_limit,
+            orders_per_second: self.orders_per_second,
+            orders_per_user: self.orders_per_user,
             ..Terms::of(Total::try_from(i64::from(total)).unwrap())
         };
         self.store.claim(&self.product, &terms, 0).await.unwrap()
@@ -219,19 +226,22 @@ impl RedisSale {
     }
 }
 
-pub fn outcomes(reservations: Vec<Result<Reservation, GateError>>) -> Vec<String> {
-    let outcomes = reservations
-        .into_iter()
-        .map(|reservation| match reservation {
-            Ok(Reservation::Reserved { record, .. }) => {
-                format!("reserved {}", record.number.sequence)
-            }
-            Ok(Reservation::Known { record, waiting }) => {
-                format!("known {} {waiting}", record.number.sequence)
-            }
-            Ok(other) => format!("{other:?}"),
-            Err(error) => error.kind().to_owned(),
-        });
+pub fn outcomes(answers: Vec<Result<Answer, GateError>>) -> Vec<String> {
+    let outcomes =
+        answers
+            .into_iter()
+            .map(|answer| match answer.map(|answer| answer.reservation) {
+                Ok(Reservation::Reserved { record, .. }) => {
+                    format!("reserved {}", record.number.sequence)
+                }
+                Ok(Reservation::Known { record, waiting }) => {
+                    format!("known {} {waiting}", record.number.sequence)
+                }
+                Ok(Reservation::RateLimited { .. }) => "RateLimited".to_owned(),
+                Ok(Reservation::UserRateLimited { .. }) => "UserRateLimited".to_owned(),
+                Ok(other) => format!("{other:?}"),
+                Err(error) => error.kind().to_owned(),
+            });
     outcomes.collect()
 }
 

@@ -5,6 +5,7 @@
 mod fixture;
 mod lost_keys;
 mod own_redis;
+mod rates;
 mod reconnecting;
 mod restarted;
 mod sale_model;

@@ -9,6 +9,9 @@ use fluxgate_domain::ids::Total;
 /// Units that one user may hold in a sale with a limit.
 pub const USER_LIMIT: u32 = 4;
 
+/// Orders that a sale with a window takes of one user; no test runs as long as the window.
+pub const ORDERS_PER_USER: u32 = 2;
+
 /// An order of a small set of users and keys.
 #[derive(Debug, Clone, Copy)]
 pub struct OrderCall {
@@ -21,6 +24,8 @@ pub struct OrderCall {
 pub struct SaleModel {
     /// Units that one user may hold.
     pub user_limit: Option<u32>,
+    /// Orders of one user.
+    pub orders_per_user: Option<u32>,
     /// Units at opening; `None`: not claimed.
     pub opened_total: Option<u32>,
     pub remaining: u32,
@@ -46,6 +51,8 @@ pub struct SaleModel {
     closing: Option<u32>,
     /// Units by user.
     held: BTreeMap<u8, u32>,
+    /// Orders taken, also those that were cancelled, by user.
+    placed: BTreeMap<u8, u32>,
 }
 
 #[derive(Default, PartialEq)]
@@ -119,6 +126,7 @@ impl SaleModel {
             return format!("known {} {waiting}", order.sequence);
         }
         let held = self.held.get(&user).copied().unwrap_or_default();
+        let placed = self.placed.get(&user).copied().unwrap_or_default();
         if self.opened_total.is_none() {
             "Unknown".into()
         } else if self.is_behind() {
@@ -133,7 +141,10 @@ impl SaleModel {
             "UserLimit".into()
         } else if self.remaining < quantity {
             "Insufficient".into()
+        } else if self.orders_per_user.is_some_and(|it| placed >= it) {
+            "UserRateLimited".into()
         } else {
+            self.placed.insert(user, placed + 1);
             self.held.insert(user, held + quantity);
             self.remaining -= quantity;
             let sequence = self.append(Event::Order);

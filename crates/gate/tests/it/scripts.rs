@@ -1,12 +1,13 @@
 //! The scripts against a plain model: the same calls give the same outcomes and the same state.
 
 use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::ids::OrdersPerUser;
 use fluxgate_gate::{Ack, Acked, Claim, OutboxEntry};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::fixture::{RedisSale, connect, number};
-use crate::sale_model::{OrderCall, SaleModel, USER_LIMIT};
+use crate::sale_model::{ORDERS_PER_USER, OrderCall, SaleModel, USER_LIMIT};
 
 /// A total so large that restocks reach the largest one.
 const NEARLY_MAX_TOTAL: u32 = 999_999_990;
@@ -67,6 +68,7 @@ fn call() -> impl Strategy<Value = Call> {
 async fn compare(redis: RedisSale, calls: Vec<(Call, bool)>) {
     let mut model = SaleModel::default();
     model.user_limit = redis.user_limit;
+    model.orders_per_user = redis.orders_per_user.map(|rate| rate.orders());
     for (call, is_repeated) in calls {
         for _ in 0..=usize::from(is_repeated) {
             make_call(&redis, &mut model, &call).await;
@@ -178,10 +180,17 @@ fn random_calls_some_of_them_repeated_do_what_the_model_does() {
                 calls.insert(1, (Call::Ack { sequence: 0 }, true));
             }
             for shares_entries in [false, true] {
-                for user_limit in [None, Some(USER_LIMIT)] {
+                let window = Some(OrdersPerUser::parse(&format!("{ORDERS_PER_USER}/600")).unwrap());
+                let limit = Some(USER_LIMIT);
+                let limits = [
+                    (None, None),
+                    (limit, None),
+                    (limit.filter(|_| shares_entries), window),
+                ];
+                for (user_limit, orders_per_user) in limits {
                     let sale = RedisSale::new(store.clone(), shares_entries);
                     let mut sale = runtime.block_on(sale);
-                    sale.user_limit = user_limit;
+                    (sale.user_limit, sale.orders_per_user) = (user_limit, orders_per_user);
                     runtime.block_on(compare(sale, calls.clone()));
                 }
             }

@@ -1,7 +1,7 @@
 //! Orders of several sales that share a call.
 
 use fluxgate_domain::SequenceNumber;
-use fluxgate_gate::{GateError, Reservation};
+use fluxgate_gate::{Answer, GateError};
 use fred::clients::Client;
 use fred::interfaces::{ClientLike, KeysInterface};
 use fred::types::config::Config;
@@ -44,7 +44,7 @@ async fn sales(shares_entries: bool) -> Vec<RedisSale> {
     sales
 }
 
-type Answers = Vec<Result<Reservation, GateError>>;
+type Answers = Vec<Result<Answer, GateError>>;
 
 async fn together(sales: &[RedisSale]) -> Answers {
     let requests = sales.iter().zip(ORDERS);

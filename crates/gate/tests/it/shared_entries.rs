@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use fluxgate_domain::SequenceNumber;
-use fluxgate_gate::{Ack, LossContinuation, OutboxEntry, Reservation, SaleAcks};
+use fluxgate_gate::{Ack, Answer, GateError, LossContinuation, OutboxEntry, Reservation, SaleAcks};
 use fred::clients::Client;
 use fred::interfaces::{ClientLike, HashesInterface, KeysInterface, StreamsInterface};
 use fred::types::config::Config;
@@ -135,7 +135,7 @@ async fn an_order_that_is_taken_alone_has_an_entry_of_its_own() {
         let orders: Vec<_> = users.map(order).collect();
         let requests = sale.requests(&orders, number(0));
         let answers = sale.store.reserve(&requests.sale, requests.requests).await;
-        let entry = |answer| match answer {
+        let entry = |answer: Result<Answer, GateError>| match answer.map(|it| it.reservation) {
             Ok(Reservation::Reserved { entry, .. }) => Some((entry.id.sequence, entry.events)),
             _ => None,
         };

@@ -45,8 +45,8 @@ async fn reserve(sale: &RedisSale, orders: std::ops::Range<u32>) -> Vec<(OrderId
         let ids: Vec<_> = requests.iter().map(|it| it.order_id).collect();
         let answers = sale.store.reserve(&context, requests).await.unwrap();
         for (id, answer) in ids.into_iter().zip(answers) {
-            let Ok(Reservation::Reserved { record, .. }) = answer else {
-                panic!("{answer:?}");
+            let Ok(Reservation::Reserved { record, .. }) = answer.map(|it| it.reservation) else {
+                panic!("the order was not reserved");
             };
             reserved.push((id, record));
         }

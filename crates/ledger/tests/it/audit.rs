@@ -6,7 +6,7 @@ use fluxgate_ledger::{AuditError, AuditReader, StoredPosition};
 
 use uuid::Uuid;
 
-use crate::fixture::{Schema, TOPIC};
+use crate::fixture::{Schema, TOPIC, terms};
 use crate::logs::{changes, log, rebuilt};
 
 async fn audit(schema: &Schema) -> AuditReader {
@@ -27,6 +27,7 @@ async fn an_audit_reads_everything_that_is_written_about_a_sale() {
     let sale = written.sale.as_ref().unwrap();
     assert_eq!((sale.total, sale.sold, sale.written), (7, 6, 5));
     assert_eq!(sale.highest, SequenceNumber::new(1, 9));
+    assert_eq!(sale.terms, Some(terms(3)));
     assert_eq!((orders.confirmed_units(), written.changes.len()), (6, 2));
     assert_eq!(orders.next().await.unwrap().len(), 5);
     assert_eq!(orders.next().await.unwrap().len(), 0);

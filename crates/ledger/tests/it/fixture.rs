@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use fluxgate_domain::Terms;
 use fluxgate_domain::batch::{Batch, Content, Position, Record, RecordMark, Slice};
 use fluxgate_domain::events::{
     Event, OrderCancelled, OrderReserved, SaleClosed, SaleFenced, SaleOpened, SaleRestocked,
 };
-use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, RestockId, Tag, UserId};
+use fluxgate_domain::ids::{
+    IdempotencyKey, OrderId, OrdersPerUser, ProductId, RestockId, Tag, UserId,
+};
 use fluxgate_ledger::{Ledger, LedgerError, StoredPosition, WrittenBatch};
 use fluxgate_service::settings::PostgresSettings;
 use jiff::Timestamp;
@@ -129,6 +132,15 @@ pub fn batch(records: &[Record]) -> Batch {
     })
 }
 
+/// The terms of every sale.
+pub fn terms(total: i64) -> Terms {
+    Terms {
+        per_user_limit: Some(3),
+        orders_per_user: OrdersPerUser::parse("3/60").ok(),
+        ..Terms::of(total.try_into().unwrap())
+    }
+}
+
 pub fn opening(offset: i64, product: &str, total: i64) -> Record {
     record(
         offset,
@@ -140,7 +152,7 @@ pub fn opening(offset: i64, product: &str, total: i64) -> Record {
             per_user_limit: Some(3),
             epoch: 1,
             partition: 0,
-            terms: None,
+            terms: Some(terms(total)),
         }),
     )
 }

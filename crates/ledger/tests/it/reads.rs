@@ -8,7 +8,7 @@ use fluxgate_ledger::{LedgerReadMetrics, LedgerReader, ReadClass, ReaderSettings
 use prometheus::Registry;
 use uuid::Uuid;
 
-use crate::fixture::Schema;
+use crate::fixture::{Schema, terms};
 use crate::logs::log;
 
 fn settings(url: &str) -> ReaderSettings<'_> {
@@ -59,7 +59,9 @@ async fn sales_series_and_orders_are_read_many_at_a_time_in_the_order_of_their_k
     for class in [ReadClass::Known, ReadClass::Unknown] {
         let products = [product("nowhere"), product("a"), product("a")];
         let entries = reader.entries(class, &products).await;
-        let entries = entries.into_iter().map(|entry| entry.unwrap());
+        let entries: Vec<_> = entries.into_iter().map(|entry| entry.unwrap()).collect();
+        assert_eq!(entries[1].and_then(|entry| entry.terms), Some(terms(3)));
+        let entries = entries.into_iter();
         let highest: Vec<_> = entries.map(|entry| Some(entry?.highest)).collect();
         let a = Some(SequenceNumber::new(1, 3));
         assert_eq!(highest, [None, a, a]);

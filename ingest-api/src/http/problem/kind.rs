@@ -46,6 +46,7 @@ kinds! {
     SaleExists = CONFLICT, "sale_exists", "The sale exists with other terms";
     OrderCancelled = CONFLICT, "order_cancelled", "The order was cancelled";
     OrderRejected = CONFLICT, "order_rejected", "The order was rejected";
+    FeatureDisabled = CONFLICT, "feature_disabled", "The feature is not enabled";
     RebuildRequired = CONFLICT, "rebuild_required", "The sale must be rebuilt";
     RequestTimeout = REQUEST_TIMEOUT, "request_timeout", "The request took too long";
     BodyTooLarge = PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large";

@@ -1,0 +1,51 @@
+use std::str::FromStr;
+
+use clap::Args;
+
+/// What the terms of a sale may have.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Sales")]
+pub struct SaleSettings {
+    /// Features that the terms of a sale may use, comma-separated: limits; only once all workers and API instances are of a version that
+    /// knows the feature [default: none]
+    #[arg(long, env = "SALE_FEATURES")]
+    pub sale_features: Option<SaleFeatures>,
+}
+
+/// The features that the terms of a sale may use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SaleFeatures {
+    /// Limits of the rate of a sale's orders.
+    pub limits: bool,
+}
+
+impl FromStr for SaleFeatures {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut features = Self::default();
+        for name in text.split(',') {
+            match name.trim() {
+                "limits" => features.limits = true,
+                other => return Err(format!("no feature `{other}`; there is: limits")),
+            }
+        }
+        Ok(features)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_features_that_have_an_effect_are_accepted() {
+        let features = |text: &str| text.parse::<SaleFeatures>();
+        for text in ["limits", " limits , limits"] {
+            assert_eq!(features(text), Ok(SaleFeatures { limits: true }));
+        }
+        for bad in ["", "limits,", "Limits", "holds", "limits,queue", "buckets"] {
+            assert!(features(bad).is_err(), "{bad}");
+        }
+    }
+}
