@@ -8,7 +8,7 @@
 -- Safe to run twice: the second run extends the lease a little.
 --
 -- KEYS  1 sale hash  2 orders hash
--- ARGV  1 opening time from which the caller derived the order ids, Unix ms
+-- ARGV  1 opening time of the sale as the caller knows it, Unix ms
 --       2 high-water mark: epoch     \ see reserve.lua
 --       3 high-water mark: sequence  /
 --       4 length of the lease, ms

@@ -6,13 +6,14 @@
 -- ARGV  1 start of the page: '-', or '(' and the number of the last event of the page before
 --       2 end of the page: the highest entry id wanted
 --       3 limit of events on the page, at most 500; with a shared entry, which is not cut, up to 63 more
--- Returns {epoch, seq, waiting, state, total, remaining, oldest, events, lost}
+-- Returns {{epoch, seq, waiting, state, total, remaining}, {opens_at, closes_at}, {oldest, events, lost}}
 --   epoch, seq  the highest sequence number given out ({0, 0} without a sale)
 --   waiting     number of entries in the outbox
 --   state, total, remaining  from the sale hash ('', 0, 0 without a sale)
+--   opens_at, closes_at  from the sale hash, Unix ms; '': none
 --   oldest      the first event of the outbox, whatever the page is; empty if the outbox is
---   events      {number, kind, subject, record} each: kind and subject as XADD wrote them, and the record of the order or
---               restock; '' if there is none, or if Redis has lost it. An order of a shared entry is of kind 'order', and
+--   events      {number, kind, subject, record} each: kind and subject as XADD wrote them, and the record of the order,
+--               restock or amendment; '' if there is none, or if Redis has lost it. An order of a shared entry is of kind 'order', and
 --               the id of the entry and the number of its orders follow; those that are acknowledged are left out
 --   lost        1 if Redis has the sale and lacks one of its keys, else 0
 assert(#KEYS == 4 and #ARGV == 3 and tonumber(ARGV[3]) <= 500,
@@ -21,7 +22,8 @@ local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 -- A shared entry has up to 64 events: few of the entries that are read at once do not fit on the page.
 local ENTRIES_AT_ONCE = 20
 
-local numbers = redis.call('HMGET', sale, 'epoch', 'seq', 'state', 'total', 'remaining', 'user_limit', 'limits')
+local numbers = redis.call('HMGET', sale, 'epoch', 'seq', 'state', 'total', 'remaining', 'user_limit', 'limits',
+  'opens_at', 'closes_at')
 
 -- Adds the orders of a shared entry that wait, at most so many.
 local function add_orders(events, entry, order_ids, most)
@@ -49,7 +51,8 @@ local function add_events(events, entry, most)
   if kind == 'orders' then
     return add_orders(events, id, subject, most)
   end
-  local field = ({ order = subject, cancel = subject, restock = 'restock:' .. subject })[kind]
+  local field = ({ order = subject, cancel = subject, restock = 'restock:' .. subject,
+    amend = 'amend:' .. subject })[kind]
   events[#events + 1] = { id, kind, subject, field and redis.call('HGET', orders, field) or '' }
 end
 
@@ -81,6 +84,7 @@ local limits_users = numbers[6] ~= '' or (numbers[7] and not string.find(numbers
 local is_whole = not numbers[3] or numbers[3] == 'rebuilding' or redis.call('EXISTS', orders, outbox) == 2
   and (not limits_users or redis.call('EXISTS', users) == 1)
 
-return { tonumber(numbers[1] or 0), tonumber(numbers[2] or 0), redis.call('XLEN', outbox),
-  numbers[3] or '', tonumber(numbers[4] or 0), tonumber(numbers[5] or 0), read_oldest(),
-  read_page(ARGV[1], ARGV[2], tonumber(ARGV[3])), is_whole and 0 or 1 }
+local facts = { tonumber(numbers[1] or 0), tonumber(numbers[2] or 0), redis.call('XLEN', outbox),
+  numbers[3] or '', tonumber(numbers[4] or 0), tonumber(numbers[5] or 0) }
+return { facts, { numbers[8] or '', numbers[9] or '' },
+  { read_oldest(), read_page(ARGV[1], ARGV[2], tonumber(ARGV[3])), is_whole and 0 or 1 } }

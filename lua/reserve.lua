@@ -7,7 +7,7 @@
 -- only one that can fail (XADD, when Redis is out of memory), so a failed call has changed nothing.
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash
--- ARGV  1 opening time from which the caller derived the order ids, Unix ms
+-- ARGV  1 opening time of the sale as the caller knows it, Unix ms: the caller knows the time in the order ids with it
 --       2 high-water mark: epoch     \ the highest number that the caller has seen, or the ledger has:
 --       3 high-water mark: sequence  / if Redis has a lower one, it has lost acknowledged writes
 --       4 limit of outbox entries
@@ -21,7 +21,7 @@
 --   seq                    units were taken, under this number
 --   {'known', record, n}   the order exists; n = 1 while it waits in the outbox
 --   {'unknown'}            Redis has no such sale
---   {'moved'}              the sale opened at another time than ARGV[1]
+--   {'moved'}              the sale opens at another time than ARGV[1]
 --   {'behind'}             Redis is behind the high-water mark, or the sale is being rebuilt
 --   {'lost'}               a key of the sale is missing: Redis has evicted it, or somebody has deleted it
 --   {'not_open', ms}       opens in that many ms; 0: as soon as its opening is on Kafka

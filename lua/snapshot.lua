@@ -12,16 +12,17 @@
 -- Returns one of
 --   {}        Redis has no such sale
 --   {'more'}  more than ARGV[2] entries came since ARGV[1]: read them in pages first
---   {state, epoch, seq, total, remaining, waiting, changes, orders, lost}
+--   {state, epoch, seq, total, remaining, waiting, changes, orders, lost, terms}
 --     waiting  number of entries in the outbox
 --     changes  ids of the entries in the outbox that are no orders
 --     orders   number of orders since ARGV[1]
 --     lost     1 if Redis lacks a key of the sale, else 0
+--     terms    JSON; '': opened by version 0.2 or earlier
 assert(#KEYS == 4 and #ARGV >= 2 and #ARGV <= 502 and tonumber(ARGV[2]) <= 500,
   'snapshot.lua takes 4 keys, 2 arguments and at most 500 ids')
 local sale, orders, outbox, users, limit = KEYS[1], KEYS[2], KEYS[3], KEYS[4], tonumber(ARGV[2])
 
-local facts = redis.call('HMGET', sale, 'state', 'epoch', 'seq', 'total', 'remaining', 'user_limit', 'limits')
+local facts = redis.call('HMGET', sale, 'state', 'epoch', 'seq', 'total', 'remaining', 'user_limit', 'limits', 'terms')
 if not facts[1] then
   return {}
 end
@@ -51,4 +52,4 @@ local limits_users = facts[6] ~= '' or (facts[7] and not string.find(facts[7], '
 local is_whole = redis.call('EXISTS', orders, outbox) == 2
   and (not limits_users or redis.call('EXISTS', users) == 1)
 return { facts[1], tonumber(facts[2] or 0), tonumber(facts[3] or 0), tonumber(facts[4] or 0),
-  tonumber(facts[5] or 0), redis.call('XLEN', outbox), changes, orders_since, is_whole and 0 or 1 }
+  tonumber(facts[5] or 0), redis.call('XLEN', outbox), changes, orders_since, is_whole and 0 or 1, facts[8] or '' }

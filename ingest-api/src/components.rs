@@ -9,7 +9,7 @@ use fluxgate_ledger::{LedgerReadMetrics, LedgerReader, ReaderSettings};
 use fluxgate_log::{AckQueue, ClientMetrics, PublisherMetrics};
 use fluxgate_service::essential_tasks::EssentialTasks;
 use fluxgate_service::ops::{Need, Readiness};
-use fluxgate_service::settings::refuse;
+use fluxgate_service::settings::{Switch, refuse};
 use prometheus::Registry;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -26,7 +26,8 @@ use crate::orders::{
 use crate::outbox::{IndexRepair, OutboxAcker, OutboxRelay};
 use crate::read_batcher::ReadLimits;
 use crate::sales::{
-    PublishedEntry, Publisher, SaleCache, SaleChanges, SaleOpener, SaleSnapshots, WrittenSales,
+    PublishedEntry, Publisher, SaleAmender, SaleCache, SaleChanges, SaleOpener, SaleSnapshots,
+    WrittenSales,
 };
 use crate::sold_out::RefusalCache;
 
@@ -167,11 +168,14 @@ impl Components {
     pub fn services(&self) -> Services {
         let (store, sales, publisher) = (&self.store, &self.sales, &self.publisher);
         let features = self.config.sales.sale_features.unwrap_or_default();
+        let amender = (self.config.sales.sale_amendments == Switch::On)
+            .then(|| SaleAmender::new(store.clone(), Arc::clone(sales), publisher.clone()));
         let opener = SaleOpener::new(
             store.clone(),
             Arc::clone(sales),
             publisher.clone(),
             features,
+            amender,
         );
         let changes = SaleChanges::new(
             store.clone(),

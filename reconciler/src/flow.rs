@@ -18,8 +18,8 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// Where a sale's data is in the stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// Opening time: part of the key of its orders hash.
-    pub opens_at: Timestamp,
+    /// The time in its order ids: part of the key of its orders hash.
+    pub id_time: Timestamp,
     /// Its Kafka partition.
     pub partition: i32,
     /// When it ends or ended, if the ledger knows.
@@ -29,7 +29,7 @@ pub struct Place {
 impl Place {
     fn of(row: &LedgerRow) -> Self {
         Self {
-            opens_at: row.opens_at,
+            id_time: row.id_time,
             partition: row.partition,
             ends_at: row.ends_at,
         }
@@ -42,7 +42,7 @@ impl Place {
 
     /// The keys of the sale in Redis.
     pub fn keys(&self, product: &ProductId) -> SaleKeys {
-        keys(product, self.opens_at)
+        keys(product, self.id_time)
     }
 }
 
@@ -85,7 +85,7 @@ impl Stores {
     async fn place_in_redis(&self, product: &ProductId) -> Result<Option<Place>, Undecided> {
         let view = self.gate.sale(product).await?;
         Ok(view.map(|view| Place {
-            opens_at: view.facts.opens_at,
+            id_time: view.facts.id_time,
             partition: view.facts.partition,
             ends_at: None,
         }))
@@ -153,8 +153,8 @@ impl Stores {
 }
 
 /// The keys of a sale in Redis.
-pub fn keys(product: &ProductId, opens_at: Timestamp) -> SaleKeys {
-    SaleKeys::new(product, Tag::of(product), opens_at.as_millisecond())
+pub fn keys(product: &ProductId, id_time: Timestamp) -> SaleKeys {
+    SaleKeys::new(product, Tag::of(product), id_time.as_millisecond())
 }
 
 #[cfg(test)]
@@ -166,7 +166,7 @@ mod tests {
         let now = Timestamp::from_second(10).unwrap();
         let was_over = |ends_at: Option<i64>| {
             let place = Place {
-                opens_at: Timestamp::UNIX_EPOCH,
+                id_time: Timestamp::UNIX_EPOCH,
                 partition: 0,
                 ends_at: ends_at.map(|at| Timestamp::from_second(at).unwrap()),
             };

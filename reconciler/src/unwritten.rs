@@ -33,6 +33,7 @@ pub enum Subject {
     Order(OrderId),
     Cancel(OrderId),
     Restock(RestockId),
+    Amendment(SequenceNumber),
     Closing,
 }
 
@@ -62,7 +63,7 @@ impl Lacking {
     pub fn order(&self) -> Option<OrderId> {
         match self.subject {
             Subject::Order(id) | Subject::Cancel(id) => Some(id),
-            Subject::Restock(_) | Subject::Closing => None,
+            Subject::Restock(_) | Subject::Amendment(_) | Subject::Closing => None,
         }
     }
 }
@@ -141,6 +142,12 @@ impl Unwritten {
                 add(restock.number, Subject::Restock(id));
             }
         }
+        for amendment in &self.records.amendments {
+            let number = amendment.number;
+            if !changes.contains(format!("amend:{number}").as_str()) {
+                add(number, Subject::Amendment(number));
+            }
+        }
         if let Some(closing) = self.records.closing
             && !changes.contains("close")
         {
@@ -164,6 +171,11 @@ impl Unwritten {
             }
             Subject::Restock(id) => {
                 Event::SaleRestocked(self.records.restocks.get(&id)?.event(id, product))
+            }
+            Subject::Amendment(number) => {
+                let mut amendments = self.records.amendments.iter();
+                let amendment = amendments.find(|it| it.number == number)?;
+                Event::SaleAmended(amendment.event(product))
             }
             Subject::Closing => Event::SaleClosed(self.records.closing?.event(product)),
         })

@@ -46,6 +46,7 @@ impl Orders {
                 per_user_limit: None,
                 epoch: 1,
                 partition,
+                id_time: None,
                 terms: None,
             };
             Ok((partition, Event::SaleOpened(opened)))

@@ -183,14 +183,14 @@ impl ReservationStore {
     }
 }
 
-fn high_water_mark_arguments(high_water_mark: SequenceNumber) -> [Value; 2] {
+pub(crate) fn high_water_mark_arguments(high_water_mark: SequenceNumber) -> [Value; 2] {
     [
         i64::from(high_water_mark.epoch).into(),
         i64::from(high_water_mark.sequence).into(),
     ]
 }
 
-fn text(reply: &[Value], i: usize) -> Option<String> {
+pub(crate) fn text(reply: &[Value], i: usize) -> Option<String> {
     reply.get(i)?.as_string()
 }
 

@@ -23,11 +23,11 @@ pub struct SaleKeys {
 }
 
 impl SaleKeys {
-    /// The keys of the sale of `product` that opens at `opens_at_ms`.
-    pub fn new(product: &ProductId, tag: Tag, opens_at_ms: i64) -> Self {
+    /// The keys of the sale of `product` whose order ids have the time `id_time_ms`.
+    pub fn new(product: &ProductId, tag: Tag, id_time_ms: i64) -> Self {
         Self {
             sale: sale(product, tag),
-            orders: orders(tag, opens_at_ms),
+            orders: orders(tag, id_time_ms),
             outbox: outbox(product, tag),
             users: format!("fg:{{{tag}}}:users:{product}").into(),
         }
@@ -71,6 +71,6 @@ pub fn read_index_member(member: &str) -> Option<(ProductId, u32)> {
     Some((ProductId::parse(product).ok()?, retirement.parse().ok()?))
 }
 
-fn orders(tag: Tag, opens_at_ms: i64) -> Key {
-    format!("fg:{{{tag}}}:orders:{opens_at_ms}").into()
+fn orders(tag: Tag, id_time_ms: i64) -> Key {
+    format!("fg:{{{tag}}}:orders:{id_time_ms}").into()
 }

@@ -11,13 +11,14 @@
 //! | `reservation`, `distinct`, `reserve_reply`, `reserve_sales` | reserving units for orders of one sale, and of several sales in one call |
 //! | `quotas` | the limits of the rate of a sale's orders |
 //! | `refusal_lease` | the lease under which an instance refuses orders from memory |
-//! | `opening`, `changes`, `sale` | opening, changing and reading a sale |
+//! | `opening`, `amendments`, `changes`, `sale` | opening, amending, changing and reading a sale |
 //! | `order` | looking up orders by their ids |
 //! | `outbox`, `acks`, `relay` | reading outboxes; acknowledging events; the index of sales, the relay lease, retiring |
 //! | `eviction` | whether Redis may evict keys |
 //! | `snapshot`, `records`, `rebuild` | what the reconciler reads and restores |
 
 mod acks;
+mod amendments;
 mod call;
 mod changes;
 mod cluster;
@@ -46,6 +47,7 @@ mod scripts;
 mod snapshot;
 
 pub use acks::{ACKS_PER_CALL_MAX, Ack, Acked, SaleAcks};
+pub use amendments::Amendment;
 pub use changes::{Change, ChangeContext, LossContinuation};
 pub use error::GateError;
 pub use eviction::EvictingNode;

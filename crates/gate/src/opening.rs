@@ -71,6 +71,6 @@ impl ReservationStore {
 }
 
 /// The scripts take an empty string for none.
-fn or_empty(value: Option<i64>) -> Value {
+pub(crate) fn or_empty(value: Option<i64>) -> Value {
     value.map_or_else(|| Value::from(""), Value::from)
 }

@@ -1,7 +1,7 @@
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::{OrderId, ProductId, RestockId};
-use fluxgate_domain::records::{ClosingRecord, OrderRecord, RestockRecord};
+use fluxgate_domain::records::{AmendmentRecord, ClosingRecord, OrderRecord, RestockRecord};
 use fred::types::Value;
 use jiff::Timestamp;
 
@@ -24,6 +24,10 @@ pub struct OutboxPage {
     pub total: i64,
     /// Units that are not reserved.
     pub remaining: i64,
+    /// When the sale opens and closes; another instance may have amended it. `None` without a sale, or without an end.
+    pub opens_at: Option<Timestamp>,
+    /// See `opens_at`.
+    pub closes_at: Option<Timestamp>,
     /// The oldest event, on this page or not.
     pub oldest: Option<OutboxEvent>,
     /// The events of the page.
@@ -67,6 +71,8 @@ pub enum EventContent {
     Cancel(OrderId, OrderRecord),
     /// Units were added to the sale.
     Restock(RestockId, RestockRecord),
+    /// The sale got other terms.
+    Amendment(AmendmentRecord),
     /// The sale was closed by an admin.
     Closing(ClosingRecord),
     /// The record that the event refers to is missing or damaged: Redis has lost data.
@@ -104,6 +110,7 @@ impl OutboxEvent {
             EventContent::Order(_, record) => Some(record.placed_at),
             EventContent::Cancel(_, record) => record.cancel.map(|cancel| cancel.at),
             EventContent::Restock(_, restock) => Some(restock.at),
+            EventContent::Amendment(amendment) => Some(amendment.at),
             EventContent::Closing(closing) => Some(closing.at),
             EventContent::Opening | EventContent::Unreadable => None,
         }
@@ -121,6 +128,9 @@ impl OutboxEvent {
                 .map(Event::OrderCancelled),
             EventContent::Restock(id, restock) => {
                 Some(Event::SaleRestocked(restock.event(*id, product)))
+            }
+            EventContent::Amendment(amendment) => {
+                Some(Event::SaleAmended(amendment.event(product)))
             }
             EventContent::Closing(closing) => Some(Event::SaleClosed(closing.event(product))),
             EventContent::Opening | EventContent::Unreadable => None,
@@ -147,12 +157,19 @@ impl ReservationStore {
             until.to_string().into(),
             i64::from(limit).into(),
         ];
-        type Reply = (u32, u32, u64, String, i64, i64, Vec<Value>, Vec<Value>, u8);
+        type Reply = (
+            (u32, u32, u64, String, i64, i64),
+            (String, String),
+            (Vec<Value>, Vec<Value>, u8),
+        );
         let script = &self.scripts.read_outbox;
         let reply: Reply = self
             .run("read_outbox", script, keys.all(), arguments)
             .await?;
-        let (epoch, sequence, waiting, state, total, remaining, oldest, events, lost) = reply;
+        let ((epoch, sequence, waiting, state, total, remaining), (opens_at, closes_at), page) =
+            reply;
+        let (oldest, events, lost) = page;
+        let time = |ms: &str| Timestamp::from_millisecond(ms.parse().ok()?).ok();
         Ok(OutboxPage {
             is_lost: lost != 0,
             highest: SequenceNumber { epoch, sequence },
@@ -160,6 +177,8 @@ impl ReservationStore {
             state,
             total,
             remaining,
+            opens_at: time(&opens_at),
+            closes_at: time(&closes_at),
             oldest: oldest
                 .into_iter()
                 .next()
@@ -211,6 +230,7 @@ impl EventContent {
             "order" => Some(Self::Order(subject.parse().ok()?, record.parse().ok()?)),
             "cancel" => Some(Self::Cancel(subject.parse().ok()?, record.parse().ok()?)),
             "restock" => Some(Self::Restock(subject.parse().ok()?, record.parse().ok()?)),
+            "amend" => Some(Self::Amendment(record.parse().ok()?)),
             "closes" => {
                 let at = Timestamp::from_millisecond(subject.parse().ok()?).ok()?;
                 Some(Self::Closing(ClosingRecord { number, at }))

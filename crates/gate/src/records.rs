@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::{OrderId, RestockId};
-use fluxgate_domain::records::{ClosingRecord, OrderRecord, RestockRecord};
+use fluxgate_domain::records::{AmendmentRecord, ClosingRecord, OrderRecord, RestockRecord};
 use fred::clients::Client;
 use fred::interfaces::HashesInterface;
 use fred::types::Map;
@@ -23,6 +23,8 @@ pub struct Records {
     pub orders: Vec<RecordedOrder>,
     /// Restocks.
     pub restocks: HashMap<RestockId, RestockRecord>,
+    /// Amendments, in the order of their numbers.
+    pub amendments: Vec<AmendmentRecord>,
     /// The closing by an admin, if any.
     pub closing: Option<ClosingRecord>,
     /// Fields that cannot be read.
@@ -67,6 +69,9 @@ impl ReservationStore {
         // A scan may return a field twice.
         records.orders.sort_unstable_by_key(|order| order.id);
         records.orders.dedup_by_key(|order| order.id);
+        let amendments = &mut records.amendments;
+        amendments.sort_unstable_by_key(|amendment| amendment.number);
+        amendments.dedup_by_key(|amendment| amendment.number);
         // No field is ever removed.
         if records.fields() < fields {
             let found = (records.fields(), fields);
@@ -104,7 +109,8 @@ impl ReservationStore {
 
 impl Records {
     fn fields(&self) -> usize {
-        self.orders.len() + self.restocks.len() + (self.unreadable + self.others) as usize
+        let changes = self.restocks.len() + self.amendments.len();
+        self.orders.len() + changes + (self.unreadable + self.others) as usize
     }
 
     fn add_field(&mut self, field: &str, value: &str) {
@@ -112,15 +118,21 @@ impl Records {
             self.others = 1;
             return;
         }
-        let is_read = match field.strip_prefix("restock:") {
-            Some(id) => self.add_restock(id, value),
-            None => self.add_order(field, value),
+        let is_read = match field.split_once(':') {
+            Some(("restock", id)) => self.add_restock(id, value),
+            Some(("amend", _)) => self.add_amendment(value),
+            _ => self.add_order(field, value),
         };
         self.unreadable += u64::from(is_read.is_none());
     }
 
     fn add_restock(&mut self, id: &str, value: &str) -> Option<()> {
         self.restocks.insert(id.parse().ok()?, value.parse().ok()?);
+        Some(())
+    }
+
+    fn add_amendment(&mut self, value: &str) -> Option<()> {
+        self.amendments.push(value.parse().ok()?);
         Some(())
     }
 

@@ -27,7 +27,7 @@ pub struct ReservationRequest {
 pub struct ReservationContext<'a> {
     /// The keys of the sale.
     pub keys: &'a SaleKeys,
-    /// The opening time that the order ids were derived from.
+    /// The opening time, as the caller knows it; the time in the order ids is known with it.
     pub opened_at: Timestamp,
     /// The highest number that this instance has seen.
     pub high_water_mark: SequenceNumber,
@@ -85,7 +85,7 @@ pub enum Reservation {
     },
     /// This Redis does not have the sale.
     Unknown,
-    /// The sale opened at another time than the caller assumed.
+    /// The sale opens at another time than the caller assumed.
     Moved,
     /// Redis is behind the caller's high-water mark: it has lost acknowledged writes. Or the sale is being rebuilt.
     Behind,

@@ -10,15 +10,18 @@ use jiff::Timestamp;
 
 use crate::{GateError, ReservationStore, keys};
 
-/// The facts of a sale that never change. An instance may cache them without expiry.
+/// The facts of a sale that do not change once somebody has ordered. An instance may cache them without expiry: if another
+/// one amends the sale, Redis decides by the new facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SaleFacts {
     /// The product, which names the sale.
     pub product: ProductId,
     /// The hash tag of its keys.
     pub tag: Tag,
-    /// The opening time; part of every order id of the sale.
+    /// The opening time.
     pub opens_at: Timestamp,
+    /// The time in every order id of the sale and in a key of it: the opening time, unless the sale was amended. Never changes.
+    pub id_time: Timestamp,
     /// The closing time; `None`: open-ended.
     pub closes_at: Option<Timestamp>,
     /// Units that one user may hold.
@@ -34,6 +37,8 @@ pub struct SaleView {
     pub facts: SaleFacts,
     /// Everything that was said about the sale.
     pub terms: Terms,
+    /// The number of the amendment that the terms are of, if the sale was amended.
+    pub amended: Option<SequenceNumber>,
     /// Units for sale in all.
     pub total: Total,
     /// Units at opening.
@@ -53,7 +58,7 @@ pub struct SaleView {
 }
 
 impl SaleView {
-    pub(crate) const FIELDS: [&str; 13] = [
+    pub(crate) const FIELDS: [&str; 15] = [
         "state",
         "epoch",
         "seq",
@@ -67,6 +72,8 @@ impl SaleView {
         "sold_out_until",
         "asked_opens_at",
         "terms",
+        "id_time",
+        "amended",
     ];
 
     /// Reads the reply of `HMGET sale FIELDS`; `None` if there is no such sale or it is being rebuilt.
@@ -90,9 +97,11 @@ impl SaleView {
             sold_out_until,
             asked_opens_at,
             terms,
+            id_time,
+            amended,
         ] = fields
         else {
-            return Err(GateError::unexpected("thirteen fields of a sale", fields));
+            return Err(GateError::unexpected("fifteen fields of a sale", fields));
         };
         let Some(state) = state.as_str().filter(|state| *state != "rebuilding") else {
             return Ok(None);
@@ -102,6 +111,10 @@ impl SaleView {
                 product: product.clone(),
                 tag,
                 opens_at: timestamp(opens_at)?,
+                id_time: match id_time {
+                    Value::Null => timestamp(opens_at)?,
+                    time => timestamp(time)?,
+                },
                 closes_at: optional(closes_at, timestamp)?,
                 per_user_limit: optional(user_limit, number)?,
                 partition: number(partition)?,
@@ -118,6 +131,10 @@ impl SaleView {
                     },
                 },
                 facts,
+                amended: match amended {
+                    Value::Null => None,
+                    amended => Some(number(amended)?),
+                },
                 total: number::<i64>(total)?.try_into().ok()?,
                 opened_total: number::<i64>(opened_total)?.try_into().ok()?,
                 remaining: number(remaining)?,
@@ -155,6 +172,7 @@ impl SaleView {
             per_user_limit: self.facts.per_user_limit,
             epoch: self.number.epoch,
             partition: self.facts.partition,
+            id_time: Some(self.facts.id_time).filter(|time| *time != self.facts.opens_at),
             terms: Some(self.terms),
         }
     }

@@ -54,6 +54,7 @@ macro_rules! scripts {
 
 scripts!(
     open_sale,
+    amend_sale,
     ack_outbox,
     read_outbox,
     retire,

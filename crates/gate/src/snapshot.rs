@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use fluxgate_domain::ids::{OrderId, Quantity};
-use fluxgate_domain::{NumberSet, SequenceNumber};
+use fluxgate_domain::{NumberSet, SequenceNumber, Terms};
 use fred::types::Value;
 
 use crate::{EventContent, GateError, OUTBOX_PAGE_MAX, OutboxEvent, ReservationStore, SaleKeys};
@@ -21,7 +21,7 @@ pub struct Snapshot {
     pub remaining: i64,
     /// Entries in the outbox.
     pub waiting: u64,
-    /// Numbers of the events other than orders: cancels, restocks, closings, the opening.
+    /// Numbers of the events other than orders: cancels, restocks, amendments, closings, the opening.
     pub effects: HashSet<SequenceNumber>,
     /// Events other than orders that are too many to be checked at one moment; then `effects` lacks them.
     pub unchecked_effects: usize,
@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub unreadable: u64,
     /// Whether a key of the sale is missing.
     pub is_lost: bool,
+    /// Everything that is said about the sale; `None`: opened by version 0.2 or earlier.
+    pub terms: Option<Terms>,
 }
 
 /// An order in the outbox.
@@ -102,6 +104,10 @@ impl Snapshot {
             order_numbers: NumberSet::default(),
             unreadable: 0,
             is_lost: number(8)? != 0,
+            terms: match &*reply.get(9)?.as_str()? {
+                "" => None,
+                json => Some(Terms::read(json)?),
+            },
         })
     }
 

@@ -90,11 +90,13 @@ pub const ADVANCE_POSITIONS: &str = "
 /// Gives each sale its ledger row and its number series. Returns the products that had no ledger row.
 pub const OPEN_SALES: &str = "
     WITH opened AS (
-        INSERT INTO stock_ledger (product_id, total, opens_at, closes_at, per_user_limit, partition, terms)
-        SELECT o.product_id, o.total, o.opens_at, o.closes_at, o.per_user_limit, o.partition, o.terms::jsonb
+        INSERT INTO stock_ledger (product_id, total, opens_at, closes_at, per_user_limit, partition, terms,
+                                  id_time)
+        SELECT o.product_id, o.total, o.opens_at, o.closes_at, o.per_user_limit, o.partition, o.terms::jsonb,
+               o.id_time
         FROM unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::timestamptz[],
-                    $5::bigint[], $6::int[], $9::text[])
-            AS o (product_id, total, opens_at, closes_at, per_user_limit, partition, terms)
+                    $5::bigint[], $6::int[], $9::text[], $10::timestamptz[])
+            AS o (product_id, total, opens_at, closes_at, per_user_limit, partition, terms, id_time)
         ON CONFLICT (product_id) DO NOTHING
         RETURNING product_id
     ), numbered AS (
@@ -153,6 +155,19 @@ pub const INSERT_CHANGES: &str = "
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::int[], $6::bigint[],
                          $7::timestamptz[])";
 
+/// Gives sales other terms, unless those that they have are of a later amendment.
+pub const AMEND_SALES: &str = "
+    UPDATE stock_ledger l SET
+        id_time = coalesce(l.id_time, l.opens_at),
+        opens_at = a.opens_at,
+        closes_at = a.closes_at,
+        per_user_limit = a.per_user_limit,
+        terms = a.terms::jsonb,
+        terms_number = a.number
+    FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::bigint[], $5::text[], $6::bigint[])
+        AS a (product_id, opens_at, closes_at, per_user_limit, terms, number)
+    WHERE l.product_id = a.product_id AND l.terms_number < a.number";
+
 /// Adds the ledger deltas of `apply`.
 pub const ADD_TO_LEDGER: &str = "
     UPDATE stock_ledger l SET
@@ -185,7 +200,7 @@ pub const SELECT_LEDGER_ENTRIES: &str = "
     SELECT l.product_id, least(l.closes_at, l.closed_at), n.epoch, n.last_sequence,
            l.opens_at, l.closes_at, l.total, l.sold, l.per_user_limit, l.partition,
            (SELECT coalesce(sum(s.units), 0)::bigint FROM sale_changes s WHERE s.product_id = l.product_id),
-           l.terms::text
+           l.terms::text, coalesce(l.id_time, l.opens_at)
     FROM unnest($1::text[], $2::text[]) AS k (product_id, series_id)
     JOIN stock_ledger l ON l.product_id = k.product_id
     JOIN number_series n ON n.series_id = k.series_id";
@@ -204,14 +219,14 @@ pub const SELECT_HIGHEST: &str = "
 pub const SELECT_SALES: &str = "
     SELECT l.product_id, l.total, l.sold, l.opens_at, l.closes_at, least(l.closes_at, l.closed_at) AS ends_at,
            l.per_user_limit, n.epoch, n.last_sequence, l.fenced_epoch, n.written, l.partition,
-           l.terms::text AS terms
+           l.terms::text AS terms, coalesce(l.id_time, l.opens_at) AS id_time
     FROM stock_ledger l JOIN number_series n ON n.series_id = l.product_id";
 
 /// One sale, the same columns.
 pub const SELECT_SALE: &str = "
     SELECT l.product_id, l.total, l.sold, l.opens_at, l.closes_at, least(l.closes_at, l.closed_at) AS ends_at,
            l.per_user_limit, n.epoch, n.last_sequence, l.fenced_epoch, n.written, l.partition,
-           l.terms::text AS terms
+           l.terms::text AS terms, coalesce(l.id_time, l.opens_at) AS id_time
     FROM stock_ledger l JOIN number_series n ON n.series_id = l.product_id
     WHERE l.product_id = $1";
 

@@ -2,6 +2,7 @@
 //!
 //! The stores come from the environment (`make test` sets it); each test has a sandbox in them.
 
+mod amendments;
 mod changes;
 mod clusters;
 mod compat;

@@ -1,6 +1,7 @@
 use std::str::FromStr;
 
 use clap::Args;
+use fluxgate_service::settings::Switch;
 
 /// What the terms of a sale may have.
 #[derive(Debug, Clone, Args)]
@@ -10,6 +11,11 @@ pub struct SaleSettings {
     /// knows the feature [default: none]
     #[arg(long, env = "SALE_FEATURES")]
     pub sale_features: Option<SaleFeatures>,
+
+    /// Whether a PUT may change the terms of a sale that nobody has ordered from; only once all workers, all API instances and the
+    /// reconciler are of a version that has this setting
+    #[arg(long, env = "SALE_AMENDMENTS", default_value = "off")]
+    pub sale_amendments: Switch,
 }
 
 /// The features that the terms of a sale may use.

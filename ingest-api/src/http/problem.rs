@@ -206,12 +206,14 @@ impl From<OpenError> for Problem {
     fn from(error: OpenError) -> Self {
         let kind = match &error {
             OpenError::DotSegment => Kind::InvalidRequest,
-            OpenError::Exists(_) => Kind::SaleExists,
+            OpenError::Exists(_) | OpenError::HasOrders(_) => Kind::SaleExists,
+            OpenError::Closed(_) => Kind::SaleClosed,
             OpenError::FeatureDisabled { .. } => Kind::FeatureDisabled,
             OpenError::RebuildRequired => Kind::RebuildRequired,
-            OpenError::Undecided | OpenError::NotPublished | OpenError::Gate(_) => {
-                Kind::Unavailable
-            }
+            OpenError::Overtaken
+            | OpenError::Undecided
+            | OpenError::NotPublished
+            | OpenError::Gate(_) => Kind::Unavailable,
         };
         Self::new(kind, error)
     }

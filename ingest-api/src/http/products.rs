@@ -85,8 +85,11 @@ pub async fn find(
             error => return Err(error.into()),
         },
     };
-    // The three fields that can change.
-    let tag = format!("{}.{}.{}", view.total.get(), view.remaining, status(&view));
+    // What can change: three fields, and the terms of an amended sale.
+    let mut tag = format!("{}.{}.{}", view.total.get(), view.remaining, status(&view));
+    if let Some(number) = view.amended {
+        tag += &format!(".{number}");
+    }
     let tag = EntityTag::new_strong(tag);
     let is_current = match IfNoneMatch::parse(&request) {
         Ok(IfNoneMatch::Any) => true,

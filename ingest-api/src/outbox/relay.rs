@@ -179,8 +179,9 @@ impl OutboxRelay {
         let facts = &sale.facts;
         let is_gone = first.state.is_empty();
         let is_closed =
-            is_gone || first.state == "closed" || facts.closes_at.is_some_and(|at| at <= now);
-        let is_open = first.state == "open" && facts.opens_at <= now && !is_closed;
+            is_gone || first.state == "closed" || first.closes_at.is_some_and(|at| at <= now);
+        let has_begun = first.opens_at.is_some_and(|at| at <= now);
+        let is_open = first.state == "open" && has_begun && !is_closed;
         pass.summary.add(&first, is_open);
         if first.is_lost {
             tracing::error!(sale.product = %product,

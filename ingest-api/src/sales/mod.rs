@@ -3,6 +3,7 @@
 mod over;
 mod published_entry;
 mod sale;
+mod sale_amender;
 mod sale_cache;
 mod sale_changes;
 mod sale_opener;
@@ -11,6 +12,7 @@ mod sale_snapshots;
 pub use over::WrittenSales;
 pub use published_entry::{PublishedEntry, Publisher};
 pub use sale::Sale;
+pub use sale_amender::SaleAmender;
 pub use sale_cache::{SaleCache, SaleLookupError};
 pub use sale_changes::{ChangeError, SaleChanges};
 pub use sale_opener::{OpenError, Opened, SaleOpener};

@@ -29,10 +29,12 @@ pub fn view(product: &ProductId, entry: &LedgerEntry) -> Option<SaleView> {
     });
     Some(SaleView {
         terms,
+        amended: None,
         facts: SaleFacts {
             product: product.clone(),
             tag: Tag::of(product),
             opens_at: entry.opens_at,
+            id_time: entry.id_time,
             closes_at: entry.closes_at,
             per_user_limit: limit,
             partition: entry.partition,

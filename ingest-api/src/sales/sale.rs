@@ -7,10 +7,10 @@ use fluxgate_gate::{SaleFacts, SaleKeys};
 use crate::high_water_mark::HighWaterMark;
 use crate::sold_out::SaleRefusals;
 
-/// A sale, as one instance remembers it: its fixed facts, the high-water mark and the cached refusals.
+/// A sale, as one instance remembers it: its facts, the high-water mark and the cached refusals.
 #[derive(Debug)]
 pub struct Sale {
-    /// The facts that never change.
+    /// Its facts; see [`SaleFacts`].
     pub facts: SaleFacts,
     /// Its keys in Redis.
     pub keys: SaleKeys,
@@ -24,7 +24,7 @@ pub struct Sale {
 impl Sale {
     /// A sale whose numbers up to `high_water_mark` are known to have been given out.
     pub fn new(facts: SaleFacts, high_water_mark: SequenceNumber) -> Self {
-        let keys = SaleKeys::new(&facts.product, facts.tag, facts.opens_at.as_millisecond());
+        let keys = SaleKeys::new(&facts.product, facts.tag, facts.id_time.as_millisecond());
         let high_water_mark = Arc::new(HighWaterMark::new(high_water_mark));
         let mark = Arc::clone(&high_water_mark);
         Self {
@@ -38,8 +38,8 @@ impl Sale {
 
     /// The id of the order that `user` places with `key`.
     pub fn order_id(&self, user: &UserId, key: &IdempotencyKey) -> OrderId {
-        let opened_at_ms = self.facts.opens_at.as_millisecond();
-        OrderId::derive(&self.facts.product, self.facts.tag, opened_at_ms, user, key)
+        let id_time_ms = self.facts.id_time.as_millisecond();
+        OrderId::derive(&self.facts.product, self.facts.tag, id_time_ms, user, key)
     }
 
     /// The highest number that this instance has seen.

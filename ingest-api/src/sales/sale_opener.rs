@@ -7,7 +7,7 @@ use fluxgate_domain::{Terms, partition};
 use fluxgate_gate::{Claim, GateError, OutboxEntry, ReservationStore, SaleView};
 use fluxgate_log::{Publication, Wait};
 
-use super::{PublishedEntry, Publisher, SaleCache, SaleLookupError};
+use super::{PublishedEntry, Publisher, SaleAmender, SaleCache, SaleLookupError};
 use crate::config::SaleFeatures;
 
 /// How long an opening waits for Kafka.
@@ -20,6 +20,8 @@ pub struct SaleOpener {
     sales: Arc<SaleCache>,
     publisher: Publisher,
     features: SaleFeatures,
+    /// `None`: sales are not amended.
+    amender: Option<SaleAmender>,
 }
 
 /// A sale that takes orders from its opening time on.
@@ -48,14 +50,23 @@ pub enum OpenError {
     /// The sale exists, and these terms differ.
     #[error("the sale exists with other terms: {}", .0.join(", "))]
     Exists(Vec<&'static str>),
+    /// The sale exists, these terms differ, and they stay because of its orders.
+    #[error("the sale has, or had, orders, so its terms stay; these differ: {}", .0.join(", "))]
+    HasOrders(Vec<&'static str>),
+    /// The sale exists, these terms differ, and they stay because the sale is closed.
+    #[error("the sale is closed, so its terms stay; these differ: {}", .0.join(", "))]
+    Closed(Vec<&'static str>),
+    /// Another call changes the sale at the same time.
+    #[error("another call has changed the sale; repeat the call")]
+    Overtaken,
     /// The ledger has the sale, Redis has lost it.
     #[error("the ledger has this sale, but Redis has lost its data")]
     RebuildRequired,
     /// PostgreSQL is unavailable, so a sale that Redis has lost cannot be ruled out.
     #[error("PostgreSQL is unavailable")]
     Undecided,
-    /// Kafka has not acknowledged the opening. The claim stands: a repeated call or the outbox relay finishes it.
-    #[error("Kafka has not acknowledged the opening yet; repeat the call")]
+    /// Kafka has not acknowledged the opening or the amendment, or an earlier change. What Redis has noted stands: a repeated call or the outbox relay finishes it.
+    #[error("Kafka has not acknowledged an event of this sale yet; repeat the call")]
     NotPublished,
     /// Redis gave no usable answer.
     #[error(transparent)]
@@ -69,12 +80,14 @@ impl SaleOpener {
         sales: Arc<SaleCache>,
         publisher: Publisher,
         features: SaleFeatures,
+        amender: Option<SaleAmender>,
     ) -> Self {
         Self {
             store,
             sales,
             publisher,
             features,
+            amender,
         }
     }
 
@@ -109,18 +122,37 @@ impl SaleOpener {
             return Err(OpenError::RebuildRequired);
         }
         let claimed = self.view(product).await?;
-        expect_same(&claimed, terms)?;
         if !claimed.opening {
-            return Ok(Opened {
-                view: claimed,
-                newly: false,
-            });
+            let view = self.with_terms(claimed, terms).await?;
+            return Ok(Opened { view, newly: false });
         }
+        expect_same(&claimed, terms)?;
         self.publish(&claimed).await?;
         Ok(Opened {
             view: self.view(product).await?,
             newly: true,
         })
+    }
+
+    /// Gives a sale these terms, if it has others and may be amended.
+    async fn with_terms(&self, sale: SaleView, terms: &Terms) -> Result<SaleView, OpenError> {
+        let different = sale.terms.different(terms, sale.facts.opens_at);
+        // The call that amended the sale may not have published it.
+        if different.is_empty() && sale.amended.is_none() {
+            return Ok(sale);
+        }
+        let to = match different[..] {
+            [] => &sale.terms,
+            _ => terms,
+        };
+        match &self.amender {
+            Some(amender) if !different.contains(&"quantity") => {
+                amender.amend(&sale, to, different).await?;
+                self.view(&sale.facts.product).await
+            }
+            _ if different.is_empty() => Ok(sale),
+            _ => Err(OpenError::Exists(different)),
+        }
     }
 
     /// Refuses terms that instances of another version might not know.

@@ -4,6 +4,7 @@
 
 mod access;
 mod acker;
+mod amendments;
 mod bodies;
 mod changes;
 mod connections;

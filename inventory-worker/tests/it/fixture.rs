@@ -56,6 +56,7 @@ pub fn opening(offset: i64, product: &str, total: i64) -> Record {
             per_user_limit: Some(3),
             epoch: 1,
             partition: 0,
+            id_time: None,
             terms: None,
         }),
     )

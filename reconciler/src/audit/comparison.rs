@@ -114,6 +114,7 @@ impl Comparison {
             State::Open | State::Closed => {
                 self.check_numbers(&mut found, &then);
                 self.check_units(&mut found, &then);
+                self.check_terms(&mut found, &then);
                 self.check_high_water_mark(&mut found, now);
             }
         }
@@ -231,6 +232,26 @@ impl Comparison {
             let seen = then.total;
             found.object(format!(
                 "Redis has a total of {seen} units, the ledger {total}"
+            ));
+        }
+    }
+
+    /// Redis and the ledger have the same terms, unless an amendment is on its way.
+    fn check_terms(&self, found: &mut Findings, then: &Snapshot) {
+        let ledger = self.written.sale.as_ref().and_then(|sale| sale.terms);
+        let is_later = |change: &ChangeRow| {
+            change.kind == ChangeKind::Amend
+                && (change.number > then.number || then.holds(change.number))
+        };
+        let is_on_its_way = !then.effects.is_empty() || self.written.changes.iter().any(is_later);
+        if let Some((redis, ledger)) = then.terms.zip(ledger)
+            && redis != ledger
+            && !is_on_its_way
+        {
+            found.object(format!(
+                "Redis has the terms {}, the ledger {}",
+                redis.to_json(),
+                ledger.to_json()
             ));
         }
     }

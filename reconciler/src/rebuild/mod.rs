@@ -138,7 +138,7 @@ async fn rebuild_locked(
     token: Uuid,
     patience: Duration,
 ) -> Result<Rebuilt, RebuildError> {
-    let keys = keys(product, sale.opens_at);
+    let keys = keys(product, sale.id_time);
     let is_over = sale.ends_at.is_some_and(|at| at <= Timestamp::now());
     if is_over && !read(stores.gate.has_any_key(&keys).await)? {
         return Err(RebuildError::Over);
@@ -155,7 +155,7 @@ async fn rebuild_locked(
     let (written, mut orders) = read(stores.ledger.read_sale(product).await)?;
     let refill = Refill::of(&written, orders.confirmed_units())?;
     stopped.empty(refill.epoch, product).await?;
-    stopped.fill(Part::Orders, &refill.restocks).await?;
+    stopped.fill(Part::Orders, &refill.changes).await?;
     let restored = restore_orders(&stopped, &mut orders).await?;
     if refill.has_user_limit {
         restore_users(&stopped, &mut orders).await?;

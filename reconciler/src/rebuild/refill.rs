@@ -12,7 +12,8 @@ use super::RebuildError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Refill {
-    pub restocks: Vec<Pair>,
+    /// Restocks, and the amendment that the terms are of.
+    pub changes: Vec<Pair>,
     pub sale: Vec<Pair>,
     pub has_user_limit: bool,
     /// The new epoch.
@@ -36,8 +37,10 @@ impl Refill {
         let remaining = sale.total - sold;
         let changes = written.changes.iter();
         let restocks = changes.filter(|it| it.kind == ChangeKind::Restock);
+        let mut changes: Vec<Pair> = restocks.map(restock_pair).collect();
+        changes.extend(amendment(written).and_then(|it| amendment_pair(it, sale)));
         Ok(Self {
-            restocks: restocks.map(restock_pair).collect(),
+            changes,
             sale: facts(written, sale, epoch, remaining),
             has_user_limit: sale.per_user_limit.is_some(),
             epoch,
@@ -71,6 +74,20 @@ fn restock_pair(change: &ChangeRow) -> Pair {
     (format!("restock:{}", change.id), record)
 }
 
+/// The amendment that the terms are of.
+fn amendment(written: &WrittenSale) -> Option<&ChangeRow> {
+    let changes = written.changes.iter();
+    let amendments = changes.filter(|it| it.kind == ChangeKind::Amend);
+    amendments.max_by_key(|it| it.number)
+}
+
+fn amendment_pair(change: &ChangeRow, sale: &LedgerRow) -> Option<Pair> {
+    let (number, at) = (change.number, change.at.as_millisecond());
+    let (opens_at, terms) = (sale.opens_at.as_millisecond(), sale.terms?.to_json());
+    let record = format!("{number} {at} {opens_at} {terms}");
+    Some((format!("amend:{number}"), record))
+}
+
 fn facts(written: &WrittenSale, sale: &LedgerRow, epoch: u32, remaining: i64) -> Vec<Pair> {
     let restocked: i64 = written.changes.iter().map(|change| change.units).sum();
     let closing = written
@@ -89,6 +106,7 @@ fn facts(written: &WrittenSale, sale: &LedgerRow, epoch: u32, remaining: i64) ->
         ("total", sale.total.to_string()),
         ("remaining", remaining.to_string()),
         ("opens_at", milliseconds(Some(sale.opens_at))),
+        ("id_time", milliseconds(Some(sale.id_time))),
         // Of a sale that version 0.2 or earlier has opened, it is not kept whether a time was requested.
         (
             "asked_opens_at",
@@ -105,6 +123,7 @@ fn facts(written: &WrittenSale, sale: &LedgerRow, epoch: u32, remaining: i64) ->
         facts.push(("terms", terms.to_json()));
         facts.extend(limits_field(&terms).map(|limits| ("limits", limits)));
     }
+    facts.extend(amendment(written).map(|it| ("amended", it.number.to_string())));
     if let Some(closing) = closing {
         let at = closing.at.as_millisecond();
         facts.push(("closed", format!("{} {at}", closing.number)));
@@ -120,7 +139,7 @@ mod tests {
 
     use super::*;
 
-    /// The fields of a sale that opened at 5 s, for which these terms are written.
+    /// The fields of a sale that opened at 5 s and was amended twice, for which these terms are written.
     fn fields(terms: Option<Terms>) -> Vec<Pair> {
         let at = |second| Timestamp::from_second(second).unwrap();
         let sale = LedgerRow {
@@ -128,6 +147,7 @@ mod tests {
             total: 10,
             sold: 0,
             opens_at: at(5),
+            id_time: at(3),
             closes_at: None,
             ends_at: None,
             per_user_limit: None,
@@ -137,11 +157,20 @@ mod tests {
             partition: 0,
             terms,
         };
+        let amendments = [2, 1].map(|sequence| ChangeRow {
+            id: format!("amend:1-{sequence}"),
+            kind: ChangeKind::Amend,
+            units: 0,
+            number: SequenceNumber::new(1, sequence),
+            at: at(4),
+        });
         let written = WrittenSale {
+            changes: terms.map_or(Vec::new(), |_| amendments.into()),
             sale: Some(sale),
             ..WrittenSale::default()
         };
-        Refill::of(&written, 0).unwrap().sale
+        let refill = Refill::of(&written, 0).unwrap();
+        [refill.changes, refill.sale].concat()
     }
 
     fn value<'a>(fields: &'a [Pair], name: &str) -> Option<&'a str> {
@@ -160,7 +189,12 @@ mod tests {
         assert_eq!(value(&restored, "terms"), Some(terms.to_json().as_str()));
         assert_eq!(value(&restored, "asked_opens_at"), Some("4000"));
         assert_eq!(value(&restored, "opens_at"), Some("5000"));
+        assert_eq!(value(&restored, "id_time"), Some("3000"));
         assert_eq!(value(&restored, "limits"), Some("50 0 0 0 0"));
+        assert_eq!(value(&restored, "amended"), Some("1-2"));
+        let record = format!("1-2 4000 5000 {}", terms.to_json());
+        assert_eq!(value(&restored, "amend:1-2"), Some(record.as_str()));
+        assert_eq!(value(&restored, "amend:1-1"), None);
     }
 
     #[test]
@@ -169,5 +203,6 @@ mod tests {
         assert_eq!(value(&restored, "asked_opens_at"), Some(""));
         assert_eq!(value(&restored, "terms"), None);
         assert_eq!(value(&restored, "limits"), None);
+        assert_eq!(value(&restored, "amended"), None);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use crate::batch::PartitionOffset;
-use crate::events::OrderReserved;
+use crate::events::{OrderReserved, SaleAmended};
 use crate::ids::{OrderId, ProductId};
 use crate::{NumberSeries, OrderStatus, SequenceNumber};
 
@@ -18,6 +18,8 @@ pub struct AppliedBatch<'a> {
     pub cancelled: Vec<(OrderId, SequenceNumber)>,
     /// Changes that get a row.
     pub changes: Vec<NewChange<'a>>,
+    /// Of each sale that is amended, the amendment with the highest number.
+    pub amendments: HashMap<&'a ProductId, &'a SaleAmended>,
     /// What the batch adds to each ledger row.
     pub ledger: HashMap<&'a ProductId, LedgerDelta>,
     /// What the batch adds to each number series.
@@ -108,6 +110,7 @@ pub struct NewChange<'a> {
 pub enum ChangeKind {
     Restock,
     Close,
+    Amend,
 }
 
 impl ChangeKind {
@@ -116,12 +119,13 @@ impl ChangeKind {
         match self {
             Self::Restock => "restock",
             Self::Close => "close",
+            Self::Amend => "amend",
         }
     }
 
     /// The inverse of [`Self::as_str`].
     pub fn read(text: &str) -> Option<Self> {
-        let mut all = [Self::Restock, Self::Close].into_iter();
+        let mut all = [Self::Restock, Self::Close, Self::Amend].into_iter();
         all.find(|kind| kind.as_str() == text)
     }
 }

@@ -20,7 +20,9 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use crate::batch::PartitionOffset;
-use crate::events::{OrderCancelled, OrderReserved, SaleClosed, SaleFenced, SaleRestocked};
+use crate::events::{
+    OrderCancelled, OrderReserved, SaleAmended, SaleClosed, SaleFenced, SaleRestocked,
+};
 use crate::ids::{OrderId, ProductId};
 use crate::{OrderStatus, SequenceNumber};
 use sales::{Sale, Sales};
@@ -64,6 +66,7 @@ pub fn apply<'a>(
             Operation::Order(order) => application.order(at, sale, order),
             Operation::Cancel(cancel) => application.cancel(at, sale, cancel),
             Operation::Restock(restock) => application.restock(at, sale, restock),
+            Operation::Amend(amended) => application.amend(at, sale, amended),
             Operation::Close(close) => application.close(at, sale, close),
             Operation::Fence(fence) => application.fence(at, sale, fence),
         }
@@ -149,6 +152,25 @@ impl<'a> Application<'a, '_> {
         if let Some(row) = self.change(at, sale, change) {
             row.total += units;
             sale.ledger.total += units;
+        }
+    }
+
+    fn amend(&mut self, at: PartitionOffset, sale: &mut Sale<'a>, amended: &'a SaleAmended) {
+        let number = amended.number();
+        let change = NewChange {
+            product: &amended.product_id,
+            id: format!("amend:{number}"),
+            kind: ChangeKind::Amend,
+            units: 0,
+            number,
+            at: amended.amended_at,
+        };
+        if self.change(at, sale, change).is_some() {
+            let amendments = &mut self.applied.amendments;
+            let highest = amendments.entry(&amended.product_id).or_insert(amended);
+            if highest.number() < number {
+                *highest = amended;
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 use crate::events::{
-    Event, OrderCancelled, OrderReserved, SaleClosed, SaleFenced, SaleOpened, SaleRestocked,
+    Event, OrderCancelled, OrderReserved, SaleAmended, SaleClosed, SaleFenced, SaleOpened,
+    SaleRestocked,
 };
 use crate::ids::{OrderId, ProductId};
 
@@ -11,6 +12,7 @@ pub enum Operation<'a> {
     Order(&'a OrderReserved),
     Cancel(&'a OrderCancelled),
     Restock(&'a SaleRestocked),
+    Amend(&'a SaleAmended),
     Close(&'a SaleClosed),
     Fence(&'a SaleFenced),
 }
@@ -23,6 +25,7 @@ impl<'a> Operation<'a> {
             Event::OrderReserved(order) => Self::Order(order),
             Event::OrderCancelled(cancel) => Self::Cancel(cancel),
             Event::SaleRestocked(restock) => Self::Restock(restock),
+            Event::SaleAmended(amended) => Self::Amend(amended),
             Event::SaleClosed(close) => Self::Close(close),
             Event::SaleFenced(fence) => Self::Fence(fence),
         }
@@ -35,6 +38,7 @@ impl<'a> Operation<'a> {
             Self::Order(order) => &order.product_id,
             Self::Cancel(cancel) => &cancel.order.product_id,
             Self::Restock(restock) => &restock.product_id,
+            Self::Amend(amended) => &amended.product_id,
             Self::Close(close) => &close.product_id,
             Self::Fence(fence) => &fence.product_id,
         }
@@ -53,12 +57,14 @@ impl<'a> Operation<'a> {
         match self {
             Self::Order(order) => Some(order.order_id),
             Self::Cancel(cancel) => Some(cancel.order.order_id),
-            Self::Open(_) | Self::Restock(_) | Self::Close(_) | Self::Fence(_) => None,
+            Self::Open(_) | Self::Restock(_) | Self::Amend(_) | Self::Close(_) | Self::Fence(_) => {
+                None
+            }
         }
     }
 
     /// Whether it gets a row in `sale_changes`.
     pub fn is_change(&self) -> bool {
-        matches!(self, Self::Restock(_) | Self::Close(_))
+        matches!(self, Self::Restock(_) | Self::Amend(_) | Self::Close(_))
     }
 }

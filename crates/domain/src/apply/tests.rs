@@ -1,8 +1,11 @@
+mod partitions;
+
 use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
 use crate::NumberSeries;
+use crate::Terms;
 use crate::events::{Event, SaleOpened};
 use crate::ids::{IdempotencyKey, RestockId, Tag, UserId};
 
@@ -48,11 +51,26 @@ fn restock(n: u32) -> Event {
     })
 }
 
+fn amendment(n: u32) -> Event {
+    Event::SaleAmended(SaleAmended {
+        product_id: product(),
+        opens_at: Timestamp::UNIX_EPOCH,
+        terms: Terms {
+            per_user_limit: Some(n),
+            ..Terms::of(1.try_into().unwrap())
+        },
+        epoch: 1,
+        sequence: 300 + n,
+        amended_at: Timestamp::UNIX_EPOCH,
+    })
+}
+
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         6 => (0u32..30).prop_map(|n| Event::OrderReserved(order(n))),
         2 => (0u32..30).prop_map(cancel),
         1 => (0u32..4).prop_map(restock),
+        1 => (0u32..4).prop_map(amendment),
         1 => (1u32..3).prop_map(fence),
     ]
 }
@@ -78,13 +96,22 @@ fn headroom(total: i64) -> HashMap<ProductId, Headroom> {
     HashMap::from([(product(), sale)])
 }
 
-/// What PostgreSQL holds after a log: each order's outcome, units sold, total, orders written, highest number.
-type Rows = (HashMap<OrderId, Outcome>, i64, i64, i64, SequenceNumber);
+/// What PostgreSQL holds after a log: each order's outcome, units sold, total, orders written, highest number, the number of the
+/// terms.
+type Rows = (
+    HashMap<OrderId, Outcome>,
+    i64,
+    i64,
+    i64,
+    SequenceNumber,
+    SequenceNumber,
+);
 
 /// Applies a log in batches of `size`.
 fn in_batches(events: &[Event], size: usize, total: i64) -> Rows {
     let (mut sales, mut existing) = (headroom(total), ExistingRows::default());
-    let mut rows: Rows = (HashMap::new(), 0, total, 0, SequenceNumber::default());
+    let none = SequenceNumber::default();
+    let mut rows: Rows = (HashMap::new(), 0, total, 0, none, none);
     let operations: Vec<_> = (0..).map(at).zip(events.iter().map(operation)).collect();
     for batch in operations.chunks(size) {
         let applied = apply(batch, &mut existing, &mut sales);
@@ -101,6 +128,10 @@ fn in_batches(events: &[Event], size: usize, total: i64) -> Rows {
         if let Some(delta) = applied.series.get(&NumberSeries::of(&product())) {
             rows.3 += delta.written;
             rows.4 = rows.4.max(delta.highest);
+        }
+        if let Some(amended) = applied.amendments.get(&product()) {
+            // As the ledger's statement.
+            rows.5 = rows.5.max(amended.number());
         }
         let (sold, total) = (rows.1, rows.2);
         assert!(0 <= sold && sold <= total, "{sold} of {total}");
@@ -150,6 +181,25 @@ fn fence(epoch: u32) -> Event {
         epoch,
         fenced_at: Timestamp::UNIX_EPOCH,
     })
+}
+
+#[test]
+fn of_several_amendments_the_highest_number_counts_in_whatever_order_they_are_read() {
+    for (first, second) in [(1, 2), (2, 1)] {
+        let events = [amendment(first), amendment(second), amendment(first)];
+        let operations: Vec<_> = (0..).map(at).zip(events.iter().map(operation)).collect();
+        let applied = apply(&operations, &mut ExistingRows::default(), &mut headroom(1));
+        assert_eq!(applied.amendments[&product()].sequence, 302);
+        let ids: Vec<_> = applied.changes.iter().map(|it| it.id.as_str()).collect();
+        assert_eq!(
+            ids,
+            [
+                format!("amend:1-{}", 300 + first),
+                format!("amend:1-{}", 300 + second)
+            ]
+        );
+        assert_eq!(applied.duplicates, 1);
+    }
 }
 
 #[test]
@@ -214,51 +264,4 @@ fn what_is_read_before_the_opening_is_of_no_known_sale() {
     );
     let series = &applied.series[&NumberSeries::of(&product())];
     assert_eq!(series.written, 1, "only orders of a known sale are counted");
-}
-
-#[test]
-fn what_is_on_another_partition_than_its_sale_is_refused() {
-    let opening = |partition| {
-        Event::SaleOpened(SaleOpened {
-            product_id: product(),
-            total: 10.try_into().unwrap(),
-            opens_at: Timestamp::UNIX_EPOCH,
-            closes_at: None,
-            per_user_limit: None,
-            epoch: 1,
-            partition,
-            terms: None,
-        })
-    };
-    let events = [
-        opening(0),
-        opening(1),
-        Event::OrderReserved(order(1)),
-        cancel(2),
-        restock(3),
-        Event::SaleClosed(SaleClosed {
-            product_id: product(),
-            epoch: 1,
-            sequence: 300,
-            closed_at: Timestamp::UNIX_EPOCH,
-        }),
-        fence(2),
-    ];
-    let elsewhere = (0..).map(|offset| PartitionOffset {
-        partition: 1,
-        offset,
-    });
-    let operations: Vec<_> = elsewhere.zip(events.iter().map(operation)).collect();
-    let mut sales = headroom(10);
-    let applied = apply(&operations, &mut ExistingRows::default(), &mut sales);
-    let expected = operations.iter().map(|(at, _)| (*at, FOREIGN_PARTITION));
-    assert_eq!(applied.refused, expected.collect::<Vec<_>>());
-    assert!(applied.orders.is_empty() && applied.changes.is_empty());
-    assert_eq!(sales, headroom(10));
-
-    // An opening that names another partition is refused although its sale is not known yet.
-    let (opening, mut unknown) = (opening(1), HashMap::new());
-    let operations = [(at(0), operation(&opening))];
-    let applied = apply(&operations, &mut ExistingRows::default(), &mut unknown);
-    assert_eq!(applied.refused, [(at(0), FOREIGN_PARTITION)]);
 }

@@ -1,7 +1,8 @@
 use std::borrow::Cow;
 
 use super::{
-    Event, OrderCancelled, OrderReserved, SaleClosed, SaleFenced, SaleOpened, SaleRestocked,
+    Event, OrderCancelled, OrderReserved, SaleAmended, SaleClosed, SaleFenced, SaleOpened,
+    SaleRestocked,
 };
 
 /// The header with the event type.
@@ -36,6 +37,11 @@ pub fn headers(event: &Event) -> [Header; 6] {
             SaleRestocked::TYPE,
             restock.restock_id.to_string(),
             restock.restocked_at,
+        ),
+        Event::SaleAmended(amended) => (
+            SaleAmended::TYPE,
+            format!("{}:amended:{}", amended.product_id, amended.number()),
+            amended.amended_at,
         ),
         Event::SaleClosed(close) => (
             SaleClosed::TYPE,

@@ -6,6 +6,7 @@
 mod envelope;
 mod order_cancelled;
 mod order_reserved;
+mod sale_amended;
 mod sale_closed;
 mod sale_fenced;
 mod sale_opened;
@@ -14,6 +15,7 @@ mod sale_restocked;
 pub use envelope::{CE_ID, CE_TYPE, Header, headers};
 pub use order_cancelled::OrderCancelled;
 pub use order_reserved::OrderReserved;
+pub use sale_amended::SaleAmended;
 pub use sale_closed::SaleClosed;
 pub use sale_fenced::SaleFenced;
 pub use sale_opened::SaleOpened;
@@ -32,6 +34,8 @@ pub enum Event {
     OrderCancelled(OrderCancelled),
     /// Units were added to a sale.
     SaleRestocked(SaleRestocked),
+    /// A sale that nobody had ordered from got other terms.
+    SaleAmended(SaleAmended),
     /// A sale was closed by an admin.
     SaleClosed(SaleClosed),
     /// Earlier epochs of a sale are no longer accepted.
@@ -77,6 +81,7 @@ impl Event {
             OrderReserved::TYPE => Self::OrderReserved(from_json(value)?),
             OrderCancelled::TYPE => Self::OrderCancelled(from_json(value)?),
             SaleRestocked::TYPE => Self::SaleRestocked(from_json(value)?),
+            SaleAmended::TYPE => Self::SaleAmended(from_json(value)?),
             SaleClosed::TYPE => Self::SaleClosed(from_json(value)?),
             SaleFenced::TYPE => Self::SaleFenced(from_json(value)?),
             // An unknown type may be kilobytes long.
@@ -96,18 +101,21 @@ impl Event {
             Self::OrderReserved(event) => serde_json::to_vec(event),
             Self::OrderCancelled(event) => serde_json::to_vec(event),
             Self::SaleRestocked(event) => serde_json::to_vec(event),
+            Self::SaleAmended(event) => serde_json::to_vec(event),
             Self::SaleClosed(event) => serde_json::to_vec(event),
             Self::SaleFenced(event) => serde_json::to_vec(event),
         }
         .expect("events are plain structs with text keys")
     }
 
-    /// Whether it makes room in its sale. Such an event is on Kafka before it counts in Redis; one that takes room counts in
-    /// Redis first. So the ledger never sees an order before the room it uses (publish before apply).
+    /// Whether it makes room in its sale. Such an event is on Kafka before it counts in Redis; any other counts in Redis first. So the ledger never sees an order before the room it uses (publish before apply).
     pub fn makes_room(&self) -> bool {
         match self {
             Self::SaleOpened(_) | Self::OrderCancelled(_) | Self::SaleRestocked(_) => true,
-            Self::OrderReserved(_) | Self::SaleClosed(_) | Self::SaleFenced(_) => false,
+            Self::OrderReserved(_)
+            | Self::SaleAmended(_)
+            | Self::SaleClosed(_)
+            | Self::SaleFenced(_) => false,
         }
     }
 
@@ -118,6 +126,7 @@ impl Event {
             Self::OrderReserved(event) => &event.product_id,
             Self::OrderCancelled(event) => &event.order.product_id,
             Self::SaleRestocked(event) => &event.product_id,
+            Self::SaleAmended(event) => &event.product_id,
             Self::SaleClosed(event) => &event.product_id,
             Self::SaleFenced(event) => &event.product_id,
         }

@@ -12,7 +12,7 @@ pub struct SaleOpened {
     pub product_id: ProductId,
     /// Units at opening.
     pub total: Total,
-    /// Opening time; also the time in every order id of the sale.
+    /// Opening time.
     pub opens_at: Timestamp,
     /// Closing time; none: until an admin closes it.
     pub closes_at: Option<Timestamp>,
@@ -22,6 +22,9 @@ pub struct SaleOpened {
     pub epoch: u32,
     /// The Kafka partition of all events of the sale.
     pub partition: i32,
+    /// The time in every order id of the sale; none: `opens_at`. Another one only in a repeated event of a sale that was amended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_time: Option<Timestamp>,
     /// Everything that was said about the sale; none in an event of version 0.2 or earlier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms: Option<Terms>,

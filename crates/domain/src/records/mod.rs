@@ -1,12 +1,14 @@
-//! What Redis keeps of an order, a restock and a closing: short texts, see `lua/README.md`.
+//! What Redis keeps of an order, a restock, a closing and an amendment: short texts, see `lua/README.md`.
 //!
 //! Short text instead of the event's JSON: a million orders of one sale must fit into memory, and Lua should not build
 //! JSON. Each event follows from its record alone, so every instance publishes the same bytes.
 
+mod amendment;
 mod closing;
 mod order;
 mod restock;
 
+pub use amendment::AmendmentRecord;
 pub use closing::ClosingRecord;
 pub use order::{CancelRecord, OrderRecord};
 pub use restock::RestockRecord;

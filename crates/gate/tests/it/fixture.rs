@@ -9,9 +9,9 @@ use fluxgate_domain::ids::{
 };
 use fluxgate_domain::{SequenceNumber, Terms};
 use fluxgate_gate::{
-    Ack, Acked, Answer, Change, ChangeContext, Claim, GateError, GateMetrics, IndexedSale,
-    Reservation, ReservationContext, ReservationRequest, ReservationStore, Retirement, SaleAcks,
-    SaleKeys, SaleRequests,
+    Ack, Acked, Amendment, Answer, Change, ChangeContext, Claim, GateError, GateMetrics,
+    IndexedSale, Reservation, ReservationContext, ReservationRequest, ReservationStore, Retirement,
+    SaleAcks, SaleKeys, SaleRequests,
 };
 use fluxgate_service::essential_tasks::EssentialTasks;
 use fluxgate_service::settings::{OnRedisLoss, RedisSettings};
@@ -133,15 +133,38 @@ impl RedisSale {
         (id, user)
     }
 
-    pub async fn claim(&self, total: u32) -> Claim {
-        let terms = Terms {
+    /// The terms of the sale with another limit per user.
+    fn terms(&self, total: u32, user_limit: Option<u32>) -> Terms {
+        Terms {
             opens_at: Some(self.opens_at),
-            per_user_limit: self.user_limit,
+            per_user_limit: user_limit,
             orders_per_second: self.orders_per_second,
             orders_per_user: self.orders_per_user,
             ..Terms::of(Total::try_from(i64::from(total)).unwrap())
-        };
+        }
+    }
+
+    pub async fn claim(&self, total: u32) -> Claim {
+        let terms = self.terms(total, self.user_limit);
         self.store.claim(&self.product, &terms, 0).await.unwrap()
+    }
+
+    pub async fn amend(
+        &self,
+        from: Option<u32>,
+        to: Option<u32>,
+        high_water_mark: SequenceNumber,
+    ) -> String {
+        let view = self.store.sale(&self.product).await.unwrap();
+        let total = view.map_or(1, |view| view.opened_total.get());
+        let [from, to] = [from, to].map(|limit| self.terms(total, limit));
+        let amended = self.store.amend(self.context(high_water_mark), &from, &to);
+        match amended.await.unwrap() {
+            Amendment::Amended { record, waiting } => {
+                format!("recorded {} {waiting}", record.number.sequence)
+            }
+            other => format!("{other:?}"),
+        }
     }
 
     pub async fn reserve(

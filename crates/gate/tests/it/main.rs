@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod amendments;
 mod fixture;
 mod lost_keys;
 mod own_redis;

@@ -2,9 +2,9 @@
 //!
 //! Outcomes are texts in the form of the gate's own `Debug` output, so that a test can compare both.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod changes;
 
-use fluxgate_domain::ids::Total;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Units that one user may hold in a sale with a limit.
 pub const USER_LIMIT: u32 = 4;
@@ -49,6 +49,8 @@ pub struct SaleModel {
     restocks: BTreeMap<u8, (u32, u32)>,
     /// The number of the closing.
     closing: Option<u32>,
+    /// The number of the last amendment.
+    amended: Option<u32>,
     /// Units by user.
     held: BTreeMap<u8, u32>,
     /// Orders taken, also those that were cancelled, by user.
@@ -76,12 +78,13 @@ pub enum Event {
     Order,
     Cancel(u8, u8),
     Restock(u8),
+    Amendment,
     Closing,
 }
 
 impl Event {
     pub fn makes_room(self) -> bool {
-        !matches!(self, Self::Order | Self::Closing)
+        !matches!(self, Self::Order | Self::Amendment | Self::Closing)
     }
 }
 
@@ -158,65 +161,6 @@ impl SaleModel {
         }
     }
 
-    pub fn cancel(&mut self, user: u8, key: u8) -> String {
-        let is_behind = self.is_behind();
-        let Some(order) = self.orders.get(&(user, key)) else {
-            return "Unknown".into();
-        };
-        let sequence = match order.cancel {
-            Some(sequence) => sequence,
-            None if is_behind => return "Behind".into(),
-            None => {
-                let sequence = self.append(Event::Cancel(user, key));
-                let order = self.orders.get_mut(&(user, key)).unwrap();
-                order.cancel = Some(sequence);
-                sequence
-            }
-        };
-        self.recorded(sequence)
-    }
-
-    pub fn restock(&mut self, key: u8, units: u32) -> String {
-        if let Some((sequence, _)) = self.restocks.get(&key) {
-            return self.recorded(*sequence);
-        }
-        let Some(opened_total) = self.opened_total else {
-            return "Unknown".into();
-        };
-        if self.is_behind() {
-            "Behind".into()
-        } else if self.is_closed() {
-            "Closed".into()
-        } else if self.state == State::Opening {
-            "NotOpen".into()
-        } else if opened_total + self.planned + units > Total::MAX.get() {
-            "TooMany".into()
-        } else {
-            self.planned += units;
-            let sequence = self.append(Event::Restock(key));
-            self.restocks.insert(key, (sequence, units));
-            self.recorded(sequence)
-        }
-    }
-
-    pub fn close(&mut self) -> String {
-        if self.opened_total.is_none() {
-            return "Unknown".into();
-        }
-        let sequence = match self.closing {
-            Some(sequence) => sequence,
-            None if self.is_behind() => return "Behind".into(),
-            None if self.state == State::Opening => return "NotOpen".into(),
-            None => {
-                self.state = State::Closed;
-                let sequence = self.append(Event::Closing);
-                self.closing = Some(sequence);
-                sequence
-            }
-        };
-        self.recorded(sequence)
-    }
-
     /// The first number and the number of events of the entry that has, or had, this event.
     pub fn entry_of(&self, sequence: u32) -> (u32, u8) {
         self.shared.get(&sequence).copied().unwrap_or((sequence, 1))
@@ -242,7 +186,7 @@ impl SaleModel {
     pub fn ack(&mut self, sequence: u32) -> Option<bool> {
         let event = self.outbox.remove(&sequence)?;
         match event {
-            Event::Order | Event::Closing => return Some(false),
+            Event::Order | Event::Amendment | Event::Closing => return Some(false),
             Event::Opening => self.state = State::Open,
             Event::Cancel(user, key) => {
                 let quantity = self.orders[&(user, key)].quantity;

@@ -27,6 +27,9 @@ enum Call {
         units: u8,
     },
     Close,
+    Amend {
+        user_limit: Option<u32>,
+    },
     Ack {
         sequence: u32,
     },
@@ -57,6 +60,7 @@ fn call() -> impl Strategy<Value = Call> {
         6 => (0u8..3, 0u8..6).prop_map(|(user, key)| Call::Cancel { user, key }),
         3 => (0u8..3, 1u8..4).prop_map(|(key, units)| Call::Restock { key, units }),
         1 => Just(Call::Close),
+        3 => prop::option::of(1u32..5).prop_map(|user_limit| Call::Amend { user_limit }),
         3 => Just(Call::Retire),
         3 => Just(Call::Unindex),
         8 => (0u32..12).prop_map(|sequence| Call::Ack { sequence }),
@@ -100,6 +104,12 @@ async fn make_call(redis: &RedisSale, model: &mut SaleModel, call: &Call) {
             let units = units.into();
             let expected = model.restock(key, units);
             assert_eq!(redis.restock(key, units, high_water_mark).await, expected);
+        }
+        Call::Amend { user_limit } => {
+            let from = model.user_limit;
+            let expected = model.amend(user_limit);
+            let amended = redis.amend(from, user_limit, high_water_mark);
+            assert_eq!(amended.await, expected);
         }
         Call::Close => assert_eq!(redis.close(high_water_mark).await, model.close()),
         Call::Ack { sequence } => {

@@ -16,6 +16,8 @@ pub struct LedgerRow {
     pub total: i64,
     pub sold: i64,
     pub opens_at: Timestamp,
+    /// The time in its order ids.
+    pub id_time: Timestamp,
     pub closes_at: Option<Timestamp>,
     /// When the sale ends or ended, by schedule or by an admin.
     pub ends_at: Option<Timestamp>,
@@ -81,8 +83,8 @@ impl LedgerRow {
     /// The lowest and highest id of its orders. Other ids exist if Redis lost the sale before its opening was written,
     /// and the sale was opened again at another time.
     pub(super) fn order_id_bounds(&self) -> [Uuid; 2] {
-        let opened_at_ms = self.opens_at.as_millisecond();
-        OrderId::bounds(Tag::of(&self.product), opened_at_ms).map(OrderId::as_uuid)
+        let id_time_ms = self.id_time.as_millisecond();
+        OrderId::bounds(Tag::of(&self.product), id_time_ms).map(OrderId::as_uuid)
     }
 
     /// Whether `orders` rows are all that the sale has; `uncounted` rows are not in `written`.
@@ -96,6 +98,7 @@ impl LedgerRow {
             total: row.try_get("total")?,
             sold: row.try_get("sold")?,
             opens_at: row.try_get("opens_at")?,
+            id_time: row.try_get("id_time")?,
             closes_at: row.try_get("closes_at")?,
             ends_at: row.try_get("ends_at")?,
             per_user_limit: row.try_get("per_user_limit")?,

@@ -72,10 +72,11 @@ async fn open_sales(
     let partitions: Vec<_> = sales.iter().map(|sale| sale.partition).collect();
     let terms = sales.iter().map(|sale| Some(sale.terms?.to_json()));
     let terms: Vec<Option<String>> = terms.collect();
+    let id_times: Vec<_> = sales.iter().map(|sale| sale.id_time).collect();
     let series = sales.iter().map(|sale| NumberSeries::of(&sale.product_id));
     let series: Vec<NumberSeries> = series.collect();
     let series: Vec<&str> = series.iter().map(NumberSeries::as_str).collect();
-    let parameters: [&(dyn ToSql + Sync); 9] = [
+    let parameters: [&(dyn ToSql + Sync); 10] = [
         &products,
         &totals,
         &opens_at,
@@ -85,6 +86,7 @@ async fn open_sales(
         &series,
         &epochs,
         &terms,
+        &id_times,
     ];
     let opened = transaction
         .query(&statements.open_sales, &parameters)

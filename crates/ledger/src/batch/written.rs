@@ -6,6 +6,7 @@ use deadpool_postgres::Transaction;
 use fluxgate_domain::apply::{
     AppliedBatch, LedgerDelta, NewChange, NewOrder, Outcome, RejectReason, SeriesDelta,
 };
+use fluxgate_domain::events::SaleAmended;
 use fluxgate_domain::ids::{OrderId, ProductId};
 use fluxgate_domain::{NumberSeries, OrderStatus, SequenceNumber};
 use jiff::Timestamp;
@@ -37,7 +38,7 @@ pub struct WrittenBatch {
     pub fenced: u64,
     /// Orders cancelled.
     pub cancelled: u64,
-    /// Restocks and closings.
+    /// Restocks, amendments and closings.
     pub changes: u64,
     /// Records whose order or change had its row already.
     pub duplicates: u64,
@@ -90,10 +91,11 @@ pub async fn write_applied(
             Path::Slow => insert_orders(transaction, statements, &applied.orders).await,
         }
     };
-    let (orders, cancelled, changes, ledger, series) = tokio::join!(
+    let (orders, cancelled, changes, amended, ledger, series) = tokio::join!(
         new_orders,
         cancel_orders(transaction, statements, &applied.cancelled),
         insert_changes(transaction, statements, &applied.changes),
+        amend_sales(transaction, statements, &applied.amendments),
         add_to_ledger(transaction, statements, &applied.ledger),
         add_to_series(transaction, statements, &applied.series),
     );
@@ -101,6 +103,7 @@ pub async fn write_applied(
     orders?;
     cancelled?;
     changes?;
+    amended?;
     ledger?;
     series
 }
@@ -181,6 +184,30 @@ async fn insert_changes(
         [&products, &ids, &kinds, &units, &epochs, &sequences, &times];
     transaction
         .execute(&statements.insert_changes, &parameters)
+        .await?;
+    Ok(())
+}
+
+async fn amend_sales(
+    transaction: &Transaction<'_>,
+    statements: &Statements,
+    amendments: &HashMap<&ProductId, &SaleAmended>,
+) -> Result<(), LedgerError> {
+    if amendments.is_empty() {
+        return Ok(());
+    }
+    let amended = amendments.values();
+    let products: Vec<_> = amended.clone().map(|it| it.product_id.as_str()).collect();
+    let opens_at: Vec<_> = amended.clone().map(|it| it.opens_at).collect();
+    let closes_at: Vec<_> = amended.clone().map(|it| it.terms.closes_at).collect();
+    let limits = amended.clone().map(|it| it.terms.per_user_limit);
+    let limits: Vec<_> = limits.map(|limit| limit.map(i64::from)).collect();
+    let terms: Vec<_> = amended.clone().map(|it| it.terms.to_json()).collect();
+    let numbers: Vec<_> = amended.map(|it| number_to_bits(it.number())).collect();
+    let parameters: [&(dyn ToSql + Sync); 6] =
+        [&products, &opens_at, &closes_at, &limits, &terms, &numbers];
+    transaction
+        .execute(&statements.amend_sales, &parameters)
         .await?;
     Ok(())
 }

@@ -27,6 +27,8 @@ pub struct LedgerEntry {
     pub highest: SequenceNumber,
     /// When it opened.
     pub opens_at: Timestamp,
+    /// The time in its order ids.
+    pub id_time: Timestamp,
     /// When it was to end by its terms.
     pub closes_at: Option<Timestamp>,
     /// Units for sale in all.
@@ -69,6 +71,7 @@ impl LedgerEntry {
             partition: row.try_get(9)?,
             restocked: row.try_get(10)?,
             terms: columns::terms(row.try_get(11)?)?,
+            id_time: row.try_get(12)?,
         })
     }
 }

@@ -6,7 +6,7 @@ use fluxgate_ledger::{AuditError, AuditReader, StoredPosition};
 
 use uuid::Uuid;
 
-use crate::fixture::{Schema, TOPIC, terms};
+use crate::fixture::{Schema, TOPIC, amendment, opening, order, terms};
 use crate::logs::{changes, log, rebuilt};
 
 async fn audit(schema: &Schema) -> AuditReader {
@@ -128,4 +128,27 @@ async fn a_lock_is_lost_with_its_connection() {
     assert!(schema.sql.execute(end, &[&name]).await.unwrap() > 0);
     let cause = held.unwrap().lost().await;
     assert!(matches!(cause, AuditError::Postgres(_)), "{cause}");
+}
+
+#[tokio::test]
+async fn an_amended_sale_has_the_terms_of_the_highest_number_and_keeps_the_time_of_its_ids() {
+    let log = [
+        opening(0, "a", 3),
+        order(1, "a", "u1", 1, 3),
+        amendment(2, "a", 5, 2),
+        amendment(3, "a", 4, 1),
+        amendment(4, "a", 5, 2),
+    ];
+    for size in [1, 2, 5] {
+        let schema = Schema::new().await;
+        schema.write_all(&log, size).await;
+        let mut audit = audit(&schema).await;
+        let (written, orders) = audit.read_sale(&product("a")).await.unwrap();
+        let sale = written.sale.unwrap();
+        let limits = (sale.per_user_limit, sale.terms.unwrap().per_user_limit);
+        assert_eq!(limits, (Some(5), Some(5)), "batches of {size}");
+        assert_eq!(sale.opens_at.as_second(), 5);
+        assert_eq!((sale.id_time.as_second(), sale.highest.sequence), (0, 3));
+        assert_eq!((written.changes.len(), orders.confirmed_units()), (2, 1));
+    }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use fluxgate_domain::Terms;
 use fluxgate_domain::batch::{Batch, Content, Position, Record, RecordMark, Slice};
 use fluxgate_domain::events::{
-    Event, OrderCancelled, OrderReserved, SaleClosed, SaleFenced, SaleOpened, SaleRestocked,
+    Event, OrderCancelled, OrderReserved, SaleAmended, SaleClosed, SaleFenced, SaleOpened,
+    SaleRestocked,
 };
 use fluxgate_domain::ids::{
     IdempotencyKey, OrderId, OrdersPerUser, ProductId, RestockId, Tag, UserId,
@@ -152,6 +153,7 @@ pub fn opening(offset: i64, product: &str, total: i64) -> Record {
             per_user_limit: Some(3),
             epoch: 1,
             partition: 0,
+            id_time: None,
             terms: Some(terms(total)),
         }),
     )
@@ -242,4 +244,20 @@ fn record(offset: i64, event: Event) -> Record {
     let value = event.encode();
     let key = event.product_id().as_str().to_owned();
     Record::new(offset, 0, Some(key.as_bytes()), Some(&value), Ok(event))
+}
+
+/// The amendment to a limit of so many units per user, which opens the sale a second later for each.
+pub fn amendment(offset: i64, product: &str, limit: u32, sequence: u32) -> Record {
+    let amended = SaleAmended {
+        product_id: ProductId::parse(product).unwrap(),
+        opens_at: Timestamp::from_second(limit.into()).unwrap(),
+        terms: Terms {
+            per_user_limit: Some(limit),
+            ..terms(3)
+        },
+        epoch: 1,
+        sequence,
+        amended_at: Timestamp::UNIX_EPOCH,
+    };
+    record(offset, Event::SaleAmended(amended))
 }

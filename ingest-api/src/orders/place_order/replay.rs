@@ -56,11 +56,11 @@ impl PlaceOrder {
             return Err(error.into());
         };
         let facts = &view.facts;
-        let opened_at_ms = facts.opens_at.as_millisecond();
+        let id_time_ms = facts.id_time.as_millisecond();
         let order_id = OrderId::derive(
             &facts.product,
             facts.tag,
-            opened_at_ms,
+            id_time_ms,
             &order.user,
             &order.key,
         );

@@ -92,6 +92,7 @@ mod tests {
             tag: Tag::of(&product),
             product,
             opens_at: Timestamp::UNIX_EPOCH,
+            id_time: Timestamp::UNIX_EPOCH,
             closes_at: None,
             per_user_limit: None,
             partition: 0,

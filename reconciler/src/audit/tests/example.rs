@@ -66,6 +66,7 @@ impl Example {
                     total: 13,
                     sold: 4,
                     opens_at: Timestamp::UNIX_EPOCH,
+                    id_time: Timestamp::UNIX_EPOCH,
                     closes_at: None,
                     ends_at: None,
                     per_user_limit: None,
@@ -128,5 +129,6 @@ pub fn snapshot(number: SequenceNumber) -> Snapshot {
         order_numbers: NumberSet::default(),
         unreadable: 0,
         is_lost: false,
+        terms: None,
     }
 }

@@ -3,7 +3,7 @@
 mod example;
 
 use fluxgate_domain::apply::ChangeKind;
-use fluxgate_domain::{OrderStatus, SequenceNumber};
+use fluxgate_domain::{OrderStatus, SequenceNumber, Terms};
 use fluxgate_gate::State;
 use fluxgate_ledger::{ChangeRow, DeadLetter, WrittenSale};
 use jiff::Timestamp;
@@ -249,4 +249,32 @@ fn each_inconsistency_is_found() {
     finds("1 outbox entries whose record", |e| e.then.unreadable = 1);
     finds("Redis has lost one of its keys", |e| e.then.is_lost = true);
     finds("it is being rebuilt", |e| e.then.state = State::Rebuilding);
+}
+
+#[test]
+fn redis_and_the_ledger_have_the_same_terms_unless_an_amendment_is_on_its_way() {
+    let terms = |limit| {
+        Some(Terms {
+            per_user_limit: Some(limit),
+            ..Terms::of(10.try_into().unwrap())
+        })
+    };
+    let mut example = Example::new();
+    (example.then.terms, example.sale().terms) = (terms(1), terms(1));
+    assert_eq!(example.findings().objections, [""; 0]);
+    example.sale().terms = terms(2);
+    let objections = example.findings().objections;
+    assert!(
+        objections[0].starts_with("Redis has the terms {"),
+        "{objections:?}"
+    );
+    // Amended since the snapshot.
+    example.written.changes.push(ChangeRow {
+        id: "amend:1-6".to_owned(),
+        kind: ChangeKind::Amend,
+        units: 0,
+        number: number(6),
+        at: Timestamp::UNIX_EPOCH,
+    });
+    assert_eq!(example.findings().objections, [""; 0]);
 }
