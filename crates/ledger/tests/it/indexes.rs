@@ -1,5 +1,7 @@
 //! Indexes that are built while rows are written.
 
+use std::time::{Duration, Instant};
+
 use fluxgate_ledger::SchemaError;
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
@@ -8,6 +10,8 @@ use crate::fixture::Schema;
 
 const KEY: &str = "dead_letters_key";
 const COPY_DUE: &str = "dead_letters_copy_due";
+/// How long a build may take until it waits.
+const BUILD_LIMIT: Duration = Duration::from_secs(60);
 
 type Migration = JoinHandle<Result<(), SchemaError>>;
 
@@ -66,11 +70,14 @@ impl Schema {
         tokio::spawn(async move { ledger.migrate().await })
     }
 
-    /// Returns the process that builds the index, once it waits for an older snapshot.
+    /// Returns the process that builds the index, once it waits for an older snapshot. It has then chosen which ones to wait for:
+    /// a later one does not hold it up.
     async fn until_build_waits(&self, index: &str, migrating: &Migration) -> i32 {
         let waits = "SELECT pid FROM pg_stat_progress_create_index
-            WHERE index_relid = to_regclass($1) AND phase = 'waiting for old snapshots'";
+            WHERE index_relid = to_regclass($1) AND phase = 'waiting for old snapshots' AND current_locker_pid <> 0";
+        let begin = Instant::now();
         loop {
+            assert!(begin.elapsed() < BUILD_LIMIT, "{index} is not built");
             if let Some(row) = self.sql.query_opt(waits, &[&index]).await.unwrap() {
                 return row.get(0);
             }
