@@ -10,8 +10,10 @@ const ROWS: [f64; 11] = [
 
 fluxgate_service::metrics! {
     struct Metrics;
-    /// Orders written, by outcome: confirmed, oversold, unknown_sale, fenced, cancelled, duplicate (the order, the cancel or the change was already written).
-    orders_total: IntCounterVec ["outcome"] {"confirmed", "oversold", "unknown_sale", "fenced", "cancelled", "duplicate"},
+    /// Orders written, by outcome: confirmed, oversold, unknown_sale, fenced, completed, expired, cancelled, duplicate (what the record says was already written). An order counts under each that applies to it.
+    orders_total: IntCounterVec ["outcome"] {"confirmed", "oversold", "unknown_sale", "fenced", "completed", "expired", "cancelled", "duplicate"},
+    /// Orders that were paid and have no units: rejected ones, and expired ones whose units were sold again. They are among the completed ones.
+    paid_without_unit_total: IntCounter,
     /// Restocks and closings written.
     sale_changes_total: IntCounter,
     /// Records written to dead_letters instead of orders.

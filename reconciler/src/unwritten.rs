@@ -105,7 +105,8 @@ impl Unwritten {
         let orders = &mut self.records.orders;
         if let Ok(at) = orders.binary_search_by_key(&row.id, |order| order.id) {
             self.is_written[at] = true;
-            if row.cancel.is_some() {
+            // An order that had expired before a rebuild has its expiry in the place of a cancel.
+            if row.facts.cancel.is_some() || row.facts.expiry == orders[at].cancel {
                 orders[at].cancel = None;
             }
         }

@@ -6,6 +6,7 @@
 //! | [`sequence_number`] | the number of a reservation or change, and the series it belongs to |
 //! | [`number_set`] | a set of such numbers, one bit each |
 //! | [`order_status`] | how far an order has come, and the rank of each status |
+//! | [`order_facts`] | what is known about an order beside its event, and its status |
 //! | [`Terms`] | what an admin says about a sale |
 //! | [`records`] | what Redis keeps of an order, a restock and a closing |
 //! | [`partition`] | the Kafka partition of a product |
@@ -18,6 +19,7 @@ pub mod batch;
 pub mod events;
 pub mod ids;
 pub mod number_set;
+pub mod order_facts;
 pub mod order_status;
 pub mod partition;
 pub mod records;
@@ -25,6 +27,7 @@ pub mod sequence_number;
 mod terms;
 
 pub use number_set::NumberSet;
+pub use order_facts::OrderFacts;
 pub use order_status::OrderStatus;
 pub use sequence_number::{NumberSeries, SequenceNumber};
 pub use terms::Terms;

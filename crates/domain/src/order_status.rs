@@ -19,7 +19,11 @@ pub enum OrderStatus {
     /// A row in PostgreSQL that holds no units: beyond the stock, of an unknown sale, or behind a fence. Occurs only
     /// after Redis or Kafka has lost data.
     Rejected,
-    /// Its units were given back.
+    /// It was not paid in time, so its units were given back.
+    Expired,
+    /// It was paid, and holds its units for good.
+    Completed,
+    /// It was cancelled, so its units were given back.
     Cancelled,
 }
 
@@ -30,11 +34,13 @@ pub struct UnknownStatus;
 
 impl OrderStatus {
     /// Every status.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Reserved,
         Self::Accepted,
         Self::Confirmed,
         Self::Rejected,
+        Self::Expired,
+        Self::Completed,
         Self::Cancelled,
     ];
 
@@ -45,17 +51,26 @@ impl OrderStatus {
             Self::Accepted => "accepted",
             Self::Confirmed => "confirmed",
             Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::Completed => "completed",
             Self::Cancelled => "cancelled",
         }
     }
 
-    /// Where the status stands on an order's way: reserved = accepted < confirmed = rejected < cancelled.
+    /// Where the status stands on an order's way: reserved = accepted < confirmed = rejected < expired < completed < cancelled.
     pub fn rank(self) -> u8 {
         match self {
             Self::Reserved | Self::Accepted => 0,
             Self::Confirmed | Self::Rejected => 1,
-            Self::Cancelled => 2,
+            Self::Expired => 2,
+            Self::Completed => 3,
+            Self::Cancelled => 4,
         }
+    }
+
+    /// Whether the ledger counts the units of an order with this status as sold.
+    pub fn is_sold(self) -> bool {
+        matches!(self, Self::Confirmed | Self::Completed)
     }
 
     /// Whether a row in PostgreSQL can have this status.
@@ -90,11 +105,12 @@ mod tests {
 
     #[test]
     fn ranks_rise_along_the_way_of_an_order() {
-        use OrderStatus::{Accepted, Cancelled, Confirmed, Rejected, Reserved};
+        use OrderStatus::{Accepted, Cancelled, Completed, Confirmed, Expired, Rejected, Reserved};
         assert_eq!(Reserved.rank(), Accepted.rank());
         assert!(Accepted.rank() < Confirmed.rank());
         assert_eq!(Confirmed.rank(), Rejected.rank());
-        assert!(Rejected.rank() < Cancelled.rank());
+        let rest = [Rejected, Expired, Completed, Cancelled].map(OrderStatus::rank);
+        assert!(rest.is_sorted_by(|before, after| before < after));
         assert!(!Accepted.is_written() && Rejected.is_written());
     }
 }

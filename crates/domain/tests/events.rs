@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use fluxgate_domain::events::{
-    Event, OrderCancelled, OrderReserved, SaleAmended, SaleClosed, SaleFenced, SaleOpened,
-    SaleRestocked, Undecodable, headers,
+    CancelCause, Event, OrderCancelled, OrderCompleted, OrderReserved, SaleAmended, SaleClosed,
+    SaleFenced, SaleOpened, SaleRestocked, Undecodable, headers,
 };
 use fluxgate_domain::ids::ProductId;
 
@@ -12,6 +12,8 @@ const ORDER: &str = r#"{"orderId":"01a1fb67-1800-897f-98f2-381895f55db8","produc
 const SALE: &str = r#"{"productId":"iphone-15","total":100,"opensAt":"2026-11-21T09:30:00Z","closesAt":null,"perUserLimit":2,"epoch":1,"partition":7}"#;
 const SALE_ON_TERMS: &str = r#"{"productId":"iphone-15","total":100,"opensAt":"2026-11-21T09:30:00Z","closesAt":null,"perUserLimit":2,"epoch":1,"partition":7,"terms":{"quantity":100,"perUserLimit":2,"ordersPerSecond":50,"ordersPerUser":"3/60"}}"#;
 const CANCEL: &str = r#"{"orderId":"01a1fb67-1800-897f-98f2-381895f55db8","productId":"iphone-15","userId":"user-1","quantity":2,"epoch":1,"sequence":42,"placedAt":"2026-11-21T09:30:00.123Z","cancelEpoch":1,"cancelSequence":57,"cancelledAt":"2026-11-21T09:31:00Z"}"#;
+const EXPIRY: &str = r#"{"orderId":"01a1fb67-1800-897f-98f2-381895f55db8","productId":"iphone-15","userId":"user-1","quantity":2,"epoch":1,"sequence":42,"placedAt":"2026-11-21T09:30:00.123Z","cancelEpoch":1,"cancelSequence":57,"cancelledAt":"2026-11-21T09:31:00Z","cause":"expired"}"#;
+const COMPLETION: &str = r#"{"orderId":"01a1fb67-1800-897f-98f2-381895f55db8","productId":"iphone-15","userId":"user-1","quantity":2,"epoch":1,"sequence":42,"placedAt":"2026-11-21T09:30:00.123Z","completionEpoch":1,"completionSequence":57,"completedAt":"2026-11-21T09:31:00Z"}"#;
 const RESTOCK: &str = r#"{"productId":"iphone-15","restockId":"cc23b2f7-5a66-8615-8bf1-fd3e7528df78","quantity":50,"epoch":1,"sequence":58,"restockedAt":"2026-11-21T09:32:00Z"}"#;
 const CLOSE: &str =
     r#"{"productId":"iphone-15","epoch":1,"sequence":59,"closedAt":"2026-11-21T09:33:00Z"}"#;
@@ -31,6 +33,8 @@ fn events_have_frozen_json() {
         (SaleOpened::TYPE, SALE),
         (SaleOpened::TYPE, SALE_ON_TERMS),
         (OrderCancelled::TYPE, CANCEL),
+        (OrderCancelled::TYPE, EXPIRY),
+        (OrderCompleted::TYPE, COMPLETION),
         (SaleRestocked::TYPE, RESTOCK),
         (SaleOpened::TYPE, SALE_AFTER_AMENDMENT),
         (SaleAmended::TYPE, AMENDMENT),
@@ -72,6 +76,8 @@ fn every_event_has_an_id_of_its_own() {
     assert_eq!(
         [
             id_of(OrderCancelled::TYPE, CANCEL),
+            id_of(OrderCancelled::TYPE, EXPIRY),
+            id_of(OrderCompleted::TYPE, COMPLETION),
             id_of(SaleRestocked::TYPE, RESTOCK),
             id_of(SaleClosed::TYPE, CLOSE),
             id_of(SaleAmended::TYPE, AMENDMENT),
@@ -80,6 +86,8 @@ fn every_event_has_an_id_of_its_own() {
         ],
         [
             "01a1fb67-1800-897f-98f2-381895f55db8:cancelled",
+            "01a1fb67-1800-897f-98f2-381895f55db8:expired",
+            "01a1fb67-1800-897f-98f2-381895f55db8:completed",
             "cc23b2f7-5a66-8615-8bf1-fd3e7528df78",
             "iphone-15:closed",
             "iphone-15:amended:1-1",
@@ -87,6 +95,20 @@ fn every_event_has_an_id_of_its_own() {
             "iphone-15:1",
         ]
     );
+}
+
+#[test]
+fn a_cancel_that_names_no_cause_is_an_admin_call() {
+    let cause = |json: &str| match decode(OrderCancelled::TYPE, json) {
+        Ok(Event::OrderCancelled(cancel)) => Some(cancel.cause),
+        _ => None,
+    };
+    assert_eq!(cause(CANCEL), Some(CancelCause::Shop));
+    assert_eq!(cause(EXPIRY), Some(CancelCause::Expired));
+    let by_buyer = EXPIRY.replace("expired", "buyer");
+    assert_eq!(cause(&by_buyer), Some(CancelCause::Buyer));
+    let unknown = EXPIRY.replace("expired", "theft");
+    assert_eq!(cause(&unknown), None);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 //! A number is `epoch integer, sequence bigint`, or both in one `bigint`.
 
 use fluxgate_domain::ids::{OrderId, ProductId};
-use fluxgate_domain::{OrderStatus, SequenceNumber, Terms};
+use fluxgate_domain::order_facts::{Cancel, CancelledBy, Decision};
+use fluxgate_domain::{OrderFacts, OrderStatus, SequenceNumber, Terms};
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 /// A row holds a value that no worker writes.
@@ -60,7 +62,28 @@ pub fn terms(column: Option<&str>) -> Result<Option<Terms>, UnreadableRow> {
     column.map(read).transpose()
 }
 
-/// Reads `orders.status`: `confirmed`, `rejected` or `cancelled`.
+/// Reads what is known about an order: six columns from `first` on, `reason, completion_number, completion_refused,
+/// expiry_number, cancel_number, cancel_cause`.
+pub fn facts<E>(row: &Row, first: usize) -> Result<OrderFacts, E>
+where
+    E: From<UnreadableRow> + From<tokio_postgres::Error>,
+{
+    let decision = Decision::read(row.try_get(first)?);
+    let number = |column| Ok::<_, E>(row.try_get::<_, Option<i64>>(column)?.map(number_from_bits));
+    let cause: Option<&str> = row.try_get(first + 5)?;
+    // A worker that knows no causes writes none.
+    let by = cause.map_or(Some(CancelledBy::Shop), CancelledBy::read);
+    let by = by.ok_or(UnreadableRow("the cause of a cancel"))?;
+    Ok(OrderFacts {
+        decision: decision.ok_or(UnreadableRow("an order's reason"))?,
+        completion: number(first + 1)?,
+        completion_refused: row.try_get(first + 2)?,
+        expiry: number(first + 3)?,
+        cancel: number(first + 4)?.map(|number| Cancel { number, by }),
+    })
+}
+
+/// Reads `orders.status`.
 pub fn status(column: &str) -> Result<OrderStatus, UnreadableRow> {
     let status = column
         .parse()

@@ -30,7 +30,7 @@ pub use audit::{
     AuditError, AuditReader, ChangeRow, DeadLetter, HaltedPartition, LedgerRow, OrderPages,
     OrderRow, RebuildLock, WrittenSale,
 };
-pub use batch::{REJECTED_NAMED_MAX, WrittenBatch};
+pub use batch::{ORDERS_NAMED_MAX, WrittenBatch};
 pub use connection::{Address, UrlError};
 pub use dead_letter_copies::LeasedDeadLetter;
 pub use error::LedgerError;

@@ -120,34 +120,52 @@ pub const LOCK_LEDGER: &str = "
 
 /// The orders of a batch that have a row. The lowest and the highest id let PostgreSQL leave out table partitions.
 pub const EXISTING_ORDERS: &str = "
-    SELECT order_id, status, epoch FROM orders
-    WHERE order_id = ANY($1) AND order_id BETWEEN $2 AND $3";
+    SELECT order_id, epoch, reason, completion_number, completion_refused, expiry_number, cancel_number,
+           cancel_cause
+    FROM orders WHERE order_id = ANY($1) AND order_id BETWEEN $2 AND $3";
 
 /// The changes of these products.
 pub const EXISTING_CHANGES: &str =
     "SELECT product_id, change_id FROM sale_changes WHERE product_id = ANY($1)";
 
-/// Writes new orders on the fast path.
+/// Writes new orders on the fast path, if nothing but the decision is known about any of them.
 pub const COPY_ORDERS: &str = "
+    COPY orders (order_id, product_id, user_id, quantity, epoch, sequence, placed_at, status, reason)
+    FROM STDIN BINARY";
+
+/// Writes new orders on the fast path, with all that is known about them.
+pub const COPY_ORDERS_WITH_FACTS: &str = "
     COPY orders (order_id, product_id, user_id, quantity, epoch, sequence, placed_at, status, reason,
-                 cancel_number) FROM STDIN BINARY";
+                 completion_number, completion_refused, expiry_number, cancel_number, cancel_cause)
+    FROM STDIN BINARY";
 
 /// Writes orders on the slow path. An existing row is overwritten: `apply` only writes an order again that was rejected
 /// in an earlier epoch.
 pub const INSERT_ORDERS: &str = "
     INSERT INTO orders (order_id, product_id, user_id, quantity, epoch, sequence, placed_at, status,
-                        reason, cancel_number)
+                        reason, completion_number, completion_refused, expiry_number, cancel_number,
+                        cancel_cause)
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::int[], $6::bigint[],
-                         $7::timestamptz[], $8::text[], $9::text[], $10::bigint[])
+                         $7::timestamptz[], $8::text[], $9::text[], $10::bigint[], $11::boolean[],
+                         $12::bigint[], $13::bigint[], $14::text[])
     ON CONFLICT (order_id) DO UPDATE SET
         epoch = excluded.epoch, sequence = excluded.sequence, placed_at = excluded.placed_at,
-        status = excluded.status, reason = excluded.reason, cancel_number = excluded.cancel_number";
+        status = excluded.status, reason = excluded.reason,
+        completion_number = excluded.completion_number,
+        completion_refused = excluded.completion_refused, expiry_number = excluded.expiry_number,
+        cancel_number = excluded.cancel_number, cancel_cause = excluded.cancel_cause";
 
-/// Cancels orders that have a row.
-pub const CANCEL_ORDERS: &str = "
-    UPDATE orders o SET status = 'cancelled', cancel_number = c.number
-    FROM unnest($1::uuid[], $2::bigint[]) AS c (order_id, number)
-    WHERE o.order_id = c.order_id AND o.order_id BETWEEN $3 AND $4";
+/// Changes what is known about orders that have a row.
+pub const CHANGE_ORDERS: &str = "
+    UPDATE orders o SET
+        status = c.status, completion_number = c.completion_number,
+        completion_refused = c.completion_refused, expiry_number = c.expiry_number,
+        cancel_number = c.cancel_number, cancel_cause = c.cancel_cause
+    FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::boolean[], $5::bigint[], $6::bigint[],
+                $7::text[])
+        AS c (order_id, status, completion_number, completion_refused, expiry_number, cancel_number,
+              cancel_cause)
+    WHERE o.order_id = c.order_id AND o.order_id BETWEEN $8 AND $9";
 
 /// Writes changes of sales.
 pub const INSERT_CHANGES: &str = "
@@ -172,20 +190,23 @@ pub const AMEND_SALES: &str = "
 pub const ADD_TO_LEDGER: &str = "
     UPDATE stock_ledger l SET
         sold = l.sold + d.sold,
+        completed = l.completed + d.completed,
         total = l.total + d.total,
         closed_at = least(l.closed_at, d.closed_at),
         fenced_epoch = greatest(l.fenced_epoch, d.fenced_epoch)
-    FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::int[])
-        AS d (product_id, sold, total, closed_at, fenced_epoch)
+    FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::int[])
+        AS d (product_id, sold, completed, total, closed_at, fenced_epoch)
     WHERE l.product_id = d.product_id";
 
 /// Adds the series deltas of `apply`.
 pub const ADD_TO_SERIES: &str = "
     UPDATE number_series n SET
         written = n.written + d.written,
+        holds_ended = n.holds_ended + d.holds_ended,
         epoch = (greatest((n.epoch::bigint << 32) | n.last_sequence, d.highest) >> 32)::int,
         last_sequence = greatest((n.epoch::bigint << 32) | n.last_sequence, d.highest) & 4294967295
-    FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS d (series_id, written, highest)
+    FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])
+        AS d (series_id, written, holds_ended, highest)
     WHERE n.series_id = d.series_id";
 
 // Reads of the API.
@@ -217,33 +238,38 @@ pub const SELECT_HIGHEST: &str = "
 
 /// All sales, with the numbers of the series that has the name of the product.
 pub const SELECT_SALES: &str = "
-    SELECT l.product_id, l.total, l.sold, l.opens_at, l.closes_at, least(l.closes_at, l.closed_at) AS ends_at,
-           l.per_user_limit, n.epoch, n.last_sequence, l.fenced_epoch, n.written, l.partition,
-           l.terms::text AS terms, coalesce(l.id_time, l.opens_at) AS id_time
+    SELECT l.product_id, l.total, l.sold, l.completed, l.opens_at, l.closes_at,
+           least(l.closes_at, l.closed_at) AS ends_at, l.per_user_limit, n.epoch, n.last_sequence,
+           l.fenced_epoch, n.written, l.partition, l.terms::text AS terms,
+           coalesce(l.id_time, l.opens_at) AS id_time
     FROM stock_ledger l JOIN number_series n ON n.series_id = l.product_id";
 
 /// One sale, the same columns.
 pub const SELECT_SALE: &str = "
-    SELECT l.product_id, l.total, l.sold, l.opens_at, l.closes_at, least(l.closes_at, l.closed_at) AS ends_at,
-           l.per_user_limit, n.epoch, n.last_sequence, l.fenced_epoch, n.written, l.partition,
-           l.terms::text AS terms, coalesce(l.id_time, l.opens_at) AS id_time
+    SELECT l.product_id, l.total, l.sold, l.completed, l.opens_at, l.closes_at,
+           least(l.closes_at, l.closed_at) AS ends_at, l.per_user_limit, n.epoch, n.last_sequence,
+           l.fenced_epoch, n.written, l.partition, l.terms::text AS terms,
+           coalesce(l.id_time, l.opens_at) AS id_time
     FROM stock_ledger l JOIN number_series n ON n.series_id = l.product_id
     WHERE l.product_id = $1";
 
-/// How many orders a product has within these bounds of ids, and the units of the confirmed ones.
+/// How many orders a product has within these bounds of ids, and the units of those that hold some.
 pub const COUNT_ORDERS_BETWEEN: &str = "
-    SELECT count(*), coalesce(sum(quantity) FILTER (WHERE status = 'confirmed'), 0)::bigint
+    SELECT count(*),
+           coalesce(sum(quantity) FILTER (WHERE status IN ('confirmed', 'completed')), 0)::bigint
     FROM orders WHERE product_id = $1 AND order_id BETWEEN $2 AND $3";
 
 /// The units that each user holds, within these bounds.
 pub const SELECT_USERS_BETWEEN: &str = "
     SELECT user_id, sum(quantity)::bigint FROM orders
-    WHERE product_id = $1 AND order_id BETWEEN $2 AND $3 AND status = 'confirmed' GROUP BY user_id";
+    WHERE product_id = $1 AND order_id BETWEEN $2 AND $3 AND status IN ('confirmed', 'completed')
+    GROUP BY user_id";
 
 /// The orders of a product within these bounds. The primary key has the orders of a sale side by side; other bounds read
 /// the whole table: an index by product would cost every order that is written.
 pub const SELECT_ORDERS_BETWEEN: &str = "
-    SELECT order_id, user_id, quantity, epoch, sequence, status, cancel_number, placed_at
+    SELECT order_id, user_id, quantity, epoch, sequence, placed_at, reason, completion_number,
+           completion_refused, expiry_number, cancel_number, cancel_cause
     FROM orders WHERE product_id = $1 AND order_id BETWEEN $2 AND $3";
 
 /// How many orders of a product were read before its sale; no series counts them. An index has them (V4).

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fluxgate_domain::OrderStatus;
-use fluxgate_domain::events::{Event, OrderCancelled, OrderReserved};
+use fluxgate_domain::events::{CancelCause, Event, OrderCancelled, OrderReserved};
 use fluxgate_domain::ids::{OrderId, ProductId, Quantity, UserId};
 use fluxgate_gate::{ReservationStore, SaleView};
 use fluxgate_ledger::WrittenOrder;
@@ -145,5 +145,6 @@ fn event(
         cancel_epoch: sale.number.epoch,
         cancel_sequence: 0,
         cancelled_at: now,
+        cause: CancelCause::Shop,
     })
 }

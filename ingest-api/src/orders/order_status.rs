@@ -189,9 +189,7 @@ impl OrderStatusReader {
                 self.in_redis(order_id, &stored).await
             }
             // Redis may have applied a cancel.
-            (Ok(Some(row)), Err(error)) if row.status == OrderStatus::Confirmed => {
-                Err(error.into())
-            }
+            (Ok(Some(row)), Err(error)) if row.status.is_sold() => Err(error.into()),
             (Ok(Some(row)), _) => Ok(OrderView::written(order_id, row)),
             (row, stored) => {
                 let stored = stored?;

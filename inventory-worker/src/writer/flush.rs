@@ -3,16 +3,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use backon::{BackoffBuilder, ExponentialBackoff};
-use fluxgate_domain::batch::{Batch, Content, PartitionOffset, Record};
-use fluxgate_domain::events::Event;
-use fluxgate_domain::ids::OrderId;
+use fluxgate_domain::batch::{Batch, PartitionOffset};
 use fluxgate_ledger::{Ledger, LedgerError, WrittenBatch};
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::failing_writes::FailingWrites;
-use crate::batch::remote_parent;
+use super::order_log::{log_paid_without_unit, log_rejected};
 use crate::dead_letters::log_dead_letters;
 use crate::metrics::Metrics;
 use crate::reader::Command;
@@ -217,8 +215,12 @@ impl Flusher {
         orders("oversold").inc_by(written.oversold);
         orders("unknown_sale").inc_by(written.unknown_sale);
         orders("fenced").inc_by(written.fenced);
+        orders("completed").inc_by(written.completed);
+        orders("expired").inc_by(written.expired);
         orders("cancelled").inc_by(written.cancelled);
         orders("duplicate").inc_by(written.duplicates);
+        let paid_without_unit = &self.metrics.paid_without_unit_total;
+        paid_without_unit.inc_by(written.paid_without_unit);
         self.metrics.sale_changes_total.inc_by(written.changes);
         self.metrics.dead_letters_total.inc_by(written.dead_letters);
 
@@ -229,6 +231,7 @@ impl Flusher {
         }
         log_dead_letters(batch);
         log_rejected(batch, written);
+        log_paid_without_unit(written);
     }
 }
 
@@ -250,30 +253,4 @@ fn isolate(
     let (first, second) = batch.split();
     work.push_front(second);
     work.push_front(first);
-}
-
-/// Logs the first rejected orders one by one, and the number of all of them.
-fn log_rejected(batch: &Batch, written: &WrittenBatch) {
-    for &id in &written.rejected {
-        let mut records = batch.records().map(|(_, record)| record);
-        let record = records.find(|record| is_order(record, id));
-        let parent = record.and_then(remote_parent);
-        tracing::error!(
-            order.id = %id,
-            trace.id = parent.map(|parent| tracing::field::display(parent.id())),
-            "accepted order rejected"
-        );
-    }
-    if written.oversold + written.unknown_sale + written.fenced > 0 {
-        tracing::error!(
-            orders.oversold = written.oversold,
-            orders.unknown_sale = written.unknown_sale,
-            orders.fenced = written.fenced,
-            "accepted orders rejected; Redis or Kafka has lost data"
-        );
-    }
-}
-
-fn is_order(record: &Record, id: OrderId) -> bool {
-    matches!(&record.content, Content::Event(Event::OrderReserved(order)) if order.order_id == id)
 }

@@ -3,6 +3,7 @@
 mod batch_trace;
 mod failing_writes;
 mod flush;
+mod order_log;
 
 pub use failing_writes::FailingWrites;
 pub use flush::Flusher;

@@ -3,8 +3,10 @@
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-use fluxgate_domain::batch::Record;
-use fluxgate_domain::events::{Event, OrderReserved, SaleOpened};
+use fluxgate_domain::batch::{Content, Record};
+use fluxgate_domain::events::{
+    CancelCause, Event, OrderCancelled, OrderCompleted, OrderReserved, SaleOpened,
+};
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Tag, UserId};
 use fluxgate_ledger::Ledger;
 use fluxgate_service::settings::PostgresSettings;
@@ -78,6 +80,30 @@ pub fn order(offset: i64, product: &str, user: &str, quantity: i64, sequence: u3
             placed_at: Timestamp::UNIX_EPOCH,
         }),
     )
+}
+
+/// The expiry of an order and then its completion, with the numbers from `sequence` on.
+pub fn late_completion(ordered: &Record, sequence: u32) -> [Record; 2] {
+    let Content::Event(Event::OrderReserved(order)) = &ordered.content else {
+        panic!("an order");
+    };
+    let expiry = OrderCancelled {
+        order: order.clone(),
+        cancel_epoch: 1,
+        cancel_sequence: sequence,
+        cancelled_at: Timestamp::UNIX_EPOCH,
+        cause: CancelCause::Expired,
+    };
+    let completion = OrderCompleted {
+        order: order.clone(),
+        completion_epoch: 1,
+        completion_sequence: sequence + 1,
+        completed_at: Timestamp::UNIX_EPOCH,
+    };
+    [
+        record(0, Event::OrderCancelled(expiry)),
+        record(0, Event::OrderCompleted(completion)),
+    ]
 }
 
 fn record(offset: i64, event: Event) -> Record {

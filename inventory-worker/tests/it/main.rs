@@ -8,6 +8,7 @@ mod consuming;
 mod dead_letters;
 mod fixture;
 mod gauges;
+mod holds;
 mod line;
 mod log_continuity;
 mod logs;

@@ -1,12 +1,16 @@
 //! Records on the topic that no producer of ours sent.
 
 use fluxgate_domain::batch::{Content, Record};
-use fluxgate_domain::events::{Event, OrderReserved};
+use fluxgate_domain::events::{Event, OrderCancelled, OrderCompleted, OrderReserved};
 
 use crate::fixture::{opening, order, until};
 use crate::line::Line;
 
 const TYPE: &[u8] = OrderReserved::TYPE.as_bytes();
+
+/// What a cancel has beside its order.
+const CANCELLED: &str =
+    r#""cancelEpoch":1,"cancelSequence":10,"cancelledAt":"1970-01-01T00:00:00Z""#;
 
 /// Header, key, value, and the beginning of the reason.
 type Kind = (
@@ -110,6 +114,18 @@ fn kinds() -> Vec<Kind> {
             ours,
             a,
             with("\"orderId\":\"", "\"orderId\":\"x"),
+            "malformed",
+        ),
+        (
+            Some(OrderCompleted::TYPE.as_bytes()),
+            a,
+            bytes(),
+            "malformed",
+        ),
+        (
+            Some(OrderCancelled::TYPE.as_bytes()),
+            a,
+            with("{", &format!("{{{CANCELLED},\"cause\":\"theft\",")),
             "malformed",
         ),
         (ours, None, bytes(), "foreign_key"),

@@ -2,14 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use fluxgate_domain::apply::ChangeKind;
 use fluxgate_domain::ids::{OrderId, ProductId};
-use fluxgate_domain::{NumberSet, OrderStatus, SequenceNumber};
+use fluxgate_domain::order_facts::Decision;
+use fluxgate_domain::{NumberSet, OrderFacts, OrderStatus, SequenceNumber};
 use fluxgate_gate::{OutboxOrder, Snapshot, State};
-use fluxgate_ledger::{ChangeRow, DeadLetter, OrderRow, WrittenSale};
+use fluxgate_ledger::{OrderRow, WrittenSale};
 use jiff::Timestamp;
 
-use super::Findings;
+use super::{Findings, sale_checks};
 
 /// A snapshot of Redis, and the rows that PostgreSQL had later. Keeps a bit of each order row.
 pub struct Comparison {
@@ -17,12 +17,14 @@ pub struct Comparison {
     /// `None` if Redis does not have the sale.
     then: Option<Snapshot>,
     written: WrittenSale,
-    /// Of orders, cancels and changes in PostgreSQL.
+    /// Of orders, completions, expiries, cancels and changes in PostgreSQL.
     numbers: NumberSet,
     /// Numbers that stood for something else already, in the epoch of the snapshot.
     used_twice: usize,
-    confirmed_units: i64,
+    sold_units: i64,
+    completed_units: i64,
     cancelled: usize,
+    expired: usize,
     rejected: usize,
     /// Units that orders in PostgreSQL held when the snapshot was taken.
     held_units: i64,
@@ -39,8 +41,10 @@ impl Comparison {
             then,
             numbers: NumberSet::default(),
             used_twice: 0,
-            confirmed_units: 0,
+            sold_units: 0,
+            completed_units: 0,
             cancelled: 0,
+            expired: 0,
             rejected: 0,
             held_units: 0,
             unwritten_letters: letters.filter_map(|letter| letter.order).collect(),
@@ -54,21 +58,34 @@ impl Comparison {
     /// Adds an order that PostgreSQL has.
     pub fn add(&mut self, order: &OrderRow) {
         self.count(order.number);
-        if let Some(cancel) = order.cancel {
-            self.count(cancel);
+        let OrderFacts {
+            completion,
+            expiry,
+            cancel,
+            ..
+        } = order.facts;
+        let cancel = cancel.map(|cancel| cancel.number);
+        for number in [completion, expiry, cancel].into_iter().flatten() {
+            self.count(number);
         }
-        match order.status {
-            OrderStatus::Confirmed => self.confirmed_units += order.quantity,
+        let status = order.facts.status();
+        self.sold_units += if status.is_sold() { order.quantity } else { 0 };
+        match status {
+            OrderStatus::Completed => self.completed_units += order.quantity,
             OrderStatus::Cancelled => self.cancelled += 1,
+            OrderStatus::Expired => self.expired += 1,
             OrderStatus::Rejected => self.rejected += 1,
             _ => {}
         }
         self.unwritten_letters.remove(&order.id);
         if let Some(then) = &mut self.then {
             then.orders.remove(&order.id);
-            let holds = order.status != OrderStatus::Rejected
+            // A completion that was read behind the expiry has taken the units again.
+            let expiry = expiry.filter(|_| !order.facts.is_completed());
+            let holds = order.facts.decision == Decision::Confirmed
                 && order.number <= then.number
-                && !is_returned(then, order.cancel);
+                && !is_returned(then, cancel)
+                && !is_returned(then, expiry);
             self.held_units += if holds { order.quantity } else { 0 };
         }
     }
@@ -91,7 +108,7 @@ impl Comparison {
     pub fn finish(mut self, now: Option<SequenceNumber>, clock: Timestamp) -> Findings {
         let mut found = self.without_redis();
         let Some(then) = self.then.take() else {
-            self.check_absence(&mut found, clock);
+            sale_checks::check_absence(&mut found, &self.written, clock);
             return found;
         };
         found.state = then.state.as_str();
@@ -109,13 +126,14 @@ impl Comparison {
                 found.doubt(format!(
                     "{count} changes wait for Kafka, too many to compare; audit it again when Kafka has them"
                 ));
-                self.check_high_water_mark(&mut found, now);
+                sale_checks::check_high_water_mark(&mut found, &self.written, now);
             }
             State::Open | State::Closed => {
                 self.check_numbers(&mut found, &then);
                 self.check_units(&mut found, &then);
-                self.check_terms(&mut found, &then);
-                self.check_high_water_mark(&mut found, now);
+                sale_checks::check_total(&mut found, &self.written, &then);
+                sale_checks::check_terms(&mut found, &self.written, &then);
+                sale_checks::check_high_water_mark(&mut found, &self.written, now);
             }
         }
         if then.is_lost && then.state != State::Rebuilding {
@@ -133,8 +151,10 @@ impl Comparison {
     /// What the rows in PostgreSQL tell without Redis.
     fn without_redis(&self) -> Findings {
         let mut found = Findings {
-            confirmed: self.confirmed_units,
+            sold: self.sold_units,
+            completed: self.completed_units,
             cancelled: self.cancelled,
+            expired: self.expired,
             rejected: self.rejected,
             dead_letters: self.written.dead_letters.len(),
             ..Findings::none(self.product.clone())
@@ -144,30 +164,25 @@ impl Comparison {
             return found;
         };
         found.total = sale.total;
-        let (sold, confirmed, total) = (sale.sold, found.confirmed, sale.total);
-        if sold != confirmed {
+        let (counted, sold, total) = (sale.sold, found.sold, sale.total);
+        if counted != sold {
             found.prove(format!(
-                "the ledger counts {sold} units sold, its confirmed orders add up to {confirmed}"
+                "the ledger counts {counted} units sold, its orders add up to {sold}"
             ));
         }
-        if confirmed > total {
-            found.prove(format!("oversold: {confirmed} units of {total}"));
+        let (counted, completed) = (sale.completed, found.completed);
+        if counted != completed {
+            found.prove(format!(
+                "the ledger counts {counted} units completed, its orders add up to {completed}"
+            ));
+        }
+        if sold > total {
+            found.prove(format!("oversold: {sold} units of {total}"));
         }
         found
     }
 
-    /// Redis may lack only a sale that is over.
-    fn check_absence(&self, found: &mut Findings, clock: Timestamp) {
-        let sale = self.written.sale.as_ref();
-        let closes_at = sale.and_then(|sale| sale.closes_at);
-        let mut changes = self.written.changes.iter();
-        let by_hand = changes.any(|change| change.kind == ChangeKind::Close);
-        if !by_hand && closes_at.is_none_or(|at| at > clock) {
-            found.object("Redis has lost it: rebuild it".to_owned());
-        }
-    }
-
-    /// Every number up to the snapshot's stands for exactly one order, cancel or change.
+    /// Every number up to the snapshot's stands for exactly one order, completion, expiry, cancel or change.
     fn check_numbers(&mut self, found: &mut Findings, then: &Snapshot) {
         let now = then.number;
         if self.used_twice > 0 {
@@ -219,48 +234,15 @@ impl Comparison {
                 "{offered} units are sold and still offered by Redis"
             ));
         }
-
-        let is_later = |change: &&ChangeRow| {
-            change.kind == ChangeKind::Restock
-                && (change.number > then.number || then.holds(change.number))
-        };
-        let later = self.written.changes.iter().filter(is_later);
-        let later: i64 = later.map(|change| change.units).sum();
-        let sale = self.written.sale.as_ref();
-        let total = sale.map_or(0, |sale| sale.total - later);
-        if total != then.total {
-            let seen = then.total;
-            found.object(format!(
-                "Redis has a total of {seen} units, the ledger {total}"
-            ));
-        }
-    }
-
-    /// Redis and the ledger have the same terms, unless an amendment is on its way.
-    fn check_terms(&self, found: &mut Findings, then: &Snapshot) {
-        let ledger = self.written.sale.as_ref().and_then(|sale| sale.terms);
-        let is_later = |change: &ChangeRow| {
-            change.kind == ChangeKind::Amend
-                && (change.number > then.number || then.holds(change.number))
-        };
-        let is_on_its_way = !then.effects.is_empty() || self.written.changes.iter().any(is_later);
-        if let Some((redis, ledger)) = then.terms.zip(ledger)
-            && redis != ledger
-            && !is_on_its_way
-        {
-            found.object(format!(
-                "Redis has the terms {}, the ledger {}",
-                redis.to_json(),
-                ledger.to_json()
-            ));
-        }
     }
 
     /// An order that became a dead letter holds its units, unless it was cancelled.
     fn units_of_letters(&self, then: &Snapshot) -> i64 {
         let letters = &self.written.dead_letters;
-        let is_cancel = |it: &&DeadLetter| it.quantity == 0;
-        let cancelled = letters.iter().filter(is_cancel).map(|it| it.order);
+        let cancelled = letters
+            .iter()
+            .filter(|letter| letter.is_cancel)
+            .map(|it| it.order);
         let cancelled: HashSet<Option<OrderId>> = cancelled.collect();
         let holding = letters.iter().filter(|letter| {
             let is_unwritten = letter
@@ -270,22 +252,9 @@ impl Comparison {
         });
         holding.map(|letter| letter.quantity).sum()
     }
-
-    /// Redis is not behind PostgreSQL.
-    fn check_high_water_mark(&self, found: &mut Findings, now: Option<SequenceNumber>) {
-        let sale = self.written.sale.as_ref();
-        let written = sale.map_or(SequenceNumber::default(), |sale| sale.highest);
-        match now {
-            None => found.doubt("a rebuild has begun".to_owned()),
-            Some(now) if now < written => found.prove(format!(
-                "Redis is at {now}, PostgreSQL at {written}: Redis has lost writes; rebuild it"
-            )),
-            Some(_) => {}
-        }
-    }
 }
 
-/// Whether a cancel had returned its units when the snapshot was taken.
+/// Whether a cancel or an expiry had returned its units when the snapshot was taken.
 fn is_returned(then: &Snapshot, cancel: Option<SequenceNumber>) -> bool {
     cancel.is_some_and(|cancel| cancel <= then.number && !then.holds(cancel))
 }

@@ -18,10 +18,14 @@ pub struct Findings {
     pub remaining: i64,
     /// Entries in the outbox.
     pub outbox: u64,
-    /// Units of confirmed orders.
-    pub confirmed: i64,
+    /// Units of confirmed and completed orders.
+    pub sold: i64,
+    /// Units of completed orders; they are among those that are sold.
+    pub completed: i64,
     /// Orders cancelled.
     pub cancelled: usize,
+    /// Orders expired.
+    pub expired: usize,
     /// Orders rejected. They hold no units, because Redis had lost data.
     pub rejected: usize,
     /// Dead letters with a number of this sale.
@@ -47,8 +51,10 @@ impl Findings {
             total: 0,
             remaining: 0,
             outbox: 0,
-            confirmed: 0,
+            sold: 0,
+            completed: 0,
             cancelled: 0,
+            expired: 0,
             rejected: 0,
             dead_letters: 0,
             missing: 0,

@@ -2,6 +2,7 @@
 
 mod comparison;
 mod findings;
+mod sale_checks;
 mod table;
 #[cfg(test)]
 mod tests;

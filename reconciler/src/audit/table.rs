@@ -29,6 +29,12 @@ pub fn table(findings: &[Findings]) -> String {
         for sentence in found.doubts.iter().chain(&found.objections) {
             text += &format!("  {sentence}\n");
         }
+        if found.completed > 0 || found.expired > 0 {
+            text += &format!(
+                "  {} units are of completed orders; {} orders have expired\n",
+                found.completed, found.expired
+            );
+        }
         if found.lost_before > 0 {
             text += &format!(
                 "  {} numbers were lost before the sale was rebuilt\n",
@@ -51,7 +57,7 @@ fn line(found: &Findings) -> [String; 11] {
         found.total.to_string(),
         found.remaining.to_string(),
         found.outbox.to_string(),
-        found.confirmed.to_string(),
+        found.sold.to_string(),
         found.cancelled.to_string(),
         found.rejected.to_string(),
         found.dead_letters.to_string(),

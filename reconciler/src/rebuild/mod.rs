@@ -84,13 +84,13 @@ pub enum RebuildError {
     NotFenced,
     /// The ledger's sum differs from the sum of its orders: the units remaining are unknown.
     #[error(
-        "the ledger counts {sold} units sold, its confirmed orders add up to {confirmed}; the sale stays stopped"
+        "the ledger counts {sold} units sold, its orders add up to {orders_sold}; the sale stays stopped"
     )]
     Inconsistent {
         /// Units sold by the ledger.
         sold: i64,
-        /// Units of the confirmed orders.
-        confirmed: i64,
+        /// Units of the orders that hold some.
+        orders_sold: i64,
     },
     /// Not finished; the sale stays stopped. Run the rebuild again.
     #[error(transparent)]
@@ -153,7 +153,7 @@ async fn rebuild_locked(
     let unreadable = expect_written(stores, product, &keys).await?;
     fence(stores, product, stopped.highest, patience).await?;
     let (written, mut orders) = read(stores.ledger.read_sale(product).await)?;
-    let refill = Refill::of(&written, orders.confirmed_units())?;
+    let refill = Refill::of(&written, orders.sold_units())?;
     stopped.empty(refill.epoch, product).await?;
     stopped.fill(Part::Orders, &refill.changes).await?;
     let restored = restore_orders(&stopped, &mut orders).await?;

@@ -1,7 +1,7 @@
 //! The Redis data of a rebuilt sale, computed from its rows in PostgreSQL. Pure.
 
-use fluxgate_domain::OrderStatus;
 use fluxgate_domain::apply::ChangeKind;
+use fluxgate_domain::{OrderFacts, OrderStatus};
 use fluxgate_gate::{Pair, limits_field};
 use fluxgate_ledger::{ChangeRow, LedgerRow, OrderRow, WrittenSale};
 use jiff::Timestamp;
@@ -23,16 +23,16 @@ pub struct Refill {
 }
 
 impl Refill {
-    /// The data to write, once the log is fenced. `confirmed` is the sum of the confirmed orders.
+    /// The data to write, once the log is fenced. `orders_sold` is the sum of the orders that hold units.
     ///
     /// # Errors
     /// When the rows do not determine the units remaining.
-    pub fn of(written: &WrittenSale, confirmed: i64) -> Result<Self, RebuildError> {
+    pub fn of(written: &WrittenSale, orders_sold: i64) -> Result<Self, RebuildError> {
         let sale = written.sale.as_ref().ok_or(RebuildError::NoSale)?;
         let epoch = sale.fenced_epoch;
         let sold = sale.sold;
-        if sold != confirmed {
-            return Err(RebuildError::Inconsistent { sold, confirmed });
+        if sold != orders_sold {
+            return Err(RebuildError::Inconsistent { sold, orders_sold });
         }
         let remaining = sale.total - sold;
         let changes = written.changes.iter();
@@ -51,9 +51,16 @@ impl Refill {
 
 /// The record of an order.
 pub fn order_pair(order: &OrderRow) -> Pair {
-    let fate = match (order.status, order.cancel) {
+    let OrderFacts { expiry, cancel, .. } = order.facts;
+    // An order that has expired has given its units back like one that was cancelled.
+    let returned = match order.facts.status() {
+        OrderStatus::Cancelled => cancel.map(|cancel| cancel.number),
+        OrderStatus::Expired => expiry,
+        _ => None,
+    };
+    let fate = match (order.facts.status(), returned) {
         // PostgreSQL does not keep the time of the cancel, and it is not needed: the event was published.
-        (_, Some(cancel)) => format!("/{cancel}/{}", order.placed_at.as_millisecond()),
+        (_, Some(number)) => format!("/{number}/{}", order.placed_at.as_millisecond()),
         (OrderStatus::Rejected, None) => "/rejected".to_owned(),
         (_, None) => String::new(),
     };
@@ -146,6 +153,7 @@ mod tests {
             product: ProductId::parse("p").unwrap(),
             total: 10,
             sold: 0,
+            completed: 0,
             opens_at: at(5),
             id_time: at(3),
             closes_at: None,

@@ -7,15 +7,20 @@ use jiff::Timestamp;
 use crate::batch::PartitionOffset;
 use crate::events::{OrderReserved, SaleAmended};
 use crate::ids::{OrderId, ProductId};
-use crate::{NumberSeries, OrderStatus, SequenceNumber};
+use crate::order_facts::OrderFact;
+use crate::{NumberSeries, OrderFacts, SequenceNumber};
 
 /// Everything that a batch writes.
 #[derive(Debug, Default)]
 pub struct AppliedBatch<'a> {
     /// Orders that get a row.
     pub orders: Vec<NewOrder<'a>>,
-    /// Orders that had a row and are cancelled now, with the number of the cancel.
-    pub cancelled: Vec<(OrderId, SequenceNumber)>,
+    /// Orders that had a row, with what is known about them now.
+    pub changed: HashMap<OrderId, OrderFacts>,
+    /// Completions, expiries and cancels that are new.
+    pub facts: FactCounts,
+    /// Orders whose completion is new and was refused: they were paid, and have no units.
+    pub paid_without_unit: Vec<OrderId>,
     /// Changes that get a row.
     pub changes: Vec<NewChange<'a>>,
     /// Of each sale that is amended, the amendment with the highest number.
@@ -35,61 +40,7 @@ pub struct AppliedBatch<'a> {
 #[allow(missing_docs)]
 pub struct NewOrder<'a> {
     pub order: &'a OrderReserved,
-    pub outcome: Outcome,
-    /// The number of the cancel, if there was one.
-    pub cancel_number: Option<SequenceNumber>,
-}
-
-/// The outcome of an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// It holds its units.
-    Confirmed,
-    /// It holds no units.
-    Rejected(RejectReason),
-    /// It was cancelled, possibly before the order itself was read.
-    Cancelled,
-}
-
-/// Why an order holds no units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RejectReason {
-    /// The stock does not cover it.
-    Oversold,
-    /// Its sale has no ledger row.
-    UnknownSale,
-    /// Its epoch is below the fence of its sale.
-    Fenced,
-}
-
-impl Outcome {
-    /// The column `status`.
-    pub fn status(self) -> OrderStatus {
-        match self {
-            Self::Confirmed => OrderStatus::Confirmed,
-            Self::Rejected(_) => OrderStatus::Rejected,
-            Self::Cancelled => OrderStatus::Cancelled,
-        }
-    }
-
-    /// The column `reason`.
-    pub fn reason(self) -> Option<&'static str> {
-        match self {
-            Self::Rejected(reason) => Some(reason.as_str()),
-            Self::Confirmed | Self::Cancelled => None,
-        }
-    }
-}
-
-impl RejectReason {
-    /// The text in `orders.reason`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Oversold => "oversold",
-            Self::UnknownSale => "unknown_sale",
-            Self::Fenced => "fenced",
-        }
-    }
+    pub facts: OrderFacts,
 }
 
 /// A new row of `sale_changes`.
@@ -102,6 +53,25 @@ pub struct NewChange<'a> {
     pub units: i64,
     pub number: SequenceNumber,
     pub at: Timestamp,
+}
+
+/// How many facts about orders a batch brings.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct FactCounts {
+    pub completions: u64,
+    pub expiries: u64,
+    pub cancels: u64,
+}
+
+impl FactCounts {
+    pub(super) fn count(&mut self, fact: OrderFact) {
+        match fact {
+            OrderFact::Completion(_) => self.completions += 1,
+            OrderFact::Expiry(_) => self.expiries += 1,
+            OrderFact::Cancel(_) => self.cancels += 1,
+        }
+    }
 }
 
 /// How a sale was changed after its opening.
@@ -135,6 +105,8 @@ impl ChangeKind {
 pub struct LedgerDelta {
     /// Units confirmed, less units returned.
     pub sold: i64,
+    /// Units of completed orders, less those of them that were cancelled.
+    pub completed: i64,
     /// Units restocked.
     pub total: i64,
     /// When an admin closed the sale.
@@ -148,6 +120,8 @@ pub struct LedgerDelta {
 pub struct SeriesDelta {
     /// New rows of orders, whatever their status.
     pub written: i64,
+    /// Completions and expiries, each of which has a number.
+    pub holds_ended: i64,
     /// The highest number.
     pub highest: SequenceNumber,
 }

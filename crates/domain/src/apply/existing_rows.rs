@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::OrderStatus;
-use crate::ids::{OrderId, ProductId};
+use crate::OrderFacts;
+use crate::ids::{OrderId, ProductId, Quantity};
 
 /// What a sale's ledger row allows; `apply` keeps it up to date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,14 @@ pub struct Headroom {
     pub opened_at_offset: Option<i64>,
 }
 
-/// The rows that PostgreSQL has for the orders and changes of a batch; `apply` adds what the batch writes.
+impl Headroom {
+    /// Whether an order of this quantity fits.
+    pub(super) fn has_room(&self, quantity: Quantity) -> bool {
+        self.sold + i64::from(quantity) <= self.total
+    }
+}
+
+/// The rows that PostgreSQL has for the orders and changes of a batch.
 #[derive(Debug, Default)]
 pub struct ExistingRows {
     /// Orders with a row.
@@ -32,8 +39,8 @@ pub struct ExistingRows {
 /// The row of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExistingOrder {
-    /// `confirmed`, `rejected` or `cancelled`.
-    pub status: OrderStatus,
     /// The epoch of its number. In a rebuilt sale, the key of a rejected order can be used again, in a higher epoch.
     pub epoch: u32,
+    /// What is known about it.
+    pub facts: OrderFacts,
 }

@@ -6,25 +6,25 @@
 mod applied_batch;
 mod existing_rows;
 mod operation;
+mod order_rows;
 mod sales;
 #[cfg(test)]
 mod tests;
 
 pub use applied_batch::{
-    AppliedBatch, ChangeKind, LedgerDelta, NewChange, NewOrder, Outcome, RejectReason, SeriesDelta,
+    AppliedBatch, ChangeKind, FactCounts, LedgerDelta, NewChange, NewOrder, SeriesDelta,
 };
 pub use existing_rows::{ExistingOrder, ExistingRows, Headroom};
 pub use operation::Operation;
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use crate::batch::PartitionOffset;
-use crate::events::{
-    OrderCancelled, OrderReserved, SaleAmended, SaleClosed, SaleFenced, SaleRestocked,
-};
-use crate::ids::{OrderId, ProductId};
-use crate::{OrderStatus, SequenceNumber};
+use crate::events::{OrderReserved, SaleAmended, SaleClosed, SaleFenced, SaleRestocked};
+use crate::ids::ProductId;
+use crate::order_facts::{Decision, OrderFact, RejectReason};
+use crate::{OrderFacts, OrderStatus, SequenceNumber};
+use order_rows::OrderRows;
 use sales::{Sale, Sales};
 
 const UNKNOWN_SALE: &str = "unknown_sale: the ledger has no such sale";
@@ -34,22 +34,19 @@ const FENCED: &str = "fenced: its epoch is below the fence of a rebuilt sale";
 /// Applies operations in offset order. A sale stays on one partition, so each order comes after the operations that made
 /// room for it; what is on another partition is refused, because there nothing is known about that order.
 ///
-/// `existing` and `headroom` hold the rows as PostgreSQL has them; afterwards, as the batch leaves them. An order that is
-/// not in `existing` is taken as new.
+/// `existing` holds the rows as PostgreSQL has them; an order that is not in it is taken as new. So does `headroom`;
+/// afterwards it holds them as the batch leaves them.
 pub fn apply<'a>(
     operations: &[(PartitionOffset, Operation<'a>)],
-    existing: &mut ExistingRows,
+    existing: &ExistingRows,
     headroom: &mut HashMap<ProductId, Headroom>,
 ) -> AppliedBatch<'a> {
     let mut sales = Sales::default();
-    existing.orders.reserve(operations.len());
     let mut application = Application {
-        existing,
-        new_orders: HashMap::with_capacity(operations.len()),
-        applied: AppliedBatch {
-            orders: Vec::with_capacity(operations.len()),
-            ..AppliedBatch::default()
-        },
+        orders: OrderRows::before(&existing.orders, operations.len()),
+        existing_changes: &existing.changes,
+        new_changes: HashSet::new(),
+        applied: AppliedBatch::default(),
     };
     for &(at, operation) in operations {
         let sale = sales.of(operation.product(), headroom);
@@ -64,7 +61,12 @@ pub fn apply<'a>(
             // Its ledger row is written before anything is applied.
             Operation::Open(_) => {}
             Operation::Order(order) => application.order(at, sale, order),
-            Operation::Cancel(cancel) => application.cancel(at, sale, cancel),
+            Operation::Cancel(cancel) => {
+                application.fact(at, sale, &cancel.order, cancel.fact());
+            }
+            Operation::Complete(completion) => {
+                application.fact(at, sale, &completion.order, completion.fact());
+            }
             Operation::Restock(restock) => application.restock(at, sale, restock),
             Operation::Amend(amended) => application.amend(at, sale, amended),
             Operation::Close(close) => application.close(at, sale, close),
@@ -72,71 +74,88 @@ pub fn apply<'a>(
         }
     }
     let mut applied = application.applied;
+    application.orders.finish(&mut applied);
     sales.finish(&mut applied, headroom);
     applied
 }
 
 struct Application<'a, 'e> {
-    existing: &'e mut ExistingRows,
-    /// Orders of this batch, by their place in `applied.orders`.
-    new_orders: HashMap<OrderId, usize>,
+    orders: OrderRows<'a, 'e>,
+    existing_changes: &'e HashSet<(ProductId, String)>,
+    /// Changes of this batch.
+    new_changes: HashSet<(ProductId, String)>,
     applied: AppliedBatch<'a>,
 }
 
 impl<'a> Application<'a, '_> {
     fn order(&mut self, at: PartitionOffset, sale: &mut Sale<'a>, order: &'a OrderReserved) {
-        if let Some(row) = self.existing.orders.get(&order.order_id) {
-            let is_taken_again = row.status == OrderStatus::Rejected && row.epoch < order.epoch;
-            if !is_taken_again {
-                self.applied.duplicates += 1;
-                return;
+        match self.known(order) {
+            Some(_) => self.applied.duplicates += 1,
+            None => {
+                self.write_order(at, sale, order);
             }
         }
-        let units = i64::from(order.quantity);
-        let outcome = match sale.headroom(at) {
-            None => Outcome::Rejected(RejectReason::UnknownSale),
-            Some(row) if order.epoch < row.fenced_epoch => Outcome::Rejected(RejectReason::Fenced),
-            Some(row) if row.sold + units > row.total => Outcome::Rejected(RejectReason::Oversold),
-            Some(row) => {
-                row.sold += units;
-                Outcome::Confirmed
-            }
-        };
-        self.write_order(at, sale, order, outcome, None);
     }
 
-    fn cancel(&mut self, at: PartitionOffset, sale: &mut Sale<'a>, cancel: &'a OrderCancelled) {
-        let (order, id) = (&cancel.order, cancel.order.order_id);
-        let number = SequenceNumber::new(cancel.cancel_epoch, cancel.cancel_sequence);
-        let status = self.existing.orders.get(&id).map(|row| row.status);
-        if status == Some(OrderStatus::Cancelled) {
+    /// Adds a fact to its order. The event carries the whole order, which is applied first: so it does not matter which of
+    /// them is read first.
+    fn fact(
+        &mut self,
+        at: PartitionOffset,
+        sale: &mut Sale<'a>,
+        order: &'a OrderReserved,
+        fact: OrderFact,
+    ) {
+        let known = self.known(order);
+        if known.is_some_and(|facts| facts.has(fact)) {
             self.applied.duplicates += 1;
             return;
         }
-        if sale.is_fenced(at, number.epoch) {
+        if sale.is_fenced(at, fact.number().epoch) {
             return self.refuse(at, FENCED);
         }
-        let held = match status {
-            // The cancel was read before its order; the order will then be the duplicate.
-            None => return self.write_order(at, sale, order, Outcome::Cancelled, Some(number)),
-            Some(OrderStatus::Confirmed) => i64::from(order.quantity),
-            Some(_) => 0,
+        let before = known.unwrap_or_else(|| self.write_order(at, sale, order));
+        let has_room = sale
+            .headroom(at)
+            .is_some_and(|row| row.has_room(order.quantity));
+        let after = before.with(fact, has_room);
+        self.orders.change(order.order_id, after);
+        sale.move_units(at, order.quantity, before.status(), after.status());
+        sale.count_fact(at, fact, after.decision);
+        self.applied.facts.count(fact);
+        if after.completion_refused && !before.completion_refused {
+            self.applied.paid_without_unit.push(order.order_id);
+        }
+    }
+
+    /// What is known about an order; `None` if it has no row, or one that it replaces: after a rebuild, the key of an order
+    /// that was rejected can be used again, in a higher epoch.
+    fn known(&self, order: &OrderReserved) -> Option<OrderFacts> {
+        let row = self.orders.get(order.order_id)?;
+        let is_taken_again = row.facts.status() == OrderStatus::Rejected && row.epoch < order.epoch;
+        (!is_taken_again).then_some(row.facts)
+    }
+
+    /// Decides about an order and writes its row.
+    fn write_order(
+        &mut self,
+        at: PartitionOffset,
+        sale: &mut Sale<'a>,
+        order: &'a OrderReserved,
+    ) -> OrderFacts {
+        let decision = match sale.headroom(at) {
+            None => Decision::Rejected(RejectReason::UnknownSale),
+            Some(row) if order.epoch < row.fenced_epoch => Decision::Rejected(RejectReason::Fenced),
+            Some(row) if !row.has_room(order.quantity) => {
+                Decision::Rejected(RejectReason::Oversold)
+            }
+            Some(_) => Decision::Confirmed,
         };
-        if let Some(row) = self.existing.orders.get_mut(&id) {
-            row.status = OrderStatus::Cancelled;
-        }
-        if let Some(&row) = self.new_orders.get(&id) {
-            let row = &mut self.applied.orders[row];
-            row.outcome = Outcome::Cancelled;
-            row.cancel_number = Some(number);
-        } else {
-            self.applied.cancelled.push((id, number));
-        }
-        if let Some(row) = sale.headroom(at) {
-            row.sold -= held;
-            sale.ledger.sold -= held;
-            sale.count_number(number);
-        }
+        let facts = OrderFacts::of(decision);
+        let is_first = self.orders.write(order, facts);
+        sale.move_units(at, order.quantity, OrderStatus::Accepted, facts.status());
+        sale.count_order(at, order, is_first);
+        facts
     }
 
     fn restock(&mut self, at: PartitionOffset, sale: &mut Sale<'a>, restock: &'a SaleRestocked) {
@@ -219,7 +238,7 @@ impl<'a> Application<'a, '_> {
             return None;
         }
         let id = (change.product.clone(), change.id.clone());
-        if self.existing.changes.contains(&id) {
+        if self.existing_changes.contains(&id) || self.new_changes.contains(&id) {
             self.applied.duplicates += 1;
             return None;
         }
@@ -227,45 +246,9 @@ impl<'a> Application<'a, '_> {
             self.refuse(at, FENCED);
             return None;
         }
-        self.existing.changes.insert(id);
+        self.new_changes.insert(id);
         sale.count_number(number);
         self.applied.changes.push(change);
         sale.headroom(at)
-    }
-
-    fn write_order(
-        &mut self,
-        at: PartitionOffset,
-        sale: &mut Sale<'a>,
-        order: &'a OrderReserved,
-        outcome: Outcome,
-        cancel_number: Option<SequenceNumber>,
-    ) {
-        let id = order.order_id;
-        let row = ExistingOrder {
-            status: outcome.status(),
-            epoch: order.epoch,
-        };
-        let is_first = self.existing.orders.insert(id, row).is_none();
-        let row = NewOrder {
-            order,
-            outcome,
-            cancel_number,
-        };
-        match self.new_orders.entry(id) {
-            Entry::Occupied(place) => self.applied.orders[*place.get()] = row,
-            Entry::Vacant(place) => {
-                place.insert(self.applied.orders.len());
-                self.applied.orders.push(row);
-            }
-        }
-        if sale.headroom(at).is_some() {
-            let own = SequenceNumber::new(order.epoch, order.sequence);
-            sale.count_number(own.max(cancel_number.unwrap_or_default()));
-            sale.series.written += i64::from(is_first);
-            if outcome == Outcome::Confirmed {
-                sale.ledger.sold += i64::from(order.quantity);
-            }
-        }
     }
 }

@@ -1,6 +1,6 @@
 use crate::events::{
-    Event, OrderCancelled, OrderReserved, SaleAmended, SaleClosed, SaleFenced, SaleOpened,
-    SaleRestocked,
+    Event, OrderCancelled, OrderCompleted, OrderReserved, SaleAmended, SaleClosed, SaleFenced,
+    SaleOpened, SaleRestocked,
 };
 use crate::ids::{OrderId, ProductId};
 
@@ -11,6 +11,7 @@ pub enum Operation<'a> {
     Open(&'a SaleOpened),
     Order(&'a OrderReserved),
     Cancel(&'a OrderCancelled),
+    Complete(&'a OrderCompleted),
     Restock(&'a SaleRestocked),
     Amend(&'a SaleAmended),
     Close(&'a SaleClosed),
@@ -24,6 +25,7 @@ impl<'a> Operation<'a> {
             Event::SaleOpened(sale) => Self::Open(sale),
             Event::OrderReserved(order) => Self::Order(order),
             Event::OrderCancelled(cancel) => Self::Cancel(cancel),
+            Event::OrderCompleted(completion) => Self::Complete(completion),
             Event::SaleRestocked(restock) => Self::Restock(restock),
             Event::SaleAmended(amended) => Self::Amend(amended),
             Event::SaleClosed(close) => Self::Close(close),
@@ -37,6 +39,7 @@ impl<'a> Operation<'a> {
             Self::Open(sale) => &sale.product_id,
             Self::Order(order) => &order.product_id,
             Self::Cancel(cancel) => &cancel.order.product_id,
+            Self::Complete(completion) => &completion.order.product_id,
             Self::Restock(restock) => &restock.product_id,
             Self::Amend(amended) => &amended.product_id,
             Self::Close(close) => &close.product_id,
@@ -52,11 +55,12 @@ impl<'a> Operation<'a> {
         }
     }
 
-    /// The order that it places or cancels, if it does.
+    /// The order that it places or changes, if it does.
     pub fn order_id(&self) -> Option<OrderId> {
         match self {
             Self::Order(order) => Some(order.order_id),
             Self::Cancel(cancel) => Some(cancel.order.order_id),
+            Self::Complete(completion) => Some(completion.order.order_id),
             Self::Open(_) | Self::Restock(_) | Self::Amend(_) | Self::Close(_) | Self::Fence(_) => {
                 None
             }

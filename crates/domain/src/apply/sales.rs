@@ -2,8 +2,10 @@ use std::collections::HashMap;
 
 use super::{AppliedBatch, Headroom, LedgerDelta, SeriesDelta};
 use crate::batch::PartitionOffset;
-use crate::ids::ProductId;
-use crate::{NumberSeries, SequenceNumber};
+use crate::events::OrderReserved;
+use crate::ids::{ProductId, Quantity};
+use crate::order_facts::{Decision, OrderFact, RejectReason};
+use crate::{NumberSeries, OrderStatus, SequenceNumber};
 
 /// One sale while a batch is applied: its ledger row, and what the batch adds to that and to the number series.
 pub struct Sale<'a> {
@@ -79,6 +81,46 @@ impl Sale<'_> {
     pub fn is_fenced(&mut self, at: PartitionOffset, epoch: u32) -> bool {
         self.headroom(at)
             .is_some_and(|row| epoch < row.fenced_epoch)
+    }
+
+    /// Moves the units of an order whose status changes. An order without a row is no more than accepted.
+    pub fn move_units(
+        &mut self,
+        at: PartitionOffset,
+        quantity: Quantity,
+        before: OrderStatus,
+        after: OrderStatus,
+    ) {
+        let units = i64::from(quantity);
+        let moved = |counts: fn(OrderStatus) -> bool| {
+            units * (i64::from(counts(after)) - i64::from(counts(before)))
+        };
+        let sold = moved(OrderStatus::is_sold);
+        if let Some(row) = self.headroom(at) {
+            row.sold += sold;
+            self.ledger.sold += sold;
+            self.ledger.completed += moved(|status| status == OrderStatus::Completed);
+        }
+    }
+
+    /// Counts an order whose row is written, and whether it is the first one of the order.
+    pub fn count_order(&mut self, at: PartitionOffset, order: &OrderReserved, is_first: bool) {
+        if self.headroom(at).is_some() {
+            self.count_number(SequenceNumber::new(order.epoch, order.sequence));
+            self.series.written += i64::from(is_first);
+        }
+    }
+
+    /// Counts a fact about an order. The series does not count the rows of orders that were read before the sale, so it
+    /// leaves out what is known about them, too.
+    pub fn count_fact(&mut self, at: PartitionOffset, fact: OrderFact, decision: Decision) {
+        if self.headroom(at).is_none() {
+            return;
+        }
+        self.count_number(fact.number());
+        let is_counted = decision != Decision::Rejected(RejectReason::UnknownSale);
+        let ends_hold = matches!(fact, OrderFact::Completion(_) | OrderFact::Expiry(_));
+        self.series.holds_ended += i64::from(is_counted && ends_hold);
     }
 
     pub fn count_number(&mut self, number: SequenceNumber) {

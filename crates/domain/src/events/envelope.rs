@@ -1,8 +1,8 @@
 use std::borrow::Cow;
 
 use super::{
-    Event, OrderCancelled, OrderReserved, SaleAmended, SaleClosed, SaleFenced, SaleOpened,
-    SaleRestocked,
+    CancelCause, Event, OrderCancelled, OrderCompleted, OrderReserved, SaleAmended, SaleClosed,
+    SaleFenced, SaleOpened, SaleRestocked,
 };
 
 /// The header with the event type.
@@ -30,8 +30,18 @@ pub fn headers(event: &Event) -> [Header; 6] {
         ),
         Event::OrderCancelled(cancel) => (
             OrderCancelled::TYPE,
-            format!("{}:cancelled", cancel.order.order_id),
+            match cancel.cause {
+                CancelCause::Shop | CancelCause::Buyer => {
+                    format!("{}:cancelled", cancel.order.order_id)
+                }
+                CancelCause::Expired => format!("{}:expired", cancel.order.order_id),
+            },
             cancel.cancelled_at,
+        ),
+        Event::OrderCompleted(completion) => (
+            OrderCompleted::TYPE,
+            format!("{}:completed", completion.order.order_id),
+            completion.completed_at,
         ),
         Event::SaleRestocked(restock) => (
             SaleRestocked::TYPE,

@@ -5,6 +5,7 @@
 
 mod envelope;
 mod order_cancelled;
+mod order_completed;
 mod order_reserved;
 mod sale_amended;
 mod sale_closed;
@@ -13,7 +14,8 @@ mod sale_opened;
 mod sale_restocked;
 
 pub use envelope::{CE_ID, CE_TYPE, Header, headers};
-pub use order_cancelled::OrderCancelled;
+pub use order_cancelled::{CancelCause, OrderCancelled};
+pub use order_completed::OrderCompleted;
 pub use order_reserved::OrderReserved;
 pub use sale_amended::SaleAmended;
 pub use sale_closed::SaleClosed;
@@ -30,8 +32,10 @@ pub enum Event {
     SaleOpened(SaleOpened),
     /// Units were reserved in Redis for one order.
     OrderReserved(OrderReserved),
-    /// An order was cancelled.
+    /// An order was cancelled or has expired.
     OrderCancelled(OrderCancelled),
+    /// An order was paid.
+    OrderCompleted(OrderCompleted),
     /// Units were added to a sale.
     SaleRestocked(SaleRestocked),
     /// A sale that nobody had ordered from got other terms.
@@ -80,6 +84,7 @@ impl Event {
             SaleOpened::TYPE => Self::SaleOpened(from_json(value)?),
             OrderReserved::TYPE => Self::OrderReserved(from_json(value)?),
             OrderCancelled::TYPE => Self::OrderCancelled(from_json(value)?),
+            OrderCompleted::TYPE => Self::OrderCompleted(from_json(value)?),
             SaleRestocked::TYPE => Self::SaleRestocked(from_json(value)?),
             SaleAmended::TYPE => Self::SaleAmended(from_json(value)?),
             SaleClosed::TYPE => Self::SaleClosed(from_json(value)?),
@@ -100,6 +105,7 @@ impl Event {
             Self::SaleOpened(event) => serde_json::to_vec(event),
             Self::OrderReserved(event) => serde_json::to_vec(event),
             Self::OrderCancelled(event) => serde_json::to_vec(event),
+            Self::OrderCompleted(event) => serde_json::to_vec(event),
             Self::SaleRestocked(event) => serde_json::to_vec(event),
             Self::SaleAmended(event) => serde_json::to_vec(event),
             Self::SaleClosed(event) => serde_json::to_vec(event),
@@ -108,11 +114,13 @@ impl Event {
         .expect("events are plain structs with text keys")
     }
 
-    /// Whether it makes room in its sale. Such an event is on Kafka before it counts in Redis; any other counts in Redis first. So the ledger never sees an order before the room it uses (publish before apply).
+    /// Whether it makes room in its sale. Such an event is on Kafka before it counts in Redis; any other one counts in
+    /// Redis first. So the ledger never sees an order before the room it uses (publish before apply).
     pub fn makes_room(&self) -> bool {
         match self {
             Self::SaleOpened(_) | Self::OrderCancelled(_) | Self::SaleRestocked(_) => true,
             Self::OrderReserved(_)
+            | Self::OrderCompleted(_)
             | Self::SaleAmended(_)
             | Self::SaleClosed(_)
             | Self::SaleFenced(_) => false,
@@ -125,6 +133,7 @@ impl Event {
             Self::SaleOpened(event) => &event.product_id,
             Self::OrderReserved(event) => &event.product_id,
             Self::OrderCancelled(event) => &event.order.product_id,
+            Self::OrderCompleted(event) => &event.order.product_id,
             Self::SaleRestocked(event) => &event.product_id,
             Self::SaleAmended(event) => &event.product_id,
             Self::SaleClosed(event) => &event.product_id,

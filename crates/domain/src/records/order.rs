@@ -1,6 +1,6 @@
 use std::str::FromStr;
 
-use crate::events::{OrderCancelled, OrderReserved};
+use crate::events::{CancelCause, OrderCancelled, OrderReserved};
 use crate::ids::{OrderId, ProductId, Quantity, UserId};
 use jiff::Timestamp;
 
@@ -64,6 +64,7 @@ impl OrderRecord {
             cancel_epoch: cancel.number.epoch,
             cancel_sequence: cancel.number.sequence,
             cancelled_at: cancel.at,
+            cause: CancelCause::Shop,
         })
     }
 }

@@ -18,8 +18,8 @@ pub struct OrderPages<'a> {
     product: String,
     /// The lowest and the highest id.
     bounds: [Uuid; 2],
-    /// Units of the confirmed orders.
-    confirmed_units: i64,
+    /// Units of the orders that hold some.
+    sold_units: i64,
     orders: Portal,
     users: Option<Portal>,
 }
@@ -43,7 +43,7 @@ impl<'a> OrderPages<'a> {
                 found = Some((bounds, units));
             }
         }
-        let (bounds, confirmed_units) = match found {
+        let (bounds, sold_units) = match found {
             Some(found) => found,
             None => (ALL, count(&snapshot, product, ALL).await?.1),
         };
@@ -52,15 +52,15 @@ impl<'a> OrderPages<'a> {
             snapshot,
             product: product.to_owned(),
             bounds,
-            confirmed_units,
+            sold_units,
             orders,
             users: None,
         })
     }
 
-    /// Units of the confirmed orders.
-    pub fn confirmed_units(&self) -> i64 {
-        self.confirmed_units
+    /// Units of the orders that hold some: those that are confirmed or completed.
+    pub fn sold_units(&self) -> i64 {
+        self.sold_units
     }
 
     /// The next orders; none when all have been read.

@@ -1,6 +1,6 @@
 use fluxgate_domain::apply::ChangeKind;
 use fluxgate_domain::ids::{OrderId, ProductId, Tag};
-use fluxgate_domain::{OrderStatus, SequenceNumber, Terms};
+use fluxgate_domain::{OrderFacts, SequenceNumber, Terms};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -15,6 +15,8 @@ pub struct LedgerRow {
     pub product: ProductId,
     pub total: i64,
     pub sold: i64,
+    /// Units of completed orders; they are among those that are sold.
+    pub completed: i64,
     pub opens_at: Timestamp,
     /// The time in its order ids.
     pub id_time: Timestamp,
@@ -41,11 +43,8 @@ pub struct OrderRow {
     pub user: String,
     pub quantity: i64,
     pub number: SequenceNumber,
-    /// `confirmed`, `rejected` or `cancelled`.
-    pub status: OrderStatus,
-    /// The number of the cancel.
-    pub cancel: Option<SequenceNumber>,
     pub placed_at: Timestamp,
+    pub facts: OrderFacts,
 }
 
 /// A row of `sale_changes`.
@@ -67,6 +66,8 @@ pub struct DeadLetter {
     pub order: Option<OrderId>,
     /// Units of a new order; 0 for any other event.
     pub quantity: i64,
+    /// Whether the order gives its units back: it was cancelled, or has expired.
+    pub is_cancel: bool,
     pub number: SequenceNumber,
 }
 
@@ -97,6 +98,7 @@ impl LedgerRow {
             product: columns::product_id(row.try_get("product_id")?)?,
             total: row.try_get("total")?,
             sold: row.try_get("sold")?,
+            completed: row.try_get("completed")?,
             opens_at: row.try_get("opens_at")?,
             id_time: row.try_get("id_time")?,
             closes_at: row.try_get("closes_at")?,
@@ -114,15 +116,13 @@ impl LedgerRow {
 impl OrderRow {
     pub(super) fn read(row: &Row) -> Result<Self, AuditError> {
         let quantity: i32 = row.try_get(2)?;
-        let cancel: Option<i64> = row.try_get(6)?;
         Ok(Self {
             id: columns::order_id(row.try_get(0)?)?,
             user: row.try_get(1)?,
             quantity: quantity.into(),
             number: columns::number(row.try_get(3)?, row.try_get(4)?)?,
-            status: columns::status(row.try_get(5)?)?,
-            cancel: cancel.map(columns::number_from_bits),
-            placed_at: row.try_get(7)?,
+            placed_at: row.try_get(5)?,
+            facts: columns::facts::<AuditError>(row, 6)?,
         })
     }
 }
@@ -149,14 +149,17 @@ impl DeadLetter {
         let number = |epoch, sequence| Some(SequenceNumber::new(half(epoch)?, half(sequence)?));
         let order = event.get("orderId").and_then(|id| id.as_str());
         let cancel = number("cancelEpoch", "cancelSequence");
+        let completion = number("completionEpoch", "completionSequence");
+        let later = cancel.or(completion);
         let quantity = event.get("quantity").and_then(|units| units.as_i64());
         Some(Self {
             order: order.and_then(|id| id.parse().ok()),
-            quantity: match (cancel, order) {
+            quantity: match (later, order) {
                 (None, Some(_)) => quantity.unwrap_or_default(),
                 _ => 0,
             },
-            number: cancel.or_else(|| number("epoch", "sequence"))?,
+            is_cancel: cancel.is_some(),
+            number: later.or_else(|| number("epoch", "sequence"))?,
         })
     }
 }

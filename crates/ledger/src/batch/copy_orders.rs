@@ -7,15 +7,19 @@ use std::pin::pin;
 
 use deadpool_postgres::Transaction;
 use fluxgate_domain::apply::NewOrder;
+use fluxgate_domain::{OrderFacts, SequenceNumber};
 use futures_util::SinkExt;
+use tokio_postgres::CopyInSink;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{CopyInSink, Statement};
 
+use super::statements::Statements;
 use crate::LedgerError;
 use crate::columns::{epoch_column, number_to_bits};
 
 /// Columns of [`crate::sql::COPY_ORDERS`].
-const COLUMNS: i16 = 10;
+const COLUMNS: i16 = 9;
+/// Columns of [`crate::sql::COPY_ORDERS_WITH_FACTS`].
+const COLUMNS_WITH_FACTS: i16 = 14;
 /// Signature, flags and the length of the header's extension.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// In place of the number of columns, behind the last row.
@@ -35,12 +39,18 @@ const EPOCH_US: i64 = 946_684_800_000_000;
 /// [`LedgerError::CopyRefused`] if one of them has a row: the transaction has failed then, and nothing is written.
 pub async fn copy_orders(
     transaction: &Transaction<'_>,
-    copy: &Statement,
+    statements: &Statements,
     orders: &[NewOrder<'_>],
 ) -> Result<(), LedgerError> {
     if orders.is_empty() {
         return Ok(());
     }
+    // Orders of which nothing more is known, as nearly all are, are not given the other columns.
+    let with_facts = orders.iter().any(|row| !row.facts.is_decision_only());
+    let copy = match with_facts {
+        true => &statements.copy_orders_with_facts,
+        false => &statements.copy_orders,
+    };
     let sink: CopyInSink<Cursor<Vec<u8>>> = transaction
         .copy_in(copy)
         .await
@@ -51,7 +61,7 @@ pub async fn copy_orders(
     let mut sorted: Vec<&NewOrder<'_>> = orders.iter().collect();
     sorted.sort_unstable_by_key(|row| row.order.order_id);
     for order in sorted {
-        rows.push(order);
+        rows.push(order, with_facts);
         if rows.0.len() >= MESSAGE_BYTES {
             sink.send(rows.take()).await?;
         }
@@ -89,11 +99,14 @@ impl Rows {
         Cursor::new(std::mem::replace(&mut self.0, next))
     }
 
-    fn push(&mut self, row: &NewOrder<'_>) {
-        let order = row.order;
-        let cancel_number = row.cancel_number.map(|it| number_to_bits(it).to_be_bytes());
+    fn push(&mut self, row: &NewOrder<'_>, with_facts: bool) {
+        let NewOrder { order, facts } = row;
         let placed_at = order.placed_at.as_microsecond() - EPOCH_US;
-        self.0.extend(COLUMNS.to_be_bytes());
+        let columns = match with_facts {
+            true => COLUMNS_WITH_FACTS,
+            false => COLUMNS,
+        };
+        self.0.extend(columns.to_be_bytes());
         self.field(order.order_id.as_uuid().as_bytes());
         self.field(order.product_id.as_str().as_bytes());
         self.field(order.user_id.as_str().as_bytes());
@@ -101,9 +114,25 @@ impl Rows {
         self.field(&epoch_column(order.epoch).to_be_bytes());
         self.field(&i64::from(order.sequence).to_be_bytes());
         self.field(&placed_at.to_be_bytes());
-        self.field(row.outcome.status().as_str().as_bytes());
-        self.nullable(row.outcome.reason().map(str::as_bytes));
-        self.nullable(cancel_number.as_ref().map(<[u8; 8]>::as_slice));
+        self.field(facts.status().as_str().as_bytes());
+        self.nullable(facts.decision.reason().map(str::as_bytes));
+        if with_facts {
+            self.facts(facts);
+        }
+    }
+
+    fn facts(&mut self, facts: &OrderFacts) {
+        self.number(facts.completion);
+        self.field(&[facts.completion_refused.into()]);
+        self.number(facts.expiry);
+        self.number(facts.cancel.map(|cancel| cancel.number));
+        let cause = facts.cancel.map(|cancel| cancel.by.as_str());
+        self.nullable(cause.map(str::as_bytes));
+    }
+
+    fn number(&mut self, number: Option<SequenceNumber>) {
+        let bits = number.map(|number| number_to_bits(number).to_be_bytes());
+        self.nullable(bits.as_ref().map(<[u8; 8]>::as_slice));
     }
 
     fn field(&mut self, value: &[u8]) {

@@ -142,8 +142,8 @@ async fn find_orders(
         .await?;
     for row in orders {
         let order = ExistingOrder {
-            status: columns::status(row.try_get(1)?)?,
-            epoch: columns::epoch(row.try_get(2)?)?,
+            epoch: columns::epoch(row.try_get(1)?)?,
+            facts: columns::facts::<LedgerError>(&row, 2)?,
         };
         found.insert(columns::order_id(row.try_get(0)?)?, order);
     }

@@ -4,6 +4,7 @@ mod copy_orders;
 mod found;
 mod positions;
 mod rows;
+mod sale_rows;
 mod statements;
 mod written;
 
@@ -18,7 +19,7 @@ use found::Found;
 use positions::advance_positions;
 use rows::BatchRows;
 use statements::Statements;
-pub use written::{REJECTED_NAMED_MAX, WrittenBatch};
+pub use written::{ORDERS_NAMED_MAX, WrittenBatch};
 use written::{insert_dead_letters, write_applied};
 
 /// How the orders of a batch are written.
@@ -112,5 +113,5 @@ async fn write(
 }
 
 fn applied<'a>(rows: &BatchRows<'a>, mut found: Found) -> AppliedBatch<'a> {
-    apply(&rows.operations, &mut found.existing, &mut found.headroom)
+    apply(&rows.operations, &found.existing, &mut found.headroom)
 }

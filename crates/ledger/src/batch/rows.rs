@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use fluxgate_domain::OrderFacts;
 use fluxgate_domain::apply::Operation;
 use fluxgate_domain::batch::{Batch, Content, PartitionOffset, Record, Slice};
 use fluxgate_domain::events::{Event, OrderReserved, SaleOpened};
@@ -9,7 +10,7 @@ use fluxgate_domain::ids::OrderId;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::columns::epoch_column;
+use crate::columns::{epoch_column, number_to_bits};
 
 /// The records of a batch by what is done with them.
 pub struct BatchRows<'a> {
@@ -78,13 +79,13 @@ impl<'a> BatchRows<'a> {
         products.into_iter().collect()
     }
 
-    /// The orders that are placed or cancelled.
+    /// The orders that are placed or changed.
     pub fn orders(&self) -> impl Iterator<Item = OrderId> {
         let operations = self.operations.iter();
         operations.filter_map(|(_, it)| it.order_id())
     }
 
-    /// The orders that are cancelled: they may have been placed earlier.
+    /// The orders that are changed: they may have been placed earlier.
     pub fn changed_orders(&self) -> impl Iterator<Item = OrderId> {
         let operations = self.operations.iter();
         let changes = operations.filter(|(_, it)| !matches!(it, Operation::Order(_)));
@@ -147,6 +148,36 @@ impl<'a> OrderColumns<'a> {
             epochs: column().map(|order| epoch_column(order.epoch)).collect(),
             sequences: column().map(|order| order.sequence.into()).collect(),
             placed_at: column().map(|order| order.placed_at).collect(),
+        }
+    }
+}
+
+/// The columns of `orders` that say what is known about an order.
+#[allow(missing_docs)]
+pub struct FactColumns {
+    pub statuses: Vec<&'static str>,
+    pub completions: Vec<Option<i64>>,
+    pub completions_refused: Vec<bool>,
+    pub expiries: Vec<Option<i64>>,
+    pub cancels: Vec<Option<i64>>,
+    pub cancel_causes: Vec<Option<&'static str>>,
+}
+
+impl FactColumns {
+    pub fn of<'a>(facts: impl Iterator<Item = &'a OrderFacts> + Clone) -> Self {
+        let column = || facts.clone();
+        let bits = |number: Option<_>| number.map(number_to_bits);
+        Self {
+            statuses: column().map(|it| it.status().as_str()).collect(),
+            completions: column().map(|it| bits(it.completion)).collect(),
+            completions_refused: column().map(|it| it.completion_refused).collect(),
+            expiries: column().map(|it| bits(it.expiry)).collect(),
+            cancels: column()
+                .map(|it| bits(it.cancel.map(|cancel| cancel.number)))
+                .collect(),
+            cancel_causes: column()
+                .map(|it| it.cancel.map(|cancel| cancel.by.as_str()))
+                .collect(),
         }
     }
 }

@@ -3,25 +3,24 @@
 use std::collections::HashMap;
 
 use deadpool_postgres::Transaction;
-use fluxgate_domain::apply::{
-    AppliedBatch, LedgerDelta, NewChange, NewOrder, Outcome, RejectReason, SeriesDelta,
-};
-use fluxgate_domain::events::SaleAmended;
-use fluxgate_domain::ids::{OrderId, ProductId};
-use fluxgate_domain::{NumberSeries, OrderStatus, SequenceNumber};
+use fluxgate_domain::OrderFacts;
+use fluxgate_domain::apply::{AppliedBatch, NewOrder};
+use fluxgate_domain::ids::OrderId;
+use fluxgate_domain::order_facts::{Decision, RejectReason};
 use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::Path;
 use super::copy_orders::copy_orders;
-use super::rows::{DeadLetterColumns, OrderColumns};
+use super::rows::{DeadLetterColumns, FactColumns, OrderColumns};
+use super::sale_rows::{add_to_ledger, add_to_series, amend_sales, insert_changes};
 use super::statements::Statements;
 use crate::LedgerError;
-use crate::columns::{bounds, epoch_column, number_to_bits};
+use crate::columns::bounds;
 
-/// Most rejected orders that [`WrittenBatch`] names: enough to look into what happened.
-pub const REJECTED_NAMED_MAX: usize = 5;
+/// Most orders of a kind that [`WrittenBatch`] names: enough to look into what happened.
+pub const ORDERS_NAMED_MAX: usize = 5;
 
 /// What writing a batch did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,44 +35,61 @@ pub struct WrittenBatch {
     pub unknown_sale: u64,
     /// Orders rejected because their epoch is below the fence of their sale.
     pub fenced: u64,
+    /// Orders completed, those without units included.
+    pub completed: u64,
+    /// Orders expired.
+    pub expired: u64,
     /// Orders cancelled.
     pub cancelled: u64,
+    /// Completed orders that have no units.
+    pub paid_without_unit: u64,
     /// Restocks, amendments and closings.
     pub changes: u64,
     /// Records whose order or change had its row already.
     pub duplicates: u64,
     /// Dead letters.
     pub dead_letters: u64,
-    /// The first rejected orders, at most [`REJECTED_NAMED_MAX`].
+    /// The first rejected orders, at most [`ORDERS_NAMED_MAX`].
     pub rejected: Vec<OrderId>,
+    /// The first completed orders that have no units, at most [`ORDERS_NAMED_MAX`].
+    pub paid_without_unit_named: Vec<OrderId>,
 }
 
 impl WrittenBatch {
     /// Counts what a batch has written, all but its dead letters.
     pub(super) fn of(applied: &AppliedBatch<'_>) -> Self {
+        let without_unit = &applied.paid_without_unit;
         let mut written = Self {
             placed_at: Vec::with_capacity(applied.orders.len()),
-            cancelled: applied.cancelled.len() as u64,
+            completed: applied.facts.completions,
+            expired: applied.facts.expiries,
+            cancelled: applied.facts.cancels,
+            paid_without_unit: without_unit.len() as u64,
+            paid_without_unit_named: without_unit
+                .iter()
+                .copied()
+                .take(ORDERS_NAMED_MAX)
+                .collect(),
             changes: applied.changes.len() as u64,
             duplicates: applied.duplicates,
             ..Self::default()
         };
         for row in &applied.orders {
-            match row.outcome {
-                Outcome::Confirmed => {
-                    written.confirmed += 1;
+            let count = match row.facts.decision {
+                Decision::Confirmed => {
                     written.placed_at.push(row.order.placed_at);
+                    written.confirmed += 1;
+                    continue;
                 }
-                Outcome::Rejected(RejectReason::Oversold) => written.oversold += 1,
-                Outcome::Rejected(RejectReason::UnknownSale) => written.unknown_sale += 1,
-                Outcome::Rejected(RejectReason::Fenced) => written.fenced += 1,
-                Outcome::Cancelled => written.cancelled += 1,
+                Decision::Rejected(RejectReason::Oversold) => &mut written.oversold,
+                Decision::Rejected(RejectReason::UnknownSale) => &mut written.unknown_sale,
+                Decision::Rejected(RejectReason::Fenced) => &mut written.fenced,
+            };
+            *count += 1;
+            if written.rejected.len() < ORDERS_NAMED_MAX {
+                written.rejected.push(row.order.order_id);
             }
         }
-        let orders = applied.orders.iter();
-        let rejected = orders.filter(|row| row.outcome.status() == OrderStatus::Rejected);
-        let named = rejected.take(REJECTED_NAMED_MAX);
-        written.rejected = named.map(|row| row.order.order_id).collect();
         written
     }
 }
@@ -87,13 +103,13 @@ pub async fn write_applied(
 ) -> Result<(), LedgerError> {
     let new_orders = async {
         match path {
-            Path::Fast => copy_orders(transaction, &statements.copy_orders, &applied.orders).await,
+            Path::Fast => copy_orders(transaction, statements, &applied.orders).await,
             Path::Slow => insert_orders(transaction, statements, &applied.orders).await,
         }
     };
-    let (orders, cancelled, changes, amended, ledger, series) = tokio::join!(
+    let (orders, changed, changes, amended, ledger, series) = tokio::join!(
         new_orders,
-        cancel_orders(transaction, statements, &applied.cancelled),
+        change_orders(transaction, statements, &applied.changed),
         insert_changes(transaction, statements, &applied.changes),
         amend_sales(transaction, statements, &applied.amendments),
         add_to_ledger(transaction, statements, &applied.ledger),
@@ -101,7 +117,7 @@ pub async fn write_applied(
     );
     // The first error is the one that counts: PostgreSQL ignores the statements behind a failed one.
     orders?;
-    cancelled?;
+    changed?;
     changes?;
     amended?;
     ledger?;
@@ -117,14 +133,12 @@ async fn insert_orders(
         return Ok(());
     }
     let o = OrderColumns::of(orders.iter().map(|row| row.order));
-    let statuses = orders.iter().map(|row| row.outcome.status().as_str());
-    let statuses: Vec<_> = statuses.collect();
-    let reasons: Vec<_> = orders.iter().map(|row| row.outcome.reason()).collect();
-    let cancels = orders
+    let reasons: Vec<_> = orders
         .iter()
-        .map(|row| row.cancel_number.map(number_to_bits));
-    let cancels: Vec<_> = cancels.collect();
-    let parameters: [&(dyn ToSql + Sync); 10] = [
+        .map(|row| row.facts.decision.reason())
+        .collect();
+    let f = FactColumns::of(orders.iter().map(|row| &row.facts));
+    let parameters: [&(dyn ToSql + Sync); 14] = [
         &o.ids,
         &o.products,
         &o.users,
@@ -132,9 +146,13 @@ async fn insert_orders(
         &o.epochs,
         &o.sequences,
         &o.placed_at,
-        &statuses,
+        &f.statuses,
         &reasons,
-        &cancels,
+        &f.completions,
+        &f.completions_refused,
+        &f.expiries,
+        &f.cancels,
+        &f.cancel_causes,
     ];
     transaction
         .execute(&statements.insert_orders, &parameters)
@@ -142,113 +160,36 @@ async fn insert_orders(
     Ok(())
 }
 
-async fn cancel_orders(
+async fn change_orders(
     transaction: &Transaction<'_>,
     statements: &Statements,
-    cancelled: &[(OrderId, SequenceNumber)],
+    changed: &HashMap<OrderId, OrderFacts>,
 ) -> Result<(), LedgerError> {
-    if cancelled.is_empty() {
+    if changed.is_empty() {
         return Ok(());
     }
-    let ids: Vec<Uuid> = cancelled.iter().map(|(id, _)| id.as_uuid()).collect();
-    let [lowest, highest] = bounds(&ids);
-    let numbers: Vec<i64> = cancelled
+    // Neighbours in the index are looked up one after the other.
+    let mut changed: Vec<(Uuid, &OrderFacts)> = changed
         .iter()
-        .map(|(_, it)| number_to_bits(*it))
+        .map(|(id, facts)| (id.as_uuid(), facts))
         .collect();
-    let parameters: [&(dyn ToSql + Sync); 4] = [&ids, &numbers, &lowest, &highest];
+    changed.sort_unstable_by_key(|(id, _)| *id);
+    let ids: Vec<Uuid> = changed.iter().map(|(id, _)| *id).collect();
+    let [lowest, highest] = bounds(&ids);
+    let f = FactColumns::of(changed.iter().map(|(_, facts)| *facts));
+    let parameters: [&(dyn ToSql + Sync); 9] = [
+        &ids,
+        &f.statuses,
+        &f.completions,
+        &f.completions_refused,
+        &f.expiries,
+        &f.cancels,
+        &f.cancel_causes,
+        &lowest,
+        &highest,
+    ];
     transaction
-        .execute(&statements.cancel_orders, &parameters)
-        .await?;
-    Ok(())
-}
-
-async fn insert_changes(
-    transaction: &Transaction<'_>,
-    statements: &Statements,
-    changes: &[NewChange<'_>],
-) -> Result<(), LedgerError> {
-    if changes.is_empty() {
-        return Ok(());
-    }
-    let products: Vec<_> = changes.iter().map(|it| it.product.as_str()).collect();
-    let ids: Vec<_> = changes.iter().map(|it| it.id.as_str()).collect();
-    let kinds: Vec<_> = changes.iter().map(|it| it.kind.as_str()).collect();
-    let units: Vec<_> = changes.iter().map(|it| it.units).collect();
-    let epochs = changes.iter().map(|it| epoch_column(it.number.epoch));
-    let epochs: Vec<_> = epochs.collect();
-    let sequences = changes.iter().map(|it| i64::from(it.number.sequence));
-    let sequences: Vec<_> = sequences.collect();
-    let times: Vec<_> = changes.iter().map(|it| it.at).collect();
-    let parameters: [&(dyn ToSql + Sync); 7] =
-        [&products, &ids, &kinds, &units, &epochs, &sequences, &times];
-    transaction
-        .execute(&statements.insert_changes, &parameters)
-        .await?;
-    Ok(())
-}
-
-async fn amend_sales(
-    transaction: &Transaction<'_>,
-    statements: &Statements,
-    amendments: &HashMap<&ProductId, &SaleAmended>,
-) -> Result<(), LedgerError> {
-    if amendments.is_empty() {
-        return Ok(());
-    }
-    let amended = amendments.values();
-    let products: Vec<_> = amended.clone().map(|it| it.product_id.as_str()).collect();
-    let opens_at: Vec<_> = amended.clone().map(|it| it.opens_at).collect();
-    let closes_at: Vec<_> = amended.clone().map(|it| it.terms.closes_at).collect();
-    let limits = amended.clone().map(|it| it.terms.per_user_limit);
-    let limits: Vec<_> = limits.map(|limit| limit.map(i64::from)).collect();
-    let terms: Vec<_> = amended.clone().map(|it| it.terms.to_json()).collect();
-    let numbers: Vec<_> = amended.map(|it| number_to_bits(it.number())).collect();
-    let parameters: [&(dyn ToSql + Sync); 6] =
-        [&products, &opens_at, &closes_at, &limits, &terms, &numbers];
-    transaction
-        .execute(&statements.amend_sales, &parameters)
-        .await?;
-    Ok(())
-}
-
-async fn add_to_ledger(
-    transaction: &Transaction<'_>,
-    statements: &Statements,
-    ledger: &HashMap<&ProductId, LedgerDelta>,
-) -> Result<(), LedgerError> {
-    if ledger.is_empty() {
-        return Ok(());
-    }
-    let products: Vec<&str> = ledger.keys().map(|product| product.as_str()).collect();
-    let deltas = ledger.values();
-    let sold: Vec<i64> = deltas.clone().map(|delta| delta.sold).collect();
-    let total: Vec<i64> = deltas.clone().map(|delta| delta.total).collect();
-    let closed: Vec<_> = deltas.clone().map(|delta| delta.closed_at).collect();
-    let fenced = deltas.map(|delta| epoch_column(delta.fenced_epoch));
-    let fenced: Vec<i32> = fenced.collect();
-    let parameters: [&(dyn ToSql + Sync); 5] = [&products, &sold, &total, &closed, &fenced];
-    transaction
-        .execute(&statements.add_to_ledger, &parameters)
-        .await?;
-    Ok(())
-}
-
-async fn add_to_series(
-    transaction: &Transaction<'_>,
-    statements: &Statements,
-    series: &HashMap<NumberSeries, SeriesDelta>,
-) -> Result<(), LedgerError> {
-    if series.is_empty() {
-        return Ok(());
-    }
-    let names: Vec<&str> = series.keys().map(NumberSeries::as_str).collect();
-    let deltas = series.values();
-    let written: Vec<i64> = deltas.clone().map(|delta| delta.written).collect();
-    let highest: Vec<i64> = deltas.map(|delta| number_to_bits(delta.highest)).collect();
-    let parameters: [&(dyn ToSql + Sync); 3] = [&names, &written, &highest];
-    transaction
-        .execute(&statements.add_to_series, &parameters)
+        .execute(&statements.change_orders, &parameters)
         .await?;
     Ok(())
 }

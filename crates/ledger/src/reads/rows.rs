@@ -11,7 +11,7 @@ pub struct WrittenOrder {
     pub product_id: String,
     pub user_id: String,
     pub quantity: i32,
-    /// `confirmed`, `rejected` or `cancelled`.
+    /// One that a row can have.
     pub status: OrderStatus,
     pub placed_at: Timestamp,
     /// The number of its reservation.
@@ -35,7 +35,7 @@ pub struct LedgerEntry {
     pub total: i64,
     /// Those of them that restocks added.
     pub restocked: i64,
-    /// Units of its confirmed orders.
+    /// Units of its confirmed and completed orders.
     pub sold: i64,
     /// Units that one user may hold.
     pub per_user_limit: Option<i64>,

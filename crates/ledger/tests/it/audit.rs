@@ -28,7 +28,7 @@ async fn an_audit_reads_everything_that_is_written_about_a_sale() {
     assert_eq!((sale.total, sale.sold, sale.written), (7, 6, 5));
     assert_eq!(sale.highest, SequenceNumber::new(1, 9));
     assert_eq!(sale.terms, Some(terms(3)));
-    assert_eq!((orders.confirmed_units(), written.changes.len()), (6, 2));
+    assert_eq!((orders.sold_units(), written.changes.len()), (6, 2));
     assert_eq!(orders.next().await.unwrap().len(), 5);
     assert_eq!(orders.next().await.unwrap().len(), 0);
     let mut users = orders.next_users().await.unwrap();
@@ -149,6 +149,6 @@ async fn an_amended_sale_has_the_terms_of_the_highest_number_and_keeps_the_time_
         assert_eq!(limits, (Some(5), Some(5)), "batches of {size}");
         assert_eq!(sale.opens_at.as_second(), 5);
         assert_eq!((sale.id_time.as_second(), sale.highest.sequence), (0, 3));
-        assert_eq!((written.changes.len(), orders.confirmed_units()), (2, 1));
+        assert_eq!((written.changes.len(), orders.sold_units()), (2, 1));
     }
 }

@@ -3,7 +3,7 @@
 use fluxgate_domain::batch::{Content, Record};
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::OrderId;
-use fluxgate_ledger::REJECTED_NAMED_MAX;
+use fluxgate_ledger::ORDERS_NAMED_MAX;
 use jiff::Timestamp;
 
 use crate::fixture::{Schema, TOPIC, batch, cancel, opening, order, restock};
@@ -169,7 +169,7 @@ async fn the_first_rejected_orders_are_named() {
     }
     let written = schema.ledger.write(TOPIC, &batch(&log)).await.unwrap();
     assert_eq!((written.confirmed, written.oversold), (1, 9));
-    let first: Vec<_> = log[2..2 + REJECTED_NAMED_MAX].iter().map(id).collect();
+    let first: Vec<_> = log[2..2 + ORDERS_NAMED_MAX].iter().map(id).collect();
     assert_eq!(written.rejected, first);
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use fluxgate_domain::Terms;
 use fluxgate_domain::batch::{Batch, Content, Position, Record, RecordMark, Slice};
 use fluxgate_domain::events::{
-    Event, OrderCancelled, OrderReserved, SaleAmended, SaleClosed, SaleFenced, SaleOpened,
-    SaleRestocked,
+    CancelCause, Event, OrderCancelled, OrderCompleted, OrderReserved, SaleAmended, SaleClosed,
+    SaleFenced, SaleOpened, SaleRestocked,
 };
 use fluxgate_domain::ids::{
     IdempotencyKey, OrderId, OrdersPerUser, ProductId, RestockId, Tag, UserId,
@@ -178,18 +178,43 @@ pub fn order(offset: i64, product: &str, user: &str, quantity: i64, sequence: u3
 }
 
 pub fn cancel(offset: i64, ordered: &Record, sequence: u32) -> Record {
-    let Content::Event(Event::OrderReserved(order)) = &ordered.content else {
-        panic!("only an order can be cancelled");
-    };
+    cancel_for(CancelCause::Shop, offset, ordered, sequence)
+}
+
+pub fn expiry(offset: i64, ordered: &Record, sequence: u32) -> Record {
+    cancel_for(CancelCause::Expired, offset, ordered, sequence)
+}
+
+pub fn cancel_for(cause: CancelCause, offset: i64, ordered: &Record, sequence: u32) -> Record {
     record(
         offset,
         Event::OrderCancelled(OrderCancelled {
-            order: order.clone(),
+            order: ordered_by(ordered).clone(),
             cancel_epoch: 1,
             cancel_sequence: sequence,
             cancelled_at: Timestamp::UNIX_EPOCH,
+            cause,
         }),
     )
+}
+
+pub fn completion(offset: i64, ordered: &Record, sequence: u32) -> Record {
+    record(
+        offset,
+        Event::OrderCompleted(OrderCompleted {
+            order: ordered_by(ordered).clone(),
+            completion_epoch: 1,
+            completion_sequence: sequence,
+            completed_at: Timestamp::UNIX_EPOCH,
+        }),
+    )
+}
+
+fn ordered_by(record: &Record) -> &OrderReserved {
+    match &record.content {
+        Content::Event(Event::OrderReserved(order)) => order,
+        other => panic!("{other:?} is no order"),
+    }
 }
 
 pub fn restock(offset: i64, product: &str, units: i64, sequence: u32) -> Record {
@@ -233,9 +258,7 @@ pub fn fence(offset: i64, product: &str, epoch: u32) -> Record {
 
 /// The same order, with the number that a rebuilt sale gives it.
 pub fn again(ordered: Record, epoch: u32, sequence: u32) -> Record {
-    let Content::Event(Event::OrderReserved(mut order)) = ordered.content else {
-        panic!("only an order can be taken again");
-    };
+    let mut order = ordered_by(&ordered).clone();
     (order.epoch, order.sequence) = (epoch, sequence);
     record(ordered.offset, Event::OrderReserved(order))
 }

@@ -8,6 +8,7 @@ mod dead_letter_copies;
 mod encoding;
 mod fixture;
 mod gaps;
+mod holds;
 mod indexes;
 mod logs;
 mod paths;

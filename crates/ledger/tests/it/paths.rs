@@ -6,7 +6,9 @@ use fluxgate_domain::ids::UserId;
 use fluxgate_ledger::LedgerError;
 use jiff::Timestamp;
 
-use crate::fixture::{Schema, TOPIC, again, batch, cancel, close, fence, opening, order, restock};
+use crate::fixture::{
+    Schema, TOPIC, again, batch, cancel, close, completion, expiry, fence, opening, order, restock,
+};
 
 /// On a table with such a rule, PostgreSQL refuses INSERT with ON CONFLICT, and COPY ignores the rule.
 const ONLY_COPY: &str = "CREATE RULE only_copy AS ON INSERT TO orders DO ALSO SELECT 1";
@@ -19,20 +21,23 @@ fn log() -> Vec<Record> {
         order.placed_at = "2026-11-27T15:30:00.123Z".parse::<Timestamp>().unwrap();
     }
     let cancelled = order(3, "a", "u3", 1, 3);
+    let completed = order(1, "a", "u1", 1, 1);
     vec![
         opening(0, "a", 4),
-        order(1, "a", "u1", 1, 1),
-        named,
+        completed.clone(),
+        named.clone(),
         cancelled.clone(),
         cancel(4, &cancelled, 4),
-        order(5, "a", "u5", 2, 5),
-        restock(6, "a", 5, 6),
-        order(7, "a", "u7", 1, 7),
-        order(8, "nowhere", "u8", 1, 1),
-        fence(9, "a", 2),
-        order(10, "a", "u10", 1, 8),
-        again(order(11, "a", "u11", 1, 0), 2, 1),
-        close(12, "a", 9),
+        completion(5, &completed, 10),
+        expiry(6, &named, 11),
+        order(7, "a", "u5", 4, 5),
+        restock(8, "a", 5, 6),
+        order(9, "a", "u7", 1, 7),
+        order(10, "nowhere", "u8", 1, 1),
+        fence(11, "a", 2),
+        order(12, "a", "u10", 1, 8),
+        again(order(13, "a", "u11", 1, 0), 2, 1),
+        close(14, "a", 9),
     ]
 }
 
@@ -45,15 +50,19 @@ async fn new_orders_are_copied_whatever_else_their_batch_brings() {
     schema.sql.batch_execute(&prepare).await.unwrap();
     let log = log();
     let written = schema.write(&batch(&log)).await;
-    assert_eq!((written.confirmed, written.cancelled), (4, 1));
+    assert_eq!(written.confirmed, 5);
+    assert_eq!(
+        (written.cancelled, written.completed, written.expired),
+        (1, 1, 1)
+    );
     assert_eq!(
         (written.oversold, written.unknown_sale, written.fenced),
         (1, 1, 1)
     );
     // Of an order that an earlier batch has written.
     let later = [
-        cancel(13, &log[1], 10),
-        again(order(14, "a", "u14", 1, 0), 2, 2),
+        cancel(15, &log[1], 10),
+        again(order(16, "a", "u14", 1, 0), 2, 2),
     ];
     let later = later.map(in_epoch_2);
     let written = schema.write(&batch(&later)).await;
@@ -89,8 +98,8 @@ async fn both_paths_write_the_same_rows() {
         assert_eq!(written.duplicates, u64::from(path == "slow"));
         let rows = "SELECT orders::text FROM orders ORDER BY order_id";
         let mut rows = schema.rows(rows).await;
-        rows.extend(schema.rows("SELECT (l.product_id, total, sold, fenced_epoch, epoch, last_sequence, written)::text
-             FROM stock_ledger l JOIN number_series USING (product_id)").await);
+        rows.extend(schema.rows("SELECT (l.product_id, total, sold, completed, fenced_epoch, epoch, last_sequence, written,
+             holds_ended)::text FROM stock_ledger l JOIN number_series USING (product_id)").await);
         all.push(rows);
     }
     assert_eq!(all[0].len(), 9);

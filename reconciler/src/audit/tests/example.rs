@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use fluxgate_domain::apply::ChangeKind;
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Tag, UserId};
+use fluxgate_domain::order_facts::{Cancel, CancelledBy, Decision, RejectReason};
 use fluxgate_domain::records::OrderRecord;
-use fluxgate_domain::{NumberSet, OrderStatus, SequenceNumber};
+use fluxgate_domain::{NumberSet, OrderFacts, SequenceNumber};
 use fluxgate_gate::{OutboxOrder, Snapshot, State};
 use fluxgate_ledger::{ChangeRow, LedgerRow, OrderRow, WrittenSale};
 use jiff::Timestamp;
@@ -26,15 +27,25 @@ pub fn id(sequence: u32) -> OrderId {
     OrderId::derive(&product(), Tag::of(&product()), 1, &user, &key)
 }
 
-pub fn order(sequence: u32, status: OrderStatus) -> OrderRow {
+pub const CONFIRMED: OrderFacts = OrderFacts::of(Decision::Confirmed);
+pub const REJECTED: OrderFacts = OrderFacts::of(Decision::Rejected(RejectReason::Oversold));
+
+pub fn cancelled(sequence: u32) -> OrderFacts {
+    let (number, by) = (number(sequence), CancelledBy::Shop);
+    OrderFacts {
+        cancel: Some(Cancel { number, by }),
+        ..CONFIRMED
+    }
+}
+
+pub fn order(sequence: u32, facts: OrderFacts) -> OrderRow {
     OrderRow {
         id: id(sequence),
         user: "u".to_owned(),
         quantity: 2,
         number: number(sequence),
-        status,
-        cancel: None,
         placed_at: Timestamp::UNIX_EPOCH,
+        facts,
     }
 }
 
@@ -48,8 +59,6 @@ pub struct Example {
 
 impl Example {
     pub fn new() -> Self {
-        let mut cancelled = order(2, OrderStatus::Cancelled);
-        cancelled.cancel = Some(number(4));
         let restock = ChangeRow {
             id: "r".to_owned(),
             kind: ChangeKind::Restock,
@@ -65,6 +74,7 @@ impl Example {
                     product: product(),
                     total: 13,
                     sold: 4,
+                    completed: 0,
                     opens_at: Timestamp::UNIX_EPOCH,
                     id_time: Timestamp::UNIX_EPOCH,
                     closes_at: None,
@@ -80,9 +90,9 @@ impl Example {
                 dead_letters: Vec::new(),
             },
             orders: vec![
-                order(1, OrderStatus::Confirmed),
-                cancelled,
-                order(3, OrderStatus::Confirmed),
+                order(1, CONFIRMED),
+                order(2, cancelled(4)),
+                order(3, CONFIRMED),
             ],
         }
     }

@@ -1,16 +1,17 @@
 //! Each way in which a sale can be wrong is found; records on their way are not wrong.
 
 mod example;
+mod holds;
 
 use fluxgate_domain::apply::ChangeKind;
-use fluxgate_domain::{OrderStatus, SequenceNumber, Terms};
+use fluxgate_domain::{SequenceNumber, Terms};
 use fluxgate_gate::State;
 use fluxgate_ledger::{ChangeRow, DeadLetter, WrittenSale};
 use jiff::Timestamp;
 
 use super::Outcome;
 use crate::Undecided;
-use example::{Example, id, number, order};
+use example::{CONFIRMED, Example, REJECTED, cancelled, id, number, order};
 
 fn finds(objection: &str, spoil: impl FnOnce(&mut Example)) {
     let mut example = Example::new();
@@ -37,9 +38,8 @@ fn a_sale_at_rest_is_right() {
 fn events_after_the_snapshot_are_not_objections() {
     is_right(|e| {
         e.now = number(8);
-        e.orders.push(order(6, OrderStatus::Confirmed));
-        e.orders[0].status = OrderStatus::Cancelled;
-        e.orders[0].cancel = Some(number(7));
+        e.orders.push(order(6, CONFIRMED));
+        e.orders[0].facts = cancelled(7);
         let later = ChangeRow {
             number: number(8),
             id: "later".to_owned(),
@@ -55,8 +55,7 @@ fn events_after_the_snapshot_are_not_objections() {
 fn cancels_after_the_sale_left_redis_share_a_number() {
     is_right(|e| {
         for order in [0, 2] {
-            e.orders[order].status = OrderStatus::Cancelled;
-            e.orders[order].cancel = Some(number(0));
+            e.orders[order].facts = cancelled(0);
         }
         e.sale().sold = 0;
         // A rebuild fills Redis from the rows.
@@ -70,8 +69,7 @@ fn numbers_in_the_outbox_are_not_missing_and_their_effects_do_not_count_yet() {
         // The third order, the cancel and the restock have not left Redis.
         e.orders.remove(2);
         e.wait_for_order(3, "1-3 5 2 u");
-        e.orders[1].status = OrderStatus::Confirmed;
-        e.orders[1].cancel = None;
+        e.orders[1].facts = CONFIRMED;
         e.then.effects.extend([number(4), number(5)]);
         e.written.changes.clear();
         e.sale().total -= 3;
@@ -106,6 +104,7 @@ fn letter(sequence: u32, quantity: i64) -> DeadLetter {
     DeadLetter {
         order: Some(id(2)),
         quantity,
+        is_cancel: quantity == 0,
         number: number(sequence),
     }
 }
@@ -195,7 +194,7 @@ fn what_no_late_worker_can_repair_is_wrong_at_once() {
     assert_eq!(outcome(|e| e.sale().total = 3), Outcome::Wrong);
     assert_eq!(outcome(|e| e.sale().sold = 6), Outcome::Wrong);
     assert_eq!(outcome(|e| e.now = number(4)), Outcome::Wrong);
-    let twice = |e: &mut Example| e.orders.push(order(1, OrderStatus::Rejected));
+    let twice = |e: &mut Example| e.orders.push(order(1, REJECTED));
     assert_eq!(outcome(twice), Outcome::Wrong);
 }
 
@@ -218,15 +217,12 @@ fn each_inconsistency_is_found() {
         e.now = number(6);
     });
     finds("2 numbers are used twice", |e| {
-        let again = [
-            order(1, OrderStatus::Rejected),
-            order(3, OrderStatus::Rejected),
-        ];
+        let again = [order(1, REJECTED), order(3, REJECTED)];
         e.orders.extend(again);
     });
     finds("stranded: 2 units", |e| e.then.remaining -= 2);
     finds("stranded: 2 units", |e| {
-        e.orders[0].status = OrderStatus::Rejected;
+        e.orders[0].facts = REJECTED;
         e.sale().sold = 2;
     });
     finds("2 units are sold and still offered", |e| {
@@ -239,7 +235,7 @@ fn each_inconsistency_is_found() {
         (e.then.number, e.now) = (number(4), number(4));
     });
     finds(
-        "the ledger counts 6 units sold, its confirmed orders add up to 4",
+        "the ledger counts 6 units sold, its orders add up to 4",
         |e| e.sale().sold = 6,
     );
     finds("oversold: 4 units of 3", |e| e.sale().total = 3);

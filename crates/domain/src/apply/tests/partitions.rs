@@ -20,6 +20,7 @@ fn what_is_on_another_partition_than_its_sale_is_refused() {
         opening(1),
         Event::OrderReserved(order(1)),
         cancel(2),
+        holds::facts(4)[0].clone(),
         restock(3),
         Event::SaleClosed(SaleClosed {
             product_id: product(),
@@ -36,7 +37,7 @@ fn what_is_on_another_partition_than_its_sale_is_refused() {
     });
     let operations: Vec<_> = elsewhere.zip(events.iter().map(operation)).collect();
     let mut sales = headroom(10);
-    let applied = apply(&operations, &mut ExistingRows::default(), &mut sales);
+    let applied = apply(&operations, &ExistingRows::default(), &mut sales);
     let expected = operations.iter().map(|(at, _)| (*at, FOREIGN_PARTITION));
     assert_eq!(applied.refused, expected.collect::<Vec<_>>());
     assert!(applied.orders.is_empty() && applied.changes.is_empty());
@@ -46,6 +47,6 @@ fn what_is_on_another_partition_than_its_sale_is_refused() {
     // An opening that names another partition is refused although its sale is not known yet.
     let (opening, mut unknown) = (opening(1), HashMap::new());
     let operations = [(at(0), operation(&opening))];
-    let applied = apply(&operations, &mut ExistingRows::default(), &mut unknown);
+    let applied = apply(&operations, &ExistingRows::default(), &mut unknown);
     assert_eq!(applied.refused, [(at(0), FOREIGN_PARTITION)]);
 }

@@ -1,3 +1,4 @@
+mod holds;
 mod partitions;
 
 use jiff::Timestamp;
@@ -6,8 +7,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::NumberSeries;
 use crate::Terms;
-use crate::events::{Event, SaleOpened};
-use crate::ids::{IdempotencyKey, RestockId, Tag, UserId};
+use crate::events::{CancelCause, Event, OrderCancelled, SaleOpened};
+use crate::ids::{IdempotencyKey, OrderId, RestockId, Tag, UserId};
 
 fn product() -> ProductId {
     ProductId::parse("p").unwrap()
@@ -37,6 +38,7 @@ fn cancel(n: u32) -> Event {
         cancel_epoch: 1,
         cancel_sequence: 100 + n,
         cancelled_at: Timestamp::UNIX_EPOCH,
+        cause: CancelCause::Shop,
     })
 }
 
@@ -69,6 +71,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         6 => (0u32..30).prop_map(|n| Event::OrderReserved(order(n))),
         2 => (0u32..30).prop_map(cancel),
+        2 => (0u32..30, 0usize..3).prop_map(|(n, fact)| holds::facts(n)[fact].clone()),
         1 => (0u32..4).prop_map(restock),
         1 => (0u32..4).prop_map(amendment),
         1 => (1u32..3).prop_map(fence),
@@ -96,49 +99,71 @@ fn headroom(total: i64) -> HashMap<ProductId, Headroom> {
     HashMap::from([(product(), sale)])
 }
 
-/// What PostgreSQL holds after a log: each order's outcome, units sold, total, orders written, highest number, the number of the
-/// terms.
-type Rows = (
-    HashMap<OrderId, Outcome>,
-    i64,
-    i64,
-    i64,
-    SequenceNumber,
-    SequenceNumber,
-);
+/// What PostgreSQL holds after a log.
+#[derive(Debug, PartialEq)]
+struct Rows {
+    orders: HashMap<OrderId, ExistingOrder>,
+    ledger: LedgerDelta,
+    series: SeriesDelta,
+    /// The number of the amendment that the terms are of.
+    terms: SequenceNumber,
+}
+
+/// Adds the rows that a batch writes to those that exist.
+fn write(applied: &AppliedBatch<'_>, existing: &mut ExistingRows) {
+    for NewOrder { order, facts } in &applied.orders {
+        let (epoch, facts) = (order.epoch, *facts);
+        let row = ExistingOrder { epoch, facts };
+        existing.orders.insert(order.order_id, row);
+    }
+    for (id, facts) in &applied.changed {
+        existing.orders.get_mut(id).unwrap().facts = *facts;
+    }
+    let changes = applied.changes.iter();
+    let changes = changes.map(|change| (change.product.clone(), change.id.clone()));
+    existing.changes.extend(changes);
+}
 
 /// Applies a log in batches of `size`.
 fn in_batches(events: &[Event], size: usize, total: i64) -> Rows {
     let (mut sales, mut existing) = (headroom(total), ExistingRows::default());
-    let none = SequenceNumber::default();
-    let mut rows: Rows = (HashMap::new(), 0, total, 0, none, none);
+    let mut ledger = LedgerDelta {
+        total,
+        ..LedgerDelta::default()
+    };
+    let mut series = SeriesDelta::default();
+    let mut terms = SequenceNumber::default();
     let operations: Vec<_> = (0..).map(at).zip(events.iter().map(operation)).collect();
     for batch in operations.chunks(size) {
-        let applied = apply(batch, &mut existing, &mut sales);
-        for row in &applied.orders {
-            rows.0.insert(row.order.order_id, row.outcome);
-        }
-        for (id, _) in &applied.cancelled {
-            rows.0.insert(*id, Outcome::Cancelled);
-        }
+        let applied = apply(batch, &existing, &mut sales);
+        write(&applied, &mut existing);
         if let Some(delta) = applied.ledger.get(&product()) {
-            rows.1 += delta.sold;
-            rows.2 += delta.total;
+            ledger.sold += delta.sold;
+            ledger.completed += delta.completed;
+            ledger.total += delta.total;
+            ledger.fenced_epoch = ledger.fenced_epoch.max(delta.fenced_epoch);
         }
         if let Some(delta) = applied.series.get(&NumberSeries::of(&product())) {
-            rows.3 += delta.written;
-            rows.4 = rows.4.max(delta.highest);
+            series.written += delta.written;
+            series.holds_ended += delta.holds_ended;
+            series.highest = series.highest.max(delta.highest);
         }
         if let Some(amended) = applied.amendments.get(&product()) {
             // As the ledger's statement.
-            rows.5 = rows.5.max(amended.number());
+            terms = terms.max(amended.number());
         }
-        let (sold, total) = (rows.1, rows.2);
+        let LedgerDelta { sold, total, .. } = ledger;
         assert!(0 <= sold && sold <= total, "{sold} of {total}");
         let sale = sales[&product()];
         assert_eq!((sale.sold, sale.total), (sold, total));
     }
-    rows
+    let orders = existing.orders;
+    Rows {
+        orders,
+        ledger,
+        series,
+        terms,
+    }
 }
 
 proptest! {
@@ -163,15 +188,15 @@ proptest! {
 
 #[test]
 fn a_cancel_that_is_read_first_leaves_its_order_a_duplicate() {
-    let (mut sales, mut existing) = (headroom(1), ExistingRows::default());
+    let mut sales = headroom(1);
     let (cancel, order) = (cancel(4), order(4));
     let operations = [
         (at(0), operation(&cancel)),
         (at(1), Operation::Order(&order)),
     ];
-    let applied = apply(&operations, &mut existing, &mut sales);
+    let applied = apply(&operations, &ExistingRows::default(), &mut sales);
     assert_eq!(applied.orders.len(), 1);
-    assert_eq!(applied.orders[0].outcome, Outcome::Cancelled);
+    assert_eq!(applied.orders[0].facts.status(), OrderStatus::Cancelled);
     assert_eq!((applied.duplicates, sales[&product()].sold), (1, 0));
 }
 
@@ -188,7 +213,7 @@ fn of_several_amendments_the_highest_number_counts_in_whatever_order_they_are_re
     for (first, second) in [(1, 2), (2, 1)] {
         let events = [amendment(first), amendment(second), amendment(first)];
         let operations: Vec<_> = (0..).map(at).zip(events.iter().map(operation)).collect();
-        let applied = apply(&operations, &mut ExistingRows::default(), &mut headroom(1));
+        let applied = apply(&operations, &ExistingRows::default(), &mut headroom(1));
         assert_eq!(applied.amendments[&product()].sequence, 302);
         let ids: Vec<_> = applied.changes.iter().map(|it| it.id.as_str()).collect();
         assert_eq!(
@@ -222,19 +247,21 @@ fn nothing_of_an_epoch_below_the_fence_is_accepted() {
     ];
     for size in 1..=operations.len() {
         let (mut sales, mut existing) = (headroom(10), ExistingRows::default());
-        let (mut rows, mut refused, mut written) = (HashMap::new(), Vec::new(), 0);
+        let (mut refused, mut written) = (Vec::new(), 0);
         for batch in operations.chunks(size) {
-            let applied = apply(batch, &mut existing, &mut sales);
-            for row in &applied.orders {
-                rows.insert(row.order.order_id, (row.outcome, row.order.epoch));
-            }
+            let applied = apply(batch, &existing, &mut sales);
+            write(&applied, &mut existing);
             refused.extend(applied.refused.iter().map(|r| (r.0.offset, r.1)));
             let series = applied.series.values();
             written += series.map(|delta| delta.written).sum::<i64>();
         }
-        let row = |n| rows[&order(n).order_id];
-        assert_eq!(row(1), (Outcome::Confirmed, 1), "batches of {size}");
-        assert_eq!(row(2), (Outcome::Confirmed, 2), "batches of {size}");
+        let row = |n| existing.orders[&order(n).order_id];
+        let confirmed = |epoch| ExistingOrder {
+            epoch,
+            facts: OrderFacts::of(Decision::Confirmed),
+        };
+        assert_eq!(row(1), confirmed(1), "batches of {size}");
+        assert_eq!(row(2), confirmed(2), "batches of {size}");
         assert_eq!(refused, [(4, FENCED), (5, FENCED)]);
         let sale = sales[&product()];
         assert_eq!((written, sale.sold, sale.fenced_epoch), (2, 5, 2));
@@ -251,15 +278,15 @@ fn what_is_read_before_the_opening_is_of_no_known_sale() {
         (at(4), Operation::Order(&early)),
         (at(6), Operation::Order(&late)),
     ];
-    let applied = apply(&operations, &mut ExistingRows::default(), &mut sales);
+    let applied = apply(&operations, &ExistingRows::default(), &mut sales);
     let refused = applied.refused.iter().map(|r| (r.0.offset, r.1));
     assert_eq!(refused.collect::<Vec<_>>(), [(3, UNKNOWN_SALE)]);
-    let outcomes = applied.orders.iter().map(|row| row.outcome);
+    let decisions = applied.orders.iter().map(|row| row.facts.decision);
     assert_eq!(
-        outcomes.collect::<Vec<_>>(),
+        decisions.collect::<Vec<_>>(),
         [
-            Outcome::Rejected(RejectReason::UnknownSale),
-            Outcome::Confirmed
+            Decision::Rejected(RejectReason::UnknownSale),
+            Decision::Confirmed
         ]
     );
     let series = &applied.series[&NumberSeries::of(&product())];

@@ -1,0 +1,79 @@
+//! Compares what the stores say about a sale itself, apart from its orders. Pure.
+
+use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::apply::ChangeKind;
+use fluxgate_gate::Snapshot;
+use fluxgate_ledger::{ChangeRow, WrittenSale};
+use jiff::Timestamp;
+
+use super::Findings;
+
+/// Redis may lack only a sale that is over.
+pub fn check_absence(found: &mut Findings, written: &WrittenSale, clock: Timestamp) {
+    let sale = written.sale.as_ref();
+    let closes_at = sale.and_then(|sale| sale.closes_at);
+    let mut changes = written.changes.iter();
+    let by_hand = changes.any(|change| change.kind == ChangeKind::Close);
+    if !by_hand && closes_at.is_none_or(|at| at > clock) {
+        found.object("Redis has lost it: rebuild it".to_owned());
+    }
+}
+
+/// Redis and the ledger have the same total, less what was restocked since the snapshot.
+pub fn check_total(found: &mut Findings, written: &WrittenSale, then: &Snapshot) {
+    let later = later_changes(written, then, ChangeKind::Restock);
+    let later: i64 = later.map(|change| change.units).sum();
+    let total = written.sale.as_ref().map_or(0, |sale| sale.total - later);
+    if total != then.total {
+        let seen = then.total;
+        found.object(format!(
+            "Redis has a total of {seen} units, the ledger {total}"
+        ));
+    }
+}
+
+/// Redis and the ledger have the same terms, unless an amendment is on its way.
+pub fn check_terms(found: &mut Findings, written: &WrittenSale, then: &Snapshot) {
+    let ledger = written.sale.as_ref().and_then(|sale| sale.terms);
+    let mut later = later_changes(written, then, ChangeKind::Amend);
+    let is_on_its_way = !then.effects.is_empty() || later.next().is_some();
+    if let Some((redis, ledger)) = then.terms.zip(ledger)
+        && redis != ledger
+        && !is_on_its_way
+    {
+        found.object(format!(
+            "Redis has the terms {}, the ledger {}",
+            redis.to_json(),
+            ledger.to_json()
+        ));
+    }
+}
+
+/// Redis is not behind PostgreSQL.
+pub fn check_high_water_mark(
+    found: &mut Findings,
+    written: &WrittenSale,
+    now: Option<SequenceNumber>,
+) {
+    let sale = written.sale.as_ref();
+    let written = sale.map_or(SequenceNumber::default(), |sale| sale.highest);
+    match now {
+        None => found.doubt("a rebuild has begun".to_owned()),
+        Some(now) if now < written => found.prove(format!(
+            "Redis is at {now}, PostgreSQL at {written}: Redis has lost writes; rebuild it"
+        )),
+        Some(_) => {}
+    }
+}
+
+/// Changes of a kind that did not count yet in Redis when the snapshot was taken.
+fn later_changes<'a>(
+    written: &'a WrittenSale,
+    then: &'a Snapshot,
+    kind: ChangeKind,
+) -> impl Iterator<Item = &'a ChangeRow> {
+    let changes = written.changes.iter();
+    changes.filter(move |change| {
+        change.kind == kind && (change.number > then.number || then.holds(change.number))
+    })
+}
