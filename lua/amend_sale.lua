@@ -3,6 +3,7 @@
 -- The time in the order ids and in KEYS[2] stays: the field `id_time` keeps it when the opening time changes.
 --
 -- Safe to run twice: the second run finds the terms.
+-- crates/gate/src/scripts.rs puts refuse_change.lua before this text.
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash
 -- ARGV  1 high-water mark: epoch     \ see reserve.lua
@@ -28,47 +29,30 @@ local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local old_terms, terms, asked_opens_at, closes_at, user_limit, limits =
   ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 
-local facts = redis.call('HMGET', sale, 'state', 'epoch', 'seq', 'terms', 'opens_at', 'closes_at', 'amended', 'id_time',
-  'asked_opens_at', 'total', 'remaining')
-local state, epoch, seq = facts[1], tonumber(facts[2]), tonumber(facts[3])
-if not state then
-  return { 'unknown' }
-end
-if state == 'rebuilding' then
-  return { 'behind' }
-end
-if facts[4] == terms and facts[7] then
-  local record = redis.call('HGET', orders, 'amend:' .. facts[7])
+local facts = redis.call('HMGET', sale, 'state', 'epoch', 'seq', 'closes_at', 'terms', 'opens_at', 'asked_opens_at',
+  'id_time', 'amended', 'total', 'remaining')
+local known_terms, opened_at, amended = facts[5], facts[6], facts[9]
+if known_terms == terms and amended and facts[1] ~= 'rebuilding' then
+  local record = redis.call('HGET', orders, 'amend:' .. amended)
   if not record then
     return { 'lost' }
   end
-  return { 'amended', record, #redis.call('XRANGE', outbox, facts[7], facts[7]) }
+  return { 'amended', record, #redis.call('XRANGE', outbox, amended, amended) }
 end
-local mark_epoch, mark_seq = tonumber(ARGV[1]), tonumber(ARGV[2])
-if epoch < mark_epoch or (epoch == mark_epoch and seq < mark_seq) then
-  return { 'behind' }
-end
-if redis.call('EXISTS', orders, outbox, users) < 3 then
-  return { 'lost' }
-end
-local time = redis.call('TIME')
-local now_ms = string.format('%d%03d', time[1], time[2] / 1000)
-local closed_at = tonumber(facts[6])
-if state == 'closed' or (closed_at and tonumber(now_ms) >= closed_at) then
-  return { 'closed' }
-end
-if state == 'opening' then
-  return { 'not_open' }
+local refused, now_ms = refuse_change(facts, ARGV[1], ARGV[2], orders, outbox, users)
+if refused then
+  return { refused }
 end
 
 -- The orders hash has its placeholder and a field of each order, restock and amendment. Each of these has a number, and so has
 -- each cancel: if there are as many numbers as fields, nothing was cancelled; if no unit is gone either, nothing was ordered.
 -- In a later epoch, orders may have been lost.
-if epoch > 1 or seq ~= redis.call('HLEN', orders) - 1 or facts[10] ~= facts[11] then
+local seq = tonumber(facts[3])
+if tonumber(facts[2]) > 1 or seq ~= redis.call('HLEN', orders) - 1 or facts[10] ~= facts[11] then
   return { 'ordered' }
 end
 -- A sale that version 0.2 or earlier has opened has no terms to compare.
-if facts[4] and facts[4] ~= old_terms then
+if known_terms and known_terms ~= old_terms then
   return { 'overtaken' }
 end
 if redis.call('XLEN', outbox) > 0 then
@@ -76,15 +60,15 @@ if redis.call('XLEN', outbox) > 0 then
 end
 
 local opens_at = asked_opens_at == '' and now_ms or asked_opens_at
-if asked_opens_at == facts[9] then
-  opens_at = facts[5]
+if asked_opens_at == facts[7] then
+  opens_at = opened_at
 end
 local sequence = string.format('%d', seq + 1)
 local entry = facts[2] .. '-' .. sequence
 local record = entry .. ' ' .. now_ms .. ' ' .. opens_at .. ' ' .. terms
 redis.call('XADD', outbox, entry, 'amend', entry)
 redis.call('HSET', orders, 'amend:' .. entry, record)
-redis.call('HSET', sale, 'seq', sequence, 'amended', entry, 'terms', terms, 'id_time', facts[8] or facts[5],
+redis.call('HSET', sale, 'seq', sequence, 'amended', entry, 'terms', terms, 'id_time', facts[8] or opened_at,
   'opens_at', opens_at, 'asked_opens_at', asked_opens_at, 'closes_at', closes_at, 'user_limit', user_limit)
 if limits == '' then
   redis.call('HDEL', sale, 'limits')

@@ -1,6 +1,7 @@
 -- Notes a restock, once per restock id. A restock makes room, so it is on Kafka before it counts; see cancel.lua.
 --
 -- Safe to run twice: the second run finds the restock.
+-- crates/gate/src/scripts.rs puts refuse_change.lua before this text.
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream
 -- ARGV  1 restock id
@@ -21,44 +22,25 @@
 assert(#KEYS == 3 and #ARGV == 6, 'restock.lua takes 3 keys and 6 arguments')
 local sale, orders, outbox = KEYS[1], KEYS[2], KEYS[3]
 local field, units = 'restock:' .. ARGV[1], ARGV[2]
-local mark_epoch, mark_seq, units_max = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 
 local noted = redis.call('HGET', orders, field)
 if noted then
   local entry = string.match(noted, '^%S+')
   return { 'noted', noted, #redis.call('XRANGE', outbox, entry, entry) }
 end
-local facts = redis.call('HMGET', sale, 'state', 'epoch', 'seq', 'planned_total', 'closes_at')
-local state, epoch, seq = facts[1], tonumber(facts[2]), tonumber(facts[3])
-if not state then
-  return { 'unknown' }
+local facts = redis.call('HMGET', sale, 'state', 'epoch', 'seq', 'closes_at', 'planned_total')
+local refused, now_ms = refuse_change(facts, ARGV[3], ARGV[4], orders, outbox)
+if refused then
+  return { refused }
 end
-if state == 'rebuilding' then
-  return { 'behind' }
-end
-if epoch < mark_epoch or (epoch == mark_epoch and seq < mark_seq) then
-  return { 'behind' }
-end
-if redis.call('EXISTS', orders, outbox) < 2 then
-  return { 'lost' }
-end
-local time = redis.call('TIME')
-local now_ms = string.format('%d%03d', time[1], time[2] / 1000)
-local closes_at = tonumber(facts[5])
-if state == 'closed' or (closes_at and tonumber(now_ms) >= closes_at) then
-  return { 'closed' }
-end
-if state == 'opening' then
-  return { 'not_open' }
-end
-if tonumber(facts[4]) + tonumber(units) > units_max then
+if facts[5] + units > tonumber(ARGV[5]) then
   return { 'too_many' }
 end
 if redis.call('XLEN', outbox) >= tonumber(ARGV[6]) then
   return { 'full' }
 end
 
-local sequence = string.format('%d', seq + 1)
+local sequence = string.format('%d', facts[3] + 1)
 local entry = facts[2] .. '-' .. sequence
 noted = entry .. ' ' .. now_ms .. ' ' .. units
 redis.call('XADD', outbox, entry, 'restock', ARGV[1])

@@ -1,13 +1,13 @@
 //! Amending a sale: other terms, as long as nobody has ordered.
 
-use fluxgate_domain::Terms;
 use fluxgate_domain::records::AmendmentRecord;
+use fluxgate_domain::{SequenceNumber, Terms};
 use fred::types::Value;
 use jiff::Timestamp;
 
 use crate::changes::{high_water_mark_arguments, text};
 use crate::opening::or_empty;
-use crate::{ChangeContext, GateError, ReservationStore, limits_field};
+use crate::{GateError, ReservationStore, SaleKeys, limits_field};
 
 /// What `amend_sale.lua` answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,11 +44,12 @@ impl ReservationStore {
     /// When Redis gave no usable answer; the sale may have been amended.
     pub async fn amend(
         &self,
-        sale: ChangeContext<'_>,
+        keys: &SaleKeys,
+        high_water_mark: SequenceNumber,
         from: &Terms,
         to: &Terms,
     ) -> Result<Amendment, GateError> {
-        let mut arguments: Vec<Value> = high_water_mark_arguments(sale.high_water_mark).into();
+        let mut arguments: Vec<Value> = high_water_mark_arguments(high_water_mark).into();
         arguments.extend([
             from.to_json().into(),
             to.to_json().into(),
@@ -58,9 +59,7 @@ impl ReservationStore {
             limits_field(to).unwrap_or_default().into(),
         ]);
         let script = &self.scripts.amend_sale;
-        let reply: Vec<Value> = self
-            .run("amend", script, sale.keys.all(), arguments)
-            .await?;
+        let reply: Vec<Value> = self.run("amend", script, keys.all(), arguments).await?;
         let verdict = text(&reply, 0).unwrap_or_default();
         let read = match &*verdict {
             "amended" => text(&reply, 1)

@@ -158,10 +158,7 @@ impl ReservationStore {
         keys: &SaleKeys,
         high_water_mark: SequenceNumber,
     ) -> Result<LossContinuation, GateError> {
-        let arguments = vec![
-            i64::from(high_water_mark.epoch).into(),
-            i64::from(high_water_mark.sequence).into(),
-        ];
+        let arguments = high_water_mark_arguments(high_water_mark).into();
         let keys = vec![keys.sale.clone()];
         let (verdict,): (String,) = self
             .run(

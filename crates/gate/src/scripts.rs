@@ -54,12 +54,10 @@ macro_rules! scripts {
 
 scripts!(
     open_sale,
-    amend_sale,
     ack_outbox,
     read_outbox,
     retire,
     cancel,
-    restock,
     close,
     stop_sale,
     restore,
@@ -68,6 +66,8 @@ scripts!(
     continue_after_loss,
     grant_refusal_lease,
     snapshot;
+    amend_sale = concat!(lua!("refuse_change"), lua!("amend_sale")),
+    restock = concat!(lua!("refuse_change"), lua!("restock")),
     reserve = with_find_entry!(lua!("limit_rate"), "\n", lua!("reserve")),
     reserve_sales = RESERVE_SALES,
     ack_orders = with_find_entry!(lua!("run_alone"), lua!("ack_orders")),

@@ -34,8 +34,8 @@ async fn sale() -> RedisSale {
 
 async fn amend(sale: &RedisSale, to: &Terms) -> Amendment {
     let from = view(sale).await.terms;
-    let context = sale.context(number(0));
-    sale.store.amend(context, &from, to).await.unwrap()
+    let amended = sale.store.amend(&sale.keys, number(0), &from, to);
+    amended.await.unwrap()
 }
 
 /// Orders of an instance that knows this opening time.
@@ -160,7 +160,7 @@ async fn of_an_order_and_an_amendment_that_come_together_exactly_one_is_first() 
             sale: context,
             requests,
         } = sale.requests(&[order(1)], number(0));
-        let amend = other.amend(sale.context(number(0)), &from.terms, &to);
+        let amend = other.amend(&sale.keys, number(0), &from.terms, &to);
         let (answers, amendment) = tokio::join!(sale.store.reserve(&context, requests), amend);
         let answer: Answer = answers.unwrap().remove(0).unwrap();
         match (answer.reservation, amendment.unwrap()) {
@@ -207,7 +207,7 @@ async fn an_amendment_from_terms_that_the_sale_no_longer_has_changes_nothing() {
     let amended = amend(&sale, &one).await;
     assert!(matches!(amended, Amendment::Amended { .. }));
     let amend = async |to| {
-        let amended = sale.store.amend(sale.context(number(0)), &from, to);
+        let amended = sale.store.amend(&sale.keys, number(0), &from, to);
         amended.await.unwrap()
     };
     assert_eq!(amend(&two).await, Amendment::Overtaken);

@@ -158,7 +158,7 @@ impl RedisSale {
         let view = self.store.sale(&self.product).await.unwrap();
         let total = view.map_or(1, |view| view.opened_total.get());
         let [from, to] = [from, to].map(|limit| self.terms(total, limit));
-        let amended = self.store.amend(self.context(high_water_mark), &from, &to);
+        let amended = self.store.amend(&self.keys, high_water_mark, &from, &to);
         match amended.await.unwrap() {
             Amendment::Amended { record, waiting } => {
                 format!("recorded {} {waiting}", record.number.sequence)

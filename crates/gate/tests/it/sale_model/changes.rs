@@ -27,16 +27,11 @@ impl SaleModel {
         if let Some((sequence, _)) = self.restocks.get(&key) {
             return self.recorded(*sequence);
         }
-        let Some(opened_total) = self.opened_total else {
-            return "Unknown".into();
-        };
-        if self.is_behind() {
-            "Behind".into()
-        } else if self.is_closed() {
-            "Closed".into()
-        } else if self.state == State::Opening {
-            "NotOpen".into()
-        } else if opened_total + self.planned + units > Total::MAX.get() {
+        if let Some(refused) = self.refuse_change() {
+            return refused.into();
+        }
+        let opened_total = self.opened_total.unwrap();
+        if opened_total + self.planned + units > Total::MAX.get() {
             "TooMany".into()
         } else {
             self.planned += units;
@@ -46,21 +41,30 @@ impl SaleModel {
         }
     }
 
+    /// Why the sale takes no restock and no amendment.
+    fn refuse_change(&self) -> Option<&'static str> {
+        if self.opened_total.is_none() {
+            Some("Unknown")
+        } else if self.is_behind() {
+            Some("Behind")
+        } else if self.is_closed() {
+            Some("Closed")
+        } else if self.state == State::Opening {
+            Some("NotOpen")
+        } else {
+            None
+        }
+    }
+
     /// Gives the sale another limit per user.
     pub fn amend(&mut self, user_limit: Option<u32>) -> String {
-        if self.opened_total.is_none() {
-            return "Unknown".into();
-        }
         if let Some(sequence) = self.amended.filter(|_| self.user_limit == user_limit) {
             return self.recorded(sequence);
         }
-        if self.is_behind() {
-            "Behind".into()
-        } else if self.is_closed() {
-            "Closed".into()
-        } else if self.state == State::Opening {
-            "NotOpen".into()
-        } else if !self.orders.is_empty() {
+        if let Some(refused) = self.refuse_change() {
+            return refused.into();
+        }
+        if !self.orders.is_empty() {
             "Ordered".into()
         } else if !self.outbox.is_empty() {
             "Waiting".into()
