@@ -1,15 +1,32 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::Event;
 use fluxgate_gate::OutboxEntry;
-use fluxgate_log::OutgoingMessage;
+use fluxgate_log::{OutgoingMessage, Publication, Wait};
 
 use super::Sale;
 
 /// Publishes events. Each event in an outbox that Kafka has acknowledged goes to the outbox acker; the cancel of an order whose
 /// sale is over is in none.
 pub type Publisher = fluxgate_log::Publisher<Option<PublishedEntry>>;
+
+/// How long the answer to an admin call waits for Kafka, where the call takes effect only then.
+pub const ADMIN_PUBLISH_WAIT: Duration = Duration::from_secs(8);
+
+/// Publishes an event of `sale` that has an outbox entry of its own.
+pub async fn publish_change(
+    publisher: &Publisher,
+    sale: &Arc<Sale>,
+    number: SequenceNumber,
+    event: Event,
+    wait: Duration,
+) -> Publication {
+    let entry = Some(OutboxEntry::of_one(number));
+    let message = PublishedEntry::message(sale, number, entry, event);
+    publisher.publish(message, Wait::AtMost(wait)).await
+}
 
 /// Where the outbox has an event that was handed to Kafka.
 #[derive(Debug)]

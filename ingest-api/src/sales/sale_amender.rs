@@ -1,16 +1,13 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use fluxgate_domain::Terms;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::records::AmendmentRecord;
-use fluxgate_gate::{Amendment, ChangeContext, OutboxEntry, ReservationStore, SaleView};
-use fluxgate_log::{Publication, Wait};
+use fluxgate_gate::{Amendment, ReservationStore, SaleView};
+use fluxgate_log::Publication;
 
-use super::{OpenError, PublishedEntry, Publisher, Sale, SaleCache};
-
-/// How long an amendment waits for Kafka.
-const PUBLISH_WAIT: Duration = Duration::from_secs(8);
+use super::published_entry::{ADMIN_PUBLISH_WAIT, publish_change};
+use super::{OpenError, Publisher, Sale, SaleCache};
 
 /// Gives sales other terms, as long as nobody has ordered. A repeated call finishes an amendment that was interrupted.
 pub struct SaleAmender {
@@ -43,14 +40,9 @@ impl SaleAmender {
         let Some(sale) = self.sales.find_in_redis(product).await? else {
             return Err(OpenError::Overtaken);
         };
-        let context = ChangeContext {
-            product,
-            keys: &sale.keys,
-            high_water_mark: sale.high_water_mark(),
-            // Its entry is the only one.
-            outbox_max: 1,
-        };
-        match self.store.amend(context, &from.terms, to).await? {
+        let seen = sale.high_water_mark();
+        let amendment = self.store.amend(&sale.keys, seen, &from.terms, to);
+        match amendment.await? {
             Amendment::Amended { record, waiting } => {
                 sale.observe(record.number);
                 if waiting {
@@ -69,10 +61,8 @@ impl SaleAmender {
 
     async fn publish(&self, sale: &Arc<Sale>, record: AmendmentRecord) -> Result<(), OpenError> {
         let event = Event::SaleAmended(record.event(&sale.facts.product));
-        let entry = Some(OutboxEntry::of_one(record.number));
-        let message = PublishedEntry::message(sale, record.number, entry, event);
-        let wait = Wait::AtMost(PUBLISH_WAIT);
-        match self.publisher.publish(message, wait).await {
+        let (publisher, wait) = (&self.publisher, ADMIN_PUBLISH_WAIT);
+        match publish_change(publisher, sale, record.number, event, wait).await {
             // The outbox acker removes the entry.
             Publication::Acknowledged => Ok(()),
             Publication::Waiting => Err(OpenError::NotPublished),

@@ -5,16 +5,13 @@ use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, RestockId, Total};
 use fluxgate_domain::records::OrderRecord;
-use fluxgate_gate::{
-    Acked, Change, ChangeContext, GateError, OutboxEntry, ReservationStore, SaleView,
-};
-use fluxgate_log::{Publication, Wait};
+use fluxgate_gate::{Acked, Change, ChangeContext, GateError, ReservationStore, SaleView};
+use fluxgate_log::Publication;
 
-use super::{PublishedEntry, Publisher, Sale, SaleCache, SaleLookupError, WrittenSales};
+use super::published_entry::{ADMIN_PUBLISH_WAIT, publish_change};
+use super::{Publisher, Sale, SaleCache, SaleLookupError, WrittenSales};
 use crate::metrics::Metrics;
 
-/// How long a cancel or a restock waits for Kafka: it must be published before it counts.
-const PUBLISH_WAIT: Duration = Duration::from_secs(8);
 /// How long a closing waits for Kafka: it counts already.
 const CLOSING_PUBLISH_WAIT: Duration = Duration::from_millis(500);
 /// Entries that changes may add to an outbox beyond OUTBOX_MAX: orders that wait for Kafka must not keep a sale from being
@@ -252,7 +249,7 @@ impl SaleChanges {
         event: Event,
         entry: SequenceNumber,
     ) -> Result<(), ChangeError> {
-        match self.publish(sale, event, entry, PUBLISH_WAIT).await {
+        match self.publish(sale, event, entry, ADMIN_PUBLISH_WAIT).await {
             Publication::Acknowledged => {
                 match self.store.ack_and_apply(&sale.keys, entry).await? {
                     Acked::Applied => return Ok(()),
@@ -278,9 +275,7 @@ impl SaleChanges {
         number: SequenceNumber,
         wait: Duration,
     ) -> Publication {
-        let entry = Some(OutboxEntry::of_one(number));
-        let message = PublishedEntry::message(sale, number, entry, event);
-        self.publisher.publish(message, Wait::AtMost(wait)).await
+        publish_change(&self.publisher, sale, number, event, wait).await
     }
 
     async fn view(&self, product: &ProductId) -> Result<SaleView, ChangeError> {

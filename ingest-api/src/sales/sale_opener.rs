@@ -1,17 +1,14 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::ProductId;
 use fluxgate_domain::{Terms, partition};
-use fluxgate_gate::{Claim, GateError, OutboxEntry, ReservationStore, SaleView};
-use fluxgate_log::{Publication, Wait};
+use fluxgate_gate::{Claim, GateError, ReservationStore, SaleView};
+use fluxgate_log::Publication;
 
-use super::{PublishedEntry, Publisher, SaleAmender, SaleCache, SaleLookupError};
+use super::published_entry::{ADMIN_PUBLISH_WAIT, publish_change};
+use super::{Publisher, SaleAmender, SaleCache, SaleLookupError};
 use crate::config::SaleFeatures;
-
-/// How long an opening waits for Kafka.
-const PUBLISH_WAIT: Duration = Duration::from_secs(8);
 
 /// Opens sales: claims the product in Redis, publishes the opening, then lets the sale take orders. A repeated call
 /// finishes an opening that was interrupted.
@@ -186,13 +183,8 @@ impl SaleOpener {
         };
         let event = Event::SaleOpened(claimed.opened_event());
         let number = claimed.number;
-        let entry = Some(OutboxEntry::of_one(number));
-        let opening = PublishedEntry::message(&sale, number, entry, event);
-        match self
-            .publisher
-            .publish(opening, Wait::AtMost(PUBLISH_WAIT))
-            .await
-        {
+        let (publisher, wait) = (&self.publisher, ADMIN_PUBLISH_WAIT);
+        match publish_change(publisher, &sale, number, event, wait).await {
             Publication::Acknowledged => {
                 self.store.ack_and_apply(&sale.keys, number).await?;
                 tracing::info!(sale.product = %product, "sale opened");
