@@ -79,7 +79,7 @@ impl Problem {
         Self::new(Kind::InvalidRequest, detail)
     }
 
-    /// Whether the request is invalid, whoever sends it.
+    /// Whether the request is invalid, whatever token it has.
     pub fn is_invalid(&self) -> bool {
         self.kind == Kind::InvalidRequest
     }

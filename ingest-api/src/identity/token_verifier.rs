@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::verified_tokens::TokenHash;
 use super::{IdentityMetrics, ShopClaim, TokenError, TokenKeys, VerifiedToken, signatures};
 
-/// Seconds by which the clock of the identity provider may differ: a token is accepted so much earlier and longer.
+/// How many seconds the clock of the identity provider may differ. A token is accepted that much earlier and longer.
 const CLOCK_TOLERANCE_SECONDS: u64 = 10;
 
 /// What a token must say, besides who it is for and until when.
