@@ -1,22 +1,15 @@
--- Acknowledges one outbox entry that makes room: removes it, after Kafka has acknowledged its event, and applies
--- its effect if and only if this call removed it. So the effect counts once, however often the event
--- was published.
--- Entries that take room (orders, closings) have no effect left: ack_orders.lua acknowledges many of them.
+-- Acknowledges outbox entries that make room: removes each, after Kafka has acknowledged its event, and applies its effect
+-- if and only if this call removed it. So the effect counts once, however often the event was published.
+-- Entries that take no room (orders, completions, closings) have no effect left: ack_orders.lua acknowledges many of them.
 --
 -- Safe to run twice: the second run finds no entry.
 --
--- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash
--- ARGV  1 entry id
--- Returns 1 if this call removed the entry and applied its effect; 0 if there is no such entry; -1 if the effect cannot be
--- applied because a key or a record of the sale is missing: then the entry stays
-assert(#KEYS == 4 and #ARGV == 1, 'ack_outbox.lua takes 4 keys and 1 argument')
-local sale, orders, outbox, users, entry = KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[1]
-
-local found = redis.call('XRANGE', outbox, entry, entry)[1]
-if not found then
-  return 0
-end
-local kind, subject = found[2][1], found[2][2]
+-- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and in a sale with holds  5 holds
+-- ARGV  at most 128 entry ids
+-- Returns for each entry 1 if this call removed it and applied its effect; 0 if there is no such entry; -1 if the effect
+-- cannot be applied because a key or a record of the sale is missing: then the entry stays
+assert(#KEYS >= 4 and #KEYS <= 5 and #ARGV >= 1 and #ARGV <= 128, 'ack_outbox.lua takes 4 or 5 keys and at most 128 arguments')
+local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 
 -- Each returns whether it is applied. A missing key must not come back without what it held.
 local effects = {}
@@ -29,22 +22,44 @@ function effects.opens()
   return true
 end
 
-function effects.cancel()
-  local record = redis.call('HGET', orders, subject)
-  local user_limit = redis.call('HGET', sale, 'user_limit')
-  if not record or not user_limit or (user_limit ~= '' and redis.call('EXISTS', users) == 0) then
+-- Gives the units of an order back that was cancelled or has expired.
+local function give_back(order_id, is_expiry)
+  local record = redis.call('HGET', orders, order_id)
+  local facts = redis.call('HMGET', sale, 'user_limit', 'hold')
+  local user_limit, hold = facts[1], facts[2]
+  local needs_users = hold or user_limit ~= ''
+  if not record or not user_limit or (needs_users and redis.call('EXISTS', users) == 0) then
     return false
   end
-  local quantity, user = string.match(record, '^%S+ %d+ (%d+) (.*)$')
+  local marks, quantity, user = string.match(record, '^(%S+) %d+ (%d+) (.*)$')
+  if not is_expiry and string.find(marks, '/expired:', 1, true) then
+    -- It was cancelled after its expiry, which gives the units back.
+    return true
+  end
   redis.call('HINCRBY', sale, 'remaining', quantity)
   if user_limit ~= '' then
     redis.call('HINCRBY', users, user, '-' .. quantity)
   end
+  if hold and (is_expiry or string.find(marks, '/buyer$')) then
+    -- Its user has left it unpaid.
+    redis.call('HINCRBY', users, '\1' .. user, 1)
+  end
+  if string.find(marks, '/completed:', 1, true) then
+    redis.call('HINCRBY', sale, 'completed', '-' .. quantity)
+  end
   return true
 end
 
-function effects.restock()
-  local noted = redis.call('HGET', orders, 'restock:' .. subject)
+function effects.cancel(order_id)
+  return give_back(order_id, false)
+end
+
+function effects.expire(order_id)
+  return give_back(order_id, true)
+end
+
+function effects.restock(restock_id)
+  local noted = redis.call('HGET', orders, 'restock:' .. restock_id)
   if not noted or redis.call('EXISTS', sale) == 0 then
     return false
   end
@@ -54,11 +69,18 @@ function effects.restock()
   return true
 end
 
-local effect = effects[kind]
-if not effect then
-  return redis.error_reply('ack_outbox.lua: an entry of kind ' .. kind .. ' has no effect to apply')
+local replies = {}
+for n, id in ipairs(ARGV) do
+  local entry = redis.call('XRANGE', outbox, id, id)[1]
+  if not entry then
+    replies[n] = 0
+  else
+    local kind, subject = entry[2][1], entry[2][2]
+    local effect = effects[kind]
+    if not effect then
+      return redis.error_reply('ack_outbox.lua: an entry of kind ' .. kind .. ' has no effect to apply')
+    end
+    replies[n] = effect(subject) and redis.call('XDEL', outbox, id) or -1
+  end
 end
-if not effect() then
-  return -1
-end
-return redis.call('XDEL', outbox, entry)
+return replies

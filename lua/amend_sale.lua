@@ -5,7 +5,7 @@
 -- Safe to run twice: the second run finds the terms.
 -- crates/gate/src/scripts.rs puts refuse_change.lua before this text.
 --
--- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash
+-- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and in a sale with holds  5 holds
 -- ARGV  1 high-water mark: epoch     \ see reserve.lua
 --       2 high-water mark: sequence  /
 --       3 terms, JSON, from which the caller starts
@@ -14,6 +14,7 @@
 --       6 closing time, Unix ms; '': never
 --       7 units per user; '': no limit
 --       8 limits of the rate (limit_rate.lua); '': none
+--       9 holds, as the field `hold` has them; '': none. An amendment neither adds nor removes them: the keys of a sale stay
 -- Returns one of
 --   {'amended', record, n}  the sale has the new terms; the record of the amendment, and n = 1 while its entry is in the outbox
 --   {'unknown'}             Redis has no such sale
@@ -24,10 +25,10 @@
 --   {'overtaken'}           the sale has other terms than ARGV[3]: another call has amended it
 --   {'behind'}              Redis is behind the high-water mark, or the sale is being rebuilt
 --   {'lost'}                a key of the sale is missing: Redis has evicted it, or somebody has deleted it
-assert(#KEYS == 4 and #ARGV == 8, 'amend_sale.lua takes 4 keys and 8 arguments')
+assert(#ARGV == 9 and #KEYS == (ARGV[9] == '' and 4 or 5), 'amend_sale.lua takes 4 keys, with holds 5, and 9 arguments')
 local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local old_terms, terms, asked_opens_at, closes_at, user_limit, limits =
-  ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+local old_terms, terms, asked_opens_at, closes_at, user_limit, limits, hold =
+  ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 
 local facts = redis.call('HMGET', sale, 'state', 'epoch', 'seq', 'closes_at', 'terms', 'opens_at', 'asked_opens_at',
   'id_time', 'amended', 'total', 'remaining')
@@ -39,7 +40,7 @@ if known_terms == terms and amended and facts[1] ~= 'rebuilding' then
   end
   return { 'amended', record, #redis.call('XRANGE', outbox, amended, amended) }
 end
-local refused, now_ms = refuse_change(facts, ARGV[1], ARGV[2], orders, outbox, users)
+local refused, now_ms = refuse_change(facts, ARGV[1], ARGV[2], unpack(KEYS, 2))
 if refused then
   return { refused }
 end
@@ -74,5 +75,8 @@ if limits == '' then
   redis.call('HDEL', sale, 'limits')
 else
   redis.call('HSET', sale, 'limits', limits)
+end
+if hold ~= '' then
+  redis.call('HSET', sale, 'hold', hold)
 end
 return { 'amended', record, 1 }

@@ -3,26 +3,29 @@
 --
 -- Safe to run twice: the second run finds the cancel in the record.
 --
--- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash
+-- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and in a sale with holds  5 holds
 -- ARGV  1 order id
---       2 high-water mark: epoch     \ see reserve.lua
---       3 high-water mark: sequence  /
---       4 retirement of the sale under which the caller has put it into the index; '' if it has not
---       5 limit of outbox entries
+--       2 'buyer' if the buyer cancels it, '' if an admin call does
+--       3 high-water mark: epoch     \ see reserve.lua
+--       4 high-water mark: sequence  /
+--       5 retirement of the sale under which the caller has put it into the index; '' if it has not
+--       6 limit of outbox entries
 -- Returns one of
 --   {'marked', record, n}  the record has the cancel; n = 1 while the cancel's entry is in the outbox
+--   {'expired'}            it was not paid in time: its units are given back, or will be
+--   {'not_allowed'}        the buyer may not cancel it: it is paid, or the terms of the sale do not allow it
 --   {'rejected'}           the order never had units: the ledger rejected it before the sale was rebuilt
 --   {'unknown'}            Redis has no such order
 --   {'behind'}             Redis is behind the high-water mark, or the sale is being rebuilt
 --   {'lost'}               a key of the sale is missing: Redis has evicted it, or somebody has deleted it
 --   {'full'}               the outbox is full
 --   {'retired', n}         the sale is retired and not in the index under its retirement n: put it there, and call again
-assert(#KEYS == 4 and #ARGV == 5, 'cancel.lua takes 4 keys and 5 arguments')
-local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local order_id, mark_epoch, mark_seq = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+assert(#KEYS >= 4 and #KEYS <= 5 and #ARGV == 6, 'cancel.lua takes 4 or 5 keys and 6 arguments')
+local sale, orders, outbox, users, holds = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local order_id, is_by_buyer, mark_epoch, mark_seq = ARGV[1], ARGV[2] == 'buyer', tonumber(ARGV[3]), tonumber(ARGV[4])
 
 local record = redis.call('HGET', orders, order_id)
-local numbers = redis.call('HMGET', sale, 'epoch', 'seq', 'state', 'user_limit', 'retirements')
+local numbers = redis.call('HMGET', sale, 'epoch', 'seq', 'state', 'user_limit', 'retirements', 'hold')
 local epoch, seq = tonumber(numbers[1]), tonumber(numbers[2])
 if numbers[3] == 'rebuilding' then
   return { 'behind' }
@@ -30,29 +33,38 @@ end
 if not record or not epoch then
   return { 'unknown' }
 end
-local marked = string.match(record, '/(%d+%-%d+)/')
+local marked = string.match(record, '^%S*/(%d+%-%d+)/')
 if marked then
   if #redis.call('XRANGE', outbox, marked, marked) == 0 then
     return { 'marked', record, 0 }
   end
 else
-  if string.find(record, '^%S+/rejected ') then
+  if string.find(record, '^%S*/rejected') then
     return { 'rejected' }
+  end
+  if string.find(record, '^%S*/expired:') then
+    return { 'expired' }
+  end
+  local is_allowed = numbers[6] and string.find(numbers[6], ' 1$')
+  if is_by_buyer and (not is_allowed or string.find(record, '^%S*/completed:')) then
+    return { 'not_allowed' }
   end
   if epoch < mark_epoch or (epoch == mark_epoch and seq < mark_seq) then
     return { 'behind' }
   end
-  if redis.call('EXISTS', outbox) == 0 or (numbers[4] ~= '' and redis.call('EXISTS', users) == 0) then
+  local needs_users = numbers[4] ~= '' or holds
+  if redis.call('EXISTS', outbox) == 0 or (needs_users and redis.call('EXISTS', users) == 0)
+    or (holds and redis.call('EXISTS', holds) == 0) then
     return { 'lost' }
   end
-  if redis.call('XLEN', outbox) >= tonumber(ARGV[5]) then
+  if redis.call('XLEN', outbox) >= tonumber(ARGV[6]) then
     return { 'full' }
   end
 end
 
 -- An entry waits, or will. The keys of a retired sale expire, and the relay no longer looks there.
 local retirement = redis.call('PTTL', sale) >= 0 and (numbers[5] or '0')
-if retirement and retirement ~= ARGV[4] then
+if retirement and retirement ~= ARGV[5] then
   return { 'retired', tonumber(retirement) }
 end
 local function keep()
@@ -69,10 +81,13 @@ local time = redis.call('TIME')
 local now_ms = string.format('%d%03d', time[1], time[2] / 1000)
 local sequence = string.format('%d', seq + 1)
 local entry = numbers[1] .. '-' .. sequence
-local number, rest = string.match(record, '^(%S+) (.*)$')
-record = number .. '/' .. entry .. '/' .. now_ms .. ' ' .. rest
+local number, rest = string.match(record, '^(%S+)(.*)$')
+record = number .. '/' .. entry .. '/' .. now_ms .. (is_by_buyer and '/buyer' or '') .. rest
 redis.call('XADD', outbox, entry, 'cancel', order_id)
 redis.call('HSET', orders, order_id, record)
 redis.call('HSET', sale, 'seq', sequence)
+if holds then
+  redis.call('ZREM', holds, order_id)
+end
 keep()
 return { 'marked', record, 1 }

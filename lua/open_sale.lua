@@ -4,7 +4,7 @@
 --
 -- Safe to run twice: the second run answers 'exists'.
 --
--- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash
+-- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and in a sale with holds  5 holds
 -- ARGV  1 product id
 --       2 total units
 --       3 opening time, Unix ms (also part of KEYS[2])
@@ -14,15 +14,16 @@
 --       7 Kafka partition
 --       8 terms, JSON: all that was asked for
 --       9 limits of the rate (limit_rate.lua); '': none
+--       10 holds, as the field `hold` has them; '': none
 -- Returns one of
 --   'claimed'     the sale is new, and the caller has to publish its opening
 --   'exists'      there is a sale of this product, published or not, on these or other terms
 --   'rebuilding'  there is one, and it is being rebuilt
 --   'taken'       another sale with the same tag opened in this millisecond: try the next one
-assert(#KEYS == 4 and #ARGV == 9, 'open_sale.lua takes 4 keys and 9 arguments')
-local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local product, total, opens_at, asked_opens_at, closes_at, user_limit, partition, terms, limits =
-  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]
+assert(#ARGV == 10 and #KEYS == (ARGV[10] == '' and 4 or 5), 'open_sale.lua takes 4 keys, with holds 5, and 10 arguments')
+local sale, orders, outbox, users, holds = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local product, total, opens_at, asked_opens_at, closes_at, user_limit, partition, terms, limits, hold =
+  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
 
 local state = redis.call('HGET', sale, 'state')
 if state then
@@ -35,7 +36,7 @@ if owner and owner ~= product then
   return 'taken'
 end
 
--- The empty field keeps both hashes in existence: a key that comes into being during a sale makes
+-- The empty field keeps both hashes in existence, and an empty member the holds: a key that comes into being during a sale makes
 -- scripts fail while a Cluster moves its slot.
 redis.call('XADD', outbox, '1-0', 'opens', product)
 redis.call('HSET', orders, '', product)
@@ -47,5 +48,9 @@ redis.call('HSET', sale,
   'user_limit', user_limit, 'partition', partition, 'terms', terms)
 if limits ~= '' then
   redis.call('HSET', sale, 'limits', limits)
+end
+if holds then
+  redis.call('ZADD', holds, '+inf', '')
+  redis.call('HSET', sale, 'hold', hold, 'completed', 0)
 end
 return 'claimed'

@@ -3,17 +3,17 @@
 --
 -- Safe to run twice: the second run finds its token in `rebuilt`.
 --
--- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash
+-- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and in a sale with holds  5 holds
 -- ARGV  1 token of the rebuild, then at most 32 pairs of field and value of the sale hash
 -- Returns 1, or 0 if the sale was not stopped with this token, or a key was lost since it was emptied
-assert(#KEYS == 4 and #ARGV >= 3 and #ARGV <= 65 and #ARGV % 2 == 1,
-  'reopen_sale.lua takes 4 keys, 1 argument and at most 32 pairs')
+assert(#KEYS >= 4 and #KEYS <= 5 and #ARGV >= 3 and #ARGV <= 65 and #ARGV % 2 == 1,
+  'reopen_sale.lua takes 4 or 5 keys, 1 argument and at most 32 pairs')
 local sale, token = KEYS[1], ARGV[1]
 
 if redis.call('HGET', sale, 'rebuilt') == token then
   return 1
 end
-if redis.call('HGET', sale, 'rebuild') ~= token or redis.call('EXISTS', KEYS[2], KEYS[3], KEYS[4]) < 3 then
+if redis.call('HGET', sale, 'rebuild') ~= token or redis.call('EXISTS', unpack(KEYS, 2)) < #KEYS - 1 then
   return 0
 end
 -- Refusal leases may not have expired yet (grant_refusal_lease.lua), and what is in the index stands for a retirement.

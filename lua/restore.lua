@@ -2,26 +2,35 @@
 --
 -- Safe to run twice: the second run writes the same.
 --
--- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash
+-- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and in a sale with holds  5 holds
 -- ARGV  1 token of the rebuild
 --       2 'empty', then the new epoch and the product id: empties all keys but the sale hash;
---         'orders' or 'users', then at most 500 pairs of field and value: adds them to that hash
--- Returns 1, or 0 if the sale was not stopped with this token, or the hash was lost since it was emptied
-assert(#KEYS == 4 and #ARGV >= 4 and #ARGV <= 1002 and #ARGV % 2 == 0,
-  'restore.lua takes 4 keys, 2 arguments and at most 500 pairs')
-local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+--         'orders' or 'users', then at most 500 pairs of field and value: adds them to that hash;
+--         'holds', then at most 500 pairs of the end of a hold, Unix ms, and order id: adds them to the holds
+-- Returns 1, or 0 if the sale was not stopped with this token, or the key was lost since it was emptied
+assert(#KEYS >= 4 and #KEYS <= 5 and #ARGV >= 4 and #ARGV <= 1002 and #ARGV % 2 == 0,
+  'restore.lua takes 4 or 5 keys, 2 arguments and at most 500 pairs')
+local sale, orders, outbox, users, holds = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 
 if redis.call('HGET', sale, 'rebuild') ~= ARGV[1] then
   return 0
 end
 if ARGV[2] == 'empty' then
   local epoch, product = ARGV[3], ARGV[4]
-  redis.call('UNLINK', orders, outbox, users)
+  redis.call('UNLINK', unpack(KEYS, 2))
   -- As after opening: all keys exist, even if they are empty.
   redis.call('HSET', orders, '', product)
   redis.call('HSET', users, '', 0)
   redis.call('XADD', outbox, epoch .. '-0', 'opens', product)
   redis.call('XDEL', outbox, epoch .. '-0')
+  if holds then
+    redis.call('ZADD', holds, '+inf', '')
+  end
+elseif ARGV[2] == 'holds' then
+  if redis.call('ZSCORE', holds, '') == false then
+    return 0
+  end
+  redis.call('ZADD', holds, unpack(ARGV, 3))
 else
   local hash = ({ orders = orders, users = users })[ARGV[2]]
   if redis.call('HEXISTS', hash, '') == 0 then

@@ -1,15 +1,15 @@
--- Retires a closed sale whose outbox is empty: its keys expire, and the relay stops looking at its outbox. A change that
+-- Retires a closed sale whose outbox is empty and whose holds have ended: its keys expire, and the relay stops looking at its outbox. A change that
 -- comes later keeps the keys and puts the sale back into the index, under the number of this retirement (cancel.lua). So
 -- the caller, who removes the sale from the index only now, must leave what was put there since.
 --
 -- Safe to run twice: the second run retires the sale again, under the next number.
 --
--- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash
+-- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and in a sale with holds  5 holds
 -- ARGV  1 how long to keep them after closing, ms
 -- Returns the number of this retirement, from 1: the caller removes what is in the index under lower numbers
---         0   the sale can sell, has outbox entries, is being rebuilt, or lacks a key: its outbox may have had entries
+--         0   the sale can sell, has outbox entries or holds, is being rebuilt, or lacks a key: its outbox may have had entries
 --         -1  Redis has no such sale
-assert(#KEYS == 4 and #ARGV == 1, 'retire.lua takes 4 keys and 1 argument')
+assert(#KEYS >= 4 and #KEYS <= 5 and #ARGV == 1, 'retire.lua takes 4 or 5 keys and 1 argument')
 
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return -1
@@ -20,6 +20,10 @@ if not closes_at or facts[3] == 'rebuilding' then
   return 0
 end
 if redis.call('EXISTS', KEYS[2], KEYS[3]) < 2 or (facts[4] ~= '' and redis.call('EXISTS', KEYS[4]) == 0) then
+  return 0
+end
+-- With its placeholder alone, the set has no hold. A hold that has not ended can still be paid or given back.
+if KEYS[5] and redis.call('ZCARD', KEYS[5]) ~= 1 then
   return 0
 end
 local time = redis.call('TIME')

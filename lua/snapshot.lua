@@ -5,24 +5,25 @@
 --
 -- Safe to run twice: it writes nothing.
 --
--- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash
+-- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and in a sale with holds  5 holds
 -- ARGV  1 number of the last event that the caller has read, '0-0' for none
 --       2 limit of entries since then, at most 500
 --       then at most 500 ids of entries that are no orders: the changes that the caller has found
 -- Returns one of
 --   {}        Redis has no such sale
 --   {'more'}  more than ARGV[2] entries came since ARGV[1]: read them in pages first
---   {state, epoch, seq, total, remaining, waiting, changes, orders, lost, terms}
+--   {state, epoch, seq, total, remaining, waiting, changes, orders, lost, terms, completed, holds}
 --     waiting  number of entries in the outbox
 --     changes  ids of the entries in the outbox that are no orders
 --     orders   number of orders since ARGV[1]
 --     lost     1 if Redis lacks a key of the sale, else 0
 --     terms    JSON; '': opened by version 0.2 or earlier
-assert(#KEYS == 4 and #ARGV >= 2 and #ARGV <= 502 and tonumber(ARGV[2]) <= 500,
-  'snapshot.lua takes 4 keys, 2 arguments and at most 500 ids')
+--     completed  units of orders that are paid; holds  number of orders that wait for their payment
+assert(#KEYS >= 4 and #KEYS <= 5 and #ARGV >= 2 and #ARGV <= 502 and tonumber(ARGV[2]) <= 500,
+  'snapshot.lua takes 4 or 5 keys, 2 arguments and at most 500 ids')
 local sale, orders, outbox, users, limit = KEYS[1], KEYS[2], KEYS[3], KEYS[4], tonumber(ARGV[2])
 
-local facts = redis.call('HMGET', sale, 'state', 'epoch', 'seq', 'total', 'remaining', 'user_limit', 'limits', 'terms')
+local facts = redis.call('HMGET', sale, 'state', 'epoch', 'seq', 'total', 'remaining', 'user_limit', 'limits', 'terms', 'completed')
 if not facts[1] then
   return {}
 end
@@ -50,6 +51,7 @@ for _, entry in ipairs(since) do
 end
 local limits_users = facts[6] ~= '' or (facts[7] and not string.find(facts[7], ' 0 0$'))
 local is_whole = redis.call('EXISTS', orders, outbox) == 2
-  and (not limits_users or redis.call('EXISTS', users) == 1)
+  and (not limits_users or redis.call('EXISTS', users) == 1) and (not KEYS[5] or redis.call('EXISTS', KEYS[5]) == 1)
 return { facts[1], tonumber(facts[2] or 0), tonumber(facts[3] or 0), tonumber(facts[4] or 0),
-  tonumber(facts[5] or 0), redis.call('XLEN', outbox), changes, orders_since, is_whole and 0 or 1, facts[8] or '' }
+  tonumber(facts[5] or 0), redis.call('XLEN', outbox), changes, orders_since, is_whole and 0 or 1, facts[8] or '',
+  tonumber(facts[9] or 0), KEYS[5] and math.max(0, redis.call('ZCARD', KEYS[5]) - 1) or 0 }

@@ -31,6 +31,7 @@ pub mod config;
 mod high_water_mark;
 pub mod http;
 pub mod identity;
+mod instance_lease;
 pub mod limits;
 mod listeners;
 pub mod metrics;

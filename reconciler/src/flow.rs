@@ -24,6 +24,8 @@ pub struct Place {
     pub partition: i32,
     /// When it ends or ended, if the ledger knows.
     pub ends_at: Option<Timestamp>,
+    /// Whether its orders have to be paid before their holds end.
+    pub has_holds: bool,
 }
 
 impl Place {
@@ -32,6 +34,7 @@ impl Place {
             id_time: row.id_time,
             partition: row.partition,
             ends_at: row.ends_at,
+            has_holds: row.has_holds(),
         }
     }
 
@@ -42,7 +45,7 @@ impl Place {
 
     /// The keys of the sale in Redis.
     pub fn keys(&self, product: &ProductId) -> SaleKeys {
-        keys(product, self.id_time)
+        keys(product, self.id_time, self.has_holds)
     }
 }
 
@@ -88,6 +91,7 @@ impl Stores {
             id_time: view.facts.id_time,
             partition: view.facts.partition,
             ends_at: None,
+            has_holds: view.facts.has_holds,
         }))
     }
 
@@ -153,8 +157,9 @@ impl Stores {
 }
 
 /// The keys of a sale in Redis.
-pub fn keys(product: &ProductId, id_time: Timestamp) -> SaleKeys {
-    SaleKeys::new(product, Tag::of(product), id_time.as_millisecond())
+pub fn keys(product: &ProductId, id_time: Timestamp, has_holds: bool) -> SaleKeys {
+    let id_time_ms = id_time.as_millisecond();
+    SaleKeys::new(product, Tag::of(product), id_time_ms, has_holds)
 }
 
 #[cfg(test)]
@@ -169,6 +174,7 @@ mod tests {
                 id_time: Timestamp::UNIX_EPOCH,
                 partition: 0,
                 ends_at: ends_at.map(|at| Timestamp::from_second(at).unwrap()),
+                has_holds: false,
             };
             place.was_over(now)
         };

@@ -108,7 +108,8 @@ impl Sale {
         store.unindex(&indexed, 1).await?;
         let view = store.sale(&product).await?.context("the sale is gone")?;
         let opened_at = view.facts.opens_at;
-        let keys = SaleKeys::new(&product, Tag::of(&product), opened_at.as_millisecond());
+        let id_time_ms = opened_at.as_millisecond();
+        let keys = SaleKeys::new(&product, Tag::of(&product), id_time_ms, false);
         let sale = Self {
             store,
             product,

@@ -30,4 +30,4 @@ pub use number_set::NumberSet;
 pub use order_facts::OrderFacts;
 pub use order_status::OrderStatus;
 pub use sequence_number::{NumberSeries, SequenceNumber};
-pub use terms::Terms;
+pub use terms::{HoldTerms, Terms};

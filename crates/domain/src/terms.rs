@@ -1,7 +1,9 @@
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{OrdersPerSecond, OrdersPerUser, Total};
+use crate::ids::{
+    HoldGraceSeconds, HoldSeconds, OrdersPerSecond, OrdersPerUser, Total, UnpaidPerUser,
+};
 
 /// The terms of a sale, as `PUT /products/{id}` says them. Equal terms have the same JSON: times are in milliseconds, and what
 /// was not said is left out.
@@ -25,6 +27,40 @@ pub struct Terms {
     /// Orders that the sale takes of one user in a window; `None`: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orders_per_user: Option<OrdersPerUser>,
+    /// How long an order holds its units before it is paid; `None`: for good, and the other terms of holds are not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_seconds: Option<HoldSeconds>,
+    /// How much longer a payment is accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_grace_seconds: Option<HoldGraceSeconds>,
+    /// Orders that one user may leave unpaid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpaid_per_user: Option<UnpaidPerUser>,
+    /// Whether a buyer may cancel an order that is not paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buyer_cancel: Option<bool>,
+}
+
+/// The terms of holds of a sale whose orders have to be paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HoldTerms {
+    /// How long an order holds its units before it is paid.
+    pub hold: SignedDuration,
+    /// How much longer a payment is accepted.
+    pub grace: SignedDuration,
+    /// Orders that one user may leave unpaid.
+    pub unpaid_per_user: UnpaidPerUser,
+    /// Whether a buyer may cancel an order that is not paid.
+    pub buyer_cancel: bool,
+}
+
+impl HoldTerms {
+    /// Until when a buyer may pay an order.
+    pub fn expires_at(&self, placed_at: Timestamp) -> Timestamp {
+        placed_at
+            .saturating_add(self.hold)
+            .unwrap_or(Timestamp::MAX)
+    }
 }
 
 impl Terms {
@@ -37,7 +73,23 @@ impl Terms {
             per_user_limit: None,
             orders_per_second: None,
             orders_per_user: None,
+            hold_seconds: None,
+            hold_grace_seconds: None,
+            unpaid_per_user: None,
+            buyer_cancel: None,
         }
+    }
+
+    /// The terms of holds, with their defaults; `None` if orders hold their units for good.
+    pub fn holds(&self) -> Option<HoldTerms> {
+        let seconds = |seconds: u32| SignedDuration::from_secs(seconds.into());
+        let grace = self.hold_grace_seconds.unwrap_or(HoldGraceSeconds::DEFAULT);
+        Some(HoldTerms {
+            hold: seconds(self.hold_seconds?.get()),
+            grace: seconds(grace.get()),
+            unpaid_per_user: self.unpaid_per_user.unwrap_or(UnpaidPerUser::DEFAULT),
+            buyer_cancel: self.buyer_cancel.unwrap_or(false),
+        })
     }
 
     /// Reads the JSON of terms; `None` if it is none. Terms that this version does not know are ignored.
@@ -67,6 +119,16 @@ impl Terms {
                 "ordersPerUser",
                 self.orders_per_user != asked.orders_per_user,
             ),
+            ("holdSeconds", self.hold_seconds != asked.hold_seconds),
+            (
+                "holdGraceSeconds",
+                self.hold_grace_seconds != asked.hold_grace_seconds,
+            ),
+            (
+                "unpaidPerUser",
+                self.unpaid_per_user != asked.unpaid_per_user,
+            ),
+            ("buyerCancel", self.buyer_cancel != asked.buyer_cancel),
         ];
         let differ = differ.into_iter().filter(|(_, differs)| *differs);
         differ.map(|(name, _)| name).collect()
@@ -88,27 +150,46 @@ mod tests {
     #[test]
     fn what_was_not_said_is_left_out_of_the_json() {
         let all = Terms {
+            quantity: terms().quantity,
             opens_at: Some(at(1)),
             closes_at: Some(at(2)),
             per_user_limit: Some(2),
             orders_per_second: Some(OrdersPerSecond::try_from(50).unwrap()),
             orders_per_user: Some(OrdersPerUser::parse("3/60").unwrap()),
-            ..terms()
+            hold_seconds: Some(HoldSeconds::try_from(300).unwrap()),
+            hold_grace_seconds: Some(HoldGraceSeconds::try_from(0).unwrap()),
+            unpaid_per_user: Some(UnpaidPerUser::try_from(3).unwrap()),
+            buyer_cancel: Some(true),
         };
         for (terms, json) in [
             (terms(), r#"{"quantity":100}"#),
             (
                 all,
-                r#"{"quantity":100,"opensAt":"1970-01-01T00:00:01Z","closesAt":"1970-01-01T00:00:02Z","perUserLimit":2,"ordersPerSecond":50,"ordersPerUser":"3/60"}"#,
+                r#"{"quantity":100,"opensAt":"1970-01-01T00:00:01Z","closesAt":"1970-01-01T00:00:02Z","perUserLimit":2,"ordersPerSecond":50,"ordersPerUser":"3/60","holdSeconds":300,"holdGraceSeconds":0,"unpaidPerUser":3,"buyerCancel":true}"#,
             ),
         ] {
             assert_eq!(terms.to_json(), json);
             assert_eq!(Terms::read(json), Some(terms));
         }
         // PostgreSQL has its own order and spaces; a later version may know more terms.
-        let other = r#"{"perUserLimit": 2, "opensAt": "1970-01-01T00:00:01Z", "more": {}, "ordersPerUser": "3/60", "ordersPerSecond": 50, "closesAt": "1970-01-01T00:00:02Z", "quantity": 100}"#;
+        let other = r#"{"perUserLimit": 2, "opensAt": "1970-01-01T00:00:01Z", "more": {}, "buyerCancel": true, "holdSeconds": 300, "unpaidPerUser": 3, "holdGraceSeconds": 0, "ordersPerUser": "3/60", "ordersPerSecond": 50, "closesAt": "1970-01-01T00:00:02Z", "quantity": 100}"#;
         assert_eq!(Terms::read(other), Some(all));
         assert_eq!(Terms::read("{}"), None);
+    }
+
+    #[test]
+    fn holds_have_defaults_and_an_end() {
+        assert_eq!(terms().holds(), None);
+        let with_holds = Terms {
+            hold_seconds: Some(HoldSeconds::try_from(60).unwrap()),
+            ..terms()
+        };
+        let holds = with_holds.holds().unwrap();
+        assert_eq!(holds.grace, SignedDuration::from_secs(30));
+        assert_eq!(holds.unpaid_per_user.get(), 2);
+        assert!(!holds.buyer_cancel);
+        assert_eq!(holds.expires_at(at(5)), at(65));
+        assert_eq!(holds.expires_at(Timestamp::MAX), Timestamp::MAX);
     }
 
     #[test]

@@ -9,6 +9,9 @@ use crate::{GateError, OutboxEntry, ReservationStore, SaleKeys};
 /// Acknowledgements of one call of [`ReservationStore::ack_all`], of all its sales; `ack_orders.lua` refuses more.
 pub const ACKS_PER_CALL_MAX: usize = 512;
 
+/// Entries of one call of [`ReservationStore::ack_and_apply_all`]; `ack_outbox.lua` refuses more.
+pub const EFFECTS_PER_CALL_MAX: usize = 128;
+
 /// What became of an acknowledged entry that makes room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acked {
@@ -20,7 +23,7 @@ pub enum Acked {
     Lost,
 }
 
-/// What Kafka has acknowledged of one sale; the events take room.
+/// What Kafka has acknowledged of one sale; the events make no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ack {
     /// All events of an entry.
@@ -37,34 +40,42 @@ pub struct SaleAcks<'a> {
     pub acks: &'a [Ack],
 }
 
-impl SaleAcks<'_> {
-    /// The arguments of `ack_orders.lua`.
-    fn push_arguments(&self, to: &mut Vec<Value>) {
-        let list = |is_in: fn(&Ack) -> Option<SequenceNumber>| self.acks.iter().filter_map(is_in);
-        let single = list(|ack| match ack {
-            Ack::Entry(entry) if !entry.is_shared() => Some(entry.id),
-            _ => None,
-        });
-        let shared = list(|ack| match ack {
-            Ack::Entry(entry) if entry.is_shared() => Some(entry.id),
-            _ => None,
-        });
-        let events = list(|ack| match ack {
-            Ack::Event(number) => Some(*number),
-            Ack::Entry(_) => None,
-        });
-        for list in [&single, &shared, &events] {
-            let length = i64::try_from(list.clone().count());
-            to.push(length.expect("acknowledgements are few").into());
+impl Ack {
+    fn events(&self) -> usize {
+        match self {
+            Self::Entry(entry) => entry.events.into(),
+            Self::Event(_) => 1,
         }
-        let all = single.chain(shared).chain(events);
-        to.extend(all.map(|number| number.to_string().into()));
     }
 }
 
+/// The arguments of `ack_orders.lua` for one sale.
+fn push_arguments(acks: &[Ack], to: &mut Vec<Value>) {
+    let list = |is_in: fn(&Ack) -> Option<SequenceNumber>| acks.iter().filter_map(is_in);
+    let single = list(|ack| match ack {
+        Ack::Entry(entry) if !entry.is_shared() => Some(entry.id),
+        _ => None,
+    });
+    let shared = list(|ack| match ack {
+        Ack::Entry(entry) if entry.is_shared() => Some(entry.id),
+        _ => None,
+    });
+    let events = list(|ack| match ack {
+        Ack::Event(number) => Some(*number),
+        Ack::Entry(_) => None,
+    });
+    for list in [&single, &shared, &events] {
+        let length = i64::try_from(list.clone().count());
+        to.push(length.expect("acknowledgements are few").into());
+    }
+    let all = single.chain(shared).chain(events);
+    to.extend(all.map(|number| number.to_string().into()));
+}
+
 impl ReservationStore {
-    /// Acknowledges at most [`ACKS_PER_CALL_MAX`] entries and events that take room, of several sales in one call; in a
-    /// Cluster, the sales must have the same tag. Answers for each sale how many entries were removed.
+    /// Acknowledges at most [`ACKS_PER_CALL_MAX`] entries and events that make no room, of several sales in one call, and in
+    /// further calls of sales with holds; in a Cluster, the sales must have the same tag. Answers for each sale how many
+    /// entries were removed.
     ///
     /// # Errors
     /// When Redis gave no usable answer; the entries may have been removed.
@@ -72,17 +83,37 @@ impl ReservationStore {
         &self,
         sales: &[SaleAcks<'_>],
     ) -> Result<Vec<Result<u64, GateError>>, GateError> {
+        let (with_holds, others): (Vec<_>, Vec<_>) = sales
+            .iter()
+            .enumerate()
+            .partition(|(_, it)| it.keys.holds.is_some());
+        let mut removed: Vec<_> = sales.iter().map(|_| Ok(0)).collect();
+        if !others.is_empty() {
+            let replies = self.ack_sales(others.iter().map(|(_, it)| *it)).await?;
+            for ((at, _), reply) in others.into_iter().zip(replies) {
+                removed[at] = reply;
+            }
+        }
+        for (at, sale) in with_holds {
+            removed[at] = self.ack_held_orders(sale).await;
+        }
+        Ok(removed)
+    }
+
+    /// Acknowledges entries and events of sales without holds.
+    async fn ack_sales<'a>(
+        &self,
+        sales: impl ExactSizeIterator<Item = &'a SaleAcks<'a>> + Clone,
+    ) -> Result<Vec<Result<u64, GateError>>, GateError> {
         let keys = sales
-            .iter()
-            .map(|it| [it.keys.sale.clone(), it.keys.outbox.clone()]);
-        let keys = keys.flatten().collect();
-        let mut arguments = Vec::new();
-        sales
-            .iter()
-            .for_each(|it| it.push_arguments(&mut arguments));
+            .clone()
+            .flat_map(|it| [it.keys.sale.clone(), it.keys.outbox.clone()]);
+        let keys = keys.collect();
+        let (count, mut arguments) = (sales.len(), Vec::new());
+        sales.for_each(|it| push_arguments(it.acks, &mut arguments));
         let script = &self.scripts.ack_orders;
         let replies: Vec<Value> = self.run("ack_all", script, keys, arguments).await?;
-        if replies.len() != sales.len() {
+        if replies.len() != count {
             return Err(GateError::unexpected("a reply per sale", replies));
         }
         let replies = replies.into_iter().map(|reply| match error(&reply) {
@@ -90,6 +121,27 @@ impl ReservationStore {
             None => Ok(reply.convert()?),
         });
         Ok(replies.collect())
+    }
+
+    /// Acknowledges entries and events of a sale with holds, whose orders get their holds then: each call at most
+    /// [`ACKS_PER_CALL_MAX`] orders.
+    async fn ack_held_orders(&self, sale: &SaleAcks<'_>) -> Result<u64, GateError> {
+        let (mut removed, mut rest) = (0, sale.acks);
+        while !rest.is_empty() {
+            let mut events = 0;
+            let fitting = rest.iter().take_while(|ack| {
+                events += ack.events();
+                events <= ACKS_PER_CALL_MAX
+            });
+            let (call, later) = rest.split_at(fitting.count());
+            let mut arguments = Vec::new();
+            push_arguments(call, &mut arguments);
+            let script = &self.scripts.ack_held_orders;
+            let keys = sale.keys.all();
+            let reply: u64 = self.run("ack_held", script, keys, arguments).await?;
+            (removed, rest) = (removed + reply, later);
+        }
+        Ok(removed)
     }
 
     /// Removes the acknowledged entry of an event that makes room, and applies its effect, once.
@@ -101,20 +153,33 @@ impl ReservationStore {
         keys: &SaleKeys,
         entry: SequenceNumber,
     ) -> Result<Acked, GateError> {
-        let arguments = vec![entry.to_string().into()];
-        let cleared: i64 = self
-            .run(
-                "ack_outbox",
-                &self.scripts.ack_outbox,
-                keys.all(),
-                arguments,
-            )
+        let acked = self.ack_and_apply_all(keys, &[entry]).await?;
+        Ok(acked[0])
+    }
+
+    /// As [`Self::ack_and_apply`], for at most [`EFFECTS_PER_CALL_MAX`] entries of a sale. One answer per entry.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer; the entries may have been removed and their effects applied.
+    pub async fn ack_and_apply_all(
+        &self,
+        keys: &SaleKeys,
+        entries: &[SequenceNumber],
+    ) -> Result<Vec<Acked>, GateError> {
+        let arguments = entries.iter().map(|entry| entry.to_string().into());
+        let script = &self.scripts.ack_outbox;
+        let replies: Vec<i64> = self
+            .run("ack_outbox", script, keys.all(), arguments.collect())
             .await?;
-        match cleared {
-            1 => Ok(Acked::Applied),
-            0 => Ok(Acked::Gone),
-            -1 => Ok(Acked::Lost),
-            _ => Err(GateError::unexpected("a reply of ack_outbox.lua", cleared)),
-        }
+        let acked = replies.iter().map(|reply| match reply {
+            1 => Some(Acked::Applied),
+            0 => Some(Acked::Gone),
+            -1 => Some(Acked::Lost),
+            _ => None,
+        });
+        let acked: Option<Vec<_>> = acked.collect();
+        acked
+            .filter(|acked| acked.len() == entries.len())
+            .ok_or_else(|| GateError::unexpected("replies of ack_outbox.lua", replies))
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::changes::{high_water_mark_arguments, text};
 use crate::opening::or_empty;
-use crate::{GateError, ReservationStore, SaleKeys, limits_field};
+use crate::{GateError, ReservationStore, SaleKeys, hold_field, limits_field};
 
 /// What `amend_sale.lua` answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,8 @@ pub enum Amendment {
 }
 
 impl ReservationStore {
-    /// Gives a sale the terms `to`, if it has the terms `from` and nobody has ordered. They count at once.
+    /// Gives a sale the terms `to`, if it has the terms `from` and nobody has ordered. They count at once. Either both have
+    /// holds or neither: the keys of a sale stay.
     ///
     /// # Errors
     /// When Redis gave no usable answer; the sale may have been amended.
@@ -57,6 +58,7 @@ impl ReservationStore {
             or_empty(to.closes_at.map(Timestamp::as_millisecond)),
             or_empty(to.per_user_limit.map(i64::from)),
             limits_field(to).unwrap_or_default().into(),
+            hold_field(to).unwrap_or_default().into(),
         ]);
         let script = &self.scripts.amend_sale;
         let reply: Vec<Value> = self.run("amend", script, keys.all(), arguments).await?;

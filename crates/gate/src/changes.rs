@@ -2,6 +2,7 @@
 
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::{OrderId, ProductId, RestockId, Total};
+use fluxgate_domain::order_facts::CancelledBy;
 use fluxgate_domain::records::{ClosingRecord, OrderRecord, RestockRecord};
 use fred::types::Value;
 use fred::types::scripts::Script;
@@ -50,6 +51,12 @@ pub enum Change<T> {
     Unknown,
     /// The order was rejected: it holds no units.
     Rejected,
+    /// The order was not paid in time.
+    Expired,
+    /// The order was cancelled.
+    Cancelled,
+    /// The buyer may not cancel the order.
+    NotAllowed,
     /// The sale's opening is not on Kafka yet.
     NotOpen,
     /// The sale is closed.
@@ -73,8 +80,13 @@ impl ReservationStore {
         &self,
         sale: ChangeContext<'_>,
         order_id: OrderId,
+        by: CancelledBy,
     ) -> Result<Change<OrderRecord>, GateError> {
-        let mut arguments: Vec<Value> = vec![order_id.to_string().into()];
+        let by = match by {
+            CancelledBy::Shop => "",
+            CancelledBy::Buyer => "buyer",
+        };
+        let mut arguments: Vec<Value> = vec![order_id.to_string().into(), by.into()];
         arguments.extend(high_water_mark_arguments(sale.high_water_mark));
         let script = &self.scripts.cancel;
         let reply = self.change("cancel", script, sale, arguments).await?;
@@ -192,7 +204,7 @@ pub(crate) fn text(reply: &[Value], i: usize) -> Option<String> {
 }
 
 /// Reads a reply that says `noted` or why not. Its last element tells whether the event waits in the outbox.
-fn read<T>(
+pub(crate) fn read<T>(
     reply: Vec<Value>,
     noted: &str,
     change: impl Fn(&[Value]) -> Option<T>,
@@ -207,6 +219,9 @@ fn read<T>(
             }),
         "unknown" => Some(Change::Unknown),
         "rejected" => Some(Change::Rejected),
+        "expired" => Some(Change::Expired),
+        "cancelled" => Some(Change::Cancelled),
+        "not_allowed" => Some(Change::NotAllowed),
         "not_open" => Some(Change::NotOpen),
         "closed" => Some(Change::Closed),
         "too_many" => Some(Change::TooMany),

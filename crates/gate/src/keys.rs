@@ -5,11 +5,13 @@ use fred::types::Key;
 pub const SALES: &str = "fg:sales";
 /// The relay lease: the instance that relays outbox entries.
 pub const OUTBOX_RELAY: &str = "fg:outbox-relay";
+/// The expiry lease: the instance that lets orders expire.
+pub const HOLD_EXPIRY: &str = "fg:hold-expiry";
 
 /// A key that never exists. Of a Cluster, each master has another one.
 pub const PROBE: &str = "fg:probe";
 
-/// The four keys of a sale, all in one Redis Cluster slot; see `lua/README.md`.
+/// The keys of a sale, all in one Redis Cluster slot; see `lua/README.md`.
 #[derive(Debug, Clone)]
 pub struct SaleKeys {
     /// Facts and counters.
@@ -18,29 +20,34 @@ pub struct SaleKeys {
     pub orders: Key,
     /// Entries that Kafka has not acknowledged.
     pub outbox: Key,
-    /// Units per user.
+    /// Units per user, and what else is counted per user.
     pub users: Key,
+    /// Order id to the end of its hold, in a sale with holds.
+    pub holds: Option<Key>,
 }
 
 impl SaleKeys {
     /// The keys of the sale of `product` whose order ids have the time `id_time_ms`.
-    pub fn new(product: &ProductId, tag: Tag, id_time_ms: i64) -> Self {
+    pub fn new(product: &ProductId, tag: Tag, id_time_ms: i64, has_holds: bool) -> Self {
         Self {
             sale: sale(product, tag),
             orders: orders(tag, id_time_ms),
             outbox: outbox(product, tag),
             users: format!("fg:{{{tag}}}:users:{product}").into(),
+            holds: has_holds.then(|| format!("fg:{{{tag}}}:holds:{product}").into()),
         }
     }
 
     /// In the order of the scripts' KEYS.
     pub fn all(&self) -> Vec<Key> {
-        vec![
-            self.sale.clone(),
-            self.orders.clone(),
-            self.outbox.clone(),
-            self.users.clone(),
-        ]
+        let mut keys = self.of_reservation().to_vec();
+        keys.extend(self.holds.clone());
+        keys
+    }
+
+    /// Those that a reservation reads and writes.
+    pub(crate) fn of_reservation(&self) -> [Key; 4] {
+        [&self.sale, &self.orders, &self.outbox, &self.users].map(Key::clone)
     }
 }
 

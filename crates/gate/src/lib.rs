@@ -12,8 +12,9 @@
 //! | `quotas` | the limits of the rate of a sale's orders |
 //! | `refusal_lease` | the lease under which an instance refuses orders from memory |
 //! | `opening`, `amendments`, `changes`, `sale` | opening, amending, changing and reading a sale |
+//! | `holds` | completing orders, and letting them expire |
 //! | `order` | looking up orders by their ids |
-//! | `outbox`, `acks`, `relay` | reading outboxes; acknowledging events; the index of sales, the relay lease, retiring |
+//! | `outbox`, `acks`, `relay` | reading outboxes; acknowledging events; the index of sales, leases, retiring |
 //! | `eviction` | whether Redis may evict keys |
 //! | `snapshot`, `records`, `rebuild` | what the reconciler reads and restores |
 
@@ -26,6 +27,7 @@ mod connection;
 mod distinct;
 mod error;
 mod eviction;
+mod holds;
 mod keys;
 mod metrics;
 mod node;
@@ -46,11 +48,12 @@ mod sale;
 mod scripts;
 mod snapshot;
 
-pub use acks::{ACKS_PER_CALL_MAX, Ack, Acked, SaleAcks};
+pub use acks::{ACKS_PER_CALL_MAX, Ack, Acked, EFFECTS_PER_CALL_MAX, SaleAcks};
 pub use amendments::Amendment;
 pub use changes::{Change, ChangeContext, LossContinuation};
 pub use error::GateError;
 pub use eviction::EvictingNode;
+pub use holds::{EXPIRIES_PER_CALL_MAX, Expiries, HoldsWatch, hold_field};
 pub use keys::SaleKeys;
 pub use metrics::GateMetrics;
 pub use opening::Claim;
@@ -60,7 +63,7 @@ pub use quotas::{Quota, Quotas, limits_field};
 pub use rebuild::{FillError, Pair, Part, Stopped};
 pub use records::{RecordedOrder, Records};
 pub use refusal_lease::{OrderHashes, RefusalLease};
-pub use relay::{Expiry, IndexedSale, Retirement};
+pub use relay::{Expiry, IndexedSale, Lease, Retirement};
 pub use reservation::{
     Answer, ORDERS_PER_CALL_MAX, Reservation, ReservationContext, ReservationRequest,
 };

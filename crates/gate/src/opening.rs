@@ -3,7 +3,7 @@ use fluxgate_domain::ids::{ProductId, Tag};
 use fred::types::Value;
 use jiff::Timestamp;
 
-use crate::{GateError, ReservationStore, SaleKeys, limits_field};
+use crate::{GateError, ReservationStore, SaleKeys, hold_field, limits_field};
 
 /// What `open_sale.lua` answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +50,10 @@ impl ReservationStore {
                 i64::from(partition).into(),
                 terms.to_json().into(),
                 limits_field(terms).unwrap_or_default().into(),
+                hold_field(terms).unwrap_or_default().into(),
             ];
-            let keys = SaleKeys::new(product, tag, opens_at).all();
+            let has_holds = terms.hold_seconds.is_some();
+            let keys = SaleKeys::new(product, tag, opens_at, has_holds).all();
             let reply: String = self
                 .run("open_sale", &self.scripts.open_sale, keys, arguments)
                 .await?;

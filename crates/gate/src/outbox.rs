@@ -69,6 +69,10 @@ pub enum EventContent {
     Order(OrderId, OrderRecord),
     /// This order was cancelled.
     Cancel(OrderId, OrderRecord),
+    /// This order was paid.
+    Completion(OrderId, OrderRecord),
+    /// This order was not paid in time.
+    Expiry(OrderId, OrderRecord),
     /// Units were added to the sale.
     Restock(RestockId, RestockRecord),
     /// The sale got other terms.
@@ -109,6 +113,8 @@ impl OutboxEvent {
         match &self.content {
             EventContent::Order(_, record) => Some(record.placed_at),
             EventContent::Cancel(_, record) => record.cancel.map(|cancel| cancel.at),
+            EventContent::Completion(_, record) => record.completion.map(|mark| mark.at),
+            EventContent::Expiry(_, record) => record.expiry.map(|mark| mark.at),
             EventContent::Restock(_, restock) => Some(restock.at),
             EventContent::Amendment(amendment) => Some(amendment.at),
             EventContent::Closing(closing) => Some(closing.at),
@@ -125,6 +131,12 @@ impl OutboxEvent {
             }
             EventContent::Cancel(id, record) => record
                 .cancelled_event(*id, product)
+                .map(Event::OrderCancelled),
+            EventContent::Completion(id, record) => record
+                .completed_event(*id, product)
+                .map(Event::OrderCompleted),
+            EventContent::Expiry(id, record) => record
+                .expired_event(*id, product)
                 .map(Event::OrderCancelled),
             EventContent::Restock(id, restock) => {
                 Some(Event::SaleRestocked(restock.event(*id, product)))
@@ -215,7 +227,7 @@ impl OutboxEvent {
             entry,
             is_order: kind == "order",
             order_id: match &*kind {
-                "order" | "cancel" => subject.parse().ok(),
+                "order" | "cancel" | "complete" | "expire" => subject.parse().ok(),
                 _ => None,
             },
             content: content.unwrap_or(EventContent::Unreadable),
@@ -229,6 +241,11 @@ impl EventContent {
             "opens" => Some(Self::Opening),
             "order" => Some(Self::Order(subject.parse().ok()?, record.parse().ok()?)),
             "cancel" => Some(Self::Cancel(subject.parse().ok()?, record.parse().ok()?)),
+            "complete" => Some(Self::Completion(
+                subject.parse().ok()?,
+                record.parse().ok()?,
+            )),
+            "expire" => Some(Self::Expiry(subject.parse().ok()?, record.parse().ok()?)),
             "restock" => Some(Self::Restock(subject.parse().ok()?, record.parse().ok()?)),
             "amend" => Some(Self::Amendment(record.parse().ok()?)),
             "closes" => {
@@ -251,7 +268,7 @@ mod tests {
             let parts = ["1-5", kind, subject, ""].map(Value::from);
             OutboxEvent::from_reply(Value::Array(parts.into())).unwrap()
         };
-        for kind in ["order", "cancel"] {
+        for kind in ["order", "cancel", "complete", "expire"] {
             let lost = event(kind, id);
             assert!(matches!(lost.content, EventContent::Unreadable));
             assert_eq!(lost.order_id.map(|id| id.to_string()).as_deref(), Some(id));

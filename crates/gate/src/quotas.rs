@@ -27,14 +27,15 @@ pub struct Quota {
     pub whole_in_ms: u64,
 }
 
-/// The field `limits` of a sale on these terms, of which no order was taken yet; `None` if it limits no rate.
+/// The field `limits` of a sale on these terms, of which no order was taken yet; `None` if it limits neither the rate of its
+/// orders nor the unpaid ones.
 pub fn limits_field(terms: &Terms) -> Option<String> {
     let per_second = terms.orders_per_second.map_or(0, |rate| rate.get());
     let (per_user, seconds) = match terms.orders_per_user {
         Some(rate) => (rate.orders(), rate.seconds()),
         None => (0, 0),
     };
-    let is_limited = per_second > 0 || per_user > 0;
+    let is_limited = per_second > 0 || per_user > 0 || terms.holds().is_some();
     is_limited.then(|| format!("{per_second} 0 0 {per_user} {seconds}"))
 }
 

@@ -11,7 +11,7 @@ use crate::{GateError, ReservationStore, SaleKeys};
 /// Field and value pairs per call: Lua takes a few thousand arguments, and a script blocks Redis.
 const PAIRS_MAX: usize = 500;
 
-/// A field of a Redis hash and its value.
+/// A field of a Redis hash and its value, or a score of a sorted set and its member.
 pub type Pair = (String, String);
 
 /// A stopped sale that can be restored. A later stop of the same sale invalidates it.
@@ -23,13 +23,15 @@ pub struct Stopped<'a> {
     pub highest: SequenceNumber,
 }
 
-/// The hashes that are restored before the sale itself.
+/// The keys that are restored before the sale itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// Order id to record, and restock id to record.
     Orders,
-    /// User to units held.
+    /// User to units held, and the other fields of users.
     Users,
+    /// End of the hold, Unix ms, to order id.
+    Holds,
 }
 
 /// Why a sale was not restored.
@@ -105,7 +107,7 @@ impl ReservationStore {
 }
 
 impl Stopped<'_> {
-    /// Removes the orders, users and outbox of the sale.
+    /// Removes the orders, users, holds and outbox of the sale.
     ///
     /// # Errors
     /// When the call failed, or its outcome is unknown.
@@ -118,7 +120,7 @@ impl Stopped<'_> {
         self.restore(arguments).await
     }
 
-    /// Adds pairs to a hash of the sale. Idempotent.
+    /// Adds pairs to a key of the sale. Idempotent.
     ///
     /// # Errors
     /// When not all were added, or the outcome is unknown.
@@ -126,6 +128,7 @@ impl Stopped<'_> {
         let part = match part {
             Part::Orders => "orders",
             Part::Users => "users",
+            Part::Holds => "holds",
         };
         for some in pairs.chunks(PAIRS_MAX) {
             let mut arguments: Vec<Value> = vec![part.into()];

@@ -39,6 +39,10 @@ pub struct Records {
 pub struct RecordedOrder {
     pub id: OrderId,
     pub number: SequenceNumber,
+    /// The number of the completion.
+    pub completion: Option<SequenceNumber>,
+    /// The number of the expiry.
+    pub expiry: Option<SequenceNumber>,
     /// The number of the cancel.
     pub cancel: Option<SequenceNumber>,
 }
@@ -141,6 +145,8 @@ impl Records {
         self.orders.push(RecordedOrder {
             id: id.parse().ok()?,
             number: record.number,
+            completion: record.completion.map(|mark| mark.number),
+            expiry: record.expiry.map(|mark| mark.number),
             cancel: record.cancel.map(|cancel| cancel.number),
         });
         Some(())

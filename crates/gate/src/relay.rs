@@ -1,4 +1,4 @@
-//! What the outbox relay needs beside the outboxes: the index of sales, its lease, and retiring a sale.
+//! What the outbox relay needs beside the outboxes: the index of sales, leases, and retiring a sale.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -33,6 +33,24 @@ pub enum Retirement {
     NotYet,
     /// Redis does not have it.
     Gone,
+}
+
+/// Work that one instance at a time is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lease {
+    /// The outbox relay.
+    OutboxRelay,
+    /// Letting orders expire that are not paid.
+    HoldExpiry,
+}
+
+impl Lease {
+    fn key(self) -> &'static str {
+        match self {
+            Self::OutboxRelay => keys::OUTBOX_RELAY,
+            Self::HoldExpiry => keys::HOLD_EXPIRY,
+        }
+    }
 }
 
 /// When the keys of a sale expire.
@@ -166,36 +184,38 @@ impl ReservationStore {
         self.at("index", &keys::SALES.into(), remove).await
     }
 
-    /// Whether `instance` holds the relay lease for the time `lease`. Two instances that both believe so only do the same
-    /// work twice.
+    /// Whether `instance` holds this lease for the time `length`. Two instances that both believe so only do the same work
+    /// twice.
     ///
     /// # Errors
     /// When Redis gave no usable answer.
-    pub async fn take_relay_lease(
+    pub async fn take_lease(
         &self,
+        lease: Lease,
         instance: &str,
-        lease: Duration,
+        length: Duration,
     ) -> Result<bool, GateError> {
-        let lease_ms = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
-        let client = self.client_of(&keys::OUTBOX_RELAY.into()).await?;
-        let holder: Option<String> = self.timed("lease", client.get(keys::OUTBOX_RELAY)).await?;
+        let key = lease.key();
+        let length_ms = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
+        let client = self.client_of(&key.into()).await?;
+        let holder: Option<String> = self.timed("lease", client.get(key)).await?;
         if let Some(holder) = holder {
             if holder != instance {
                 return Ok(false);
             }
-            let renewal = client.pexpire(keys::OUTBOX_RELAY, lease_ms, None);
+            let renewal = client.pexpire(key, length_ms, None);
             return self.timed("lease", renewal).await;
         }
-        let lease = client.set(
-            keys::OUTBOX_RELAY,
+        let taking = client.set(
+            key,
             instance,
-            Some(Expiration::PX(lease_ms)),
+            Some(Expiration::PX(length_ms)),
             Some(SetOptions::NX),
             false,
         );
-        match self.timed::<Option<String>>("lease", lease).await {
+        match self.timed::<Option<String>>("lease", taking).await {
             Ok(won) => Ok(won.is_some()),
-            // No memory for a lease. The relay is what frees memory, so every instance runs it.
+            // No memory for a lease. Its work is what frees memory, so every instance does it.
             Err(error) if error.is_out_of_memory() => Ok(true),
             Err(error) => Err(error),
         }

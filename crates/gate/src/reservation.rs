@@ -135,7 +135,12 @@ impl ReservationStore {
         let script = &self.scripts.reserve;
         // WAIT must follow on the same connection.
         let (reply, client) = self
-            .run_on("reserve", script, sale.keys.all(), arguments)
+            .run_on(
+                "reserve",
+                script,
+                sale.keys.of_reservation().into(),
+                arguments,
+            )
             .await?;
         let mut of_sale = [(
             &sale.keys.sale,

@@ -76,14 +76,7 @@ impl Reply {
     pub fn reservations(self, requests: Vec<ReservationRequest>, shares_entries: bool) -> Answers {
         let shared = self.shared_entry().filter(|_| shares_entries);
         let reserved = |number, now, request: ReservationRequest| Reservation::Reserved {
-            record: OrderRecord {
-                number,
-                cancel: None,
-                rejected: false,
-                placed_at: now,
-                quantity: request.quantity,
-                user: request.user,
-            },
+            record: OrderRecord::taken(number, now, request.quantity, request.user),
             entry: shared.unwrap_or(OutboxEntry::of_one(number)),
         };
         match self {

@@ -37,7 +37,7 @@ impl ReservationStore {
         let sales: Vec<_> = sales.collect();
         let (mut keys, mut arguments) = (Vec::with_capacity(4 * sales.len()), Vec::new());
         for (sale, Distinct { requests, .. }) in &sales {
-            keys.extend(sale.keys.all());
+            keys.extend(sale.keys.of_reservation());
             let count = i64::try_from(sale.arguments(requests));
             arguments.push(count.expect("orders are few").into());
             sale.push_arguments(requests, &mut arguments);

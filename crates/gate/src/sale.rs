@@ -26,6 +26,8 @@ pub struct SaleFacts {
     pub closes_at: Option<Timestamp>,
     /// Units that one user may hold.
     pub per_user_limit: Option<u32>,
+    /// Whether an order has to be paid before its hold ends; the sale has a key more then. No amendment changes it.
+    pub has_holds: bool,
     /// The Kafka partition of its events.
     pub partition: i32,
 }
@@ -45,6 +47,8 @@ pub struct SaleView {
     pub opened_total: Total,
     /// Units not reserved.
     pub remaining: u32,
+    /// Units of orders that are paid, in a sale with holds.
+    pub completed: u32,
     /// Claimed, but its opening is not known to be on Kafka: it takes no orders yet.
     pub opening: bool,
     /// Closed by an admin.
@@ -58,7 +62,7 @@ pub struct SaleView {
 }
 
 impl SaleView {
-    pub(crate) const FIELDS: [&str; 15] = [
+    pub(crate) const FIELDS: [&str; 16] = [
         "state",
         "epoch",
         "seq",
@@ -74,6 +78,7 @@ impl SaleView {
         "terms",
         "id_time",
         "amended",
+        "completed",
     ];
 
     /// Reads the reply of `HMGET sale FIELDS`; `None` if there is no such sale or it is being rebuilt.
@@ -99,14 +104,27 @@ impl SaleView {
             terms,
             id_time,
             amended,
+            completed,
         ] = fields
         else {
-            return Err(GateError::unexpected("fifteen fields of a sale", fields));
+            return Err(GateError::unexpected("sixteen fields of a sale", fields));
         };
         let Some(state) = state.as_str().filter(|state| *state != "rebuilding") else {
             return Ok(None);
         };
         let read = || {
+            let per_user_limit = optional(user_limit, number)?;
+            let closes_at = optional(closes_at, timestamp)?;
+            let terms = match terms.as_str() {
+                Some(json) => Terms::read(&json)?,
+                // Opened by version 0.2 or earlier.
+                None => Terms {
+                    opens_at: optional(asked_opens_at, timestamp)?,
+                    closes_at,
+                    per_user_limit,
+                    ..Terms::of(number::<i64>(opened_total)?.try_into().ok()?)
+                },
+            };
             let facts = SaleFacts {
                 product: product.clone(),
                 tag,
@@ -115,21 +133,13 @@ impl SaleView {
                     Value::Null => timestamp(opens_at)?,
                     time => timestamp(time)?,
                 },
-                closes_at: optional(closes_at, timestamp)?,
-                per_user_limit: optional(user_limit, number)?,
+                closes_at,
+                per_user_limit,
+                has_holds: terms.holds().is_some(),
                 partition: number(partition)?,
             };
             Some(Self {
-                terms: match terms.as_str() {
-                    Some(json) => Terms::read(&json)?,
-                    // Opened by version 0.2 or earlier.
-                    None => Terms {
-                        opens_at: optional(asked_opens_at, timestamp)?,
-                        closes_at: facts.closes_at,
-                        per_user_limit: facts.per_user_limit,
-                        ..Terms::of(number::<i64>(opened_total)?.try_into().ok()?)
-                    },
-                },
+                terms,
                 facts,
                 amended: match amended {
                     Value::Null => None,
@@ -138,6 +148,10 @@ impl SaleView {
                 total: number::<i64>(total)?.try_into().ok()?,
                 opened_total: number::<i64>(opened_total)?.try_into().ok()?,
                 remaining: number(remaining)?,
+                completed: match completed {
+                    Value::Null => 0,
+                    completed => number(completed)?,
+                },
                 opening: state == "opening",
                 closed: state == "closed",
                 number: SequenceNumber {
@@ -154,6 +168,13 @@ impl SaleView {
         read()
             .map(Some)
             .ok_or_else(|| GateError::unexpected("the fields of a sale", fields))
+    }
+
+    /// Units of orders that are not paid yet, or were given back and do not count again yet; `None` in a sale without holds.
+    pub fn held(&self) -> Option<u32> {
+        let taken = self.total.get().saturating_sub(self.remaining);
+        let is_known = self.facts.has_holds;
+        is_known.then(|| taken.saturating_sub(self.completed))
     }
 
     /// How long returned units are not sold yet.

@@ -54,6 +54,9 @@ macro_rules! scripts {
 
 scripts!(
     open_sale,
+    complete,
+    expire,
+    watch_holds,
     ack_outbox,
     read_outbox,
     retire,
@@ -70,6 +73,7 @@ scripts!(
     restock = concat!(lua!("refuse_change"), lua!("restock")),
     reserve = with_find_entry!(lua!("limit_rate"), "\n", lua!("reserve")),
     reserve_sales = RESERVE_SALES,
-    ack_orders = with_find_entry!(lua!("run_alone"), lua!("ack_orders")),
+    ack_orders = with_find_entry!(lua!("run_alone"), lua!("ack_lists"), lua!("ack_orders")),
+    ack_held_orders = with_find_entry!(lua!("ack_lists"), lua!("ack_held_orders")),
     is_waiting = with_find_entry!(lua!("is_waiting"))
 );

@@ -19,9 +19,14 @@ pub struct Snapshot {
     pub total: i64,
     /// Units not reserved.
     pub remaining: i64,
+    /// Units of orders that are paid, in a sale with holds.
+    pub completed: i64,
+    /// Orders that wait for their payment, whose entries have left the outbox.
+    pub holds: u64,
     /// Entries in the outbox.
     pub waiting: u64,
-    /// Numbers of the events other than orders: cancels, restocks, amendments, closings, the opening.
+    /// Numbers of the events other than orders: cancels, completions, expiries, restocks, amendments, closings, the
+    /// opening.
     pub effects: HashSet<SequenceNumber>,
     /// Events other than orders that are too many to be checked at one moment; then `effects` lacks them.
     pub unchecked_effects: usize,
@@ -97,6 +102,8 @@ impl Snapshot {
             },
             total: number(3)?,
             remaining: number(4)?,
+            completed: number(10)?,
+            holds: reply.get(11)?.as_u64()?,
             waiting: reply.get(5)?.as_u64()?,
             effects: changes.collect::<Option<_>>()?,
             unchecked_effects: 0,

@@ -221,7 +221,7 @@ pub const SELECT_LEDGER_ENTRIES: &str = "
     SELECT l.product_id, least(l.closes_at, l.closed_at), n.epoch, n.last_sequence,
            l.opens_at, l.closes_at, l.total, l.sold, l.per_user_limit, l.partition,
            (SELECT coalesce(sum(s.units), 0)::bigint FROM sale_changes s WHERE s.product_id = l.product_id),
-           l.terms::text, coalesce(l.id_time, l.opens_at)
+           l.terms::text, coalesce(l.id_time, l.opens_at), l.completed
     FROM unnest($1::text[], $2::text[]) AS k (product_id, series_id)
     JOIN stock_ledger l ON l.product_id = k.product_id
     JOIN number_series n ON n.series_id = k.series_id";

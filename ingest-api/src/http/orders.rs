@@ -3,6 +3,7 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use fluxgate_domain::OrderStatus;
 use fluxgate_domain::ids::{OrderId, ProductId, Quantity, UserId};
+use fluxgate_domain::order_facts::CancelledBy;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::RateLimit;
@@ -95,7 +96,10 @@ pub async fn cancel(
     let order_id: OrderId = order_id
         .parse()
         .map_err(|error| Problem::new(Kind::UnknownOrder, error))?;
-    let cancelled = services.cancel_order.cancel(order_id, &statuses).await;
+    let cancelled = services
+        .cancel_order
+        .cancel(order_id, CancelledBy::Shop, &statuses)
+        .await;
     let order = cancelled.map_err(|error| Problem::from(error).about(order_id))?;
     if let Ok(product) = ProductId::parse(&order.product_id) {
         services.snapshots.forget(&product);

@@ -127,7 +127,7 @@ impl ResponseError for Problem {
             code: self.kind.code(),
             // A 503 must not look like the answer to an order that exists.
             order_id: match self.kind {
-                Kind::OrderCancelled | Kind::OrderRejected => self.order_id,
+                Kind::OrderCancelled | Kind::OrderExpired | Kind::OrderRejected => self.order_id,
                 _ => None,
             },
         };
@@ -227,6 +227,9 @@ impl From<ChangeError> for Problem {
             ChangeError::NotOpen => Kind::SaleNotOpen,
             ChangeError::Closed => Kind::SaleClosed,
             ChangeError::Rejected => Kind::OrderRejected,
+            ChangeError::Expired => Kind::OrderExpired,
+            ChangeError::Cancelled => Kind::OrderCancelled,
+            ChangeError::NotAllowed => Kind::NoHold,
             ChangeError::TooMany => Kind::InvalidRequest,
             ChangeError::KeyReused => Kind::KeyReused,
             ChangeError::OutboxFull => Kind::Overloaded,

@@ -2,7 +2,9 @@ use actix_web::http::header::{CACHE_CONTROL, ETAG, EntityTag, Header, IfNoneMatc
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use fluxgate_domain::Terms;
-use fluxgate_domain::ids::{OrdersPerSecond, OrdersPerUser, ProductId, Total};
+use fluxgate_domain::ids::{
+    HoldGraceSeconds, HoldSeconds, OrdersPerSecond, OrdersPerUser, ProductId, Total, UnpaidPerUser,
+};
 use fluxgate_gate::SaleView;
 use jiff::Timestamp;
 use serde::de::Error;
@@ -26,6 +28,10 @@ struct SaleRequest {
     per_user_limit: Option<Total>,
     orders_per_second: Option<OrdersPerSecond>,
     orders_per_user: Option<OrdersPerUser>,
+    hold_seconds: Option<HoldSeconds>,
+    hold_grace_seconds: Option<HoldGraceSeconds>,
+    unpaid_per_user: Option<UnpaidPerUser>,
+    buyer_cancel: Option<bool>,
 }
 
 /// Reads a time; the error says what is allowed.
@@ -164,6 +170,10 @@ fn terms(sale: &SaleRequest) -> Result<Terms, Problem> {
         per_user_limit: sale.per_user_limit.map(Total::get),
         orders_per_second: sale.orders_per_second,
         orders_per_user: sale.orders_per_user,
+        hold_seconds: sale.hold_seconds,
+        hold_grace_seconds: sale.hold_grace_seconds,
+        unpaid_per_user: sale.unpaid_per_user,
+        buyer_cancel: sale.buyer_cancel,
     })
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 use fluxgate_domain::OrderStatus;
 use fluxgate_domain::events::{CancelCause, Event, OrderCancelled, OrderReserved};
 use fluxgate_domain::ids::{OrderId, ProductId, Quantity, UserId};
+use fluxgate_domain::order_facts::CancelledBy;
 use fluxgate_gate::{ReservationStore, SaleView};
 use fluxgate_ledger::WrittenOrder;
 use fluxgate_log::{OutgoingMessage, Publication, Wait};
@@ -50,6 +51,7 @@ impl CancelOrder {
     pub async fn cancel(
         &self,
         order_id: OrderId,
+        by: CancelledBy,
         statuses: &OrderStatusReader,
     ) -> Result<OrderView, ChangeError> {
         // If the status is not known, Redis decides below.
@@ -59,7 +61,7 @@ impl CancelOrder {
         }
         let product = found.as_ref().ok();
         let product = product.and_then(|order| ProductId::parse(&order.product_id).ok());
-        let cancelled = self.changes.cancel(order_id, product.as_ref()).await;
+        let cancelled = self.changes.cancel(order_id, by, product.as_ref()).await;
         match (cancelled, found) {
             (Ok((product, record)), _) => {
                 let status = OrderStatus::Cancelled;

@@ -3,7 +3,6 @@
 mod acker;
 mod index_repair;
 mod relay;
-mod relay_lease;
 mod rotation;
 mod summary;
 

@@ -6,7 +6,7 @@ use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::ProductId;
 use fluxgate_gate::{
-    EventContent, GateError, IndexedSale, OUTBOX_PAGE_MAX, OutboxEvent, OutboxPage,
+    EventContent, GateError, IndexedSale, Lease, OUTBOX_PAGE_MAX, OutboxEvent, OutboxPage,
     ReservationStore, Retirement,
 };
 use fluxgate_log::{Publication, Wait};
@@ -14,10 +14,10 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::relay_lease::RelayLease;
 use super::rotation::begin_after;
 use super::summary::OutboxSummary;
 use crate::config::OutboxSettings;
+use crate::instance_lease::InstanceLease;
 use crate::metrics::Metrics;
 use crate::sales::{PublishedEntry, Publisher, Sale, SaleCache, SaleLookupError};
 
@@ -34,7 +34,7 @@ pub struct OutboxRelay {
     publisher: Publisher,
     settings: OutboxSettings,
     metrics: Metrics,
-    lease: Arc<RelayLease>,
+    lease: Arc<InstanceLease>,
     /// The highest number that this instance's previous pass saw, by sale. It may be long ago: numbers only grow.
     seen: HashMap<ProductId, SequenceNumber>,
     /// The first sale whose page was not acknowledged. The next pass begins after it: a sale that Kafka does not take must
@@ -88,7 +88,7 @@ impl OutboxRelay {
         metrics: Metrics,
     ) -> Self {
         Self {
-            lease: Arc::new(RelayLease::new(store.clone())),
+            lease: Arc::new(InstanceLease::new(store.clone(), Lease::OutboxRelay)),
             store,
             sales,
             publisher,

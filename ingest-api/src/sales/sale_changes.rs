@@ -4,6 +4,7 @@ use std::time::Duration;
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, RestockId, Total};
+use fluxgate_domain::order_facts::CancelledBy;
 use fluxgate_domain::records::OrderRecord;
 use fluxgate_gate::{Acked, Change, ChangeContext, GateError, ReservationStore, SaleView};
 use fluxgate_log::Publication;
@@ -40,6 +41,15 @@ pub enum ChangeError {
     /// The order was rejected and never had units.
     #[error("the order was rejected and holds no units")]
     Rejected,
+    /// The order was not paid in time.
+    #[error("the order was not paid in time, and its units are given back")]
+    Expired,
+    /// The order was cancelled.
+    #[error("the order was cancelled")]
+    Cancelled,
+    /// The order is paid, or the terms of the sale do not let buyers cancel.
+    #[error("only the shop can cancel this order")]
+    NotAllowed,
     /// The sale was not found.
     #[error(transparent)]
     Sale(#[from] SaleLookupError),
@@ -113,6 +123,7 @@ impl SaleChanges {
     pub async fn cancel(
         &self,
         order_id: OrderId,
+        by: CancelledBy,
         written: Option<&ProductId>,
     ) -> Result<(ProductId, OrderRecord), ChangeError> {
         let Some(order) = self.store.order(order_id).await? else {
@@ -121,7 +132,7 @@ impl SaleChanges {
         };
         let product = order.product;
         let sale = self.sales.find(&product).await?;
-        let change = self.store.cancel(self.context(&sale), order_id);
+        let change = self.store.cancel(self.context(&sale), order_id, by);
         let (record, waiting) = self.recorded(change.await?, &sale).await?;
         let event = record.cancelled_event(order_id, &product);
         if let Some((event, cancel)) = event.zip(record.cancel) {
@@ -221,6 +232,9 @@ impl SaleChanges {
             Change::Noted { change, waiting } => Ok((change, waiting)),
             Change::Unknown => Err(self.sales.why_missing(&sale.facts.product).await.into()),
             Change::Rejected => Err(ChangeError::Rejected),
+            Change::Expired => Err(ChangeError::Expired),
+            Change::Cancelled => Err(ChangeError::Cancelled),
+            Change::NotAllowed => Err(ChangeError::NotAllowed),
             Change::NotOpen => Err(ChangeError::NotOpen),
             Change::Closed => Err(ChangeError::Closed),
             Change::TooMany => Err(ChangeError::TooMany),

@@ -171,7 +171,7 @@ pub(super) mod tests {
 
     fn refusals() -> SaleRefusals {
         let product = ProductId::parse("product").unwrap();
-        let keys = SaleKeys::new(&product, Tag::of(&product), 1);
+        let keys = SaleKeys::new(&product, Tag::of(&product), 1, false);
         let high_water_mark = Arc::new(HighWaterMark::new(SequenceNumber::default()));
         SaleRefusals::new(keys, Timestamp::UNIX_EPOCH, high_water_mark)
     }

@@ -138,7 +138,7 @@ async fn rebuild_locked(
     token: Uuid,
     patience: Duration,
 ) -> Result<Rebuilt, RebuildError> {
-    let keys = keys(product, sale.id_time);
+    let keys = keys(product, sale.id_time, sale.has_holds());
     let is_over = sale.ends_at.is_some_and(|at| at <= Timestamp::now());
     if is_over && !read(stores.gate.has_any_key(&keys).await)? {
         return Err(RebuildError::Over);

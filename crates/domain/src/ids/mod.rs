@@ -1,6 +1,7 @@
 //! Newtypes that are parsed once, at the border, and valid from then on.
 
 mod hash;
+mod hold_terms;
 mod idempotency_key;
 mod json;
 mod order_id;
@@ -11,6 +12,7 @@ mod restock_id;
 mod tag;
 mod user_id;
 
+pub use hold_terms::{HoldGraceSeconds, HoldSeconds, UnpaidPerUser};
 pub use idempotency_key::IdempotencyKey;
 pub use order_id::OrderId;
 pub use order_rates::{OrdersPerSecond, OrdersPerUser};

@@ -10,7 +10,7 @@ mod restock;
 
 pub use amendment::AmendmentRecord;
 pub use closing::ClosingRecord;
-pub use order::{CancelRecord, OrderRecord};
+pub use order::{CancelRecord, Mark, OrderRecord};
 pub use restock::RestockRecord;
 
 use jiff::Timestamp;

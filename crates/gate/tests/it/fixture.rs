@@ -7,6 +7,7 @@ use fluxgate_domain::ids::{
     IdempotencyKey, OrderId, OrdersPerSecond, OrdersPerUser, ProductId, Quantity, RestockId, Tag,
     Total, UserId,
 };
+use fluxgate_domain::order_facts::CancelledBy;
 use fluxgate_domain::{SequenceNumber, Terms};
 use fluxgate_gate::{
     Ack, Acked, Amendment, Answer, Change, ChangeContext, Claim, GateError, GateMetrics,
@@ -82,7 +83,7 @@ impl RedisSale {
         let product = ProductId::parse(&product).unwrap();
         let opens_at_ms = store.now().await.unwrap().as_millisecond() - 1_000;
         Self {
-            keys: SaleKeys::new(&product, Tag::of(&product), opens_at_ms),
+            keys: SaleKeys::new(&product, Tag::of(&product), opens_at_ms, false),
             opens_at: Timestamp::from_millisecond(opens_at_ms).unwrap(),
             shares_entries,
             user_limit: Some(USER_LIMIT),
@@ -228,7 +229,9 @@ impl RedisSale {
 
     pub async fn cancel(&self, user: u8, key: u8, high_water_mark: SequenceNumber) -> String {
         let (id, _) = self.order_id(user, key);
-        let change = self.store.cancel(self.context(high_water_mark), id);
+        let change = self
+            .store
+            .cancel(self.context(high_water_mark), id, CancelledBy::Shop);
         outcome(change.await.unwrap(), |record| {
             record.cancel.unwrap().number
         })

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, Quantity, Tag, UserId};
+use fluxgate_domain::order_facts::CancelledBy;
 use fluxgate_domain::records::OrderRecord;
 use fluxgate_gate::{Ack, Change, Reservation, ReservationContext, ReservationRequest, Snapshot};
 
@@ -65,7 +66,10 @@ async fn sell(sale: &RedisSale, published: &Published) {
             published.lock().unwrap().insert(id, row);
             sale.ack(&[Ack::Event(record.number)]).await;
             if n % 2 == 0 {
-                let cancel = sale.store.cancel(sale.context(number(0)), id).await;
+                let cancel = sale
+                    .store
+                    .cancel(sale.context(number(0)), id, CancelledBy::Shop)
+                    .await;
                 let Ok(Change::Noted { change, .. }) = cancel else {
                     panic!("{cancel:?}");
                 };

@@ -88,6 +88,11 @@ impl LedgerRow {
         OrderId::bounds(Tag::of(&self.product), id_time_ms).map(OrderId::as_uuid)
     }
 
+    /// Whether its orders have to be paid before their holds end.
+    pub fn has_holds(&self) -> bool {
+        self.terms.is_some_and(|terms| terms.holds().is_some())
+    }
+
     /// Whether `orders` rows are all that the sale has; `uncounted` rows are not in `written`.
     pub(super) fn has_only(&self, orders: i64, uncounted: i64) -> bool {
         orders == self.written + uncounted

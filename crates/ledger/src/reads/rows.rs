@@ -37,6 +37,8 @@ pub struct LedgerEntry {
     pub restocked: i64,
     /// Units of its confirmed and completed orders.
     pub sold: i64,
+    /// Those of them that are paid, in a sale with holds.
+    pub completed: i64,
     /// Units that one user may hold.
     pub per_user_limit: Option<i64>,
     /// Its partition of the topic.
@@ -72,6 +74,7 @@ impl LedgerEntry {
             restocked: row.try_get(10)?,
             terms: columns::terms(row.try_get(11)?)?,
             id_time: row.try_get(12)?,
+            completed: row.try_get(13)?,
         })
     }
 }

@@ -45,6 +45,8 @@ kinds! {
     UserLimitReached = CONFLICT, "user_limit_reached", "The limit per user is reached";
     SaleExists = CONFLICT, "sale_exists", "The sale exists with other terms";
     OrderCancelled = CONFLICT, "order_cancelled", "The order was cancelled";
+    OrderExpired = CONFLICT, "order_expired", "The order was not paid in time";
+    NoHold = CONFLICT, "no_hold", "The order has no hold";
     OrderRejected = CONFLICT, "order_rejected", "The order was rejected";
     FeatureDisabled = CONFLICT, "feature_disabled", "The feature is not enabled";
     RebuildRequired = CONFLICT, "rebuild_required", "The sale must be rebuilt";

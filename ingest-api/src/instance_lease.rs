@@ -1,22 +1,26 @@
+//! Leases for work that one instance at a time is to do.
+
 use std::time::{Duration, Instant};
 
-use fluxgate_gate::{GateError, ReservationStore};
+use fluxgate_gate::{GateError, Lease, ReservationStore};
 
-/// How long the lease lasts: the longest pause of the relay after its instance stops.
-const LEASE: Duration = Duration::from_secs(3);
+/// How long a lease lasts: the longest pause of the work after its instance stops.
+const LENGTH: Duration = Duration::from_secs(3);
 
-/// The relay lease, as one instance asks for it: at most one instance at a time is to run the relay.
-pub struct RelayLease {
+/// A lease, as one instance asks for it.
+pub struct InstanceLease {
     store: ReservationStore,
+    lease: Lease,
     /// Identifies this instance in the lease.
     instance: String,
 }
 
-impl RelayLease {
+impl InstanceLease {
     /// A lease that is not taken yet.
-    pub fn new(store: ReservationStore) -> Self {
+    pub fn new(store: ReservationStore, lease: Lease) -> Self {
         Self {
             store,
+            lease,
             instance: uuid::Uuid::new_v4().to_string(),
         }
     }
@@ -26,19 +30,22 @@ impl RelayLease {
     /// # Errors
     /// When Redis gave no usable answer.
     pub async fn take(&self) -> Result<bool, GateError> {
-        self.store.take_relay_lease(&self.instance, LEASE).await
+        let taken = self.store.take_lease(self.lease, &self.instance, LENGTH);
+        taken.await
     }
 
     /// Renews the lease until it is lost: another instance has it, or Redis has not renewed it in time.
     pub async fn keep(&self) {
         let mut renewed_at = Instant::now();
-        while renewed_at.elapsed() < LEASE {
-            tokio::time::sleep(LEASE / 3).await;
+        while renewed_at.elapsed() < LENGTH {
+            tokio::time::sleep(LENGTH / 3).await;
             let asked_at = Instant::now();
             match self.take().await {
                 Ok(true) => renewed_at = asked_at,
                 Ok(false) => return,
-                Err(error) => tracing::debug!(%error, "relay lease not renewed; trying again"),
+                Err(error) => {
+                    tracing::debug!(%error, lease = ?self.lease, "lease not renewed; trying again")
+                }
             }
         }
     }

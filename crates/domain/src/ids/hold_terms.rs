@@ -1,0 +1,97 @@
+use super::Invalid;
+use super::json::json_number;
+
+/// A whole number in a range, as a term of holds has it.
+macro_rules! hold_term {
+    ($(#[$doc:meta])* $name:ident, $field:literal, $range:expr, $allowed:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub struct $name(u32);
+
+        json_number!($name);
+
+        impl $name {
+            const INVALID: Invalid = Invalid {
+                field: $field,
+                allowed: $allowed,
+            };
+
+            fn parse(number: impl TryInto<u32>) -> Result<Self, Invalid> {
+                match number.try_into() {
+                    Ok(number) if ($range).contains(&number) => Ok(Self(number)),
+                    _ => Err(Self::INVALID),
+                }
+            }
+
+            /// The number.
+            pub fn get(self) -> u32 {
+                self.0
+            }
+        }
+
+        impl TryFrom<u32> for $name {
+            type Error = Invalid;
+
+            fn try_from(number: u32) -> Result<Self, Invalid> {
+                Self::parse(number)
+            }
+        }
+    };
+}
+
+hold_term!(
+    /// How long an order holds its units before it is paid, in seconds: 1-86,400.
+    HoldSeconds,
+    "holdSeconds",
+    1..=86_400,
+    "a whole number from 1 to 86400"
+);
+
+hold_term!(
+    /// How much longer a payment is accepted than a buyer is told, in seconds: 0-3,600.
+    HoldGraceSeconds,
+    "holdGraceSeconds",
+    0..=3_600,
+    "a whole number from 0 to 3600"
+);
+
+hold_term!(
+    /// Orders that one user may leave unpaid: 1-1,000.
+    UnpaidPerUser,
+    "unpaidPerUser",
+    1..=1_000,
+    "a whole number from 1 to 1000"
+);
+
+impl HoldGraceSeconds {
+    /// Payment notifications arrive late.
+    pub const DEFAULT: Self = Self(30);
+}
+
+impl UnpaidPerUser {
+    /// Without the term.
+    pub const DEFAULT: Self = Self(2);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HoldGraceSeconds, HoldSeconds, UnpaidPerUser};
+
+    #[test]
+    fn numbers_outside_their_range_are_refused() {
+        for (number, in_range) in [
+            (0, [false, true, false]),
+            (1, [true; 3]),
+            (1_001, [true, true, false]),
+            (3_601, [true, false, false]),
+            (86_401, [false; 3]),
+        ] {
+            let found = [
+                HoldSeconds::try_from(number).is_ok(),
+                HoldGraceSeconds::try_from(number).is_ok(),
+                UnpaidPerUser::try_from(number).is_ok(),
+            ];
+            assert_eq!(found, in_range, "{number}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Holds: orders that have to be paid. They are completed, or they expire.
+
+use fluxgate_domain::Terms;
+use fluxgate_domain::ids::OrderId;
+use fluxgate_domain::records::OrderRecord;
+use fred::types::Value;
+use jiff::Timestamp;
+
+use crate::changes::{high_water_mark_arguments, read, text};
+use crate::{Change, ChangeContext, GateError, ReservationStore, SaleKeys};
+
+/// Orders that one call lets expire; `expire.lua` refuses more.
+pub const EXPIRIES_PER_CALL_MAX: u32 = 100;
+
+/// What `watch_holds.lua` answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HoldsWatch {
+    /// Holds that ended at `cutoff` or before have no grace left.
+    Due {
+        /// The grace before now, by Redis's clock.
+        cutoff: Timestamp,
+        /// How many there are.
+        holds: u64,
+        /// When the first of them ended.
+        first: Option<Timestamp>,
+    },
+    /// Nothing expires before this time: nobody has watched for a while, and payments may have been waiting.
+    Paused(Timestamp),
+    /// The clocks of Redis and of the caller differ too much. This is Redis's.
+    ClockDiffers(Timestamp),
+    /// Redis has no such sale, it has no holds, or it is being rebuilt.
+    Gone,
+}
+
+/// What `expire.lua` answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expiries {
+    /// These orders have expired; their events wait in the outbox.
+    Noted(Vec<(OrderId, OrderRecord)>),
+    /// Redis does not have the sale.
+    Unknown,
+    /// Redis is behind the high-water mark: it has lost acknowledged writes. Or the sale is being rebuilt.
+    Behind,
+    /// A key or a record of the sale is missing: Redis has evicted it, or somebody has deleted it.
+    Lost,
+    /// The outbox is full: too many events wait for Kafka.
+    OutboxFull,
+}
+
+/// The field `hold` of a sale on these terms; `None` if it has no holds.
+pub fn hold_field(terms: &Terms) -> Option<String> {
+    let holds = terms.holds()?;
+    let (hold, grace) = (holds.hold.as_millis(), holds.grace.as_millis());
+    let (unpaid, buyer_cancel) = (holds.unpaid_per_user.get(), u8::from(holds.buyer_cancel));
+    Some(format!("{hold} {grace} {unpaid} {buyer_cancel}"))
+}
+
+impl ReservationStore {
+    /// Notes that an order was paid, once. It counts at once: the order cannot expire any more.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer; the order may be completed.
+    pub async fn complete(
+        &self,
+        sale: ChangeContext<'_>,
+        order_id: OrderId,
+    ) -> Result<Change<OrderRecord>, GateError> {
+        let mut arguments: Vec<Value> = vec![order_id.to_string().into()];
+        arguments.extend(high_water_mark_arguments(sale.high_water_mark));
+        arguments.push(i64::from(sale.outbox_max).into());
+        let (keys, script) = (sale.keys.all(), &self.scripts.complete);
+        let reply = self.run("complete", script, keys, arguments).await?;
+        read(reply, "marked", |reply| text(reply, 1)?.parse().ok())
+    }
+
+    /// Asks which holds of a sale have ended, as the instance does that lets orders expire. `now` is its own clock.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn watch_holds(
+        &self,
+        keys: &SaleKeys,
+        now: Timestamp,
+    ) -> Result<HoldsWatch, GateError> {
+        let Some(holds) = &keys.holds else {
+            return Ok(HoldsWatch::Gone);
+        };
+        let arguments = vec![now.as_millisecond().into()];
+        let keys = vec![keys.sale.clone(), holds.clone()];
+        let script = &self.scripts.watch_holds;
+        let reply: Vec<Value> = self.run("watch_holds", script, keys, arguments).await?;
+        let time = |i: usize| Timestamp::from_millisecond(reply.get(i)?.as_i64()?).ok();
+        let watch = match text(&reply, 0).unwrap_or_default().as_str() {
+            "due" => {
+                let holds = reply.get(2).and_then(Value::as_u64);
+                let times = time(1).zip(time(3));
+                times.zip(holds).map(|((cutoff, first), holds)| {
+                    let first = Some(first).filter(|_| holds > 0);
+                    HoldsWatch::Due {
+                        cutoff,
+                        holds,
+                        first,
+                    }
+                })
+            }
+            "paused" => time(1).map(HoldsWatch::Paused),
+            "clock" => time(1).map(HoldsWatch::ClockDiffers),
+            "gone" => Some(HoldsWatch::Gone),
+            _ => None,
+        };
+        watch.ok_or_else(|| GateError::unexpected("a reply of watch_holds.lua", reply))
+    }
+
+    /// Lets at most [`EXPIRIES_PER_CALL_MAX`] orders expire whose holds ended at `cutoff` or before. Their units count again
+    /// when their outbox entries are acknowledged.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer; orders may have expired.
+    pub async fn expire(
+        &self,
+        sale: ChangeContext<'_>,
+        cutoff: Timestamp,
+    ) -> Result<Expiries, GateError> {
+        let mut arguments: Vec<Value> = high_water_mark_arguments(sale.high_water_mark).into();
+        arguments.push(cutoff.as_millisecond().into());
+        arguments.push(i64::from(EXPIRIES_PER_CALL_MAX).into());
+        arguments.push(i64::from(sale.outbox_max).into());
+        let (keys, script) = (sale.keys.all(), &self.scripts.expire);
+        let reply: Vec<Value> = self.run("expire", script, keys, arguments).await?;
+        let expiries = match text(&reply, 0).unwrap_or_default().as_str() {
+            "expired" => {
+                let orders = reply[1..].chunks(2);
+                let orders = orders.map(|order| {
+                    let (id, record) = (text(order, 0)?, text(order, 1)?);
+                    Some((id.parse().ok()?, record.parse().ok()?))
+                });
+                orders.collect::<Option<_>>().map(Expiries::Noted)
+            }
+            "unknown" => Some(Expiries::Unknown),
+            "behind" => Some(Expiries::Behind),
+            "lost" => Some(Expiries::Lost),
+            "full" => Some(Expiries::OutboxFull),
+            _ => None,
+        };
+        expiries.ok_or_else(|| GateError::unexpected("a reply of expire.lua", reply))
+    }
+}
