@@ -95,6 +95,7 @@ mod tests {
             id_time: Timestamp::UNIX_EPOCH,
             closes_at: None,
             per_user_limit: None,
+            has_holds: false,
             partition: 0,
         };
         Arc::new(Sale::new(facts, SequenceNumber::default()))
