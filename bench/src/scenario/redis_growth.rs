@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use e2e::stores::{Redis, sale_keys};
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, Total, UserId};
+use fluxgate_domain::order_facts::CancelledBy;
 use fluxgate_domain::{SequenceNumber, Terms};
 use fluxgate_gate::{
     Ack, Change, ChangeContext, GateMetrics, IndexedSale, ORDERS_PER_CALL_MAX, OutboxEntry,
@@ -187,7 +188,7 @@ impl Sale {
         });
         let cancel = cost(redis, CALLS, async |n| {
             let id = self.request(half + n)?.order_id;
-            let change = store.cancel(change, id).await?;
+            let change = store.cancel(change, id, CancelledBy::Shop).await?;
             ensure!(
                 matches!(change, Change::Noted { .. }),
                 "a cancel: {change:?}"
