@@ -4,8 +4,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use fluxgate_domain::ids::{
-    IdempotencyKey, OrderId, OrdersPerSecond, OrdersPerUser, ProductId, Quantity, RestockId, Tag,
-    Total, UserId,
+    HoldSeconds, IdempotencyKey, OrderId, OrdersPerSecond, OrdersPerUser, ProductId, Quantity,
+    RestockId, Tag, Total, UserId,
 };
 use fluxgate_domain::order_facts::CancelledBy;
 use fluxgate_domain::{SequenceNumber, Terms};
@@ -73,6 +73,8 @@ pub struct RedisSale {
     pub user_limit: Option<u32>,
     pub orders_per_second: Option<OrdersPerSecond>,
     pub orders_per_user: Option<OrdersPerUser>,
+    /// Whether orders have to be paid.
+    pub has_holds: bool,
     /// What retirements left to be removed from the index, the oldest last.
     retired: Mutex<Vec<(IndexedSale, u32)>>,
 }
@@ -89,6 +91,7 @@ impl RedisSale {
             user_limit: Some(USER_LIMIT),
             orders_per_second: None,
             orders_per_user: None,
+            has_holds: false,
             store,
             product,
             retired: Mutex::default(),
@@ -141,6 +144,8 @@ impl RedisSale {
             per_user_limit: user_limit,
             orders_per_second: self.orders_per_second,
             orders_per_user: self.orders_per_user,
+            hold_seconds: self.has_holds.then(|| HoldSeconds::try_from(60).unwrap()),
+            buyer_cancel: self.has_holds.then_some(true),
             ..Terms::of(Total::try_from(i64::from(total)).unwrap())
         }
     }
@@ -228,13 +233,8 @@ impl RedisSale {
     }
 
     pub async fn cancel(&self, user: u8, key: u8, high_water_mark: SequenceNumber) -> String {
-        let (id, _) = self.order_id(user, key);
-        let change = self
-            .store
-            .cancel(self.context(high_water_mark), id, CancelledBy::Shop);
-        outcome(change.await.unwrap(), |record| {
-            record.cancel.unwrap().number
-        })
+        let by = CancelledBy::Shop;
+        self.cancel_by(by, user, key, high_water_mark).await
     }
 
     pub async fn restock(&self, key: u8, units: u32, high_water_mark: SequenceNumber) -> String {
@@ -275,7 +275,10 @@ pub const fn number(sequence: u32) -> SequenceNumber {
     SequenceNumber { epoch: 1, sequence }
 }
 
-fn outcome<T: std::fmt::Debug>(change: Change<T>, number: impl Fn(T) -> SequenceNumber) -> String {
+pub fn outcome<T: std::fmt::Debug>(
+    change: Change<T>,
+    number: impl Fn(T) -> SequenceNumber,
+) -> String {
     match change {
         Change::Noted { change, waiting } => {
             format!("recorded {} {waiting}", number(change).sequence)

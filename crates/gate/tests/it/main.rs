@@ -4,6 +4,7 @@
 
 mod amendments;
 mod fixture;
+mod holds;
 mod lost_keys;
 mod own_redis;
 mod rates;

@@ -3,6 +3,7 @@
 //! Outcomes are texts in the form of the gate's own `Debug` output, so that a test can compare both.
 
 mod changes;
+mod holds;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,9 +27,15 @@ pub struct SaleModel {
     pub user_limit: Option<u32>,
     /// Orders of one user.
     pub orders_per_user: Option<u32>,
+    /// Whether orders have to be paid.
+    pub has_holds: bool,
     /// Units at opening; `None`: not claimed.
     pub opened_total: Option<u32>,
     pub remaining: u32,
+    /// Units of orders that are paid.
+    pub completed: u32,
+    /// Orders that can expire.
+    pub holds: BTreeSet<(u8, u8)>,
     /// Units of restocks that count.
     pub restocked: u32,
     /// The last number given out.
@@ -68,6 +75,10 @@ enum State {
 struct Order {
     sequence: u32,
     quantity: u32,
+    /// The number of its completion.
+    completion: Option<u32>,
+    /// The number of its expiry.
+    expiry: Option<u32>,
     /// The number of its cancel.
     cancel: Option<u32>,
 }
@@ -75,8 +86,10 @@ struct Order {
 #[derive(Clone, Copy)]
 pub enum Event {
     Opening,
-    Order,
+    Order(u8, u8),
     Cancel(u8, u8),
+    Completion,
+    Expiry(u8, u8),
     Restock(u8),
     Amendment,
     Closing,
@@ -84,7 +97,10 @@ pub enum Event {
 
 impl Event {
     pub fn makes_room(self) -> bool {
-        !matches!(self, Self::Order | Self::Amendment | Self::Closing)
+        match self {
+            Self::Opening | Self::Cancel(..) | Self::Expiry(..) | Self::Restock(_) => true,
+            Self::Order(..) | Self::Completion | Self::Amendment | Self::Closing => false,
+        }
     }
 }
 
@@ -150,10 +166,12 @@ impl SaleModel {
             self.placed.insert(user, placed + 1);
             self.held.insert(user, held + quantity);
             self.remaining -= quantity;
-            let sequence = self.append(Event::Order);
+            let sequence = self.append(Event::Order(user, call.key));
             let order = Order {
                 sequence,
                 quantity,
+                completion: None,
+                expiry: None,
                 cancel: None,
             };
             self.orders.insert((user, call.key), order);
@@ -186,13 +204,13 @@ impl SaleModel {
     pub fn ack(&mut self, sequence: u32) -> Option<bool> {
         let event = self.outbox.remove(&sequence)?;
         match event {
-            Event::Order | Event::Amendment | Event::Closing => return Some(false),
-            Event::Opening => self.state = State::Open,
-            Event::Cancel(user, key) => {
-                let quantity = self.orders[&(user, key)].quantity;
-                self.remaining += quantity;
-                *self.held.get_mut(&user).unwrap() -= quantity;
+            Event::Order(user, key) => {
+                self.hold(user, key);
+                return Some(false);
             }
+            Event::Completion | Event::Amendment | Event::Closing => return Some(false),
+            Event::Opening => self.state = State::Open,
+            Event::Cancel(user, key) | Event::Expiry(user, key) => self.give_back(user, key),
             Event::Restock(key) => {
                 let (_, units) = self.restocks[&key];
                 self.remaining += units;
@@ -206,7 +224,7 @@ impl SaleModel {
     pub fn retire(&mut self) -> String {
         if self.opened_total.is_none() {
             "Gone".into()
-        } else if self.is_closed() && self.outbox.is_empty() {
+        } else if self.is_closed() && self.outbox.is_empty() && self.holds.is_empty() {
             self.retirements += 1;
             format!("Retired({})", self.retirements)
         } else {

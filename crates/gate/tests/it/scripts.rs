@@ -2,7 +2,8 @@
 
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::OrdersPerUser;
-use fluxgate_gate::{Ack, Acked, Claim, OutboxEntry};
+use fluxgate_domain::order_facts::CancelledBy;
+use fluxgate_gate::{Ack, Acked, Claim, Expiries, OutboxEntry};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -21,7 +22,14 @@ enum Call {
     Cancel {
         user: u8,
         key: u8,
+        by: CancelledBy,
     },
+    Complete {
+        user: u8,
+        key: u8,
+    },
+    /// All holds end.
+    Expire,
     Restock {
         key: u8,
         units: u8,
@@ -57,7 +65,13 @@ fn call() -> impl Strategy<Value = Call> {
     prop_oneof![
         2 => (5u32..7).prop_map(|total| Call::Claim { total }),
         12 => prop::collection::vec(order, 1..5).prop_map(Call::Reserve),
-        6 => (0u8..3, 0u8..6).prop_map(|(user, key)| Call::Cancel { user, key }),
+        6 => (0u8..3, 0u8..6, any::<bool>()).prop_map(|(user, key, is_by_shop)| Call::Cancel {
+            user,
+            key,
+            by: if is_by_shop { CancelledBy::Shop } else { CancelledBy::Buyer },
+        }),
+        4 => (0u8..3, 0u8..6).prop_map(|(user, key)| Call::Complete { user, key }),
+        2 => Just(Call::Expire),
         3 => (0u8..3, 1u8..4).prop_map(|(key, units)| Call::Restock { key, units }),
         1 => Just(Call::Close),
         3 => prop::option::of(1u32..5).prop_map(|user_limit| Call::Amend { user_limit }),
@@ -73,6 +87,7 @@ async fn compare(redis: RedisSale, calls: Vec<(Call, bool)>) {
     let mut model = SaleModel::default();
     model.user_limit = redis.user_limit;
     model.orders_per_user = redis.orders_per_user.map(|rate| rate.orders());
+    model.has_holds = redis.has_holds;
     for (call, is_repeated) in calls {
         for _ in 0..=usize::from(is_repeated) {
             make_call(&redis, &mut model, &call).await;
@@ -96,10 +111,24 @@ async fn make_call(redis: &RedisSale, model: &mut SaleModel, call: &Call) {
             let expected = model.reserve(calls, redis.shares_entries);
             assert_eq!(redis.reserve(calls, high_water_mark).await, expected);
         }
-        Call::Cancel { user, key } => {
-            let expected = model.cancel(user, key);
-            assert_eq!(redis.cancel(user, key, high_water_mark).await, expected);
+        Call::Cancel { user, key, by } => {
+            let expected = model.cancel(user, key, by == CancelledBy::Buyer);
+            let cancelled = redis.cancel_by(by, user, key, high_water_mark);
+            assert_eq!(cancelled.await, expected);
         }
+        Call::Complete { .. } | Call::Expire if !model.has_holds => {}
+        Call::Complete { user, key } => {
+            let expected = model.complete(user, key);
+            assert_eq!(redis.complete(user, key, high_water_mark).await, expected);
+        }
+        Call::Expire => match redis.expire(high_water_mark).await {
+            Expiries::Noted(orders) => {
+                assert_eq!(model.refuse_expiry(), None);
+                let named = orders.iter().map(|(id, _)| redis.named(*id));
+                model.expire(&named.collect::<Vec<_>>());
+            }
+            refused => assert_eq!(Some(&*format!("{refused:?}")), model.refuse_expiry()),
+        },
         Call::Restock { key, units } => {
             let units = units.into();
             let expected = model.restock(key, units);
@@ -164,9 +193,13 @@ async fn assert_same_state(redis: &RedisSale, model: &SaleModel) {
     assert!(model.outbox.is_empty() || redis.indexed().await.is_some());
 
     let sale = redis.store.sale(&redis.product).await.unwrap();
-    let units = sale.map(|view| (view.remaining, view.total.get()));
+    let units = sale.map(|view| (view.remaining, view.completed, view.total.get()));
     let total = model.opened_total.map(|total| total + model.restocked);
-    assert_eq!(units, total.map(|total| (model.remaining, total)));
+    let expected = total.map(|total| (model.remaining, model.completed, total));
+    assert_eq!(units, expected);
+    let snapshot = redis.store.snapshot(&redis.keys).await.unwrap();
+    let holds = snapshot.map_or(0, |snapshot| snapshot.holds);
+    assert_eq!(holds as usize, model.holds.len());
 }
 
 #[test]
@@ -203,6 +236,10 @@ fn random_calls_some_of_them_repeated_do_what_the_model_does() {
                     (sale.user_limit, sale.orders_per_user) = (user_limit, orders_per_user);
                     runtime.block_on(compare(sale, calls.clone()));
                 }
+                let sale = RedisSale::new(store.clone(), shares_entries);
+                let mut sale = runtime.block_on(sale).with_holds();
+                sale.user_limit = limit.filter(|_| shares_entries);
+                runtime.block_on(compare(sale, calls.clone()));
             }
             Ok(())
         })

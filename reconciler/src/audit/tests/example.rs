@@ -132,6 +132,8 @@ pub fn snapshot(number: SequenceNumber) -> Snapshot {
         number,
         total: 13,
         remaining: 9,
+        completed: 0,
+        holds: 0,
         waiting: 0,
         effects: HashSet::new(),
         unchecked_effects: 0,

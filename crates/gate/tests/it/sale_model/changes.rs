@@ -5,15 +5,20 @@ use fluxgate_domain::ids::Total;
 use super::{Event, SaleModel, State};
 
 impl SaleModel {
-    pub fn cancel(&mut self, user: u8, key: u8) -> String {
+    pub fn cancel(&mut self, user: u8, key: u8, is_by_buyer: bool) -> String {
         let is_behind = self.is_behind();
         let Some(order) = self.orders.get(&(user, key)) else {
             return "Unknown".into();
         };
         let sequence = match order.cancel {
             Some(sequence) => sequence,
+            None if order.expiry.is_some() => return "Expired".into(),
+            None if is_by_buyer && (!self.has_holds || order.completion.is_some()) => {
+                return "NotAllowed".into();
+            }
             None if is_behind => return "Behind".into(),
             None => {
+                self.holds.remove(&(user, key));
                 let sequence = self.append(Event::Cancel(user, key));
                 let order = self.orders.get_mut(&(user, key)).unwrap();
                 order.cancel = Some(sequence);
