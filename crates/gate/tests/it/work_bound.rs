@@ -70,7 +70,10 @@ async fn each_script_refuses_more_elements_than_its_bound() {
         ("reserve", 4, 6 + 2 * 65),
         ("reserve_sales", 8, 14 + 2 * 65),
         ("ack_orders", 4, 6 + 513),
+        ("ack_held_orders", 5, 3 + 513),
+        ("ack_outbox", 4, 129),
         ("read_outbox", 4, 0),
+        ("expire", 5, 0),
         ("restore", 4, 2 + 2 * 501),
         ("reopen_sale", 4, 1 + 2 * 33),
         ("snapshot", 4, 2 + 501),
@@ -82,6 +85,7 @@ async fn each_script_refuses_more_elements_than_its_bound() {
         let text = fs::read_to_string(format!("{ROOT}/lua/{script}.lua")).unwrap();
         let keys: Vec<String> = (0..keys).map(|n| format!("fg:{{none}}:{n}")).collect();
         let arguments = match arguments {
+            0 if script == "expire" => vec!["1", "1", "0", "101", "9"],
             0 => vec!["-", "1-1", "501"],
             count => vec!["0"; count],
         };
