@@ -1,12 +1,16 @@
 //! Orders in memory: the same for the drain, Kafka, the worker's SQL and COPY.
 
 use anyhow::Result;
-use fluxgate_domain::events::{Event, OrderReserved, SaleOpened};
+use fluxgate_domain::OrderStatus;
+use fluxgate_domain::events::{Event, OrderCompleted, OrderReserved, SaleOpened};
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, Total, UserId};
 use jiff::Timestamp;
 
 /// Partitions of a topic, unless their number is what is measured.
 pub const PARTITIONS: i32 = 12;
+
+/// Orders between an order and its completion: more than one batch of a worker.
+pub const COMPLETED_AFTER: u32 = 24_000;
 
 /// Orders of several sales, in turn.
 #[derive(Debug, Clone)]
@@ -14,6 +18,8 @@ pub struct Orders {
     products: Vec<ProductId>,
     pub partitions: i32,
     pub count: u32,
+    /// Whether each order is paid, [`COMPLETED_AFTER`] orders later.
+    is_completed: bool,
     opened_at: Timestamp,
 }
 
@@ -30,8 +36,30 @@ impl Orders {
             products: (0..sales).map(product).collect::<Result<_, _>>()?,
             partitions,
             count,
+            is_completed: false,
             opened_at: Timestamp::from_millisecond(Timestamp::now().as_millisecond())?,
         })
+    }
+
+    /// The same orders, each of which is paid later.
+    pub fn and_completions(self) -> Self {
+        Self {
+            is_completed: true,
+            ..self
+        }
+    }
+
+    /// The status of all of them at the end.
+    pub fn last_status(&self) -> OrderStatus {
+        match self.is_completed {
+            true => OrderStatus::Completed,
+            false => OrderStatus::Confirmed,
+        }
+    }
+
+    /// How many events the orders have.
+    pub fn records(&self) -> u64 {
+        u64::from(self.count) * if self.is_completed { 2 } else { 1 }
     }
 
     /// The opening of each sale, with its partition.
@@ -53,11 +81,31 @@ impl Orders {
         })
     }
 
-    /// All orders, each with its partition.
+    /// All orders and their completions, each with its partition.
     pub fn events(&self) -> impl Iterator<Item = Result<(i32, Event)>> {
-        (0..self.count).map(|n| {
-            let partition = self.partition_of_product(self.product_of(n))?;
-            Ok((partition, Event::OrderReserved(self.order(n)?)))
+        let end = match self.is_completed {
+            true => self.count + COMPLETED_AFTER,
+            false => self.count,
+        };
+        (0..end).flat_map(move |n| {
+            let order = (n < self.count).then(|| self.order(n).map(Event::OrderReserved));
+            let completed = n.checked_sub(COMPLETED_AFTER).filter(|_| self.is_completed);
+            let completion = completed.map(|n| self.completion(n).map(Event::OrderCompleted));
+            let with_partition = move |(n, event): (u32, Result<Event>)| {
+                let partition = self.partition_of_product(self.product_of(n))?;
+                Ok((partition, event?))
+            };
+            let both = [Some(n).zip(order), completed.zip(completion)];
+            both.into_iter().flatten().map(with_partition)
+        })
+    }
+
+    fn completion(&self, n: u32) -> Result<OrderCompleted> {
+        Ok(OrderCompleted {
+            order: self.order(n)?,
+            completion_epoch: 1,
+            completion_sequence: self.count + n + 1,
+            completed_at: self.opened_at,
         })
     }
 
@@ -91,6 +139,26 @@ impl Orders {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_order_is_completed_once_and_later() {
+        let orders = Orders::of(5, 3, COMPLETED_AFTER + 2).unwrap();
+        let orders = orders.and_completions();
+        let events: Vec<_> = orders.events().map(|it| it.unwrap().1).collect();
+        assert_eq!(events.len() as u64, orders.records());
+        let completed: Vec<_> = events
+            .iter()
+            .filter_map(|event| match event {
+                Event::OrderCompleted(completed) => Some(completed.order.sequence),
+                _ => None,
+            })
+            .collect();
+        assert!(completed.iter().copied().eq(1..=orders.count));
+        let first = events
+            .iter()
+            .position(|it| matches!(it, Event::OrderCompleted(_)));
+        assert_eq!(first, Some(COMPLETED_AFTER as usize + 1));
+    }
 
     #[test]
     fn orders_go_to_the_sales_and_partitions_in_turn_and_all_differ() {

@@ -7,6 +7,7 @@ use e2e::process::{Process, changed};
 use e2e::sandbox::Sandbox;
 use e2e::scale::worker_group::{Leave, WorkerGroup};
 use e2e::stores::Topic;
+use fluxgate_domain::OrderStatus;
 use fluxgate_domain::events::Event;
 use fluxgate_log::headers;
 use rdkafka::ClientConfig;
@@ -35,6 +36,12 @@ pub async fn measure(bench: &Bench<'_>) -> Result<Measurement> {
     drain(bench, orders, async |_| Ok(())).await
 }
 
+/// As many records, half of them completions.
+pub async fn measure_completed(bench: &Bench<'_>) -> Result<Measurement> {
+    let orders = Orders::new(ORDERS_PER_SECOND * bench.seconds() / 2)?;
+    drain(bench, orders.and_completions(), async |_| Ok(())).await
+}
+
 /// Drains a topic of its own with these orders into tables of their own, which `prepare` may fill.
 pub async fn drain(
     bench: &Bench<'_>,
@@ -52,7 +59,7 @@ pub async fn drain(
 async fn drain_in(bench: &Bench<'_>, sandbox: &Sandbox, orders: Orders) -> Result<Measurement> {
     let stores = &sandbox.stores;
     let database = stores.postgres.connect().await?;
-    let count = orders.count;
+    let (count, records, status) = (orders.count, orders.records(), orders.last_status());
     fill(sandbox, orders).await?;
 
     let before = bench.watched()?.cpu_us()?;
@@ -67,9 +74,9 @@ async fn drain_in(bench: &Bench<'_>, sandbox: &Sandbox, orders: Orders) -> Resul
     let peak_kib = peak_kib(worker.pid())?;
     worker.stop(STOP_LIMIT).await?;
 
-    let bytes = expect_written(count, &database.client).await?;
+    let bytes = expect_written(count, status, &database.client).await?;
     let mut measured = Measurement {
-        count: count.into(),
+        count: records,
         seconds: elapsed.as_secs_f64(),
         cpu_us,
         ..Measurement::default()
@@ -113,7 +120,7 @@ pub async fn drain_by(workers: u32, bench: &Bench<'_>, orders: Orders) -> Result
         Ok(begin.elapsed())
     });
     let (elapsed, cpu_us) = drained.await?;
-    expect_written(count, &database.client).await?;
+    expect_written(count, OrderStatus::Confirmed, &database.client).await?;
     group.resize(0, Leave::Sigterm).await?;
     sandbox.discard().await?;
     Ok(Measurement {
@@ -124,11 +131,11 @@ pub async fn drain_by(workers: u32, bench: &Bench<'_>, orders: Orders) -> Result
     })
 }
 
-/// All of so many orders are confirmed; returns the bytes of the table with its index.
-async fn expect_written(count: u32, database: &Client) -> Result<f64> {
+/// All of so many orders have this status; returns the bytes of the table with its index.
+async fn expect_written(count: u32, status: OrderStatus, database: &Client) -> Result<f64> {
     let written = "SELECT count(*), pg_total_relation_size('orders')::float8 FROM orders
-        WHERE status = 'confirmed' AND starts_with(product_id, 'sale-')";
-    let written = database.query_one(written, &[]).await?;
+        WHERE status = $1 AND starts_with(product_id, 'sale-')";
+    let written = database.query_one(written, &[&status.as_str()]).await?;
     let rows: i64 = written.try_get(0)?;
     ensure!(rows == i64::from(count), "{rows} of {count} rows");
     Ok(written.try_get(1)?)

@@ -54,6 +54,7 @@ enum Kind {
     Redis(u32, u32),
     Kafka,
     Drain,
+    DrainCompleted,
     Grown(Growth),
     RedisGrowth,
     Sql,
@@ -64,8 +65,8 @@ enum Kind {
 
 use ClosedLoop as Ask;
 use Kind::{
-    AcceptMany, Closed, Connections, CopyIn, Drain, EndToEnd, Grown, Kafka, Rate, Redis,
-    RedisGrowth, Soak, Sql,
+    AcceptMany, Closed, Connections, CopyIn, Drain, DrainCompleted, EndToEnd, Grown, Kafka, Rate,
+    Redis, RedisGrowth, Soak, Sql,
 };
 
 const ONE: &[u32] = &[];
@@ -76,7 +77,7 @@ const PARTITIONS: &[u32] = &[12, 24, 48, 96];
 const WORKERS: &[u32] = &[1, 2, 4, 12];
 
 /// Name, kind, sizes, with a worker; in the order of a round, each after its ceiling.
-const ALL: [(&str, Kind, &[u32], bool); 30] = [
+const ALL: [(&str, Kind, &[u32], bool); 31] = [
     ("bare", Closed(Ask::Bare), BOTH, false),
     ("accept", Closed(Ask::Accept), BOTH, false),
     ("accept-1000", AcceptMany(1_000), &[256], false),
@@ -91,6 +92,7 @@ const ALL: [(&str, Kind, &[u32], bool); 30] = [
     ("kafka", Kafka, ONE, false),
     ("copy", CopyIn, ONE, false),
     ("drain", Drain, ONE, false),
+    ("drain-completed", DrainCompleted, ONE, false),
     ("sql", Sql, ONE, false),
     ("growth-accept", Grown(Growth::Accept), PRODUCTS, false),
     ("growth-products", Grown(Growth::Products), PRODUCTS, false),
@@ -173,6 +175,7 @@ impl Scenario {
             AcceptMany(_) => Some("accept"),
             Closed(_) => Some("bare"),
             Drain | Sql => Some("copy"),
+            DrainCompleted => Some("drain"),
             Grown(_) => Some("first"),
             _ => None,
         }
@@ -186,7 +189,7 @@ impl Scenario {
             ("accept", Some(256)) => Some(0.33),
             ("sold-out", _) => Some(0.64),
             ("replay" | "status" | "replay-once" | "status-once", _) => Some(0.32),
-            ("drain", _) => Some(0.56),
+            ("drain" | "drain-completed", _) => Some(0.56),
             _ => None,
         }
     }
@@ -198,7 +201,7 @@ impl Scenario {
             Kafka => &[Part::Kafka],
             Sql | CopyIn => &[Part::Postgres],
             Grown(Growth::Accept) => &[Part::Api],
-            Drain | Grown(_) => &[Part::Worker, Part::Postgres],
+            Drain | DrainCompleted | Grown(_) => &[Part::Worker, Part::Postgres],
             Redis(..) | RedisGrowth => &[Part::Redis],
             _ => &[Part::Api],
         }
@@ -219,6 +222,7 @@ impl Scenario {
             Redis(orders, pipeline) => redis::measure(bench, orders, pipeline).await,
             Kafka => kafka::measure(bench).await,
             Drain => drain::measure(bench).await,
+            DrainCompleted => drain::measure_completed(bench).await,
             Grown(growth) => growth.measure(bench).await,
             RedisGrowth => redis_growth::measure(bench).await,
             Sql => sql::measure(bench).await,
@@ -277,6 +281,7 @@ mod tests {
             ("accept-1000", Some("accept"), Part::Api, None),
             ("status-once", Some("bare"), Part::Api, Some(0.32)),
             ("drain", Some("copy"), Part::Worker, Some(0.56)),
+            ("drain-completed", Some("drain"), Part::Worker, Some(0.56)),
             ("growth-rows", Some("first"), Part::Worker, None),
             ("redis-batched", None, Part::Redis, None),
         ] {
