@@ -9,11 +9,15 @@
 --
 -- A time that is still to come is from before the clock was set back, and counts as now.
 
+-- Nil if the rate is not limited.
 local function rate_limits(limits, time)
   local ORDER = 1000000
   local format, floor, ceil, max, min = string.format, math.floor, math.ceil, math.max, math.min
   local per_second, level, at_us, per_user, window_s = string.match(limits, '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
   per_second, per_user, window_s = per_second + 0, per_user + 0, window_s + 0
+  if per_second == 0 and per_user == 0 then
+    return nil
+  end
   local window_ms, now_us = window_s * 1000, time[1] * 1000000 + time[2]
   local now_ms = floor(now_us / 1000)
   level = max(0, level - max(0, now_us - at_us) * per_second)

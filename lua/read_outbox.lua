@@ -1,6 +1,7 @@
 -- Reads one page of the outbox, oldest event first, with everything that is needed to publish the events again.
 --
 -- Safe to run twice: it writes nothing.
+-- crates/gate/src/scripts.rs puts needs_users.lua before this text.
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and in a sale with holds  5 holds
 -- ARGV  1 start of the page: '-', or '(' and the number of the last event of the page before
@@ -23,7 +24,7 @@ local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local ENTRIES_AT_ONCE = 20
 
 local numbers = redis.call('HMGET', sale, 'epoch', 'seq', 'state', 'total', 'remaining', 'user_limit', 'limits',
-  'opens_at', 'closes_at')
+  'opens_at', 'closes_at', 'hold')
 
 -- Adds the orders of a shared entry that wait, at most so many.
 local function add_orders(events, entry, order_ids, most)
@@ -79,10 +80,10 @@ local function read_page(from, to, limit)
   return events
 end
 
--- A sale that is being rebuilt may lack any of them; without a limit per user, no script reads the users.
-local limits_users = numbers[6] ~= '' or (numbers[7] and not string.find(numbers[7], ' 0 0$'))
+-- A sale that is being rebuilt may lack any of them.
 local is_whole = not numbers[3] or numbers[3] == 'rebuilding' or redis.call('EXISTS', orders, outbox) == 2
-  and (not limits_users or redis.call('EXISTS', users) == 1) and (not KEYS[5] or redis.call('EXISTS', KEYS[5]) == 1)
+  and (not needs_users(numbers[6], numbers[7], numbers[10]) or redis.call('EXISTS', users) == 1)
+  and (not KEYS[5] or redis.call('EXISTS', KEYS[5]) == 1)
 
 local facts = { tonumber(numbers[1] or 0), tonumber(numbers[2] or 0), redis.call('XLEN', outbox),
   numbers[3] or '', tonumber(numbers[4] or 0), tonumber(numbers[5] or 0) }

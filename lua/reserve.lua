@@ -1,7 +1,9 @@
 -- Takes units for orders of one sale, in the order given, each order once, or says why not. No id may be given twice: the
 -- caller compares the ids, which costs less than to do it here.
 -- Several orders share one call: what is read or written per sale is read or written once.
--- crates/gate/src/scripts.rs puts find_entry.lua and limit_rate.lua before this text.
+-- crates/gate/src/scripts.rs makes two scripts of this text, because a larger one costs each call more: `reserve`, with
+-- find_entry.lua before it, and `reserve_limited`, with limit_rate.lua and limit_unpaid.lua, too. A sale with the field `limits`
+-- needs the second, which does for any sale; the first one takes nothing of it.
 --
 -- Safe to run twice: the second run finds the orders known. All checks come before the writes, and the first write is the
 -- only one that can fail (XADD, when Redis is out of memory), so a failed call has changed nothing.
@@ -21,12 +23,13 @@
 --   seq                    units were taken, under this number
 --   {'known', record, n}   the order exists; n = 1 while it waits in the outbox
 --   {'unknown'}            Redis has no such sale
---   {'moved'}              the sale opens at another time than ARGV[1]
+--   {'moved'}              the caller knows old terms: the sale opens at another time than ARGV[1], or needs `reserve_limited`
 --   {'behind'}             Redis is behind the high-water mark, or the sale is being rebuilt
 --   {'lost'}               a key of the sale is missing: Redis has evicted it, or somebody has deleted it
 --   {'not_open', ms}       opens in that many ms; 0: as soon as its opening is on Kafka
 --   {'closed'}
 --   {'user_limit'}         the user would hold more units than the limit
+--   {'unpaid_limit'}       the user has as many unpaid orders as the sale allows
 --   {'sold_out'}           no unit is left, or a refusal lease has not expired (grant_refusal_lease.lua)
 --   {'insufficient'}       units are left, but fewer than the quantity
 --   {'outbox_full'}
@@ -61,7 +64,7 @@ if not state then
   refused = { 'unknown' }
 elseif state == 'rebuilding' then
   refused = { 'behind' }
-elseif facts[5] ~= opened_at then
+elseif facts[5] ~= opened_at or (limits and not rate_limits) then
   refused = { 'moved' }
 else
   seq, remaining = facts[3] + 0, facts[4] + 0
@@ -108,9 +111,11 @@ end
 if not is_usual then
   answers, holding, names = {}, {}, {}
   list, id_at, request_at, taken, units = {}, 1, nil, 0, 0
-  local requests = {}
-  rate = limits and time and rate_limits(limits, time) or nil
-  local reads_users = user_limit or (rate and rate.limits_users)
+  local requests, unpaid = {}, nil
+  if limits and time then
+    rate, unpaid = rate_limits(limits, time), unpaid_limit(sale)
+  end
+  local reads_users = user_limit or unpaid or (rate and rate.limits_users)
   -- Units by user; empty if the users hash is missing.
   local held
 
@@ -126,6 +131,9 @@ if not is_usual then
     if rate and rate.limits_users and found[1] then
       rate.read_windows(users, names)
     end
+    if unpaid and found[1] then
+      unpaid.read(users, names)
+    end
   end
 
   -- Why this user does not get so many units, or nil.
@@ -138,6 +146,9 @@ if not is_usual then
     end
     if user_limit and held[user] + quantity > user_limit then
       return { 'user_limit' }
+    end
+    if unpaid and unpaid.is_reached(user) then
+      return { 'unpaid_limit' }
     end
   end
 

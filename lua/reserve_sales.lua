@@ -1,7 +1,7 @@
 -- Takes units for orders of several sales: runs reserve.lua for each, in the order given. Sales of a Cluster share a call
 -- only if their keys have the same hash tag.
--- crates/gate/src/scripts.rs puts find_entry.lua, run_alone.lua and reserve.lua before this text, the last one as the function
--- reserve(KEYS, ARGV).
+-- crates/gate/src/scripts.rs puts run_alone.lua and one of the two scripts of reserve.lua before this text, as the function
+-- reserve(KEYS, ARGV). If one sale of the call needs `reserve_limited`, all go through it.
 --
 -- Safe to run twice, as reserve.lua is. If reserve.lua fails for one sale, the others do not notice.
 --

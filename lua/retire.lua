@@ -1,8 +1,9 @@
--- Retires a closed sale whose outbox is empty and whose holds have ended: its keys expire, and the relay stops looking at its outbox. A change that
--- comes later keeps the keys and puts the sale back into the index, under the number of this retirement (cancel.lua). So
--- the caller, who removes the sale from the index only now, must leave what was put there since.
+-- Retires a closed sale whose outbox is empty and whose holds have ended: its keys expire, and the relay stops looking at its
+-- outbox. A change that comes later keeps the keys and puts the sale back into the index, under the number of this retirement
+-- (cancel.lua). So the caller, who removes the sale from the index only now, must leave what was put there since.
 --
 -- Safe to run twice: the second run retires the sale again, under the next number.
+-- crates/gate/src/scripts.rs puts needs_users.lua before this text.
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and in a sale with holds  5 holds
 -- ARGV  1 how long to keep them after closing, ms
@@ -14,12 +15,14 @@ assert(#KEYS >= 4 and #KEYS <= 5 and #ARGV == 1, 'retire.lua takes 4 or 5 keys a
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return -1
 end
-local facts = redis.call('HMGET', KEYS[1], 'closes_at', 'closed', 'state', 'user_limit', 'retirements')
+local facts = redis.call('HMGET', KEYS[1], 'closes_at', 'closed', 'state', 'user_limit', 'retirements',
+  'limits', 'hold')
 local closes_at = tonumber(facts[2] and string.match(facts[2], '%d+$') or facts[1])
 if not closes_at or facts[3] == 'rebuilding' then
   return 0
 end
-if redis.call('EXISTS', KEYS[2], KEYS[3]) < 2 or (facts[4] ~= '' and redis.call('EXISTS', KEYS[4]) == 0) then
+local lacks_users = needs_users(facts[4], facts[6], facts[7]) and redis.call('EXISTS', KEYS[4]) == 0
+if lacks_users or redis.call('EXISTS', KEYS[2], KEYS[3]) < 2 then
   return 0
 end
 -- With its placeholder alone, the set has no hold. A hold that has not ended can still be paid or given back.

@@ -4,6 +4,7 @@
 -- audit looks next.
 --
 -- Safe to run twice: it writes nothing.
+-- crates/gate/src/scripts.rs puts needs_users.lua before this text.
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and in a sale with holds  5 holds
 -- ARGV  1 number of the last event that the caller has read, '0-0' for none
@@ -23,7 +24,8 @@ assert(#KEYS >= 4 and #KEYS <= 5 and #ARGV >= 2 and #ARGV <= 502 and tonumber(AR
   'snapshot.lua takes 4 or 5 keys, 2 arguments and at most 500 ids')
 local sale, orders, outbox, users, limit = KEYS[1], KEYS[2], KEYS[3], KEYS[4], tonumber(ARGV[2])
 
-local facts = redis.call('HMGET', sale, 'state', 'epoch', 'seq', 'total', 'remaining', 'user_limit', 'limits', 'terms', 'completed')
+local facts = redis.call('HMGET', sale, 'state', 'epoch', 'seq', 'total', 'remaining', 'user_limit', 'limits', 'terms',
+  'hold', 'completed')
 if not facts[1] then
   return {}
 end
@@ -49,9 +51,9 @@ for _, entry in ipairs(since) do
     changes[#changes + 1] = entry[1]
   end
 end
-local limits_users = facts[6] ~= '' or (facts[7] and not string.find(facts[7], ' 0 0$'))
 local is_whole = redis.call('EXISTS', orders, outbox) == 2
-  and (not limits_users or redis.call('EXISTS', users) == 1) and (not KEYS[5] or redis.call('EXISTS', KEYS[5]) == 1)
+  and (not needs_users(facts[6], facts[7], facts[9]) or redis.call('EXISTS', users) == 1)
+  and (not KEYS[5] or redis.call('EXISTS', KEYS[5]) == 1)
 return { facts[1], tonumber(facts[2] or 0), tonumber(facts[3] or 0), tonumber(facts[4] or 0),
   tonumber(facts[5] or 0), redis.call('XLEN', outbox), changes, orders_since, is_whole and 0 or 1, facts[8] or '',
-  tonumber(facts[9] or 0), KEYS[5] and math.max(0, redis.call('ZCARD', KEYS[5]) - 1) or 0 }
+  tonumber(facts[10] or 0), KEYS[5] and math.max(0, redis.call('ZCARD', KEYS[5]) - 1) or 0 }

@@ -15,7 +15,7 @@ use crate::measure::{Latency, Measurement};
 
 const SCRIPT: &str = concat!(
     include_str!("../../../lua/find_entry.lua"),
-    include_str!("../../../lua/limit_rate.lua"),
+    "local rate_limits, unpaid_limit\n",
     include_str!("../../../lua/reserve.lua")
 );
 

@@ -215,6 +215,7 @@ impl Sale {
         ReservationContext {
             keys: &self.keys,
             opened_at: self.opened_at,
+            is_limited: false,
             high_water_mark: number(0),
             outbox_max: OUTBOX_MAX,
             shares_entries: true,

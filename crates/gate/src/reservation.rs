@@ -29,6 +29,8 @@ pub struct ReservationContext<'a> {
     pub keys: &'a SaleKeys,
     /// The opening time, as the caller knows it; the time in the order ids is known with it.
     pub opened_at: Timestamp,
+    /// Whether the sale has limits that only the larger script knows ([`SaleFacts::is_limited`](crate::SaleFacts::is_limited)).
+    pub is_limited: bool,
     /// The highest number that this instance has seen.
     pub high_water_mark: SequenceNumber,
     /// Entries that the sale's outbox may hold.
@@ -85,7 +87,7 @@ pub enum Reservation {
     },
     /// This Redis does not have the sale.
     Unknown,
-    /// The sale opens at another time than the caller assumed.
+    /// The sale has other terms than the caller assumed: it opens at another time, or has limits.
     Moved,
     /// Redis is behind the caller's high-water mark: it has lost acknowledged writes. Or the sale is being rebuilt.
     Behind,
@@ -100,6 +102,8 @@ pub enum Reservation {
     Closed,
     /// The user would hold more units than the limit.
     UserLimit,
+    /// The user has as many unpaid orders as the sale allows.
+    UnpaidLimit,
     /// No unit is left.
     SoldOut,
     /// Fewer units are left than requested.
@@ -132,7 +136,10 @@ impl ReservationStore {
         let distinct = Distinct::of(requests);
         let mut arguments = Vec::with_capacity(sale.arguments(&distinct.requests));
         sale.push_arguments(&distinct.requests, &mut arguments);
-        let script = &self.scripts.reserve;
+        let script = match sale.is_limited {
+            true => &self.scripts.reserve_limited,
+            false => &self.scripts.reserve,
+        };
         // WAIT must follow on the same connection.
         let (reply, client) = self
             .run_on(
@@ -228,6 +235,7 @@ impl Reservation {
             "lost" => return Ok(Self::Lost),
             "closed" => return Ok(Self::Closed),
             "user_limit" => return Ok(Self::UserLimit),
+            "unpaid_limit" => return Ok(Self::UnpaidLimit),
             "sold_out" => return Ok(Self::SoldOut),
             "insufficient" => return Ok(Self::Insufficient),
             "outbox_full" => return Ok(Self::OutboxFull),

@@ -42,7 +42,10 @@ impl ReservationStore {
             arguments.push(count.expect("orders are few").into());
             sale.push_arguments(requests, &mut arguments);
         }
-        let script = &self.scripts.reserve_sales;
+        let script = match sales.iter().any(|(sale, _)| sale.is_limited) {
+            true => &self.scripts.reserve_limited_sales,
+            false => &self.scripts.reserve_sales,
+        };
         let (replies, client): (Vec<Value>, _) =
             self.run_on("reserve", script, keys, arguments).await?;
         if replies.len() != sales.len() {

@@ -28,6 +28,8 @@ pub struct SaleFacts {
     pub per_user_limit: Option<u32>,
     /// Whether an order has to be paid before its hold ends; the sale has a key more then. No amendment changes it.
     pub has_holds: bool,
+    /// Whether it has the field `limits`: its orders need the larger of the scripts that `reserve.lua` is part of.
+    pub is_limited: bool,
     /// The Kafka partition of its events.
     pub partition: i32,
 }
@@ -62,7 +64,7 @@ pub struct SaleView {
 }
 
 impl SaleView {
-    pub(crate) const FIELDS: [&str; 16] = [
+    pub(crate) const FIELDS: [&str; 17] = [
         "state",
         "epoch",
         "seq",
@@ -79,6 +81,7 @@ impl SaleView {
         "id_time",
         "amended",
         "completed",
+        "limits",
     ];
 
     /// Reads the reply of `HMGET sale FIELDS`; `None` if there is no such sale or it is being rebuilt.
@@ -105,9 +108,10 @@ impl SaleView {
             id_time,
             amended,
             completed,
+            limits,
         ] = fields
         else {
-            return Err(GateError::unexpected("sixteen fields of a sale", fields));
+            return Err(GateError::unexpected("seventeen fields of a sale", fields));
         };
         let Some(state) = state.as_str().filter(|state| *state != "rebuilding") else {
             return Ok(None);
@@ -136,6 +140,7 @@ impl SaleView {
                 closes_at,
                 per_user_limit,
                 has_holds: terms.holds().is_some(),
+                is_limited: !limits.is_null(),
                 partition: number(partition)?,
             };
             Some(Self {

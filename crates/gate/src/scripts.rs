@@ -14,16 +14,32 @@ macro_rules! with_find_entry {
     };
 }
 
-/// What Redis runs as `reserve_sales.lua`: `reserve.lua` as a function, and its caller.
-const RESERVE_SALES: &str = with_find_entry!(
-    lua!("limit_rate"),
-    "\n",
-    lua!("run_alone"),
-    "local function reserve(KEYS, ARGV)\n",
-    lua!("reserve"),
-    "end\n",
-    lua!("reserve_sales")
-);
+/// What `reserve.lua` has before it, for sales without limits.
+macro_rules! without_limits {
+    ($($text:expr),+) => {
+        with_find_entry!("local rate_limits, unpaid_limit\n", $($text),+)
+    };
+}
+
+/// What `reserve.lua` has before it, for all sales.
+macro_rules! with_limits {
+    ($($text:expr),+) => {
+        with_find_entry!(lua!("limit_rate"), "\n", lua!("limit_unpaid"), "\n", $($text),+)
+    };
+}
+
+/// `reserve.lua` as a function, and its caller.
+macro_rules! for_sales {
+    () => {
+        concat!(
+            lua!("run_alone"),
+            "local function reserve(KEYS, ARGV)\n",
+            lua!("reserve"),
+            "end\n",
+            lua!("reserve_sales")
+        )
+    };
+}
 
 macro_rules! scripts {
     ($($name:ident),+; $($composed:ident = $text:expr),+) => {
@@ -58,8 +74,6 @@ scripts!(
     expire,
     watch_holds,
     ack_outbox,
-    read_outbox,
-    retire,
     cancel,
     close,
     stop_sale,
@@ -67,12 +81,16 @@ scripts!(
     reopen_sale,
     touch_sale,
     continue_after_loss,
-    grant_refusal_lease,
-    snapshot;
+    grant_refusal_lease;
+    read_outbox = concat!(lua!("needs_users"), lua!("read_outbox")),
+    retire = concat!(lua!("needs_users"), lua!("retire")),
+    snapshot = concat!(lua!("needs_users"), lua!("snapshot")),
     amend_sale = concat!(lua!("refuse_change"), lua!("amend_sale")),
     restock = concat!(lua!("refuse_change"), lua!("restock")),
-    reserve = with_find_entry!(lua!("limit_rate"), "\n", lua!("reserve")),
-    reserve_sales = RESERVE_SALES,
+    reserve = without_limits!(lua!("reserve")),
+    reserve_limited = with_limits!(lua!("reserve")),
+    reserve_sales = without_limits!(for_sales!()),
+    reserve_limited_sales = with_limits!(for_sales!()),
     ack_orders = with_find_entry!(lua!("run_alone"), lua!("ack_lists"), lua!("ack_orders")),
     ack_held_orders = with_find_entry!(lua!("ack_lists"), lua!("ack_held_orders")),
     is_waiting = with_find_entry!(lua!("is_waiting"))

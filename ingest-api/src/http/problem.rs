@@ -167,6 +167,7 @@ impl From<Refusal> for Problem {
             Refusal::SoldOut => Kind::SoldOut,
             Refusal::Insufficient => Kind::InsufficientStock,
             Refusal::UserLimit => Kind::UserLimitReached,
+            Refusal::UnpaidLimit => Kind::UnpaidLimitReached,
             Refusal::KeyReused => Kind::KeyReused,
             Refusal::Cancelled { .. } => Kind::OrderCancelled,
             Refusal::Rejected { .. } => Kind::OrderRejected,

@@ -228,6 +228,7 @@ impl PlaceOrder {
             Reservation::SoldOut => Refusal::SoldOut,
             Reservation::Insufficient => Refusal::Insufficient,
             Reservation::UserLimit => Refusal::UserLimit,
+            Reservation::UnpaidLimit => Refusal::UnpaidLimit,
             Reservation::NotOpen { opens_in_ms } => Refusal::NotOpen { opens_in_ms },
             Reservation::Closed => Refusal::Closed,
             Reservation::RateLimited { wait_ms } => Refusal::RateLimited { wait_ms },

@@ -29,6 +29,9 @@ pub enum Refusal {
     /// The user would hold more units than the sale allows.
     #[error("the user would hold more units than the sale allows per user")]
     UserLimit,
+    /// The user has left as many orders unpaid as the sale allows.
+    #[error("the user has left as many orders unpaid as the sale allows")]
+    UnpaidLimit,
     /// The same product, user and key placed an order with another quantity. Also if the ids of two users' orders collide.
     #[error("the key was used before with another quantity")]
     KeyReused,
@@ -118,6 +121,7 @@ impl Refusal {
             Self::SoldOut => "sold_out",
             Self::Insufficient => "insufficient_stock",
             Self::UserLimit => "user_limit_reached",
+            Self::UnpaidLimit => "unpaid_limit_reached",
             Self::KeyReused => "idempotency_key_reused",
             Self::Cancelled { .. } => "order_cancelled",
             Self::Rejected { .. } => "order_rejected",

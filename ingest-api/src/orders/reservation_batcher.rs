@@ -178,6 +178,7 @@ impl ReservationBatcher {
             sale: ReservationContext {
                 keys: &sale.keys,
                 opened_at: sale.facts.opens_at,
+                is_limited: sale.facts.is_limited,
                 high_water_mark: sale.high_water_mark(),
                 outbox_max: self.outbox.outbox_max,
                 shares_entries: self.outbox.outbox_shared_entries == Switch::On,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use fluxgate_domain::Terms;
 use fluxgate_domain::ids::{ProductId, RestockId, Tag, Total};
-use fluxgate_gate::{SaleFacts, SaleView};
+use fluxgate_gate::{SaleFacts, SaleView, limits_field};
 use fluxgate_ledger::{LedgerEntry, LedgerReader, Unavailable};
 use jiff::Timestamp;
 use quick_cache::sync::Cache;
@@ -38,6 +38,7 @@ pub fn view(product: &ProductId, entry: &LedgerEntry) -> Option<SaleView> {
             closes_at: entry.closes_at,
             per_user_limit: limit,
             has_holds: terms.holds().is_some(),
+            is_limited: limits_field(&terms).is_some(),
             partition: entry.partition,
         },
         total: Total::try_from(entry.total).ok()?,

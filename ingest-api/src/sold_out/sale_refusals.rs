@@ -76,6 +76,7 @@ impl SaleRefusals {
             // A lease takes no unit, so it adds no outbox entry.
             outbox_max: 0,
             shares_entries: false,
+            is_limited: false,
         }
     }
 

@@ -153,6 +153,7 @@ async fn orders_of_a_call_that_are_on_kafka_are_accepted_and_the_other_is_relaye
     let context = ReservationContext {
         keys: &sale.keys,
         opened_at: sale.facts.opens_at,
+        is_limited: false,
         high_water_mark: SequenceNumber::default(),
         outbox_max: 1,
         shares_entries: true,

@@ -67,6 +67,23 @@ async fn a_typing_mistake_is_corrected_until_somebody_orders() {
 }
 
 #[tokio::test]
+async fn an_instance_that_remembers_a_sale_without_limits_keeps_to_those_that_it_got() {
+    let stores = Stores::new().await;
+    let apps = [stores.app(&AMENDMENTS).await, stores.app(&AMENDMENTS).await];
+    let (product, closes_at) = (unique("p"), Timestamp::now() + 1.hour());
+    let terms = json!({"quantity": 1, "closesAt": closes_at});
+    assert_eq!(apps[0].open(&product, &terms).await.0, 201);
+    let too_many = apps[1].order(&product, "ada", 2, "a").await;
+    assert_eq!(code(read(too_many).await).1, "insufficient_stock");
+    let limited = json!({"quantity": 1, "closesAt": closes_at, "ordersPerUser": "1/600"});
+    assert_eq!(apps[0].open(&product, &limited).await.0, 200);
+
+    let order = apps[1].order(&product, "ada", 1, "a").await;
+    assert_eq!(order.status(), 202);
+    assert_eq!(order.headers()["RateLimit"], "\"user-orders\";r=0;t=600");
+}
+
+#[tokio::test]
 async fn the_quantity_and_a_closed_sale_stay() {
     let stores = Stores::new().await;
     let app = stores.app(&AMENDMENTS).await;

@@ -62,6 +62,7 @@ async fn entries_of_a_dead_instance_are_published_by_another() {
         let context = ReservationContext {
             keys: &keys,
             opened_at: facts.opens_at,
+            is_limited: false,
             high_water_mark: SequenceNumber::default(),
             outbox_max: 10,
             shares_entries,

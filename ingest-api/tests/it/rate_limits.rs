@@ -101,6 +101,24 @@ async fn a_user_places_no_more_orders_in_a_window_than_the_sale_allows() {
 }
 
 #[tokio::test]
+async fn a_user_who_has_left_too_many_orders_unpaid_gets_no_further_one() {
+    let stores = Stores::new().await;
+    let app = stores.app(&LIMITS).await;
+    let product = sale(&app, json!({"quantity": 2, "ordersPerUser": "9/600"})).await;
+    let sale_key = &stores.keys("fg:*:sale:*").await[0];
+    let hold = [sale_key.as_str(), "hold", "60000 30000 1 0"];
+    stores.redis::<()>("HSET", &hold).await;
+    let users = &stores.keys("fg:*:users:*").await[0];
+    stores.redis::<()>("HSET", &[users, "\u{1}ada", "1"]).await;
+    let order = app.order(&product, "ada", 1, "a").await;
+    let problem = (409, "unpaid_limit_reached".to_owned());
+    assert_eq!(refused(order).await, problem);
+    assert_eq!(app.order(&product, "bob", 1, "a").await.status(), 202);
+    let outcome = "orders_total{outcome=\"unpaid_limit_reached\"}";
+    assert_eq!(app.metric(outcome).await, 1.0);
+}
+
+#[tokio::test]
 async fn terms_of_a_feature_that_is_not_enabled_are_refused() {
     let app = App::start(&[]).await;
     let product = unique("p");

@@ -38,14 +38,14 @@ async fn amend(sale: &RedisSale, to: &Terms) -> Amendment {
     amended.await.unwrap()
 }
 
-/// Orders of an instance that knows this opening time.
+/// Orders of an instance that knows this opening time, and the limits.
 async fn reserve(sale: &RedisSale, opens_at: Timestamp, users: &[u8]) -> Vec<String> {
     let calls: Vec<_> = users.iter().copied().map(order).collect();
     let SaleRequests {
         sale: mut context,
         requests,
     } = sale.requests(&calls, number(0));
-    context.opened_at = opens_at;
+    (context.opened_at, context.is_limited) = (opens_at, true);
     outcomes(sale.store.reserve(&context, requests).await.unwrap())
 }
 
@@ -144,6 +144,34 @@ async fn a_sale_that_was_to_open_later_opens_now() {
     assert_eq!(view(&sale).await.facts.opens_at, after.facts.opens_at);
     let orders = reserve(&sale, after.facts.opens_at, &[1, 1]).await;
     assert_eq!(orders, ["reserved 3", "known 3 true"]);
+}
+
+#[tokio::test]
+async fn an_instance_that_does_not_know_of_the_limits_takes_nothing() {
+    let (sale, free) = (sale().await, sale().await);
+    let to = Terms {
+        orders_per_second: OrdersPerSecond::try_from(1).ok(),
+        ..view(&sale).await.terms
+    };
+    assert!(matches!(amend(&sale, &to).await, Amendment::Amended { .. }));
+    assert!(view(&sale).await.facts.is_limited && !view(&free).await.facts.is_limited);
+
+    // The fixture of the sale was made before the amendment.
+    let orders = [1, 2].map(order);
+    assert_eq!(sale.reserve(&orders, number(0)).await, ["Moved", "Moved"]);
+    let sales = || [&sale, &free].map(|sale| sale.requests(&orders, number(0)));
+    let shared = async |sales: [SaleRequests<'_>; 2]| {
+        outcomes(sale.store.reserve_sales(sales.into()).await.unwrap())
+    };
+    let expected = ["Moved", "Moved", "reserved 1", "reserved 2"];
+    assert_eq!(shared(sales()).await, expected);
+
+    let mut sales = sales();
+    sales[0].sale.is_limited = true;
+    let expected = ["reserved 2", "RateLimited", "known 1 true", "known 2 true"];
+    assert_eq!(shared(sales).await, expected);
+    let known = sale.reserve(&orders, number(0)).await;
+    assert_eq!(known, ["known 2 true", "Moved"]);
 }
 
 #[tokio::test]

@@ -5,61 +5,21 @@ use std::time::Duration;
 
 use fluxgate_domain::ids::{
     HoldSeconds, IdempotencyKey, OrderId, OrdersPerSecond, OrdersPerUser, ProductId, Quantity,
-    RestockId, Tag, Total, UserId,
+    RestockId, Tag, Total, UnpaidPerUser, UserId,
 };
 use fluxgate_domain::order_facts::CancelledBy;
 use fluxgate_domain::{SequenceNumber, Terms};
 use fluxgate_gate::{
-    Ack, Acked, Amendment, Answer, Change, ChangeContext, Claim, GateError, GateMetrics,
-    IndexedSale, Reservation, ReservationContext, ReservationRequest, ReservationStore, Retirement,
-    SaleAcks, SaleKeys, SaleRequests,
+    Ack, Acked, Amendment, Answer, Change, ChangeContext, Claim, GateError, IndexedSale,
+    Reservation, ReservationContext, ReservationRequest, ReservationStore, Retirement, SaleAcks,
+    SaleKeys, SaleRequests,
 };
-use fluxgate_service::essential_tasks::EssentialTasks;
-use fluxgate_service::settings::{OnRedisLoss, RedisSettings};
 use jiff::Timestamp;
-use prometheus::Registry;
 
-use crate::sale_model::{OrderCall, USER_LIMIT};
-
-/// The Redis database of these tests. The others are used by tests whose instances would publish the outbox entries here.
-const REDIS_DATABASE: u32 = 63;
-
-pub fn redis_url() -> String {
-    let url = std::env::var("REDIS_URL").expect("REDIS_URL is set: run `make test`");
-    format!("{url}/{REDIS_DATABASE}")
-}
-
-pub fn connect() -> ReservationStore {
-    connect_to(redis_url(), 1_000)
-}
-
-pub fn connect_to(redis_url: String, redis_timeout_ms: u64) -> ReservationStore {
-    connect_with(settings(redis_url, redis_timeout_ms))
-}
-
-/// A store whose orders wait for a replica, which Redis does not have.
-pub fn connect_waiting_for_a_replica() -> ReservationStore {
-    connect_with(RedisSettings {
-        redis_wait_replicas: 1,
-        ..settings(redis_url(), 1_000)
-    })
-}
-
-fn settings(redis_url: String, redis_timeout_ms: u64) -> RedisSettings {
-    RedisSettings {
-        redis_url,
-        redis_ca_file: None,
-        redis_timeout_ms,
-        redis_connections: 1,
-        redis_wait_replicas: 0,
-        on_redis_loss: OnRedisLoss::Stop,
-    }
-}
-
-fn connect_with(settings: RedisSettings) -> ReservationStore {
-    let metrics = GateMetrics::register(&Registry::new(), "ingest_api");
-    ReservationStore::connect(&settings, metrics, &EssentialTasks::default()).unwrap()
-}
+pub use crate::connections::{
+    connect, connect_to, connect_waiting_for_a_replica, redis, redis_url,
+};
+use crate::sale_model::{OrderCall, UNPAID_PER_USER, USER_LIMIT};
 
 /// A sale in Redis.
 pub struct RedisSale {
@@ -75,6 +35,8 @@ pub struct RedisSale {
     pub orders_per_user: Option<OrdersPerUser>,
     /// Whether orders have to be paid.
     pub has_holds: bool,
+    /// Unpaid orders at which a user gets no further one, in a sale with holds.
+    pub unpaid_per_user: u32,
     /// What retirements left to be removed from the index, the oldest last.
     retired: Mutex<Vec<(IndexedSale, u32)>>,
 }
@@ -92,6 +54,7 @@ impl RedisSale {
             orders_per_second: None,
             orders_per_user: None,
             has_holds: false,
+            unpaid_per_user: UNPAID_PER_USER,
             store,
             product,
             retired: Mutex::default(),
@@ -145,6 +108,9 @@ impl RedisSale {
             orders_per_second: self.orders_per_second,
             orders_per_user: self.orders_per_user,
             hold_seconds: self.has_holds.then(|| HoldSeconds::try_from(60).unwrap()),
+            unpaid_per_user: self
+                .has_holds
+                .then(|| UnpaidPerUser::try_from(self.unpaid_per_user).unwrap()),
             buyer_cancel: self.has_holds.then_some(true),
             ..Terms::of(Total::try_from(i64::from(total)).unwrap())
         }
@@ -153,6 +119,11 @@ impl RedisSale {
     pub async fn claim(&self, total: u32) -> Claim {
         let terms = self.terms(total, self.user_limit);
         self.store.claim(&self.product, &terms, 0).await.unwrap()
+    }
+
+    pub fn is_limited(&self) -> bool {
+        let is_rate_limited = self.orders_per_second.is_some() || self.orders_per_user.is_some();
+        is_rate_limited || self.has_holds
     }
 
     pub async fn amend(
@@ -178,7 +149,19 @@ impl RedisSale {
         calls: &[OrderCall],
         high_water_mark: SequenceNumber,
     ) -> Vec<String> {
-        let SaleRequests { sale, requests } = self.requests(calls, high_water_mark);
+        let is_limited = self.is_limited();
+        self.reserve_as(calls, high_water_mark, is_limited).await
+    }
+
+    /// The orders of an instance for which the sale has limits, or has none.
+    pub async fn reserve_as(
+        &self,
+        calls: &[OrderCall],
+        high_water_mark: SequenceNumber,
+        is_limited: bool,
+    ) -> Vec<String> {
+        let SaleRequests { mut sale, requests } = self.requests(calls, high_water_mark);
+        sale.is_limited = is_limited;
         outcomes(self.store.reserve(&sale, requests).await.unwrap())
     }
 
@@ -190,6 +173,7 @@ impl RedisSale {
         let sale = ReservationContext {
             keys: &self.keys,
             opened_at: self.opens_at,
+            is_limited: self.is_limited(),
             high_water_mark,
             outbox_max: 1_000,
             shares_entries: self.shares_entries,

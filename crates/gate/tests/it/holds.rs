@@ -7,11 +7,10 @@ use fluxgate_domain::ids::{OrderId, Tag, UserId};
 use fluxgate_domain::order_facts::CancelledBy;
 use fluxgate_gate::{Ack, Acked, ChangeContext, Expiries, HoldsWatch, SaleKeys};
 use fred::clients::Client;
-use fred::interfaces::{ClientLike, HashesInterface, KeysInterface};
-use fred::types::config::Config;
+use fred::interfaces::{HashesInterface, KeysInterface};
 use jiff::Timestamp;
 
-use crate::fixture::{RedisSale, connect, number, outcome, redis_url};
+use crate::fixture::{RedisSale, connect, number, outcome, redis};
 use crate::sale_model::OrderCall;
 
 /// The default grace.
@@ -85,12 +84,6 @@ impl RedisSale {
         let set: i64 = redis.hset(self.keys.sale.clone(), watched).await.unwrap();
         assert!(set <= 1);
     }
-}
-
-async fn redis() -> Client {
-    let redis = Client::new(Config::from_url(&redis_url()).unwrap(), None, None, None);
-    redis.init().await.unwrap();
-    redis
 }
 
 const fn order(user: u8) -> OrderCall {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod amendments;
+mod connections;
 mod fixture;
 mod holds;
 mod lost_keys;
@@ -15,5 +16,6 @@ mod scripts;
 mod shared_calls;
 mod shared_entries;
 mod snapshots;
+mod unpaid;
 mod unresponsive;
 mod work_bound;

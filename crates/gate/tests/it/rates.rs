@@ -4,13 +4,11 @@ use std::time::{Duration, Instant};
 
 use fluxgate_domain::ids::{OrdersPerSecond, OrdersPerUser};
 use fluxgate_gate::{Answer, Quota, Quotas, Reservation, SaleRequests};
-use fred::clients::Client;
-use fred::interfaces::{ClientLike, HashesInterface, KeysInterface};
-use fred::types::config::Config;
+use fred::interfaces::{HashesInterface, KeysInterface};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use crate::fixture::{RedisSale, connect, number, outcomes, redis_url};
+use crate::fixture::{RedisSale, connect, number, outcomes, redis};
 use crate::sale_model::OrderCall;
 
 const fn order(user: u8, key: u8) -> OrderCall {
@@ -77,12 +75,6 @@ impl RedisSale {
     async fn now(&self) -> Timestamp {
         self.store.now().await.unwrap()
     }
-}
-
-async fn redis() -> Client {
-    let redis = Client::new(Config::from_url(&redis_url()).unwrap(), None, None, None);
-    redis.init().await.unwrap();
-    redis
 }
 
 fn sale_quota(answer: &Answer) -> Quota {

@@ -13,6 +13,9 @@ pub const USER_LIMIT: u32 = 4;
 /// Orders that a sale with a window takes of one user; no test runs as long as the window.
 pub const ORDERS_PER_USER: u32 = 2;
 
+/// Unpaid orders at which a user gets no further one, in a sale with holds.
+pub const UNPAID_PER_USER: u32 = 2;
+
 /// An order of a small set of users and keys.
 #[derive(Debug, Clone, Copy)]
 pub struct OrderCall {
@@ -29,6 +32,8 @@ pub struct SaleModel {
     pub orders_per_user: Option<u32>,
     /// Whether orders have to be paid.
     pub has_holds: bool,
+    /// Orders by user that were left unpaid.
+    unpaid: BTreeMap<u8, u32>,
     /// Units at opening; `None`: not claimed.
     pub opened_total: Option<u32>,
     pub remaining: u32,
@@ -81,6 +86,7 @@ struct Order {
     expiry: Option<u32>,
     /// The number of its cancel.
     cancel: Option<u32>,
+    is_cancelled_by_buyer: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -116,8 +122,14 @@ impl SaleModel {
     }
 
     /// The orders of a call; those taken share an entry, if `shares_entries`. An order that is given again is refused as it was
-    /// the first time.
-    pub fn reserve(&mut self, calls: &[OrderCall], shares_entries: bool) -> Vec<String> {
+    /// the first time. If the instance knows nothing of limits that the sale has, no new order is taken.
+    pub fn reserve(
+        &mut self,
+        calls: &[OrderCall],
+        shares_entries: bool,
+        is_limited: bool,
+    ) -> Vec<String> {
+        let is_moved = self.is_limited() && !is_limited;
         let first = self.sequence + 1;
         let mut outcomes: Vec<String> = Vec::new();
         for (n, call) in calls.iter().enumerate() {
@@ -127,7 +139,11 @@ impl SaleModel {
                 .position(is_it)
                 .map(|first| &outcomes[first]);
             let refused = refused.filter(|first| !first.starts_with("reserved "));
-            outcomes.push(refused.cloned().unwrap_or_else(|| self.reserve_one(*call)));
+            outcomes.push(
+                refused
+                    .cloned()
+                    .unwrap_or_else(|| self.reserve_one(*call, is_moved)),
+            );
         }
         let taken = self.sequence + 1 - first;
         for number in first..=self.sequence {
@@ -138,16 +154,23 @@ impl SaleModel {
         outcomes
     }
 
-    fn reserve_one(&mut self, call: OrderCall) -> String {
+    fn is_limited(&self) -> bool {
+        self.orders_per_user.is_some() || self.has_holds
+    }
+
+    fn reserve_one(&mut self, call: OrderCall, is_moved: bool) -> String {
         let (user, quantity) = (call.user, u32::from(call.quantity));
         if let Some(order) = self.orders.get(&(user, call.key)) {
             let waiting = self.outbox.contains_key(&order.sequence);
             return format!("known {} {waiting}", order.sequence);
         }
         let held = self.held.get(&user).copied().unwrap_or_default();
+        let unpaid = self.unpaid.get(&user).copied().unwrap_or_default();
         let placed = self.placed.get(&user).copied().unwrap_or_default();
         if self.opened_total.is_none() {
             "Unknown".into()
+        } else if is_moved {
+            "Moved".into()
         } else if self.is_behind() {
             "Behind".into()
         } else if self.state == State::Opening {
@@ -158,6 +181,8 @@ impl SaleModel {
             "SoldOut".into()
         } else if self.user_limit.is_some_and(|it| held + quantity > it) {
             "UserLimit".into()
+        } else if self.has_holds && unpaid >= UNPAID_PER_USER {
+            "UnpaidLimit".into()
         } else if self.remaining < quantity {
             "Insufficient".into()
         } else if self.orders_per_user.is_some_and(|it| placed >= it) {
@@ -173,6 +198,7 @@ impl SaleModel {
                 completion: None,
                 expiry: None,
                 cancel: None,
+                is_cancelled_by_buyer: false,
             };
             self.orders.insert((user, call.key), order);
             format!("reserved {sequence}")

@@ -18,7 +18,11 @@ enum Call {
     Claim {
         total: u32,
     },
-    Reserve(Vec<OrderCall>),
+    Reserve {
+        calls: Vec<OrderCall>,
+        /// The instance believes that a sale with limits has none, or the other way round.
+        is_stale: bool,
+    },
     Cancel {
         user: u8,
         key: u8,
@@ -64,7 +68,8 @@ fn call() -> impl Strategy<Value = Call> {
     });
     prop_oneof![
         2 => (5u32..7).prop_map(|total| Call::Claim { total }),
-        12 => prop::collection::vec(order, 1..5).prop_map(Call::Reserve),
+        12 => (prop::collection::vec(order, 1..5), prop::bool::weighted(0.2))
+            .prop_map(|(calls, is_stale)| Call::Reserve { calls, is_stale }),
         6 => (0u8..3, 0u8..6, any::<bool>()).prop_map(|(user, key, is_by_shop)| Call::Cancel {
             user,
             key,
@@ -107,9 +112,14 @@ async fn make_call(redis: &RedisSale, model: &mut SaleModel, call: &Call) {
             assert_eq!(redis.claim(total).await, expected);
         }
         // One call to Redis, one by one in the model.
-        Call::Reserve(ref calls) => {
-            let expected = model.reserve(calls, redis.shares_entries);
-            assert_eq!(redis.reserve(calls, high_water_mark).await, expected);
+        Call::Reserve {
+            ref calls,
+            is_stale,
+        } => {
+            let is_limited = redis.is_limited() != is_stale;
+            let expected = model.reserve(calls, redis.shares_entries, is_limited);
+            let outcomes = redis.reserve_as(calls, high_water_mark, is_limited);
+            assert_eq!(outcomes.await, expected);
         }
         Call::Cancel { user, key, by } => {
             let expected = model.cancel(user, key, by == CancelledBy::Buyer);

@@ -35,6 +35,7 @@ async fn reserve(sale: &RedisSale, orders: std::ops::Range<u32>) -> Vec<(OrderId
     let context = ReservationContext {
         keys: &sale.keys,
         opened_at: sale.opens_at,
+        is_limited: false,
         high_water_mark: number(0),
         outbox_max: TOTAL,
         shares_entries: sale.shares_entries,

@@ -43,6 +43,7 @@ kinds! {
     SaleNotOpen = CONFLICT, "sale_not_open", "The sale is not open yet";
     SaleClosed = CONFLICT, "sale_closed", "The sale is closed";
     UserLimitReached = CONFLICT, "user_limit_reached", "The limit per user is reached";
+    UnpaidLimitReached = CONFLICT, "unpaid_limit_reached", "The limit of unpaid orders is reached";
     SaleExists = CONFLICT, "sale_exists", "The sale exists with other terms";
     OrderCancelled = CONFLICT, "order_cancelled", "The order was cancelled";
     OrderExpired = CONFLICT, "order_expired", "The order was not paid in time";

@@ -21,7 +21,7 @@ impl SaleModel {
                 self.holds.remove(&(user, key));
                 let sequence = self.append(Event::Cancel(user, key));
                 let order = self.orders.get_mut(&(user, key)).unwrap();
-                order.cancel = Some(sequence);
+                (order.cancel, order.is_cancelled_by_buyer) = (Some(sequence), is_by_buyer);
                 sequence
             }
         };

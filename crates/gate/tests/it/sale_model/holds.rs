@@ -22,6 +22,9 @@ impl SaleModel {
         if order.completion.is_some() {
             self.completed -= order.quantity;
         }
+        if order.expiry.is_some() || order.is_cancelled_by_buyer {
+            *self.unpaid.entry(user).or_default() += 1;
+        }
     }
 
     pub fn complete(&mut self, user: u8, key: u8) -> String {

@@ -1,0 +1,35 @@
+-- The limit of a user's unpaid orders, in a sale with holds. No script of its own: crates/gate/src/scripts.rs puts it before
+-- the scripts that use it.
+--
+-- Field `hold` of the sale hash: 'hold_ms grace_ms unpaid_per_user buyer_cancel'; absent: no holds.
+-- Field '\1' and a user of the users hash: the orders that the user has not paid. Open holds are not among them.
+
+-- Nil without holds.
+local function unpaid_limit(sale)
+  local hold = redis.call('HGET', sale, 'hold')
+  if not hold then
+    return nil
+  end
+  local per_user = string.match(hold, '^%d+ %d+ (%d+) [01]$') + 0
+  -- By user, if the user has so many.
+  local reached = {}
+
+  local limit = {}
+
+  function limit.read(users, names)
+    local fields = {}
+    for n, user in ipairs(names) do
+      fields[n] = '\1' .. user
+    end
+    local found = redis.call('HMGET', users, unpack(fields))
+    for n, user in ipairs(names) do
+      reached[user] = (found[n] or 0) + 0 >= per_user
+    end
+  end
+
+  function limit.is_reached(user)
+    return reached[user]
+  end
+
+  return limit
+end
