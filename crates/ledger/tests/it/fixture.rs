@@ -210,7 +210,7 @@ pub fn completion(offset: i64, ordered: &Record, sequence: u32) -> Record {
     )
 }
 
-fn ordered_by(record: &Record) -> &OrderReserved {
+pub fn ordered_by(record: &Record) -> &OrderReserved {
     match &record.content {
         Content::Event(Event::OrderReserved(order)) => order,
         other => panic!("{other:?} is no order"),

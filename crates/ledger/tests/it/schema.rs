@@ -1,9 +1,11 @@
 //! Migrations, the probe, and rules that every statement follows.
 
+use fluxgate_domain::batch::Record;
 use fluxgate_ledger::PROBE;
 use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::types::ToSql;
 
-use crate::fixture::{Schema, TOPIC, again, order, restock};
+use crate::fixture::{Schema, TOPIC, again, cancel, completion, order, ordered_by, restock};
 
 #[tokio::test]
 async fn a_second_migration_finds_nothing_to_do() {
@@ -99,6 +101,66 @@ async fn positions_and_dead_letters_of_version_5_are_those_of_the_first_log() {
     );
     let waiting = schema.ledger.uncopied_dead_letters(TOPIC).await.unwrap();
     assert_eq!(waiting, 0, "copied by the version that wrote it");
+}
+
+#[tokio::test]
+async fn orders_of_version_9_can_be_paid_and_stay_what_they_were() {
+    let schema = Schema::of_version(9).await;
+    let sale = "
+        INSERT INTO stock_ledger (product_id, total, sold, opens_at, fenced_epoch, partition)
+        VALUES ('a', 10, 4, 'epoch', 0, 0);
+        INSERT INTO number_series (series_id, product_id, epoch, last_sequence, written)
+        VALUES ('a', 'a', 1, 5, 4);";
+    schema.sql.batch_execute(sale).await.unwrap();
+    let insert = "
+        INSERT INTO orders (order_id, product_id, user_id, quantity, epoch, sequence, status, reason, placed_at, cancel_number)
+        VALUES ($1, 'a', $2, 2, 1, $3, $4, $5, 'epoch', $6)";
+    let ordered = [1, 2, 3, 4].map(|n| order(0, "a", &format!("u{n}"), 2, n));
+    let written = [
+        ("confirmed", None, None),
+        ("cancelled", None, Some((1_i64 << 32) + 5)),
+        ("rejected", Some("oversold"), None),
+        ("confirmed", None, None),
+    ];
+    for (record, (status, reason, cancel_number)) in ordered.iter().zip(written) {
+        let order = ordered_by(record);
+        let (id, user, sequence) = (
+            order.order_id.as_uuid(),
+            order.user_id.as_str(),
+            i64::from(order.sequence),
+        );
+        let row: [&(dyn ToSql + Sync); 6] =
+            [&id, &user, &sequence, &status, &reason, &cancel_number];
+        schema.sql.execute(insert, &row).await.unwrap();
+    }
+    schema.ledger.migrate().await.unwrap();
+
+    schema.ledger.position(TOPIC, 0).await.unwrap();
+    let log = [
+        completion(0, &ordered[0], 6),
+        // Read again.
+        ordered[1].clone(),
+        cancel(2, &ordered[1], 5),
+        completion(3, &ordered[2], 7),
+        cancel(4, &ordered[3], 8),
+    ];
+    let log = (0..)
+        .zip(log)
+        .map(|(offset, record)| Record { offset, ..record });
+    schema.write_all(&log.collect::<Vec<_>>(), 2).await;
+    let statuses =
+        "SELECT concat_ws(' ', user_id, status, completion_refused) FROM orders ORDER BY user_id";
+    let expected = [
+        "u1 completed f",
+        "u2 cancelled f",
+        "u3 rejected t",
+        "u4 cancelled f",
+    ];
+    assert_eq!(schema.rows(statuses).await, expected);
+    let ledger = "SELECT concat_ws(' ', sold, completed, last_sequence, written)
+                  FROM stock_ledger JOIN number_series USING (product_id)";
+    assert_eq!(schema.rows(ledger).await, ["2 2 8 4"]);
+    assert_eq!(schema.ledger.sequence_gaps(TOPIC, &[0]).await.unwrap(), 0);
 }
 
 #[tokio::test]
