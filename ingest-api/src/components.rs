@@ -21,7 +21,8 @@ use crate::http::{Access, CompatLimits, Identity, Services, TryLimits};
 use crate::identity::{IdentityMetrics, IdentityProvider};
 use crate::metrics::Metrics;
 use crate::orders::{
-    ActiveBuyers, CancelOrder, OrderStatusReader, OrderStatuses, PlaceOrder, ReservationBatcher,
+    ActiveBuyers, CancelOrder, CompleteOrder, OrderStatusReader, OrderStatuses, PlaceOrder,
+    ReservationBatcher,
 };
 use crate::outbox::{IndexRepair, OutboxAcker, OutboxRelay};
 use crate::read_batcher::ReadLimits;
@@ -192,9 +193,11 @@ impl Components {
             Arc::clone(sales),
             publisher.clone(),
         );
+        let changes_of_orders = Arc::clone(&changes);
         Services {
             opener,
             changes,
+            complete_order: CompleteOrder::new(changes_of_orders, Arc::clone(sales)),
             cancel_order,
             snapshots: SaleSnapshots::new(store.clone(), self.metrics.clone()),
             sales: Arc::clone(sales),
@@ -253,6 +256,10 @@ fn ledger(config: &Config, registry: &Registry) -> Option<LedgerReader> {
     let (variable, url) = match (&settings.read_database_url, &settings.database_url) {
         (Some(url), _) => ("READ_DATABASE_URL", url),
         (None, Some(url)) => ("DATABASE_URL", url),
+        (None, None) if config.sales.sale_features.unwrap_or_default().holds => refuse(
+            "SALE_FEATURES",
+            "`holds` needs READ_DATABASE_URL or DATABASE_URL: without them no order would expire",
+        ),
         (None, None) => {
             tracing::warn!(
                 "neither READ_DATABASE_URL nor DATABASE_URL is set; order statuses stop at `accepted`"

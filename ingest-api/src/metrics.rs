@@ -62,8 +62,8 @@ fluxgate_service::metrics! {
     /// Order requests, by outcome: accepted, reserved, replayed, or the code of the refusal.
     orders_total: IntCounterVec ["outcome"] {
         "accepted", "reserved", "replayed", "unknown_product", "sale_not_open", "sale_closed", "sold_out", "insufficient_stock",
-        "user_limit_reached", "unpaid_limit_reached", "rate_limited", "idempotency_key_reused", "order_cancelled", "order_rejected",
-        "overloaded", "unavailable",
+        "user_limit_reached", "unpaid_limit_reached", "rate_limited", "idempotency_key_reused", "order_cancelled", "order_expired",
+        "order_rejected", "overloaded", "unavailable",
     },
     /// Estimated number of distinct buyers who sent orders to this instance in the last full minute.
     active_buyers: IntGauge,

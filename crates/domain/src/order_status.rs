@@ -73,6 +73,11 @@ impl OrderStatus {
         matches!(self, Self::Confirmed | Self::Completed)
     }
 
+    /// Whether an order with this status, in a sale with holds, still has to be paid.
+    pub fn is_held(self) -> bool {
+        matches!(self, Self::Reserved | Self::Accepted | Self::Confirmed)
+    }
+
     /// Whether a row in PostgreSQL can have this status.
     pub fn is_written(self) -> bool {
         self.rank() > 0

@@ -213,7 +213,7 @@ pub const ADD_TO_SERIES: &str = "
 
 /// Orders.
 pub const SELECT_WRITTEN_ORDERS: &str = "
-    SELECT order_id, product_id, user_id, quantity, status, placed_at, epoch, sequence
+    SELECT order_id, product_id, user_id, quantity, status, placed_at, epoch, sequence, completion_refused
     FROM orders WHERE order_id = ANY($1) AND order_id BETWEEN $2 AND $3";
 
 /// Sales, the units of their restocks, and the highest number of one series of each.

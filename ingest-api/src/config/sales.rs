@@ -7,8 +7,8 @@ use fluxgate_service::settings::Switch;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Sales")]
 pub struct SaleSettings {
-    /// Features that the terms of a sale may use, comma-separated: limits; only once all workers and API instances are of a version that
-    /// knows the feature [default: none]
+    /// Features that the terms of a sale may use, comma-separated: holds, limits; only once all workers and API instances are of a version that
+    /// knows the feature. `holds` needs READ_DATABASE_URL or DATABASE_URL [default: none]
     #[arg(long, env = "SALE_FEATURES")]
     pub sale_features: Option<SaleFeatures>,
 
@@ -21,6 +21,8 @@ pub struct SaleSettings {
 /// The features that the terms of a sale may use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SaleFeatures {
+    /// Orders that expire unless they are paid.
+    pub holds: bool,
     /// Limits of the rate of a sale's orders.
     pub limits: bool,
 }
@@ -32,8 +34,9 @@ impl FromStr for SaleFeatures {
         let mut features = Self::default();
         for name in text.split(',') {
             match name.trim() {
+                "holds" => features.holds = true,
                 "limits" => features.limits = true,
-                other => return Err(format!("no feature `{other}`; there is: limits")),
+                other => return Err(format!("no feature `{other}`; there are: holds, limits")),
             }
         }
         Ok(features)
@@ -47,10 +50,15 @@ mod tests {
     #[test]
     fn only_features_that_have_an_effect_are_accepted() {
         let features = |text: &str| text.parse::<SaleFeatures>();
-        for text in ["limits", " limits , limits"] {
-            assert_eq!(features(text), Ok(SaleFeatures { limits: true }));
+        let both = [
+            ("holds", true, false),
+            (" limits , limits", false, true),
+            ("limits,holds", true, true),
+        ];
+        for (text, holds, limits) in both {
+            assert_eq!(features(text), Ok(SaleFeatures { holds, limits }));
         }
-        for bad in ["", "limits,", "Limits", "holds", "limits,queue", "buckets"] {
+        for bad in ["", "limits,", "Limits", "limits,queue", "buckets"] {
             assert!(features(bad).is_err(), "{bad}");
         }
     }

@@ -151,7 +151,10 @@ pub async fn order(
     let placement = place_order.place(&order).await;
     match placement.outcome {
         Ok(placed) if !placed.replayed => status("success"),
-        Ok(_) | Err(Refusal::Cancelled { .. } | Refusal::Rejected { .. }) => status("ignored"),
+        Ok(_)
+        | Err(Refusal::Cancelled { .. } | Refusal::Expired { .. } | Refusal::Rejected { .. }) => {
+            status("ignored")
+        }
         Err(Refusal::SoldOut | Refusal::UnknownProduct | Refusal::Closed) => {
             Ok(HttpResponse::Conflict().json(json!({"status": "sold_out"})))
         }

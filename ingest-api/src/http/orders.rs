@@ -1,16 +1,18 @@
-use actix_web::http::header::{CACHE_CONTROL, HeaderName, LOCATION};
+use actix_web::http::header::{CACHE_CONTROL, HeaderName, LOCATION, RETRY_AFTER};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use fluxgate_domain::OrderStatus;
 use fluxgate_domain::ids::{OrderId, ProductId, Quantity, UserId};
 use fluxgate_domain::order_facts::CancelledBy;
+use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::RateLimit;
 use super::Services;
 use super::problem::{Kind, Problem};
 use super::request::{idempotency_key, json_body};
-use crate::orders::{Order, OrderStatusReader, PlaceOrder, StatusError};
+use crate::orders::{Completion, Order, OrderStatusReader, OrderView, PlaceOrder, StatusError};
+use crate::sales::ChangeError;
 
 /// The header that marks the answer to a retry.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -44,6 +46,8 @@ struct OrderAnswer<'a> {
     user_id: &'a str,
     quantity: Quantity,
     status: OrderStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
 }
 
 /// `POST /orders`
@@ -82,7 +86,43 @@ pub async fn place(
         user_id: order.user.as_str(),
         quantity: order.quantity,
         status: placed.status,
+        expires_at: placed.expires_at,
     }))
+}
+
+/// `POST /orders/{id}/complete`
+pub async fn complete(
+    request: HttpRequest,
+    order_id: Path<String>,
+    services: Data<Services>,
+    statuses: Data<OrderStatusReader>,
+) -> Result<HttpResponse, Problem> {
+    services.access.admin(&request)?;
+    let order_id = parse(&order_id)?;
+    let completion = services.complete_order.complete(order_id, &statuses).await;
+    let completion = match completion {
+        Ok(completion) => completion,
+        Err(error) => {
+            let remaining = match error {
+                ChangeError::Expired => remaining(order_id, &services, &statuses).await,
+                _ => None,
+            };
+            let problem = Problem::from(error).about(order_id);
+            return Err(problem.with_remaining(remaining));
+        }
+    };
+    let (mut answer, order) = match completion {
+        Completion::Written(order) => (HttpResponse::Ok(), order),
+        Completion::Pending(order) => {
+            let mut answer = HttpResponse::Accepted();
+            answer.insert_header((RETRY_AFTER, 1));
+            (answer, order)
+        }
+    };
+    if let Ok(product) = ProductId::parse(&order.product_id) {
+        services.snapshots.forget(&product);
+    }
+    Ok(answer.json(order))
 }
 
 /// `POST /orders/{id}/cancel`
@@ -93,9 +133,7 @@ pub async fn cancel(
     statuses: Data<OrderStatusReader>,
 ) -> Result<HttpResponse, Problem> {
     services.access.admin(&request)?;
-    let order_id: OrderId = order_id
-        .parse()
-        .map_err(|error| Problem::new(Kind::UnknownOrder, error))?;
+    let order_id = parse(&order_id)?;
     let cancelled = services
         .cancel_order
         .cancel(order_id, CancelledBy::Shop, &statuses)
@@ -115,15 +153,43 @@ pub async fn find(
     statuses: Data<OrderStatusReader>,
 ) -> Result<HttpResponse, Problem> {
     let caller = services.access.caller(&request)?;
-    let order_id: OrderId = order_id
-        .parse()
-        .map_err(|error| Problem::new(Kind::UnknownOrder, error))?;
+    let order_id = parse(&order_id)?;
     let order = statuses.find(order_id).await;
-    let order = order.map_err(|error| Problem::from(error).about(order_id))?;
+    let mut order = order.map_err(|error| Problem::from(error).about(order_id))?;
     if !caller.may_see_order_of(&order.user_id) {
         return Err(StatusError::Unknown.into());
     }
+    order.expires_at = expires_at(&order, &services).await;
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "no-store"))
         .json(order))
+}
+
+fn parse(order_id: &str) -> Result<OrderId, Problem> {
+    order_id
+        .parse()
+        .map_err(|error| Problem::new(Kind::UnknownOrder, error))
+}
+
+/// Until when an order has to be paid; `None` if it need not be, or if Redis does not say.
+async fn expires_at(order: &OrderView, services: &Services) -> Option<Timestamp> {
+    if !order.status.is_held() {
+        return None;
+    }
+    let product = ProductId::parse(&order.product_id).ok()?;
+    let sale = services.sales.find_in_redis(&product).await.ok()??;
+    let terms = services.sales.hold_terms(&sale).await.ok()??;
+    Some(terms.expires_at(order.placed_at))
+}
+
+/// What is left of the sale of an order.
+async fn remaining(
+    order_id: OrderId,
+    services: &Services,
+    statuses: &OrderStatusReader,
+) -> Option<u32> {
+    let order = statuses.find(order_id).await.ok()?;
+    let product = ProductId::parse(&order.product_id).ok()?;
+    let sale = services.snapshots.find(&product).await.ok()??;
+    Some(sale.remaining)
 }

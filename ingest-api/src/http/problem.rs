@@ -24,6 +24,7 @@ pub struct Problem {
     detail: String,
     retry_after_seconds: Option<u64>,
     order_id: Option<OrderId>,
+    remaining: Option<u32>,
     rate_limits: Vec<RateLimit>,
 }
 
@@ -44,6 +45,7 @@ impl Problem {
             detail,
             retry_after_seconds: is_temporary.then_some(RETRY_AFTER_SECONDS),
             order_id: None,
+            remaining: None,
             rate_limits: Vec::new(),
         }
     }
@@ -60,6 +62,12 @@ impl Problem {
     /// Adds the order concerned: for the log, and for a retry of an order that holds no units.
     pub fn about(mut self, order_id: OrderId) -> Self {
         self.order_id = Some(order_id);
+        self
+    }
+
+    /// Adds the units that are left, if they are known: the buyer may order again.
+    pub fn with_remaining(mut self, remaining: Option<u32>) -> Self {
+        self.remaining = remaining;
         self
     }
 
@@ -130,8 +138,9 @@ impl ResponseError for Problem {
                 Kind::OrderCancelled | Kind::OrderExpired | Kind::OrderRejected => self.order_id,
                 _ => None,
             },
+            remaining: self.remaining,
         };
-        answer.body(serde_json::to_string(&body).expect("strings and a number serialize to JSON"))
+        answer.body(serde_json::to_string(&body).expect("strings and numbers serialize to JSON"))
     }
 }
 
@@ -145,6 +154,8 @@ struct Body<'a> {
     code: &'static str,
     #[serde(rename = "orderId", skip_serializing_if = "Option::is_none")]
     order_id: Option<OrderId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remaining: Option<u32>,
 }
 
 impl From<TokenError> for Problem {
@@ -170,6 +181,7 @@ impl From<Refusal> for Problem {
             Refusal::UnpaidLimit => Kind::UnpaidLimitReached,
             Refusal::KeyReused => Kind::KeyReused,
             Refusal::Cancelled { .. } => Kind::OrderCancelled,
+            Refusal::Expired { .. } => Kind::OrderExpired,
             Refusal::Rejected { .. } => Kind::OrderRejected,
             Refusal::RateLimited { .. } | Refusal::UserRateLimited { .. } => Kind::RateLimited,
             Refusal::OutboxFull | Refusal::QueueFull => Kind::Overloaded,
@@ -189,6 +201,7 @@ impl From<Refusal> for Problem {
         }
         if let Refusal::Unanswered { order_id, .. }
         | Refusal::Cancelled { order_id }
+        | Refusal::Expired { order_id }
         | Refusal::Rejected { order_id } = refusal
         {
             problem = problem.about(order_id);
@@ -230,7 +243,7 @@ impl From<ChangeError> for Problem {
             ChangeError::Rejected => Kind::OrderRejected,
             ChangeError::Expired => Kind::OrderExpired,
             ChangeError::Cancelled => Kind::OrderCancelled,
-            ChangeError::NotAllowed => Kind::NoHold,
+            ChangeError::NotAllowed | ChangeError::NoHold => Kind::NoHold,
             ChangeError::TooMany => Kind::InvalidRequest,
             ChangeError::KeyReused => Kind::KeyReused,
             ChangeError::OutboxFull => Kind::Overloaded,

@@ -54,6 +54,19 @@ struct SaleAnswer {
     orders_per_second: Option<OrdersPerSecond>,
     #[serde(skip_serializing_if = "Option::is_none")]
     orders_per_user: Option<OrdersPerUser>,
+    #[serde(flatten)]
+    holds: Option<HoldsAnswer>,
+}
+
+/// What is said about holds, with the defaults.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct HoldsAnswer {
+    hold_seconds: i64,
+    hold_grace_seconds: i64,
+    unpaid_per_user: u32,
+    buyer_cancel: bool,
+    held: u32,
 }
 
 /// `PUT /products/{id}`
@@ -91,8 +104,11 @@ pub async fn find(
             error => return Err(error.into()),
         },
     };
-    // What can change: three fields, and the terms of an amended sale.
+    // What can change: three fields, the units that are held, and the terms of an amended sale.
     let mut tag = format!("{}.{}.{}", view.total.get(), view.remaining, status(&view));
+    if let Some(held) = view.held() {
+        tag += &format!(".{held}");
+    }
     if let Some(number) = view.amended {
         tag += &format!(".{number}");
     }
@@ -163,6 +179,17 @@ fn terms(sale: &SaleRequest) -> Result<Terms, Problem> {
     {
         return Err(Problem::invalid("closesAt must be later than opensAt"));
     }
+    let of_holds = [
+        ("holdGraceSeconds", sale.hold_grace_seconds.is_some()),
+        ("unpaidPerUser", sale.unpaid_per_user.is_some()),
+        ("buyerCancel", sale.buyer_cancel.is_some()),
+    ];
+    if let (None, Some((term, _))) = (
+        sale.hold_seconds,
+        of_holds.into_iter().find(|(_, is_said)| *is_said),
+    ) {
+        return Err(Problem::invalid(format_args!("{term} needs holdSeconds")));
+    }
     Ok(Terms {
         quantity: sale.quantity,
         opens_at: sale.opens_at.map(to_millisecond),
@@ -186,6 +213,7 @@ impl From<SaleView> for SaleAnswer {
     fn from(view: SaleView) -> Self {
         Self {
             status: status(&view),
+            holds: HoldsAnswer::of(&view),
             product_id: view.facts.product,
             total: view.total,
             remaining: view.remaining,
@@ -198,12 +226,27 @@ impl From<SaleView> for SaleAnswer {
     }
 }
 
+impl HoldsAnswer {
+    fn of(view: &SaleView) -> Option<Self> {
+        let holds = view.terms.holds()?;
+        Some(Self {
+            hold_seconds: holds.hold.as_secs(),
+            hold_grace_seconds: holds.grace.as_secs(),
+            unpaid_per_user: holds.unpaid_per_user.get(),
+            buyer_cancel: holds.buyer_cancel,
+            held: view.held()?,
+        })
+    }
+}
+
 fn status(view: &SaleView) -> &'static str {
     let facts = &view.facts;
     if view.closed || facts.closes_at.is_some_and(|at| at <= view.seen_at) {
         "closed"
     } else if view.opening || facts.opens_at > view.seen_at {
         "scheduled"
+    } else if view.remaining == 0 && view.held().is_some_and(|held| held > 0) {
+        "all_held"
     } else if view.remaining == 0 {
         "sold_out"
     } else {

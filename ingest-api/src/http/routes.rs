@@ -11,7 +11,7 @@ use fluxgate_service::ops::get_or_head;
 use super::observe::{Observer, observe};
 use super::problem::{Kind, Problem};
 use super::{Access, CompatLimits, CorsPolicy, TryLimits, compat, orders, products};
-use crate::orders::{CancelOrder, OrderStatusReader, PlaceOrder};
+use crate::orders::{CancelOrder, CompleteOrder, OrderStatusReader, PlaceOrder};
 use crate::sales::{SaleCache, SaleChanges, SaleOpener, SaleSnapshots};
 
 /// What the handlers of all threads share.
@@ -21,6 +21,7 @@ pub struct Services {
     pub sales: Arc<SaleCache>,
     pub opener: SaleOpener,
     pub changes: Arc<SaleChanges>,
+    pub complete_order: CompleteOrder,
     pub cancel_order: CancelOrder,
     pub access: Access,
     pub try_limits: Option<TryLimits>,
@@ -53,6 +54,11 @@ pub fn routes(
         };
         resource("/orders", "POST", vec![web::post().to(orders::place)]);
         resource("/orders/{id}", "GET", vec![get_or_head().to(orders::find)]);
+        resource(
+            "/orders/{id}/complete",
+            "POST",
+            vec![web::post().to(orders::complete)],
+        );
         resource(
             "/orders/{id}/cancel",
             "POST",

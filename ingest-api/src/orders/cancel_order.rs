@@ -6,7 +6,7 @@ use fluxgate_domain::events::{CancelCause, Event, OrderCancelled, OrderReserved}
 use fluxgate_domain::ids::{OrderId, ProductId, Quantity, UserId};
 use fluxgate_domain::order_facts::CancelledBy;
 use fluxgate_gate::{ReservationStore, SaleView};
-use fluxgate_ledger::WrittenOrder;
+use fluxgate_ledger::{ReadClass, WrittenOrder};
 use fluxgate_log::{OutgoingMessage, Publication, Wait};
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
@@ -92,11 +92,13 @@ impl CancelOrder {
     ) -> Result<OrderView, ChangeError> {
         let deadline = Instant::now() + WAIT;
         let undecided = |_| SaleLookupError::Undecided;
-        let row = statuses.written(order_id).await.map_err(undecided)?;
+        let row = statuses.row(order_id, ReadClass::Unknown).await;
+        let row = row.map_err(undecided)?;
         let row = row.ok_or(ChangeError::NotWritten)?;
         match row.status {
             OrderStatus::Cancelled => return Ok(OrderView::written(order_id, row)),
             OrderStatus::Rejected => return Err(ChangeError::Rejected),
+            OrderStatus::Expired => return Err(ChangeError::Expired),
             _ => {}
         }
         let event = event(order_id, &row, sale, self.store.now().await?);
@@ -111,7 +113,8 @@ impl CancelOrder {
         }
         let mut pause = FIRST_PAUSE;
         loop {
-            let row = statuses.written(order_id).await.ok().flatten();
+            let row = statuses.row(order_id, ReadClass::Unknown).await;
+            let row = row.ok().flatten();
             if let Some(row) = row.filter(|row| row.status == OrderStatus::Cancelled) {
                 self.sales.forget(&sale.facts.product);
                 tracing::info!(order.id = %order_id, "order of a sale that is over cancelled");

@@ -1,63 +1,17 @@
 use std::sync::Arc;
 
-use fluxgate_domain::ids::{OrderId, ProductId};
-use fluxgate_domain::records::OrderRecord;
+use fluxgate_domain::ids::OrderId;
 use fluxgate_domain::{OrderStatus, SequenceNumber};
 use fluxgate_gate::{GateError, ReservationStore, StoredOrder};
 use fluxgate_ledger::{LedgerReader, ReadClass, Unavailable, WrittenOrder};
 use fluxgate_service::essential_tasks::EssentialTasks;
-use jiff::Timestamp;
 use quick_cache::sync::Cache;
-use serde::Serialize;
 
+use super::OrderView;
 use super::order_reads::{OrderRecords, OrderRows};
 use crate::metrics::Metrics;
 use crate::read_batcher::{ReadBatcher, ReadLimits, RowBatchers};
 use crate::sales::{ChangeError, SaleLookupError};
-
-/// An order, as `GET /orders/{id}` answers it.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
-pub struct OrderView {
-    pub order_id: OrderId,
-    pub product_id: String,
-    pub user_id: String,
-    pub quantity: i32,
-    pub status: OrderStatus,
-    pub placed_at: Timestamp,
-}
-
-impl OrderView {
-    /// The view of an order by its row.
-    pub(super) fn written(order_id: OrderId, order: WrittenOrder) -> Self {
-        Self {
-            order_id,
-            product_id: order.product_id,
-            user_id: order.user_id,
-            quantity: order.quantity,
-            status: order.status,
-            placed_at: order.placed_at,
-        }
-    }
-
-    /// The view of an order in Redis.
-    pub fn of(
-        order_id: OrderId,
-        product: &ProductId,
-        record: &OrderRecord,
-        status: OrderStatus,
-    ) -> Self {
-        Self {
-            order_id,
-            product_id: product.to_string(),
-            user_id: record.user.to_string(),
-            quantity: record.quantity.get().into(),
-            status,
-            placed_at: record.placed_at,
-        }
-    }
-}
 
 /// Why the status of an order is not known.
 #[derive(Debug, thiserror::Error)]
@@ -142,13 +96,14 @@ pub struct OrderStatusReader {
 
 impl OrderStatusReader {
     /// The status of an order that is on Kafka, given its number in Redis. While PostgreSQL is unavailable the status is
-    /// `accepted`: a retry must be answered without PostgreSQL.
+    /// `accepted`: a retry must be answered without PostgreSQL. With `has_holds` the row may have changed since it was read.
     pub async fn at_least_accepted(
         &self,
         order_id: OrderId,
         number: SequenceNumber,
+        has_holds: bool,
     ) -> OrderStatus {
-        if let Some(status) = self.written.get(&order_id) {
+        if let Some(status) = self.written.get(&order_id).filter(|_| !has_holds) {
             return status;
         }
         match self.row(order_id, ReadClass::Known).await {
@@ -171,9 +126,7 @@ impl OrderStatusReader {
         if let Ok(Some(stored)) = &stored
             && self.is_cancelled(order_id, stored).await?
         {
-            let (product, record) = (&stored.product, &stored.record);
-            let status = OrderStatus::Cancelled;
-            return Ok(OrderView::of(order_id, product, record, status));
+            return Ok(view(order_id, stored, OrderStatus::Cancelled));
         }
         let class = match stored {
             Ok(Some(_)) => ReadClass::Known,
@@ -188,6 +141,15 @@ impl OrderStatusReader {
             {
                 self.in_redis(order_id, &stored).await
             }
+            // Redis may have applied an expiry that has no row yet.
+            (Ok(Some(row)), Ok(Some(stored)))
+                if row.status.rank() < OrderStatus::Expired.rank() =>
+            {
+                match self.has_expired(order_id, &stored).await? {
+                    true => Ok(view(order_id, &stored, OrderStatus::Expired)),
+                    false => Ok(OrderView::written(order_id, row)),
+                }
+            }
             // Redis may have applied a cancel.
             (Ok(Some(row)), Err(error)) if row.status.is_sold() => Err(error.into()),
             (Ok(Some(row)), _) => Ok(OrderView::written(order_id, row)),
@@ -200,15 +162,11 @@ impl OrderStatusReader {
         }
     }
 
-    /// The row of an order that Redis does not have.
+    /// The row of an order.
     ///
     /// # Errors
     /// When PostgreSQL is unavailable.
-    pub async fn written(&self, order_id: OrderId) -> Result<Option<WrittenOrder>, Unavailable> {
-        self.row(order_id, ReadClass::Unknown).await
-    }
-
-    async fn row(
+    pub async fn row(
         &self,
         order_id: OrderId,
         class: ReadClass,
@@ -221,7 +179,12 @@ impl OrderStatusReader {
         let lasting = order
             .as_ref()
             .filter(|row| row.status != OrderStatus::Rejected);
-        if let Some(row) = lasting {
+        if let Some(row) = lasting
+            && self
+                .written
+                .get(&order_id)
+                .is_none_or(|known| known.rank() < row.status.rank())
+        {
             self.written.insert(order_id, row.status);
         }
         Ok(order)
@@ -237,6 +200,8 @@ impl OrderStatusReader {
         let StoredOrder { product, record } = stored;
         let status = if record.rejected {
             OrderStatus::Rejected
+        } else if self.has_expired(order_id, stored).await? {
+            OrderStatus::Expired
         } else {
             let number = record.number;
             match self.store.is_waiting(order_id, product, number).await? {
@@ -244,7 +209,7 @@ impl OrderStatusReader {
                 false => OrderStatus::Accepted,
             }
         };
-        Ok(OrderView::of(order_id, product, record, status))
+        Ok(view(order_id, stored, status))
     }
 
     /// Whether the order was cancelled and its units count again.
@@ -253,11 +218,35 @@ impl OrderStatusReader {
         order_id: OrderId,
         stored: &StoredOrder,
     ) -> Result<bool, GateError> {
-        let Some(cancel) = stored.record.cancel else {
+        let cancel = stored.record.cancel.map(|cancel| cancel.number);
+        self.is_applied(order_id, stored, cancel).await
+    }
+
+    /// Whether the order was not paid in time and its units count again.
+    async fn has_expired(
+        &self,
+        order_id: OrderId,
+        stored: &StoredOrder,
+    ) -> Result<bool, GateError> {
+        let expiry = stored.record.expiry.map(|expiry| expiry.number);
+        self.is_applied(order_id, stored, expiry).await
+    }
+
+    /// Whether the event with this number has left the outbox.
+    async fn is_applied(
+        &self,
+        order_id: OrderId,
+        stored: &StoredOrder,
+        number: Option<SequenceNumber>,
+    ) -> Result<bool, GateError> {
+        let Some(number) = number else {
             return Ok(false);
         };
-        let product = &stored.product;
-        let waits = self.store.is_waiting(order_id, product, cancel.number);
+        let waits = self.store.is_waiting(order_id, &stored.product, number);
         Ok(!waits.await?)
     }
+}
+
+fn view(order_id: OrderId, stored: &StoredOrder, status: OrderStatus) -> OrderView {
+    OrderView::of(order_id, &stored.product, &stored.record, status)
 }

@@ -12,6 +12,7 @@ use fluxgate_log::{Publication, Wait};
 use fluxgate_service::crash_points::crash_point;
 use fluxgate_service::settings::OnRedisLoss;
 use fluxgate_service::traces::set_attribute;
+use jiff::Timestamp;
 
 use super::{ActiveBuyers, OrderStatusReader, Refusal, ReservationBatcher, ReserveError};
 use crate::boot_instant::BootInstant;
@@ -38,6 +39,8 @@ pub struct Placed {
     pub status: OrderStatus,
     /// Whether an earlier call placed it.
     pub replayed: bool,
+    /// Until when it has to be paid, in a sale with holds, if it still has to be.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// What became of a request to place an order.
@@ -155,7 +158,12 @@ impl PlaceOrder {
                     sale.observe(record.number);
                     crash_point("after_reserve");
                     let status = self.publish(&sale, order_id, &record, Some(entry)).await;
-                    Ok(placed(order_id, status, false))
+                    Ok(Placed {
+                        order_id,
+                        status,
+                        replayed: false,
+                        expires_at: self.expires_at(&sale, &record, status).await,
+                    })
                 }
                 Reservation::Known { record, waiting } => {
                     sale.observe(record.number);
@@ -223,6 +231,20 @@ impl PlaceOrder {
         }
     }
 
+    /// Until when an order with this status has to be paid. `None` also if Redis does not say.
+    async fn expires_at(
+        &self,
+        sale: &Sale,
+        record: &OrderRecord,
+        status: OrderStatus,
+    ) -> Option<Timestamp> {
+        if !sale.facts.has_holds || !status.is_held() {
+            return None;
+        }
+        let terms = Box::pin(self.sales.hold_terms(sale)).await;
+        Some(terms.ok()??.expires_at(record.placed_at))
+    }
+
     fn refusal(&self, reservation: &Reservation) -> Refusal {
         match *reservation {
             Reservation::SoldOut => Refusal::SoldOut,
@@ -244,14 +266,6 @@ impl PlaceOrder {
             | Reservation::Reserved { .. }
             | Reservation::Known { .. } => Refusal::RedisBehind,
         }
-    }
-}
-
-fn placed(order_id: OrderId, status: OrderStatus, replayed: bool) -> Placed {
-    Placed {
-        order_id,
-        status,
-        replayed,
     }
 }
 

@@ -41,6 +41,12 @@ pub enum Refusal {
         /// The cancelled order.
         order_id: OrderId,
     },
+    /// The same product, user and key placed an order that was not paid in time.
+    #[error("the key belongs to an order that was not paid in time; a new order needs a new key")]
+    Expired {
+        /// The expired order.
+        order_id: OrderId,
+    },
     /// The same product, user and key placed an order that was rejected.
     #[error("the key belongs to a rejected order; a new order needs a new key")]
     Rejected {
@@ -124,6 +130,7 @@ impl Refusal {
             Self::UnpaidLimit => "unpaid_limit_reached",
             Self::KeyReused => "idempotency_key_reused",
             Self::Cancelled { .. } => "order_cancelled",
+            Self::Expired { .. } => "order_expired",
             Self::Rejected { .. } => "order_rejected",
             Self::RateLimited { .. } | Self::UserRateLimited { .. } => "rate_limited",
             Self::OutboxFull | Self::QueueFull => "overloaded",

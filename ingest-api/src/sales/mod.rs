@@ -1,5 +1,6 @@
 //! Sales: what an instance remembers of them, and how a sale is opened, restocked and closed.
 
+mod change_error;
 mod over;
 mod published_entry;
 mod sale;
@@ -9,11 +10,12 @@ mod sale_changes;
 mod sale_opener;
 mod sale_snapshots;
 
+pub use change_error::ChangeError;
 pub use over::WrittenSales;
 pub use published_entry::{PublishedEntry, Publisher};
 pub use sale::Sale;
 pub use sale_amender::SaleAmender;
 pub use sale_cache::{SaleCache, SaleLookupError};
-pub use sale_changes::{ChangeError, SaleChanges};
+pub use sale_changes::{NotedCompletion, SaleChanges};
 pub use sale_opener::{OpenError, Opened, SaleOpener};
 pub use sale_snapshots::SaleSnapshots;

@@ -17,6 +17,14 @@ const SALES_MAX: usize = 10_000;
 /// How long it is remembered that a log is not written yet.
 const UNWRITTEN_TTL: Duration = Duration::from_secs(1);
 
+/// Whether a sale that Redis does not have is over. One with orders that still have to be paid is not: they neither
+/// expire nor count as paid without Redis.
+pub fn has_ended(entry: &LedgerEntry) -> bool {
+    let has_holds = entry.terms.is_some_and(|terms| terms.holds().is_some());
+    let is_held = has_holds && entry.sold > entry.completed;
+    !is_held && entry.ends_at.is_some_and(|at| at <= Timestamp::now())
+}
+
 /// The view of a sale that is over; `None` if its row holds what no worker writes.
 pub fn view(product: &ProductId, entry: &LedgerEntry) -> Option<SaleView> {
     let limit = entry.per_user_limit.map(u32::try_from).transpose().ok()?;

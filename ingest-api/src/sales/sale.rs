@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, UserId};
-use fluxgate_domain::{NumberSeries, SequenceNumber};
-use fluxgate_gate::{SaleFacts, SaleKeys};
+use fluxgate_domain::{HoldTerms, NumberSeries, SequenceNumber};
+use fluxgate_gate::{GateError, ReservationStore, SaleFacts, SaleKeys};
+use tokio::sync::OnceCell;
 
 use crate::high_water_mark::HighWaterMark;
 use crate::sold_out::SaleRefusals;
@@ -19,6 +20,8 @@ pub struct Sale {
     /// What may be refused from memory.
     pub refusals: Arc<SaleRefusals>,
     high_water_mark: Arc<HighWaterMark>,
+    /// Read once the sale has an order: no amendment changes them any more.
+    hold_terms: OnceCell<HoldTerms>,
 }
 
 impl Sale {
@@ -34,6 +37,7 @@ impl Sale {
             series: NumberSeries::of(&facts.product),
             facts,
             high_water_mark,
+            hold_terms: OnceCell::new(),
         }
     }
 
@@ -41,6 +45,29 @@ impl Sale {
     pub fn order_id(&self, user: &UserId, key: &IdempotencyKey) -> OrderId {
         let id_time_ms = self.facts.id_time.as_millisecond();
         OrderId::derive(&self.facts.product, self.facts.tag, id_time_ms, user, key)
+    }
+
+    /// The terms of holds; `None` if there are none, or if `store` does not have the sale. The sale must have an order: until
+    /// then the terms may be amended.
+    ///
+    /// # Errors
+    /// If Redis gave no usable answer.
+    pub async fn hold_terms(
+        &self,
+        store: &ReservationStore,
+    ) -> Result<Option<HoldTerms>, GateError> {
+        if !self.facts.has_holds {
+            return Ok(None);
+        }
+        let read = self.hold_terms.get_or_try_init(async || {
+            let view = store.sale(&self.facts.product).await.map_err(Some)?;
+            view.and_then(|view| view.terms.holds()).ok_or(None)
+        });
+        match read.await {
+            Ok(terms) => Ok(Some(*terms)),
+            Err(None) => Ok(None),
+            Err(Some(error)) => Err(error),
+        }
     }
 
     /// The highest number that this instance has seen.

@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fluxgate_domain::ids::ProductId;
-use fluxgate_domain::{NumberSeries, SequenceNumber};
+use fluxgate_domain::{HoldTerms, NumberSeries, SequenceNumber};
 use fluxgate_gate::{GateError, ReservationStore, SaleView};
 use fluxgate_ledger::{LedgerEntry, LedgerReader, ReadClass, Unavailable};
 use fluxgate_service::essential_tasks::EssentialTasks;
-use jiff::Timestamp;
 use quick_cache::sync::Cache;
 
 use super::{Sale, over};
@@ -146,6 +145,14 @@ impl SaleCache {
         Ok(sale.ok())
     }
 
+    /// The terms of holds of a sale that has an order; `None` if there are none, or if Redis does not have the sale.
+    ///
+    /// # Errors
+    /// If Redis gave no usable answer.
+    pub async fn hold_terms(&self, sale: &Sale) -> Result<Option<HoldTerms>, GateError> {
+        sale.hold_terms(&self.store).await
+    }
+
     /// Every sale in memory.
     pub fn remembered(&self) -> Vec<Arc<Sale>> {
         self.sales.iter().map(|(_, sale)| sale).collect()
@@ -200,12 +207,10 @@ impl SaleCache {
     pub async fn lookup_error(&self, product: &ProductId) -> SaleLookupError {
         match self.ledger_entry(ReadClass::Unknown, product).await {
             Ok(None) => SaleLookupError::Unknown,
-            Ok(Some(entry)) if entry.ends_at.is_some_and(|at| at <= Timestamp::now()) => {
-                match over::view(product, &entry) {
-                    Some(view) => SaleLookupError::Over(Box::new(view)),
-                    None => SaleLookupError::Undecided,
-                }
-            }
+            Ok(Some(entry)) if over::has_ended(&entry) => match over::view(product, &entry) {
+                Some(view) => SaleLookupError::Over(Box::new(view)),
+                None => SaleLookupError::Undecided,
+            },
             Ok(Some(_)) => SaleLookupError::Lost,
             Err(Unavailable) => SaleLookupError::Undecided,
         }

@@ -10,7 +10,7 @@ use fluxgate_gate::{Acked, Change, ChangeContext, GateError, ReservationStore, S
 use fluxgate_log::Publication;
 
 use super::published_entry::{ADMIN_PUBLISH_WAIT, publish_change};
-use super::{Publisher, Sale, SaleCache, SaleLookupError, WrittenSales};
+use super::{ChangeError, Publisher, Sale, SaleCache, SaleLookupError, WrittenSales};
 use crate::metrics::Metrics;
 
 /// How long a closing waits for Kafka: it counts already.
@@ -21,7 +21,7 @@ const CHANGES_OUTBOX_MAX: u32 = 10_000;
 /// The longest wait for refusal leases to expire. If Redis reports a longer time, its clock was set back.
 const LEASE_WAIT_MAX: Duration = Duration::from_secs(2);
 
-/// Cancels orders, restocks sales and closes sales. Each change takes effect once, however often it is repeated; a repeated
+/// Completes and cancels orders, restocks sales and closes sales. Each change takes effect once, however often it is repeated; a repeated
 /// call finishes a change that was interrupted.
 pub struct SaleChanges {
     store: ReservationStore,
@@ -32,66 +32,14 @@ pub struct SaleChanges {
     metrics: Metrics,
 }
 
-/// Why a change was not made.
-#[derive(Debug, thiserror::Error)]
-pub enum ChangeError {
-    /// No store knows the order.
-    #[error("no such order")]
-    UnknownOrder,
-    /// The order was rejected and never had units.
-    #[error("the order was rejected and holds no units")]
-    Rejected,
-    /// The order was not paid in time.
-    #[error("the order was not paid in time, and its units are given back")]
-    Expired,
-    /// The order was cancelled.
-    #[error("the order was cancelled")]
-    Cancelled,
-    /// The order is paid, or the terms of the sale do not let buyers cancel.
-    #[error("only the shop can cancel this order")]
-    NotAllowed,
-    /// The sale was not found.
-    #[error(transparent)]
-    Sale(#[from] SaleLookupError),
-    /// The sale's opening is not on Kafka yet.
-    #[error("the sale is not open yet")]
-    NotOpen,
-    /// The sale is closed.
-    #[error("the sale is closed")]
-    Closed,
-    /// The sale would have more units than a sale can have.
-    #[error("a sale can have at most {} units", Total::MAX.get())]
-    TooMany,
-    /// The same key restocked the sale with another quantity.
-    #[error("the key was used before with another quantity")]
-    KeyReused,
-    /// Too many changes wait in the sale's outbox.
-    #[error("too many orders and changes wait for Kafka")]
-    OutboxFull,
-    /// Redis has lost acknowledged writes.
-    #[error("Redis has lost data of this sale")]
-    RedisBehind,
-    /// Kafka has not acknowledged the change. If Redis has the sale, the change stands: a repeated call or the outbox relay
-    /// finishes it.
-    #[error("Kafka has not acknowledged the change yet; repeat the call")]
-    NotPublished,
-    /// PostgreSQL does not show the change of a sale that is over. If Kafka has it, a worker will write it.
-    #[error("PostgreSQL does not show the change yet; repeat the call")]
-    NotWritten,
-    /// Redis gave no usable answer; the change may have been recorded.
-    #[error(transparent)]
-    Gate(#[from] GateError),
-}
-
-impl ChangeError {
-    /// Whether Redis answered and does not have the order or sale that was to be changed.
-    pub fn is_missing_in_redis(&self) -> bool {
-        match self {
-            Self::UnknownOrder | Self::RedisBehind => true,
-            Self::Sale(error) => !matches!(error, SaleLookupError::Gate(_)),
-            _ => false,
-        }
-    }
+/// An order whose completion is in Redis.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct NotedCompletion {
+    pub product: ProductId,
+    pub record: OrderRecord,
+    /// Whether Kafka has the completion.
+    pub publication: Publication,
 }
 
 impl SaleChanges {
@@ -145,6 +93,40 @@ impl SaleChanges {
         }
         self.wait_until_sellable(&product).await?;
         Ok((product, record))
+    }
+
+    /// Notes that an order was paid; it cannot expire any more. Kafka may have the completion only later.
+    ///
+    /// # Errors
+    /// If the completion is not known to be noted.
+    pub async fn complete(
+        &self,
+        order_id: OrderId,
+        wait: Duration,
+    ) -> Result<NotedCompletion, ChangeError> {
+        let order = self.store.order(order_id).await?;
+        let product = order.ok_or(ChangeError::UnknownOrder)?.product;
+        let sale = self.sales.find(&product).await?;
+        if !sale.facts.has_holds {
+            return Err(ChangeError::NoHold);
+        }
+        let change = self.store.complete(self.context(&sale), order_id);
+        let (record, waiting) = self.recorded(change.await?, &sale).await?;
+        let mut publication = Publication::Acknowledged;
+        let event = record.completed_event(order_id, &product);
+        if let Some((event, completion)) = event.zip(record.completion) {
+            sale.observe(completion.number);
+            if waiting {
+                let event = Event::OrderCompleted(event);
+                // It counts already; if Kafka does not acknowledge it, it stays in the outbox.
+                publication = self.publish(&sale, event, completion.number, wait).await;
+            }
+        }
+        Ok(NotedCompletion {
+            product,
+            record,
+            publication,
+        })
     }
 
     /// Adds units to a sale, once per key. When this returns, the units can be sold.

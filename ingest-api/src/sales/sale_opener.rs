@@ -143,7 +143,10 @@ impl SaleOpener {
             _ => terms,
         };
         match &self.amender {
-            Some(amender) if !different.contains(&"quantity") => {
+            Some(amender)
+                if !different.contains(&"quantity")
+                    && sale.terms.holds().is_some() == terms.holds().is_some() =>
+            {
                 amender.amend(&sale, to, different).await?;
                 self.view(&sale.facts.product).await
             }
@@ -154,17 +157,28 @@ impl SaleOpener {
 
     /// Refuses terms that instances of another version might not know.
     fn expect_enabled(&self, terms: &Terms) -> Result<(), OpenError> {
-        let limits = [
-            ("ordersPerSecond", terms.orders_per_second.is_some()),
-            ("ordersPerUser", terms.orders_per_user.is_some()),
+        let SaleFeatures { holds, limits } = self.features;
+        let said = [
+            ("holdSeconds", terms.hold_seconds.is_some(), "holds", holds),
+            (
+                "ordersPerSecond",
+                terms.orders_per_second.is_some(),
+                "limits",
+                limits,
+            ),
+            (
+                "ordersPerUser",
+                terms.orders_per_user.is_some(),
+                "limits",
+                limits,
+            ),
         ];
-        let said = limits.into_iter().find(|(_, is_said)| *is_said);
-        match said {
-            Some((term, _)) if !self.features.limits => Err(OpenError::FeatureDisabled {
-                term,
-                feature: "limits",
-            }),
-            _ => Ok(()),
+        let disabled = said
+            .into_iter()
+            .find(|(_, is_said, _, is_enabled)| *is_said && !is_enabled);
+        match disabled {
+            Some((term, _, feature, _)) => Err(OpenError::FeatureDisabled { term, feature }),
+            None => Ok(()),
         }
     }
 

@@ -16,6 +16,8 @@ pub struct WrittenOrder {
     pub placed_at: Timestamp,
     /// The number of its reservation.
     pub number: SequenceNumber,
+    /// Whether it was paid when it had no units, and the ledger had none left for it.
+    pub completion_refused: bool,
 }
 
 /// What the ledger knows of a sale.
@@ -56,6 +58,7 @@ impl WrittenOrder {
             status: columns::status(row.try_get(4)?)?,
             placed_at: row.try_get(5)?,
             number: columns::number(row.try_get(6)?, row.try_get(7)?)?,
+            completion_refused: row.try_get(8)?,
         })
     }
 }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use fluxgate_domain::OrderStatus;
 use fluxgate_domain::ids::OrderId;
 use fluxgate_domain::records::OrderRecord;
+use fluxgate_ledger::ReadClass;
+use jiff::Timestamp;
 
-use super::{Order, PlaceOrder, Placed, placed};
+use super::{Order, PlaceOrder, Placed};
 use crate::orders::Refusal;
 use crate::sales::{Sale, SaleLookupError};
 
@@ -27,23 +29,38 @@ impl PlaceOrder {
         if record.rejected {
             return Err(Refusal::Rejected { order_id });
         }
-        let status = if record.cancel.is_some() {
-            // `cancelled` only after the units were returned, which takes another read.
-            match self.statuses.find(order_id).await {
-                Ok(order) if order.status == OrderStatus::Cancelled => {
-                    return Err(Refusal::Cancelled { order_id });
-                }
-                Ok(order) => order.status,
-                Err(_) => OrderStatus::Accepted,
-            }
+        let has_ended = record.cancel.is_some() || record.expiry.is_some();
+        let status = if has_ended || record.completion.is_some() {
+            self.status_with_marks(sale, order_id, record).await
         } else if waiting {
             self.publish(sale, order_id, record, None).await
         } else {
-            self.statuses
-                .at_least_accepted(order_id, record.number)
-                .await
+            let has_holds = sale.facts.has_holds;
+            let status = self
+                .statuses
+                .at_least_accepted(order_id, record.number, has_holds);
+            status.await
         };
-        Ok(placed(order_id, status, true))
+        let expires_at = self.expires_at(sale, record, status).await;
+        replayed(order_id, status, expires_at)
+    }
+
+    /// The status of an order that was paid, has expired or was cancelled. `cancelled` only after the units were returned, but
+    /// in a sale with holds the order is no longer held before that.
+    async fn status_with_marks(
+        &self,
+        sale: &Sale,
+        order_id: OrderId,
+        record: &OrderRecord,
+    ) -> OrderStatus {
+        let found = self.statuses.find(order_id).await;
+        let status = found.map_or(OrderStatus::Accepted, |order| order.status);
+        match status {
+            _ if !status.is_held() || !sale.facts.has_holds => status,
+            _ if record.cancel.is_some() => OrderStatus::Cancelled,
+            _ if record.expiry.is_some() => OrderStatus::Expired,
+            _ => status,
+        }
     }
 
     /// Answers an order whose sale Redis does not have: if the sale is over, a retry with the order it repeats.
@@ -65,22 +82,40 @@ impl PlaceOrder {
             &order.key,
         );
         let undecided = |_| Refusal::Undecided;
-        let mut row = self.statuses.written(order_id).await.map_err(undecided)?;
+        let read = async || self.statuses.row(order_id, ReadClass::Unknown).await;
+        let mut row = read().await.map_err(undecided)?;
         if row.is_none() {
             if !self.written.has(facts).await {
                 return Err(Refusal::Undecided);
             }
             // It may have been written since.
-            row = self.statuses.written(order_id).await.map_err(undecided)?;
+            row = read().await.map_err(undecided)?;
         }
         let row = row.ok_or(Refusal::Closed)?;
         if row.quantity != i32::from(order.quantity.get()) || row.user_id != order.user.as_str() {
             return Err(Refusal::KeyReused);
         }
-        match row.status {
-            OrderStatus::Cancelled => Err(Refusal::Cancelled { order_id }),
-            OrderStatus::Rejected => Err(Refusal::Rejected { order_id }),
-            status => Ok(placed(order_id, status, true)),
+        if row.status == OrderStatus::Rejected {
+            return Err(Refusal::Rejected { order_id });
         }
+        replayed(order_id, row.status, None)
+    }
+}
+
+/// The answer to a retry, by the status of its order.
+fn replayed(
+    order_id: OrderId,
+    status: OrderStatus,
+    expires_at: Option<Timestamp>,
+) -> Result<Placed, Refusal> {
+    match status {
+        OrderStatus::Cancelled => Err(Refusal::Cancelled { order_id }),
+        OrderStatus::Expired => Err(Refusal::Expired { order_id }),
+        status => Ok(Placed {
+            order_id,
+            status,
+            replayed: true,
+            expires_at,
+        }),
     }
 }
