@@ -1,11 +1,13 @@
 //! The components of the service, built from the settings: what all HTTP threads share, and what each has of its own.
 
+mod ledger;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use fluxgate_gate::{GateMetrics, ReservationStore};
-use fluxgate_ledger::{LedgerReadMetrics, LedgerReader, ReaderSettings};
+use fluxgate_ledger::LedgerReader;
 use fluxgate_log::{AckQueue, ClientMetrics, PublisherMetrics};
 use fluxgate_service::essential_tasks::EssentialTasks;
 use fluxgate_service::ops::{Need, Readiness};
@@ -15,8 +17,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use self::ledger::ledger;
 use crate::background;
 use crate::config::Config;
+use crate::holds::{ExpiryPages, HoldExpirer};
 use crate::http::{Access, CompatLimits, Identity, Services, TryLimits};
 use crate::identity::{IdentityMetrics, IdentityProvider};
 use crate::metrics::Metrics;
@@ -43,6 +47,7 @@ pub struct Components {
     gate_metrics: GateMetrics,
     store: ReservationStore,
     publisher: Publisher,
+    ledger: Option<LedgerReader>,
     sales: Arc<SaleCache>,
     statuses: OrderStatuses,
     written: Arc<WrittenSales>,
@@ -92,7 +97,7 @@ impl Components {
         let components = Self {
             written: Arc::new(written),
             sales: Arc::new(sales),
-            statuses: OrderStatuses::new(ledger, limits, metrics.clone(), tasks.clone()),
+            statuses: OrderStatuses::new(ledger.clone(), limits, metrics.clone(), tasks.clone()),
             buyers: ActiveBuyers::new(metrics.active_buyers.clone()),
             identity: IdentityProvider::from_settings(
                 &config.identity,
@@ -105,6 +110,7 @@ impl Components {
             gate_metrics,
             store,
             publisher,
+            ledger,
         };
         (components, to_ack)
     }
@@ -141,6 +147,10 @@ impl Components {
             self.metrics.clone(),
         );
         tasks.spawn("outbox_relay", relay.run(stop.clone()));
+        if let Some(ledger) = &self.ledger {
+            let expiring = self.hold_expirer(ledger.clone()).run(stop.clone());
+            tasks.spawn("hold_expirer", expiring);
+        }
         let (store, sales) = (self.store.clone(), Arc::clone(&self.sales));
         let repair = IndexRepair::new(store, sales, self.metrics.clone());
         tasks.spawn("index_repair", repair.run(stop.clone()));
@@ -163,6 +173,19 @@ impl Components {
             let check = readiness.check("jwks", Need::Required);
             tasks.spawn("key_loader", loader.run(check, stop.clone()));
         }
+    }
+
+    fn hold_expirer(&self, ledger: LedgerReader) -> HoldExpirer {
+        let pages = ExpiryPages::new(
+            self.store.clone(),
+            self.publisher.clone(),
+            ledger,
+            self.config.kafka.kafka_topic.clone(),
+            self.config.outbox.outbox_max,
+            self.metrics.clone(),
+        );
+        let sales = Arc::clone(&self.sales);
+        HoldExpirer::new(self.store.clone(), sales, pages, self.metrics.clone())
     }
 
     /// What the HTTP handlers of all threads share.
@@ -248,34 +271,4 @@ impl Components {
         );
         (place_order, statuses)
     }
-}
-
-fn ledger(config: &Config, registry: &Registry) -> Option<LedgerReader> {
-    let metrics = LedgerReadMetrics::register(registry, SERVICE);
-    let settings = &config.ledger;
-    let (variable, url) = match (&settings.read_database_url, &settings.database_url) {
-        (Some(url), _) => ("READ_DATABASE_URL", url),
-        (None, Some(url)) => ("DATABASE_URL", url),
-        (None, None) if config.sales.sale_features.unwrap_or_default().holds => refuse(
-            "SALE_FEATURES",
-            "`holds` needs READ_DATABASE_URL or DATABASE_URL: without them no order would expire",
-        ),
-        (None, None) => {
-            tracing::warn!(
-                "neither READ_DATABASE_URL nor DATABASE_URL is set; order statuses stop at `accepted`"
-            );
-            return None;
-        }
-    };
-    let reader = ReaderSettings {
-        url,
-        ca_certificates: settings.database_ca_file.as_ref(),
-        application_name: "ingest-api",
-        connections: settings.read_database_connections.into(),
-        timeout: Duration::from_millis(settings.read_database_timeout_ms),
-    };
-    let ledger = LedgerReader::connect(reader, metrics);
-    let ledger = ledger.unwrap_or_else(|error| refuse(variable, error));
-    ledger.register_metrics(registry, SERVICE);
-    Some(ledger)
 }

@@ -29,6 +29,7 @@ mod boot_instant;
 mod components;
 pub mod config;
 mod high_water_mark;
+mod holds;
 pub mod http;
 pub mod identity;
 mod instance_lease;

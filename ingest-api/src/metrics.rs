@@ -119,4 +119,14 @@ fluxgate_service::metrics! {
     outbox_full_total: IntCounter,
     /// Changes refused because the sale's outbox was at OUTBOX_MAX + 10,000.
     outbox_changes_full_total: IntCounter,
+    /// Orders that expired because they were not paid in time.
+    orders_expired_total: IntCounter,
+    /// Age in seconds of the oldest hold that has ended and has no grace left. Set by the instance that lets orders expire; absent elsewhere, and while Redis does not answer.
+    hold_expiry_lateness_seconds: GaugeVec [],
+    /// Sales whose orders do not expire, by reason: clock (the clocks of Redis and of the instance differ by more than 5 s), paused
+    /// (for the time of one grace after nobody has looked for 10 s), ledger (PostgreSQL is unavailable, or the worker is behind), kafka, redis,
+    /// outbox (it is at half of OUTBOX_MAX). Set by the instance that lets orders expire; absent elsewhere, and while Redis does not answer.
+    hold_expiry_blocked: IntGaugeVec ["reason"],
+    /// Expiry passes that failed, and sales that a pass could not look at.
+    hold_expiry_failures_total: IntCounter,
 }

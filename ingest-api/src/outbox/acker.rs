@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::Tag;
-use fluxgate_gate::{ACKS_PER_CALL_MAX, Ack, Acked, GateError, ReservationStore, SaleAcks};
+use fluxgate_gate::{
+    ACKS_PER_CALL_MAX, Ack, Acked, EFFECTS_PER_CALL_MAX, GateError, ReservationStore, SaleAcks,
+};
 use fluxgate_service::crash_points::crash_point;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
@@ -122,10 +124,13 @@ impl OutboxAcker {
     }
 
     async fn ack_and_apply(&self, events: &SaleEvents) {
-        for entry in &events.making_room {
-            let applied = self.store.ack_and_apply(&events.sale.keys, *entry).await;
-            let is_failed = applied.is_err();
-            self.count(applied.map(|it| u64::from(it == Acked::Applied)));
+        for entries in events.making_room.chunks(EFFECTS_PER_CALL_MAX) {
+            let acked = self.store.ack_and_apply_all(&events.sale.keys, entries);
+            let acked = acked.await;
+            let is_failed = acked.is_err();
+            let applied =
+                |acked: Vec<Acked>| acked.iter().filter(|it| **it == Acked::Applied).count();
+            self.count(acked.map(|acked| applied(acked) as u64));
             if is_failed {
                 return;
             }

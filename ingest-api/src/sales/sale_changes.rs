@@ -6,7 +6,7 @@ use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, RestockId, Total};
 use fluxgate_domain::order_facts::CancelledBy;
 use fluxgate_domain::records::OrderRecord;
-use fluxgate_gate::{Acked, Change, ChangeContext, GateError, ReservationStore, SaleView};
+use fluxgate_gate::{Acked, Change, ChangeContext, ReservationStore, SaleView};
 use fluxgate_log::Publication;
 
 use super::published_entry::{ADMIN_PUBLISH_WAIT, publish_change};

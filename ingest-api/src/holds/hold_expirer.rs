@@ -1,0 +1,199 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fluxgate_domain::ids::ProductId;
+use fluxgate_gate::{GateError, HoldsWatch, Lease, ReservationStore};
+use futures_util::{FutureExt, StreamExt, stream};
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::ExpiryPages;
+use super::expiry_summary::{Blocked, ExpirySummary};
+use crate::instance_lease::InstanceLease;
+use crate::metrics::Metrics;
+use crate::sales::{Sale, SaleCache};
+
+/// Time between two passes.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Sales that are watched, or whose orders expire, at the same time.
+const SALES_AT_ONCE: usize = 16;
+/// How long a pass begins new pages. All sales are watched again afterwards: `watch_holds.lua` takes ten seconds without a
+/// watch for an interruption, and a page takes up to six.
+const PAGES_BEGIN: Duration = Duration::from_secs(2);
+
+/// Lets orders expire that are not paid in time, of all sales, on one instance at a time.
+pub struct HoldExpirer {
+    store: ReservationStore,
+    sales: Arc<SaleCache>,
+    pages: ExpiryPages,
+    metrics: Metrics,
+    lease: Arc<InstanceLease>,
+    /// What the previous pass saw.
+    summary: ExpirySummary,
+    /// The last sale that the previous pass had time for. The next pass begins after it.
+    last: Option<ProductId>,
+}
+
+/// A sale with holds that have no grace left.
+struct DueSale {
+    sale: Arc<Sale>,
+    /// The grace before the time at which they were seen.
+    cutoff: Timestamp,
+    first: Timestamp,
+}
+
+impl HoldExpirer {
+    /// An expirer for the sales in the index of `store`.
+    pub fn new(
+        store: ReservationStore,
+        sales: Arc<SaleCache>,
+        pages: ExpiryPages,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            lease: Arc::new(InstanceLease::new(store.clone(), Lease::HoldExpiry)),
+            store,
+            sales,
+            pages,
+            metrics,
+            summary: ExpirySummary::default(),
+            last: None,
+        }
+    }
+
+    /// Makes passes until `shutdown`.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let mut tick = tokio::time::interval(INTERVAL);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                _ = tick.tick() => {}
+            }
+            // A pass may be dropped at any point: all its steps are safe to repeat, and the relay publishes what was not.
+            let passed = tokio::select! {
+                () = shutdown.cancelled() => return,
+                passed = self.pass() => passed,
+            };
+            let summary = match passed {
+                Ok(summary) => summary,
+                Err(error) => {
+                    self.metrics.hold_expiry_failures_total.inc();
+                    tracing::debug!(%error, "expiry pass failed; the next pass retries");
+                    None
+                }
+            };
+            ExpirySummary::show(summary.as_ref(), &self.metrics);
+            let summary = summary.unwrap_or_default();
+            summary.log_changes(&self.summary);
+            self.summary = summary;
+        }
+    }
+
+    /// `None` if another instance has the lease.
+    async fn pass(&mut self) -> Result<Option<ExpirySummary>, GateError> {
+        if !self.lease.take().await? {
+            return Ok(None);
+        }
+        let lease = Arc::clone(&self.lease);
+        tokio::select! {
+            passed = self.expire_all() => passed.map(Some),
+            () = lease.keep() => {
+                tracing::debug!("expiry lease lost during a pass; the pass ends");
+                Ok(None)
+            }
+        }
+    }
+
+    async fn expire_all(&mut self) -> Result<ExpirySummary, GateError> {
+        let mut summary = ExpirySummary::default();
+        let mut due = self.watch_all(&mut summary).await?;
+        begin_after(&mut due, self.last.take().as_ref());
+        let until = Instant::now() + PAGES_BEGIN;
+        let expiring = due.into_iter().map(|due| self.expire(due, until).boxed());
+        let expiring: Vec<_> = expiring.collect();
+        // In the order of the sales, so that the last one that had its turn is known.
+        let expiring = stream::iter(expiring).buffered(SALES_AT_ONCE);
+        let outcomes: Vec<_> = expiring.collect().await;
+        for (product, outcome) in outcomes.into_iter().flatten() {
+            self.last = Some(product);
+            if let Err(blocked) = outcome {
+                summary.add_blocked(blocked);
+            }
+        }
+        Ok(summary)
+    }
+
+    /// Lets the orders of a sale expire; `None` if there is no time left for it.
+    async fn expire(
+        &self,
+        due: DueSale,
+        until: Instant,
+    ) -> Option<(ProductId, Result<(), Blocked>)> {
+        if Instant::now() >= until {
+            return None;
+        }
+        let outcome = self.pages.expire(&due.sale, due.cutoff, until).await;
+        Some((due.sale.facts.product.clone(), outcome))
+    }
+
+    /// Asks which holds of each sale have ended. Also tells Redis that somebody looks.
+    async fn watch_all(&self, summary: &mut ExpirySummary) -> Result<Vec<DueSale>, GateError> {
+        let indexed = self.store.indexed().await?;
+        let watching = indexed
+            .iter()
+            .map(|indexed| self.watch(&indexed.product).boxed());
+        let watching: Vec<_> = watching.collect();
+        let watching = stream::iter(watching).buffered(SALES_AT_ONCE);
+        let watched: Vec<_> = watching.collect().await;
+        let mut all_due = Vec::new();
+        for watched in watched {
+            match watched {
+                Ok(None) => {}
+                Ok(Some(due)) => {
+                    let lateness = due.cutoff.duration_since(due.first);
+                    summary.add_lateness(lateness.try_into().unwrap_or_default());
+                    all_due.push(due);
+                }
+                Err(blocked) => summary.add_blocked(blocked),
+            }
+        }
+        Ok(all_due)
+    }
+
+    /// `None` if no hold of the sale has ended, or the sale has no holds.
+    async fn watch(&self, product: &ProductId) -> Result<Option<DueSale>, Blocked> {
+        let watch = async {
+            let Some(sale) = self.sales.find_in_redis(product).await? else {
+                return Ok(None);
+            };
+            let watch = self.store.watch_holds(&sale.keys, Timestamp::now()).await?;
+            Ok::<_, GateError>(Some((sale, watch)))
+        };
+        match watch.await {
+            Ok(Some((sale, HoldsWatch::Due { cutoff, first, .. }))) => {
+                Ok(first.map(|first| DueSale {
+                    sale,
+                    cutoff,
+                    first,
+                }))
+            }
+            Ok(Some((_, HoldsWatch::Paused(_)))) => Err(Blocked::Paused),
+            Ok(Some((_, HoldsWatch::ClockDiffers(_)))) => Err(Blocked::Clock),
+            Ok(Some((_, HoldsWatch::Gone)) | None) => Ok(None),
+            Err(error) => {
+                self.metrics.hold_expiry_failures_total.inc();
+                tracing::debug!(sale.product = %product, %error, "cannot watch the holds of a sale; the next pass retries");
+                Err(Blocked::Redis)
+            }
+        }
+    }
+}
+
+/// Rotates the sales so that those after `last` come first and `last` comes last.
+fn begin_after(due: &mut [DueSale], last: Option<&ProductId>) {
+    let products = due.iter().map(|due| &due.sale.facts.product);
+    // Sorted by product, as the index is.
+    let before = last.map_or(0, |last| products.take_while(|it| *it <= last).count());
+    due.rotate_left(before);
+}
