@@ -98,6 +98,15 @@ impl Access {
         }
     }
 
+    /// The buyer whose token the request has; `None` also for the shop, and for a token that is not accepted.
+    pub fn buyer(&self, request: &HttpRequest) -> Option<UserId> {
+        let identity = self.identity.as_ref()?;
+        match self.find_caller(identity, request) {
+            Ok(Caller::Buyer(user)) => Some(user),
+            Ok(Caller::Anyone | Caller::Shop) | Err(_) => None,
+        }
+    }
+
     /// Whether the request has a token of ADMIN_TOKEN.
     pub fn has_admin_token(&self, request: &HttpRequest) -> bool {
         let credential = self.credential(request);

@@ -11,8 +11,10 @@ use super::RateLimit;
 use super::Services;
 use super::problem::{Kind, Problem};
 use super::request::{idempotency_key, json_body};
-use crate::orders::{Completion, Order, OrderStatusReader, OrderView, PlaceOrder, StatusError};
-use crate::sales::ChangeError;
+use crate::orders::{
+    Completion, Order, OrderStatusReader, OrderView, PlaceOrder, Refusal, StatusError,
+};
+use crate::sales::{ChangeError, SaleLookupError};
 
 /// The header that marks the answer to a retry.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -69,7 +71,14 @@ pub async fn place(
     let limits = limits.unwrap_or_default();
     let placed = match placement.outcome {
         Ok(placed) => placed,
-        Err(refusal) => return Err(Problem::from(refusal).with_rate_limits(limits)),
+        Err(refusal) => {
+            let held = match refusal {
+                Refusal::SoldOut | Refusal::Insufficient => held(&order.product, &services).await,
+                _ => None,
+            };
+            let problem = Problem::from(refusal).with_held(held);
+            return Err(problem.with_rate_limits(limits));
+        }
     };
 
     let mut answer = HttpResponse::Accepted();
@@ -132,12 +141,9 @@ pub async fn cancel(
     services: Data<Services>,
     statuses: Data<OrderStatusReader>,
 ) -> Result<HttpResponse, Problem> {
-    services.access.admin(&request)?;
+    let by = canceller(&request, &order_id, &services, &statuses).await?;
     let order_id = parse(&order_id)?;
-    let cancelled = services
-        .cancel_order
-        .cancel(order_id, CancelledBy::Shop, &statuses)
-        .await;
+    let cancelled = services.cancel_order.cancel(order_id, by, &statuses).await;
     let order = cancelled.map_err(|error| Problem::from(error).about(order_id))?;
     if let Ok(product) = ProductId::parse(&order.product_id) {
         services.snapshots.forget(&product);
@@ -169,6 +175,60 @@ fn parse(order_id: &str) -> Result<OrderId, Problem> {
     order_id
         .parse()
         .map_err(|error| Problem::new(Kind::UnknownOrder, error))
+}
+
+/// Who cancels an order: an admin call, or its buyer if the terms of the sale allow that.
+async fn canceller(
+    request: &HttpRequest,
+    order_id: &str,
+    services: &Services,
+    statuses: &OrderStatusReader,
+) -> Result<CancelledBy, Problem> {
+    if let Some(buyer) = services.access.buyer(request)
+        && may_cancel(&buyer, order_id, services, statuses).await?
+    {
+        return Ok(CancelledBy::Buyer);
+    }
+    services.access.admin(request)?;
+    Ok(CancelledBy::Shop)
+}
+
+/// Whether a buyer may cancel an order as long as it is not paid.
+async fn may_cancel(
+    buyer: &UserId,
+    order_id: &str,
+    services: &Services,
+    statuses: &OrderStatusReader,
+) -> Result<bool, Problem> {
+    let Ok(order_id) = order_id.parse() else {
+        return Ok(false);
+    };
+    let order = match statuses.find(order_id).await {
+        Err(StatusError::Unknown) => return Ok(false),
+        found => found.map_err(|error| Problem::from(error).about(order_id))?,
+    };
+    let Ok(product) = ProductId::parse(&order.product_id) else {
+        return Ok(false);
+    };
+    if order.user_id != buyer.as_str() {
+        return Ok(false);
+    }
+    let sale = match services.sales.find(&product).await {
+        Err(SaleLookupError::Over(_)) => return Ok(false),
+        found => found?,
+    };
+    let terms = services.sales.hold_terms(&sale).await;
+    let terms = terms.map_err(Refusal::from)?;
+    Ok(terms.is_some_and(|terms| terms.buyer_cancel))
+}
+
+/// The units of a sale that may come back, in a sale with holds.
+async fn held(product: &ProductId, services: &Services) -> Option<u32> {
+    let sale = services.sales.find(product).await.ok()?;
+    if !sale.facts.has_holds {
+        return None;
+    }
+    services.snapshots.find(product).await.ok()??.held()
 }
 
 /// Until when an order has to be paid; `None` if it need not be, or if Redis does not say.

@@ -25,6 +25,7 @@ pub struct Problem {
     retry_after_seconds: Option<u64>,
     order_id: Option<OrderId>,
     remaining: Option<u32>,
+    held: Option<u32>,
     rate_limits: Vec<RateLimit>,
 }
 
@@ -46,6 +47,7 @@ impl Problem {
             retry_after_seconds: is_temporary.then_some(RETRY_AFTER_SECONDS),
             order_id: None,
             remaining: None,
+            held: None,
             rate_limits: Vec::new(),
         }
     }
@@ -68,6 +70,12 @@ impl Problem {
     /// Adds the units that are left, if they are known: the buyer may order again.
     pub fn with_remaining(mut self, remaining: Option<u32>) -> Self {
         self.remaining = remaining;
+        self
+    }
+
+    /// Adds the units that may come back, if they are known.
+    pub fn with_held(mut self, held: Option<u32>) -> Self {
+        self.held = held;
         self
     }
 
@@ -139,6 +147,7 @@ impl ResponseError for Problem {
                 _ => None,
             },
             remaining: self.remaining,
+            held: self.held,
         };
         answer.body(serde_json::to_string(&body).expect("strings and numbers serialize to JSON"))
     }
@@ -156,6 +165,8 @@ struct Body<'a> {
     order_id: Option<OrderId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     remaining: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<u32>,
 }
 
 impl From<TokenError> for Problem {

@@ -59,6 +59,10 @@ impl CancelOrder {
         if matches!(&found, Ok(order) if order.status == OrderStatus::Rejected) {
             return Err(ChangeError::Rejected);
         }
+        let is_paid = matches!(&found, Ok(order) if order.status == OrderStatus::Completed);
+        if is_paid && by == CancelledBy::Buyer {
+            return Err(ChangeError::NotAllowed);
+        }
         let product = found.as_ref().ok();
         let product = product.and_then(|order| ProductId::parse(&order.product_id).ok());
         let cancelled = self.changes.cancel(order_id, by, product.as_ref()).await;
@@ -73,7 +77,7 @@ impl CancelOrder {
             {
                 Ok(order)
             }
-            (Err(ChangeError::Sale(SaleLookupError::Over(sale))), _) => {
+            (Err(ChangeError::Sale(SaleLookupError::Over(sale))), _) if by == CancelledBy::Shop => {
                 self.cancel_row(order_id, &sale, statuses).await
             }
             // A store that did not answer may have the order.
