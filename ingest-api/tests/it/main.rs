@@ -13,6 +13,7 @@ mod encrypted_keys;
 mod errors;
 mod fixture;
 mod gauges;
+mod holds;
 mod index_repair;
 mod invalid;
 mod key_loading;

@@ -23,7 +23,7 @@ const IDENTITY: [&str; 6] = [
 ];
 
 /// An instance whose buyers need tokens of the key.
-async fn with_identity(more: &[&str]) -> (App, ProviderKey) {
+pub async fn with_identity(more: &[&str]) -> (App, ProviderKey) {
     let settings: Vec<_> = IDENTITY.iter().chain(more).copied().collect();
     let app = App::start(&settings).await;
     (app, ProviderKey::secret(SECRET.as_bytes()))
