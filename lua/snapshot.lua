@@ -1,7 +1,7 @@
 -- Reads the counters of a sale for an audit, and which changes in its outbox they do not contain yet: both at one moment.
 -- The caller has read the outbox before, in pages (read_outbox.lua). This call checks again which of the changes it found
--- still wait, and reads what came since. Entries of orders need no check: what has left the outbox is on Kafka, where the
--- audit looks next.
+-- still wait, and reads what came since. Entries of orders and completions, which count at once, need no check: what has left
+-- the outbox is on Kafka, where the audit looks next.
 --
 -- Safe to run twice: it writes nothing.
 -- crates/gate/src/scripts.rs puts needs_users.lua before this text.
@@ -9,14 +9,14 @@
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and in a sale with holds  5 holds
 -- ARGV  1 number of the last event that the caller has read, '0-0' for none
 --       2 limit of entries since then, at most 500
---       then at most 500 ids of entries that are no orders: the changes that the caller has found
+--       then at most 500 ids of other entries: the changes that the caller has found
 -- Returns one of
 --   {}        Redis has no such sale
 --   {'more'}  more than ARGV[2] entries came since ARGV[1]: read them in pages first
 --   {state, epoch, seq, total, remaining, waiting, changes, orders, lost, terms, completed, holds}
 --     waiting  number of entries in the outbox
---     changes  ids of the entries in the outbox that are no orders
---     orders   number of orders since ARGV[1]
+--     changes  ids of the entries in the outbox that are neither orders nor completions
+--     orders   number of orders and completions since ARGV[1]
 --     lost     1 if Redis lacks a key of the sale, else 0
 --     terms    JSON; '': opened by version 0.2 or earlier
 --     completed  units of orders that are paid; holds  number of orders that wait for their payment
@@ -42,7 +42,7 @@ for i = 3, #ARGV do
 end
 for _, entry in ipairs(since) do
   local kind = entry[2][1]
-  if kind == 'order' then
+  if kind == 'order' or kind == 'complete' then
     orders_since = orders_since + 1
   elseif kind == 'orders' then
     -- Ids of 36 characters, separated by one space.

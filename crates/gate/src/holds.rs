@@ -12,6 +12,9 @@ use crate::{Change, ChangeContext, GateError, ReservationStore, SaleKeys};
 /// Orders that one call lets expire; `expire.lua` refuses more.
 pub const EXPIRIES_PER_CALL_MAX: u32 = 100;
 
+/// Orders that one call looks for among the holds; `find_unheld.lua` refuses more.
+const UNHELD_PER_CALL_MAX: usize = 500;
+
 /// What `watch_holds.lua` answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HoldsWatch {
@@ -109,6 +112,32 @@ impl ReservationStore {
             _ => None,
         };
         watch.ok_or_else(|| GateError::unexpected("a reply of watch_holds.lua", reply))
+    }
+
+    /// Which of these orders would never expire: Redis knows of no end of theirs, they have left the outbox, and they are not
+    /// among the holds.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn find_unheld(
+        &self,
+        keys: &SaleKeys,
+        orders: &[OrderId],
+    ) -> Result<Vec<OrderId>, GateError> {
+        let mut found = Vec::new();
+        if keys.holds.is_none() {
+            return Ok(found);
+        }
+        for some in orders.chunks(UNHELD_PER_CALL_MAX) {
+            let arguments = some.iter().map(|id| id.to_string().into()).collect();
+            let script = &self.scripts.find_unheld;
+            let unheld: Vec<String> = self
+                .run("find_unheld", script, keys.all(), arguments)
+                .await?;
+            let ids: Option<Vec<OrderId>> = unheld.iter().map(|id| id.parse().ok()).collect();
+            found.extend(ids.ok_or_else(|| GateError::unexpected("ids of orders", unheld))?);
+        }
+        Ok(found)
     }
 
     /// Lets at most [`EXPIRIES_PER_CALL_MAX`] orders expire whose holds ended at `cutoff` or before. Their units count again

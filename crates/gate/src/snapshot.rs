@@ -25,14 +25,15 @@ pub struct Snapshot {
     pub holds: u64,
     /// Entries in the outbox.
     pub waiting: u64,
-    /// Numbers of the events other than orders: cancels, completions, expiries, restocks, amendments, closings, the
-    /// opening.
+    /// Numbers of the other events: cancels, expiries, restocks, amendments, closings, the opening.
     pub effects: HashSet<SequenceNumber>,
-    /// Events other than orders that are too many to be checked at one moment; then `effects` lacks them.
+    /// Other events that are too many to be checked at one moment; then `effects` lacks them.
     pub unchecked_effects: usize,
     /// Orders in the outbox, some of which may have left it a moment earlier: they are on Kafka.
     pub orders: HashMap<OrderId, OutboxOrder>,
-    /// Their numbers.
+    /// Orders whose completions are in the outbox, or have left it a moment earlier.
+    pub completions: HashSet<OrderId>,
+    /// The numbers of these orders and completions.
     pub order_numbers: NumberSet,
     /// Events whose records are missing or damaged.
     pub unreadable: u64,
@@ -108,6 +109,7 @@ impl Snapshot {
             effects: changes.collect::<Option<_>>()?,
             unchecked_effects: 0,
             orders: HashMap::new(),
+            completions: HashSet::new(),
             order_numbers: NumberSet::default(),
             unreadable: 0,
             is_lost: number(8)? != 0,
@@ -138,6 +140,7 @@ struct OutboxRead {
     last: Option<SequenceNumber>,
     changes: Vec<SequenceNumber>,
     orders: HashMap<OrderId, OutboxOrder>,
+    completions: HashSet<OrderId>,
     order_numbers: NumberSet,
     unreadable: u64,
 }
@@ -145,9 +148,6 @@ struct OutboxRead {
 impl OutboxRead {
     fn add(&mut self, event: &OutboxEvent) {
         self.last = Some(event.number);
-        if !event.is_order {
-            self.changes.push(event.number);
-        }
         match &event.content {
             EventContent::Order(id, record) => {
                 let order = OutboxOrder {
@@ -157,8 +157,17 @@ impl OutboxRead {
                 self.order_numbers.insert(event.number);
                 self.orders.insert(*id, order);
             }
-            EventContent::Unreadable => self.unreadable += 1,
-            _ => {}
+            EventContent::Completion(id, _) => {
+                self.order_numbers.insert(event.number);
+                self.completions.insert(*id);
+            }
+            EventContent::Unreadable => {
+                self.unreadable += 1;
+                if !event.is_order {
+                    self.changes.push(event.number);
+                }
+            }
+            _ => self.changes.push(event.number),
         }
     }
 
@@ -201,6 +210,7 @@ impl ReservationStore {
             }
             snapshot.unchecked_effects = unchecked;
             snapshot.orders = outbox.orders;
+            snapshot.completions = outbox.completions;
             snapshot.order_numbers = outbox.order_numbers;
             snapshot.unreadable = outbox.unreadable;
             return Ok(Some(snapshot));

@@ -1,5 +1,6 @@
 //! Orders that have to be paid: what the model does not have.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use fluxgate_domain::SequenceNumber;
@@ -7,7 +8,7 @@ use fluxgate_domain::ids::{OrderId, Tag, UserId};
 use fluxgate_domain::order_facts::CancelledBy;
 use fluxgate_gate::{Ack, Acked, ChangeContext, Expiries, HoldsWatch, SaleKeys};
 use fred::clients::Client;
-use fred::interfaces::{HashesInterface, KeysInterface};
+use fred::interfaces::{HashesInterface, KeysInterface, LuaInterface};
 use jiff::Timestamp;
 
 use crate::fixture::{RedisSale, connect, number, outcome, redis};
@@ -247,4 +248,29 @@ async fn a_user_id_that_looks_like_a_mark_is_none() {
     }
     let snapshot = sale.store.snapshot(&sale.keys).await.unwrap().unwrap();
     assert_eq!(snapshot.holds, 0);
+}
+
+#[tokio::test]
+async fn orders_that_would_never_expire_are_found() {
+    let (sale, redis) = (RedisSale::held(3).await, redis().await);
+    // The last one waits in the outbox.
+    assert_eq!(sale.reserve(&[order(3)], number(0)).await, ["reserved 4"]);
+    let users = [0, 1, 2, 3].map(|user| sale.order_id(user, 0).0);
+    let unheld = async || sale.store.find_unheld(&sale.keys, &users).await.unwrap();
+    assert_eq!(unheld().await, []);
+    assert_eq!(sale.complete(0, 0, number(0)).await, "recorded 5 true");
+    assert_eq!(sale.cancel(1, 0, number(0)).await, "recorded 6 true");
+    assert_eq!(unheld().await, []);
+    let snapshot = sale.store.snapshot(&sale.keys).await.unwrap().unwrap();
+    assert_eq!((snapshot.holds, snapshot.completed), (1, 1));
+    assert_eq!(snapshot.completions, HashSet::from([users[0]]));
+
+    let forget = "return redis.call('ZREM', KEYS[1], ARGV[1])";
+    let holds = sale.keys.holds.clone().unwrap();
+    let removed: i64 = redis
+        .eval(forget, vec![holds], vec![users[2].to_string()])
+        .await
+        .unwrap();
+    assert_eq!(removed, 1);
+    assert_eq!(unheld().await, [users[2]]);
 }

@@ -77,6 +77,7 @@ async fn each_script_refuses_more_elements_than_its_bound() {
         ("restore", 4, 2 + 2 * 501),
         ("reopen_sale", 4, 1 + 2 * 33),
         ("snapshot", 4, 2 + 501),
+        ("find_unheld", 5, 501),
     ];
     let url = std::env::var("REDIS_URL").expect("REDIS_URL is set: run `make test`");
     let redis = Client::new(Config::from_url(&url).unwrap(), None, None, None);

@@ -139,6 +139,7 @@ pub fn snapshot(number: SequenceNumber) -> Snapshot {
         unchecked_effects: 0,
         orders: HashMap::new(),
         order_numbers: NumberSet::default(),
+        completions: HashSet::new(),
         unreadable: 0,
         is_lost: false,
         terms: None,
