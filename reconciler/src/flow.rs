@@ -26,6 +26,8 @@ pub struct Place {
     pub ends_at: Option<Timestamp>,
     /// Whether its orders have to be paid before their holds end.
     pub has_holds: bool,
+    /// Whether orders wait for their payment, if the ledger knows.
+    pub has_live_holds: bool,
 }
 
 impl Place {
@@ -35,12 +37,13 @@ impl Place {
             partition: row.partition,
             ends_at: row.ends_at,
             has_holds: row.has_holds(),
+            has_live_holds: row.has_live_holds(),
         }
     }
 
-    /// Whether it ended at or before `then`.
+    /// Whether it ended at or before `then`, and none of its orders waits for its payment.
     pub fn was_over(&self, then: Timestamp) -> bool {
-        self.ends_at.is_some_and(|at| at <= then)
+        !self.has_live_holds && self.ends_at.is_some_and(|at| at <= then)
     }
 
     /// The keys of the sale in Redis.
@@ -92,6 +95,7 @@ impl Stores {
             partition: view.facts.partition,
             ends_at: None,
             has_holds: view.facts.has_holds,
+            has_live_holds: false,
         }))
     }
 
@@ -167,19 +171,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sale_is_over_once_its_end_has_come() {
+    fn a_sale_is_over_once_its_end_has_come_and_no_order_waits_for_its_payment() {
         let now = Timestamp::from_second(10).unwrap();
-        let was_over = |ends_at: Option<i64>| {
+        let was_over = |ends_at: Option<i64>, has_live_holds| {
             let place = Place {
                 id_time: Timestamp::UNIX_EPOCH,
                 partition: 0,
                 ends_at: ends_at.map(|at| Timestamp::from_second(at).unwrap()),
-                has_holds: false,
+                has_holds: has_live_holds,
+                has_live_holds,
             };
             place.was_over(now)
         };
-        assert!(!was_over(None));
-        assert!(!was_over(Some(11)));
-        assert!(was_over(Some(10)));
+        assert!(!was_over(None, false));
+        assert!(!was_over(Some(11), false));
+        assert!(was_over(Some(10), false));
+        assert!(!was_over(Some(10), true));
     }
 }

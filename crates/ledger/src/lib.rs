@@ -28,7 +28,7 @@ mod sql;
 
 pub use audit::{
     AuditError, AuditReader, ChangeRow, DeadLetter, HaltedPartition, LedgerRow, OrderPages,
-    OrderRow, RebuildLock, WrittenSale,
+    OrderRow, RebuildLock, UserRow, WrittenSale,
 };
 pub use batch::{ORDERS_NAMED_MAX, WrittenBatch};
 pub use connection::{Address, UrlError};

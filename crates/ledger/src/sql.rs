@@ -253,16 +253,26 @@ pub const SELECT_SALE: &str = "
     FROM stock_ledger l JOIN number_series n ON n.series_id = l.product_id
     WHERE l.product_id = $1";
 
-/// How many orders a product has within these bounds of ids, and the units of those that hold some.
+/// How many orders a product has within these bounds of ids, the units of those that hold some, and of the completed ones.
 pub const COUNT_ORDERS_BETWEEN: &str = "
     SELECT count(*),
-           coalesce(sum(quantity) FILTER (WHERE status IN ('confirmed', 'completed')), 0)::bigint
+           coalesce(sum(quantity) FILTER (WHERE status IN ('confirmed', 'completed')), 0)::bigint,
+           coalesce(sum(quantity) FILTER (WHERE status = 'completed'), 0)::bigint
     FROM orders WHERE product_id = $1 AND order_id BETWEEN $2 AND $3";
 
-/// The units that each user holds, within these bounds.
+/// The units that each user holds and the orders that the user has left unpaid, within these bounds. Unpaid orders are those that
+/// have expired and were not completed, and those that the buyer has cancelled.
 pub const SELECT_USERS_BETWEEN: &str = "
-    SELECT user_id, sum(quantity)::bigint FROM orders
-    WHERE product_id = $1 AND order_id BETWEEN $2 AND $3 AND status IN ('confirmed', 'completed')
+    SELECT user_id,
+           coalesce(sum(quantity) FILTER (WHERE is_sold), 0)::bigint,
+           count(*) FILTER (WHERE is_unpaid)
+    FROM (
+        SELECT user_id, quantity, status IN ('confirmed', 'completed') AS is_sold,
+               (expiry_number IS NOT NULL AND (completion_number IS NULL OR completion_refused))
+                   OR coalesce(cancel_cause = 'buyer', false) AS is_unpaid
+        FROM orders WHERE product_id = $1 AND order_id BETWEEN $2 AND $3
+    ) o
+    WHERE is_sold OR is_unpaid
     GROUP BY user_id";
 
 /// The orders of a product within these bounds. The primary key has the orders of a sale side by side; other bounds read

@@ -1,7 +1,9 @@
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::ProductId;
-use fluxgate_gate::{ACKS_PER_CALL_MAX, Ack, OUTBOX_PAGE_MAX, SaleAcks, SaleKeys};
+use fluxgate_gate::{
+    ACKS_PER_CALL_MAX, Ack, EFFECTS_PER_CALL_MAX, OUTBOX_PAGE_MAX, SaleAcks, SaleKeys,
+};
 use futures_util::future::try_join_all;
 
 use crate::{Stores, Undecided};
@@ -63,8 +65,9 @@ async fn acknowledge(
             removed?;
         }
     }
-    for (number, _) in making_room {
-        stores.gate.ack_and_apply(keys, *number).await?;
+    let making_room: Vec<SequenceNumber> = making_room.iter().map(|(number, _)| *number).collect();
+    for entries in making_room.chunks(EFFECTS_PER_CALL_MAX) {
+        stores.gate.ack_and_apply_all(keys, entries).await?;
     }
     Ok(())
 }

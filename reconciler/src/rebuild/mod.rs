@@ -4,11 +4,12 @@
 //! 2. Drain: the remaining outbox entries are published to Kafka.
 //! 3. Fence: an event on the sale's partition, behind which workers accept nothing of earlier epochs. Once PostgreSQL is past
 //!    it, the rows of the sale are final.
-//! 4. Restore: records and units per user; then, as the last write, the sale itself in a new epoch.
+//! 4. Restore: records, holds, and what is counted per user; then, as the last write, the sale itself in a new epoch.
 //!
 //! A crash at any point leaves a stopped sale, and the rebuild can be run again.
 
 mod drain;
+mod orders;
 mod refill;
 
 use std::time::Duration;
@@ -16,15 +17,16 @@ use std::time::Duration;
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::{Event, SaleFenced};
 use fluxgate_domain::ids::ProductId;
-use fluxgate_gate::{FillError, Pair, Part, SaleKeys, Stopped};
-use fluxgate_ledger::{AuditError, LedgerRow, OrderPages};
+use fluxgate_gate::{FillError, Part, SaleKeys};
+use fluxgate_ledger::{AuditError, LedgerRow};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::flow::keys;
 use crate::unwritten::Unwritten;
 use crate::{Stores, Undecided};
-use refill::{Refill, order_pair};
+use orders::{restore_orders, restore_users};
+use refill::Refill;
 
 /// Fences written in a row if each turns out to use an epoch that is taken.
 const FENCES_MAX: usize = 3;
@@ -82,15 +84,17 @@ pub enum RebuildError {
     /// Orders of the old epoch could still be written.
     #[error("the workers ignore fences: they are older than this program; the sale stays stopped")]
     NotFenced,
-    /// The ledger's sum differs from the sum of its orders: the units remaining are unknown.
+    /// A sum of the ledger differs from that of its orders: the units remaining, or those held, are unknown.
     #[error(
-        "the ledger counts {sold} units sold, its orders add up to {orders_sold}; the sale stays stopped"
+        "the ledger counts {counted} units {which}, its orders add up to {summed}; the sale stays stopped"
     )]
     Inconsistent {
-        /// Units sold by the ledger.
-        sold: i64,
-        /// Units of the orders that hold some.
-        orders_sold: i64,
+        /// `sold` or `completed`.
+        which: &'static str,
+        /// Units by the ledger.
+        counted: i64,
+        /// Units of the orders.
+        summed: i64,
     },
     /// Not finished; the sale stays stopped. Run the rebuild again.
     #[error(transparent)]
@@ -139,8 +143,7 @@ async fn rebuild_locked(
     patience: Duration,
 ) -> Result<Rebuilt, RebuildError> {
     let keys = keys(product, sale.id_time, sale.has_holds());
-    let is_over = sale.ends_at.is_some_and(|at| at <= Timestamp::now());
-    if is_over && !read(stores.gate.has_any_key(&keys).await)? {
+    if !read(stores.gate.has_any_key(&keys).await)? && is_over(stores, sale, patience).await? {
         return Err(RebuildError::Over);
     }
     // Its clone shares the connections; `stores` stays free for the other stores.
@@ -153,13 +156,11 @@ async fn rebuild_locked(
     let unreadable = expect_written(stores, product, &keys).await?;
     fence(stores, product, stopped.highest, patience).await?;
     let (written, mut orders) = read(stores.ledger.read_sale(product).await)?;
-    let refill = Refill::of(&written, orders.sold_units())?;
+    let refill = Refill::of(&written, orders.sold_units(), orders.completed_units())?;
     stopped.empty(refill.epoch, product).await?;
     stopped.fill(Part::Orders, &refill.changes).await?;
-    let restored = restore_orders(&stopped, &mut orders).await?;
-    if refill.has_user_limit {
-        restore_users(&stopped, &mut orders).await?;
-    }
+    let restored = restore_orders(&stopped, &mut orders, refill.holds).await?;
+    restore_users(&stopped, &mut orders, &refill).await?;
     stopped.reopen(&refill.sale).await?;
     Ok(Rebuilt {
         epoch: refill.epoch,
@@ -170,39 +171,20 @@ async fn rebuild_locked(
     })
 }
 
-/// Restores the orders page by page: a sale may have millions. Returns their number.
-async fn restore_orders(
-    stopped: &Stopped<'_>,
-    orders: &mut OrderPages<'_>,
-) -> Result<usize, RebuildError> {
-    let mut restored = 0;
-    loop {
-        let page = read(orders.next().await)?;
-        if page.is_empty() {
-            return Ok(restored);
-        }
-        restored += page.len();
-        let pairs: Vec<Pair> = page.iter().map(order_pair).collect();
-        stopped.fill(Part::Orders, &pairs).await?;
+/// Whether a sale has ended and none of its orders waits for its payment.
+async fn is_over(
+    stores: &Stores,
+    sale: &LedgerRow,
+    patience: Duration,
+) -> Result<bool, RebuildError> {
+    let has_ended = sale.ends_at.is_some_and(|at| at <= Timestamp::now());
+    if !has_ended || !sale.has_holds() {
+        return Ok(has_ended);
     }
-}
-
-/// Restores the units that each user holds, page by page.
-async fn restore_users(
-    stopped: &Stopped<'_>,
-    orders: &mut OrderPages<'_>,
-) -> Result<(), RebuildError> {
-    loop {
-        let page = read(orders.next_users().await)?;
-        if page.is_empty() {
-            return Ok(());
-        }
-        let pairs = page
-            .into_iter()
-            .map(|(user, units)| (user, units.to_string()));
-        let pairs: Vec<Pair> = pairs.collect();
-        stopped.fill(Part::Users, &pairs).await?;
-    }
+    // Orders may still be on their way to PostgreSQL.
+    stores.until_all_written(sale.partition, patience).await?;
+    let sale = read(stores.ledger.sale(&sale.product).await)?.ok_or(RebuildError::NoSale)?;
+    Ok(!sale.has_live_holds())
 }
 
 /// Refuses if Redis has records that PostgreSQL lacks; otherwise returns the number of unreadable records.

@@ -1,9 +1,9 @@
-//! The Redis data of a rebuilt sale, computed from its rows in PostgreSQL. Pure.
+//! The Redis data of a rebuilt sale without its orders, computed from its rows in PostgreSQL. Pure.
 
+use fluxgate_domain::HoldTerms;
 use fluxgate_domain::apply::ChangeKind;
-use fluxgate_domain::{OrderFacts, OrderStatus};
-use fluxgate_gate::{Pair, limits_field};
-use fluxgate_ledger::{ChangeRow, LedgerRow, OrderRow, WrittenSale};
+use fluxgate_gate::{Pair, hold_field, limits_field};
+use fluxgate_ledger::{ChangeRow, LedgerRow, WrittenSale};
 use jiff::Timestamp;
 
 use super::RebuildError;
@@ -16,6 +16,7 @@ pub struct Refill {
     pub changes: Vec<Pair>,
     pub sale: Vec<Pair>,
     pub has_user_limit: bool,
+    pub holds: Option<HoldTerms>,
     /// The new epoch.
     pub epoch: u32,
     /// Units it has to sell.
@@ -23,18 +24,21 @@ pub struct Refill {
 }
 
 impl Refill {
-    /// The data to write, once the log is fenced. `orders_sold` is the sum of the orders that hold units.
+    /// The data to write, once the log is fenced. `orders_sold` is the sum of the orders that hold units, `orders_completed`
+    /// that of the completed ones.
     ///
     /// # Errors
     /// When the rows do not determine the units remaining.
-    pub fn of(written: &WrittenSale, orders_sold: i64) -> Result<Self, RebuildError> {
+    pub fn of(
+        written: &WrittenSale,
+        orders_sold: i64,
+        orders_completed: i64,
+    ) -> Result<Self, RebuildError> {
         let sale = written.sale.as_ref().ok_or(RebuildError::NoSale)?;
         let epoch = sale.fenced_epoch;
-        let sold = sale.sold;
-        if sold != orders_sold {
-            return Err(RebuildError::Inconsistent { sold, orders_sold });
-        }
-        let remaining = sale.total - sold;
+        expect_equal("sold", sale.sold, orders_sold)?;
+        expect_equal("completed", sale.completed, orders_completed)?;
+        let remaining = sale.total - sale.sold;
         let changes = written.changes.iter();
         let restocks = changes.filter(|it| it.kind == ChangeKind::Restock);
         let mut changes: Vec<Pair> = restocks.map(restock_pair).collect();
@@ -43,36 +47,22 @@ impl Refill {
             changes,
             sale: facts(written, sale, epoch, remaining),
             has_user_limit: sale.per_user_limit.is_some(),
+            holds: sale.terms.and_then(|terms| terms.holds()),
             epoch,
             remaining,
         })
     }
 }
 
-/// The record of an order.
-pub fn order_pair(order: &OrderRow) -> Pair {
-    let OrderFacts { expiry, cancel, .. } = order.facts;
-    // An order that has expired has given its units back like one that was cancelled.
-    let returned = match order.facts.status() {
-        OrderStatus::Cancelled => cancel.map(|cancel| cancel.number),
-        OrderStatus::Expired => expiry,
-        _ => None,
-    };
-    let fate = match (order.facts.status(), returned) {
-        // PostgreSQL does not keep the time of the cancel, and it is not needed: the event was published.
-        (_, Some(number)) => format!("/{number}/{}", order.placed_at.as_millisecond()),
-        (OrderStatus::Rejected, None) => "/rejected".to_owned(),
-        (_, None) => String::new(),
-    };
-    let OrderRow {
-        number,
-        quantity,
-        user,
-        ..
-    } = order;
-    let placed_at = order.placed_at.as_millisecond();
-    let record = format!("{number}{fate} {placed_at} {quantity} {user}");
-    (order.id.to_string(), record)
+fn expect_equal(which: &'static str, counted: i64, summed: i64) -> Result<(), RebuildError> {
+    if counted == summed {
+        return Ok(());
+    }
+    Err(RebuildError::Inconsistent {
+        which,
+        counted,
+        summed,
+    })
 }
 
 fn restock_pair(change: &ChangeRow) -> Pair {
@@ -129,6 +119,11 @@ fn facts(written: &WrittenSale, sale: &LedgerRow, epoch: u32, remaining: i64) ->
     if let Some(terms) = sale.terms {
         facts.push(("terms", terms.to_json()));
         facts.extend(limits_field(&terms).map(|limits| ("limits", limits)));
+        // Without the field `expiry`, nothing expires for one grace: payments may have been waiting.
+        if let Some(hold) = hold_field(&terms) {
+            facts.push(("hold", hold));
+            facts.push(("completed", sale.completed.to_string()));
+        }
     }
     facts.extend(amendment(written).map(|it| ("amended", it.number.to_string())));
     if let Some(closing) = closing {
@@ -141,19 +136,24 @@ fn facts(written: &WrittenSale, sale: &LedgerRow, epoch: u32, remaining: i64) ->
 
 #[cfg(test)]
 mod tests {
-    use fluxgate_domain::ids::{OrdersPerSecond, ProductId, Total};
+    use fluxgate_domain::ids::{HoldSeconds, OrdersPerSecond, ProductId, Total};
     use fluxgate_domain::{SequenceNumber, Terms};
 
     use super::*;
 
     /// The fields of a sale that opened at 5 s and was amended twice, for which these terms are written.
     fn fields(terms: Option<Terms>) -> Vec<Pair> {
+        let refill = Refill::of(&written(terms), 4, 2).unwrap();
+        [refill.changes, refill.sale].concat()
+    }
+
+    fn written(terms: Option<Terms>) -> WrittenSale {
         let at = |second| Timestamp::from_second(second).unwrap();
         let sale = LedgerRow {
             product: ProductId::parse("p").unwrap(),
             total: 10,
-            sold: 0,
-            completed: 0,
+            sold: 4,
+            completed: 2,
             opens_at: at(5),
             id_time: at(3),
             closes_at: None,
@@ -172,13 +172,11 @@ mod tests {
             number: SequenceNumber::new(1, sequence),
             at: at(4),
         });
-        let written = WrittenSale {
+        WrittenSale {
             changes: terms.map_or(Vec::new(), |_| amendments.into()),
             sale: Some(sale),
             ..WrittenSale::default()
-        };
-        let refill = Refill::of(&written, 0).unwrap();
-        [refill.changes, refill.sale].concat()
+        }
     }
 
     fn value<'a>(fields: &'a [Pair], name: &str) -> Option<&'a str> {
@@ -203,6 +201,34 @@ mod tests {
         let record = format!("1-2 4000 5000 {}", terms.to_json());
         assert_eq!(value(&restored, "amend:1-2"), Some(record.as_str()));
         assert_eq!(value(&restored, "amend:1-1"), None);
+        assert_eq!(value(&restored, "hold"), None);
+        assert_eq!(value(&restored, "completed"), None);
+    }
+
+    #[test]
+    fn a_rebuilt_sale_has_its_holds_again_and_expires_nothing_for_one_grace() {
+        let terms = Terms {
+            hold_seconds: HoldSeconds::try_from(60).ok(),
+            ..Terms::of(Total::try_from(10).unwrap())
+        };
+        let restored = fields(Some(terms));
+        assert_eq!(value(&restored, "hold"), Some("60000 30000 2 0"));
+        assert_eq!(value(&restored, "limits"), Some("0 0 0 0 0"));
+        assert_eq!(value(&restored, "completed"), Some("2"));
+        assert_eq!(value(&restored, "remaining"), Some("6"));
+        assert_eq!(value(&restored, "expiry"), None);
+        let refill = Refill::of(&written(Some(terms)), 4, 2).unwrap();
+        assert_eq!(refill.holds, terms.holds());
+    }
+
+    #[test]
+    fn a_ledger_whose_sums_are_not_those_of_its_orders_restores_nothing() {
+        let refused = |sold, completed| match Refill::of(&written(None), sold, completed) {
+            Err(RebuildError::Inconsistent { which, .. }) => which,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(refused(3, 2), "sold");
+        assert_eq!(refused(4, 3), "completed");
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod rows;
 pub use halts::HaltedPartition;
 pub use order_pages::OrderPages;
 pub use rebuild_lock::RebuildLock;
-pub use rows::{ChangeRow, DeadLetter, LedgerRow, OrderRow, WrittenSale};
+pub use rows::{ChangeRow, DeadLetter, LedgerRow, OrderRow, UserRow, WrittenSale};
 
 use std::time::Duration;
 

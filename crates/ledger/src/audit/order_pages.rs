@@ -4,7 +4,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Portal, Row, Transaction};
 use uuid::Uuid;
 
-use super::{AuditError, LedgerRow, OrderRow, READ_LIMIT, within};
+use super::{AuditError, LedgerRow, OrderRow, READ_LIMIT, UserRow, within};
 use crate::sql;
 
 /// Rows per page.
@@ -18,10 +18,16 @@ pub struct OrderPages<'a> {
     product: String,
     /// The lowest and the highest id.
     bounds: [Uuid; 2],
-    /// Units of the orders that hold some.
-    sold_units: i64,
+    counted: CountedOrders,
     orders: Portal,
     users: Option<Portal>,
+}
+
+/// The orders of a sale, counted.
+struct CountedOrders {
+    rows: i64,
+    sold_units: i64,
+    completed_units: i64,
 }
 
 impl<'a> OrderPages<'a> {
@@ -35,24 +41,24 @@ impl<'a> OrderPages<'a> {
         let mut found = None;
         if let Some(sale) = sale {
             let bounds = sale.order_id_bounds();
-            let (count, units) = count(&snapshot, product, bounds).await?;
+            let counted = count(&snapshot, product, bounds).await?;
             let parameters: [&(dyn ToSql + Sync); 1] = [&product];
             let uncounted = snapshot.query_one(sql::COUNT_UNCOUNTED_ORDERS, &parameters);
             let uncounted = within(READ_LIMIT, uncounted).await?;
-            if sale.has_only(count, uncounted.try_get(0)?) {
-                found = Some((bounds, units));
+            if sale.has_only(counted.rows, uncounted.try_get(0)?) {
+                found = Some((bounds, counted));
             }
         }
-        let (bounds, sold_units) = match found {
+        let (bounds, counted) = match found {
             Some(found) => found,
-            None => (ALL, count(&snapshot, product, ALL).await?.1),
+            None => (ALL, count(&snapshot, product, ALL).await?),
         };
         let orders = bind(&snapshot, sql::SELECT_ORDERS_BETWEEN, product, bounds).await?;
         Ok(Self {
             snapshot,
             product: product.to_owned(),
             bounds,
-            sold_units,
+            counted,
             orders,
             users: None,
         })
@@ -60,7 +66,12 @@ impl<'a> OrderPages<'a> {
 
     /// Units of the orders that hold some: those that are confirmed or completed.
     pub fn sold_units(&self) -> i64 {
-        self.sold_units
+        self.counted.sold_units
+    }
+
+    /// Units of the completed orders.
+    pub fn completed_units(&self) -> i64 {
+        self.counted.completed_units
     }
 
     /// The next orders; none when all have been read.
@@ -72,11 +83,11 @@ impl<'a> OrderPages<'a> {
         rows.iter().map(OrderRow::read).collect()
     }
 
-    /// The next users that hold units, with their number; none when all have been read.
+    /// The next users that hold units or have left orders unpaid; none when all have been read.
     ///
     /// # Errors
     /// When PostgreSQL gives no usable answer.
-    pub async fn next_users(&mut self) -> Result<Vec<(String, i64)>, AuditError> {
+    pub async fn next_users(&mut self) -> Result<Vec<UserRow>, AuditError> {
         let select = sql::SELECT_USERS_BETWEEN;
         let users = match self.users.take() {
             Some(users) => users,
@@ -84,8 +95,7 @@ impl<'a> OrderPages<'a> {
         };
         let rows = page(&self.snapshot, &users).await?;
         self.users = Some(users);
-        let read = |row: &Row| Ok((row.try_get(0)?, row.try_get(1)?));
-        rows.iter().map(read).collect()
+        rows.iter().map(UserRow::read).collect()
     }
 }
 
@@ -93,11 +103,15 @@ async fn count(
     snapshot: &Transaction<'_>,
     product: &str,
     [lowest, highest]: [Uuid; 2],
-) -> Result<(i64, i64), AuditError> {
+) -> Result<CountedOrders, AuditError> {
     let parameters: [&(dyn ToSql + Sync); 3] = [&product, &lowest, &highest];
     let counted = snapshot.query_one(sql::COUNT_ORDERS_BETWEEN, &parameters);
     let row = within(READ_LIMIT, counted).await?;
-    Ok((row.try_get(0)?, row.try_get(1)?))
+    Ok(CountedOrders {
+        rows: row.try_get(0)?,
+        sold_units: row.try_get(1)?,
+        completed_units: row.try_get(2)?,
+    })
 }
 
 async fn bind(

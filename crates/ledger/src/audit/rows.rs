@@ -47,6 +47,17 @@ pub struct OrderRow {
     pub facts: OrderFacts,
 }
 
+/// What the orders of one user come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserRow {
+    /// The user.
+    pub user: String,
+    /// Units of confirmed and completed orders.
+    pub units: i64,
+    /// Orders that have expired, or that the user has cancelled.
+    pub unpaid: i64,
+}
+
 /// A row of `sale_changes`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -68,6 +79,8 @@ pub struct DeadLetter {
     pub quantity: i64,
     /// Whether the order gives its units back: it was cancelled, or has expired.
     pub is_cancel: bool,
+    /// Whether the order was paid.
+    pub is_completion: bool,
     pub number: SequenceNumber,
 }
 
@@ -91,6 +104,11 @@ impl LedgerRow {
     /// Whether its orders have to be paid before their holds end.
     pub fn has_holds(&self) -> bool {
         self.terms.is_some_and(|terms| terms.holds().is_some())
+    }
+
+    /// Whether orders wait for their payment: then the sale is not over, although it may take no orders any more.
+    pub fn has_live_holds(&self) -> bool {
+        self.has_holds() && self.sold > self.completed
     }
 
     /// Whether `orders` rows are all that the sale has; `uncounted` rows are not in `written`.
@@ -132,6 +150,16 @@ impl OrderRow {
     }
 }
 
+impl UserRow {
+    pub(super) fn read(row: &Row) -> Result<Self, AuditError> {
+        Ok(Self {
+            user: row.try_get(0)?,
+            units: row.try_get(1)?,
+            unpaid: row.try_get(2)?,
+        })
+    }
+}
+
 impl ChangeRow {
     pub(super) fn read(row: &Row) -> Result<Self, AuditError> {
         let kind = ChangeKind::read(row.try_get(1)?);
@@ -164,6 +192,7 @@ impl DeadLetter {
                 _ => 0,
             },
             is_cancel: cancel.is_some(),
+            is_completion: completion.is_some(),
             number: later.or_else(|| number("epoch", "sequence"))?,
         })
     }

@@ -145,6 +145,7 @@ async fn an_audit_reads_what_is_known_about_an_order() {
     let units: i64 = sold.map(|row| row.quantity).sum();
     let sale = written.sale.unwrap();
     assert_eq!((units, orders.sold_units()), (sale.sold, sale.sold));
+    assert_eq!(orders.completed_units(), sale.completed);
     let numbers: BTreeSet<_> = rows
         .iter()
         .flat_map(|row| {
@@ -166,6 +167,52 @@ async fn an_audit_reads_what_is_known_about_an_order() {
             .count()
     };
     assert_eq!((by(CancelledBy::Buyer), by(CancelledBy::Shop)), (3, 5));
+}
+
+#[tokio::test]
+async fn an_audit_reads_what_each_user_has_left_unpaid() {
+    let schema = Schema::new().await;
+    let orders = (1..).zip(["paid", "late", "buyer", "shop", "refused"]);
+    let orders: Vec<Record> = orders
+        .map(|(sequence, user)| order(0, "a", user, 2, sequence))
+        .collect();
+    let mut log = vec![opening(0, "a", 10)];
+    log.extend(orders.iter().cloned());
+    log.extend([
+        completion(0, &orders[0], 6),
+        expiry(0, &orders[1], 7),
+        cancel_for(CancelCause::Buyer, 0, &orders[2], 8),
+        cancel_for(CancelCause::Shop, 0, &orders[3], 9),
+        expiry(0, &orders[4], 10),
+    ]);
+    // Nothing is left for the completion of the last one.
+    log.push(order(0, "a", "last", 8, 11));
+    log.push(completion(0, &orders[4], 12));
+    schema.write_all(&in_offset_order(log), 4).await;
+    let mut audit = AuditReader::connect(&schema.settings, "test", TOPIC)
+        .await
+        .unwrap();
+    let (_, mut orders) = audit
+        .read_sale(&ProductId::parse("a").unwrap())
+        .await
+        .unwrap();
+    let users = orders.next_users().await.unwrap();
+    let mut users: Vec<_> = users
+        .iter()
+        .map(|it| (it.user.as_str(), it.units, it.unpaid))
+        .collect();
+    users.sort_unstable();
+    assert_eq!(
+        users,
+        [
+            ("buyer", 0, 1),
+            ("last", 8, 0),
+            ("late", 0, 1),
+            ("paid", 2, 0),
+            ("refused", 0, 1)
+        ]
+    );
+    assert_eq!((orders.sold_units(), orders.completed_units()), (10, 2));
 }
 
 /// The statements of version 0.2.

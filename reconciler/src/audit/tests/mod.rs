@@ -105,6 +105,7 @@ fn letter(sequence: u32, quantity: i64) -> DeadLetter {
         order: Some(id(2)),
         quantity,
         is_cancel: quantity == 0,
+        is_completion: false,
         number: number(sequence),
     }
 }
