@@ -2,7 +2,7 @@
 //! are read from their beginning; what is written already is not written twice.
 //!
 //! What a log has lost is published again behind the orders that it has. So the room that they use is written to the
-//! ledger before they are read: openings, cancels and restocks, which Redis has.
+//! ledger before they are read: openings, cancels, expiries and restocks, which Redis has.
 
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::{OrderId, ProductId};
@@ -22,7 +22,7 @@ pub struct AcceptedLog {
     pub halt: HaltedPartition,
     /// Where the log begins.
     pub begin: i64,
-    /// Openings, cancels and restocks that were written first.
+    /// Openings, cancels, expiries and restocks that were written first.
     pub written_ahead: usize,
 }
 

@@ -14,7 +14,8 @@ use crate::{Stores, Undecided};
 /// The records of a sale, without the orders that PostgreSQL is known to have.
 pub struct Unwritten {
     records: Records,
-    /// Whether PostgreSQL has the order at the same place of `records.orders`; a cancel that it has is removed there.
+    /// Whether PostgreSQL has the order at the same place of `records.orders`; a completion, expiry or cancel that it has is
+    /// removed there.
     is_written: Vec<bool>,
 }
 
@@ -31,6 +32,8 @@ pub struct Lacking {
 #[allow(missing_docs)]
 pub enum Subject {
     Order(OrderId),
+    Completion(OrderId),
+    Expiry(OrderId),
     Cancel(OrderId),
     Restock(RestockId),
     Amendment(SequenceNumber),
@@ -56,13 +59,17 @@ pub async fn unwritten_opening(
 impl Lacking {
     /// Whether it makes room for orders.
     pub fn makes_room(&self) -> bool {
-        matches!(self.subject, Subject::Cancel(_) | Subject::Restock(_))
+        use Subject::{Cancel, Expiry, Restock};
+        matches!(self.subject, Expiry(_) | Cancel(_) | Restock(_))
     }
 
     /// The order whose record makes the event, if it is one.
     pub fn order(&self) -> Option<OrderId> {
         match self.subject {
-            Subject::Order(id) | Subject::Cancel(id) => Some(id),
+            Subject::Order(id)
+            | Subject::Completion(id)
+            | Subject::Expiry(id)
+            | Subject::Cancel(id) => Some(id),
             Subject::Restock(_) | Subject::Amendment(_) | Subject::Closing => None,
         }
     }
@@ -105,10 +112,10 @@ impl Unwritten {
         let orders = &mut self.records.orders;
         if let Ok(at) = orders.binary_search_by_key(&row.id, |order| order.id) {
             self.is_written[at] = true;
-            // An order that had expired before a rebuild has its expiry in the place of a cancel.
-            if row.facts.cancel.is_some() || row.facts.expiry == orders[at].cancel {
-                orders[at].cancel = None;
-            }
+            let (order, facts) = (&mut orders[at], row.facts);
+            order.completion.take_if(|_| facts.completion.is_some());
+            order.expiry.take_if(|_| facts.expiry.is_some());
+            order.cancel.take_if(|_| facts.cancel.is_some());
         }
     }
 
@@ -134,8 +141,15 @@ impl Unwritten {
             if !is_written {
                 add(order.number, Subject::Order(order.id));
             }
-            if let Some(cancel) = order.cancel {
-                add(cancel, Subject::Cancel(order.id));
+            let ends: [(_, fn(OrderId) -> Subject); 3] = [
+                (order.completion, Subject::Completion),
+                (order.expiry, Subject::Expiry),
+                (order.cancel, Subject::Cancel),
+            ];
+            for (number, subject) in ends {
+                if let Some(number) = number {
+                    add(number, subject(order.id));
+                }
             }
         }
         for (&id, restock) in &self.records.restocks {
@@ -167,6 +181,12 @@ impl Unwritten {
     ) -> Option<Event> {
         Some(match subject {
             Subject::Order(id) => Event::OrderReserved(records.get(&id)?.event(id, product)),
+            Subject::Completion(id) => {
+                Event::OrderCompleted(records.get(&id)?.completed_event(id, product)?)
+            }
+            Subject::Expiry(id) => {
+                Event::OrderCancelled(records.get(&id)?.expired_event(id, product)?)
+            }
             Subject::Cancel(id) => {
                 Event::OrderCancelled(records.get(&id)?.cancelled_event(id, product)?)
             }
@@ -180,5 +200,96 @@ impl Unwritten {
             }
             Subject::Closing => Event::SaleClosed(self.records.closing?.event(product)),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fluxgate_domain::OrderFacts;
+    use fluxgate_domain::ids::{IdempotencyKey, Tag, UserId};
+    use fluxgate_domain::order_facts::Decision;
+    use fluxgate_gate::RecordedOrder;
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn number(sequence: u32) -> SequenceNumber {
+        SequenceNumber::new(1, sequence)
+    }
+
+    fn product() -> ProductId {
+        ProductId::parse("p").unwrap()
+    }
+
+    fn id() -> OrderId {
+        let user = UserId::parse("u").unwrap();
+        let key = IdempotencyKey::parse("k").unwrap();
+        OrderId::derive(&product(), Tag::of(&product()), 1, &user, &key)
+    }
+
+    /// What PostgreSQL lacks of an order that was completed (2), has expired (3) and was cancelled (4), if it has a row with
+    /// these facts.
+    fn lacking(facts: Option<OrderFacts>) -> Vec<Lacking> {
+        let order = RecordedOrder {
+            id: id(),
+            number: number(1),
+            completion: Some(number(2)),
+            expiry: Some(number(3)),
+            cancel: Some(number(4)),
+        };
+        let mut records = Records::default();
+        records.orders.push(order);
+        let mut unwritten = Unwritten::of(records);
+        if let Some(facts) = facts {
+            unwritten.remove(&OrderRow {
+                id: id(),
+                user: "u".to_owned(),
+                quantity: 1,
+                number: number(1),
+                placed_at: Timestamp::UNIX_EPOCH,
+                facts,
+            });
+        }
+        unwritten.lacking(|_| false, &WrittenSale::default())
+    }
+
+    fn subjects(facts: Option<OrderFacts>) -> Vec<Subject> {
+        lacking(facts).iter().map(|it| it.subject).collect()
+    }
+
+    #[test]
+    fn completions_and_expiries_that_have_no_row_are_lacking() {
+        use Subject::{Cancel, Completion, Expiry, Order};
+        let expected = [Order(id()), Completion(id()), Expiry(id()), Cancel(id())];
+        assert_eq!(subjects(None), expected);
+        let makes_room: Vec<bool> = lacking(None).iter().map(Lacking::makes_room).collect();
+        assert_eq!(makes_room, [false, false, true, true]);
+
+        let mut facts = OrderFacts::of(Decision::Confirmed);
+        assert_eq!(subjects(Some(facts)), expected[1..]);
+        facts.completion = Some(number(2));
+        assert_eq!(subjects(Some(facts)), expected[2..]);
+        facts.expiry = Some(number(3));
+        assert_eq!(subjects(Some(facts)), expected[3..]);
+        facts.completion = None;
+        assert_eq!(subjects(Some(facts)), [Completion(id()), Cancel(id())]);
+    }
+
+    #[test]
+    fn the_events_of_completions_and_expiries_are_those_of_the_record() {
+        let text = "1-1/completed:1-2:20/expired:1-3:30/1-4/40 10 1 u";
+        let records = HashMap::from([(id(), text.parse().unwrap())]);
+        let unwritten = Unwritten::of(Records::default());
+        let event = |subject| unwritten.event(&product(), subject, &records).unwrap();
+        let Event::OrderCompleted(completed) = event(Subject::Completion(id())) else {
+            panic!("a completion");
+        };
+        assert_eq!(completed.completion_sequence, 2);
+        for (subject, sequence) in [(Subject::Expiry(id()), 3), (Subject::Cancel(id()), 4)] {
+            let Event::OrderCancelled(cancelled) = event(subject) else {
+                panic!("a cancel");
+            };
+            assert_eq!(cancelled.cancel_sequence, sequence);
+        }
     }
 }
