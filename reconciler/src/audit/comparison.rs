@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use fluxgate_domain::ids::{OrderId, ProductId};
-use fluxgate_domain::order_facts::Decision;
 use fluxgate_domain::{NumberSet, OrderFacts, OrderStatus, SequenceNumber};
-use fluxgate_gate::{OutboxOrder, Snapshot, State};
-use fluxgate_ledger::{OrderRow, WrittenSale};
+use fluxgate_gate::{Snapshot, State};
+use fluxgate_ledger::{LedgerRow, OrderRow, WrittenSale};
 use jiff::Timestamp;
 
+use super::payments::{Payments, UnitsAtSnapshot, is_returned};
 use super::{Findings, sale_checks};
 
 /// A snapshot of Redis, and the rows that PostgreSQL had later. Keeps a bit of each order row.
@@ -23,13 +23,17 @@ pub struct Comparison {
     used_twice: usize,
     sold_units: i64,
     completed_units: i64,
+    confirmed_units: i64,
     cancelled: usize,
     expired: usize,
     rejected: usize,
-    /// Units that orders in PostgreSQL held when the snapshot was taken.
-    held_units: i64,
+    /// Units that orders in PostgreSQL had when the snapshot was taken.
+    units: UnitsAtSnapshot,
+    payments: Payments,
     /// Orders of dead letters without a row.
     unwritten_letters: HashSet<OrderId>,
+    /// Orders whose completion counts in Redis and is in the outbox or a dead letter.
+    unwritten_completions: HashSet<OrderId>,
 }
 
 impl Comparison {
@@ -38,16 +42,19 @@ impl Comparison {
         let letters = written.dead_letters.iter();
         let mut new = Self {
             product,
-            then,
             numbers: NumberSet::default(),
             used_twice: 0,
             sold_units: 0,
             completed_units: 0,
+            confirmed_units: 0,
             cancelled: 0,
             expired: 0,
             rejected: 0,
-            held_units: 0,
+            units: UnitsAtSnapshot::default(),
+            payments: Payments::default(),
+            unwritten_completions: unwritten_completions(then.as_ref(), &written),
             unwritten_letters: letters.filter_map(|letter| letter.order).collect(),
+            then,
             written,
         };
         let changes: Vec<_> = new.written.changes.iter().map(|it| it.number).collect();
@@ -71,6 +78,7 @@ impl Comparison {
         let status = order.facts.status();
         self.sold_units += if status.is_sold() { order.quantity } else { 0 };
         match status {
+            OrderStatus::Confirmed => self.confirmed_units += order.quantity,
             OrderStatus::Completed => self.completed_units += order.quantity,
             OrderStatus::Cancelled => self.cancelled += 1,
             OrderStatus::Expired => self.expired += 1,
@@ -78,15 +86,12 @@ impl Comparison {
             _ => {}
         }
         self.unwritten_letters.remove(&order.id);
+        let epoch = self.then.as_ref().map(|then| then.number.epoch);
+        self.payments.add(&order.facts, epoch);
         if let Some(then) = &mut self.then {
             then.orders.remove(&order.id);
-            // A completion that was read behind the expiry has taken the units again.
-            let expiry = expiry.filter(|_| !order.facts.is_completed());
-            let holds = order.facts.decision == Decision::Confirmed
-                && order.number <= then.number
-                && !is_returned(then, cancel)
-                && !is_returned(then, expiry);
-            self.held_units += if holds { order.quantity } else { 0 };
+            let is_completed = self.unwritten_completions.contains(&order.id);
+            self.units.add_row(order, then, is_completed);
         }
     }
 
@@ -107,6 +112,7 @@ impl Comparison {
     /// begun: if it is below PostgreSQL's, Redis has lost writes. `clock` tells whether the sale is over.
     pub fn finish(mut self, now: Option<SequenceNumber>, clock: Timestamp) -> Findings {
         let mut found = self.without_redis();
+        self.payments.check(&mut found);
         let Some(then) = self.then.take() else {
             sale_checks::check_absence(&mut found, &self.written, clock);
             return found;
@@ -164,6 +170,9 @@ impl Comparison {
             return found;
         };
         found.total = sale.total;
+        if sale.has_holds() {
+            found.held = self.confirmed_units;
+        }
         let (counted, sold, total) = (sale.sold, found.sold, sale.total);
         if counted != sold {
             found.prove(format!(
@@ -214,47 +223,56 @@ impl Comparison {
         found.lost_before = earlier.sum();
     }
 
-    /// Every unit gone from Redis is held by an order, and every order's units are gone from Redis.
+    /// Every unit gone from Redis is held by an order or completed, and the units of every order are gone from Redis.
     fn check_units(&self, found: &mut Findings, then: &Snapshot) {
+        let mut units = self.units;
         // Those that PostgreSQL has are no longer among them.
-        let waiting = then.orders.values();
-        let waiting = waiting.filter(|order| !is_returned(then, order.cancel));
-        let units = |order: &OutboxOrder| i64::from(order.quantity);
-        let held = self.held_units + waiting.map(units).sum::<i64>() + self.units_of_letters(then);
-        let gone = then.total - then.remaining;
-        if gone > held {
-            let stranded = gone - held;
-            found.object(format!(
-                "stranded: {stranded} units are gone from Redis and not sold"
-            ));
+        for (id, order) in &then.orders {
+            if !is_returned(then, order.cancel) {
+                let is_completed = self.unwritten_completions.contains(id);
+                units.add(order.quantity.into(), is_completed, order.cancel.is_none());
+            }
         }
-        if gone < held {
-            let offered = held - gone;
-            found.object(format!(
-                "{offered} units are sold and still offered by Redis"
-            ));
+        self.add_letters(&mut units, then);
+        let has_holds = self.written.sale.as_ref().is_some_and(LedgerRow::has_holds);
+        if has_holds {
+            found.held = units.held;
         }
+        units.check(found, then, has_holds);
     }
 
-    /// An order that became a dead letter holds its units, unless it was cancelled.
-    fn units_of_letters(&self, then: &Snapshot) -> i64 {
+    /// An order that became a dead letter has its units, unless it was cancelled.
+    fn add_letters(&self, units: &mut UnitsAtSnapshot, then: &Snapshot) {
         let letters = &self.written.dead_letters;
         let cancelled = letters
             .iter()
             .filter(|letter| letter.is_cancel)
             .map(|it| it.order);
         let cancelled: HashSet<Option<OrderId>> = cancelled.collect();
-        let holding = letters.iter().filter(|letter| {
-            let is_unwritten = letter
-                .order
-                .is_some_and(|id| self.unwritten_letters.contains(&id));
-            is_unwritten && letter.number <= then.number && !cancelled.contains(&letter.order)
-        });
-        holding.map(|letter| letter.quantity).sum()
+        for letter in letters {
+            if let Some(id) = letter.order
+                && letter.quantity > 0
+                && self.unwritten_letters.contains(&id)
+                && letter.number <= then.number
+                && !cancelled.contains(&letter.order)
+            {
+                let is_completed = self.unwritten_completions.contains(&id);
+                units.add(letter.quantity, is_completed, true);
+            }
+        }
     }
 }
 
-/// Whether a cancel or an expiry had returned its units when the snapshot was taken.
-fn is_returned(then: &Snapshot, cancel: Option<SequenceNumber>) -> bool {
-    cancel.is_some_and(|cancel| cancel <= then.number && !then.holds(cancel))
+/// Orders whose completion counted when the snapshot was taken and is in the outbox or a dead letter. A rebuild does not know
+/// those of dead letters.
+fn unwritten_completions(then: Option<&Snapshot>, written: &WrittenSale) -> HashSet<OrderId> {
+    let Some(then) = then else {
+        return HashSet::new();
+    };
+    let letters = written.dead_letters.iter().filter(|letter| {
+        let is_current = letter.number.epoch == then.number.epoch;
+        letter.is_completion && is_current && letter.number <= then.number
+    });
+    let letters = letters.filter_map(|letter| letter.order);
+    letters.chain(then.completions.iter().copied()).collect()
 }

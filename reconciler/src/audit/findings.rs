@@ -1,9 +1,12 @@
 //! The result of an audit for one sale. Pure.
 
-use fluxgate_domain::ids::ProductId;
+use fluxgate_domain::ids::{OrderId, ProductId};
 
 use super::Outcome;
 use crate::Undecided;
+
+/// Orders that one objection names.
+const NAMED_MAX: usize = 3;
 
 /// The result of an audit for one sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +25,10 @@ pub struct Findings {
     pub sold: i64,
     /// Units of completed orders; they are among those that are sold.
     pub completed: i64,
+    /// Units of orders that wait for their payment, in a sale with holds: counted, not computed from the others.
+    pub held: i64,
+    /// Orders that were paid when the ledger had no units left for them, and that nobody has cancelled since.
+    pub paid_without_unit: usize,
     /// Orders cancelled.
     pub cancelled: usize,
     /// Orders expired.
@@ -53,6 +60,8 @@ impl Findings {
             outbox: 0,
             sold: 0,
             completed: 0,
+            held: 0,
+            paid_without_unit: 0,
             cancelled: 0,
             expired: 0,
             rejected: 0,
@@ -85,6 +94,21 @@ impl Findings {
         let count = self.outbox;
         self.prove(format!(
             "no relay publishes the {count} entries of its outbox: the sale is not in the index; repeat its PUT"
+        ));
+    }
+
+    /// Adds that these orders would never expire.
+    pub fn note_unheld(&mut self, orders: &[OrderId]) {
+        let named = orders.iter().take(NAMED_MAX).map(ToString::to_string);
+        let named: Vec<String> = named.collect();
+        let more = match orders.len().saturating_sub(NAMED_MAX) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        self.prove(format!(
+            "{} orders would never expire, because they are neither in the outbox nor among the holds: {}{more}; rebuild it",
+            orders.len(),
+            named.join(", ")
         ));
     }
 

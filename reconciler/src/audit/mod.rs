@@ -2,6 +2,7 @@
 
 mod comparison;
 mod findings;
+mod payments;
 mod sale_checks;
 mod table;
 #[cfg(test)]
@@ -14,8 +15,10 @@ pub use table::table;
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use fluxgate_domain::ids::ProductId;
-use fluxgate_gate::Snapshot;
+use fluxgate_domain::OrderStatus;
+use fluxgate_domain::ids::{OrderId, ProductId};
+use fluxgate_gate::{SaleKeys, Snapshot};
+use fluxgate_ledger::OrderRow;
 use jiff::Timestamp;
 
 use crate::{Stores, Undecided};
@@ -47,6 +50,7 @@ const OUTBOX_ORDERS_MAX: usize = 500_000;
 /// A sale whose snapshot in Redis was taken, before Kafka and PostgreSQL are read.
 struct SaleSnapshot {
     product: ProductId,
+    keys: SaleKeys,
     partition: i32,
     snapshot: Option<Snapshot>,
     /// Whether a relay looks at its outbox.
@@ -79,7 +83,8 @@ pub async fn audit(
             audited.findings.push(Findings::unknown(product));
             continue;
         };
-        let snapshot = stores.gate.snapshot(&place.keys(&product)).await?;
+        let keys = place.keys(&product);
+        let snapshot = stores.gate.snapshot(&keys).await?;
         if snapshot.is_none() && skips_retired && place.was_over(retired) {
             audited.skipped += 1;
             continue;
@@ -94,6 +99,7 @@ pub async fn audit(
             snapshot,
             is_indexed,
             partition: place.partition,
+            keys,
             product,
         });
         if taken.len() >= SALES_MAX || orders >= OUTBOX_ORDERS_MAX {
@@ -122,6 +128,8 @@ async fn compare(
 ) -> Result<(), Undecided> {
     let behind = behind(stores, &sales, deadline).await?;
     for sale in sales {
+        let is_whole = sale.snapshot.as_ref().is_some_and(|it| !it.is_lost);
+        let mut unheld = Vec::new();
         let (written, mut orders) = stores.ledger.read_sale(&sale.product).await?;
         let mut comparison = Comparison::new(sale.product.clone(), sale.snapshot, written);
         loop {
@@ -130,11 +138,18 @@ async fn compare(
                 break;
             }
             page.iter().for_each(|order| comparison.add(order));
+            if is_whole {
+                let confirmed = confirmed(&page);
+                unheld.extend(stores.gate.find_unheld(&sale.keys, &confirmed).await?);
+            }
         }
         // `None` if a rebuild has begun.
         let now = stores.gate.sale(&sale.product).await?;
         let now = now.map(|view| view.number);
         let mut found = comparison.finish(now, Timestamp::now());
+        if !unheld.is_empty() {
+            found.note_unheld(&unheld);
+        }
         if !sale.is_indexed {
             found.note_unrelayed();
         }
@@ -144,6 +159,14 @@ async fn compare(
         audited.findings.push(found);
     }
     Ok(())
+}
+
+/// The orders that have their units, and have not been paid.
+fn confirmed(orders: &[OrderRow]) -> Vec<OrderId> {
+    let confirmed = orders
+        .iter()
+        .filter(|order| order.facts.status() == OrderStatus::Confirmed);
+    confirmed.map(|order| order.id).collect()
 }
 
 /// The partitions that PostgreSQL has not reached the current end of in time, or that are halted, with the reason.

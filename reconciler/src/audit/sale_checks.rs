@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::Findings;
 
-/// Redis may lack only a sale that is over.
+/// Redis may lack only a sale that is over: one that takes no orders any more and has none that waits for its payment.
 pub fn check_absence(found: &mut Findings, written: &WrittenSale, clock: Timestamp) {
     let sale = written.sale.as_ref();
     let closes_at = sale.and_then(|sale| sale.closes_at);
@@ -16,6 +16,11 @@ pub fn check_absence(found: &mut Findings, written: &WrittenSale, clock: Timesta
     let by_hand = changes.any(|change| change.kind == ChangeKind::Close);
     if !by_hand && closes_at.is_none_or(|at| at > clock) {
         found.object("Redis has lost it: rebuild it".to_owned());
+    } else if found.held > 0 {
+        let held = found.held;
+        found.object(format!(
+            "Redis has lost it while {held} units wait for their payment: rebuild it"
+        ));
     }
 }
 

@@ -29,10 +29,16 @@ pub fn table(findings: &[Findings]) -> String {
         for sentence in found.doubts.iter().chain(&found.objections) {
             text += &format!("  {sentence}\n");
         }
-        if found.completed > 0 || found.expired > 0 {
+        if found.held > 0 || found.completed > 0 || found.expired > 0 {
             text += &format!(
-                "  {} units are of completed orders; {} orders have expired\n",
-                found.completed, found.expired
+                "  {} units are held, {} completed; {} orders have expired\n",
+                found.held, found.completed, found.expired
+            );
+        }
+        if found.paid_without_unit > 0 {
+            text += &format!(
+                "  {} orders were paid and have no units: refund them\n",
+                found.paid_without_unit
             );
         }
         if found.lost_before > 0 {
