@@ -30,6 +30,18 @@ pub struct Schema {
     pub sql: Client,
 }
 
+/// Indexes that are built between migrations, and after which one.
+const INDEXES: [(i32, &str); 2] = [
+    (
+        6,
+        r#"CREATE UNIQUE INDEX dead_letters_key ON dead_letters (topic, partition, log_number, "offset")"#,
+    ),
+    (
+        7,
+        "CREATE INDEX dead_letters_copy_due ON dead_letters (copy_due_at) WHERE copy_due_at IS NOT NULL",
+    ),
+];
+
 impl Schema {
     /// A schema of the newest version, with a position for partition 0.
     pub async fn new() -> Self {
@@ -55,9 +67,17 @@ impl Schema {
     /// A schema of an older version.
     pub async fn of_version(version: i32) -> Self {
         let mut schema = Self::empty().await;
-        let runner = embedded::migrations::runner().set_target(Target::Version(version));
-        runner.run_async(&mut schema.sql).await.unwrap();
+        for (after, create) in INDEXES.iter().take_while(|(after, _)| *after < version) {
+            schema.migrate_to(*after).await;
+            schema.sql.batch_execute(create).await.unwrap();
+        }
+        schema.migrate_to(version).await;
         schema
+    }
+
+    async fn migrate_to(&mut self, version: i32) {
+        let runner = embedded::migrations::runner().set_target(Target::Version(version));
+        runner.run_async(&mut self.sql).await.unwrap();
     }
 
     async fn empty() -> Self {
