@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use stateright::{Model, Property};
 
-use crate::effects::{FENCE, refilled};
+use crate::effects::{FENCE, fail_over, refilled};
+use crate::holds::begin_page;
 use crate::promises;
-use crate::state::{Batch, Entry, Event, Phase, Record, Redis, State};
+use crate::state::{Batch, Entry, Event, Phase, Record, Redis, Replica, State};
 use crate::{Flow, Mistake};
 
 /// One action of one store or one process.
@@ -20,6 +21,18 @@ pub enum Action {
     Cancel(u8),
     /// `restock.lua`.
     Restock,
+    /// `complete.lua`.
+    Complete(u8),
+    /// The grace of an order ends.
+    EndGrace(u8),
+    /// Redis's clock jumps, so that by it every grace has ended.
+    JumpClock,
+    /// The instance that expires orders finds one due (`watch_holds.lua`), and reads the log's end.
+    BeginPage(u8),
+    /// It reads the ledger's highest number.
+    ReadMark,
+    /// `expire.lua`, or the page is given up.
+    Expire,
     /// The outbox relay, or a retry, reads an entry to publish it.
     Relay(Entry),
     /// Kafka writes an event and acknowledges it.
@@ -45,6 +58,10 @@ pub enum Action {
     Restore,
     /// Redis loses all its data.
     Lose,
+    /// The replica of Redis no longer follows.
+    StopReplica,
+    /// The replica takes over.
+    FailOver,
     /// `stop_sale.lua`.
     Stop,
     /// The reconciler writes a fence to the log. The outbox is empty by then.
@@ -61,9 +78,11 @@ impl Model for Flow {
         vec![State {
             redis: Redis {
                 epoch: 1,
+                sequence: 0,
                 phase: Phase::Selling,
                 remaining: self.units,
                 total: self.units,
+                completed: 0,
                 orders: vec![Record::None; self.orders.into()],
                 restocked: false,
                 outbox: BTreeSet::new(),
@@ -73,21 +92,31 @@ impl Model for Flow {
             ledger: self.empty_ledger(),
             to_publish: BTreeSet::new(),
             acknowledged: BTreeSet::new(),
-            batches: [None; 2],
+            batches: vec![None; self.workers],
             promised: BTreeSet::new(),
             restored: false,
+            replica: Replica::InStep,
+            highest_seen: (1, 0),
+            grace_ended: BTreeSet::new(),
+            clock_jumped: false,
+            page: None,
+            paid: BTreeSet::new(),
+            expired_completed: BTreeSet::new(),
         }]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        let sells = state.redis.phase == Phase::Selling;
+        let sells = state.sells();
         for order in 0..if sells { self.orders } else { 0 } {
             match state.redis.orders[usize::from(order)] {
                 Record::None if state.redis.remaining > 0 => actions.push(Action::Reserve(order)),
-                Record::Placed if order < self.cancellable => actions.push(Action::Cancel(order)),
-                Record::None | Record::Placed | Record::Cancelled | Record::Rejected => {}
+                Record::Placed | Record::Completed if order < self.cancellable => {
+                    actions.push(Action::Cancel(order));
+                }
+                _ => {}
             }
         }
+        self.hold_actions(state, actions);
         let are_new = state
             .redis
             .orders
@@ -127,6 +156,13 @@ impl Model for Flow {
         if !state.restored {
             actions.push(Action::Restore);
         }
+        if self.failover && state.redis.epoch == 1 && state.redis.phase == Phase::Selling {
+            match state.replica {
+                Replica::InStep => actions.push(Action::StopReplica),
+                Replica::Behind(_) => actions.push(Action::FailOver),
+                Replica::TookOver => {}
+            }
+        }
         if self.rebuild && state.redis.epoch == 1 {
             self.rebuild_actions(state, actions);
         }
@@ -141,14 +177,19 @@ impl Model for Flow {
                 self.reserve(&mut state, 1);
                 state.redis.shared = true;
             }
-            Action::Cancel(order) => {
-                state.redis.orders[usize::from(order)] = Record::Cancelled;
-                self.add_entry(&mut state, Event::Cancel(order));
-            }
+            Action::Cancel(order) => self.cancel(&mut state, order),
             Action::Restock => {
                 state.redis.restocked = true;
                 self.add_entry(&mut state, Event::Restock);
             }
+            Action::Complete(order) => self.complete(&mut state, order),
+            Action::EndGrace(order) => {
+                state.grace_ended.insert(order);
+            }
+            Action::JumpClock => state.clock_jumped = true,
+            Action::BeginPage(order) => begin_page(&mut state, order),
+            Action::ReadMark => self.read_mark(&mut state),
+            Action::Expire => self.expire(&mut state),
             Action::Relay(entry) => {
                 state.to_publish.insert(entry);
             }
@@ -165,6 +206,7 @@ impl Model for Flow {
             Action::KillApis => {
                 state.to_publish.clear();
                 state.acknowledged.clear();
+                state.page = None;
             }
             Action::Read { worker, to } => {
                 state.batches[worker] = Some(Batch {
@@ -179,23 +221,9 @@ impl Model for Flow {
                 state.ledger = self.empty_ledger();
                 state.restored = true;
             }
-            Action::Lose => {
-                // The stated exception of promise 2: orders that only Redis had.
-                let lost: Vec<Event> = state.redis.outbox.iter().map(|it| it.event).collect();
-                state
-                    .promised
-                    .retain(|order| !lost.contains(&Event::Order(*order)));
-                state.redis = Redis {
-                    phase: Phase::Blank,
-                    remaining: 0,
-                    total: 0,
-                    orders: vec![Record::None; self.orders.into()],
-                    restocked: false,
-                    outbox: BTreeSet::new(),
-                    shared: false,
-                    ..state.redis
-                };
-            }
+            Action::Lose => self.lose(&mut state),
+            Action::StopReplica => state.replica = Replica::Behind(Box::new(state.redis.clone())),
+            Action::FailOver => fail_over(&mut state),
             Action::Stop => state.redis.phase = Phase::Stopped,
             Action::Fence => {
                 state.redis.outbox.clear();
@@ -204,7 +232,7 @@ impl Model for Flow {
             }
             Action::Refill => state.redis = refilled(&state.ledger),
         }
-        // The two workers are interchangeable.
+        // The workers are interchangeable.
         state.batches.sort();
         (state != *before).then_some(state)
     }
@@ -221,7 +249,12 @@ impl Flow {
         let fence = state.log.iter().position(|entry| *entry == FENCE);
         let is_past = fence.is_some_and(|fence| state.ledger.position > fence);
         match state.redis.phase {
-            Phase::Selling => actions.extend([Action::Lose, Action::Stop]),
+            Phase::Selling => {
+                actions.push(Action::Stop);
+                if state.replica == Replica::InStep {
+                    actions.push(Action::Lose);
+                }
+            }
             Phase::Blank => actions.push(Action::Stop),
             Phase::Stopped if drained && state.log.len() < self.records_max => {
                 actions.push(Action::Fence);

@@ -1,30 +1,45 @@
 //! The pipeline as a state machine, small enough to check every interleaving.
 //!
-//! One sale of a few units, a few orders of one unit each, one restock. Any order may be cancelled. Instances of the API,
-//! workers and PostgreSQL may fail at every point. The model holds what the promises rest on: which action changes which
-//! store, and what a failure loses.
+//! One sale of a few units, a few orders of one unit each, one restock. Any order may be cancelled, and an order with a hold
+//! may be completed or expire. Instances of the API, workers and PostgreSQL may fail at every point. The model holds what the
+//! promises rest on: which action changes which store, and what a failure loses.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `state` | what each store and each process knows |
 //! | `actions` | every action that can happen next |
 //! | `effects` | what the actions change |
+//! | `holds` | completions and expiries |
 //! | `promises` | what must hold in every state |
 //!
 //! Redis may lose all its data. Then, or at any other time, the sale may be rebuilt from PostgreSQL behind a fence, while
-//! instances of the API that were frozen meanwhile still publish orders of the epoch before. Orders that only Redis had
-//! are lost and no longer promised. Not in the model: a Redis that has lost some of its writes. It sells nothing either,
-//! and is emptied when it is rebuilt.
+//! instances of the API that were frozen meanwhile still publish events of the epoch before. Orders that only Redis had are
+//! lost and no longer promised.
+//!
+//! Instead, Redis may fail over to a replica that lacks its latest writes. It sells nothing while it is behind the highest
+//! number that was assigned. Only the instance that expires orders may know none of the lost numbers but those that PostgreSQL
+//! has. Until the sale is rebuilt, the ledger may reject orders, and the stores may disagree; every other promise is kept.
+//!
+//! There are no times: the grace of an order has ended or not, and by Redis's clock it may have ended too early. A completion
+//! is answered 200 as soon as the row says `completed`.
+//!
+//! Not in the model: a failover in a sale with several holds. There, an expiry that was under way can get the number of a
+//! completion that was lost; then Redis no longer looks as if it were behind, and the order that was paid can expire in Redis.
+//! Its row stays completed, and the ledger rejects the order that gets its unit.
 //!
 //! A [`Mistake`] breaks one rule on purpose. The tests show that each is found.
 
 mod actions;
 mod effects;
+mod holds;
 mod promises;
 mod state;
 
 pub use actions::Action;
-pub use promises::{CONSERVED, NEVER_LOST, NEVER_OVERSOLD, NEVER_REJECTED, STORES_AGREE};
+pub use promises::{
+    COMPLETED_IS_KEPT, CONSERVED, GRACE_IS_KEPT, NEVER_LOST, NEVER_OVERSOLD, NEVER_REJECTED,
+    PAID_KEEPS_UNIT, STORES_AGREE,
+};
 pub use state::{Entry, Event, Row, State};
 
 /// The state machine with its bounds.
@@ -36,6 +51,14 @@ pub struct Flow {
     pub orders: u8,
     /// How many of them, from the first, may be cancelled.
     pub cancellable: u8,
+    /// How many of them, from the first, have a hold that may end: they may be completed, or expire.
+    pub held: u8,
+    /// Whether Redis's clock may jump.
+    pub clock_jumps: bool,
+    /// Whether Redis may fail over to a replica that lacks its latest writes.
+    pub failover: bool,
+    /// Workers. Of two, one may be a zombie.
+    pub workers: usize,
     /// Whether the first two orders may come in one call; then they share an outbox entry.
     pub together: bool,
     /// Whether the sale may be restocked by one unit.
@@ -71,4 +94,12 @@ pub enum Mistake {
     RefilledTooEarly,
     /// A rebuild discards the outbox.
     NotDrained,
+    /// A completion is answered 200 before its row says so.
+    AnsweredBeforeRow,
+    /// Orders expire whatever numbers the ledger has.
+    ExpiredWithoutMark,
+    /// The ledger's highest number is read before the worker is past the log's end.
+    PositionNotAwaited,
+    /// Orders expire by Redis's clock alone.
+    ClocksNotCompared,
 }

@@ -1,12 +1,19 @@
 //! Every interleaving within small bounds. Needs no stores.
 
-use model::{CONSERVED, Flow, Mistake, NEVER_LOST, NEVER_OVERSOLD, NEVER_REJECTED, STORES_AGREE};
+use model::{
+    COMPLETED_IS_KEPT, CONSERVED, Flow, GRACE_IS_KEPT, Mistake, NEVER_LOST, NEVER_OVERSOLD,
+    NEVER_REJECTED, PAID_KEEPS_UNIT, STORES_AGREE,
+};
 use stateright::{Checker, HasDiscoveries, Model};
 
 const SMALL: Flow = Flow {
     units: 1,
     orders: 2,
     cancellable: 1,
+    held: 0,
+    clock_jumps: false,
+    failover: false,
+    workers: 2,
     together: false,
     restock: false,
     rebuild: false,
@@ -64,6 +71,68 @@ fn a_sale_that_is_rebuilt_while_a_unit_comes_back() {
     holds(Flow {
         cancellable: 1,
         ..REBUILT
+    });
+}
+
+/// The first order is completed or expires.
+const HELD: Flow = Flow {
+    cancellable: 0,
+    held: 1,
+    ..SMALL
+};
+
+#[test]
+fn an_order_that_is_completed_or_expires() {
+    holds(HELD);
+}
+
+#[test]
+fn an_order_that_is_completed_and_refunded() {
+    holds(Flow {
+        cancellable: 1,
+        workers: 1,
+        ..HELD
+    });
+}
+
+const CLOCK_JUMPS: Flow = Flow {
+    clock_jumps: true,
+    workers: 1,
+    ..HELD
+};
+
+#[test]
+fn an_order_that_is_held_while_the_clock_jumps() {
+    holds(CLOCK_JUMPS);
+}
+
+/// An instance that was frozen during the rebuild publishes a completion behind the fence.
+const HELD_REBUILT: Flow = Flow {
+    rebuild: true,
+    workers: 1,
+    ..HELD
+};
+
+#[test]
+fn an_order_whose_hold_ends_while_the_sale_is_rebuilt() {
+    holds(Flow {
+        records_max: 5,
+        ..HELD_REBUILT
+    });
+}
+
+/// The failover loses a completion, and the order expires.
+const FAILED_OVER: Flow = Flow {
+    failover: true,
+    workers: 1,
+    ..HELD
+};
+
+#[test]
+fn an_order_whose_completion_is_lost_in_a_failover_before_the_sale_is_rebuilt() {
+    holds(Flow {
+        rebuild: true,
+        ..FAILED_OVER
     });
 }
 
@@ -140,4 +209,34 @@ fn a_redis_that_is_refilled_too_early_sells_units_again() {
 #[test]
 fn a_rebuild_that_discards_the_outbox_loses_orders() {
     is_found_in(REBUILT, Mistake::NotDrained, NEVER_LOST);
+}
+
+#[test]
+fn a_completion_that_is_answered_before_its_row_can_be_lost() {
+    is_found_in(HELD_REBUILT, Mistake::AnsweredBeforeRow, PAID_KEEPS_UNIT);
+}
+
+#[test]
+fn a_worker_that_ignores_the_fence_completes_an_order_that_expires() {
+    is_found_in(HELD_REBUILT, Mistake::FenceIgnored, PAID_KEEPS_UNIT);
+}
+
+#[test]
+fn a_redis_that_is_refilled_too_early_lacks_completions() {
+    is_found_in(HELD_REBUILT, Mistake::RefilledTooEarly, PAID_KEEPS_UNIT);
+}
+
+#[test]
+fn an_expiry_without_a_high_water_mark_takes_a_completed_order() {
+    is_found_in(FAILED_OVER, Mistake::ExpiredWithoutMark, COMPLETED_IS_KEPT);
+}
+
+#[test]
+fn an_expiry_that_does_not_wait_for_the_worker_takes_a_completed_order() {
+    is_found_in(FAILED_OVER, Mistake::PositionNotAwaited, COMPLETED_IS_KEPT);
+}
+
+#[test]
+fn an_expiry_by_a_clock_that_has_jumped_is_too_early() {
+    is_found_in(CLOCK_JUMPS, Mistake::ClocksNotCompared, GRACE_IS_KEPT);
 }
