@@ -75,6 +75,7 @@ impl HeldSale {
         let context = ReservationContext {
             keys: &self.keys,
             opened_at: self.opens_at,
+            is_limited: true,
             high_water_mark: SequenceNumber::default(),
             outbox_max: 1_000,
             shares_entries: false,

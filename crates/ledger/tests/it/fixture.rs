@@ -1,9 +1,9 @@
 //! A schema that no other test has, and records to write into it.
 
-use std::time::Duration;
+mod schema;
 
 use fluxgate_domain::Terms;
-use fluxgate_domain::batch::{Batch, Content, Position, Record, RecordMark, Slice};
+use fluxgate_domain::batch::{Batch, Content, Record, RecordMark, Slice};
 use fluxgate_domain::events::{
     CancelCause, Event, OrderCancelled, OrderCompleted, OrderReserved, SaleAmended, SaleClosed,
     SaleFenced, SaleOpened, SaleRestocked,
@@ -11,128 +11,11 @@ use fluxgate_domain::events::{
 use fluxgate_domain::ids::{
     IdempotencyKey, OrderId, OrdersPerUser, ProductId, RestockId, Tag, UserId,
 };
-use fluxgate_ledger::{Ledger, LedgerError, StoredPosition, WrittenBatch};
-use fluxgate_service::settings::PostgresSettings;
 use jiff::Timestamp;
-use refinery::Target;
-use tokio_postgres::{Client, NoTls};
 
-mod embedded {
-    refinery::embed_migrations!("migrations");
-}
+pub use schema::Schema;
 
 pub const TOPIC: &str = "orders";
-
-/// A migrated schema that no other test has.
-pub struct Schema {
-    pub settings: PostgresSettings,
-    pub ledger: Ledger,
-    pub sql: Client,
-}
-
-/// Indexes that are built between migrations, and after which one.
-const INDEXES: [(i32, &str); 2] = [
-    (
-        6,
-        r#"CREATE UNIQUE INDEX dead_letters_key ON dead_letters (topic, partition, log_number, "offset")"#,
-    ),
-    (
-        7,
-        "CREATE INDEX dead_letters_copy_due ON dead_letters (copy_due_at) WHERE copy_due_at IS NOT NULL",
-    ),
-];
-
-impl Schema {
-    /// A schema of the newest version, with a position for partition 0.
-    pub async fn new() -> Self {
-        let schema = Self::empty().await;
-        schema.ledger.migrate().await.unwrap();
-        assert_eq!(schema.next(0).await, 0);
-        schema
-    }
-
-    /// The position of a partition that is not halted.
-    pub async fn position(&self, partition: i32) -> Position {
-        match self.ledger.position(TOPIC, partition).await.unwrap() {
-            StoredPosition::Read(position) => position,
-            StoredPosition::Halted(because) => panic!("halted: {because}"),
-        }
-    }
-
-    /// The offset that is read next.
-    pub async fn next(&self, partition: i32) -> i64 {
-        self.position(partition).await.next
-    }
-
-    /// A schema of an older version.
-    pub async fn of_version(version: i32) -> Self {
-        let mut schema = Self::empty().await;
-        for (after, create) in INDEXES.iter().take_while(|(after, _)| *after < version) {
-            schema.migrate_to(*after).await;
-            schema.sql.batch_execute(create).await.unwrap();
-        }
-        schema.migrate_to(version).await;
-        schema
-    }
-
-    async fn migrate_to(&mut self, version: i32) {
-        let runner = embedded::migrations::runner().set_target(Target::Version(version));
-        runner.run_async(&mut self.sql).await.unwrap();
-    }
-
-    async fn empty() -> Self {
-        let url = std::env::var("DATABASE_URL").expect("DATABASE_URL is not set: run `make test`");
-        let name = format!("ledger_{}", uuid::Uuid::new_v4().simple());
-        let (sql, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
-        tokio::spawn(connection);
-        sql.batch_execute(&format!("CREATE SCHEMA {name}; SET search_path = {name}"))
-            .await
-            .unwrap();
-        let joint = if url.contains('?') { '&' } else { '?' };
-        let settings = PostgresSettings {
-            database_url: format!("{url}{joint}options=-c%20search_path%3D{name}"),
-            database_ca_file: None,
-        };
-        let ledger = Ledger::connect(&settings, "test", 1, Duration::from_secs(5)).unwrap();
-        Self {
-            settings,
-            ledger,
-            sql,
-        }
-    }
-
-    /// Another session.
-    pub async fn connect(&self) -> Client {
-        let url = &self.settings.database_url;
-        let (session, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-        tokio::spawn(connection);
-        session
-    }
-
-    /// One text per row of a query.
-    pub async fn rows(&self, query: &str) -> Vec<String> {
-        let rows = self.sql.query(query, &[]).await.unwrap();
-        rows.iter().map(|row| row.get(0)).collect()
-    }
-
-    /// Writes a batch; what is refused becomes dead letters, as the worker does it.
-    pub async fn write(&self, batch: &Batch) -> WrittenBatch {
-        let mut batch = batch.clone();
-        loop {
-            match self.ledger.write(TOPIC, &batch).await {
-                Err(LedgerError::Refused(records)) => batch.mark_dead_letters(&records),
-                written => return written.unwrap(),
-            }
-        }
-    }
-
-    /// Writes a log in batches of `size`.
-    pub async fn write_all(&self, log: &[Record], size: usize) {
-        for records in log.chunks(size) {
-            self.write(&batch(records)).await;
-        }
-    }
-}
 
 /// The mark of a record without a `ce_id`.
 pub fn mark(record: &Record) -> RecordMark {
