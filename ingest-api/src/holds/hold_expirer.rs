@@ -1,4 +1,5 @@
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fluxgate_domain::ids::ProductId;
@@ -20,6 +21,8 @@ const SALES_AT_ONCE: usize = 16;
 /// How long a pass begins new pages. All sales are watched again afterwards: `watch_holds.lua` takes ten seconds without a
 /// watch for an interruption, and a page takes up to six.
 const PAGES_BEGIN: Duration = Duration::from_secs(2);
+/// After so long, a sale that is blocked has waited.
+const IN_VAIN: Duration = Duration::from_secs(1);
 
 /// Lets orders expire that are not paid in time, of all sales, on one instance at a time.
 pub struct HoldExpirer {
@@ -28,7 +31,7 @@ pub struct HoldExpirer {
     pages: ExpiryPages,
     metrics: Metrics,
     lease: Arc<InstanceLease>,
-    /// What the previous pass saw.
+    /// What this instance's previous pass saw.
     summary: ExpirySummary,
     /// The last sale that the previous pass had time for. The next pass begins after it.
     last: Option<ProductId>,
@@ -40,6 +43,37 @@ struct DueSale {
     /// The grace before the time at which they were seen.
     cutoff: Timestamp,
     first: Timestamp,
+}
+
+/// What the sales of one pass share.
+struct Pass {
+    /// No page begins later.
+    until: Instant,
+    /// Partitions of which a sale has waited in vain for PostgreSQL or Kafka: their other sales would, too.
+    blocked: Mutex<HashMap<i32, Blocked>>,
+}
+
+impl Pass {
+    fn new() -> Self {
+        Self {
+            until: Instant::now() + PAGES_BEGIN,
+            blocked: Mutex::default(),
+        }
+    }
+
+    fn blocks(&self, partition: i32) -> Option<Blocked> {
+        self.partitions().get(&partition).copied()
+    }
+
+    fn add_blocked(&self, partition: i32, blocked: Blocked) {
+        if matches!(blocked, Blocked::Ledger | Blocked::Kafka) {
+            self.partitions().insert(partition, blocked);
+        }
+    }
+
+    fn partitions(&self) -> MutexGuard<'_, HashMap<i32, Blocked>> {
+        self.blocked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl HoldExpirer {
@@ -84,9 +118,10 @@ impl HoldExpirer {
                 }
             };
             ExpirySummary::show(summary.as_ref(), &self.metrics);
-            let summary = summary.unwrap_or_default();
-            summary.log_changes(&self.summary);
-            self.summary = summary;
+            if let Some(summary) = summary {
+                summary.log_changes(&self.summary);
+                self.summary = summary;
+            }
         }
     }
 
@@ -109,32 +144,43 @@ impl HoldExpirer {
         let mut summary = ExpirySummary::default();
         let mut due = self.watch_all(&mut summary).await?;
         begin_after(&mut due, self.last.take().as_ref());
-        let until = Instant::now() + PAGES_BEGIN;
-        let expiring = due.into_iter().map(|due| self.expire(due, until).boxed());
+        let pass = Pass::new();
+        let expiring = due.iter().map(|due| self.expire(due, &pass).boxed());
         let expiring: Vec<_> = expiring.collect();
-        // In the order of the sales, so that the last one that had its turn is known.
-        let expiring = stream::iter(expiring).buffered(SALES_AT_ONCE);
+        // Not in the order of the sales: one that waits holds up no others.
+        let expiring = stream::iter(expiring).buffer_unordered(SALES_AT_ONCE);
         let outcomes: Vec<_> = expiring.collect().await;
-        for (product, outcome) in outcomes.into_iter().flatten() {
-            self.last = Some(product);
+        let mut had_turn = 0;
+        for outcome in outcomes.into_iter().flatten() {
+            had_turn += 1;
             if let Err(blocked) = outcome {
                 summary.add_blocked(blocked);
             }
         }
+        // Their turns began in order.
+        let last = due[..had_turn].last();
+        self.last = last.map(|due| due.sale.facts.product.clone());
         Ok(summary)
     }
 
     /// Lets the orders of a sale expire; `None` if there is no time left for it.
-    async fn expire(
-        &self,
-        due: DueSale,
-        until: Instant,
-    ) -> Option<(ProductId, Result<(), Blocked>)> {
-        if Instant::now() >= until {
+    async fn expire(&self, due: &DueSale, pass: &Pass) -> Option<Result<(), Blocked>> {
+        if Instant::now() >= pass.until {
             return None;
         }
-        let outcome = self.pages.expire(&due.sale, due.cutoff, until).await;
-        Some((due.sale.facts.product.clone(), outcome))
+        let sale = &due.sale;
+        let partition = sale.facts.partition;
+        if let Some(blocked) = pass.blocks(partition) {
+            return Some(Err(blocked));
+        }
+        let began = Instant::now();
+        let outcome = self.pages.expire(sale, due.cutoff, pass.until).await;
+        if let Err(blocked) = outcome
+            && began.elapsed() >= IN_VAIN
+        {
+            pass.add_blocked(partition, blocked);
+        }
+        Some(outcome)
     }
 
     /// Asks which holds of each sale have ended. Also tells Redis that somebody looks.
