@@ -92,12 +92,19 @@ impl Components {
             database_timeout: Duration::from_millis(config.ledger.read_database_timeout_ms),
         };
         let sales = SaleCache::new(store.clone(), ledger.clone(), limits, &metrics, tasks);
+        let sales = Arc::new(sales);
         let topic = config.kafka.kafka_topic.clone();
         let written = WrittenSales::new(ledger.clone(), publisher.clone(), topic);
         let components = Self {
             written: Arc::new(written),
-            sales: Arc::new(sales),
-            statuses: OrderStatuses::new(ledger.clone(), limits, metrics.clone(), tasks.clone()),
+            statuses: OrderStatuses::new(
+                ledger.clone(),
+                Arc::clone(&sales),
+                limits,
+                metrics.clone(),
+                tasks.clone(),
+            ),
+            sales,
             buyers: ActiveBuyers::new(metrics.active_buyers.clone()),
             identity: IdentityProvider::from_settings(
                 &config.identity,

@@ -11,9 +11,7 @@ use super::RateLimit;
 use super::Services;
 use super::problem::{Kind, Problem};
 use super::request::{idempotency_key, json_body};
-use crate::orders::{
-    Completion, Order, OrderStatusReader, OrderView, PlaceOrder, Refusal, StatusError,
-};
+use crate::orders::{Completion, Order, OrderStatusReader, PlaceOrder, Refusal, StatusError};
 use crate::sales::{ChangeError, SaleLookupError};
 
 /// The header that marks the answer to a retry.
@@ -161,11 +159,10 @@ pub async fn find(
     let caller = services.access.caller(&request)?;
     let order_id = parse(&order_id)?;
     let order = statuses.find(order_id).await;
-    let mut order = order.map_err(|error| Problem::from(error).about(order_id))?;
+    let order = order.map_err(|error| Problem::from(error).about(order_id))?;
     if !caller.may_see_order_of(&order.user_id) {
         return Err(StatusError::Unknown.into());
     }
-    order.expires_at = expires_at(&order, &services).await;
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "no-store"))
         .json(order))
@@ -229,17 +226,6 @@ async fn held(product: &ProductId, services: &Services) -> Option<u32> {
         return None;
     }
     services.snapshots.find(product).await.ok()??.held()
-}
-
-/// Until when an order has to be paid; `None` if it need not be, or if Redis does not say.
-async fn expires_at(order: &OrderView, services: &Services) -> Option<Timestamp> {
-    if !order.status.is_held() {
-        return None;
-    }
-    let product = ProductId::parse(&order.product_id).ok()?;
-    let sale = services.sales.find_in_redis(&product).await.ok()??;
-    let terms = services.sales.hold_terms(&sale).await.ok()??;
-    Some(terms.expires_at(order.placed_at))
 }
 
 /// What is left of the sale of an order.

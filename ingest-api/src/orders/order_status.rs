@@ -5,13 +5,14 @@ use fluxgate_domain::{OrderStatus, SequenceNumber};
 use fluxgate_gate::{GateError, ReservationStore, StoredOrder};
 use fluxgate_ledger::{LedgerReader, ReadClass, Unavailable, WrittenOrder};
 use fluxgate_service::essential_tasks::EssentialTasks;
+use jiff::Timestamp;
 use quick_cache::sync::Cache;
 
 use super::OrderView;
 use super::order_reads::{OrderRecords, OrderRows};
 use crate::metrics::Metrics;
 use crate::read_batcher::{ReadBatcher, ReadLimits, RowBatchers};
-use crate::sales::{ChangeError, SaleLookupError};
+use crate::sales::{ChangeError, SaleCache, SaleLookupError};
 
 /// Why the status of an order is not known.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,7 @@ const WRITTEN_MAX: usize = 100_000;
 #[derive(Clone)]
 pub struct OrderStatuses {
     ledger: Option<LedgerReader>,
+    sales: Arc<SaleCache>,
     written: Arc<Cache<OrderId, OrderStatus>>,
     limits: ReadLimits,
     metrics: Metrics,
@@ -54,12 +56,14 @@ impl OrderStatuses {
     /// Without a ledger, a status ends at `accepted`.
     pub fn new(
         ledger: Option<LedgerReader>,
+        sales: Arc<SaleCache>,
         limits: ReadLimits,
         metrics: Metrics,
         tasks: EssentialTasks,
     ) -> Self {
         Self {
             ledger,
+            sales,
             written: Arc::new(Cache::new(WRITTEN_MAX)),
             limits,
             metrics,
@@ -79,6 +83,7 @@ impl OrderStatuses {
         OrderStatusReader {
             records: ReadBatcher::start(records, limits, &self.metrics, &self.tasks),
             rows,
+            sales: Arc::clone(&self.sales),
             written: Arc::clone(&self.written),
             store,
         }
@@ -91,6 +96,7 @@ pub struct OrderStatusReader {
     store: ReservationStore,
     records: ReadBatcher<OrderRecords>,
     rows: Option<RowBatchers<OrderRows>>,
+    sales: Arc<SaleCache>,
     written: Arc<Cache<OrderId, OrderStatus>>,
 }
 
@@ -122,8 +128,21 @@ impl OrderStatusReader {
     /// contradict an earlier answer.
     pub async fn find(&self, order_id: OrderId) -> Result<OrderView, StatusError> {
         let stored = self.records.read(order_id).await;
+        let mut order = self.find_latest(order_id, &stored).await?;
+        if let Ok(Some(stored)) = &stored {
+            order.expires_at = self.expires_at(stored, order.status).await;
+        }
+        Ok(order)
+    }
+
+    /// An order with its latest status, given what Redis has of it.
+    async fn find_latest(
+        &self,
+        order_id: OrderId,
+        stored: &Result<Option<StoredOrder>, GateError>,
+    ) -> Result<OrderView, StatusError> {
         // No status is later than `cancelled`, and Redis has it before PostgreSQL.
-        if let Ok(Some(stored)) = &stored
+        if let Ok(Some(stored)) = stored
             && self.is_cancelled(order_id, stored).await?
         {
             return Ok(view(order_id, stored, OrderStatus::Cancelled));
@@ -139,27 +158,32 @@ impl OrderStatusReader {
                     && row.number < stored.record.number
                     && !stored.record.rejected =>
             {
-                self.in_redis(order_id, &stored).await
+                self.in_redis(order_id, stored).await
             }
             // Redis may have applied an expiry that has no row yet.
             (Ok(Some(row)), Ok(Some(stored)))
                 if row.status.rank() < OrderStatus::Expired.rank() =>
             {
-                match self.has_expired(order_id, &stored).await? {
-                    true => Ok(view(order_id, &stored, OrderStatus::Expired)),
+                match self.has_expired(order_id, stored).await? {
+                    true => Ok(view(order_id, stored, OrderStatus::Expired)),
                     false => Ok(OrderView::written(order_id, row)),
                 }
             }
             // Redis may have applied a cancel.
-            (Ok(Some(row)), Err(error)) if row.status.is_sold() => Err(error.into()),
+            (Ok(Some(row)), Err(error)) if row.status.is_sold() => Err(error.clone().into()),
             (Ok(Some(row)), _) => Ok(OrderView::written(order_id, row)),
             (row, stored) => {
-                let stored = stored?;
+                let stored = stored.as_ref().map_err(GateError::clone)?;
                 row?;
-                let stored = stored.ok_or(StatusError::Unknown)?;
-                self.in_redis(order_id, &stored).await
+                let stored = stored.as_ref().ok_or(StatusError::Unknown)?;
+                self.in_redis(order_id, stored).await
             }
         }
+    }
+
+    async fn expires_at(&self, stored: &StoredOrder, status: OrderStatus) -> Option<Timestamp> {
+        let sale = self.sales.find_in_redis(&stored.product).await.ok()??;
+        self.sales.expires_at(&sale, &stored.record, status).await
     }
 
     /// The row of an order.

@@ -162,7 +162,7 @@ impl PlaceOrder {
                         order_id,
                         status,
                         replayed: false,
-                        expires_at: self.expires_at(&sale, &record, status).await,
+                        expires_at: self.sales.expires_at(&sale, &record, status).await,
                     })
                 }
                 Reservation::Known { record, waiting } => {
@@ -229,20 +229,6 @@ impl PlaceOrder {
             Publication::Acknowledged => OrderStatus::Accepted,
             Publication::Waiting => OrderStatus::Reserved,
         }
-    }
-
-    /// Until when an order with this status has to be paid. `None` also if Redis does not say.
-    async fn expires_at(
-        &self,
-        sale: &Sale,
-        record: &OrderRecord,
-        status: OrderStatus,
-    ) -> Option<Timestamp> {
-        if !sale.facts.has_holds || !status.is_held() {
-            return None;
-        }
-        let terms = Box::pin(self.sales.hold_terms(sale)).await;
-        Some(terms.ok()??.expires_at(record.placed_at))
     }
 
     fn refusal(&self, reservation: &Reservation) -> Refusal {

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fluxgate_domain::ids::ProductId;
-use fluxgate_domain::{HoldTerms, NumberSeries, SequenceNumber};
+use fluxgate_domain::records::OrderRecord;
+use fluxgate_domain::{HoldTerms, NumberSeries, OrderStatus, SequenceNumber};
 use fluxgate_gate::{GateError, ReservationStore, SaleView};
 use fluxgate_ledger::{LedgerEntry, LedgerReader, ReadClass, Unavailable};
 use fluxgate_service::essential_tasks::EssentialTasks;
+use jiff::Timestamp;
 use quick_cache::sync::Cache;
 
 use super::{Sale, over};
@@ -151,6 +153,21 @@ impl SaleCache {
     /// If Redis gave no usable answer.
     pub async fn hold_terms(&self, sale: &Sale) -> Result<Option<HoldTerms>, GateError> {
         sale.hold_terms(&self.store).await
+    }
+
+    /// Until when an order with this status has to be paid; `None` if it need not be, or if Redis does not say.
+    pub async fn expires_at(
+        &self,
+        sale: &Sale,
+        record: &OrderRecord,
+        status: OrderStatus,
+    ) -> Option<Timestamp> {
+        if !sale.facts.has_holds || !status.is_held() || !record.is_held() {
+            return None;
+        }
+        // Boxed: a rare, large future would enlarge the one of every order.
+        let terms = Box::pin(self.hold_terms(sale)).await;
+        Some(terms.ok()??.expires_at(record.placed_at))
     }
 
     /// Every sale in memory.

@@ -78,6 +78,12 @@ impl OrderRecord {
         }
     }
 
+    /// Whether nothing has become of it yet. In a sale with holds it still has to be paid.
+    pub fn is_held(&self) -> bool {
+        let has_ended = self.rejected || self.expiry.is_some() || self.cancel.is_some();
+        !has_ended && self.completion.is_none()
+    }
+
     /// The event of this order. The same record gives the same event on every instance.
     pub fn event(&self, order_id: OrderId, product: &ProductId) -> OrderReserved {
         OrderReserved {

@@ -41,7 +41,7 @@ impl PlaceOrder {
                 .at_least_accepted(order_id, record.number, has_holds);
             status.await
         };
-        let expires_at = self.expires_at(sale, record, status).await;
+        let expires_at = self.sales.expires_at(sale, record, status).await;
         replayed(order_id, status, expires_at)
     }
 
