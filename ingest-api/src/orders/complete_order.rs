@@ -92,20 +92,11 @@ async fn until_written(
     deadline: Instant,
     statuses: &OrderStatusReader,
 ) -> Result<Completion, ChangeError> {
-    let mut pause = FIRST_PAUSE;
     // Otherwise no worker can have read the completion.
-    while noted.publication == Publication::Acknowledged {
-        let row = statuses.row(order_id, ReadClass::Known).await;
-        if let Some(row) = row.ok().flatten()
-            && let Some(outcome) = outcome(&row, noted)
-        {
-            return outcome.map(|()| Completion::Written(OrderView::written(order_id, row)));
-        }
-        if Instant::now() + pause > deadline {
-            break;
-        }
-        sleep(pause).await;
-        pause = LONGEST_PAUSE.min(pause * 2);
+    if noted.publication == Publication::Acknowledged
+        && let Some(outcome) = wait_for_row(order_id, noted, deadline, statuses).await
+    {
+        return outcome;
     }
     let (product, record) = (&noted.product, &noted.record);
     match statuses.find(order_id).await {
@@ -115,6 +106,30 @@ async fn until_written(
             let accepted = OrderView::of(order_id, product, record, OrderStatus::Accepted);
             Ok(Completion::Pending(accepted))
         }
+    }
+}
+
+/// `None` if the row says nothing in time.
+async fn wait_for_row(
+    order_id: OrderId,
+    noted: &NotedCompletion,
+    deadline: Instant,
+    statuses: &OrderStatusReader,
+) -> Option<Result<Completion, ChangeError>> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let row = statuses.row(order_id, ReadClass::Known).await;
+        if let Some(row) = row.ok().flatten()
+            && let Some(outcome) = outcome(&row, noted)
+        {
+            let written = |()| Completion::Written(OrderView::written(order_id, row));
+            return Some(outcome.map(written));
+        }
+        if Instant::now() + pause > deadline {
+            return None;
+        }
+        sleep(pause).await;
+        pause = LONGEST_PAUSE.min(pause * 2);
     }
 }
 
