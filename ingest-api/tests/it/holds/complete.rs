@@ -153,3 +153,29 @@ async fn an_order_that_redis_no_longer_has_is_answered_from_its_row() {
         assert_eq!(problem["orderId"], unpaid);
     }
 }
+
+#[tokio::test]
+async fn no_retry_is_answered_confirmed_after_another_instance_has_completed_the_order() {
+    let stores = Stores::new().await;
+    let apps = [stores.app(&HOLDS).await, stores.app(&HOLDS).await];
+    let _worker = Worker::start(&stores).await;
+    let product = apps[0]
+        .sale_with_holds(5, json!({"holdSeconds": 600}))
+        .await;
+    let id = apps[0].place(&product, "ada", 1, "a").await;
+    let retried = async || {
+        let retry = apps[1].order(&product, "ada", 1, "a").await;
+        read(retry).await.1["status"].clone()
+    };
+    until("an instance has read the row", async || {
+        retried().await == json!("confirmed")
+    })
+    .await;
+    let orders = stores.keys("fg:*:orders:*").await.remove(0);
+    let unpaid: String = stores.redis("HGET", &[&orders, &id]).await;
+    assert_eq!(apps[0].completed(&id).await.0, 200);
+    // As if Redis had lost the completion.
+    stores.redis::<()>("HSET", &[&orders, &id, &unpaid]).await;
+    assert_eq!(retried().await, json!("completed"));
+    assert_eq!(apps[1].status(&id).await, "completed");
+}

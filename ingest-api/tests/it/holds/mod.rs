@@ -5,6 +5,7 @@ mod complete;
 mod expiry;
 mod losses;
 mod terms;
+mod unpaid;
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
