@@ -4,7 +4,7 @@ export CARGO
 # Where rustup puts cargo, for shells that have not read its settings.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test test-upgrade faults scale up down build fmt lint bench bench-connections bench-soak bench-growth bench-check load panels tools
+.PHONY: help demo test test-upgrade faults scale limits up down build fmt lint bench bench-connections bench-soak bench-growth bench-check load panels tools
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf 'make %-17s %s\n' "$$target" "$$text"; done
@@ -20,6 +20,9 @@ faults: ## inject one fault after the other while a sale runs; continues where i
 
 scale: ## scale workers and API instances under load, and kill some; for example ARGS="--only workers"
 	@NEEDS=nginx scripts/on-stack scale $(ARGS)
+
+limits: ## check that the limits of a sale hold over four instances under load; for example ARGS="--only rate"
+	@scripts/on-stack limits $(ARGS)
 
 test-upgrade: ## upgrade a running sale from another commit to this one and check every order; FROM=<commit>
 	@scripts/test-upgrade "$(FROM)"

@@ -75,6 +75,18 @@ impl Client {
         self.send(sale, &Action::Order { buyer, quantity }).await
     }
 
+    /// Sends an order of one unit of any user once, with this key: the status of the answer, and its JSON.
+    pub async fn order_of(
+        &self,
+        product: &ProductId,
+        user: &str,
+        key: &str,
+    ) -> Result<(u16, Value)> {
+        let body = json!({"productId": product, "userId": user, "quantity": 1});
+        let request = self.http.post(format!("{}/orders", self.url)).json(&body);
+        read_json(request.header("Idempotency-Key", key).send().await?).await
+    }
+
     /// Asks for something that must be done.
     pub async fn expect_done(&self, sale: &Sale, action: Action) -> Result<()> {
         let response = self.send(sale, &action).await;

@@ -11,10 +11,12 @@
 //! | [`exchange`] | both, as the player records them and the checker reads them |
 //! | [`load`], [`pacer`] | many orders at once or at a constant rate; the programs `demo` and `rehearse` |
 //! | [`scale`] | workers and instances of the API come and go under load; the program `scale` |
+//! | [`limits`] | the limits of a sale hold under load; the program `limits` |
 //! | [`faults`] | runs in which something breaks; the program `faults` |
 //! | [`deployment`], [`stores`] | services that run, and what the stores behind them hold |
 //! | [`checker`] | answers against what the stores hold: what is lost, duplicated, oversold, stranded |
 //! | [`otlp`] | a receiver of traces |
+//! | [`memory`] | the memory of a process |
 //! | [`table`], [`wait`] | the tables that the programs print; waiting for a condition |
 //!
 //! A function without an `# Errors` section fails when a service or store does not answer, or
@@ -31,7 +33,9 @@ pub mod deployment;
 pub mod exchange;
 pub mod faults;
 pub mod fleet;
+pub mod limits;
 pub mod load;
+pub mod memory;
 pub mod order;
 pub mod otlp;
 pub mod pacer;

@@ -11,7 +11,7 @@ mod slow_log;
 
 pub use drain::Ends;
 pub use kafka::Topic;
-pub use postgres::{Connection, Postgres};
+pub use postgres::{Connection, Placed, Postgres};
 pub use reassignment::move_partition;
 pub use record::Record;
 pub use redis::{Redis, SavedSale, sale_key, sale_keys};

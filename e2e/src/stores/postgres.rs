@@ -6,6 +6,7 @@ use fluxgate_domain::ids::OrderId;
 use fluxgate_ledger::Address;
 use fluxgate_service::settings::PostgresSettings;
 use futures_util::TryStreamExt;
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::timeout;
 use tokio_postgres::Row as SqlRow;
@@ -24,6 +25,14 @@ const HALTED: i64 = -1;
 /// leaves nothing broken behind.
 #[derive(Debug, Clone)]
 pub struct Postgres(pub(super) PostgresSettings);
+
+/// An order that was placed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    pub user: String,
+    /// By Redis's clock.
+    pub at: Timestamp,
+}
 
 /// An open connection. Dropping it closes it.
 #[derive(Debug)]
@@ -59,6 +68,20 @@ impl Postgres {
             });
         }
         Ok(found)
+    }
+
+    /// Who placed the orders of a sale, and when; the first one first.
+    pub async fn placed(&self, product: &str) -> Result<Vec<Placed>> {
+        let sql = "SELECT user_id, (extract(epoch FROM placed_at) * 1000)::bigint FROM orders
+            WHERE product_id = $1 ORDER BY placed_at";
+        let rows = self.query(sql, &[&product]).await?;
+        let placed = |row: &SqlRow| {
+            Ok(Placed {
+                user: row.try_get(0)?,
+                at: Timestamp::from_millisecond(row.try_get(1)?)?,
+            })
+        };
+        rows.iter().map(placed).collect()
     }
 
     /// A sale's row in `stock_ledger`.

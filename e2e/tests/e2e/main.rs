@@ -14,6 +14,7 @@ mod faults;
 mod fixture;
 mod held_sale;
 mod leaders;
+mod limits;
 mod lost_logs;
 mod million;
 mod monitoring;

@@ -1,9 +1,9 @@
-use std::fs::read_to_string;
 use std::slice::from_ref;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use e2e::answer::Refusal;
+use e2e::memory::memory_kib;
 use e2e::order::Sale;
 use e2e::process::Process;
 use e2e::program::Program;
@@ -118,11 +118,4 @@ async fn peak_of_reconciler(sandbox: &Sandbox, arguments: &[&str], text: &str) -
     let is_right = status.success() && output.contains(text);
     ensure!(is_right, "{arguments:?}: {status}\n{output}");
     Ok(peak)
-}
-
-fn memory_kib(pid: u32, name: &str) -> Result<u64> {
-    let status = read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name));
-    let value = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    value.with_context(|| format!("no {name}"))
 }
