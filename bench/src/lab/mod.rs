@@ -1,6 +1,7 @@
 //! Everything that runs during a measurement.
 
 mod build;
+mod identity;
 pub mod orders;
 mod side;
 mod warm_up;
@@ -13,6 +14,7 @@ use e2e::stack::{Stack, Store};
 
 use crate::measure::processes::{Part, Watched};
 use build::{Build, own_folder};
+pub use identity::{AUDIENCE, ISSUER, IdentityProvider};
 pub use side::{KNOWN, KNOWN_ORDERS, PLENTY, STOP_LIMIT, Side};
 
 /// The stores and the sides that use them.

@@ -26,6 +26,8 @@ pub struct Requests {
     pub run: String,
     /// This many users order in turn.
     pub users: u64,
+    /// Header lines of each user's orders; without any: none.
+    pub user_headers: Vec<String>,
     /// After this many requests there are no more, or they begin again.
     pub count: u64,
     pub again: bool,
@@ -69,6 +71,7 @@ impl Requests {
             every: 1,
             run: run.to_owned(),
             users: 1_000,
+            user_headers: Vec::new(),
             count: u64::MAX,
             again: false,
         }
@@ -116,7 +119,12 @@ impl Requests {
         match want {
             Want::Product => get(out, host, "products", of),
             Want::Confirmed => get(out, host, "orders", of),
-            _ => order(out, host, of, number % self.users, &self.run, number),
+            _ => {
+                let user = number % self.users;
+                let headers = self.user_headers.get(user as usize);
+                let headers = headers.map_or("", String::as_str);
+                order(out, host, of, user, &self.run, number, headers);
+            }
         }
         Some(want)
     }
@@ -131,14 +139,22 @@ pub fn order_id(product: &str, opened_at: Timestamp, number: u64) -> Result<Orde
     Ok(OrderId::derive(&product, tag, opened_at_ms, &user, &key))
 }
 
-fn order(out: &mut String, host: SocketAddr, product: &str, user: u64, run: &str, number: u64) {
+fn order(
+    out: &mut String,
+    host: SocketAddr,
+    product: &str,
+    user: u64,
+    run: &str,
+    number: u64,
+    headers: &str,
+) {
     const AROUND: usize = r#"{"productId":"","userId":"user-","quantity":1}"#.len();
     let user_digits = user.checked_ilog10().unwrap_or_default() as usize + 1;
     let length = AROUND + product.len() + user_digits;
     let _ = write!(
         out,
         "POST /orders HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
-         Idempotency-Key: {run}-{number}\r\nContent-Length: {length}\r\n\r\n\
+         {headers}Idempotency-Key: {run}-{number}\r\nContent-Length: {length}\r\n\r\n\
          {{\"productId\":\"{product}\",\"userId\":\"user-{user}\",\"quantity\":1}}"
     );
 }

@@ -8,6 +8,7 @@ mod end_to_end;
 mod growth;
 mod http;
 mod kafka;
+mod limited;
 mod probes;
 mod redis;
 mod redis_growth;
@@ -47,6 +48,7 @@ enum Kind {
     Closed(ClosedLoop),
     /// New orders of this many sales in turn.
     AcceptMany(u32),
+    AcceptLimited,
     EndToEnd,
     /// Requests per second, and how many times longer than other scenarios it runs.
     Rate(u32, u32),
@@ -65,8 +67,8 @@ enum Kind {
 
 use ClosedLoop as Ask;
 use Kind::{
-    AcceptMany, Closed, Connections, CopyIn, Drain, DrainCompleted, EndToEnd, Grown, Kafka, Rate,
-    Redis, RedisGrowth, Soak, Sql,
+    AcceptLimited, AcceptMany, Closed, Connections, CopyIn, Drain, DrainCompleted, EndToEnd, Grown,
+    Kafka, Rate, Redis, RedisGrowth, Soak, Sql,
 };
 
 const ONE: &[u32] = &[];
@@ -77,9 +79,10 @@ const PARTITIONS: &[u32] = &[12, 24, 48, 96];
 const WORKERS: &[u32] = &[1, 2, 4, 12];
 
 /// Name, kind, sizes, with a worker; in the order of a round, each after its ceiling.
-const ALL: [(&str, Kind, &[u32], bool); 31] = [
+const ALL: [(&str, Kind, &[u32], bool); 32] = [
     ("bare", Closed(Ask::Bare), BOTH, false),
     ("accept", Closed(Ask::Accept), BOTH, false),
+    ("accept-limited", AcceptLimited, BOTH, false),
     ("accept-1000", AcceptMany(1_000), &[256], false),
     ("sold-out", Closed(Ask::SoldOut), BOTH, false),
     ("replay", Closed(Ask::Replay), BOTH, false),
@@ -172,7 +175,7 @@ impl Scenario {
     /// The scenario that it is compared with in the same round. `first` is the first size of the same one.
     pub fn ceiling(&self) -> Option<&'static str> {
         match self.kind {
-            AcceptMany(_) => Some("accept"),
+            AcceptMany(_) | AcceptLimited => Some("accept"),
             Closed(_) => Some("bare"),
             Drain | Sql => Some("copy"),
             DrainCompleted => Some("drain"),
@@ -187,7 +190,7 @@ impl Scenario {
         match (self.name, self.size) {
             ("accept", Some(64)) => Some(0.24),
             ("accept", Some(256)) => Some(0.33),
-            ("sold-out", _) => Some(0.64),
+            ("sold-out" | "accept-limited", _) => Some(0.64),
             ("replay" | "status" | "replay-once" | "status-once", _) => Some(0.32),
             ("drain" | "drain-completed", _) => Some(0.56),
             _ => None,
@@ -216,6 +219,7 @@ impl Scenario {
     pub async fn measure(&self, bench: &Bench<'_>) -> Result<Measurement> {
         match self.kind {
             Closed(closed) => closed.measure(bench).await,
+            AcceptLimited => limited::measure(bench).await,
             AcceptMany(sales) => bench.accept_many(sales, bench.size() as usize).await,
             EndToEnd => end_to_end::measure(bench).await,
             Rate(per_second, times) => http::at_rate(bench, per_second, times).await,
@@ -279,6 +283,7 @@ mod tests {
         for (name, ceiling, tested, floor) in [
             ("replay", Some("bare"), Part::Api, Some(0.32)),
             ("accept-1000", Some("accept"), Part::Api, None),
+            ("accept-limited", Some("accept"), Part::Api, Some(0.64)),
             ("status-once", Some("bare"), Part::Api, Some(0.32)),
             ("drain", Some("copy"), Part::Worker, Some(0.56)),
             ("drain-completed", Some("drain"), Part::Worker, Some(0.56)),
