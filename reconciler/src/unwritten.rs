@@ -141,14 +141,14 @@ impl Unwritten {
             if !is_written {
                 add(order.number, Subject::Order(order.id));
             }
-            let ends: [(_, fn(OrderId) -> Subject); 3] = [
-                (order.completion, Subject::Completion),
-                (order.expiry, Subject::Expiry),
-                (order.cancel, Subject::Cancel),
+            let marks = [
+                (order.completion, Subject::Completion(order.id)),
+                (order.expiry, Subject::Expiry(order.id)),
+                (order.cancel, Subject::Cancel(order.id)),
             ];
-            for (number, subject) in ends {
+            for (number, subject) in marks {
                 if let Some(number) = number {
-                    add(number, subject(order.id));
+                    add(number, subject);
                 }
             }
         }
