@@ -11,8 +11,8 @@
 --   {'gone'}                      Redis has no such sale, it has no holds, or it is being rebuilt
 --   {'clock', now_ms}             Redis's clock and the caller's differ by more than five seconds
 --   {'paused', resumes_ms}        nothing expires before this time
---   {'due', cutoff_ms, n, first_ms}  the holds that ended at cutoff_ms or before have no grace left; there are n, and the
---                                 first one ended at first_ms (0: n is 0)
+--   {'due', cutoff_ms, first_ms, id, ...}  the holds that ended at cutoff_ms or before have no grace left: the orders of the first
+--                                 ones, at most 100; the first ended at first_ms (0: there is none)
 assert(#KEYS == 2 and #ARGV == 1, 'watch_holds.lua takes 2 keys and 1 argument')
 local INTERRUPTION_MS, CLOCKS_DIFFER_MS = 10000, 5000
 local sale, holds = KEYS[1], KEYS[2]
@@ -39,5 +39,6 @@ if now < resumes_at then
   return { 'paused', resumes_at }
 end
 local cutoff = now - grace_ms
-local first = redis.call('ZRANGEBYSCORE', holds, '-inf', cutoff, 'WITHSCORES', 'LIMIT', 0, 1)
-return { 'due', cutoff, redis.call('ZCOUNT', holds, '-inf', cutoff), tonumber(first[2] or 0) }
+local ids = redis.call('ZRANGEBYSCORE', holds, '-inf', cutoff, 'LIMIT', 0, 100)
+local first = ids[1] and redis.call('ZSCORE', holds, ids[1])
+return { 'due', cutoff, tonumber(first or 0), unpack(ids) }

@@ -24,8 +24,8 @@
 //! is answered 200 as soon as the row says `completed`.
 //!
 //! Not in the model: a failover in a sale with several holds. There, an expiry that was under way can get the number of a
-//! completion that was lost; then Redis no longer looks as if it were behind, and the order that was paid can expire in Redis.
-//! Its row stays completed, and the ledger rejects the order that gets its unit.
+//! completion that was lost; then Redis no longer looks as if it were behind. So an order whose row is completed does not
+//! expire either, whatever the numbers say ([decision 29](../../docs/decisions/0029-holds.md)).
 //!
 //! A [`Mistake`] breaks one rule on purpose. The tests show that each is found.
 

@@ -115,10 +115,7 @@ const HELD_REBUILT: Flow = Flow {
 
 #[test]
 fn an_order_whose_hold_ends_while_the_sale_is_rebuilt() {
-    holds(Flow {
-        records_max: 5,
-        ..HELD_REBUILT
-    });
+    holds(HELD_REBUILT);
 }
 
 /// The failover loses a completion, and the order expires.

@@ -1,5 +1,7 @@
 //! Holds: orders that have to be paid. They are completed, or they expire.
 
+use std::time::Duration;
+
 use fluxgate_domain::Terms;
 use fluxgate_domain::ids::OrderId;
 use fluxgate_domain::records::OrderRecord;
@@ -9,30 +11,42 @@ use jiff::Timestamp;
 use crate::changes::{high_water_mark_arguments, read, text};
 use crate::{Change, ChangeContext, GateError, ReservationStore, SaleKeys};
 
-/// Orders that one call lets expire; `expire.lua` refuses more.
-pub const EXPIRIES_PER_CALL_MAX: u32 = 100;
+/// Orders that one call lets expire; `expire.lua` refuses more, and `watch_holds.lua` names no more.
+pub const EXPIRIES_PER_CALL_MAX: usize = 100;
 
 /// Orders that one call looks for among the holds; `find_unheld.lua` refuses more.
 const UNHELD_PER_CALL_MAX: usize = 500;
 
 /// What `watch_holds.lua` answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HoldsWatch {
-    /// Holds that ended at `cutoff` or before have no grace left.
-    Due {
-        /// The grace before now, by Redis's clock.
-        cutoff: Timestamp,
-        /// How many there are.
-        holds: u64,
-        /// When the first of them ended.
-        first: Option<Timestamp>,
-    },
+    /// Holds that have no grace left, if there are some.
+    Due(DueHolds),
     /// Nothing expires before this time: nobody has watched for a while, and payments may have been waiting.
     Paused(Timestamp),
     /// The clocks of Redis and of the caller differ too much. This is Redis's.
     ClockDiffers(Timestamp),
     /// Redis has no such sale, it has no holds, or it is being rebuilt.
     Gone,
+}
+
+/// Holds that ended at `cutoff` or before: they have no grace left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueHolds {
+    /// The grace before now, by Redis's clock.
+    pub cutoff: Timestamp,
+    /// When the first of them ended, if there is one.
+    pub first: Option<Timestamp>,
+    /// The orders of the first ones, at most [`EXPIRIES_PER_CALL_MAX`].
+    pub orders: Vec<OrderId>,
+}
+
+impl DueHolds {
+    /// For how long the first of them has had no grace left.
+    pub fn lateness(&self) -> Duration {
+        let first = self.first.unwrap_or(self.cutoff);
+        Duration::try_from(self.cutoff.duration_since(first)).unwrap_or_default()
+    }
 }
 
 /// What `expire.lua` answers.
@@ -95,15 +109,16 @@ impl ReservationStore {
         let time = |i: usize| Timestamp::from_millisecond(reply.get(i)?.as_i64()?).ok();
         let watch = match text(&reply, 0).unwrap_or_default().as_str() {
             "due" => {
-                let holds = reply.get(2).and_then(Value::as_u64);
-                let times = time(1).zip(time(3));
-                times.zip(holds).map(|((cutoff, first), holds)| {
-                    let first = Some(first).filter(|_| holds > 0);
-                    HoldsWatch::Due {
+                let ids = (3..reply.len()).map(|i| text(&reply, i)?.parse().ok());
+                let orders: Option<Vec<OrderId>> = ids.collect();
+                let times = time(1).zip(time(2));
+                times.zip(orders).map(|((cutoff, first), orders)| {
+                    let first = Some(first).filter(|_| !orders.is_empty());
+                    HoldsWatch::Due(DueHolds {
                         cutoff,
-                        holds,
                         first,
-                    }
+                        orders,
+                    })
                 })
             }
             "paused" => time(1).map(HoldsWatch::Paused),
@@ -140,8 +155,8 @@ impl ReservationStore {
         Ok(found)
     }
 
-    /// Lets at most [`EXPIRIES_PER_CALL_MAX`] orders expire whose holds ended at `cutoff` or before. Their units count again
-    /// when their outbox entries are acknowledged.
+    /// Lets those of at most [`EXPIRIES_PER_CALL_MAX`] orders expire whose holds ended at `cutoff` or before. Their units count
+    /// again when their outbox entries are acknowledged.
     ///
     /// # Errors
     /// When Redis gave no usable answer; orders may have expired.
@@ -149,11 +164,15 @@ impl ReservationStore {
         &self,
         sale: ChangeContext<'_>,
         cutoff: Timestamp,
+        orders: &[OrderId],
     ) -> Result<Expiries, GateError> {
+        if orders.is_empty() {
+            return Ok(Expiries::Noted(Vec::new()));
+        }
         let mut arguments: Vec<Value> = high_water_mark_arguments(sale.high_water_mark).into();
         arguments.push(cutoff.as_millisecond().into());
-        arguments.push(i64::from(EXPIRIES_PER_CALL_MAX).into());
         arguments.push(i64::from(sale.outbox_max).into());
+        arguments.extend(orders.iter().map(|id| Value::from(id.to_string())));
         let (keys, script) = (sale.keys.all(), &self.scripts.expire);
         let reply: Vec<Value> = self.run("expire", script, keys, arguments).await?;
         let expiries = match text(&reply, 0).unwrap_or_default().as_str() {

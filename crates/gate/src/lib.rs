@@ -53,7 +53,7 @@ pub use amendments::Amendment;
 pub use changes::{Change, ChangeContext, LossContinuation};
 pub use error::GateError;
 pub use eviction::EvictingNode;
-pub use holds::{EXPIRIES_PER_CALL_MAX, Expiries, HoldsWatch, hold_field};
+pub use holds::{DueHolds, EXPIRIES_PER_CALL_MAX, Expiries, HoldsWatch, hold_field};
 pub use keys::SaleKeys;
 pub use metrics::GateMetrics;
 pub use opening::Claim;

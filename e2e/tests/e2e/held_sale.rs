@@ -118,10 +118,11 @@ impl HeldSale {
         Ok(cancel.await?)
     }
 
-    /// Lets this order and those before it expire.
-    pub async fn expire(&self, last: Held) -> Result<usize> {
-        let cutoff = last.placed_at + SignedDuration::from_secs(HOLD_SECONDS.into());
-        match self.stores.gate.expire(self.context(), cutoff).await? {
+    /// Lets this order expire.
+    pub async fn expire(&self, order: Held) -> Result<usize> {
+        let cutoff = order.placed_at + SignedDuration::from_secs(HOLD_SECONDS.into());
+        let gate = &self.stores.gate;
+        match gate.expire(self.context(), cutoff, &[order.id]).await? {
             Expiries::Noted(orders) => Ok(orders.len()),
             other => anyhow::bail!("{other:?}"),
         }

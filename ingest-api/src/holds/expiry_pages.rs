@@ -1,15 +1,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::OrderId;
 use fluxgate_domain::records::OrderRecord;
+use fluxgate_domain::{OrderStatus, SequenceNumber};
 use fluxgate_gate::{
-    Acked, ChangeContext, EXPIRIES_PER_CALL_MAX, Expiries, HoldsWatch, OutboxEntry,
+    Acked, ChangeContext, DueHolds, EXPIRIES_PER_CALL_MAX, Expiries, HoldsWatch, OutboxEntry,
     ReservationStore,
 };
-use fluxgate_ledger::LedgerReader;
+use fluxgate_ledger::{LedgerReader, ReadClass};
 use fluxgate_log::{Publication, Wait};
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -29,8 +29,9 @@ const PUBLISH_WAIT: Duration = Duration::from_secs(2);
 
 /// Lets the orders of a sale expire, in pages of [`EXPIRIES_PER_CALL_MAX`], one under way.
 ///
-/// Redis may have lost the completion of an order. So a page expires only after the ledger has what was on the log, by the
-/// number up to which the ledger has the sale: a Redis that is behind this number expires nothing.
+/// Redis may have lost the completion of an order. So a page expires only after the ledger has what was on the log: by the
+/// number up to which the ledger has the sale, because a Redis that is behind it expires nothing; and without the orders whose
+/// rows say that they are paid, because Redis may have given the lost numbers to others since.
 pub struct ExpiryPages {
     store: ReservationStore,
     publisher: Publisher,
@@ -61,22 +62,20 @@ impl ExpiryPages {
         }
     }
 
-    /// Lets orders expire whose holds had no grace left at `cutoff`, and then those since, until there are none. No page
-    /// begins after `until`.
+    /// Lets orders expire whose holds have no grace left, and then those since, until there are none. No page begins after
+    /// `until`.
     ///
     /// # Errors
     /// If something keeps orders from expiring. What has expired already waits in the outbox.
     pub async fn expire(
         &self,
         sale: &Arc<Sale>,
-        mut cutoff: Timestamp,
+        mut due: DueHolds,
         until: Instant,
     ) -> Result<(), Blocked> {
-        while self.expire_page(sale, cutoff).await? && Instant::now() < until {
+        while self.expire_page(sale, &due).await? && Instant::now() < until {
             match self.store.watch_holds(&sale.keys, Timestamp::now()).await {
-                Ok(HoldsWatch::Due {
-                    cutoff: now, holds, ..
-                }) if holds > 0 => cutoff = now,
+                Ok(HoldsWatch::Due(more)) if !more.orders.is_empty() => due = more,
                 // If there is something else, the next pass will see it.
                 _ => return Ok(()),
             }
@@ -84,9 +83,9 @@ impl ExpiryPages {
         Ok(())
     }
 
-    /// Whether the page was full. `cutoff` must be older than this call: the log and the ledger are read after it, so no
-    /// completion that was on Kafka then is overlooked.
-    async fn expire_page(&self, sale: &Arc<Sale>, cutoff: Timestamp) -> Result<bool, Blocked> {
+    /// Whether the page was full. What is `due` must have been seen before this call: the log and the ledger are read after it,
+    /// so no completion that was on Kafka then is overlooked.
+    async fn expire_page(&self, sale: &Arc<Sale>, due: &DueHolds) -> Result<bool, Blocked> {
         let partition = sale.facts.partition;
         if self.publisher.is_open(partition) {
             return Err(Blocked::Kafka);
@@ -97,10 +96,11 @@ impl ExpiryPages {
         let highest = highest.map_err(|_| Blocked::Ledger)?;
         let (_, number) = highest.first().ok_or(Blocked::Ledger)?;
         sale.observe(*number);
-        let expired = self.mark(sale, cutoff).await?;
+        let unpaid = self.unpaid(&due.orders).await?;
+        let expired = self.mark(sale, due.cutoff, &unpaid).await?;
         self.publish(sale, &expired).await?;
         self.give_back(sale, &expired).await?;
-        Ok(expired.len() >= EXPIRIES_PER_CALL_MAX as usize)
+        Ok(expired.len() >= EXPIRIES_PER_CALL_MAX)
     }
 
     /// Waits until the worker has written the log of a partition up to `end`.
@@ -118,15 +118,33 @@ impl ExpiryPages {
         }
     }
 
-    /// Marks the orders of a page as expired in Redis.
-    async fn mark(&self, sale: &Sale, cutoff: Timestamp) -> Result<Vec<Expired>, Blocked> {
+    /// Those of these orders whose rows do not say that they are paid.
+    async fn unpaid(&self, orders: &[OrderId]) -> Result<Vec<OrderId>, Blocked> {
+        let rows = self.ledger.orders(ReadClass::Known, orders).await;
+        let mut unpaid = Vec::with_capacity(orders.len());
+        for (id, row) in orders.iter().zip(rows) {
+            let row = row.map_err(|_| Blocked::Ledger)?;
+            if row.is_none_or(|row| row.status != OrderStatus::Completed) {
+                unpaid.push(*id);
+            }
+        }
+        Ok(unpaid)
+    }
+
+    /// Marks these orders as expired in Redis, if their holds ended at `cutoff` or before.
+    async fn mark(
+        &self,
+        sale: &Sale,
+        cutoff: Timestamp,
+        orders: &[OrderId],
+    ) -> Result<Vec<Expired>, Blocked> {
         let context = ChangeContext {
             product: &sale.facts.product,
             keys: &sale.keys,
             high_water_mark: sale.high_water_mark(),
             outbox_max: self.outbox_max,
         };
-        let orders = match self.store.expire(context, cutoff).await {
+        let orders = match self.store.expire(context, cutoff, orders).await {
             Ok(Expiries::Noted(orders)) => orders,
             Ok(Expiries::OutboxFull) => return Err(Blocked::Outbox),
             Ok(Expiries::Unknown | Expiries::Behind | Expiries::Lost) => {

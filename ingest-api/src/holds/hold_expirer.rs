@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fluxgate_domain::ids::ProductId;
-use fluxgate_gate::{GateError, HoldsWatch, Lease, ReservationStore};
+use fluxgate_gate::{DueHolds, GateError, HoldsWatch, Lease, ReservationStore};
 use futures_util::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -40,9 +40,7 @@ pub struct HoldExpirer {
 /// A sale with holds that have no grace left.
 struct DueSale {
     sale: Arc<Sale>,
-    /// The grace before the time at which they were seen.
-    cutoff: Timestamp,
-    first: Timestamp,
+    holds: DueHolds,
 }
 
 /// What the sales of one pass share.
@@ -174,7 +172,7 @@ impl HoldExpirer {
             return Some(Err(blocked));
         }
         let began = Instant::now();
-        let outcome = self.pages.expire(sale, due.cutoff, pass.until).await;
+        let outcome = self.pages.expire(sale, due.holds.clone(), pass.until).await;
         if let Err(blocked) = outcome
             && began.elapsed() >= IN_VAIN
         {
@@ -197,8 +195,7 @@ impl HoldExpirer {
             match watched {
                 Ok(None) => {}
                 Ok(Some(due)) => {
-                    let lateness = due.cutoff.duration_since(due.first);
-                    summary.add_lateness(lateness.try_into().unwrap_or_default());
+                    summary.add_lateness(due.holds.lateness());
                     all_due.push(due);
                 }
                 Err(blocked) => summary.add_blocked(blocked),
@@ -217,12 +214,8 @@ impl HoldExpirer {
             Ok::<_, GateError>(Some((sale, watch)))
         };
         match watch.await {
-            Ok(Some((sale, HoldsWatch::Due { cutoff, first, .. }))) => {
-                Ok(first.map(|first| DueSale {
-                    sale,
-                    cutoff,
-                    first,
-                }))
+            Ok(Some((sale, HoldsWatch::Due(holds)))) => {
+                Ok((!holds.orders.is_empty()).then_some(DueSale { sale, holds }))
             }
             Ok(Some((_, HoldsWatch::Paused(_)))) => Err(Blocked::Paused),
             Ok(Some((_, HoldsWatch::ClockDiffers(_)))) => Err(Blocked::Clock),

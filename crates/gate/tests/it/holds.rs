@@ -53,10 +53,16 @@ impl RedisSale {
         outcome(change, |record| record.completion.unwrap().number)
     }
 
-    /// Lets all holds end.
+    /// Lets all holds of the model's orders end.
     pub async fn expire(&self, high_water_mark: SequenceNumber) -> Expiries {
         let cutoff = Timestamp::now() + Duration::from_secs(3_600);
-        let expiries = self.store.expire(self.context(high_water_mark), cutoff);
+        let orders = (0..3).flat_map(|user| (0..6).map(move |key| (user, key)));
+        let orders: Vec<_> = orders
+            .map(|(user, key)| self.order_id(user, key).0)
+            .collect();
+        let expiries = self
+            .store
+            .expire(self.context(high_water_mark), cutoff, &orders);
         expiries.await.unwrap()
     }
 
@@ -120,17 +126,23 @@ async fn nothing_expires_for_one_grace_after_an_interruption_or_by_a_wrong_clock
     assert_eq!(sale.watch(now).await, HoldsWatch::Paused(resumes_at));
 
     sale.set_watched(&redis, now, now).await;
-    let HoldsWatch::Due {
-        cutoff,
-        holds,
-        first,
-    } = sale.watch(now).await
-    else {
+    let HoldsWatch::Due(due) = sale.watch(now).await else {
         panic!("the pause is over");
     };
-    assert!(is_near(cutoff, ms(now) - GRACE_MS));
+    assert!(is_near(due.cutoff, ms(now) - GRACE_MS));
     // Holds of a minute have just begun.
-    assert_eq!((holds, first), (0, None));
+    assert_eq!((due.first, due.orders), (None, vec![]));
+    let ended_at = Timestamp::from_millisecond(ms(now) - 2 * GRACE_MS).unwrap();
+    let second = sale.order_id(1, 0).0;
+    let set = "return redis.call('ZADD', KEYS[1], 'XX', 'CH', ARGV[1], ARGV[2])";
+    let hold = vec![ms(ended_at).to_string(), second.to_string()];
+    let holds = sale.keys.holds.clone().unwrap();
+    let changed: i64 = redis.eval(set, vec![holds], hold).await.unwrap();
+    assert_eq!(changed, 1);
+    let HoldsWatch::Due(due) = sale.watch(now).await else {
+        panic!("the pause is over");
+    };
+    assert_eq!((due.first, due.orders), (Some(ended_at), vec![second]));
 
     for (watched_at, resumes_at) in [
         (after(now, -11_000), now),
@@ -161,9 +173,10 @@ async fn holds_end_in_their_order_and_no_faster_than_the_outbox_has_room() {
         outbox_max,
         ..sale.context(number(0))
     };
-    let expire = |outbox_max, cutoff| sale.store.expire(context(outbox_max), cutoff);
+    let orders = [0, 1, 2].map(|user| sale.order_id(user, 0).0);
+    let [first, second, third] = orders;
+    let expire = |outbox_max, cutoff| sale.store.expire(context(outbox_max), cutoff, &orders);
     assert_eq!(ids(expire(9, too_early).await.unwrap()), []);
-    let [first, second, third] = [0, 1, 2].map(|user| sale.order_id(user, 0).0);
     assert_eq!(ids(expire(2, cutoff).await.unwrap()), [first, second]);
     assert_eq!(expire(2, cutoff).await.unwrap(), Expiries::OutboxFull);
     let entries = [number(4), number(5), number(6)];

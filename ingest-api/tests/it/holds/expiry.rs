@@ -124,6 +124,31 @@ async fn nothing_expires_before_the_worker_has_written_the_log() {
 }
 
 #[tokio::test]
+async fn an_order_whose_row_is_completed_does_not_expire_although_redis_has_lost_that() {
+    let stores = Stores::new().await;
+    let app = stores.app(&HOLDS).await;
+    let _worker = Worker::start(&stores).await;
+    let product = app
+        .sale_with_holds(2, json!({"holdSeconds": 3, "holdGraceSeconds": 0}))
+        .await;
+    let paid = app.place(&product, "ada", 1, "a").await;
+    let unpaid = app.place(&product, "bob", 1, "b").await;
+    app.until_status(&paid, "confirmed").await;
+    // Its number was given to another event since.
+    let completed = format!(
+        "UPDATE orders SET status = 'completed', completion_number = (1::bigint << 32) + 1 WHERE order_id = '{paid}'"
+    );
+    stores.sql(&completed).await;
+    app.until_status(&unpaid, "expired").await;
+    until("a further pass has seen it", async || {
+        app.metric("hold_expiry_lateness_seconds").await > 2.0
+    })
+    .await;
+    assert_eq!(app.metric("orders_expired_total").await, 1.0);
+    assert_eq!(app.status(&paid).await, "completed");
+}
+
+#[tokio::test]
 async fn nothing_expires_for_one_grace_after_an_interruption() {
     let stores = Stores::new().await;
     let app = stores.app(&HOLDS).await;
