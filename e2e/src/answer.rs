@@ -9,8 +9,10 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Response {
-    /// The order that was placed, read or cancelled.
+    /// The order that was placed, read, completed or cancelled, or what has become of it instead.
     Order(OrderShown),
+    /// The order whose completion counts, but is not in its row yet: the request has to be repeated.
+    Pending(OrderShown),
     /// The sale that was read, restocked or closed.
     Sale(SaleShown),
     /// A problem that the contract has for this request.
@@ -35,6 +37,9 @@ pub struct OrderShown {
 pub struct SaleShown {
     pub total: u32,
     pub remaining: u32,
+    /// Units of orders that are not paid, in a sale with holds.
+    #[serde(default)]
+    pub held: u32,
 }
 
 /// A problem of the contract.
@@ -47,6 +52,10 @@ pub enum Refusal {
     SaleClosed,
     /// The key belongs to an order of another quantity.
     KeyReused,
+    /// The user has left too many orders unpaid.
+    UnpaidLimit,
+    /// The order does not have to be paid.
+    NoHold,
     /// The order may exist or not.
     Unavailable,
     /// The same.
@@ -54,11 +63,13 @@ pub enum Refusal {
 }
 
 /// Their statuses and codes.
-pub(crate) const REFUSALS: [(u16, &str, Refusal); 6] = [
+pub(crate) const REFUSALS: [(u16, &str, Refusal); 8] = [
     (409, "sold_out", Refusal::SoldOut),
     (409, "insufficient_stock", Refusal::InsufficientStock),
     (409, "sale_closed", Refusal::SaleClosed),
     (422, "idempotency_key_reused", Refusal::KeyReused),
+    (409, "unpaid_limit_reached", Refusal::UnpaidLimit),
+    (409, "no_hold", Refusal::NoHold),
     (503, "unavailable", Refusal::Unavailable),
     (503, "overloaded", Refusal::Overloaded),
 ];
@@ -76,7 +87,7 @@ pub enum Failure {
     /// No answer in time.
     #[error("timeout")]
     TimedOut,
-    /// 429 or 5xx, from the API or from a proxy that could not reach it.
+    /// 429 or 5xx, from the API or from a proxy that could not reach it; 202 of a completion.
     #[error("status {0}")]
     Status(u16),
 }
@@ -95,7 +106,7 @@ impl Response {
 
     pub fn order(&self) -> Option<OrderShown> {
         match self {
-            Self::Order(order) => Some(*order),
+            Self::Order(order) | Self::Pending(order) => Some(*order),
             _ => None,
         }
     }
@@ -119,7 +130,7 @@ impl Response {
         match self {
             Self::Order(_) | Self::Sale(_) => false,
             Self::Refused(refusal) => refusal.is_temporary(),
-            Self::NoAnswer(_) | Self::Unexpected { .. } => true,
+            Self::Pending(_) | Self::NoAnswer(_) | Self::Unexpected { .. } => true,
         }
     }
 
@@ -127,6 +138,7 @@ impl Response {
     pub fn failure(&self) -> Option<Failure> {
         match self {
             Self::NoAnswer(failure) => Some(*failure),
+            Self::Pending(_) => Some(Failure::Status(202)),
             Self::Refused(refusal) if refusal.is_temporary() => Some(Failure::Status(503)),
             // The contract has none of these: they may be a proxy's own.
             Self::Unexpected { http, .. } if matches!(http, 429 | 502..=504) => {

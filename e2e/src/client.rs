@@ -112,6 +112,7 @@ impl Client {
             Action::ReadStatus(id) => get(format!("/orders/{id}")),
             Action::ReadSale => get(format!("/products/{product}")),
             Action::Cancel(id) => change(format!("/orders/{id}/cancel")),
+            Action::Complete(id) => change(format!("/orders/{id}/complete")),
             Action::Restock { number, units } => change(format!("/products/{product}/restock"))
                 .header("Idempotency-Key", restock_key(*number))
                 .json(&json!({"quantity": units})),
@@ -121,7 +122,11 @@ impl Client {
 
     /// Opens a sale. When this returns, orders are accepted.
     pub async fn open(&self, sale: &Sale) -> Result<()> {
-        let terms = json!({"quantity": sale.total});
+        let mut terms = json!({"quantity": sale.total});
+        if let Some(holds) = sale.holds {
+            terms["holdSeconds"] = holds.seconds.into();
+            terms["holdGraceSeconds"] = holds.grace_seconds.into();
+        }
         let (status, body) = self.put_terms(&sale.product, &terms).await?;
         let is_open = matches!(status, 200 | 201);
         ensure!(is_open, "opening {}: {status} {body}", sale.product);

@@ -1,6 +1,7 @@
 //! Sales, and what buyers and admins ask about them.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use anyhow::Result;
 use fluxgate_domain::ids::{OrderId, ProductId};
@@ -21,6 +22,16 @@ pub struct Sale {
     pub product: ProductId,
     /// Units that it is opened with.
     pub total: u32,
+    /// None if its orders do not have to be paid.
+    pub holds: Option<Holds>,
+}
+
+/// How long an order of a sale holds its units before it is paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holds {
+    pub seconds: u32,
+    /// How much longer a payment is accepted.
+    pub grace_seconds: u32,
 }
 
 /// What is asked about a sale.
@@ -35,6 +46,7 @@ pub enum Action {
     ReadStatus(OrderId),
     ReadSale,
     Cancel(OrderId),
+    Complete(OrderId),
     Restock {
         /// Makes its key.
         number: u32,
@@ -50,7 +62,32 @@ impl Sale {
     /// When `label` does not fit into a product id.
     pub fn unique(label: &str, total: u32) -> Result<Self> {
         let product = ProductId::parse(&unique(label))?;
-        Ok(Self { product, total })
+        Ok(Self::of(product, total))
+    }
+
+    /// The sale of a product, without holds.
+    pub fn of(product: ProductId, total: u32) -> Self {
+        Self {
+            product,
+            total,
+            holds: None,
+        }
+    }
+
+    /// The same, with orders that have to be paid in time.
+    pub fn with_holds(mut self, seconds: u32, grace_seconds: u32) -> Self {
+        self.holds = Some(Holds {
+            seconds,
+            grace_seconds,
+        });
+        self
+    }
+}
+
+impl Holds {
+    /// The shortest time from an order to its expiry.
+    pub fn time(self) -> Duration {
+        Duration::from_secs((self.seconds + self.grace_seconds).into())
     }
 }
 

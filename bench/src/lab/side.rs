@@ -112,8 +112,7 @@ impl Side {
     /// Closes the sales of these products, several at a time.
     pub async fn close_sales(&self, products: &[String]) -> Result<()> {
         let closing = stream::iter(products).map(async |product| {
-            let (product, total) = (ProductId::parse(product)?, PLENTY);
-            let sale = Sale { product, total };
+            let sale = Sale::of(ProductId::parse(product)?, PLENTY);
             self.client.expect_done(&sale, Action::Close).await
         });
         let closing = closing.buffer_unordered(CHANGES_AT_ONCE);

@@ -149,7 +149,7 @@ impl<'a> Soak<'a> {
             side,
             redis,
             keys: sale_keys(&product, opened_at.as_millisecond()),
-            sale: Sale { product, total },
+            sale: Sale::of(product, total),
             before,
         })
     }

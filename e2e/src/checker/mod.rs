@@ -10,17 +10,21 @@
 //! | [`store_contents`] | input: rows, ledger, changes, dead letters, Redis, lag |
 //! | `orders` | one key, one order; every 202 a row; every row an answer |
 //! | `statuses` | statuses never go backwards |
-//! | `changes` | cancels, restocks and closings |
+//! | `changes` | cancels, completions, restocks and closings |
+//! | `holds` | orders that have to be paid: completed or expired, never both, and their units |
 //! | `stock` | units, sequence numbers, sell-outs |
 //! | [`violation`] | output |
 
 pub mod store_contents;
 pub mod violation;
 
-pub use store_contents::{AdminCall, DeadLetter, Lag, Ledger, RedisSale, Row, StoreContents};
+pub use store_contents::{
+    AdminCall, DeadLetter, Lag, Ledger, RedisHolds, RedisSale, Row, StoreContents,
+};
 pub use violation::{Loss, Violation, judge};
 
 mod changes;
+mod holds;
 mod orders;
 #[cfg(test)]
 pub(crate) mod script;
@@ -90,6 +94,7 @@ pub fn check(history: History<'_>, contents: &StoreContents, report: &mut impl F
         statuses::check(&sale, &buyer, report);
     }
     changes::check(&sale, report);
+    holds::check(&sale, report);
     stock::check(&sale, report);
 }
 
@@ -102,6 +107,8 @@ pub fn violations(history: History<'_>, contents: &StoreContents) -> Vec<Violati
 
 /// One sale under inspection.
 struct Sale<'a> {
+    /// None if its orders do not have to be paid.
+    holds: Option<order::Holds>,
     contents: &'a StoreContents,
     expectations: Expectations,
     exchanges: Vec<&'a Exchange>,
@@ -111,13 +118,13 @@ struct Sale<'a> {
     rows: Vec<&'a Row>,
     admin_calls: Vec<(AdminCall, &'a Exchange)>,
     dead_orders: HashSet<OrderId>,
-    /// What reads and cancels showed, by order.
+    /// What reads, cancels and completions showed, by order.
     reads: HashMap<OrderId, Vec<&'a Exchange>>,
     /// When the first closing was sent.
     close_sent_us: Option<u64>,
     /// When the first closing was answered.
     closed_us: Option<u64>,
-    /// Whether a cancel or a restock was asked for.
+    /// Whether a cancel or a restock was asked for, or an order has expired.
     units_come_back: bool,
 }
 
@@ -148,13 +155,15 @@ impl<'a> Sale<'a> {
         let closings = admin_calls.iter().filter(|it| it.0 == AdminCall::Close);
         let closed = closings.clone().filter(|it| it.1.response.is_done());
         Self {
+            holds: history.sale.holds,
             contents,
             expectations: history.expectations,
             dead_orders: contents.dead_orders(),
             reads: statuses::reads(&exchanges),
             close_sent_us: closings.clone().map(|it| it.1.sent_us).min(),
             closed_us: closed.map(|it| it.1.done_us).min(),
-            units_come_back: admin_calls.len() > closings.count(),
+            units_come_back: admin_calls.iter().any(|it| it.0.returns_units())
+                || !contents.expiries.is_empty(),
             exchanges,
             orders: history.orders(),
             rows,

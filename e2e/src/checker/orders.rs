@@ -32,6 +32,8 @@ fn answers_in_place(sale: &Sale<'_>, buyer: &Buyer<'_>, report: &mut impl FnMut(
                 .answers
                 .iter()
                 .any(|other| other.sent_us < it.done_us && other.quantity() != it.quantity()),
+            // A buyer has one order in a sale, and may leave one unpaid.
+            Refusal::UnpaidLimit | Refusal::NoHold => false,
         };
         if !has_reason {
             let (name, quantity, code) = (name(buyer.number), it.quantity(), refusal.code());
@@ -79,6 +81,7 @@ fn contradictions(sale: &Sale<'_>, buyer: &Buyer<'_>, report: &mut impl FnMut(Vi
                     Refusal::KeyReused => later && same_quantity,
                     Refusal::SoldOut => later || !sale.units_come_back,
                     Refusal::InsufficientStock | Refusal::SaleClosed => later,
+                    Refusal::UnpaidLimit | Refusal::NoHold => false,
                     Refusal::Unavailable | Refusal::Overloaded => false,
                 };
                 (contradicts, refusal.code())

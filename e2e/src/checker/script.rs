@@ -10,18 +10,22 @@
 //! | `row 5 6`, `row 5 is rejected`, `row 5 of 2`, `row 5 at 7`, `row 5 as 9`, `row 5 by nobody` | a confirmed row, sequence number 6; another status, quantity, number, id, user |
 //! | `lose 5`, `dead 5` | its row is gone, its number is another change's; it is a dead letter |
 //! | `write 7 close`, `unwrite 7` | a change with its sequence number; it is gone |
+//! | `complete 0 pending`, `expire 3 7`, `unexpire 7` | an exchange; an expiry with its sequence number; it is gone |
 //! | `redis remaining 2`, `ledger sold 4`, `lag unwritten 1`, `no redis` | what a store holds instead of what follows from rows and changes; last |
-//! | `opening 4`, `expect behind_proxy` | the units at the opening; an expectation |
+//! | `opening 4`, `holds 2`, `expect behind_proxy` | the units at the opening; seconds to an expiry; an expectation |
 
-use std::fmt::Debug;
-use std::str::FromStr;
+mod words;
 
-use fluxgate_domain::ids::{OrderId, ProductId};
+use fluxgate_domain::ids::ProductId;
 
-use super::{AdminCall, DeadLetter, Expectations, History, Ledger, RedisSale, Row, StoreContents};
-use crate::answer::{Failure, OrderShown, REFUSALS, Response, SaleShown, Status};
+use super::{
+    AdminCall, DeadLetter, Expectations, History, Ledger, RedisHolds, RedisSale, Row, StoreContents,
+};
+use crate::answer::Status;
 use crate::exchange::{Exchange, Request};
 use crate::order::{Action, Sale};
+pub use words::{accepted, id};
+use words::{action, parse, response};
 
 /// Three units, five buyers, each order sent twice. Buyers 0 to 2 get one unit each, 3 and 4 are refused. No unit
 /// comes back.
@@ -47,6 +51,16 @@ pub const WITH_CHANGES: &str = "opening 4; expect final_status_read
     ; close done; write 9 close; order 7 sale_closed
     ; read 1 confirmed; read 2 confirmed; read 3 confirmed; read 5 confirmed; read 6 confirmed";
 
+/// Five units that have to be paid for within two seconds. Buyers 0 to 4 get one each. Buyer 0 pays (6), buyer 1 does not (7),
+/// buyer 2 pays (8) and gets his money back (9), buyer 3 has time left. Of buyer 4 the answers to his payment (10) are lost.
+pub const WITH_HOLDS: &str = "opening 5; holds 2
+    ; order 0 accepted; row 0 1; order 1 accepted; row 1 2; order 2 accepted; row 2 3
+    ; order 3 accepted; row 3 4; order 4 accepted; row 4 5
+    ; complete 0 pending; complete 0 done; row 0 is completed; write 6 complete 0; read 0 completed
+    ; complete 2 done; write 8 complete 2; cancel 2 done; row 2 is cancelled; write 9 cancel 2
+    ; complete 4 unanswered; row 4 is completed; write 10 complete 4
+    ; expire 1 7; read 1 expired @2000100-2000200; complete 1 expired; order 1 expired+";
+
 pub struct Run {
     sale: Sale,
     exchanges: Vec<Exchange>,
@@ -58,7 +72,7 @@ impl Run {
     pub fn of(scripts: &[&str]) -> Self {
         let product = ProductId::parse("example").unwrap();
         let mut run = Self {
-            sale: Sale { product, total: 0 },
+            sale: Sale::of(product, 0),
             exchanges: Vec::new(),
             expectations: Expectations::default(),
             contents: StoreContents::default(),
@@ -88,6 +102,19 @@ impl Run {
             ["opening", units] => {
                 self.sale.total = parse(units);
                 self.contents.opening_total = self.sale.total.into();
+            }
+            ["holds", seconds] => {
+                self.sale = self.sale.clone().with_holds(parse(seconds), 0);
+            }
+            ["expire", buyer, sequence] => {
+                let row = self.row(parse(buyer));
+                row.status = Status::Expired;
+                let expiry = (parse(sequence), row.id);
+                self.contents.expiries.push(expiry);
+            }
+            ["unexpire", sequence] => {
+                let expiries = &mut self.contents.expiries;
+                expiries.retain(|it| it.0 != parse::<i64>(sequence));
             }
             ["expect", name] => match name {
                 "first_answer_unmarked" => self.expectations.first_answer_unmarked = true,
@@ -174,25 +201,42 @@ impl Run {
     fn count(&mut self) {
         let contents = &mut self.contents;
         let total = contents.opening_total + contents.restocks().sum::<i64>();
-        let sold = contents.confirmed_units();
+        let (sold, confirmed) = (contents.sold_units(), |it| it == Status::Confirmed);
+        let completed = sold - contents.units(confirmed);
         let dead_letters = contents.dead_letters.len();
         let records = contents.rows.len() + dead_letters + contents.restocks().count();
         let orders = contents.rows.iter().map(|row| row.sequence);
         let changes = contents.changes.iter().map(|(sequence, _)| *sequence);
+        let expiries = contents.expiries.iter().map(|(sequence, _)| *sequence);
+        let rows = contents.rows.iter().filter(|row| confirmed(row.status));
+        let holds = RedisHolds {
+            holds: rows.count() as i64,
+            completed,
+            completed_by_records: completed,
+            held_by_records: contents.units(confirmed),
+        };
         contents.redis = Some(RedisSale {
             total,
             remaining: total - sold,
-            sequence: orders.chain(changes).max().unwrap_or(0),
+            sequence: orders.chain(changes).chain(expiries).max().unwrap_or(0),
             records: records as i64,
             outbox: 0,
+            holds: self.sale.holds.map(|_| holds),
         });
-        contents.ledger = Some(Ledger { total, sold });
+        contents.ledger = Some(Ledger {
+            total,
+            sold,
+            completed,
+        });
     }
 
     /// Makes a store hold something else, if these words say so.
     fn spoil(&mut self, words: &[&str]) -> bool {
         let contents = &mut self.contents;
         let (redis, ledger, lag) = (&mut contents.redis, &mut contents.ledger, &mut contents.lag);
+        fn holds(redis: &mut Option<RedisSale>) -> Option<&mut RedisHolds> {
+            redis.as_mut()?.holds.as_mut()
+        }
         let figure = match words[..] {
             ["no", "redis"] => return redis.take().is_some(),
             ["no", "ledger"] => return ledger.take().is_some(),
@@ -201,6 +245,11 @@ impl Run {
             ["redis", "sequence", _] => &mut redis.as_mut().unwrap().sequence,
             ["redis", "records", _] => &mut redis.as_mut().unwrap().records,
             ["redis", "outbox", _] => &mut redis.as_mut().unwrap().outbox,
+            ["redis", "holds", _] => &mut holds(redis).unwrap().holds,
+            ["redis", "completed", _] => &mut holds(redis).unwrap().completed,
+            ["redis", "records_completed", _] => &mut holds(redis).unwrap().completed_by_records,
+            ["redis", "records_held", _] => &mut holds(redis).unwrap().held_by_records,
+            ["ledger", "completed", _] => &mut ledger.as_mut().unwrap().completed,
             ["ledger", "total", _] => &mut ledger.as_mut().unwrap().total,
             ["ledger", "sold", _] => &mut ledger.as_mut().unwrap().sold,
             ["lag", "unwritten", _] => &mut lag.unwritten,
@@ -210,73 +259,4 @@ impl Run {
         *figure = parse(words[2]);
         true
     }
-}
-
-pub fn id(buyer: u32) -> OrderId {
-    parse(&format!("018bcfe5-6800-8abc-9def-{buyer:012x}"))
-}
-
-/// The answer to the order of a buyer.
-pub fn accepted(buyer: u32) -> Response {
-    response(Action::Order { buyer, quantity: 1 }, "accepted")
-}
-
-fn action(words: &[&str]) -> Action {
-    let pair = |word: &str| {
-        let (number, units) = word.split_once('*').unwrap_or((word, "1"));
-        (parse(number), parse(units))
-    };
-    match *words {
-        ["order", order] => {
-            let (buyer, quantity) = pair(order);
-            Action::Order { buyer, quantity }
-        }
-        ["read", buyer] => Action::ReadStatus(id(parse(buyer))),
-        ["read"] => Action::ReadSale,
-        ["cancel", buyer] => Action::Cancel(id(parse(buyer))),
-        ["restock", restock] => {
-            let (number, units) = pair(restock);
-            Action::Restock { number, units }
-        }
-        ["close"] => Action::Close,
-        _ => panic!("no such step: {words:?}"),
-    }
-}
-
-fn response(action: Action, answer: &str) -> Response {
-    let refusal = REFUSALS.iter().find(|it| it.1 == answer);
-    if let Some((_, _, refusal)) = refusal {
-        return Response::Refused(*refusal);
-    }
-    if let Ok(http) = answer.parse() {
-        let text = "?".into();
-        return Response::Unexpected { http, text };
-    }
-    let (status, other) = answer.split_once('#').unwrap_or((answer, ""));
-    let id = match action {
-        _ if !other.is_empty() => id(parse(other)),
-        Action::Order { buyer, .. } => id(buyer),
-        Action::ReadStatus(id) | Action::Cancel(id) => id,
-        _ => id(0),
-    };
-    match (answer, action) {
-        ("unanswered", _) => Response::NoAnswer(Failure::TimedOut),
-        ("unconnected", _) => Response::NoAnswer(Failure::Refused),
-        ("done", Action::Restock { .. } | Action::Close) => {
-            let (total, remaining) = (0, 0);
-            Response::Sale(SaleShown { total, remaining })
-        }
-        _ => Response::Order(OrderShown {
-            id,
-            status: match status.trim_end_matches('+') {
-                "done" => Status::Cancelled,
-                status => parse(status),
-            },
-            replayed: status.ends_with('+'),
-        }),
-    }
-}
-
-fn parse<T: FromStr<Err: Debug>>(word: &str) -> T {
-    word.parse().unwrap()
 }

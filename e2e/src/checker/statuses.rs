@@ -4,8 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use fluxgate_domain::ids::OrderId;
 
-use super::{Buyer, Exchange, Sale, Violation};
+use super::{Buyer, Exchange, Response, Sale, Violation};
 use crate::answer::Status;
+use crate::order::Action;
 
 pub fn check(sale: &Sale<'_>, buyer: &Buyer<'_>, report: &mut impl FnMut(Violation)) {
     let ids: BTreeSet<OrderId> = buyer
@@ -22,13 +23,13 @@ pub fn check(sale: &Sale<'_>, buyer: &Buyer<'_>, report: &mut impl FnMut(Violati
         }
         let retries = buyer.answers.iter().copied();
         shown.extend(retries.filter(|it| it.order_id() == Some(id)));
-        if let Some((from, to)) = went_back(&mut shown) {
+        if let Some((from, to)) = went_back(&mut shown, sale.holds.is_some()) {
             report(Violation::StatusWentBack { id, from, to });
         }
     }
 }
 
-/// What reads and cancels showed, by order.
+/// What reads, cancels and completions showed, by order.
 pub fn reads<'a>(exchanges: &[&'a Exchange]) -> HashMap<OrderId, Vec<&'a Exchange>> {
     let mut reads: HashMap<OrderId, Vec<&Exchange>> = HashMap::new();
     let others = exchanges.iter();
@@ -40,9 +41,21 @@ pub fn reads<'a>(exchanges: &[&'a Exchange]) -> HashMap<OrderId, Vec<&'a Exchang
     reads
 }
 
+/// Whether an answer is a refusal that says what has become of an order.
+fn is_noted(it: &Exchange) -> bool {
+    let expected = match it.request.action {
+        Action::Complete(_) => Some(Status::Completed),
+        Action::Cancel(_) => Some(Status::Cancelled),
+        Action::Order { .. } => None,
+        _ => return false,
+    };
+    let ends = [Status::Rejected, Status::Expired, Status::Cancelled];
+    it.status() != expected && it.status().is_some_and(|status| ends.contains(&status))
+}
+
 /// Compares each status only with those that had been shown before it was asked for: of two requests at the same
 /// time, either may have been answered first.
-fn went_back(shown: &mut [&Exchange]) -> Option<(Status, Status)> {
+fn went_back(shown: &mut [&Exchange], has_holds: bool) -> Option<(Status, Status)> {
     let mut earlier = shown.to_vec();
     earlier.sort_unstable_by_key(|it| it.done_us);
     shown.sort_unstable_by_key(|it| it.sent_us);
@@ -50,15 +63,19 @@ fn went_back(shown: &mut [&Exchange]) -> Option<(Status, Status)> {
     let mut furthest: Option<Status> = None;
     for now in shown {
         while let Some(before) = earlier.next_if(|it| it.done_us < now.sent_us) {
-            if furthest.map(Status::rank) < before.status().map(Status::rank) {
+            // In a sale with holds, a refusal says what Redis has noted, before the order shows it.
+            let is_shown = !(has_holds && is_noted(before));
+            if is_shown && furthest.map(Status::rank) < before.status().map(Status::rank) {
                 furthest = before.status();
             }
         }
         let (Some(from), Some(to)) = (furthest, now.status()) else {
             continue;
         };
-        // Documented: while PostgreSQL is away, the status in the answer to a retry ends at `accepted`.
-        let allowed = now.request.action.is_order() && to.rank() == 0;
+        // Documented: while PostgreSQL is away, the status in the answer to a retry ends at `accepted`. The answer to a
+        // completion that is not known to be in its row does so, too.
+        let is_pending = matches!(now.response, Response::Pending(_));
+        let allowed = (now.request.action.is_order() || is_pending) && to.rank() == 0;
         let decided = [Status::Confirmed, Status::Rejected];
         let swapped = from != to && decided.contains(&from) && decided.contains(&to);
         if !allowed && (to.rank() < from.rank() || swapped) {

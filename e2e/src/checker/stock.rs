@@ -34,7 +34,7 @@ pub fn check(sale: &Sale<'_>, report: &mut impl FnMut(Violation)) {
 fn units(sale: &Sale<'_>, redis: RedisSale, ledger: Ledger, report: &mut impl FnMut(Violation)) {
     let contents = sale.contents;
     let total = contents.opening_total + contents.restocks().sum::<i64>();
-    let (remaining, confirmed) = (redis.remaining, contents.confirmed_units());
+    let (remaining, confirmed) = (redis.remaining, contents.sold_units());
     if confirmed > total {
         report(Violation::Oversold { confirmed, total });
     } else if remaining + confirmed != total {
@@ -75,7 +75,9 @@ fn sequence_numbers(sale: &Sale<'_>, redis: RedisSale) -> Option<Violation> {
     let orders = contents.rows.iter().map(|row| row.sequence);
     let dead = contents.dead_letters.iter().map(|letter| letter.sequence);
     let changes = contents.changes.iter().map(|(sequence, _)| *sequence);
-    let mut numbers: Vec<i64> = orders.chain(dead).chain(changes).collect();
+    let expiries = contents.expiries.iter().map(|(sequence, _)| *sequence);
+    let numbers = orders.chain(dead).chain(changes).chain(expiries);
+    let mut numbers: Vec<i64> = numbers.collect();
     numbers.sort_unstable();
     let given = 1..=redis.sequence;
     let outside = numbers.iter().copied().filter(|it| !given.contains(it));
@@ -136,11 +138,14 @@ fn early_sell_out(sale: &Sale<'_>) -> Option<Violation> {
 }
 
 /// From when the last unit had come back, `remaining` only falls: what is left at the end was left at every moment
-/// since.
+/// since. When the units of an expired order have come back is not known.
 fn late_sell_out(sale: &Sale<'_>, redis: RedisSale) -> Option<Violation> {
+    if !sale.contents.expiries.is_empty() {
+        return None;
+    }
     let mut returned_us: BTreeMap<&AdminCall, u64> = BTreeMap::new();
     let calls = sale.admin_calls.iter();
-    for (call, it) in calls.filter(|it| it.0 != AdminCall::Close) {
+    for (call, it) in calls.filter(|it| it.0.returns_units()) {
         let done_us = match it.response {
             Response::Refused(Refusal::SaleClosed) => continue,
             Response::Order(_) | Response::Sale(_) => it.done_us,

@@ -14,8 +14,10 @@ pub struct StoreContents {
     pub opening_total: i64,
     /// Its rows in `orders`.
     pub rows: Vec<Row>,
-    /// Its cancels and its rows in `sale_changes`, each with its sequence number.
+    /// Its cancels, completions and rows in `sale_changes`, each with its sequence number.
     pub changes: Vec<(i64, AdminCall)>,
+    /// Its orders that were not paid in time, each with the sequence number of the expiry.
+    pub expiries: Vec<(i64, OrderId)>,
     /// Its dead letters.
     pub dead_letters: Vec<DeadLetter>,
     /// Its row in `stock_ledger`, if it has one.
@@ -34,7 +36,7 @@ pub struct Row {
     pub buyer: Option<u32>,
     pub quantity: u32,
     pub id: OrderId,
-    /// `Confirmed`, `Rejected` or `Cancelled`.
+    /// One that is written: none before `Confirmed`.
     pub status: Status,
 }
 
@@ -42,6 +44,7 @@ pub struct Row {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AdminCall {
     Cancel(OrderId),
+    Complete(OrderId),
     Restock {
         /// The id that the change has in `sale_changes`, derived from product and key.
         change_id: String,
@@ -62,6 +65,8 @@ pub struct DeadLetter {
 pub struct Ledger {
     pub total: i64,
     pub sold: i64,
+    /// Units of completed orders, which are sold.
+    pub completed: i64,
 }
 
 /// A sale in Redis.
@@ -75,6 +80,22 @@ pub struct RedisSale {
     pub records: i64,
     /// Outbox entries.
     pub outbox: i64,
+    /// None in a sale without holds.
+    pub holds: Option<RedisHolds>,
+}
+
+/// Orders that have to be paid, in Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RedisHolds {
+    /// Orders that can expire.
+    pub holds: i64,
+    /// Units of completed orders, as the sale counts them.
+    pub completed: i64,
+    /// The same, counted from the records of the orders.
+    pub completed_by_records: i64,
+    /// Units of orders that are not paid, counted from their records. Those of a cancelled or expired order count until its
+    /// entry has left the outbox.
+    pub held_by_records: i64,
 }
 
 /// Records on the topic that were not read yet.
@@ -87,11 +108,17 @@ pub struct Lag {
 }
 
 impl AdminCall {
+    /// Whether units are for sale again, or more units, once it was done.
+    pub(super) fn returns_units(&self) -> bool {
+        matches!(self, Self::Cancel(_) | Self::Restock { .. })
+    }
+
     /// What the stores hold once this was done; none for what buyers ask.
     pub(super) fn asked(product: &ProductId, action: &Action) -> Option<Self> {
         match *action {
             Action::Order { .. } | Action::ReadStatus(_) | Action::ReadSale => None,
             Action::Cancel(id) => Some(Self::Cancel(id)),
+            Action::Complete(id) => Some(Self::Complete(id)),
             Action::Restock { number, units } => {
                 let key = IdempotencyKey::parse(&restock_key(number));
                 let key = key.expect("letters and digits are a key");
@@ -106,11 +133,15 @@ impl AdminCall {
 }
 
 impl StoreContents {
-    /// Units of the confirmed rows.
-    pub fn confirmed_units(&self) -> i64 {
-        let rows = self.rows.iter();
-        let confirmed = rows.filter(|row| row.status == Status::Confirmed);
-        confirmed.map(|row| i64::from(row.quantity)).sum()
+    /// Units of the rows that hold some.
+    pub fn sold_units(&self) -> i64 {
+        self.units(Status::is_sold)
+    }
+
+    /// Units of the rows with such a status.
+    pub fn units(&self, is_wanted: impl Fn(Status) -> bool) -> i64 {
+        let rows = self.rows.iter().filter(|row| is_wanted(row.status));
+        rows.map(|row| i64::from(row.quantity)).sum()
     }
 
     /// The units of each restock.

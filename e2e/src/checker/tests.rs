@@ -1,6 +1,6 @@
 //! Every way in which a run can go wrong, each found, and nothing else found with it.
 
-use super::script::{Run, SOLD_OUT, WITH_CHANGES, id};
+use super::script::{Run, SOLD_OUT, WITH_CHANGES, WITH_HOLDS, id};
 use super::*;
 
 /// Steps after a sale with changes that went right, and the sentences that they must lead to; none where it only looks
@@ -67,6 +67,7 @@ row 0 is confirmed => cancel lost: order #0 was cancelled, its row is not
 read 3 cancelled => cancel lost: order #3 was cancelled, its row is not
 order 3 cancelled+ => cancel lost: order #3 was cancelled, its row is not
 row 3 is cancelled => unexplained cancel: no call asked to cancel order #3
+expire 3 10 => unexplained expiry: order #3 did not have to be paid
 cancel 3 unanswered; row 3 is cancelled =>
 
 # A restock that was changed, that was lost, or that no call asked for. Without it, an order in doubt has no unit.
@@ -115,6 +116,52 @@ no redis => sale missing: Redis does not have it
 no ledger => sale missing: PostgreSQL does not have it
 ";
 
+/// The same after a sale whose orders have to be paid.
+const MISTAKES_WITH_HOLDS: &str = "
+=>
+# A completion that was lost, that was only shown to a reader or to a retry, or that no call asked for. One that is
+# pending, or was refused, promises nothing.
+row 0 is confirmed => completion lost: order #0 was completed, its row is not
+read 3 completed => completion lost: order #3 was completed, its row is not
+order 3 completed+ => completion lost: order #3 was completed, its row is not
+complete 3 pending =>
+complete 4 done =>
+row 3 is completed; write 11 complete 3 => unexplained completion: no call asked to complete order #3
+complete 3 cancelled; row 3 is completed; write 11 complete 3 => \
+    cancel lost: order #3 was cancelled, its row is not | unexplained completion: no call asked to complete order #3
+complete 3 no_hold => unexpected answer: Complete(OrderId(#3)) was answered no_hold
+order 9 unpaid_limit_reached => unexpected answer: buyer-9 asked for 1 and was answered unpaid_limit_reached
+read 0 confirmed => status went back: order #0 was Completed and then Confirmed
+
+# An order that was answered expired and is not, that was answered completed and then expired, that has both in its row,
+# or that expired before its time. One unit that came back explains a refusal before it was sold.
+row 1 is confirmed; unexpire 7; write 7 cancel 0 => expiry lost: order #1 was answered expired, its row is Confirmed
+row 1 is completed; write 11 complete 1 => unexplained completion: no call asked to complete order #1 | \
+    completed and expired: order #1 has both in its row | expiry lost: order #1 was answered expired, its row is Completed
+write 11 complete 1 => completed and expired: order #1 has both in its row
+complete 0 expired => status went back: order #0 was Completed and then Expired | \
+    expiry lost: order #0 was answered expired, its row is Completed
+expire 3 11; complete 3 expired @1000-1900000 => expired early: order #3 was answered expired within 1899 ms
+expire 3 11; cancel 3 expired; read 3 confirmed =>
+expire 3 11; read 3 expired; read 3 confirmed => status went back: order #3 was Expired and then Confirmed
+holds 3 => expired early: order #1 was answered expired within 2000 ms
+order 5 sold_out; order 5 accepted; row 5 11 =>
+
+# Units that are in two places, or in none.
+redis remaining 3 => not conserved: of 5 units 3 are left, 1 are held and 2 are completed | \
+    stranded: of 5 units 3 are left and 3 are confirmed
+redis records_held 2 => not conserved: of 5 units 2 are left, 2 are held and 2 are completed | \
+    disagreement: units held in Redis: 2, should be 1
+redis records_completed 3 => not conserved: of 5 units 2 are left, 1 are held and 3 are completed | \
+    disagreement: units completed by the records in Redis: 3, should be 2
+redis completed 3 => disagreement: units completed in Redis: 3, should be 2
+redis holds 2 => disagreement: holds in Redis: 2, should be 1
+ledger completed 1 => disagreement: units completed in the ledger: 1, should be 2
+
+# A number that is missing: an expiry has one.
+unexpire 7 => sequence numbers: missing [7], repeated [], beyond the last []
+";
+
 /// The same after a sale in which no unit comes back and every first answer arrives.
 const MISTAKES_IN_A_SELL_OUT: &str = "
 =>
@@ -127,7 +174,11 @@ order 2 sold_out @48-58 => contradiction: buyer-2 had an order and was answered 
 
 #[test]
 fn every_mistake_is_found_and_nothing_else_with_it() {
-    for (right, mistakes) in [(WITH_CHANGES, MISTAKES), (SOLD_OUT, MISTAKES_IN_A_SELL_OUT)] {
+    for (right, mistakes) in [
+        (WITH_CHANGES, MISTAKES),
+        (WITH_HOLDS, MISTAKES_WITH_HOLDS),
+        (SOLD_OUT, MISTAKES_IN_A_SELL_OUT),
+    ] {
         let lines = mistakes.lines().filter_map(|line| line.split_once("=>"));
         for (steps, expected) in lines {
             let run = Run::of(&[right, steps]);

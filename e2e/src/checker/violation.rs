@@ -39,6 +39,18 @@ pub enum Violation {
     CancelLost { id: OrderId },
     #[error("unexplained cancel: no call asked to cancel order {id}")]
     UnexplainedCancel { id: OrderId },
+    #[error("completion lost: order {id} was completed, its row is not")]
+    CompletionLost { id: OrderId },
+    #[error("unexplained completion: no call asked to complete order {id}")]
+    UnexplainedCompletion { id: OrderId },
+    #[error("completed and expired: order {id} has both in its row")]
+    CompletedAndExpired { id: OrderId },
+    #[error("expiry lost: order {id} was answered expired, its row is {status:?}")]
+    ExpiryLost { id: OrderId, status: Status },
+    #[error("unexplained expiry: order {id} did not have to be paid")]
+    UnexplainedExpiry { id: OrderId },
+    #[error("expired early: order {id} was answered expired within {after_ms} ms")]
+    ExpiredEarly { id: OrderId, after_ms: u64 },
     #[error("change lost: {what}")]
     ChangeLost { what: String },
     #[error("unexplained change: no call asked for {what}")]
@@ -54,6 +66,15 @@ pub enum Violation {
         total: i64,
         remaining: i64,
         confirmed: i64,
+    },
+    #[error(
+        "not conserved: of {total} units {remaining} are left, {held} are held and {completed} are completed"
+    )]
+    NotConserved {
+        total: i64,
+        remaining: i64,
+        held: i64,
+        completed: i64,
     },
     #[error(
         "sequence numbers: missing {}, repeated {}, beyond the last {}",
@@ -109,6 +130,10 @@ impl Violation {
             | Self::SoldAfterClose { .. }
             | Self::PhantomSellOut { .. }
             | Self::Stranded { .. }
+            | Self::NotConserved { .. }
+            // Redis had decided it, and its event was not on Kafka yet.
+            | Self::CompletedAndExpired { .. }
+            | Self::ExpiryLost { .. }
             | Self::SequenceNumbers { .. }
             | Self::SaleMissing { store: "Redis" } => true,
             Self::Disagreement { what, .. } => what.contains("Redis"),

@@ -2,6 +2,7 @@
 //! that run elsewhere.
 
 mod drain;
+mod holds;
 mod kafka;
 mod postgres;
 mod reassignment;
@@ -84,6 +85,7 @@ impl Stores {
             rows: self.postgres.rows(product).await?,
             ledger: self.postgres.ledger(product).await?,
             changes: self.postgres.changes(product).await?,
+            expiries: self.postgres.expiries(product).await?,
             dead_letters: self.postgres.dead_letters_of(product).await?,
         })
     }

@@ -86,12 +86,13 @@ impl Postgres {
 
     /// A sale's row in `stock_ledger`.
     pub async fn ledger(&self, product: &str) -> Result<Option<Ledger>> {
-        let sql = "SELECT total, sold FROM stock_ledger WHERE product_id = $1";
+        let sql = "SELECT total, sold, completed FROM stock_ledger WHERE product_id = $1";
         let rows = self.query(sql, &[&product]).await?;
         let ledger = |row: &SqlRow| {
             Ok(Ledger {
                 total: row.try_get(0)?,
                 sold: row.try_get(1)?,
+                completed: row.try_get(2)?,
             })
         };
         rows.first().map(ledger).transpose()
@@ -102,6 +103,8 @@ impl Postgres {
         let sql =
             "SELECT cancel_number & 4294967295, 'cancel', order_id::text, 0::bigint FROM orders
                 WHERE product_id = $1 AND cancel_number & 4294967295 <> 0
+            UNION ALL SELECT completion_number & 4294967295, 'complete', order_id::text, 0 FROM orders
+                WHERE product_id = $1 AND completion_number & 4294967295 <> 0
             UNION ALL SELECT sequence, kind, change_id, units FROM sale_changes
                 WHERE product_id = $1";
         let rows = self.query(sql, &[&product]).await?;
@@ -109,6 +112,7 @@ impl Postgres {
             let (id, units) = (row.try_get::<_, String>(2)?, row.try_get(3)?);
             let call = match row.try_get(1)? {
                 "cancel" => AdminCall::Cancel(id.parse()?),
+                "complete" => AdminCall::Complete(id.parse()?),
                 "restock" => {
                     let change_id = id;
                     AdminCall::Restock { change_id, units }
@@ -119,6 +123,18 @@ impl Postgres {
             Ok((row.try_get(0)?, call))
         };
         rows.iter().map(change).collect()
+    }
+
+    /// The orders of a sale that were not paid in time, with the sequence numbers of their expiries.
+    pub async fn expiries(&self, product: &str) -> Result<Vec<(i64, OrderId)>> {
+        let sql = "SELECT expiry_number & 4294967295, order_id FROM orders
+            WHERE product_id = $1 AND expiry_number IS NOT NULL";
+        let rows = self.query(sql, &[&product]).await?;
+        let expiry = |row: &SqlRow| {
+            let id: Uuid = row.try_get(1)?;
+            Ok((row.try_get(0)?, OrderId::try_from(id)?))
+        };
+        rows.iter().map(expiry).collect()
     }
 
     /// The dead letters that name this sale.

@@ -14,7 +14,7 @@ const RECONNECT_PAUSE_MS: u32 = 100;
 
 /// One Redis database. The keys are those of `lua/README.md`.
 #[derive(Debug, Clone)]
-pub struct Redis(Client);
+pub struct Redis(pub(super) Client);
 
 /// The keys of one sale at one moment.
 #[derive(Debug, Clone)]
@@ -57,6 +57,7 @@ impl Redis {
             sequence,
             records: fields - 1,
             outbox,
+            holds: self.holds(product, opens_at).await?,
         }))
     }
 

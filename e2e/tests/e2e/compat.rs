@@ -44,10 +44,7 @@ fn clients_of_the_original_get_its_answers_and_exactly_the_stock() {
         }
         ensure!(winners == UNITS, "success {winners} times");
 
-        let sale = Sale {
-            product: product.parse()?,
-            total: u32::try_from(UNITS)?,
-        };
+        let sale = Sale::of(product.parse()?, u32::try_from(UNITS)?);
         sandbox.stores.drained(from_ref(&sale), WRITE_LIMIT).await?;
         let contents = sandbox.stores.contents(&sale).await?;
         let sold = contents.ledger.context("a ledger row")?.sold;

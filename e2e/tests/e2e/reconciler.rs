@@ -286,7 +286,7 @@ pub async fn expect_rows(
     let contents = sandbox.stores.contents(sale).await?;
     let rows = contents.rows.iter();
     let are_rejected = rows.filter(|row| row.status == Status::Rejected).count();
-    let seen = (contents.confirmed_units(), are_rejected);
+    let seen = (contents.sold_units(), are_rejected);
     let right = seen == (units, rejected);
     ensure!(right, "(units confirmed, orders rejected) = {seen:?}");
     Ok(())
