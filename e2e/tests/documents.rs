@@ -26,6 +26,27 @@ fn the_table_of_settings_is_what_the_programs_read() {
     }
 }
 
+/// A document contains an example as it is, between a pair of comments with the path of its file.
+#[test]
+fn the_examples_in_the_checkout_guide_are_the_files() {
+    const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let path = format!("{ROOT}/docs/CHECKOUT.md");
+    for example in ["examples/shop/shop.py", "examples/shop/payments.py"] {
+        let document = fs::read_to_string(&path).unwrap();
+        let begin = format!("<!-- {example}: begin -->\n");
+        let (head, rest) = document.split_once(&begin).expect("the example begins");
+        let end = format!("<!-- {example}: end -->\n");
+        let (shown, tail) = rest.split_once(&end).expect("the example ends");
+        let file = fs::read_to_string(format!("{ROOT}/{example}")).unwrap();
+        let truth = format!("```python\n{file}```\n");
+        if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
+            fs::write(&path, format!("{head}{begin}{truth}{end}{tail}")).unwrap();
+        } else {
+            assert!(shown == truth, "UPDATE_DOCUMENTS=1 writes {example} anew");
+        }
+    }
+}
+
 #[test]
 fn every_setting_is_required_or_shows_its_default() {
     for program in programs() {

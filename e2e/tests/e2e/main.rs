@@ -26,4 +26,5 @@ mod replays;
 mod scaling;
 mod sell_out;
 mod settings;
+mod shop;
 mod traces;
