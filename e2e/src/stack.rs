@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -162,6 +163,36 @@ impl Stack {
     pub(crate) async fn blank_redis(&self) -> Result<()> {
         self.blank_redis_files().await?;
         self.bring_back(Store::Redis).await
+    }
+
+    /// Kills Redis and starts it with a clock that can be shifted.
+    pub(crate) async fn restart_redis_with_clock(&self) -> Result<()> {
+        self.shift_redis_clock(0)?;
+        self.kill(Store::Redis)?;
+        self.shut_down(Store::Redis).await?;
+        self.bring_back(Store::Redis).await
+    }
+
+    /// Sets the clock of a Redis that was started for it so many seconds ahead of the machine's.
+    pub(crate) fn shift_redis_clock(&self, seconds: i64) -> Result<()> {
+        // In place: Redis has mapped the file.
+        let mut options = fs::OpenOptions::new();
+        let options = options.create(true).truncate(false).write(true);
+        let mut file = options
+            .open(self.redis_files("clock_shift"))
+            .context("opening the file of Redis's clock")?;
+        file.write_all(&seconds.to_ne_bytes())
+            .context("shifting Redis's clock")
+    }
+
+    /// Sets Redis's clock right, and lets it start with the machine's clock from now on.
+    pub(crate) fn reset_redis_clock(&self) -> Result<()> {
+        if !self.redis_files("clock_shift").exists() {
+            return Ok(());
+        }
+        self.shift_redis_clock(0)?;
+        fs::remove_file(self.redis_files("clock_shift"))
+            .context("removing the file of Redis's clock")
     }
 
     async fn blank_redis_files(&self) -> Result<()> {

@@ -38,10 +38,15 @@ proc-title-template "{title} {config-file}"
 CONF
 }
 
-# Redis stores its data in the working directory.
+# Redis stores its data in the working directory. If that has a file clock_shift, its clock differs by that many seconds.
 redis_launch() (
   cd "$STACK_DIR/redis"
-  launch "$STACK_DIR/redis.pid" "$STACK_DIR/redis.log" ./redis-server "$(redis_marker)"
+  local shifted=()
+  if [[ -e clock_shift ]]; then
+    cc -shared -fPIC -O2 -o clock_shift.so "$here/stack.d/clock_shift.c"
+    shifted=(env "LD_PRELOAD=$PWD/clock_shift.so" "CLOCK_SHIFT_FILE=$PWD/clock_shift")
+  fi
+  launch "$STACK_DIR/redis.pid" "$STACK_DIR/redis.log" "${shifted[@]}" ./redis-server "$(redis_marker)"
 )
 
 redis_answers() {

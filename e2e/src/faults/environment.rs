@@ -56,6 +56,8 @@ pub struct Environment {
     /// The Redis of this run alone, if the row asks for one.
     pub fleet: Option<Fleet>,
     pub sales: Vec<Sale>,
+    /// Holds that end at once.
+    pub holds: u32,
     /// Every choice of a fault comes from here, so that it follows from the seed.
     pub rng: fastrand::Rng,
     history: Recorder,
@@ -80,6 +82,7 @@ impl Environment {
             network,
             fleet,
             sales: sales.into_iter().collect::<Result<_>>()?,
+            holds: setup.holds,
             rng: fastrand::Rng::with_seed(seed),
             history,
         };

@@ -9,7 +9,7 @@ use clap::Parser;
 use tokio::time::{Instant, timeout};
 
 use super::results::{Ending, Finished, append, read, table};
-use super::rows::{self, Row, Skipped, VERSION, WRITABLE};
+use super::rows::{self, HOLDS, Row, Skipped, VERSION, WRITABLE};
 use super::scenario::run;
 use crate::stack::Stack;
 use crate::stores::{Postgres, Redis};
@@ -38,6 +38,10 @@ pub struct Plan {
     #[arg(long)]
     results: Option<PathBuf>,
 
+    /// Holds that end at once in the rows `hold-storm-…`
+    #[arg(long, default_value_t = HOLDS, value_parser = clap::value_parser!(u32).range(100..=100_000))]
+    holds: u32,
+
     /// Start no further run after this many minutes
     #[arg(long)]
     limit_minutes: Option<u64>,
@@ -53,7 +57,10 @@ pub struct Plan {
 /// When a run was wrong, there is no stack, no such row, or a file cannot be used.
 #[tokio::main]
 pub async fn follow(plan: &Plan) -> Result<String> {
-    let rows = chosen(&plan.rows)?;
+    let mut rows = chosen(&plan.rows)?;
+    for row in &mut rows {
+        row.setup.holds = plan.holds;
+    }
     if plan.list {
         rows.iter()
             .for_each(|row| println!("{:28} {}", row.name, row.about));
@@ -72,6 +79,7 @@ pub async fn follow(plan: &Plan) -> Result<String> {
 /// Brings every store back as it was, whatever a fault that failed half-way left behind.
 async fn restore(stack: &Stack) -> Result<()> {
     stack.bring_all_back().await?;
+    stack.reset_redis_clock()?;
     let redis = Redis::connect(&stack.redis_url, None).await?;
     redis.configure("maxmemory", "0").await?;
     redis.configure("appendfsync", "everysec").await?;

@@ -8,10 +8,12 @@
 //! | [`rows`] | the table of faults, and how each is injected |
 //! | `setup`, `environment`, `network`, `proxy` | services and stores of a run, with TCP proxies between them |
 //! | `clients` | what buyers and admins ask; the [load player](crate::load) sends it and records the answers |
+//! | `held_sale` | a sale whose orders have to be paid, for the rows about holds |
 //! | `recovery` | whether the service is normal again; deciding what was left open |
 
 mod clients;
 mod environment;
+mod held_sale;
 pub mod matrix;
 mod network;
 pub mod proxy;

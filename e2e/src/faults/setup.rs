@@ -8,6 +8,8 @@ use crate::stack::Store;
 pub(super) struct Setup {
     /// More settings of all services.
     pub settings: &'static [(&'static str, &'static str)],
+    /// Holds that end at once, in the rows that have such a storm.
+    pub holds: u32,
     /// Instances of the API beyond two.
     pub more_instances: usize,
     pub redis: RedisKind,

@@ -8,13 +8,15 @@ use crate::fixture::{TURN, stack, two_threads};
 /// The seed of each run. `make faults` runs the whole matrix.
 const SEED: u64 = 7;
 
-const ROWS: [&str; 6] = [
+const ROWS: [&str; 8] = [
     "api-kill",
     "redis-kill",
     "late-changes",
     "redis-cut",
     "postgres-immediate",
     "zombie-worker",
+    "holds-redis-away",
+    "hold-storm-kafka",
 ];
 
 #[test]

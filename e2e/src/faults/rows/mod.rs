@@ -2,6 +2,8 @@
 
 mod connections;
 mod eviction;
+mod hold_storm;
+mod holds;
 mod kafka;
 mod logs;
 mod pairs;
@@ -27,9 +29,11 @@ pub(super) use postgres::WRITABLE;
 pub use table::all;
 
 /// Changes whenever a row, the clients or the checker do: results of another version do not count as done.
-pub(super) const VERSION: u32 = 8;
+pub(super) const VERSION: u32 = 9;
 
 const LIMIT: Duration = Duration::from_secs(420);
+/// Holds of a storm that ends them at once.
+pub(super) const HOLDS: u32 = 1_000;
 
 /// Breaks something and repairs it. What is broken when it returns stays broken on purpose.
 type Inject = Box<dyn for<'a> Fn(&'a mut Environment) -> LocalBoxFuture<'a, Result<()>>>;
@@ -64,7 +68,10 @@ impl Row {
             name: name.into(),
             about,
             inject: Box::new(inject),
-            setup: Setup::default(),
+            setup: Setup {
+                holds: HOLDS,
+                ..Setup::default()
+            },
             rates: &[],
             may_lose: false,
             rebuilds: false,

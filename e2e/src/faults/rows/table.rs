@@ -9,6 +9,11 @@ use super::Kind::{Cancels, Orders, Restocks, Retries};
 use super::RedisKind::{Cluster, Sentinels};
 use super::connections::{block, cut, forget_quiet, reset, send_slow_bodies, slow_down};
 use super::eviction::evict_each_key;
+use super::hold_storm::storm;
+use super::holds::{
+    end_without_kafka, fail_over, lose_completions, miss_all_ends, rebuild_held, refund_retired,
+    shift_clock,
+};
 use super::kafka::{
     acknowledge_slowly, add_partitions, create_topic_late, freeze_until_fenced, limit_message_size,
     publish_without_waiting, take_a_leader_away,
@@ -55,6 +60,7 @@ pub fn all() -> Vec<Row> {
         postgres(),
         workers_and_crashes(),
         pairs::rows(),
+        holds(),
         large_sales(),
     ];
     groups.into_iter().flatten().collect()
@@ -218,6 +224,42 @@ fn workers_and_crashes() -> Vec<Row> {
         "stop-before-commit", "one worker is frozen between INSERT and COMMIT for longer than its session, then resumed"
             => stop_before_commit();
     }
+}
+
+/// A sale whose orders have to be paid runs beside the usual ones.
+fn holds() -> Vec<Row> {
+    const HOLDS: &[(&str, &str)] = &[("SALE_FEATURES", "holds")];
+    const RETIRED: &[(&str, &str)] = &[
+        ("SALE_FEATURES", "holds"),
+        ("ORDER_RECORD_TTL_SECONDS", "3600"),
+    ];
+    let mut rows = rows! {
+        "holds-failover", "orders are completed; the master under Sentinels is killed before the other holds end"
+            => fail_over(), setup.settings: HOLDS, setup.redis: Sentinels, may_lose: true;
+        "holds-rolled-back", "Redis comes back without completions; nothing expires until the rebuild"
+            => lose_completions(), setup.settings: HOLDS, rebuilds: true;
+        "holds-redis-away", "Redis is away past all holds; payments of that time are noted afterwards"
+            => miss_all_ends(), setup.settings: HOLDS;
+        "holds-redis-clock", "Redis's clock is an hour ahead, then an hour behind, while all holds end"
+            => shift_clock(), setup.settings: HOLDS, excuses: is_not_open;
+        "holds-kafka-away", "Kafka is frozen while all holds end" => end_without_kafka(), setup.settings: HOLDS;
+        "holds-rebuild", "a sale is rebuilt while orders are held" => rebuild_held(), setup.settings: HOLDS, rebuilds: true;
+        "holds-refund-retired", "a sale is closed with orders that are held, retired, and orders are refunded"
+            => refund_retired(), setup.settings: RETIRED;
+    };
+    for victim in [Redis, Kafka, Postgres, Worker] {
+        let name = format!("hold-storm-{victim:?}").to_lowercase();
+        rows.extend(rows! {
+            name, "1,000 holds end at once on four instances, in a race with payments, cancels, restocks and orders; one kill -9"
+                => storm(victim), setup.settings: HOLDS, setup.more_instances: 2;
+        });
+    }
+    rows
+}
+
+/// Sales open by Redis's clock.
+fn is_not_open(violation: &Violation) -> bool {
+    matches!(violation, Violation::UnexpectedAnswer { text } if text.contains("sale_not_open"))
 }
 
 fn large_sales() -> Vec<Row> {
