@@ -28,6 +28,10 @@ export function getOrder(id) {
   return request('GET', 'GET /orders/{id}', `/orders/${id}`);
 }
 
+export function completeOrder(id) {
+  return request('POST', 'POST /orders/{id}/complete', `/orders/${id}/complete`, null, asAdmin);
+}
+
 export function getProduct(id) {
   return request('GET', 'GET /products/{id}', `/products/${id}`);
 }

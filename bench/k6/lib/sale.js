@@ -6,12 +6,12 @@ import { adminToken, apiUrls } from './settings.js';
 const tokenHint = '`make up` leaves the token in .local/env; elsewhere it is the ADMIN_TOKEN of the API';
 
 // openSale returns the product id.
-export function openSale(scenario, quantity) {
+export function openSale(scenario, quantity, terms = {}) {
   if (adminToken === '') {
     exec.test.abort(`ADMIN_TOKEN is not set, so no sale can be opened. ${tokenHint}`);
   }
   const product = `k6-${scenario}-${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`;
-  const answer = answerTo(() => putProduct(product, { quantity }));
+  const answer = answerTo(() => putProduct(product, { quantity, ...terms }));
   if (answer.status !== 201) {
     exec.test.abort(`the sale was not opened: ${reason(answer)}`);
   }
