@@ -105,17 +105,25 @@ async fn a_wave_of_expiries_takes_several_pages_and_counts_each_order_once() {
 async fn nothing_expires_before_the_worker_has_written_the_log() {
     let stores = Stores::new().await;
     let app = stores.app(&HOLDS).await;
-    let product = app.sale_with_holds(1, short()).await;
-    let id = app.place(&product, "ada", 1, "a").await;
+    let worker = Worker::start(&stores).await;
+    let terms = json!({"holdSeconds": 3, "holdGraceSeconds": 0});
+    let product = app.sale_with_holds(2, terms).await;
+    let written = app.place(&product, "ada", 1, "a").await;
+    app.until_status(&written, "confirmed").await;
+    drop(worker);
+    let unwritten = app.place(&product, "bob", 1, "b").await;
     app.until_blocked("ledger", 1.0).await;
     until("the lateness is shown", async || {
         app.metric("hold_expiry_lateness_seconds").await > 3.0
     })
     .await;
-    assert_eq!(app.status(&id).await, "accepted");
+    assert_eq!(app.status(&written).await, "confirmed");
+    assert_eq!(app.status(&unwritten).await, "accepted");
     assert_eq!(app.metric("orders_expired_total").await, 0.0);
     let _worker = Worker::start(&stores).await;
-    app.until_status(&id, "expired").await;
+    for order in [&written, &unwritten] {
+        app.until_status(order, "expired").await;
+    }
     app.until_blocked("ledger", 0.0).await;
     until("nothing is late", async || {
         app.metric("hold_expiry_lateness_seconds").await == 0.0
