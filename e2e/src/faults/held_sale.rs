@@ -27,6 +27,8 @@ const CONNECTIONS: u32 = 64;
 const TRIES: u8 = 6;
 /// Longest wait for anything.
 const LIMIT: Duration = Duration::from_secs(60);
+/// Longest until the last of many orders has expired.
+const EXPIRY_LIMIT: Duration = Duration::from_secs(150);
 
 pub struct HeldSale {
     pub sale: Sale,
@@ -162,7 +164,7 @@ impl HeldSale {
     pub async fn expect_right(&self, env: &Environment) -> Result<StoreContents> {
         let open = repeat_until_none(&self.caller, LIMIT, undecided).await;
         ensure!(open == 0, "{open} requests about holds are undecided");
-        wait_until("no order is held", LIMIT, async || {
+        wait_until("no order is held", EXPIRY_LIMIT, async || {
             let held = self.count(env, Status::Confirmed).await?;
             ensure!(held == 0, "{held} are");
             Ok(())

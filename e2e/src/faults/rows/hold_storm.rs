@@ -15,8 +15,9 @@ use crate::client::Client;
 use crate::order::Action;
 use crate::process::Process;
 
-/// Long enough to place all orders.
+/// A hold: long enough to place all orders. One second more for each of so many of them.
 const HOLD_SECONDS: u32 = 10;
+const PLACED_PER_SECOND: u32 = 1_000;
 const GRACE_SECONDS: u32 = 1;
 /// The race begins so long before the grace of the first order is over.
 const LEAD: Duration = Duration::from_millis(500);
@@ -32,7 +33,8 @@ pub async fn storm(env: &mut Environment, victim: Component) -> Result<()> {
         redis.configure("appendfsync", "always").await?;
     }
     let count = env.holds;
-    let sale = HeldSale::open(env, count, HOLD_SECONDS, GRACE_SECONDS).await?;
+    let seconds = HOLD_SECONDS + count / PLACED_PER_SECOND;
+    let sale = HeldSale::open(env, count, seconds, GRACE_SECONDS).await?;
     let begin = Instant::now();
     let orders = sale.place(0..count).await?;
     let span = begin.elapsed().as_secs_f64();
