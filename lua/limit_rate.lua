@@ -23,32 +23,28 @@ local function rate_limits(limits, time)
   level = max(0, level - max(0, now_us - at_us) * per_second)
   local most = max(1, floor(per_second / 10)) * ORDER
   -- By user: the orders taken in the window, and its begin.
-  local windows = {}
+  local orders_of, since_of = {}, {}
 
   local rate = { limits_users = per_user > 0 }
 
-  function rate.read_windows(users, names)
-    local fields = {}
+  -- Reads the fields of these users, which are in `found` behind the place `at`.
+  function rate.read_windows(names, found, at)
     for n, user in ipairs(names) do
-      fields[n] = '\2' .. user
-    end
-    local found = redis.call('HMGET', users, unpack(fields))
-    for n, user in ipairs(names) do
-      local orders, since = string.match(found[n] or '', '^(%d+) (%d+)$')
+      local orders, since = string.match(found[at + n] or '', '^(%d+) (%d+)$')
       since = since and min(since + 0, now_ms)
       if since and now_ms < since + window_ms then
-        windows[user] = { orders = orders + 0, since = since }
+        orders_of[user], since_of[user] = orders + 0, since
       else
-        windows[user] = { orders = 0, since = now_ms }
+        orders_of[user], since_of[user] = 0, now_ms
       end
     end
   end
 
   -- Why this user's order comes too early, if the call has taken so many orders; or nil.
   function rate.refuse(user, taken)
-    local window = windows[user]
-    if window and window.orders >= per_user then
-      return { 'user_rate_limited', window.since + window_ms - now_ms }
+    local orders = orders_of[user]
+    if orders and orders >= per_user then
+      return { 'user_rate_limited', since_of[user] + window_ms - now_ms }
     end
     local excess = level + (taken + 1) * ORDER - most
     if per_second > 0 and excess > 0 then
@@ -58,10 +54,10 @@ local function rate_limits(limits, time)
 
   -- Counts an order of this user. Returns its field and value in the users hash, or nil.
   function rate.count(user)
-    local window = windows[user]
-    if window then
-      window.orders = window.orders + 1
-      return '\2' .. user, format('%d %d', window.orders, window.since)
+    local orders = orders_of[user]
+    if orders then
+      orders_of[user] = orders + 1
+      return '\2' .. user, format('%d %d', orders + 1, since_of[user])
     end
   end
 
@@ -77,11 +73,10 @@ local function rate_limits(limits, time)
       local filled = level + taken * ORDER
       left[2], left[3] = floor((most - filled) / ORDER), ceil(filled / per_second / 1000)
     end
-    for n, user in ipairs(names) do
-      local window = windows[user]
-      if window then
-        left[5 + n] = { per_user - window.orders, window.orders > 0 and window.since + window_ms - now_ms or 0 }
-      end
+    -- In one list: Redis converts lists within lists slowly.
+    for n, user in ipairs(next(orders_of) and names or {}) do
+      local orders = orders_of[user]
+      left[4 + 2 * n], left[5 + 2 * n] = per_user - orders, orders > 0 and since_of[user] + window_ms - now_ms or 0
     end
     return left
   end

@@ -16,14 +16,10 @@ local function unpaid_limit(sale)
 
   local limit = {}
 
-  function limit.read(users, names)
-    local fields = {}
+  -- Reads the fields of these users, which are in `found` behind the place `at`.
+  function limit.read(names, found, at)
     for n, user in ipairs(names) do
-      fields[n] = '\1' .. user
-    end
-    local found = redis.call('HMGET', users, unpack(fields))
-    for n, user in ipairs(names) do
-      reached[user] = (found[n] or 0) + 0 >= per_user
+      reached[user] = (found[at + n] or 0) + 0 >= per_user
     end
   end
 

@@ -36,9 +36,9 @@
 --   {'user_rate_limited', ms}  the user has placed as many orders as a window allows; it ends in that many ms
 --   {'rate_limited', ms}       the sale has taken as many orders as its rate allows; the next one in that many ms
 -- If the sale limits the rate of its orders, the reply is of the second form with a fourth element, unless Redis's clock was not
--- read: what is left after this call, as {orders per second, orders left, ms until all are left, orders per user and window,
--- seconds of a window} and, if the window is longer than 0, for each order of the call {orders left to its user, ms left of
--- the window}.
+-- read: what is left after this call, as one list of orders per second, orders left, ms until all are left, orders per user and
+-- window, seconds of a window and, if the users were read, for each order of the call the orders left to its user and the ms
+-- left of the window.
 assert(#KEYS == 4 and #ARGV >= 8 and #ARGV <= 6 + 2 * 64 and #ARGV % 2 == 0,
   'reserve.lua takes 4 keys, 6 arguments, and 2 per order, for at most 64 orders')
 -- A call costs Redis more than its commands do: arguments, conversions and replies. So blocks of arguments go into
@@ -121,18 +121,32 @@ if not is_usual then
 
   local function read_users()
     held = {}
+    local has_windows = rate and rate.limits_users
+    local windows_at = 1 + count
+    local unpaid_at = has_windows and windows_at + count or windows_at
+    local fields = { '' }
     for n = 1, count do
-      names[n] = string.match(ARGV[last_id + n], ' (.*)')
+      local user = string.match(ARGV[last_id + n], ' (.*)')
+      names[n], fields[1 + n] = user, user
     end
-    local found = call('HMGET', users, '', unpack(names))
-    for n = 1, found[1] and count or 0 do
-      held[names[n]] = (found[n + 1] or 0) + 0
+    for n = 1, has_windows and count or 0 do
+      fields[windows_at + n] = '\2' .. names[n]
     end
-    if rate and rate.limits_users and found[1] then
-      rate.read_windows(users, names)
+    for n = 1, unpaid and count or 0 do
+      fields[unpaid_at + n] = '\1' .. names[n]
     end
-    if unpaid and found[1] then
-      unpaid.read(users, names)
+    local found = call('HMGET', users, unpack(fields))
+    if not found[1] then
+      return
+    end
+    for n = 1, count do
+      held[names[n]] = (found[1 + n] or 0) + 0
+    end
+    if has_windows then
+      rate.read_windows(names, found, windows_at)
+    end
+    if unpaid then
+      unpaid.read(names, found, unpaid_at)
     end
   end
 

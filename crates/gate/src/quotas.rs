@@ -49,9 +49,9 @@ impl Quotas {
             let sale = Quota::read(number(left, 0)?, 1, left.get(1..3)?)?;
             let (per_user, seconds) = (number(left, 3)?, number(left, 4)?);
             let of_order = |n: usize| {
-                let user = match left.get(5 + n) {
-                    Some(Value::Array(user)) => Quota::read(per_user, seconds, user)?,
-                    _ => None,
+                let user = match left.get(5 + 2 * n..7 + 2 * n) {
+                    Some(user) => Quota::read(per_user, seconds, user)?,
+                    None => None,
                 };
                 Some(Self { sale, user })
             };
