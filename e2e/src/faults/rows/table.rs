@@ -250,7 +250,7 @@ fn holds() -> Vec<Row> {
     for victim in [Redis, Kafka, Postgres, Worker] {
         let name = format!("hold-storm-{victim:?}").to_lowercase();
         rows.extend(rows! {
-            name, "1,000 holds end at once on four instances, in a race with payments, cancels, restocks and orders; one kill -9"
+            name, "many holds end at once on four instances, in a race with payments, cancels, restocks and orders; one kill -9"
                 => storm(victim), setup.settings: HOLDS, setup.more_instances: 2;
         });
     }
