@@ -47,19 +47,20 @@ pub async fn storm(env: &mut Environment, victim: Component) -> Result<()> {
     let raced = async {
         let disturbed = async {
             env.wait_ms(500..1_000).await;
-            services::kill(env, victim).await
+            services::kill(env, victim).await?;
+            anyhow::Ok(race.elapsed().as_secs_f64())
         };
-        tokio::try_join!(sale.ask(actions), disturbed)?;
-        sale.expect_right(env).await
+        let ((), back) = tokio::try_join!(sale.ask(actions), disturbed)?;
+        anyhow::Ok((sale.expect_right(env).await?, back))
     };
-    let contents = tokio::select! {
-        contents = raced => contents?,
+    let (contents, back) = tokio::select! {
+        raced = raced => raced?,
         never = watch(&instances, &mut lateness) => match never {},
     };
     let rows = |status| contents.units(|it| it == status);
     println!(
         "{count} holds that ended within {span:.1} s, {victim:?} killed: {} units completed, {} expired, {} cancelled; \
-         expired at most {lateness:.1} s late; no order held {:.1} s after the race began",
+         expired at most {lateness:.1} s late. After the race began, it was back in {back:.1} s, and no order was held in {:.1} s",
         rows(Status::Completed),
         rows(Status::Expired),
         rows(Status::Cancelled),
