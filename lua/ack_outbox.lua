@@ -1,13 +1,13 @@
 -- Acknowledges outbox entries that make room: removes each, after Kafka has acknowledged its event, and applies its effect
 -- if and only if this call removed it. So the effect counts once, however often the event was published.
--- Entries that take no room (orders, completions, closings) have no effect left: ack_orders.lua acknowledges many of them.
+-- The others have no effect left: ack_orders.lua and, in a sale with holds, ack_held_orders.lua acknowledge them.
 --
 -- Safe to run twice: the second run finds no entry.
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and in a sale with holds  5 holds
 -- ARGV  at most 128 entry ids
 -- Returns for each entry 1 if this call removed it and applied its effect; 0 if there is no such entry; -1 if the effect
--- cannot be applied because a key or a record of the sale is missing: then the entry stays
+-- cannot be applied because a key or a record of the sale is missing or damaged: then the entry stays
 assert(#KEYS >= 4 and #KEYS <= 5 and #ARGV >= 1 and #ARGV <= 128, 'ack_outbox.lua takes 4 or 5 keys and at most 128 arguments')
 local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 
@@ -32,6 +32,9 @@ local function give_back(order_id, is_expiry)
     return false
   end
   local marks, quantity, user = string.match(record, '^(%S+) %d+ (%d+) (.*)$')
+  if not marks then
+    return false
+  end
   if not is_expiry and string.find(marks, '/expired:', 1, true) then
     -- It was cancelled after its expiry, which gives the units back.
     return true

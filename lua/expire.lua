@@ -13,7 +13,7 @@
 --   {'expired', id, record, ...}  these orders, with their records; not those whose holds have ended otherwise meanwhile
 --   {'unknown'}                   Redis has no such sale
 --   {'behind'}                    Redis is behind the high-water mark, or the sale is being rebuilt
---   {'lost'}                      a key or a record of the sale is missing: Redis has evicted it, or somebody has deleted it
+--   {'lost'}                      a key or a record of the sale is missing or damaged: Redis has evicted it, or somebody has deleted it
 --   {'full'}                      the outbox is full
 assert(#KEYS == 5 and #ARGV >= 5 and #ARGV <= 104, 'expire.lua takes 5 keys, 4 arguments and at most 100 ids')
 local sale, orders, outbox, users, holds = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -37,7 +37,7 @@ end
 local ids = { unpack(ARGV, 5) }
 local ends, records = redis.call('ZMSCORE', holds, unpack(ids)), redis.call('HMGET', orders, unpack(ids))
 for n = 1, #ids do
-  if ends[n] and not records[n] then
+  if ends[n] and not string.find(records[n] or '', '^%d+%-%d+[ /]') then
     return { 'lost' }
   end
 end

@@ -9,6 +9,7 @@
 -- ARGV  1 the caller's clock, Unix ms
 -- Returns one of
 --   {'gone'}                      Redis has no such sale, it has no holds, or it is being rebuilt
+--   {'lost'}                      the holds are missing: Redis has evicted them, or somebody has deleted them
 --   {'clock', now_ms}             Redis's clock and the caller's differ by more than five seconds
 --   {'paused', resumes_ms}        nothing expires before this time
 --   {'due', cutoff_ms, first_ms, id, ...}  the holds that ended at cutoff_ms or before have no grace left: the orders of the first
@@ -20,6 +21,9 @@ local sale, holds = KEYS[1], KEYS[2]
 local facts = redis.call('HMGET', sale, 'state', 'hold', 'expiry')
 if not facts[2] or facts[1] == 'rebuilding' then
   return { 'gone' }
+end
+if redis.call('EXISTS', holds) == 0 then
+  return { 'lost' }
 end
 local grace_ms = tonumber(string.match(facts[2], '^%d+ (%d+)'))
 local time = redis.call('TIME')

@@ -105,6 +105,11 @@ impl Terms {
     /// The names of the terms that differ from `asked`. `opened_at` is when the sale opens in fact: a request for just this
     /// time is the same as the one that opened the sale.
     pub fn different(&self, asked: &Self, opened_at: Timestamp) -> Vec<&'static str> {
+        // A term of holds that is not said is its default.
+        let holds = self.holds().zip(asked.holds());
+        let holds_differ = |differ: fn(HoldTerms, HoldTerms) -> bool| {
+            holds.is_some_and(|(is, asked)| differ(is, asked))
+        };
         let is_other_time = asked.opens_at != self.opens_at && asked.opens_at != Some(opened_at);
         let differ = [
             ("quantity", self.quantity != asked.quantity),
@@ -122,13 +127,16 @@ impl Terms {
             ("holdSeconds", self.hold_seconds != asked.hold_seconds),
             (
                 "holdGraceSeconds",
-                self.hold_grace_seconds != asked.hold_grace_seconds,
+                holds_differ(|is, asked| is.grace != asked.grace),
             ),
             (
                 "unpaidPerUser",
-                self.unpaid_per_user != asked.unpaid_per_user,
+                holds_differ(|is, asked| is.unpaid_per_user != asked.unpaid_per_user),
             ),
-            ("buyerCancel", self.buyer_cancel != asked.buyer_cancel),
+            (
+                "buyerCancel",
+                holds_differ(|is, asked| is.buyer_cancel != asked.buyer_cancel),
+            ),
         ];
         let differ = differ.into_iter().filter(|(_, differs)| *differs);
         differ.map(|(name, _)| name).collect()
@@ -190,6 +198,19 @@ mod tests {
         assert!(!holds.buyer_cancel);
         assert_eq!(holds.expires_at(at(5)), at(65));
         assert_eq!(holds.expires_at(Timestamp::MAX), Timestamp::MAX);
+        let with_defaults = Terms {
+            hold_grace_seconds: Some(HoldGraceSeconds::DEFAULT),
+            unpaid_per_user: Some(UnpaidPerUser::DEFAULT),
+            buyer_cancel: Some(false),
+            ..with_holds
+        };
+        assert!(with_holds.different(&with_defaults, at(0)).is_empty());
+        let cancellable = Terms {
+            buyer_cancel: Some(true),
+            ..with_holds
+        };
+        assert_eq!(with_holds.different(&cancellable, at(0)), ["buyerCancel"]);
+        assert_eq!(with_holds.different(&terms(), at(0)), ["holdSeconds"]);
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub enum HoldsWatch {
     Paused(Timestamp),
     /// The clocks of Redis and of the caller differ too much. This is Redis's.
     ClockDiffers(Timestamp),
+    /// The holds are missing: Redis has evicted them, or somebody has deleted them.
+    Lost,
     /// Redis has no such sale, it has no holds, or it is being rebuilt.
     Gone,
 }
@@ -123,6 +125,7 @@ impl ReservationStore {
             }
             "paused" => time(1).map(HoldsWatch::Paused),
             "clock" => time(1).map(HoldsWatch::ClockDiffers),
+            "lost" => Some(HoldsWatch::Lost),
             "gone" => Some(HoldsWatch::Gone),
             _ => None,
         };

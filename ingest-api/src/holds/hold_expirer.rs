@@ -21,8 +21,8 @@ const SALES_AT_ONCE: usize = 16;
 /// How long a pass begins new pages. All sales are watched again afterwards: `watch_holds.lua` takes ten seconds without a
 /// watch for an interruption, and a page takes up to six.
 const PAGES_BEGIN: Duration = Duration::from_secs(2);
-/// After so long, a sale that is blocked has waited.
-const IN_VAIN: Duration = Duration::from_secs(1);
+/// A sale that was blocked for so long blocks the other sales of its partition in the same pass.
+const BLOCKED_WAIT_MIN: Duration = Duration::from_secs(1);
 
 /// Lets orders expire that are not paid in time, of all sales, on one instance at a time.
 pub struct HoldExpirer {
@@ -47,7 +47,7 @@ struct DueSale {
 struct Pass {
     /// No page begins later.
     until: Instant,
-    /// Partitions of which a sale has waited in vain for PostgreSQL or Kafka: their other sales would, too.
+    /// Partitions of which a sale has waited for PostgreSQL or Kafka without success: their other sales would, too.
     blocked: Mutex<HashMap<i32, Blocked>>,
 }
 
@@ -148,15 +148,15 @@ impl HoldExpirer {
         // Not in the order of the sales: one that waits holds up no others.
         let expiring = stream::iter(expiring).buffer_unordered(SALES_AT_ONCE);
         let outcomes: Vec<_> = expiring.collect().await;
-        let mut had_turn = 0;
+        let mut attempted = 0;
         for outcome in outcomes.into_iter().flatten() {
-            had_turn += 1;
+            attempted += 1;
             if let Err(blocked) = outcome {
                 summary.add_blocked(blocked);
             }
         }
-        // Their turns began in order.
-        let last = due[..had_turn].last();
+        // They are attempted in order.
+        let last = due[..attempted].last();
         self.last = last.map(|due| due.sale.facts.product.clone());
         Ok(summary)
     }
@@ -174,7 +174,7 @@ impl HoldExpirer {
         let began = Instant::now();
         let outcome = self.pages.expire(sale, due.holds.clone(), pass.until).await;
         if let Err(blocked) = outcome
-            && began.elapsed() >= IN_VAIN
+            && began.elapsed() >= BLOCKED_WAIT_MIN
         {
             pass.add_blocked(partition, blocked);
         }
@@ -219,6 +219,7 @@ impl HoldExpirer {
             }
             Ok(Some((_, HoldsWatch::Paused(_)))) => Err(Blocked::Paused),
             Ok(Some((_, HoldsWatch::ClockDiffers(_)))) => Err(Blocked::Clock),
+            Ok(Some((_, HoldsWatch::Lost))) => Err(Blocked::Redis),
             Ok(Some((_, HoldsWatch::Gone)) | None) => Ok(None),
             Err(error) => {
                 self.metrics.hold_expiry_failures_total.inc();

@@ -71,7 +71,7 @@ pub async fn place(
         Ok(placed) => placed,
         Err(refusal) => {
             let held = match refusal {
-                Refusal::SoldOut | Refusal::Insufficient => held(&order.product, &services).await,
+                Refusal::SoldOut | Refusal::Insufficient => held(&order, &services).await,
                 _ => None,
             };
             let problem = Problem::from(refusal).with_held(held);
@@ -219,13 +219,20 @@ async fn may_cancel(
     Ok(terms.is_some_and(|terms| terms.buyer_cancel))
 }
 
-/// The units of a sale that may come back, in a sale with holds.
-async fn held(product: &ProductId, services: &Services) -> Option<u32> {
+/// The units that may come back, if the sale has holds and refused an order for want of units.
+async fn held(order: &Order, services: &Services) -> Option<u32> {
+    let (product, snapshots) = (&order.product, &services.snapshots);
     let sale = services.sales.find(product).await.ok()?;
     if !sale.facts.has_holds {
         return None;
     }
-    services.snapshots.find(product).await.ok()??.held()
+    let mut view = snapshots.find(product).await.ok()??;
+    if view.remaining >= order.quantity.get().into() {
+        // It is from before the refusal, and may lack the units that are held since.
+        snapshots.forget(product);
+        view = snapshots.find(product).await.ok()??;
+    }
+    view.held()
 }
 
 /// What is left of the sale of an order.

@@ -28,10 +28,21 @@ struct SaleRequest {
     per_user_limit: Option<Total>,
     orders_per_second: Option<OrdersPerSecond>,
     orders_per_user: Option<OrdersPerUser>,
+    #[serde(default, deserialize_with = "said")]
     hold_seconds: Option<HoldSeconds>,
+    #[serde(default, deserialize_with = "said")]
     hold_grace_seconds: Option<HoldGraceSeconds>,
+    #[serde(default, deserialize_with = "said")]
     unpaid_per_user: Option<UnpaidPerUser>,
+    #[serde(default, deserialize_with = "said")]
     buyer_cancel: Option<bool>,
+}
+
+/// Reads a term that is said. `null` is refused: a program that lacks its value would open a sale without holds, permanently.
+fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// Reads a time; the error says what is allowed.

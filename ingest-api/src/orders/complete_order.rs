@@ -56,7 +56,7 @@ impl CompleteOrder {
         }
     }
 
-    /// Answers by the row an order that Redis does not complete for this reason.
+    /// Decides by the row when Redis refuses the completion with `error`.
     async fn by_row(
         &self,
         order_id: OrderId,
@@ -100,8 +100,12 @@ async fn until_written(
     }
     let (product, record) = (&noted.product, &noted.record);
     match statuses.find(order_id).await {
-        Ok(order) if order.status == OrderStatus::Completed => Ok(Completion::Written(order)),
-        Ok(order) => Ok(Completion::Pending(order)),
+        Ok(order) => match order.status {
+            OrderStatus::Completed => Ok(Completion::Written(order)),
+            OrderStatus::Cancelled => Err(ChangeError::Cancelled),
+            OrderStatus::Rejected => Err(ChangeError::Rejected),
+            _ => Ok(Completion::Pending(order)),
+        },
         Err(_) => {
             let accepted = OrderView::of(order_id, product, record, OrderStatus::Accepted);
             Ok(Completion::Pending(accepted))

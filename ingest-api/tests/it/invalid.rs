@@ -102,6 +102,10 @@ async fn an_invalid_admin_call_is_answered_with_the_field_and_what_it_may_hold()
             r#"{"quantity":1,"perUserLimits":1}"#,
             "unknown field `perUserLimits`, expected one of `quantity`, `opensAt`, `closesAt`, `perUserLimit`, `ordersPerSecond`, `ordersPerUser`, `holdSeconds`, `holdGraceSeconds`, `unpaidPerUser`, `buyerCancel`".into(),
         ),
+        (
+            r#"{"quantity":1,"holdSeconds":null}"#,
+            "invalid type: null, expected a whole number from 1 to 86400".into(),
+        ),
         ("[1,null,null,null]", NOT_AN_OBJECT.into()),
     ] {
         assert_eq!(app.refused(Method::PUT, &sale, body).await, detail, "{body}");

@@ -225,6 +225,7 @@ async fn without_the_holds_nothing_is_completed_and_no_hold_is_forgotten() {
     assert_eq!(sale.complete(0, 0, number(0)).await, "Lost");
     assert_eq!(sale.cancel(0, 0, number(0)).await, "Lost");
     assert_eq!(sale.expire(number(0)).await, Expiries::Lost);
+    assert_eq!(sale.watch(Timestamp::now()).await, HoldsWatch::Lost);
     assert_eq!(sale.reserve(&[order(1)], number(0)).await, ["reserved 2"]);
     assert_eq!(sale.ack(&[Ack::Event(number(2))]).await, 0);
     let exists: i64 = redis.exists(holds).await.unwrap();
