@@ -1,4 +1,4 @@
-//! New orders of buyers with tokens, in a sale with limits that none of them reaches.
+//! New orders of buyers with tokens, in a sale with holds and a limit per user that none of them reaches.
 
 use std::fs;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub async fn measure(bench: &Bench<'_>) -> Result<Measurement> {
     let settings = changed(
         &side.settings,
         &[
-            ("SALE_FEATURES", "limits"),
+            ("SALE_FEATURES", "holds"),
             ("AUTH_JWKS_FILE", &keys.to_string_lossy()),
             ("AUTH_ISSUER", ISSUER),
             ("AUTH_AUDIENCE", AUDIENCE),
@@ -35,8 +35,7 @@ pub async fn measure(bench: &Bench<'_>) -> Result<Measurement> {
     );
     let api = side.build.start("ingest-api", "limited", settings);
     let mut api = api.await?;
-    let terms =
-        json!({"quantity": PLENTY, "perUserLimit": PLENTY, "ordersPerUser": "1000000/604800"});
+    let terms = json!({"quantity": PLENTY, "perUserLimit": PLENTY, "holdSeconds": 86_400});
     let (client, id) = (api.client()?, ProductId::parse(&product)?);
     let (status, sale) = client.put_terms(&id, &terms).await?;
     ensure!(status == 201, "opening {product}: {status} {sale}");

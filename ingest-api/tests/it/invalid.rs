@@ -104,7 +104,7 @@ async fn an_invalid_admin_call_is_answered_with_the_field_and_what_it_may_hold()
         ),
         (
             r#"{"quantity":1,"holdSeconds":null}"#,
-            "invalid type: null, expected a whole number from 1 to 86400".into(),
+            "holdSeconds must be a whole number from 1 to 86400".into(),
         ),
         ("[1,null,null,null]", NOT_AN_OBJECT.into()),
     ] {

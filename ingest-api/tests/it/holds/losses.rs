@@ -107,36 +107,3 @@ async fn a_refusal_says_how_many_units_may_come_back() {
     let plain = app.sale(1).await;
     refused(2, "insufficient_stock", None, &plain).await;
 }
-
-#[tokio::test]
-async fn the_key_of_a_cancelled_order_is_refused_while_its_cancel_waits_for_kafka() {
-    let stores = Stores::new().await;
-    let (held, plain) = {
-        let app = stores.app(&HOLDS).await;
-        let product = app.sale_with_holds(5, json!({"holdSeconds": 600})).await;
-        let held = (app.place(&product, "ada", 1, "a").await, product);
-        let product = app.sale(5).await;
-        let plain = (app.place(&product, "ada", 1, "a").await, product);
-        app.stop();
-        until("the instance has stopped", async || {
-            tokio::net::TcpStream::connect(app.address()).await.is_err()
-        })
-        .await;
-        (held, plain)
-    };
-    let short = [
-        HOLDS[0],
-        "--kafka-brokers=127.0.0.1:1",
-        "--kafka-message-timeout-ms=1000",
-    ];
-    let app = stores.app(&short).await;
-    let cancels = async { tokio::join!(app.cancel(&held.0), app.cancel(&plain.0)) };
-    let ((first, _), (second, _)) = cancels.await;
-    assert_eq!((first, second), (503, 503));
-    // It can no longer be paid.
-    let (status, problem) = read(app.order(&held.1, "ada", 1, "a").await).await;
-    let seen = (status.as_u16(), &problem["code"], &problem["orderId"]);
-    assert_eq!(seen, (409, &json!("order_cancelled"), &json!(held.0)));
-    let retry = app.order(&plain.1, "ada", 1, "a").await;
-    assert_eq!(retry.status(), 202);
-}
