@@ -189,10 +189,8 @@ impl Sale {
         let cancel = cost(redis, CALLS, async |n| {
             let id = self.request(half + n)?.order_id;
             let change = store.cancel(change, id, CancelledBy::Shop).await?;
-            ensure!(
-                matches!(change, Change::Noted { .. }),
-                "a cancel: {change:?}"
-            );
+            let is_noted = matches!(change, Change::Noted { .. });
+            ensure!(is_noted, "a cancel: {change:?}");
             Ok(())
         });
         let acknowledge = cost(redis, PAGE_CALLS / 25, async |n| {
