@@ -29,13 +29,31 @@ impl InstanceLease {
     ///
     /// # Errors
     /// When Redis gave no usable answer.
-    pub async fn take(&self) -> Result<bool, GateError> {
+    async fn take(&self) -> Result<bool, GateError> {
         let taken = self.store.take_lease(self.lease, &self.instance, LENGTH);
         taken.await
     }
 
+    /// Does `work` under the lease. `None` if another instance has the lease, or if it is lost before the work is done; then the
+    /// work is dropped.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer about the lease.
+    pub async fn during<R>(&self, work: impl Future<Output = R>) -> Result<Option<R>, GateError> {
+        if !self.take().await? {
+            return Ok(None);
+        }
+        tokio::select! {
+            done = work => Ok(Some(done)),
+            () = self.keep() => {
+                tracing::debug!(lease = ?self.lease, "lease lost during a pass; the pass ends");
+                Ok(None)
+            }
+        }
+    }
+
     /// Renews the lease until it is lost: another instance has it, or Redis has not renewed it in time.
-    pub async fn keep(&self) {
+    async fn keep(&self) {
         let mut renewed_at = Instant::now();
         while renewed_at.elapsed() < LENGTH {
             tokio::time::sleep(LENGTH / 3).await;

@@ -39,6 +39,7 @@ pub mod metrics;
 pub mod open_files;
 pub mod orders;
 pub mod outbox;
+mod pauses;
 mod read_batcher;
 pub mod sales;
 pub mod sold_out;

@@ -13,10 +13,10 @@ use fluxgate_ledger::{LedgerReader, ReadClass};
 use fluxgate_log::{Publication, Wait};
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use tokio::time::sleep;
 
 use super::expiry_summary::Blocked;
 use crate::metrics::Metrics;
+use crate::pauses::Pauses;
 use crate::sales::{PublishedEntry, Publisher, Sale};
 
 /// How long a page waits for the worker to write the log.
@@ -105,16 +105,17 @@ impl ExpiryPages {
 
     /// Waits until the worker has written the log of a partition up to `end`.
     async fn until_written(&self, partition: i32, end: i64) -> Result<(), Blocked> {
-        let give_up_at = Instant::now() + WORKER_WAIT;
-        let mut pause = FIRST_PAUSE;
+        let deadline = tokio::time::Instant::now() + WORKER_WAIT;
+        let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE, deadline);
         loop {
             let position = self.ledger.position(&self.topic, partition).await;
-            match position.map_err(|_| Blocked::Ledger)? {
-                Some(position) if position >= end => return Ok(()),
-                _ if Instant::now() + pause > give_up_at => return Err(Blocked::Ledger),
-                _ => sleep(pause).await,
+            let position = position.map_err(|_| Blocked::Ledger)?;
+            if position.is_some_and(|position| position >= end) {
+                return Ok(());
             }
-            pause = LONGEST_PAUSE.min(pause * 2);
+            if !pauses.wait().await {
+                return Err(Blocked::Ledger);
+            }
         }
     }
 

@@ -97,15 +97,10 @@ impl HoldExpirer {
     pub async fn run(mut self, shutdown: CancellationToken) {
         let mut tick = tokio::time::interval(INTERVAL);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                _ = tick.tick() => {}
-            }
+        while shutdown.run_until_cancelled(tick.tick()).await.is_some() {
             // A pass may be dropped at any point: all its steps are safe to repeat, and the relay publishes what was not.
-            let passed = tokio::select! {
-                () = shutdown.cancelled() => return,
-                passed = self.pass() => passed,
+            let Some(passed) = shutdown.run_until_cancelled(self.pass()).await else {
+                return;
             };
             let summary = match passed {
                 Ok(summary) => summary,
@@ -125,17 +120,8 @@ impl HoldExpirer {
 
     /// `None` if another instance has the lease.
     async fn pass(&mut self) -> Result<Option<ExpirySummary>, GateError> {
-        if !self.lease.take().await? {
-            return Ok(None);
-        }
         let lease = Arc::clone(&self.lease);
-        tokio::select! {
-            passed = self.expire_all() => passed.map(Some),
-            () = lease.keep() => {
-                tracing::debug!("expiry lease lost during a pass; the pass ends");
-                Ok(None)
-            }
-        }
+        lease.during(self.expire_all()).await?.transpose()
     }
 
     async fn expire_all(&mut self) -> Result<ExpirySummary, GateError> {

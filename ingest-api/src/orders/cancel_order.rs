@@ -9,9 +9,10 @@ use fluxgate_gate::{ReservationStore, SaleView};
 use fluxgate_ledger::{ReadClass, WrittenOrder};
 use fluxgate_log::{OutgoingMessage, Publication, Wait};
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::{OrderStatusReader, OrderView};
+use crate::pauses::Pauses;
 use crate::sales::{ChangeError, Publisher, SaleCache, SaleChanges, SaleLookupError};
 
 /// How long the cancel of an order whose sale is over waits for Kafka and then for the row.
@@ -115,7 +116,7 @@ impl CancelOrder {
             Publication::Acknowledged => {}
             Publication::Waiting => return Err(ChangeError::NotPublished),
         }
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE, deadline);
         loop {
             let row = statuses.row(order_id, ReadClass::Unknown).await;
             let row = row.ok().flatten();
@@ -124,11 +125,9 @@ impl CancelOrder {
                 tracing::info!(order.id = %order_id, "order of a sale that is over cancelled");
                 return Ok(OrderView::written(order_id, row));
             }
-            if Instant::now() + pause > deadline {
+            if !pauses.wait().await {
                 return Err(ChangeError::NotWritten);
             }
-            sleep(pause).await;
-            pause = LONGEST_PAUSE.min(pause * 2);
         }
     }
 }

@@ -5,9 +5,10 @@ use fluxgate_domain::OrderStatus;
 use fluxgate_domain::ids::{OrderId, ProductId};
 use fluxgate_ledger::{ReadClass, WrittenOrder};
 use fluxgate_log::Publication;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::{OrderStatusReader, OrderView};
+use crate::pauses::Pauses;
 use crate::sales::{ChangeError, NotedCompletion, SaleCache, SaleChanges, SaleLookupError};
 
 /// How long a completion waits for Kafka and then for the row.
@@ -120,7 +121,7 @@ async fn wait_for_row(
     deadline: Instant,
     statuses: &OrderStatusReader,
 ) -> Option<Result<Completion, ChangeError>> {
-    let mut pause = FIRST_PAUSE;
+    let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE, deadline);
     loop {
         let row = statuses.row(order_id, ReadClass::Known).await;
         if let Some(row) = row.ok().flatten()
@@ -129,11 +130,9 @@ async fn wait_for_row(
             let written = |()| Completion::Written(OrderView::written(order_id, row));
             return Some(outcome.map(written));
         }
-        if Instant::now() + pause > deadline {
+        if !pauses.wait().await {
             return None;
         }
-        sleep(pause).await;
-        pause = LONGEST_PAUSE.min(pause * 2);
     }
 }
 

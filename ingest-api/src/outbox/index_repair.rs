@@ -34,17 +34,14 @@ impl IndexRepair {
 
     /// Repairs every ten seconds until `shutdown`.
     pub async fn run(mut self, shutdown: CancellationToken) {
-        loop {
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                () = tokio::time::sleep(INTERVAL) => {}
+        let repairs = async {
+            loop {
+                tokio::time::sleep(INTERVAL).await;
+                self.repair().await;
             }
-            // A repair may be dropped at any point: the next one goes on.
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                () = self.repair() => {}
-            }
-        }
+        };
+        // A repair may be dropped at any point: the next one goes on.
+        shutdown.run_until_cancelled(repairs).await;
     }
 
     async fn repair(&mut self) {

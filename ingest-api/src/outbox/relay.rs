@@ -103,15 +103,10 @@ impl OutboxRelay {
     pub async fn run(mut self, shutdown: CancellationToken) {
         let mut tick = tokio::time::interval(self.settings.outbox_relay_interval());
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                _ = tick.tick() => {}
-            }
+        while shutdown.run_until_cancelled(tick.tick()).await.is_some() {
             // A pass may be dropped at any point: all its steps are safe to repeat.
-            let passed = tokio::select! {
-                () = shutdown.cancelled() => return,
-                passed = self.pass() => passed,
+            let Some(passed) = shutdown.run_until_cancelled(self.pass()).await else {
+                return;
             };
             if let Err(error) = passed {
                 self.metrics.outbox_relay_failures_total.inc();
@@ -122,16 +117,15 @@ impl OutboxRelay {
     }
 
     async fn pass(&mut self) -> Result<(), GateError> {
-        if self.lease.take().await? {
-            let lease = Arc::clone(&self.lease);
-            tokio::select! {
-                passed = self.relay_all() => return passed,
-                () = lease.keep() => tracing::debug!("relay lease lost during a pass; the pass ends"),
+        let lease = Arc::clone(&self.lease);
+        match lease.during(self.relay_all()).await? {
+            Some(passed) => passed,
+            None => {
+                // Another instance is the relay leader.
+                OutboxSummary::show(None, &self.metrics);
+                Ok(())
             }
         }
-        // Another instance is the relay leader.
-        OutboxSummary::show(None, &self.metrics);
-        Ok(())
     }
 
     async fn relay_all(&mut self) -> Result<(), GateError> {
