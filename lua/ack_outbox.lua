@@ -3,6 +3,7 @@
 -- The others have no effect left: ack_orders.lua and, in a sale with holds, ack_held_orders.lua acknowledge them.
 --
 -- Safe to run twice: the second run finds no entry.
+-- crates/gate/src/scripts.rs puts needs_users.lua before this text.
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and in a sale with holds  5 holds
 -- ARGV  at most 128 entry ids
@@ -22,13 +23,21 @@ function effects.opens()
   return true
 end
 
+-- The fields of the sale that no effect changes, and whether a key is missing; read once, for the first order.
+local user_limit, hold, is_lost
+local function read_sale()
+  local facts = redis.call('HMGET', sale, 'user_limit', 'hold')
+  user_limit, hold = facts[1], facts[2]
+  is_lost = not user_limit or (needs_users(user_limit, nil, hold) and redis.call('EXISTS', users) == 0)
+end
+
 -- Gives the units of an order back that was cancelled or has expired.
 local function give_back(order_id, is_expiry)
+  if is_lost == nil then
+    read_sale()
+  end
   local record = redis.call('HGET', orders, order_id)
-  local facts = redis.call('HMGET', sale, 'user_limit', 'hold')
-  local user_limit, hold = facts[1], facts[2]
-  local needs_users = hold or user_limit ~= ''
-  if not record or not user_limit or (needs_users and redis.call('EXISTS', users) == 0) then
+  if is_lost or not record then
     return false
   end
   local marks, quantity, user = string.match(record, '^(%S+) %d+ (%d+) (.*)$')

@@ -2,6 +2,7 @@
 -- writes the cancel into the order record and into the outbox; ack_outbox.lua returns the units.
 --
 -- Safe to run twice: the second run finds the cancel in the record.
+-- crates/gate/src/scripts.rs puts needs_users.lua before this text.
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and in a sale with holds  5 holds
 -- ARGV  1 order id
@@ -52,8 +53,8 @@ else
   if epoch < mark_epoch or (epoch == mark_epoch and seq < mark_seq) then
     return { 'behind' }
   end
-  local needs_users = numbers[4] ~= '' or holds
-  if redis.call('EXISTS', outbox) == 0 or (needs_users and redis.call('EXISTS', users) == 0)
+  local lacks_users = needs_users(numbers[4], nil, numbers[6]) and redis.call('EXISTS', users) == 0
+  if lacks_users or redis.call('EXISTS', outbox) == 0
     or (holds and redis.call('EXISTS', holds) == 0) then
     return { 'lost' }
   end

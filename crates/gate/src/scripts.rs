@@ -73,8 +73,6 @@ scripts!(
     complete,
     expire,
     watch_holds,
-    ack_outbox,
-    cancel,
     close,
     stop_sale,
     restore,
@@ -84,6 +82,8 @@ scripts!(
     grant_refusal_lease;
     read_outbox = concat!(lua!("needs_users"), lua!("read_outbox")),
     retire = concat!(lua!("needs_users"), lua!("retire")),
+    cancel = concat!(lua!("needs_users"), lua!("cancel")),
+    ack_outbox = concat!(lua!("needs_users"), lua!("ack_outbox")),
     snapshot = concat!(lua!("needs_users"), lua!("snapshot")),
     amend_sale = concat!(lua!("refuse_change"), lua!("amend_sale")),
     restock = concat!(lua!("refuse_change"), lua!("restock")),

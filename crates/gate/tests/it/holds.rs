@@ -116,7 +116,7 @@ async fn nothing_expires_for_one_grace_after_an_interruption_or_by_a_wrong_clock
     let after =
         |at: Timestamp, ms: i64| Timestamp::from_millisecond(at.as_millisecond() + ms).unwrap();
 
-    // The first watch ever: whoever watched before may have been away.
+    // The first watch ever: nobody may have watched before.
     let now = Timestamp::now();
     let HoldsWatch::Paused(resumes_at) = sale.watch(now).await else {
         panic!("the first watch begins with a pause");
