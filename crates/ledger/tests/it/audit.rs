@@ -6,13 +6,8 @@ use fluxgate_ledger::{AuditError, AuditReader, StoredPosition};
 
 use uuid::Uuid;
 
-use crate::fixture::{Schema, TOPIC, amendment, opening, order, terms};
+use crate::fixture::{Schema, TOPIC, amendment, opening, order, sorted, terms};
 use crate::logs::{changes, log, rebuilt};
-
-async fn audit(schema: &Schema) -> AuditReader {
-    let connected = AuditReader::connect(&schema.settings, "test", TOPIC).await;
-    connected.unwrap()
-}
 
 fn product(name: &str) -> ProductId {
     ProductId::parse(name).unwrap()
@@ -22,7 +17,7 @@ fn product(name: &str) -> ProductId {
 async fn an_audit_reads_everything_that_is_written_about_a_sale() {
     let schema = Schema::new().await;
     schema.write_all(&changes(), 4).await;
-    let mut audit = audit(&schema).await;
+    let mut audit = schema.audit().await;
     let (written, mut orders) = audit.read_sale(&product("a")).await.unwrap();
     let sale = written.sale.as_ref().unwrap();
     assert_eq!((sale.total, sale.sold, sale.written), (7, 6, 5));
@@ -32,12 +27,7 @@ async fn an_audit_reads_everything_that_is_written_about_a_sale() {
     assert_eq!(orders.next().await.unwrap().len(), 5);
     assert_eq!(orders.next().await.unwrap().len(), 0);
     let users = orders.next_users().await.unwrap();
-    let mut users: Vec<_> = users
-        .iter()
-        .map(|it| (it.user.as_str(), it.units, it.unpaid))
-        .collect();
-    users.sort_unstable();
-    assert_eq!(users, [("u4", 3, 0), ("u5", 3, 0)]);
+    assert_eq!(sorted(&users), [("u4", 3, 0), ("u5", 3, 0)]);
     assert_eq!(orders.next_users().await.unwrap(), []);
     drop(orders);
     assert_eq!(audit.sales().await.unwrap(), std::slice::from_ref(sale));
@@ -55,7 +45,7 @@ async fn the_orders_of_a_sale_are_read_in_pages_of_one_snapshot() {
     let insert = "INSERT INTO orders (order_id, product_id, user_id, quantity, epoch, sequence, status, placed_at)
         SELECT overlay(overlay(md5(($1 + n)::text) placing '8' from 13) placing '8' from 17)::uuid, 'a', 'u' || n, 1, 1, $1 + n, 'confirmed', now() FROM generate_series(1, 6000) n";
     schema.sql.execute(insert, &[&1_000_i32]).await.unwrap();
-    let mut audit = audit(&schema).await;
+    let mut audit = schema.audit().await;
     let (_, mut orders) = audit.read_sale(&product("a")).await.unwrap();
     // Outside the bounds of the sale's ids, so the whole table is read; each row once.
     let first = orders.next().await.unwrap().len();
@@ -69,7 +59,7 @@ async fn the_orders_of_a_sale_are_read_in_pages_of_one_snapshot() {
 async fn a_rebuilt_sale_has_the_fence_as_its_epoch() {
     let schema = Schema::new().await;
     schema.write_all(&rebuilt()[..3], 1).await;
-    let sale = audit(&schema).await.sale(&product("a")).await.unwrap();
+    let sale = schema.audit().await.sale(&product("a")).await.unwrap();
     let sale = sale.unwrap();
     assert_eq!(
         (sale.fenced_epoch, sale.highest),
@@ -81,7 +71,7 @@ async fn a_rebuilt_sale_has_the_fence_as_its_epoch() {
 async fn the_position_of_a_partition_is_where_the_workers_are() {
     let schema = Schema::new().await;
     schema.write_all(&log(), 100).await;
-    let audit = audit(&schema).await;
+    let audit = schema.audit().await;
     let next = async |partition| match audit.position(partition).await.unwrap() {
         StoredPosition::Read(position) => position.next,
         StoredPosition::Halted(because) => panic!("halted: {because}"),
@@ -93,7 +83,7 @@ async fn the_position_of_a_partition_is_where_the_workers_are() {
 #[tokio::test]
 async fn one_rebuild_of_a_sale_runs_at_a_time() {
     let schema = Schema::new().await;
-    let (first, second) = (audit(&schema).await, audit(&schema).await);
+    let (first, second) = (schema.audit().await, schema.audit().await);
     let lock =
         async |audit: &AuditReader, id| audit.lock_rebuild(&product(id), Uuid::new_v4()).await;
     let held = lock(&first, "a").await.unwrap();
@@ -113,7 +103,7 @@ async fn one_rebuild_of_a_sale_runs_at_a_time() {
 #[tokio::test]
 async fn the_holder_of_a_lock_learns_that_another_rebuild_has_it() {
     let schema = Schema::new().await;
-    let audit = audit(&schema).await;
+    let audit = schema.audit().await;
     let held = audit.lock_rebuild(&product("a"), Uuid::new_v4()).await;
     let take = "UPDATE rebuild_locks SET token = gen_random_uuid()";
     schema.sql.batch_execute(take).await.unwrap();
@@ -146,7 +136,7 @@ async fn an_amended_sale_has_the_terms_of_the_highest_number_and_keeps_the_time_
     for size in [1, 2, 5] {
         let schema = Schema::new().await;
         schema.write_all(&log, size).await;
-        let mut audit = audit(&schema).await;
+        let mut audit = schema.audit().await;
         let (written, orders) = audit.read_sale(&product("a")).await.unwrap();
         let sale = written.sale.unwrap();
         let limits = (sale.per_user_limit, sale.terms.unwrap().per_user_limit);

@@ -11,6 +11,7 @@ use fluxgate_domain::events::{
 use fluxgate_domain::ids::{
     IdempotencyKey, OrderId, OrdersPerUser, ProductId, RestockId, Tag, UserId,
 };
+use fluxgate_ledger::UserRow;
 use jiff::Timestamp;
 
 pub use schema::Schema;
@@ -186,4 +187,14 @@ pub fn amendment(offset: i64, product: &str, limit: u32, sequence: u32) -> Recor
         amended_at: Timestamp::UNIX_EPOCH,
     };
     record(offset, Event::SaleAmended(amended))
+}
+
+/// Users with their units and unpaid orders, sorted.
+pub fn sorted(users: &[UserRow]) -> Vec<(&str, i64, i64)> {
+    let users = users
+        .iter()
+        .map(|it| (it.user.as_str(), it.units, it.unpaid));
+    let mut users: Vec<_> = users.collect();
+    users.sort_unstable();
+    users
 }

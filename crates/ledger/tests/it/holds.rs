@@ -7,9 +7,10 @@ use fluxgate_domain::batch::Record;
 use fluxgate_domain::events::CancelCause;
 use fluxgate_domain::ids::ProductId;
 use fluxgate_domain::order_facts::{Cancel, CancelledBy, Decision};
-use fluxgate_ledger::AuditReader;
 
-use crate::fixture::{Schema, TOPIC, batch, cancel_for, completion, expiry, opening, order};
+use crate::fixture::{
+    Schema, TOPIC, batch, cancel_for, completion, expiry, opening, order, sorted,
+};
 
 const ORDERS: &str = "SELECT orders::text FROM orders ORDER BY order_id";
 const LEDGER: &str =
@@ -133,9 +134,7 @@ async fn a_completion_without_units_is_counted_and_named() {
 async fn an_audit_reads_what_is_known_about_an_order() {
     let schema = Schema::new().await;
     schema.write_all(&in_offset_order(events(100)), 7).await;
-    let mut audit = AuditReader::connect(&schema.settings, "test", TOPIC)
-        .await
-        .unwrap();
+    let mut audit = schema.audit().await;
     let (written, mut orders) = audit
         .read_sale(&ProductId::parse("a").unwrap())
         .await
@@ -189,21 +188,14 @@ async fn an_audit_reads_what_each_user_has_left_unpaid() {
     log.push(order(0, "a", "last", 8, 11));
     log.push(completion(0, &orders[4], 12));
     schema.write_all(&in_offset_order(log), 4).await;
-    let mut audit = AuditReader::connect(&schema.settings, "test", TOPIC)
-        .await
-        .unwrap();
+    let mut audit = schema.audit().await;
     let (_, mut orders) = audit
         .read_sale(&ProductId::parse("a").unwrap())
         .await
         .unwrap();
     let users = orders.next_users().await.unwrap();
-    let mut users: Vec<_> = users
-        .iter()
-        .map(|it| (it.user.as_str(), it.units, it.unpaid))
-        .collect();
-    users.sort_unstable();
     assert_eq!(
-        users,
+        sorted(&users),
         [
             ("buyer", 0, 1),
             ("last", 8, 0),
@@ -231,9 +223,7 @@ async fn a_worker_of_the_version_before_writes_into_the_new_schema() {
         WHERE o.order_id = c.order_id;
         UPDATE number_series SET written = 1, last_sequence = 2";
     schema.sql.batch_execute(statements).await.unwrap();
-    let mut audit = AuditReader::connect(&schema.settings, "test", TOPIC)
-        .await
-        .unwrap();
+    let mut audit = schema.audit().await;
     assert_eq!(schema.ledger.sequence_gaps(TOPIC, &[0]).await.unwrap(), 0);
     let (_, mut orders) = audit
         .read_sale(&ProductId::parse("a").unwrap())

@@ -1,17 +1,11 @@
 //! Positions, the marks of last records, halts, and the workers of version 0.2 beside them.
 
 use fluxgate_domain::batch::{Batch, Position};
-use fluxgate_ledger::{AuditReader, LedgerError, StoredPosition};
+use fluxgate_ledger::{LedgerError, StoredPosition};
 
 use crate::fixture::{Schema, TOPIC, batch, mark, opening, order};
 
 const CONSUMER: &str = "inventory-worker";
-
-async fn audit(schema: &Schema) -> AuditReader {
-    AuditReader::connect(&schema.settings, "test", TOPIC)
-        .await
-        .unwrap()
-}
 
 /// What a worker of version 0.2 does with a batch.
 async fn write_as_before(schema: &Schema, next: i64) {
@@ -99,7 +93,7 @@ async fn a_halt_stays_until_its_log_is_accepted() {
     let refused = ledger.write(TOPIC, &in_flight).await;
     assert!(matches!(refused, Err(LedgerError::PositionMismatch(_))));
 
-    let audit = audit(&schema).await;
+    let audit = schema.audit().await;
     assert_eq!(audit.position(0).await.unwrap(), halted);
     assert_eq!(audit.halted("another-program").await.unwrap(), []);
     let found = audit.halted(CONSUMER).await.unwrap().remove(0);
