@@ -40,8 +40,8 @@ pub fn epoch_column(epoch: u32) -> i32 {
     i32::try_from(epoch).unwrap_or(i32::MAX)
 }
 
-/// The lowest and the highest of these ids, for BETWEEN: on a partitioned table, only that leaves out partitions in every
-/// plan.
+/// The lowest and the highest of these ids, for BETWEEN: on a partitioned table, only that leaves out partitions when ids
+/// are listed. A join looks up each id in its partition only.
 pub fn bounds(ids: &[Uuid]) -> [Uuid; 2] {
     [ids.iter().min(), ids.iter().max()].map(|id| id.copied().unwrap_or_default())
 }

@@ -23,6 +23,10 @@ pub enum LedgerError {
     /// path.
     #[error("an order cannot be copied: {0}")]
     CopyRefused(tokio_postgres::Error),
+    /// An order that was taken as confirmed has no row, or something else is known about it. The fast path then leaves the
+    /// batch to the slow path.
+    #[error("an order that is completed was not confirmed")]
+    NotConfirmed,
     /// A COPY was refused before it took a row. The driver then sends a second Sync, so that what it reads afterwards are
     /// the answers to earlier statements: the connection must not be used again.
     #[error("{}", causes(.0))]
@@ -67,9 +71,11 @@ impl LedgerError {
         match self {
             Self::PositionMismatch(_) => "position",
             Self::Data(_) | Self::Refused(_) => "data",
-            Self::CopyRefused(_) | Self::BeyondTotal | Self::Unreadable(_) | Self::Encoding(_) => {
-                "ledger"
-            }
+            Self::CopyRefused(_)
+            | Self::NotConfirmed
+            | Self::BeyondTotal
+            | Self::Unreadable(_)
+            | Self::Encoding(_) => "ledger",
             Self::Timeout => "timeout",
             Self::Pool(_) => "connection",
             Self::Other(error) | Self::CopyNotStarted(error) if error.as_db_error().is_some() => {

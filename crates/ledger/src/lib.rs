@@ -7,8 +7,9 @@
 //! | [`AuditReader`] | reconciler | reads everything that is written about a sale; ends halts; holds the lock of a rebuild |
 //!
 //! A batch is one transaction: the rows that it touches are read and locked, [`fluxgate_domain::apply`] decides, and the
-//! result is written. On the fast path orders are taken as new and written by COPY; if one of them has a row, nothing is
-//! written, and the batch takes the slow path, which looks for the rows of all its orders.
+//! result is written. On the fast path orders are taken as new and written by COPY, and completed orders are taken as
+//! confirmed; if one of them is not, nothing is written, and the batch takes the slow path, which looks for the rows of all
+//! its orders.
 //!
 //! Only this crate's manifest names the driver. Only typed rows leave the crate, and for tools an [`Address`].
 

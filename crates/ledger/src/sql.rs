@@ -8,10 +8,10 @@ pub mod schema;
 
 use std::time::Duration;
 
-// Limits.
+// Settings of transactions. They end with the transaction: behind a pooler, the next one of the session may be somebody
+// else's.
 
-/// Limits that end the transaction of a frozen worker, so that it does not block its successor. They end with the
-/// transaction: behind a pooler, the next one of the session may be somebody else's.
+/// Limits that end the transaction of a frozen worker, so that it does not block its successor.
 pub fn transaction_limits(timeout: Duration) -> String {
     let ms = timeout.as_millis();
     format!(
@@ -20,6 +20,16 @@ pub fn transaction_limits(timeout: Duration) -> String {
          SET LOCAL statement_timeout = {ms};"
     )
 }
+
+/// Lets the planner find rows by an index only, with a plan that a connection makes once. Every statement of a batch names
+/// its rows by their keys, and what the planner would decide by is of no use: a sale fills a table faster than ANALYZE looks
+/// at it. Its choice was a parallel scan of the whole table, or to hash it.
+pub const FIND_BY_INDEX: &str = "
+    SET LOCAL plan_cache_mode = force_generic_plan;
+    SET LOCAL enable_seqscan = off;
+    SET LOCAL enable_bitmapscan = off;
+    SET LOCAL enable_hashjoin = off;
+    SET LOCAL enable_mergejoin = off;";
 
 /// The limit of one statement, for a transaction.
 pub fn statement_timeout(limit: Duration) -> String {
@@ -124,6 +134,12 @@ pub const EXISTING_ORDERS: &str = "
            cancel_cause
     FROM orders WHERE order_id = ANY($1) AND order_id BETWEEN $2 AND $3";
 
+/// Completes orders, unless something else than that they are confirmed is known about them.
+pub const COMPLETE_CONFIRMED: &str = "
+    UPDATE orders o SET status = 'completed', completion_number = c.number
+    FROM unnest($1::uuid[], $2::bigint[]) AS c (order_id, number)
+    WHERE o.order_id = c.order_id AND o.status = 'confirmed'";
+
 /// The changes of these products.
 pub const EXISTING_CHANGES: &str =
     "SELECT product_id, change_id FROM sale_changes WHERE product_id = ANY($1)";
@@ -165,7 +181,7 @@ pub const CHANGE_ORDERS: &str = "
                 $7::text[])
         AS c (order_id, status, completion_number, completion_refused, expiry_number, cancel_number,
               cancel_cause)
-    WHERE o.order_id = c.order_id AND o.order_id BETWEEN $8 AND $9";
+    WHERE o.order_id = c.order_id";
 
 /// Writes changes of sales.
 pub const INSERT_CHANGES: &str = "

@@ -3,6 +3,7 @@ use crate::events::{
     SaleOpened, SaleRestocked,
 };
 use crate::ids::{OrderId, ProductId};
+use crate::order_facts::OrderFact;
 
 /// What an event does to a sale.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +65,15 @@ impl<'a> Operation<'a> {
             Self::Open(_) | Self::Restock(_) | Self::Amend(_) | Self::Close(_) | Self::Fence(_) => {
                 None
             }
+        }
+    }
+
+    /// The fact that it brings about an order, if it does.
+    pub fn fact(&self) -> Option<(&'a OrderReserved, OrderFact)> {
+        match self {
+            Self::Cancel(cancel) => Some((&cancel.order, cancel.fact())),
+            Self::Complete(completion) => Some((&completion.order, completion.fact())),
+            _ => None,
         }
     }
 

@@ -3,22 +3,24 @@
 use std::collections::{HashMap, HashSet};
 
 use deadpool_postgres::Transaction;
-use fluxgate_domain::NumberSeries;
-use fluxgate_domain::apply::{ExistingOrder, ExistingRows, Headroom};
+use fluxgate_domain::apply::{ExistingRows, Headroom};
 use fluxgate_domain::ids::{OrderId, ProductId};
+use fluxgate_domain::{NumberSeries, OrderFacts};
 use tokio_postgres::types::ToSql;
-use uuid::Uuid;
 
 use super::Path;
+use super::find_orders::FoundOrders;
 use super::rows::BatchRows;
 use super::statements::Statements;
 use crate::LedgerError;
-use crate::columns::{self, bounds, epoch_column};
+use crate::columns::{self, epoch_column};
 
 /// What `apply` decides by.
 pub struct Found {
     pub existing: ExistingRows,
     pub headroom: HashMap<ProductId, Headroom>,
+    /// What the rows of orders say that were completed on the way.
+    pub completed: HashMap<OrderId, OrderFacts>,
 }
 
 impl Found {
@@ -29,17 +31,18 @@ impl Found {
         rows: &BatchRows<'_>,
         path: Path,
     ) -> Result<Self, LedgerError> {
-        let mut existing = ExistingRows::default();
-        let ExistingRows { orders, changes } = &mut existing;
+        // Sent in this order: whoever has the lock of a sale has those of its orders.
         let (opened, headroom, orders, changes) = tokio::join!(
             open_sales(transaction, statements, rows),
             lock_ledger(transaction, statements, rows),
-            find_orders(transaction, statements, rows, path, orders),
-            find_changes(transaction, statements, rows, changes),
+            FoundOrders::of(transaction, statements, rows, path),
+            find_changes(transaction, statements, rows),
         );
-        let (opened, mut headroom) = (opened?, headroom?);
-        orders?;
-        changes?;
+        let (opened, mut headroom, orders) = (opened?, headroom?, orders?);
+        let existing = ExistingRows {
+            orders: orders.existing,
+            changes: changes?,
+        };
         for (offset, sale) in rows.openings.iter().rev() {
             if opened.contains(sale.product_id.as_str())
                 && let Some(headroom) = headroom.get_mut(&sale.product_id)
@@ -48,7 +51,11 @@ impl Found {
                 headroom.opened_at_offset = Some(*offset);
             }
         }
-        Ok(Self { existing, headroom })
+        Ok(Self {
+            existing,
+            headroom,
+            completed: orders.completed,
+        })
     }
 }
 
@@ -120,52 +127,22 @@ async fn lock_ledger(
     headroom.collect()
 }
 
-/// Reads the rows of orders: on the fast path of those that the batch changes, on the slow path of all.
-async fn find_orders(
-    transaction: &Transaction<'_>,
-    statements: &Statements,
-    rows: &BatchRows<'_>,
-    path: Path,
-    found: &mut HashMap<OrderId, ExistingOrder>,
-) -> Result<(), LedgerError> {
-    let ids: Vec<Uuid> = match path {
-        Path::Fast => rows.changed_orders().map(OrderId::as_uuid).collect(),
-        Path::Slow => rows.orders().map(OrderId::as_uuid).collect(),
-    };
-    if ids.is_empty() {
-        return Ok(());
-    }
-    let [lowest, highest] = bounds(&ids);
-    let parameters: [&(dyn ToSql + Sync); 3] = [&ids, &lowest, &highest];
-    let orders = transaction
-        .query(&statements.existing_orders, &parameters)
-        .await?;
-    for row in orders {
-        let order = ExistingOrder {
-            epoch: columns::epoch(row.try_get(1)?)?,
-            facts: columns::facts::<LedgerError>(&row, 2)?,
-        };
-        found.insert(columns::order_id(row.try_get(0)?)?, order);
-    }
-    Ok(())
-}
-
 /// Reads which changes of the sales that the batch changes have a row.
 async fn find_changes(
     transaction: &Transaction<'_>,
     statements: &Statements,
     rows: &BatchRows<'_>,
-    found: &mut HashSet<(ProductId, String)>,
-) -> Result<(), LedgerError> {
+) -> Result<HashSet<(ProductId, String)>, LedgerError> {
+    let mut found = HashSet::new();
     let changes = rows.operations.iter().filter(|(_, it)| it.is_change());
     let products: Vec<&str> = changes.map(|(_, it)| it.product().as_str()).collect();
     if products.is_empty() {
-        return Ok(());
+        return Ok(found);
     }
     let changes = &statements.existing_changes;
     for row in transaction.query(changes, &[&products]).await? {
         let product = columns::product_id(row.try_get(0)?)?;
         found.insert((product, row.try_get(1)?));
     }
-    Ok(())
+    Ok(found)
 }

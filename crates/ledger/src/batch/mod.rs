@@ -1,6 +1,7 @@
 //! The transaction that writes a batch.
 
 mod copy_orders;
+mod find_orders;
 mod found;
 mod positions;
 mod rows;
@@ -8,13 +9,17 @@ mod sale_rows;
 mod statements;
 mod written;
 
+use std::collections::HashMap;
+
 use deadpool_postgres::Object;
+use fluxgate_domain::OrderFacts;
 use fluxgate_domain::apply::{AppliedBatch, apply};
 use fluxgate_domain::batch::Batch;
 use fluxgate_domain::events::Event;
+use fluxgate_domain::ids::OrderId;
 use fluxgate_service::crash_points::crash_point;
 
-use crate::{Ledger, LedgerError};
+use crate::{Ledger, LedgerError, sql};
 use found::Found;
 use positions::advance_positions;
 use rows::BatchRows;
@@ -25,7 +30,8 @@ use written::{insert_dead_letters, write_applied};
 /// How the orders of a batch are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Path {
-    /// As rows that are new: no record of a log is written twice, and it is rare that one order has two records.
+    /// As rows that are new, and completions as those of confirmed orders: no record of a log is written twice, and it is
+    /// rare that something else has happened to an order.
     Fast,
     /// As rows that may exist.
     Slow,
@@ -42,7 +48,7 @@ impl Ledger {
         self.within_deadline(async |client| {
             let limits = &self.limits;
             match write(client, limits, (topic, batch), &rows, Path::Fast).await {
-                Err(LedgerError::CopyRefused(_)) => {
+                Err(LedgerError::CopyRefused(_) | LedgerError::NotConfirmed) => {
                     write(client, limits, (topic, batch), &rows, Path::Slow).await
                 }
                 outcome => outcome,
@@ -63,10 +69,11 @@ impl Ledger {
     ) -> Result<WrittenBatch, LedgerError> {
         let rows = BatchRows::of_events(partition, events);
         self.in_transaction(async |transaction| {
+            transaction.batch_execute(sql::FIND_BY_INDEX).await?;
             let statements = Statements::prepare(transaction).await?;
             let found = Found::of(transaction, &statements, &rows, Path::Slow).await?;
-            let applied = applied(&rows, found);
-            write_applied(transaction, &statements, &applied, Path::Slow).await?;
+            let (applied, completed) = applied(&rows, found);
+            write_applied(transaction, &statements, &applied, &completed, Path::Slow).await?;
             Ok(WrittenBatch::of(&applied))
         })
         .await
@@ -84,21 +91,23 @@ async fn write(
 ) -> Result<WrittenBatch, LedgerError> {
     let transaction = client.transaction().await?;
     let statements = Statements::prepare(&transaction).await?;
-    // Sent together: the limits first, and the positions are locked before anything else.
-    let (limited, positions, found) = tokio::join!(
+    // Sent together: the settings first, and the positions are locked before anything else.
+    let (limited, by_index, positions, found) = tokio::join!(
         transaction.batch_execute(limits),
+        transaction.batch_execute(sql::FIND_BY_INDEX),
         advance_positions(&transaction, &statements, topic, batch),
         Found::of(&transaction, &statements, rows, path),
     );
     limited?;
+    by_index?;
     // After a mismatch of positions no other answer means anything.
     positions?;
-    let applied = applied(rows, found?);
+    let (applied, completed) = applied(rows, found?);
     if !applied.refused.is_empty() {
         return Err(LedgerError::Refused(applied.refused));
     }
     let (result, dead_letters) = tokio::join!(
-        write_applied(&transaction, &statements, &applied, path),
+        write_applied(&transaction, &statements, &applied, &completed, path),
         insert_dead_letters(&transaction, &statements, topic, &rows.dead_letters),
     );
     result?;
@@ -112,6 +121,11 @@ async fn write(
     })
 }
 
-fn applied<'a>(rows: &BatchRows<'a>, mut found: Found) -> AppliedBatch<'a> {
-    apply(&rows.operations, &found.existing, &mut found.headroom)
+/// What a batch does, and what the rows of orders say that were completed already.
+fn applied<'a>(
+    rows: &BatchRows<'a>,
+    mut found: Found,
+) -> (AppliedBatch<'a>, HashMap<OrderId, OrderFacts>) {
+    let applied = apply(&rows.operations, &found.existing, &mut found.headroom);
+    (applied, found.completed)
 }

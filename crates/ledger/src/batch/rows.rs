@@ -1,12 +1,13 @@
 //! A batch as columns, which `unnest` takes.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use fluxgate_domain::OrderFacts;
 use fluxgate_domain::apply::Operation;
 use fluxgate_domain::batch::{Batch, Content, PartitionOffset, Record, Slice};
 use fluxgate_domain::events::{Event, OrderReserved, SaleOpened};
 use fluxgate_domain::ids::OrderId;
+use fluxgate_domain::order_facts::OrderFact;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -85,11 +86,24 @@ impl<'a> BatchRows<'a> {
         operations.filter_map(|(_, it)| it.order_id())
     }
 
-    /// The orders that are changed: they may have been placed earlier.
-    pub fn changed_orders(&self) -> impl Iterator<Item = OrderId> {
-        let operations = self.operations.iter();
-        let changes = operations.filter(|(_, it)| !matches!(it, Operation::Order(_)));
-        changes.filter_map(|(_, it)| it.order_id())
+    /// The orders that are changed, without those that are also placed, each with the fact about it if there is only one.
+    pub fn changed_orders(&self) -> HashMap<OrderId, (&'a OrderReserved, Option<OrderFact>)> {
+        let operations = || self.operations.iter().map(|(_, operation)| operation);
+        let mut changed = HashMap::new();
+        for (order, fact) in operations().filter_map(Operation::fact) {
+            changed
+                .entry(order.order_id)
+                .and_modify(|(_, only)| *only = None)
+                .or_insert((order, Some(fact)));
+        }
+        if !changed.is_empty() {
+            for operation in operations() {
+                if let Operation::Order(order) = operation {
+                    changed.remove(&order.order_id);
+                }
+            }
+        }
+        changed
     }
 
     /// The first opening of each product.

@@ -17,7 +17,6 @@ use super::rows::{DeadLetterColumns, FactColumns, OrderColumns};
 use super::sale_rows::{add_to_ledger, add_to_series, amend_sales, insert_changes};
 use super::statements::Statements;
 use crate::LedgerError;
-use crate::columns::bounds;
 
 /// Most orders of a kind that [`WrittenBatch`] names: enough to look into what happened.
 pub const ORDERS_NAMED_MAX: usize = 5;
@@ -94,11 +93,12 @@ impl WrittenBatch {
     }
 }
 
-/// Writes the result of a batch.
+/// Writes the result of a batch, but no row of an order that says it already because it was `completed` on the way.
 pub async fn write_applied(
     transaction: &Transaction<'_>,
     statements: &Statements,
     applied: &AppliedBatch<'_>,
+    completed: &HashMap<OrderId, OrderFacts>,
     path: Path,
 ) -> Result<(), LedgerError> {
     let new_orders = async {
@@ -107,9 +107,11 @@ pub async fn write_applied(
             Path::Slow => insert_orders(transaction, statements, &applied.orders).await,
         }
     };
+    let changed = applied.changed.iter();
+    let changed = changed.filter(|(id, facts)| completed.get(id) != Some(facts));
     let (orders, changed, changes, amended, ledger, series) = tokio::join!(
         new_orders,
-        change_orders(transaction, statements, &applied.changed),
+        change_orders(transaction, statements, changed),
         insert_changes(transaction, statements, &applied.changes),
         amend_sales(transaction, statements, &applied.amendments),
         add_to_ledger(transaction, statements, &applied.ledger),
@@ -163,21 +165,18 @@ async fn insert_orders(
 async fn change_orders(
     transaction: &Transaction<'_>,
     statements: &Statements,
-    changed: &HashMap<OrderId, OrderFacts>,
+    changed: impl Iterator<Item = (&OrderId, &OrderFacts)>,
 ) -> Result<(), LedgerError> {
+    let mut changed: Vec<(Uuid, &OrderFacts)> =
+        changed.map(|(id, facts)| (id.as_uuid(), facts)).collect();
     if changed.is_empty() {
         return Ok(());
     }
     // Neighbours in the index are looked up one after the other.
-    let mut changed: Vec<(Uuid, &OrderFacts)> = changed
-        .iter()
-        .map(|(id, facts)| (id.as_uuid(), facts))
-        .collect();
     changed.sort_unstable_by_key(|(id, _)| *id);
     let ids: Vec<Uuid> = changed.iter().map(|(id, _)| *id).collect();
-    let [lowest, highest] = bounds(&ids);
     let f = FactColumns::of(changed.iter().map(|(_, facts)| *facts));
-    let parameters: [&(dyn ToSql + Sync); 9] = [
+    let parameters: [&(dyn ToSql + Sync); 7] = [
         &ids,
         &f.statuses,
         &f.completions,
@@ -185,8 +184,6 @@ async fn change_orders(
         &f.expiries,
         &f.cancels,
         &f.cancel_causes,
-        &lowest,
-        &highest,
     ];
     transaction
         .execute(&statements.change_orders, &parameters)

@@ -47,6 +47,7 @@ impl Closing {
             | LedgerError::PositionMismatch(_)
             | LedgerError::Data(_)
             | LedgerError::CopyRefused(_)
+            | LedgerError::NotConfirmed
             | LedgerError::BeyondTotal
             | LedgerError::Encoding(_)
             | LedgerError::Refused(_)

@@ -142,3 +142,85 @@ async fn a_connection_whose_copy_was_refused_is_not_used_again() {
     let written = schema.ledger.write(TOPIC, &last).await.unwrap();
     assert_eq!(written.confirmed, 1);
 }
+
+#[tokio::test]
+async fn confirmed_orders_are_completed_on_the_fast_path() {
+    let schema = Schema::new().await;
+    let placed = [1, 2, 3].map(|n| order(n, "a", &format!("u{n}"), 1, n as u32));
+    let [plain, cancelled, expired] = &placed;
+    schema.write_all(&[opening(0, "a", 9)], 1).await;
+    schema.write(&batch(&placed)).await;
+    schema.sql.batch_execute(ONLY_COPY).await.unwrap();
+    // Two facts about an order, in either order, and an order that is new and completed.
+    let new = order(4, "a", "u4", 1, 4);
+    let log = [
+        new.clone(),
+        completion(5, plain, 5),
+        completion(6, cancelled, 6),
+        cancel(7, cancelled, 7),
+        expiry(8, expired, 8),
+        completion(9, expired, 9),
+        completion(10, &new, 10),
+    ];
+    let written = schema.write(&batch(&log)).await;
+    let counted = (written.completed, written.cancelled, written.expired);
+    assert_eq!((counted, written.duplicates), ((4, 1, 1), 0));
+    let statuses = "SELECT concat_ws(' ', user_id, status, completion_number & 255) FROM orders ORDER BY user_id";
+    let expected = [
+        "u1 completed 5",
+        "u2 cancelled 6",
+        "u3 completed 9",
+        "u4 completed 10",
+    ];
+    assert_eq!(schema.rows(statuses).await, expected);
+    let ledger = "SELECT concat_ws(' ', sold, completed) FROM stock_ledger";
+    assert_eq!(schema.rows(ledger).await, ["3 3"]);
+}
+
+/// Whatever is known about an order whose completion comes alone, it is counted once.
+#[tokio::test]
+async fn orders_that_are_not_confirmed_are_completed_on_the_slow_path() {
+    let placed = order(1, "a", "u1", 1, 1);
+    for (before, expected) in [
+        (vec![], "completed 1 0 0"),
+        (vec![completion(1, &placed, 2)], "completed 0 1 0"),
+        (vec![expiry(1, &placed, 2)], "completed 1 0 0"),
+        (vec![cancel(1, &placed, 2)], "cancelled 1 0 0"),
+    ] {
+        let schema = Schema::new().await;
+        let known = [vec![opening(0, "a", 3)], before].concat();
+        let next = known.len() as i64;
+        schema.write_all(&known, 1).await;
+        schema.sql.batch_execute(ONLY_COPY).await.unwrap();
+        let log = [
+            completion(next, &placed, 9),
+            order(next + 1, "a", "u2", 1, 4),
+        ];
+        let refused = schema.ledger.write(TOPIC, &batch(&log)).await;
+        assert!(refused.is_err(), "the slow path is taken");
+        let end = "DROP RULE only_copy ON orders";
+        schema.sql.batch_execute(end).await.unwrap();
+        let written = schema.write(&batch(&log)).await;
+        let status = "SELECT status FROM orders WHERE user_id = 'u1'";
+        let status = schema.rows(status).await.concat();
+        let (completed, again) = (written.completed, written.duplicates);
+        let found = format!("{status} {completed} {again} {}", written.paid_without_unit);
+        assert_eq!(found, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_completion_that_is_refused_changes_nothing() {
+    let schema = Schema::new().await;
+    let placed = order(1, "a", "u1", 1, 1);
+    schema
+        .write_all(&[opening(0, "a", 3), placed.clone(), fence(2, "a", 2)], 3)
+        .await;
+    let late = batch(&[completion(3, &placed, 2)]);
+    let refused = schema.ledger.write(TOPIC, &late).await;
+    assert!(matches!(refused, Err(LedgerError::Refused(_))));
+    assert_eq!(
+        schema.rows("SELECT status FROM orders").await,
+        ["confirmed"]
+    );
+}
