@@ -9,8 +9,12 @@ use jiff::Timestamp;
 /// Partitions of a topic, unless their number is what is measured.
 pub const PARTITIONS: i32 = 12;
 
-/// Orders between an order and its completion: more than one batch of a worker.
+/// Orders between an order and its completion, on average: several batches of a worker.
 pub const COMPLETED_AFTER: u32 = 24_000;
+/// Payments take their time, some more and some less: within so many orders, they come in another order.
+const PAID_TOGETHER: u32 = 20_000;
+/// The next payment is for the order that is so many further, round and round; shares no factor with their number.
+const PAID_STEP: u32 = 7_919;
 
 /// Orders of several sales, in turn.
 #[derive(Debug, Clone)]
@@ -18,7 +22,7 @@ pub struct Orders {
     products: Vec<ProductId>,
     pub partitions: i32,
     pub count: u32,
-    /// Whether each order is paid, [`COMPLETED_AFTER`] orders later.
+    /// Whether each order is paid, about [`COMPLETED_AFTER`] orders later.
     is_completed: bool,
     opened_at: Timestamp,
 }
@@ -90,6 +94,7 @@ impl Orders {
         (0..end).flat_map(move |n| {
             let order = (n < self.count).then(|| self.order(n).map(Event::OrderReserved));
             let completed = n.checked_sub(COMPLETED_AFTER).filter(|_| self.is_completed);
+            let completed = completed.map(|n| self.paid(n));
             let completion = completed.map(|n| self.completion(n).map(Event::OrderCompleted));
             let with_partition = move |(n, event): (u32, Result<Event>)| {
                 let partition = self.partition_of_product(self.product_of(n))?;
@@ -98,6 +103,16 @@ impl Orders {
             let both = [Some(n).zip(order), completed.zip(completion)];
             both.into_iter().flatten().map(with_partition)
         })
+    }
+
+    /// The order that is paid as the one with this number: another one of those that are paid together, if all of them
+    /// are placed.
+    fn paid(&self, n: u32) -> u32 {
+        let first = n - n % PAID_TOGETHER;
+        match first + PAID_TOGETHER <= self.count {
+            true => first + (n % PAID_TOGETHER) * PAID_STEP % PAID_TOGETHER,
+            false => n,
+        }
     }
 
     fn completion(&self, n: u32) -> Result<OrderCompleted> {
@@ -142,18 +157,20 @@ mod tests {
 
     #[test]
     fn every_order_is_completed_once_and_later() {
-        let orders = Orders::of(5, 3, COMPLETED_AFTER + 2).unwrap();
+        let orders = Orders::of(5, 3, PAID_TOGETHER + COMPLETED_AFTER + 2).unwrap();
         let orders = orders.and_completions();
         let events: Vec<_> = orders.events().map(|it| it.unwrap().1).collect();
         assert_eq!(events.len() as u64, orders.records());
-        let completed: Vec<_> = events
+        let mut completed: Vec<_> = events
             .iter()
             .filter_map(|event| match event {
                 Event::OrderCompleted(completed) => Some(completed.order.sequence),
                 _ => None,
             })
             .collect();
-        assert!(completed.iter().copied().eq(1..=orders.count));
+        assert!(!completed.is_sorted(), "not in the order of their placing");
+        completed.sort_unstable();
+        assert!(completed.into_iter().eq(1..=orders.count));
         let first = events
             .iter()
             .position(|it| matches!(it, Event::OrderCompleted(_)));
