@@ -1,4 +1,7 @@
 //! Calls to Redis: sent to the server that has the key, timed, counted, and retried where a Cluster asks for it.
+//!
+//! The futures of the client are boxed: they have kilobytes, and would enlarge every future that awaits them, up to those of the
+//! HTTP handlers, which are moved for each request.
 
 use std::time::Duration;
 
@@ -45,7 +48,7 @@ impl ReservationStore {
     ) -> Result<(R, Client), GateError> {
         if let Connections::Single(node) = &*self.connections {
             let client = node.client().map_err(|error| self.failed(error))?;
-            let reply = script.evalsha_with_reload(&client, keys, arguments);
+            let reply = Box::pin(script.evalsha_with_reload(&client, keys, arguments));
             let reply = self.timed(call, reply).await?;
             return Ok((reply, client));
         }
@@ -76,11 +79,25 @@ impl ReservationStore {
         key: &Key,
         command: impl Fn(Client) -> F,
     ) -> Result<(R, Client), GateError> {
-        let Some(cluster) = self.connections.cluster() else {
-            let client = self.client_of(key).await?;
-            let reply = self.timed(call, command(client.clone())).await?;
-            return Ok((reply, client));
-        };
+        match &*self.connections {
+            Connections::Single(node) => {
+                let client = node.client().map_err(|error| self.failed(error))?;
+                let reply = self.timed(call, Box::pin(command(client.clone()))).await?;
+                Ok((reply, client))
+            }
+            Connections::Cluster(cluster) => {
+                Box::pin(self.on_cluster(cluster, call, key, command)).await
+            }
+        }
+    }
+
+    async fn on_cluster<R, F: Future<Output = Result<R, Error>>>(
+        &self,
+        cluster: &Cluster,
+        call: &'static str,
+        key: &Key,
+        command: impl Fn(Client) -> F,
+    ) -> Result<(R, Client), GateError> {
         let mut delays = CLUSTER_RETRY_DELAYS.iter();
         let mut asked = None;
         loop {
@@ -114,12 +131,12 @@ impl ReservationStore {
                 // They are sent one after the other, unless another task's command comes between; then this is MOVED.
                 let asking = CustomCommand::new_static("ASKING", ClusterHash::FirstKey, false);
                 let asking = client.custom::<(), Value>(asking, vec![]);
-                let reply = self.attempt(call, command(client.clone()));
+                let reply = self.attempt(call, Box::pin(command(client.clone())));
                 let (_, reply) = join(asking, reply).await;
                 reply.map(|reply| (reply, client))
             }
             Ok(client) => {
-                let reply = self.attempt(call, command(client.clone())).await;
+                let reply = self.attempt(call, Box::pin(command(client.clone()))).await;
                 reply.map(|reply| (reply, client))
             }
             Err(error) => Err(error.into()),
