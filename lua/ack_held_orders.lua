@@ -44,12 +44,16 @@ for n = 4 + single + shared, 3 + single + shared + numbers do
 end
 assert(#ids <= 512, 'ack_held_orders.lua acknowledges at most 512 orders')
 
+-- By the time of placing: orders of one entry have the same.
+local score_of = {}
 local scores = {}
 for n, record in ipairs(#ids > 0 and call('HMGET', orders, unpack(ids)) or {}) do
   -- Only the record of an order that has neither ended nor been paid begins with its number alone.
   local placed_ms = record and string.match(record, '^%d+%-%d+ (%d+) ')
   if placed_ms then
-    scores[#scores + 1], scores[#scores + 2] = string.format('%d', placed_ms + hold_ms), ids[n]
+    local score = score_of[placed_ms] or string.format('%d', placed_ms + hold_ms)
+    score_of[placed_ms] = score
+    scores[#scores + 1], scores[#scores + 2] = score, ids[n]
   end
 end
 if #scores > 0 then

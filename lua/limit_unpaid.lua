@@ -11,20 +11,15 @@ local function unpaid_limit(sale)
     return nil
   end
   local per_user = string.match(hold, '^%d+ %d+ (%d+) [01]$') + 0
-  -- By user, if the user has so many.
-  local reached = {}
 
-  local limit = {}
+  -- By user, whether the user has so many.
+  local limit = { reached = {} }
 
   -- Reads the fields of these users, which are in `found` behind the place `at`.
   function limit.read(names, found, at)
     for n, user in ipairs(names) do
-      reached[user] = (found[at + n] or 0) + 0 >= per_user
+      limit.reached[user] = (found[at + n] or 0) + 0 >= per_user
     end
-  end
-
-  function limit.is_reached(user)
-    return reached[user]
   end
 
   return limit

@@ -100,35 +100,35 @@ local format = string.format
 
 -- The orders that get units: their ids begin in the list at `id_at`, their requests at `request_at`.
 local list, id_at, request_at, taken, units = ARGV, 7, last_id + 1, count, ARGV[6] + 0
--- One per order, and the fields of users who get units, if orders are looked at one by one. Only then may there be limits of
--- the rate; `names` are the users, if they were read.
-local answers, holding, rate, names
+-- One per order, and the fields of users that change, if orders are looked at one by one. Only then may there be limits of the
+-- rate; `names` are the users.
+local answers, changed, rate, names
+-- Units by user, if the users were read; empty if their hash is missing.
+local held
 
 local is_usual = not refused and not user_limit and not limits and units <= remaining and room >= (is_shared and 1 or count)
 for n = 2, count + 1 do
   is_usual = is_usual and not records[n]
 end
 if not is_usual then
-  answers, holding, names = {}, {}, {}
-  list, id_at, request_at, taken, units = {}, 1, nil, 0, 0
-  local requests, unpaid = {}, nil
+  answers, changed, names = {}, {}, {}
+  taken, units = 0, 0
+  local quantities, unpaid = {}, nil
+  for n = 1, count do
+    local quantity, user = string.match(ARGV[last_id + n], '^(%d+) (.*)')
+    quantities[n], names[n] = quantity + 0, user
+  end
   if limits and time then
     rate, unpaid = rate_limits(limits, time), unpaid_limit(sale)
   end
-  local reads_users = user_limit or unpaid or (rate and rate.limits_users)
-  -- Units by user; empty if the users hash is missing.
-  local held
+  local has_windows = rate and rate.limits_users
+  local reads_users = user_limit or unpaid or has_windows
 
   local function read_users()
     held = {}
-    local has_windows = rate and rate.limits_users
     local windows_at = 1 + count
     local unpaid_at = has_windows and windows_at + count or windows_at
-    local fields = { '' }
-    for n = 1, count do
-      local user = string.match(ARGV[last_id + n], ' (.*)')
-      names[n], fields[1 + n] = user, user
-    end
+    local fields = { '', unpack(names) }
     for n = 1, has_windows and count or 0 do
       fields[windows_at + n] = '\2' .. names[n]
     end
@@ -150,32 +150,25 @@ if not is_usual then
     end
   end
 
-  -- Why this user does not get so many units, or nil.
-  local function limited(user, quantity)
-    if not held then
-      read_users()
-    end
-    if not held[user] then
-      return { 'lost' }
-    end
-    if user_limit and held[user] + quantity > user_limit then
-      return { 'user_limit' }
-    end
-    if unpaid and unpaid.is_reached(user) then
-      return { 'unpaid_limit' }
-    end
-  end
-
   -- Returns why there are no units for this order, or its number.
-  local function take(id, request)
-    local quantity, user = string.match(request, '^(%d+) (.*)')
-    quantity = quantity + 0
+  local function take(n)
+    local quantity, user = quantities[n], names[n]
     if units == remaining then
       return { 'sold_out' }
     end
-    local limit = reads_users and limited(user, quantity)
-    if limit then
-      return limit
+    if reads_users then
+      if not held then
+        read_users()
+      end
+      if not held[user] then
+        return { 'lost' }
+      end
+      if user_limit and held[user] + quantity > user_limit then
+        return { 'user_limit' }
+      end
+      if unpaid and unpaid.reached[user] then
+        return { 'unpaid_limit' }
+      end
     end
     if units + quantity > remaining then
       return { 'insufficient' }
@@ -183,24 +176,23 @@ if not is_usual then
     if room <= (is_shared and 0 or taken) then
       return { 'outbox_full' }
     end
-    limit = rate and rate.refuse(user, taken)
+    local limit = rate and rate.refuse(user, taken)
     if limit then
       return limit
     end
     if user_limit then
       held[user] = held[user] + quantity
-      holding[user] = format('%d', held[user])
+      changed[user] = true
     end
-    if rate and rate.limits_users then
+    if has_windows then
       local field, value = rate.count(user)
-      holding[field] = value
+      changed[field] = value
     end
     taken, units = taken + 1, units + quantity
-    list[taken], requests[taken] = id, request
     return seq + taken
   end
 
-  if rate and rate.limits_users then
+  if has_windows then
     -- Each answer tells what is left to its user.
     read_users()
   end
@@ -211,15 +203,20 @@ if not is_usual then
       local number = waiting > 0 and string.match(record, '^%d+%-%d+')
       answers[n] = { 'known', record, number and is_waiting(sale, outbox, number) and 1 or 0 }
     else
-      answers[n] = refused or take(ARGV[6 + n], ARGV[last_id + n])
+      answers[n] = refused or take(n)
     end
   end
   if taken == 0 then
     return { epoch, now_ms or false, answers, rate and rate.left(0, names) }
   end
-  request_at = taken + 1
-  for n = 1, taken do
-    list[taken + n] = requests[n]
+  if taken < count then
+    list, id_at, request_at = {}, 1, taken + 1
+    for n = 1, count do
+      if type(answers[n]) == 'number' then
+        local place = answers[n] - seq
+        list[place], list[taken + place] = ARGV[6 + n], ARGV[last_id + n]
+      end
+    end
   end
 end
 
@@ -253,11 +250,11 @@ if rate then
 else
   call('HSET', sale, 'remaining', left, 'seq', last)
 end
-if holding and next(holding) then
-  local fields_of_users = {}
-  for field, value in pairs(holding) do
-    fields_of_users[#fields_of_users + 1] = field
-    fields_of_users[#fields_of_users + 1] = value
+if changed and next(changed) then
+  local fields_of_users, at = {}, 1
+  for field, value in pairs(changed) do
+    fields_of_users[at], fields_of_users[at + 1] = field, value == true and format('%d', held[field]) or value
+    at = at + 2
   end
   call('HSET', users, unpack(fields_of_users))
 end
