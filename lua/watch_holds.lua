@@ -7,14 +7,15 @@
 --
 -- KEYS  1 sale hash  2 holds
 -- ARGV  1 the caller's clock, Unix ms
+--       2 how many of the holds that ended first are not to be named: the caller has found that their orders must not expire
 -- Returns one of
 --   {'gone'}                      Redis has no such sale, it has no holds, or it is being rebuilt
 --   {'lost'}                      the holds are missing: Redis has evicted them, or somebody has deleted them
 --   {'clock', now_ms}             Redis's clock and the caller's differ by more than five seconds
 --   {'paused', resumes_ms}        nothing expires before this time
 --   {'due', cutoff_ms, first_ms, id, ...}  the holds that ended at cutoff_ms or before have no grace left: the orders of the first
---                                 ones, at most 100; the first ended at first_ms (0: there is none)
-assert(#KEYS == 2 and #ARGV == 1, 'watch_holds.lua takes 2 keys and 1 argument')
+--                                 ones, at most 100; the first of these ended at first_ms (0: there is none)
+assert(#KEYS == 2 and #ARGV == 2, 'watch_holds.lua takes 2 keys and 2 arguments')
 local INTERRUPTION_MS, CLOCKS_DIFFER_MS = 10000, 5000
 local sale, holds = KEYS[1], KEYS[2]
 
@@ -43,6 +44,6 @@ if now < resumes_at then
   return { 'paused', resumes_at }
 end
 local cutoff = now - grace_ms
-local ids = redis.call('ZRANGEBYSCORE', holds, '-inf', cutoff, 'LIMIT', 0, 100)
+local ids = redis.call('ZRANGEBYSCORE', holds, '-inf', cutoff, 'LIMIT', ARGV[2], 100)
 local first = ids[1] and redis.call('ZSCORE', holds, ids[1])
 return { 'due', cutoff, tonumber(first or 0), unpack(ids) }

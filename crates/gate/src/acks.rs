@@ -2,6 +2,7 @@
 
 use fluxgate_domain::SequenceNumber;
 use fred::types::Value;
+use futures_util::future::join_all;
 
 use crate::reserve_sales::error;
 use crate::{GateError, OutboxEntry, ReservationStore, SaleKeys};
@@ -73,9 +74,9 @@ fn push_arguments(acks: &[Ack], to: &mut Vec<Value>) {
 }
 
 impl ReservationStore {
-    /// Acknowledges at most [`ACKS_PER_CALL_MAX`] entries and events that make no room, of several sales in one call, and in
-    /// further calls of sales with holds; in a Cluster, the sales must have the same tag. Answers for each sale how many
-    /// entries were removed.
+    /// Acknowledges at most [`ACKS_PER_CALL_MAX`] entries and events that make no room, of several sales in one call, and with
+    /// calls of their own, sent together, those of sales with holds; in a Cluster, the sales must have the same tag. Answers for
+    /// each sale how many entries were removed.
     ///
     /// # Errors
     /// When Redis gave no usable answer; the entries may have been removed.
@@ -94,8 +95,12 @@ impl ReservationStore {
                 removed[at] = reply;
             }
         }
-        for (at, sale) in with_holds {
-            removed[at] = self.ack_held_orders(sale).await;
+        let calls = with_holds
+            .iter()
+            .map(|(_, sale)| self.ack_held_orders(sale));
+        let replies = join_all(calls).await;
+        for ((at, _), reply) in with_holds.into_iter().zip(replies) {
+            removed[at] = reply;
         }
         Ok(removed)
     }

@@ -92,7 +92,8 @@ impl ReservationStore {
         read(reply, "marked", |reply| text(reply, 1)?.parse().ok())
     }
 
-    /// Asks which holds of a sale have ended, as the instance does that lets orders expire. `now` is its own clock.
+    /// Asks which holds of a sale have ended, as the instance does that lets orders expire. `now` is its own clock;
+    /// the first `skipped` of them are not named.
     ///
     /// # Errors
     /// When Redis gave no usable answer.
@@ -100,11 +101,13 @@ impl ReservationStore {
         &self,
         keys: &SaleKeys,
         now: Timestamp,
+        skipped: usize,
     ) -> Result<HoldsWatch, GateError> {
         let Some(holds) = &keys.holds else {
             return Ok(HoldsWatch::Gone);
         };
-        let arguments = vec![now.as_millisecond().into()];
+        let skipped = i64::try_from(skipped).unwrap_or(i64::MAX);
+        let arguments = vec![now.as_millisecond().into(), skipped.into()];
         let keys = vec![keys.sale.clone(), holds.clone()];
         let script = &self.scripts.watch_holds;
         let reply: Vec<Value> = self.run("watch_holds", script, keys, arguments).await?;

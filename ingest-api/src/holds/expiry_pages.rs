@@ -73,19 +73,27 @@ impl ExpiryPages {
         mut due: DueHolds,
         until: Instant,
     ) -> Result<(), Blocked> {
-        while self.expire_page(sale, &due).await? && Instant::now() < until {
-            match self.store.watch_holds(&sale.keys, Timestamp::now()).await {
+        // Orders that are paid keep their holds, before those of all later pages.
+        let mut paid = 0;
+        loop {
+            let page = self.expire_page(sale, &due).await?;
+            paid += page.paid;
+            let is_full = due.orders.len() >= EXPIRIES_PER_CALL_MAX;
+            if !is_full || page.expired + page.paid == 0 || Instant::now() >= until {
+                return Ok(());
+            }
+            let now = Timestamp::now();
+            match self.store.watch_holds(&sale.keys, now, paid).await {
                 Ok(HoldsWatch::Due(more)) if !more.orders.is_empty() => due = more,
                 // If there is something else, the next pass will see it.
                 _ => return Ok(()),
             }
         }
-        Ok(())
     }
 
-    /// Whether the page was full. What is `due` must have been seen before this call: the log and the ledger are read after it,
+    /// What is `due` must have been seen before this call: the log and the ledger are read after it,
     /// so no completion that was on Kafka then is overlooked.
-    async fn expire_page(&self, sale: &Arc<Sale>, due: &DueHolds) -> Result<bool, Blocked> {
+    async fn expire_page(&self, sale: &Arc<Sale>, due: &DueHolds) -> Result<Page, Blocked> {
         let partition = sale.facts.partition;
         if self.publisher.is_open(partition) {
             return Err(Blocked::Kafka);
@@ -100,7 +108,10 @@ impl ExpiryPages {
         let expired = self.mark(sale, due.cutoff, &unpaid).await?;
         self.publish(sale, &expired).await?;
         self.give_back(sale, &expired).await?;
-        Ok(expired.len() >= EXPIRIES_PER_CALL_MAX)
+        Ok(Page {
+            expired: expired.len(),
+            paid: due.orders.len() - unpaid.len(),
+        })
     }
 
     /// Waits until the worker has written the log of a partition up to `end`.
@@ -197,6 +208,13 @@ impl ExpiryPages {
             }
         }
     }
+}
+
+/// What became of the orders of a page.
+struct Page {
+    expired: usize,
+    /// Those whose rows say that they are paid.
+    paid: usize,
 }
 
 /// An expiry that waits in the outbox.

@@ -196,7 +196,8 @@ impl HoldExpirer {
             let Some(sale) = self.sales.find_in_redis(product).await? else {
                 return Ok(None);
             };
-            let watch = self.store.watch_holds(&sale.keys, Timestamp::now()).await?;
+            let now = Timestamp::now();
+            let watch = self.store.watch_holds(&sale.keys, now, 0).await?;
             Ok::<_, GateError>(Some((sale, watch)))
         };
         match watch.await {

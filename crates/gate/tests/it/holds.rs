@@ -81,7 +81,7 @@ impl RedisSale {
     }
 
     async fn watch(&self, now: Timestamp) -> HoldsWatch {
-        self.store.watch_holds(&self.keys, now).await.unwrap()
+        self.store.watch_holds(&self.keys, now, 0).await.unwrap()
     }
 
     /// Writes when the holds were watched last, and until when nothing expires.

@@ -1,4 +1,5 @@
 use fluxgate_domain::OrderStatus;
+use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::*;
@@ -154,6 +155,27 @@ async fn an_order_whose_row_is_completed_does_not_expire_although_redis_has_lost
     .await;
     assert_eq!(app.metric("orders_expired_total").await, 1.0);
     assert_eq!(app.status(&paid).await, "completed");
+}
+
+#[tokio::test]
+async fn lost_completions_of_more_than_a_page_of_orders_keep_no_other_from_expiring() {
+    let stores = Stores::new().await;
+    let app = stores.app(&HOLDS).await;
+    let _worker = Worker::start(&stores).await;
+    let paid = 105;
+    let product = app
+        .sale_with_holds(paid + 1, json!({"holdSeconds": 8, "holdGraceSeconds": 0}))
+        .await;
+    let users: Vec<String> = (0..paid).map(|n| format!("user-{n}")).collect();
+    join_all(users.iter().map(|user| app.place(&product, user, 1, "a"))).await;
+    let unpaid = app.place(&product, "last", 1, "a").await;
+    app.until_status(&unpaid, "confirmed").await;
+    let completed = format!(
+        "UPDATE orders SET status = 'completed', completion_number = 1 << 20 WHERE order_id <> '{unpaid}'"
+    );
+    stores.sql(&completed).await;
+    app.until_status(&unpaid, "expired").await;
+    assert_eq!(app.metric("orders_expired_total").await, 1.0);
 }
 
 #[tokio::test]
