@@ -47,7 +47,7 @@ impl Ledger {
         });
         Ok(Self {
             connections: Connections::new(pool),
-            limits: sql::transaction_limits(timeout).into(),
+            limits: sql::settings::transaction_limits(timeout).into(),
             timeout,
         })
     }

@@ -135,7 +135,7 @@ impl AuditReader {
         let transaction = self.client.build_transaction();
         let transaction = transaction.isolation_level(IsolationLevel::RepeatableRead);
         let snapshot = within(ANSWER_LIMIT, transaction.read_only(true).start()).await?;
-        let limit = sql::statement_timeout(READ_LIMIT);
+        let limit = sql::settings::statement_timeout(READ_LIMIT);
         within(ANSWER_LIMIT, snapshot.batch_execute(&limit)).await?;
         let product = product.as_str();
         let select = sql::SELECT_SALE;

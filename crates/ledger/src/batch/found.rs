@@ -31,7 +31,7 @@ impl Found {
         rows: &BatchRows<'_>,
         path: Path,
     ) -> Result<Self, LedgerError> {
-        // Sent in this order: whoever has the lock of a sale has those of its orders.
+        // Sent in this order: the lock of a sale protects the rows of its orders.
         let (opened, headroom, orders, changes) = tokio::join!(
             open_sales(transaction, statements, rows),
             lock_ledger(transaction, statements, rows),

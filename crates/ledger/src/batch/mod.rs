@@ -69,7 +69,9 @@ impl Ledger {
     ) -> Result<WrittenBatch, LedgerError> {
         let rows = BatchRows::of_events(partition, events);
         self.in_transaction(async |transaction| {
-            transaction.batch_execute(sql::FIND_BY_INDEX).await?;
+            transaction
+                .batch_execute(sql::settings::FIND_BY_INDEX)
+                .await?;
             let statements = Statements::prepare(transaction).await?;
             let found = Found::of(transaction, &statements, &rows, Path::Slow).await?;
             let (applied, completed) = applied(&rows, found);
@@ -94,7 +96,7 @@ async fn write(
     // Sent together: the settings first, and the positions are locked before anything else.
     let (limited, by_index, positions, found) = tokio::join!(
         transaction.batch_execute(limits),
-        transaction.batch_execute(sql::FIND_BY_INDEX),
+        transaction.batch_execute(sql::settings::FIND_BY_INDEX),
         advance_positions(&transaction, &statements, topic, batch),
         Found::of(&transaction, &statements, rows, path),
     );
