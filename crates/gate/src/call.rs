@@ -1,8 +1,9 @@
 //! Calls to Redis: sent to the server that has the key, timed, counted, and retried where a Cluster asks for it.
 //!
-//! The futures of the client are boxed: they have kilobytes, and would enlarge every future that awaits them, up to those of the
-//! HTTP handlers, which are moved for each request.
+//! An attempt takes the future of the client in a box: it has kilobytes, and would enlarge every future that awaits it, up to
+//! those of the HTTP handlers, which are moved for each request.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use fred::clients::Client;
@@ -48,7 +49,7 @@ impl ReservationStore {
     ) -> Result<(R, Client), GateError> {
         if let Connections::Single(node) = &*self.connections {
             let client = node.client().map_err(|error| self.failed(error))?;
-            let reply = Box::pin(script.evalsha_with_reload(&client, keys, arguments));
+            let reply = script.evalsha_with_reload(&client, keys, arguments);
             let reply = self.timed(call, reply).await?;
             return Ok((reply, client));
         }
@@ -82,7 +83,7 @@ impl ReservationStore {
         match &*self.connections {
             Connections::Single(node) => {
                 let client = node.client().map_err(|error| self.failed(error))?;
-                let reply = self.timed(call, Box::pin(command(client.clone()))).await?;
+                let reply = self.timed(call, command(client.clone())).await?;
                 Ok((reply, client))
             }
             Connections::Cluster(cluster) => {
@@ -161,25 +162,29 @@ impl ReservationStore {
     }
 
     /// Every call that is not bound to one key, or that is made in several steps.
-    pub(crate) async fn timed<R>(
+    pub(crate) fn timed<R>(
         &self,
         call: &'static str,
         reply: impl Future<Output = Result<R, Error>>,
-    ) -> Result<R, GateError> {
-        let reply = self.attempt(call, reply).await;
-        if let (Err(error), Connections::Cluster(cluster)) = (&reply, &*self.connections)
-            && error.casts_doubt()
-        {
-            cluster.doubt();
+    ) -> impl Future<Output = Result<R, GateError>> {
+        // No `async fn`: that would hold the argument beside its box.
+        let reply = Box::pin(reply);
+        async move {
+            let reply = self.attempt(call, reply).await;
+            if let (Err(error), Connections::Cluster(cluster)) = (&reply, &*self.connections)
+                && error.casts_doubt()
+            {
+                cluster.doubt();
+            }
+            self.counted(reply)
         }
-        self.counted(reply)
     }
 
     /// One attempt, timed.
     async fn attempt<R>(
         &self,
         call: &'static str,
-        reply: impl Future<Output = Result<R, Error>>,
+        reply: Pin<Box<impl Future<Output = Result<R, Error>>>>,
     ) -> Result<R, GateError> {
         let timer = self
             .metrics

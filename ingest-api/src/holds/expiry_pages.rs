@@ -91,8 +91,8 @@ impl ExpiryPages {
         }
     }
 
-    /// What is `due` must have been seen before this call: the log and the ledger are read after it,
-    /// so no completion that was on Kafka then is overlooked.
+    /// What is `due` must have been seen before this call: the log and the ledger are read after it, so no completion that was
+    /// on Kafka then is overlooked.
     async fn expire_page(&self, sale: &Arc<Sale>, due: &DueHolds) -> Result<Page, Blocked> {
         let partition = sale.facts.partition;
         if self.publisher.is_open(partition) {

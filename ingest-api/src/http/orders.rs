@@ -257,7 +257,7 @@ mod tests {
     use super::super::{compat, products};
     use super::*;
 
-    /// actix moves the future of a handler to the heap for each request, so that ten kilobytes cost a microsecond.
+    /// actix moves the future of a handler to the heap for each request.
     #[test]
     fn the_futures_of_frequent_calls_are_small() {
         fn size<A, B, C, R>(_: impl Fn(A, B, C) -> R) -> usize {
