@@ -101,7 +101,7 @@ local format = string.format
 -- The orders that get units: their ids begin in the list at `id_at`, their requests at `request_at`.
 local list, id_at, request_at, taken, units = ARGV, 7, last_id + 1, count, ARGV[6] + 0
 -- One per order, and the fields of users that change, if orders are looked at one by one. Only then may there be limits of the
--- rate; `names` are the users.
+-- rate; `names` are the users, if their requests were read.
 local answers, changed, rate, names
 -- Units by user, if the users were read; empty if their hash is missing.
 local held
@@ -113,16 +113,21 @@ end
 if not is_usual then
   answers, changed, names = {}, {}, {}
   taken, units = 0, 0
-  local quantities, unpaid = {}, nil
-  for n = 1, count do
-    local quantity, user = string.match(ARGV[last_id + n], '^(%d+) (.*)')
-    quantities[n], names[n] = quantity + 0, user
-  end
+  local quantities, unpaid
   if limits and time then
     rate, unpaid = rate_limits(limits, time), unpaid_limit(sale)
   end
   local has_windows = rate and rate.limits_users
   local reads_users = user_limit or unpaid or has_windows
+
+  -- Not needed for orders that are known.
+  local function read_requests()
+    quantities = {}
+    for n = 1, count do
+      local quantity, user = string.match(ARGV[last_id + n], '^(%d+) (.*)')
+      quantities[n], names[n] = quantity + 0, user
+    end
+  end
 
   local function read_users()
     held = {}
@@ -152,6 +157,9 @@ if not is_usual then
 
   -- Returns why there are no units for this order, or its number.
   local function take(n)
+    if not quantities then
+      read_requests()
+    end
     local quantity, user = quantities[n], names[n]
     if units == remaining then
       return { 'sold_out' }
@@ -194,6 +202,7 @@ if not is_usual then
 
   if has_windows then
     -- Each answer tells what is left to its user.
+    read_requests()
     read_users()
   end
   for n = 1, count do
