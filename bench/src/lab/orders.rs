@@ -13,7 +13,7 @@ pub const PARTITIONS: i32 = 12;
 pub const COMPLETED_AFTER: u32 = 24_000;
 /// Payments take their time, some more and some less: within so many orders, they come in another order.
 const PAID_TOGETHER: u32 = 20_000;
-/// The next payment is for the order that is so many further, round and round; shares no factor with their number.
+/// The next payment is for the order that is so many further, modulo [`PAID_TOGETHER`]; they have no common factor.
 const PAID_STEP: u32 = 7_919;
 
 /// Orders of several sales, in turn.
