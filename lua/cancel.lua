@@ -2,9 +2,9 @@
 -- writes the cancel into the order record and into the outbox; ack_outbox.lua returns the units.
 --
 -- Safe to run twice: the second run finds the cancel in the record.
--- crates/gate/src/scripts.rs puts needs_users.lua before this text.
+-- crates/gate/src/scripts.rs puts needs_users.lua and optional_keys.lua before this text.
 --
--- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and in a sale with holds  5 holds
+-- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and those that only some sales have (optional_keys.lua)
 -- ARGV  1 order id
 --       2 'buyer' if the buyer cancels it, '' if an admin call does
 --       3 high-water mark: epoch     \ see reserve.lua
@@ -21,8 +21,8 @@
 --   {'lost'}               a key of the sale is missing: Redis has evicted it, or somebody has deleted it
 --   {'full'}               the outbox is full
 --   {'retired', n}         the sale is retired and not in the index under its retirement n: put it there, and call again
-assert(#KEYS >= 4 and #KEYS <= 5 and #ARGV == 6, 'cancel.lua takes 4 or 5 keys and 6 arguments')
-local sale, orders, outbox, users, holds = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+assert(#KEYS >= 4 and #KEYS <= 7 and #ARGV == 6, 'cancel.lua takes 4 to 7 keys and 6 arguments')
+local sale, orders, outbox, users, holds = KEYS[1], KEYS[2], KEYS[3], KEYS[4], holds_key()
 local order_id, is_by_buyer, mark_epoch, mark_seq = ARGV[1], ARGV[2] == 'buyer', tonumber(ARGV[3]), tonumber(ARGV[4])
 
 local record = redis.call('HGET', orders, order_id)

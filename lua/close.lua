@@ -2,7 +2,7 @@
 --
 -- Safe to run twice: the second run finds the sale closed.
 --
--- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and in a sale with holds  5 holds
+-- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and those that only some sales have (optional_keys.lua)
 -- ARGV  1 high-water mark: epoch     \ see reserve.lua
 --       2 high-water mark: sequence  /
 --       3 retirement of the sale under which the caller has put it into the index; '' if it has not
@@ -15,7 +15,7 @@
 --   {'lost'}                    the outbox is missing: Redis has evicted it, or somebody has deleted it
 --   {'full'}                    the outbox is full
 --   {'retired', n}              see cancel.lua
-assert(#KEYS >= 4 and #KEYS <= 5 and #ARGV == 4, 'close.lua takes 4 or 5 keys and 4 arguments')
+assert(#KEYS >= 4 and #KEYS <= 7 and #ARGV == 4, 'close.lua takes 4 to 7 keys and 4 arguments')
 local sale, outbox = KEYS[1], KEYS[3]
 local mark_epoch, mark_seq = tonumber(ARGV[1]), tonumber(ARGV[2])
 

@@ -3,8 +3,9 @@
 -- the sale when that event is on Kafka.
 --
 -- Safe to run twice: the second run answers 'exists'.
+-- crates/gate/src/scripts.rs puts optional_keys.lua before this text.
 --
--- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and in a sale with holds  5 holds
+-- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and those that only some sales have (optional_keys.lua)
 -- ARGV  1 product id
 --       2 total units
 --       3 opening time, Unix ms (also part of KEYS[2])
@@ -15,15 +16,16 @@
 --       8 terms, JSON: all that was asked for
 --       9 limits of the rate (limit_rate.lua); '': none
 --       10 holds, as the field `hold` has them; '': none
+--       11 queue, as the field `queue` has it; '': none
 -- Returns one of
 --   'claimed'     the sale is new, and the caller has to publish its opening
 --   'exists'      there is a sale of this product, published or not, on these or other terms
 --   'rebuilding'  there is one, and it is being rebuilt
 --   'taken'       another sale with the same tag opened in this millisecond: try the next one
-assert(#ARGV == 10 and #KEYS == (ARGV[10] == '' and 4 or 5), 'open_sale.lua takes 4 keys, with holds 5, and 10 arguments')
-local sale, orders, outbox, users, holds = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local product, total, opens_at, asked_opens_at, closes_at, user_limit, partition, terms, limits, hold =
-  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
+assert(#ARGV == 11 and #KEYS == 4 + (ARGV[10] == '' and 0 or 1) + (ARGV[11] == '' and 0 or 2),
+  'open_sale.lua takes 4 keys, with holds 1 more and with a queue 2, and 11 arguments')
+local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local product, total, opens_at, asked_opens_at, closes_at, user_limit, partition, terms, limits, hold, queue = unpack(ARGV)
 
 local state = redis.call('HGET', sale, 'state')
 if state then
@@ -36,8 +38,7 @@ if owner and owner ~= product then
   return 'taken'
 end
 
--- The empty field keeps both hashes in existence, and an empty member the holds: a key that comes into being during a sale makes
--- scripts fail while a Cluster moves its slot.
+-- The empty field keeps both hashes in existence, as create_optional_keys does those of the others.
 redis.call('XADD', outbox, '1-0', 'opens', product)
 redis.call('HSET', orders, '', product)
 redis.call('HSET', users, '', 0)
@@ -49,8 +50,11 @@ redis.call('HSET', sale,
 if limits ~= '' then
   redis.call('HSET', sale, 'limits', limits)
 end
-if holds then
-  redis.call('ZADD', holds, '+inf', '')
+create_optional_keys()
+if hold ~= '' then
   redis.call('HSET', sale, 'hold', hold, 'completed', 0)
+end
+if queue ~= '' then
+  redis.call('HSET', sale, 'queue', queue)
 end
 return 'claimed'

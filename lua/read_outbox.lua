@@ -1,9 +1,9 @@
 -- Reads one page of the outbox, oldest event first, with everything that is needed to publish the events again.
 --
 -- Safe to run twice: it writes nothing.
--- crates/gate/src/scripts.rs puts needs_users.lua before this text.
+-- crates/gate/src/scripts.rs puts needs_users.lua and optional_keys.lua before this text.
 --
--- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and in a sale with holds  5 holds
+-- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and those that only some sales have (optional_keys.lua)
 -- ARGV  1 start of the page: '-', or '(' and the number of the last event of the page before
 --       2 end of the page: the highest entry id wanted
 --       3 limit of events on the page, at most 500; with a shared entry, which is not cut, up to 63 more
@@ -17,8 +17,8 @@
 --               restock or amendment; '' if there is none, or if Redis has lost it. An order of a shared entry is of kind 'order', and
 --               the id of the entry and the number of its orders follow; those that are acknowledged are left out
 --   lost        1 if Redis has the sale and lacks one of its keys, else 0
-assert(#KEYS >= 4 and #KEYS <= 5 and #ARGV == 3 and tonumber(ARGV[3]) <= 500,
-  'read_outbox.lua takes 4 or 5 keys and 3 arguments, the last at most 500')
+assert(#KEYS >= 4 and #KEYS <= 7 and #ARGV == 3 and tonumber(ARGV[3]) <= 500,
+  'read_outbox.lua takes 4 to 7 keys and 3 arguments, the last at most 500')
 local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 -- A shared entry has up to 64 events: few of the entries that are read at once do not fit on the page.
 local ENTRIES_AT_ONCE = 20
@@ -83,7 +83,7 @@ end
 -- A sale that is being rebuilt may lack any of them.
 local is_whole = not numbers[3] or numbers[3] == 'rebuilding' or redis.call('EXISTS', orders, outbox) == 2
   and (not needs_users(numbers[6], numbers[7], numbers[10]) or redis.call('EXISTS', users) == 1)
-  and (not KEYS[5] or redis.call('EXISTS', KEYS[5]) == 1)
+  and has_optional_keys()
 
 local facts = { tonumber(numbers[1] or 0), tonumber(numbers[2] or 0), redis.call('XLEN', outbox),
   numbers[3] or '', tonumber(numbers[4] or 0), tonumber(numbers[5] or 0) }

@@ -3,11 +3,11 @@
 --
 -- Safe to run twice: the second run finds its token in `rebuilt`.
 --
--- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and in a sale with holds  5 holds
+-- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and those that only some sales have (optional_keys.lua)
 -- ARGV  1 token of the rebuild, then at most 32 pairs of field and value of the sale hash
 -- Returns 1, or 0 if the sale was not stopped with this token, or a key was lost since it was emptied
-assert(#KEYS >= 4 and #KEYS <= 5 and #ARGV >= 3 and #ARGV <= 65 and #ARGV % 2 == 1,
-  'reopen_sale.lua takes 4 or 5 keys, 1 argument and at most 32 pairs')
+assert(#KEYS >= 4 and #KEYS <= 7 and #ARGV >= 3 and #ARGV <= 65 and #ARGV % 2 == 1,
+  'reopen_sale.lua takes 4 to 7 keys, 1 argument and at most 32 pairs')
 local sale, token = KEYS[1], ARGV[1]
 
 if redis.call('HGET', sale, 'rebuilt') == token then

@@ -1,16 +1,17 @@
 -- Fills the keys of a stopped sale, a part per call: a million orders in one call would block Redis.
 --
 -- Safe to run twice: the second run writes the same.
+-- crates/gate/src/scripts.rs puts optional_keys.lua before this text.
 --
--- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and in a sale with holds  5 holds
+-- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and those that only some sales have (optional_keys.lua)
 -- ARGV  1 token of the rebuild
 --       2 'empty', then the new epoch and the product id: empties all keys but the sale hash;
 --         'orders' or 'users', then at most 500 pairs of field and value: adds them to that hash;
 --         'holds', then at most 500 pairs of the end of a hold, Unix ms, and order id: adds them to the holds
 -- Returns 1, or 0 if the sale was not stopped with this token, or the key was lost since it was emptied
-assert(#KEYS >= 4 and #KEYS <= 5 and #ARGV >= 4 and #ARGV <= 1002 and #ARGV % 2 == 0,
-  'restore.lua takes 4 or 5 keys, 2 arguments and at most 500 pairs')
-local sale, orders, outbox, users, holds = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+assert(#KEYS >= 4 and #KEYS <= 7 and #ARGV >= 4 and #ARGV <= 1002 and #ARGV % 2 == 0,
+  'restore.lua takes 4 to 7 keys, 2 arguments and at most 500 pairs')
+local sale, orders, outbox, users, holds = KEYS[1], KEYS[2], KEYS[3], KEYS[4], holds_key()
 
 if redis.call('HGET', sale, 'rebuild') ~= ARGV[1] then
   return 0
@@ -23,9 +24,7 @@ if ARGV[2] == 'empty' then
   redis.call('HSET', users, '', 0)
   redis.call('XADD', outbox, epoch .. '-0', 'opens', product)
   redis.call('XDEL', outbox, epoch .. '-0')
-  if holds then
-    redis.call('ZADD', holds, '+inf', '')
-  end
+  create_optional_keys()
 elseif ARGV[2] == 'holds' then
   if redis.call('ZSCORE', holds, '') == false then
     return 0

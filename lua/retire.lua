@@ -3,14 +3,14 @@
 -- (cancel.lua). So the caller, who removes the sale from the index only now, must leave what was put there since.
 --
 -- Safe to run twice: the second run retires the sale again, under the next number.
--- crates/gate/src/scripts.rs puts needs_users.lua before this text.
+-- crates/gate/src/scripts.rs puts needs_users.lua and optional_keys.lua before this text.
 --
--- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and in a sale with holds  5 holds
+-- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and those that only some sales have (optional_keys.lua)
 -- ARGV  1 how long to keep them after closing, ms
 -- Returns the number of this retirement, from 1: the caller removes what is in the index under lower numbers
 --         0   the sale can sell, has outbox entries or holds, is being rebuilt, or lacks a key: its outbox may have had entries
 --         -1  Redis has no such sale
-assert(#KEYS >= 4 and #KEYS <= 5 and #ARGV == 1, 'retire.lua takes 4 or 5 keys and 1 argument')
+assert(#KEYS >= 4 and #KEYS <= 7 and #ARGV == 1, 'retire.lua takes 4 to 7 keys and 1 argument')
 
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return -1
@@ -22,11 +22,12 @@ if not closes_at or facts[3] == 'rebuilding' then
   return 0
 end
 local lacks_users = needs_users(facts[4], facts[6], facts[7]) and redis.call('EXISTS', KEYS[4]) == 0
-if lacks_users or redis.call('EXISTS', KEYS[2], KEYS[3]) < 2 then
+if lacks_users or redis.call('EXISTS', KEYS[2], KEYS[3]) < 2 or not has_optional_keys() then
   return 0
 end
 -- With its placeholder alone, the set has no hold. A hold that has not ended can still be paid or given back.
-if KEYS[5] and redis.call('ZCARD', KEYS[5]) ~= 1 then
+local holds = holds_key()
+if holds and redis.call('ZCARD', holds) ~= 1 then
   return 0
 end
 local time = redis.call('TIME')

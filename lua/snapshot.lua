@@ -4,9 +4,9 @@
 -- the outbox is on Kafka, where the audit looks next.
 --
 -- Safe to run twice: it writes nothing.
--- crates/gate/src/scripts.rs puts needs_users.lua before this text.
+-- crates/gate/src/scripts.rs puts needs_users.lua and optional_keys.lua before this text.
 --
--- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and in a sale with holds  5 holds
+-- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and those that only some sales have (optional_keys.lua)
 -- ARGV  1 number of the last event that the caller has read, '0-0' for none
 --       2 limit of entries since then, at most 500
 --       then at most 500 ids of other entries: the changes that the caller has found
@@ -20,9 +20,9 @@
 --     lost     1 if Redis lacks a key of the sale, else 0
 --     terms    JSON; '': opened by version 0.2 or earlier
 --     completed  units of orders that are paid; holds  number of orders that wait for their payment
-assert(#KEYS >= 4 and #KEYS <= 5 and #ARGV >= 2 and #ARGV <= 502 and tonumber(ARGV[2]) <= 500,
-  'snapshot.lua takes 4 or 5 keys, 2 arguments and at most 500 ids')
-local sale, orders, outbox, users, limit = KEYS[1], KEYS[2], KEYS[3], KEYS[4], tonumber(ARGV[2])
+assert(#KEYS >= 4 and #KEYS <= 7 and #ARGV >= 2 and #ARGV <= 502 and tonumber(ARGV[2]) <= 500,
+  'snapshot.lua takes 4 to 7 keys, 2 arguments and at most 500 ids')
+local sale, orders, outbox, users, holds, limit = KEYS[1], KEYS[2], KEYS[3], KEYS[4], holds_key(), tonumber(ARGV[2])
 
 local facts = redis.call('HMGET', sale, 'state', 'epoch', 'seq', 'total', 'remaining', 'user_limit', 'limits', 'terms',
   'hold', 'completed')
@@ -53,7 +53,7 @@ for _, entry in ipairs(since) do
 end
 local is_whole = redis.call('EXISTS', orders, outbox) == 2
   and (not needs_users(facts[6], facts[7], facts[9]) or redis.call('EXISTS', users) == 1)
-  and (not KEYS[5] or redis.call('EXISTS', KEYS[5]) == 1)
+  and has_optional_keys()
 return { facts[1], tonumber(facts[2] or 0), tonumber(facts[3] or 0), tonumber(facts[4] or 0),
   tonumber(facts[5] or 0), redis.call('XLEN', outbox), changes, orders_since, is_whole and 0 or 1, facts[8] or '',
-  tonumber(facts[10] or 0), KEYS[5] and math.max(0, redis.call('ZCARD', KEYS[5]) - 1) or 0 }
+  tonumber(facts[10] or 0), holds and math.max(0, redis.call('ZCARD', holds) - 1) or 0 }

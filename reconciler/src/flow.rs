@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fluxgate_domain::ids::{ProductId, Tag};
-use fluxgate_gate::{IndexedSale, SaleKeys};
+use fluxgate_gate::{IndexedSale, OptionalKeys, SaleKeys};
 use fluxgate_ledger::{LedgerRow, StoredPosition};
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -24,19 +24,21 @@ pub struct Place {
     pub partition: i32,
     /// When it ends or ended, if the ledger knows.
     pub ends_at: Option<Timestamp>,
-    /// Whether its orders have to be paid before their holds end.
-    pub has_holds: bool,
+    /// Which of the keys that only some sales have it has.
+    pub optional_keys: OptionalKeys,
     /// Whether orders wait for their payment, if the ledger knows.
     pub has_live_holds: bool,
 }
 
 impl Place {
-    fn of(row: &LedgerRow) -> Self {
+    /// Where the sale of a ledger row is.
+    pub fn of(row: &LedgerRow) -> Self {
+        let terms = row.terms.as_ref();
         Self {
             id_time: row.id_time,
             partition: row.partition,
             ends_at: row.ends_at,
-            has_holds: row.has_holds(),
+            optional_keys: terms.map(OptionalKeys::of).unwrap_or_default(),
             has_live_holds: row.has_live_holds(),
         }
     }
@@ -48,7 +50,8 @@ impl Place {
 
     /// The keys of the sale in Redis.
     pub fn keys(&self, product: &ProductId) -> SaleKeys {
-        keys(product, self.id_time, self.has_holds)
+        let id_time_ms = self.id_time.as_millisecond();
+        SaleKeys::new(product, Tag::of(product), id_time_ms, self.optional_keys)
     }
 }
 
@@ -94,7 +97,7 @@ impl Stores {
             id_time: view.facts.id_time,
             partition: view.facts.partition,
             ends_at: None,
-            has_holds: view.facts.has_holds,
+            optional_keys: view.facts.optional_keys(),
             has_live_holds: false,
         }))
     }
@@ -160,12 +163,6 @@ impl Stores {
     }
 }
 
-/// The keys of a sale in Redis.
-pub fn keys(product: &ProductId, id_time: Timestamp, has_holds: bool) -> SaleKeys {
-    let id_time_ms = id_time.as_millisecond();
-    SaleKeys::new(product, Tag::of(product), id_time_ms, has_holds)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,7 +175,7 @@ mod tests {
                 id_time: Timestamp::UNIX_EPOCH,
                 partition: 0,
                 ends_at: ends_at.map(|at| Timestamp::from_second(at).unwrap()),
-                has_holds: has_live_holds,
+                optional_keys: OptionalKeys::default(),
                 has_live_holds,
             };
             place.was_over(now)

@@ -10,9 +10,9 @@ use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, To
 use fluxgate_domain::order_facts::CancelledBy;
 use fluxgate_domain::{SequenceNumber, Terms};
 use fluxgate_gate::{
-    Ack, Change, ChangeContext, GateMetrics, IndexedSale, ORDERS_PER_CALL_MAX, OutboxEntry,
-    RefusalLease, Reservation, ReservationContext, ReservationRequest, ReservationStore, SaleAcks,
-    SaleKeys,
+    Ack, Change, ChangeContext, GateMetrics, IndexedSale, ORDERS_PER_CALL_MAX, OptionalKeys,
+    OutboxEntry, RefusalLease, Reservation, ReservationContext, ReservationRequest,
+    ReservationStore, SaleAcks, SaleKeys,
 };
 use jiff::Timestamp;
 use prometheus::Registry;
@@ -110,7 +110,12 @@ impl Sale {
         let view = store.sale(&product).await?.context("the sale is gone")?;
         let opened_at = view.facts.opens_at;
         let id_time_ms = opened_at.as_millisecond();
-        let keys = SaleKeys::new(&product, Tag::of(&product), id_time_ms, false);
+        let keys = SaleKeys::new(
+            &product,
+            Tag::of(&product),
+            id_time_ms,
+            OptionalKeys::default(),
+        );
         let sale = Self {
             store,
             product,

@@ -9,6 +9,7 @@
 //! | [`order_facts`] | what is known about an order beside its event, and its status |
 //! | [`Terms`] | what an admin says about a sale |
 //! | [`records`] | what Redis keeps of an order, a restock and a closing |
+//! | [`queue`] | what the queue of a sale is computed with |
 //! | [`partition`] | the Kafka partition of a product |
 //! | [`events`] | the events on the topic |
 //! | [`batch`] | the records that are written in one transaction |
@@ -22,6 +23,7 @@ pub mod number_set;
 pub mod order_facts;
 pub mod order_status;
 pub mod partition;
+pub mod queue;
 pub mod records;
 pub mod sequence_number;
 mod terms;
@@ -30,4 +32,4 @@ pub use number_set::NumberSet;
 pub use order_facts::OrderFacts;
 pub use order_status::OrderStatus;
 pub use sequence_number::{NumberSeries, SequenceNumber};
-pub use terms::{HoldTerms, Terms};
+pub use terms::{HoldTerms, QueueTerms, Terms};

@@ -1,3 +1,7 @@
+mod queue;
+
+pub use queue::QueueTerms;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +43,9 @@ pub struct Terms {
     /// Whether a buyer may cancel an order that is not paid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub buyer_cancel: Option<bool>,
+    /// The queue that buyers wait in for their turns; `None`: there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueTerms>,
 }
 
 /// The terms of holds of a sale whose orders have to be paid.
@@ -77,6 +84,7 @@ impl Terms {
             hold_grace_seconds: None,
             unpaid_per_user: None,
             buyer_cancel: None,
+            queue: None,
         }
     }
 
@@ -110,6 +118,10 @@ impl Terms {
         let holds_differ = |differ: fn(HoldTerms, HoldTerms) -> bool| {
             holds.is_some_and(|(is, asked)| differ(is, asked))
         };
+        let is_other_queue = match (&self.queue, &asked.queue) {
+            (Some(queue), Some(asked)) => !queue.says_the_same_as(asked),
+            (queue, asked) => queue.is_some() || asked.is_some(),
+        };
         let is_other_time = asked.opens_at != self.opens_at && asked.opens_at != Some(opened_at);
         let differ = [
             ("quantity", self.quantity != asked.quantity),
@@ -137,6 +149,7 @@ impl Terms {
                 "buyerCancel",
                 holds_differ(|is, asked| is.buyer_cancel != asked.buyer_cancel),
             ),
+            ("queue", is_other_queue),
         ];
         let differ = differ.into_iter().filter(|(_, differs)| *differs);
         differ.map(|(name, _)| name).collect()
@@ -168,6 +181,7 @@ mod tests {
             hold_grace_seconds: Some(HoldGraceSeconds::try_from(0).unwrap()),
             unpaid_per_user: Some(UnpaidPerUser::try_from(3).unwrap()),
             buyer_cancel: Some(true),
+            queue: None,
         };
         for (terms, json) in [
             (terms(), r#"{"quantity":100}"#),

@@ -142,7 +142,7 @@ impl ReservationStore {
             let mut arguments = Vec::new();
             push_arguments(call, &mut arguments);
             let script = &self.scripts.ack_held_orders;
-            let keys = sale.keys.all();
+            let keys = sale.keys.of_orders();
             let reply: u64 = self.run("ack_held", script, keys, arguments).await?;
             (removed, rest) = (removed + reply, later);
         }
@@ -174,7 +174,7 @@ impl ReservationStore {
         let arguments = entries.iter().map(|entry| entry.to_string().into());
         let script = &self.scripts.ack_outbox;
         let replies: Vec<i64> = self
-            .run("ack_outbox", script, keys.all(), arguments.collect())
+            .run("ack_outbox", script, keys.of_orders(), arguments.collect())
             .await?;
         let acked = replies.iter().map(|reply| match reply {
             1 => Some(Acked::Applied),

@@ -1,4 +1,4 @@
-//! Amending a sale: other terms, as long as nobody has ordered.
+//! Amending a sale: other terms, as long as nobody has ordered or joined its queue.
 
 use fluxgate_domain::records::AmendmentRecord;
 use fluxgate_domain::{SequenceNumber, Terms};
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::changes::{high_water_mark_arguments, text};
 use crate::opening::or_empty;
-use crate::{GateError, ReservationStore, SaleKeys, hold_field, limits_field};
+use crate::{GateError, ReservationStore, SaleKeys, hold_field, limits_field, queue_field};
 
 /// What `amend_sale.lua` answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum Amendment {
         /// Whether its event waits in the outbox.
         waiting: bool,
     },
-    /// Somebody has ordered, or may have ordered before Redis lost data.
+    /// Somebody has ordered or joined the queue, or may have ordered before Redis lost data.
     Ordered,
     /// The event of an earlier change waits in the outbox.
     Waiting,
@@ -38,8 +38,8 @@ pub enum Amendment {
 }
 
 impl ReservationStore {
-    /// Gives a sale the terms `to`, if it has the terms `from` and nobody has ordered. They count at once. Either both have
-    /// holds or neither: the keys of a sale stay.
+    /// Gives a sale the terms `to`, if it has the terms `from` and nobody has ordered or joined its queue. They
+    /// count at once. Both need the same keys: those of a sale stay.
     ///
     /// # Errors
     /// When Redis gave no usable answer; the sale may have been amended.
@@ -59,6 +59,7 @@ impl ReservationStore {
             or_empty(to.per_user_limit.map(i64::from)),
             limits_field(to).unwrap_or_default().into(),
             hold_field(to).unwrap_or_default().into(),
+            queue_field(to).unwrap_or_default().into(),
         ]);
         let script = &self.scripts.amend_sale;
         let reply: Vec<Value> = self.run("amend", script, keys.all(), arguments).await?;

@@ -87,7 +87,7 @@ impl ReservationStore {
         let mut arguments: Vec<Value> = vec![order_id.to_string().into()];
         arguments.extend(high_water_mark_arguments(sale.high_water_mark));
         arguments.push(i64::from(sale.outbox_max).into());
-        let (keys, script) = (sale.keys.all(), &self.scripts.complete);
+        let (keys, script) = (sale.keys.of_orders(), &self.scripts.complete);
         let reply = self.run("complete", script, keys, arguments).await?;
         read(reply, "marked", |reply| text(reply, 1)?.parse().ok())
     }
@@ -153,7 +153,7 @@ impl ReservationStore {
             let arguments = some.iter().map(|id| id.to_string().into()).collect();
             let script = &self.scripts.find_unheld;
             let unheld: Vec<String> = self
-                .run("find_unheld", script, keys.all(), arguments)
+                .run("find_unheld", script, keys.of_orders(), arguments)
                 .await?;
             let ids: Option<Vec<OrderId>> = unheld.iter().map(|id| id.parse().ok()).collect();
             found.extend(ids.ok_or_else(|| GateError::unexpected("ids of orders", unheld))?);
@@ -179,7 +179,7 @@ impl ReservationStore {
         arguments.push(cutoff.as_millisecond().into());
         arguments.push(i64::from(sale.outbox_max).into());
         arguments.extend(orders.iter().map(|id| Value::from(id.to_string())));
-        let (keys, script) = (sale.keys.all(), &self.scripts.expire);
+        let (keys, script) = (sale.keys.of_orders(), &self.scripts.expire);
         let reply: Vec<Value> = self.run("expire", script, keys, arguments).await?;
         let expiries = match text(&reply, 0).unwrap_or_default().as_str() {
             "expired" => {

@@ -1,3 +1,4 @@
+use fluxgate_domain::Terms;
 use fluxgate_domain::ids::{OrderId, ProductId, Tag};
 use fred::types::Key;
 
@@ -24,22 +25,66 @@ pub struct SaleKeys {
     pub users: Key,
     /// Order id to the end of its hold, in a sale with holds.
     pub holds: Option<Key>,
+    /// Those of its queue, in a sale with a queue.
+    pub queue: Option<QueueKeys>,
+}
+
+/// The keys of the queue of a sale.
+#[derive(Debug, Clone)]
+pub struct QueueKeys {
+    /// How far the queue has come.
+    pub state: Key,
+    /// How many joined before the start, as an estimate.
+    pub joined: Key,
+}
+
+/// Which of the keys that only some sales have a sale has. No amendment changes it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OptionalKeys {
+    /// In a sale with holds.
+    pub holds: bool,
+    /// In a sale with a queue.
+    pub queue: bool,
+}
+
+impl OptionalKeys {
+    /// Those of a sale on these terms.
+    pub fn of(terms: &Terms) -> Self {
+        Self {
+            holds: terms.hold_seconds.is_some(),
+            queue: terms.queue.is_some(),
+        }
+    }
 }
 
 impl SaleKeys {
     /// The keys of the sale of `product` whose order ids have the time `id_time_ms`.
-    pub fn new(product: &ProductId, tag: Tag, id_time_ms: i64, has_holds: bool) -> Self {
+    pub fn new(product: &ProductId, tag: Tag, id_time_ms: i64, has: OptionalKeys) -> Self {
+        let key = |kind: &str| Key::from(format!("fg:{{{tag}}}:{kind}:{product}"));
         Self {
             sale: sale(product, tag),
             orders: orders(tag, id_time_ms),
             outbox: outbox(product, tag),
-            users: format!("fg:{{{tag}}}:users:{product}").into(),
-            holds: has_holds.then(|| format!("fg:{{{tag}}}:holds:{product}").into()),
+            users: key("users"),
+            holds: has.holds.then(|| key("holds")),
+            queue: has.queue.then(|| QueueKeys {
+                state: key("queue"),
+                joined: key("joined"),
+            }),
         }
     }
 
     /// In the order of the scripts' KEYS.
     pub fn all(&self) -> Vec<Key> {
+        let mut keys = self.of_orders();
+        if let Some(QueueKeys { state, joined }) = self.queue.clone() {
+            keys.extend([state, joined]);
+        }
+        keys
+    }
+
+    /// Those that orders need: all but those of the queue.
+    pub(crate) fn of_orders(&self) -> Vec<Key> {
         let mut keys = self.of_reservation().to_vec();
         keys.extend(self.holds.clone());
         keys

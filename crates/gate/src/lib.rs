@@ -13,6 +13,7 @@
 //! | `refusal_lease` | the lease under which an instance refuses orders from memory |
 //! | `opening`, `amendments`, `changes`, `sale` | opening, amending, changing and reading a sale |
 //! | `holds` | completing orders, and letting them expire |
+//! | `queue` | the queue of a sale |
 //! | `order` | looking up orders by their ids |
 //! | `outbox`, `acks`, `relay` | reading outboxes; acknowledging events; the index of sales, leases, retiring |
 //! | `eviction` | whether Redis may evict keys |
@@ -35,6 +36,7 @@ mod opening;
 mod order;
 mod outbox;
 mod probe;
+mod queue;
 mod quotas;
 mod rebuild;
 mod records;
@@ -54,11 +56,12 @@ pub use changes::{Change, ChangeContext, LossContinuation};
 pub use error::GateError;
 pub use eviction::EvictingNode;
 pub use holds::{DueHolds, EXPIRIES_PER_CALL_MAX, Expiries, HoldsWatch, hold_field};
-pub use keys::SaleKeys;
+pub use keys::{OptionalKeys, QueueKeys, SaleKeys};
 pub use metrics::GateMetrics;
 pub use opening::Claim;
 pub use order::{ORDERS_MAX, StoredOrder};
 pub use outbox::{EventContent, OUTBOX_PAGE_MAX, OutboxEntry, OutboxEvent, OutboxPage};
+pub use queue::queue_field;
 pub use quotas::{Quota, Quotas, limits_field};
 pub use rebuild::{FillError, Pair, Part, Stopped};
 pub use records::{RecordedOrder, Records};

@@ -3,7 +3,9 @@ use fluxgate_domain::ids::{ProductId, Tag};
 use fred::types::Value;
 use jiff::Timestamp;
 
-use crate::{GateError, ReservationStore, SaleKeys, hold_field, limits_field};
+use crate::{
+    GateError, OptionalKeys, ReservationStore, SaleKeys, hold_field, limits_field, queue_field,
+};
 
 /// What `open_sale.lua` answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,9 +53,9 @@ impl ReservationStore {
                 terms.to_json().into(),
                 limits_field(terms).unwrap_or_default().into(),
                 hold_field(terms).unwrap_or_default().into(),
+                queue_field(terms).unwrap_or_default().into(),
             ];
-            let has_holds = terms.hold_seconds.is_some();
-            let keys = SaleKeys::new(product, tag, opens_at, has_holds).all();
+            let keys = SaleKeys::new(product, tag, opens_at, OptionalKeys::of(terms)).all();
             let reply: String = self
                 .run("open_sale", &self.scripts.open_sale, keys, arguments)
                 .await?;

@@ -107,7 +107,7 @@ impl ReservationStore {
 }
 
 impl Stopped<'_> {
-    /// Removes the orders, users, holds and outbox of the sale.
+    /// Removes the orders, users, holds, queue and outbox of the sale.
     ///
     /// # Errors
     /// When the call failed, or its outcome is unknown.

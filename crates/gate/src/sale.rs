@@ -8,7 +8,7 @@ use fred::interfaces::{ClientLike, HashesInterface};
 use fred::types::{ClusterHash, CustomCommand, Key, Value};
 use jiff::Timestamp;
 
-use crate::{GateError, ReservationStore, keys};
+use crate::{GateError, OptionalKeys, ReservationStore, keys};
 
 /// The facts of a sale that do not change once somebody has ordered. An instance may cache them without expiry: if another
 /// one amends the sale, Redis decides by the new facts.
@@ -28,10 +28,22 @@ pub struct SaleFacts {
     pub per_user_limit: Option<u32>,
     /// Whether an order has to be paid before its hold ends; the sale has a key more then. No amendment changes it.
     pub has_holds: bool,
+    /// Whether buyers wait in a queue for their turns; the sale has two keys more then. No amendment changes it.
+    pub has_queue: bool,
     /// Whether it has the field `limits`: its orders need the larger of the scripts that `reserve.lua` is part of.
     pub is_limited: bool,
     /// The Kafka partition of its events.
     pub partition: i32,
+}
+
+impl SaleFacts {
+    /// Which of the keys that only some sales have it has.
+    pub fn optional_keys(&self) -> OptionalKeys {
+        OptionalKeys {
+            holds: self.has_holds,
+            queue: self.has_queue,
+        }
+    }
 }
 
 /// A sale at one moment.
@@ -140,6 +152,7 @@ impl SaleView {
                 closes_at,
                 per_user_limit,
                 has_holds: terms.holds().is_some(),
+                has_queue: terms.queue.is_some(),
                 is_limited: !limits.is_null(),
                 partition: number(partition)?,
             };

@@ -56,7 +56,12 @@ impl HeldSale {
         stores.log.append(PARTITION, &opening).await?;
         let opens_at = view.facts.id_time;
         let id_time_ms = opens_at.as_millisecond();
-        let keys = SaleKeys::new(&product, Tag::of(&product), id_time_ms, true);
+        let keys = SaleKeys::new(
+            &product,
+            Tag::of(&product),
+            id_time_ms,
+            view.facts.optional_keys(),
+        );
         stores.gate.ack_and_apply(&keys, view.number).await?;
         Ok(Self {
             stores,

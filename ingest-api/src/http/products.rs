@@ -212,6 +212,7 @@ fn terms(sale: &SaleRequest) -> Result<Terms, Problem> {
         hold_grace_seconds: sale.hold_grace_seconds,
         unpaid_per_user: sale.unpaid_per_user,
         buyer_cancel: sale.buyer_cancel,
+        queue: None,
     })
 }
 

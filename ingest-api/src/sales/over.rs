@@ -46,6 +46,7 @@ pub fn view(product: &ProductId, entry: &LedgerEntry) -> Option<SaleView> {
             closes_at: entry.closes_at,
             per_user_limit: limit,
             has_holds: terms.holds().is_some(),
+            has_queue: terms.queue.is_some(),
             is_limited: limits_field(&terms).is_some(),
             partition: entry.partition,
         },

@@ -153,6 +153,7 @@ pub(super) mod tests {
 
     use fluxgate_domain::SequenceNumber;
     use fluxgate_domain::ids::{IdempotencyKey, ProductId, Tag, UserId};
+    use fluxgate_gate::OptionalKeys;
 
     use super::*;
     use crate::sold_out::MemoryShare;
@@ -172,7 +173,7 @@ pub(super) mod tests {
 
     fn refusals() -> SaleRefusals {
         let product = ProductId::parse("product").unwrap();
-        let keys = SaleKeys::new(&product, Tag::of(&product), 1, false);
+        let keys = SaleKeys::new(&product, Tag::of(&product), 1, OptionalKeys::default());
         let high_water_mark = Arc::new(HighWaterMark::new(SequenceNumber::default()));
         SaleRefusals::new(keys, Timestamp::UNIX_EPOCH, high_water_mark)
     }

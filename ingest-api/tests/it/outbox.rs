@@ -3,8 +3,8 @@
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, UserId};
 use fluxgate_gate::{
-    Answer, OutboxPage, Reservation, ReservationContext, ReservationRequest, ReservationStore,
-    SaleKeys,
+    Answer, OptionalKeys, OutboxPage, Reservation, ReservationContext, ReservationRequest,
+    ReservationStore, SaleKeys,
 };
 use futures_util::future::join_all;
 use serde_json::json;
@@ -25,7 +25,12 @@ async fn outbox_length(stores: &Stores) -> u64 {
 async fn first_page(gate: &ReservationStore, product: &str) -> OutboxPage {
     let product = ProductId::parse(product).unwrap();
     let facts = gate.sale(&product).await.unwrap().unwrap().facts;
-    let keys = SaleKeys::new(&product, facts.tag, facts.opens_at.as_millisecond(), false);
+    let keys = SaleKeys::new(
+        &product,
+        facts.tag,
+        facts.opens_at.as_millisecond(),
+        OptionalKeys::default(),
+    );
     let page = gate
         .read_outbox(&keys, None, SequenceNumber::default(), 10)
         .await;
@@ -47,7 +52,12 @@ async fn entries_of_a_dead_instance_are_published_by_another() {
 
     let facts = gate.sale(&product).await.unwrap().unwrap().facts;
     let opened_ms = facts.opens_at.as_millisecond();
-    let keys = SaleKeys::new(&product, Tag::of(&product), opened_ms, false);
+    let keys = SaleKeys::new(
+        &product,
+        Tag::of(&product),
+        opened_ms,
+        OptionalKeys::default(),
+    );
     let mut ids = Vec::new();
     for (key, shares_entries) in [("a", false), ("b", true)] {
         let key = IdempotencyKey::parse(key).unwrap();

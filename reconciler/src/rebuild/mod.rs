@@ -22,7 +22,7 @@ use fluxgate_ledger::{AuditError, LedgerRow};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::flow::keys;
+use crate::flow::Place;
 use crate::unwritten::Unwritten;
 use crate::{Stores, Undecided};
 use orders::{restore_orders, restore_users};
@@ -142,7 +142,7 @@ async fn rebuild_locked(
     token: Uuid,
     patience: Duration,
 ) -> Result<Rebuilt, RebuildError> {
-    let keys = keys(product, sale.id_time, sale.has_holds());
+    let keys = Place::of(sale).keys(product);
     if !read(stores.gate.has_any_key(&keys).await)? && is_over(stores, sale, patience).await? {
         return Err(RebuildError::Over);
     }

@@ -2,7 +2,7 @@
 
 use fluxgate_domain::HoldTerms;
 use fluxgate_domain::apply::ChangeKind;
-use fluxgate_gate::{Pair, hold_field, limits_field};
+use fluxgate_gate::{Pair, hold_field, limits_field, queue_field};
 use fluxgate_ledger::{ChangeRow, LedgerRow, WrittenSale};
 use jiff::Timestamp;
 
@@ -119,6 +119,7 @@ fn facts(written: &WrittenSale, sale: &LedgerRow, epoch: u32, remaining: i64) ->
     if let Some(terms) = sale.terms {
         facts.push(("terms", terms.to_json()));
         facts.extend(limits_field(&terms).map(|limits| ("limits", limits)));
+        facts.extend(queue_field(&terms).map(|queue| ("queue", queue)));
         // Without the field `expiry`, nothing expires for one grace: payments may have been waiting.
         if let Some(hold) = hold_field(&terms) {
             facts.push(("hold", hold));

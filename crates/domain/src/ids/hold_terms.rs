@@ -1,45 +1,6 @@
-use super::Invalid;
-use super::json::json_number;
+use super::json::whole_number;
 
-/// A whole number in a range, as a term of holds has it.
-macro_rules! hold_term {
-    ($(#[$doc:meta])* $name:ident, $field:literal, $range:expr, $allowed:literal) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub struct $name(u32);
-
-        json_number!($name);
-
-        impl $name {
-            const INVALID: Invalid = Invalid {
-                field: $field,
-                allowed: $allowed,
-            };
-
-            fn parse(number: impl TryInto<u32>) -> Result<Self, Invalid> {
-                match number.try_into() {
-                    Ok(number) if ($range).contains(&number) => Ok(Self(number)),
-                    _ => Err(Self::INVALID),
-                }
-            }
-
-            /// The number.
-            pub fn get(self) -> u32 {
-                self.0
-            }
-        }
-
-        impl TryFrom<u32> for $name {
-            type Error = Invalid;
-
-            fn try_from(number: u32) -> Result<Self, Invalid> {
-                Self::parse(number)
-            }
-        }
-    };
-}
-
-hold_term!(
+whole_number!(
     /// How long an order holds its units before it is paid, in seconds: 1-86,400.
     HoldSeconds,
     "holdSeconds",
@@ -47,7 +8,7 @@ hold_term!(
     "a whole number from 1 to 86400"
 );
 
-hold_term!(
+whole_number!(
     /// How much longer a payment is accepted than a buyer is told, in seconds: 0-3,600.
     HoldGraceSeconds,
     "holdGraceSeconds",
@@ -55,7 +16,7 @@ hold_term!(
     "a whole number from 0 to 3600"
 );
 
-hold_term!(
+whole_number!(
     /// Orders that one user may leave unpaid: 1-1,000.
     UnpaidPerUser,
     "unpaidPerUser",

@@ -38,4 +38,42 @@ macro_rules! json_number {
     };
 }
 
-pub(super) use {deserialize, json_number};
+/// A term that is a whole number in a range.
+macro_rules! whole_number {
+    ($(#[$doc:meta])* $name:ident, $field:literal, $range:expr, $allowed:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub struct $name(u32);
+
+        $crate::ids::json::json_number!($name);
+
+        impl $name {
+            const INVALID: $crate::ids::Invalid = $crate::ids::Invalid {
+                field: $field,
+                allowed: $allowed,
+            };
+
+            fn parse(number: impl TryInto<u32>) -> Result<Self, $crate::ids::Invalid> {
+                match number.try_into() {
+                    Ok(number) if ($range).contains(&number) => Ok(Self(number)),
+                    _ => Err(Self::INVALID),
+                }
+            }
+
+            /// The number.
+            pub fn get(self) -> u32 {
+                self.0
+            }
+        }
+
+        impl TryFrom<u32> for $name {
+            type Error = $crate::ids::Invalid;
+
+            fn try_from(number: u32) -> Result<Self, $crate::ids::Invalid> {
+                Self::parse(number)
+            }
+        }
+    };
+}
+
+pub(super) use {deserialize, json_number, whole_number};

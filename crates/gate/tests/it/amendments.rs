@@ -124,7 +124,7 @@ async fn a_sale_that_was_to_open_later_opens_now() {
         &sale.product,
         fluxgate_domain::ids::Tag::of(&sale.product),
         id_time.as_millisecond(),
-        false,
+        fluxgate_gate::OptionalKeys::default(),
     );
     sale.claim_and_open(3).await;
     let to = Terms {

@@ -8,11 +8,11 @@ use fluxgate_domain::ids::{
     RestockId, Tag, Total, UnpaidPerUser, UserId,
 };
 use fluxgate_domain::order_facts::CancelledBy;
-use fluxgate_domain::{SequenceNumber, Terms};
+use fluxgate_domain::{QueueTerms, SequenceNumber, Terms};
 use fluxgate_gate::{
     Ack, Acked, Amendment, Answer, Change, ChangeContext, Claim, GateError, IndexedSale,
-    Reservation, ReservationContext, ReservationRequest, ReservationStore, Retirement, SaleAcks,
-    SaleKeys, SaleRequests,
+    OptionalKeys, Reservation, ReservationContext, ReservationRequest, ReservationStore,
+    Retirement, SaleAcks, SaleKeys, SaleRequests,
 };
 use jiff::Timestamp;
 
@@ -37,6 +37,8 @@ pub struct RedisSale {
     pub has_holds: bool,
     /// Unpaid orders at which a user gets no further one, in a sale with holds.
     pub unpaid_per_user: u32,
+    /// The queue that buyers wait in.
+    pub queue: Option<QueueTerms>,
     /// What retirements left to be removed from the index, the oldest last.
     retired: Mutex<Vec<(IndexedSale, u32)>>,
 }
@@ -47,7 +49,12 @@ impl RedisSale {
         let product = ProductId::parse(&product).unwrap();
         let opens_at_ms = store.now().await.unwrap().as_millisecond() - 1_000;
         Self {
-            keys: SaleKeys::new(&product, Tag::of(&product), opens_at_ms, false),
+            keys: SaleKeys::new(
+                &product,
+                Tag::of(&product),
+                opens_at_ms,
+                OptionalKeys::default(),
+            ),
             opens_at: Timestamp::from_millisecond(opens_at_ms).unwrap(),
             shares_entries,
             user_limit: Some(USER_LIMIT),
@@ -55,6 +62,7 @@ impl RedisSale {
             orders_per_user: None,
             has_holds: false,
             unpaid_per_user: UNPAID_PER_USER,
+            queue: None,
             store,
             product,
             retired: Mutex::default(),
@@ -112,8 +120,16 @@ impl RedisSale {
                 .has_holds
                 .then(|| UnpaidPerUser::try_from(self.unpaid_per_user).unwrap()),
             buyer_cancel: self.has_holds.then_some(true),
+            queue: self.queue,
             ..Terms::of(Total::try_from(i64::from(total)).unwrap())
         }
+    }
+
+    /// The keys of the sale, which follow from its terms.
+    pub fn keys_of_terms(&self) -> SaleKeys {
+        let optional = OptionalKeys::of(&self.terms(1, None));
+        let opens_at_ms = self.opens_at.as_millisecond();
+        SaleKeys::new(&self.product, Tag::of(&self.product), opens_at_ms, optional)
     }
 
     pub async fn claim(&self, total: u32) -> Claim {

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use fluxgate_domain::SequenceNumber;
-use fluxgate_domain::ids::{OrderId, Tag, UserId};
+use fluxgate_domain::ids::{OrderId, UserId};
 use fluxgate_domain::order_facts::CancelledBy;
-use fluxgate_gate::{Ack, Acked, ChangeContext, Expiries, HoldsWatch, SaleKeys};
+use fluxgate_gate::{Ack, Acked, ChangeContext, Expiries, HoldsWatch};
 use fred::clients::Client;
 use fred::interfaces::{HashesInterface, KeysInterface, LuaInterface};
 use jiff::Timestamp;
@@ -20,9 +20,8 @@ const GRACE_MS: i64 = 30_000;
 impl RedisSale {
     /// The sale with holds, which buyers may cancel.
     pub fn with_holds(mut self) -> Self {
-        let (tag, ms) = (Tag::of(&self.product), self.opens_at.as_millisecond());
-        self.keys = SaleKeys::new(&self.product, tag, ms, true);
         self.has_holds = true;
+        self.keys = self.keys_of_terms();
         self
     }
 

@@ -8,6 +8,7 @@ mod fixture;
 mod holds;
 mod lost_keys;
 mod own_redis;
+mod queue;
 mod rates;
 mod reconnecting;
 mod restarted;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fluxgate_domain::ids::{ProductId, Tag};
-use fluxgate_gate::{ReservationStore, SaleKeys};
+use fluxgate_gate::{OptionalKeys, ReservationStore, SaleKeys};
 use fred::interfaces::LuaInterface;
 use fred::types::Key;
 use tokio::time::{sleep, timeout};
@@ -33,7 +33,7 @@ async fn records_are_read_whole_or_not_at_all() {
     let mut redis = OwnRedis::start();
     let store = connected(&redis).await;
     let product = ProductId::parse("restarted").unwrap();
-    let keys = SaleKeys::new(&product, Tag::of(&product), 0, false);
+    let keys = SaleKeys::new(&product, Tag::of(&product), 0, OptionalKeys::default());
     let fill = format!(
         "for n = 1, {FIELDS} do redis.call('HSET', KEYS[1], string.format('restock:00000000-0000-0000-0000-%012d', n), '1-' .. n .. ' 0 1') end"
     );

@@ -250,6 +250,15 @@ fn random_calls_some_of_them_repeated_do_what_the_model_does() {
                 let mut sale = runtime.block_on(sale).with_holds();
                 sale.user_limit = limit.filter(|_| shares_entries);
                 runtime.block_on(compare(sale, calls.clone()));
+
+                // A queue changes nothing for those who order.
+                let sale = RedisSale::new(store.clone(), shares_entries);
+                let sale = runtime.block_on(sale).with_queue();
+                let sale = match shares_entries {
+                    true => sale.with_holds(),
+                    false => sale,
+                };
+                runtime.block_on(compare(sale, calls.clone()));
             }
             Ok(())
         })

@@ -96,6 +96,7 @@ mod tests {
             closes_at: None,
             per_user_limit: None,
             has_holds: false,
+            has_queue: false,
             is_limited: false,
             partition: 0,
         };
