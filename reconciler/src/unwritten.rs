@@ -53,7 +53,7 @@ pub async fn unwritten_opening(
     }
     let view = stores.gate.sale(product).await?;
     let view = view.filter(|view| !view.opening);
-    Ok(view.map(|view| Event::SaleOpened(view.opened_event())))
+    Ok(view.map(|view| Event::SaleOpened(view.opened_event().into())))
 }
 
 impl Lacking {
@@ -196,7 +196,7 @@ impl Unwritten {
             Subject::Amendment(number) => {
                 let mut amendments = self.records.amendments.iter();
                 let amendment = amendments.find(|it| it.number == number)?;
-                Event::SaleAmended(amendment.event(product))
+                Event::SaleAmended(amendment.event(product).into())
             }
             Subject::Closing => Event::SaleClosed(self.records.closing?.event(product)),
         })

@@ -81,7 +81,7 @@ impl Orders {
                 id_time: None,
                 terms: None,
             };
-            Ok((partition, Event::SaleOpened(opened)))
+            Ok((partition, Event::SaleOpened(opened.into())))
         })
     }
 

@@ -15,7 +15,7 @@ pub enum Amendment {
     /// The sale has the new terms, by this call or an earlier one.
     Amended {
         /// Its record.
-        record: AmendmentRecord,
+        record: Box<AmendmentRecord>,
         /// Whether its event waits in the outbox.
         waiting: bool,
     },
@@ -66,7 +66,7 @@ impl ReservationStore {
         let verdict = text(&reply, 0).unwrap_or_default();
         let read = match &*verdict {
             "amended" => text(&reply, 1)
-                .and_then(|record| record.parse().ok())
+                .and_then(|record| record.parse().ok().map(Box::new))
                 .zip(reply.get(2).and_then(Value::as_u64))
                 .map(|(record, waiting)| Amendment::Amended {
                     record,

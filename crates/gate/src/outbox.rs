@@ -142,7 +142,7 @@ impl OutboxEvent {
                 Some(Event::SaleRestocked(restock.event(*id, product)))
             }
             EventContent::Amendment(amendment) => {
-                Some(Event::SaleAmended(amendment.event(product)))
+                Some(Event::SaleAmended(amendment.event(product).into()))
             }
             EventContent::Closing(closing) => Some(Event::SaleClosed(closing.event(product))),
             EventContent::Opening | EventContent::Unreadable => None,

@@ -52,7 +52,7 @@ impl HeldSale {
         stores.gate.claim(&product, &terms, PARTITION).await?;
         let view = stores.gate.sale(&product).await?;
         let view = view.context("the sale was not claimed")?;
-        let opening = Event::SaleOpened(view.opened_event());
+        let opening = Event::SaleOpened(view.opened_event().into());
         stores.log.append(PARTITION, &opening).await?;
         let opens_at = view.facts.id_time;
         let id_time_ms = opens_at.as_millisecond();

@@ -235,7 +235,7 @@ impl OutboxRelay {
         Ok(match &waiting.content {
             EventContent::Opening => {
                 let view = self.store.sale(product).await?;
-                view.map(|view| Event::SaleOpened(view.opened_event()))
+                view.map(|view| Event::SaleOpened(view.opened_event().into()))
             }
             EventContent::Unreadable => {
                 self.metrics.outbox_unreadable_total.inc();

@@ -50,7 +50,7 @@ impl SaleAmender {
             Amendment::Amended { record, waiting } => {
                 sale.observe(record.number);
                 if waiting {
-                    self.publish(&sale, record).await?;
+                    self.publish(&sale, *record).await?;
                     tracing::info!(sale.product = %product, sale.terms = %to.to_json(), "sale amended");
                 }
                 Ok(())
@@ -84,7 +84,7 @@ impl SaleAmender {
     }
 
     async fn publish(&self, sale: &Arc<Sale>, record: AmendmentRecord) -> Result<(), OpenError> {
-        let event = Event::SaleAmended(record.event(&sale.facts.product));
+        let event = Event::SaleAmended(record.event(&sale.facts.product).into());
         let (publisher, wait) = (&self.publisher, ADMIN_PUBLISH_WAIT);
         match publish_change(publisher, sale, record.number, event, wait).await {
             // The outbox acker removes the entry.

@@ -195,7 +195,7 @@ impl SaleOpener {
         let Some(sale) = self.sales.find_in_redis(product).await? else {
             return Err(OpenError::NotPublished);
         };
-        let event = Event::SaleOpened(claimed.opened_event());
+        let event = Event::SaleOpened(claimed.opened_event().into());
         let number = claimed.number;
         let (publisher, wait) = (&self.publisher, ADMIN_PUBLISH_WAIT);
         match publish_change(publisher, &sale, number, event, wait).await {

@@ -50,7 +50,7 @@ impl Schema {
 pub fn opening(offset: i64, product: &str, total: i64) -> Record {
     record(
         offset,
-        Event::SaleOpened(SaleOpened {
+        Event::SaleOpened(Box::new(SaleOpened {
             product_id: ProductId::parse(product).unwrap(),
             total: total.try_into().unwrap(),
             opens_at: Timestamp::UNIX_EPOCH,
@@ -60,7 +60,7 @@ pub fn opening(offset: i64, product: &str, total: i64) -> Record {
             partition: 0,
             id_time: None,
             terms: None,
-        }),
+        })),
     )
 }
 

@@ -229,10 +229,10 @@ fn on(partition: i32, record: &Record) -> Record {
     };
     let sale = SaleOpened {
         partition,
-        ..sale.clone()
+        ..SaleOpened::clone(sale)
     };
     let key = record.source.key();
-    let event = Event::SaleOpened(sale);
+    let event = Event::SaleOpened(Box::new(sale));
     Record::new(0, 0, key, Some(&event.encode()), Ok(event))
 }
 

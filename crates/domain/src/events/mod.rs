@@ -28,8 +28,8 @@ use crate::ids::ProductId;
 /// Any event on the topic `orders`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A sale opened: the first event of its product.
-    SaleOpened(SaleOpened),
+    /// A sale opened: the first event of its product. Boxed, as the other one with terms: orders are smaller by far.
+    SaleOpened(Box<SaleOpened>),
     /// Units were reserved in Redis for one order.
     OrderReserved(OrderReserved),
     /// An order was cancelled or has expired.
@@ -39,7 +39,7 @@ pub enum Event {
     /// Units were added to a sale.
     SaleRestocked(SaleRestocked),
     /// A sale that nobody had ordered from got other terms.
-    SaleAmended(SaleAmended),
+    SaleAmended(Box<SaleAmended>),
     /// A sale was closed by an admin.
     SaleClosed(SaleClosed),
     /// Earlier epochs of a sale are no longer accepted.

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::ids::ProductId;
 
 /// What the queue of a sale is computed with. Whoever knows it can forge tickets and knows all places.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct QueueSecret(Box<[u8]>);
 
 /// The first 8 bytes of the SHA-256 of a secret: the terms of a sale name its secret by it. In JSON 16 hex digits.

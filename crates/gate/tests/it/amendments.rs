@@ -95,9 +95,12 @@ async fn a_sale_that_opens_at_another_time_keeps_its_keys_and_the_time_of_its_id
             .map(|at| Timestamp::from_millisecond(at.as_millisecond()).unwrap())
     );
     let event = page.events[0].event(&sale.product);
-    assert_eq!(event, Some(Event::SaleAmended(record.event(&sale.product))));
+    assert_eq!(
+        event,
+        Some(Event::SaleAmended(record.event(&sale.product).into()))
+    );
     let records = sale.store.records(&sale.keys).await.unwrap();
-    assert_eq!((records.amendments, records.unreadable), (vec![record], 0));
+    assert_eq!((records.amendments, records.unreadable), (vec![*record], 0));
 
     // Back again, once the first is on Kafka.
     assert_eq!(amend(&sale, &before.terms).await, Amendment::Waiting);

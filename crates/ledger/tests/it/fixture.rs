@@ -49,7 +49,7 @@ pub fn terms(total: i64) -> Terms {
 pub fn opening(offset: i64, product: &str, total: i64) -> Record {
     record(
         offset,
-        Event::SaleOpened(SaleOpened {
+        Event::SaleOpened(Box::new(SaleOpened {
             product_id: ProductId::parse(product).unwrap(),
             total: total.try_into().unwrap(),
             opens_at: Timestamp::UNIX_EPOCH,
@@ -59,7 +59,7 @@ pub fn opening(offset: i64, product: &str, total: i64) -> Record {
             partition: 0,
             id_time: None,
             terms: Some(terms(total)),
-        }),
+        })),
     )
 }
 
@@ -186,7 +186,7 @@ pub fn amendment(offset: i64, product: &str, limit: u32, sequence: u32) -> Recor
         sequence,
         amended_at: Timestamp::UNIX_EPOCH,
     };
-    record(offset, Event::SaleAmended(amended))
+    record(offset, Event::SaleAmended(Box::new(amended)))
 }
 
 /// Users with their units and unpaid orders, sorted.

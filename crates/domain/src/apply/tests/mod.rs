@@ -54,7 +54,7 @@ fn restock(n: u32) -> Event {
 }
 
 fn amendment(n: u32) -> Event {
-    Event::SaleAmended(SaleAmended {
+    Event::SaleAmended(Box::new(SaleAmended {
         product_id: product(),
         opens_at: Timestamp::UNIX_EPOCH,
         terms: Terms {
@@ -64,7 +64,7 @@ fn amendment(n: u32) -> Event {
         epoch: 1,
         sequence: 300 + n,
         amended_at: Timestamp::UNIX_EPOCH,
-    })
+    }))
 }
 
 fn event() -> impl Strategy<Value = Event> {

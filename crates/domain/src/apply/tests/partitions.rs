@@ -3,7 +3,7 @@ use super::*;
 #[test]
 fn what_is_on_another_partition_than_its_sale_is_refused() {
     let opening = |partition| {
-        Event::SaleOpened(SaleOpened {
+        Event::SaleOpened(Box::new(SaleOpened {
             product_id: product(),
             total: 10.try_into().unwrap(),
             opens_at: Timestamp::UNIX_EPOCH,
@@ -13,7 +13,7 @@ fn what_is_on_another_partition_than_its_sale_is_refused() {
             partition,
             id_time: None,
             terms: None,
-        })
+        }))
     };
     let events = [
         opening(0),
