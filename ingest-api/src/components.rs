@@ -1,11 +1,13 @@
 //! The components of the service, built from the settings: what all HTTP threads share, and what each has of its own.
 
 mod ledger;
+mod queue_secret;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use fluxgate_domain::queue::QueueSecret;
 use fluxgate_gate::{GateMetrics, ReservationStore};
 use fluxgate_ledger::LedgerReader;
 use fluxgate_log::{AckQueue, ClientMetrics, PublisherMetrics};
@@ -18,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::ledger::ledger;
+use self::queue_secret::queue_secret;
 use crate::background;
 use crate::config::Config;
 use crate::holds::{ExpiryPages, HoldExpirer};
@@ -53,6 +56,8 @@ pub struct Components {
     written: Arc<WrittenSales>,
     buyers: ActiveBuyers,
     identity: Option<IdentityProvider>,
+    /// The secret of the queues of new sales, if they may have queues.
+    queue_secret: Option<QueueSecret>,
     /// Orders that the sold-out caches of all threads keep in memory.
     sold_out_orders: Arc<AtomicUsize>,
     tasks: EssentialTasks,
@@ -110,6 +115,7 @@ impl Components {
                 &config.identity,
                 IdentityMetrics::register(registry, SERVICE),
             ),
+            queue_secret: queue_secret(&config),
             sold_out_orders: Arc::default(),
             tasks: tasks.clone(),
             config,
@@ -234,6 +240,7 @@ impl Components {
             access: self.access(),
             try_limits: TryLimits::new(&self.config.rate_limits, &self.metrics),
             compat: CompatLimits::new(&self.config.compat, features),
+            queue_secret: self.queue_secret.clone(),
         }
     }
 

@@ -4,10 +4,12 @@
 //! with code 2.
 
 mod access;
+mod queue;
 mod rate_limits;
 mod sales;
 
 pub use access::{AdminSettings, IdentitySettings, Origins, PageSettings};
+pub use queue::{QueueSecrets, QueueSettings};
 pub use rate_limits::RateLimitSettings;
 pub use sales::{SaleFeatures, SaleSettings};
 
@@ -74,6 +76,8 @@ pub struct Config {
     pub ledger: LedgerSettings,
     #[command(flatten)]
     pub sales: SaleSettings,
+    #[command(flatten)]
+    pub queue: QueueSettings,
     #[command(flatten)]
     pub compat: CompatSettings,
     #[command(flatten)]

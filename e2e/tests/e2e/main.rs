@@ -19,6 +19,7 @@ mod lost_logs;
 mod million;
 mod monitoring;
 mod outages;
+mod queue;
 mod reads;
 mod reconciler;
 mod reconciler_holds;

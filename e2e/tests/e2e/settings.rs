@@ -9,7 +9,7 @@ use crate::fixture::in_a_sandbox;
 const END_LIMIT: Duration = Duration::from_secs(10);
 
 /// A setting that is missing where it has no value.
-const BAD: [(Program, &str); 28] = [
+const BAD: [(Program, &str); 29] = [
     (IngestApi, "REDIS_URL"),
     (IngestApi, "KAFKA_BROKERS"),
     (InventoryWorker, "KAFKA_BROKERS"),
@@ -31,6 +31,7 @@ const BAD: [(Program, &str); 28] = [
     (IngestApi, "TRUSTED_PROXIES=ingress"),
     (IngestApi, "SALE_FEATURES=limits,seats"),
     (IngestApi, "SALE_FEATURES=queue"),
+    (IngestApi, "QUEUE_SECRETS=hush"),
     (InventoryWorker, "HTTP_ADDR=127.0.0.1:70000"),
     (InventoryWorker, "DATABASE_URL=postgres://me:hush@[here"),
     (InventoryWorker, "KAFKA_PARTITIONS=none"),

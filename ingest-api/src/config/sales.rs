@@ -25,6 +25,8 @@ pub struct SaleFeatures {
     pub holds: bool,
     /// Limits of the rate of a sale's orders.
     pub limits: bool,
+    /// A queue that buyers wait in.
+    pub queue: bool,
 }
 
 impl FromStr for SaleFeatures {
@@ -36,7 +38,12 @@ impl FromStr for SaleFeatures {
             match name.trim() {
                 "holds" => features.holds = true,
                 "limits" => features.limits = true,
-                other => return Err(format!("no feature `{other}`; there are: holds, limits")),
+                "queue" => features.queue = true,
+                other => {
+                    return Err(format!(
+                        "no feature `{other}`; there are: holds, limits, queue"
+                    ));
+                }
             }
         }
         Ok(features)
@@ -50,15 +57,20 @@ mod tests {
     #[test]
     fn only_features_that_have_an_effect_are_accepted() {
         let features = |text: &str| text.parse::<SaleFeatures>();
-        let both = [
-            ("holds", true, false),
-            (" limits , limits", false, true),
-            ("limits,holds", true, true),
-        ];
-        for (text, holds, limits) in both {
-            assert_eq!(features(text), Ok(SaleFeatures { holds, limits }));
+        for (text, [holds, limits, queue]) in [
+            ("holds", [true, false, false]),
+            (" limits , limits", [false, true, false]),
+            ("limits,holds", [true, true, false]),
+            ("queue", [false, false, true]),
+        ] {
+            let expected = SaleFeatures {
+                holds,
+                limits,
+                queue,
+            };
+            assert_eq!(features(text), Ok(expected));
         }
-        for bad in ["", "limits,", "Limits", "limits,queue", "buckets"] {
+        for bad in ["", "limits,", "Limits", "limits,seats", "buckets"] {
             assert!(features(bad).is_err(), "{bad}");
         }
     }

@@ -12,6 +12,7 @@ mod products;
 mod rate_limit;
 mod request;
 mod routes;
+mod sale_request;
 mod tries;
 
 pub use access::{Access, Identity};

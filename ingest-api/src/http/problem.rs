@@ -231,7 +231,9 @@ impl From<OpenError> for Problem {
     fn from(error: OpenError) -> Self {
         let kind = match &error {
             OpenError::DotSegment => Kind::InvalidRequest,
-            OpenError::Exists(_) | OpenError::HasOrders(_) => Kind::SaleExists,
+            OpenError::Exists(_) | OpenError::HasOrders(_) | OpenError::HasJoins(_) => {
+                Kind::SaleExists
+            }
             OpenError::Closed(_) => Kind::SaleClosed,
             OpenError::FeatureDisabled { .. } => Kind::FeatureDisabled,
             OpenError::RebuildRequired => Kind::RebuildRequired,

@@ -1,55 +1,20 @@
 use actix_web::http::header::{CACHE_CONTROL, ETAG, EntityTag, Header, IfNoneMatch};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use fluxgate_domain::Terms;
+use fluxgate_domain::QueueTerms;
 use fluxgate_domain::ids::{
-    HoldGraceSeconds, HoldSeconds, OrdersPerSecond, OrdersPerUser, ProductId, Total, UnpaidPerUser,
+    AdmitPerSecond, OrdersPerSecond, OrdersPerUser, Overbook, ProductId, Total, TurnSeconds,
 };
 use fluxgate_gate::SaleView;
 use jiff::Timestamp;
-use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::Services;
 use super::problem::Problem;
 use super::request::{idempotency_key, json_body};
+use super::sale_request::SaleRequest;
 use crate::orders::Refusal;
 use crate::sales::SaleLookupError;
-
-/// Unknown fields are refused: a misspelt `perUserLimit` would open a sale without a limit, permanently.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct SaleRequest {
-    quantity: Total,
-    #[serde(default, deserialize_with = "time")]
-    opens_at: Option<Timestamp>,
-    #[serde(default, deserialize_with = "time")]
-    closes_at: Option<Timestamp>,
-    per_user_limit: Option<Total>,
-    orders_per_second: Option<OrdersPerSecond>,
-    orders_per_user: Option<OrdersPerUser>,
-    #[serde(default, deserialize_with = "said")]
-    hold_seconds: Option<HoldSeconds>,
-    #[serde(default, deserialize_with = "said")]
-    hold_grace_seconds: Option<HoldGraceSeconds>,
-    #[serde(default, deserialize_with = "said")]
-    unpaid_per_user: Option<UnpaidPerUser>,
-    #[serde(default, deserialize_with = "said")]
-    buyer_cancel: Option<bool>,
-}
-
-/// Reads a term that is said. `null` is refused: a program that lacks its value would open a sale without holds, permanently.
-fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
-}
-
-/// Reads a time; the error says what is allowed.
-fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-    let time = Option::deserialize(deserializer);
-    time.map_err(|_| D::Error::custom("must be a time such as 2026-11-26T15:16:40.915Z"))
-}
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -67,6 +32,8 @@ struct SaleAnswer {
     orders_per_user: Option<OrdersPerUser>,
     #[serde(flatten)]
     holds: Option<HoldsAnswer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue: Option<QueueAnswer>,
 }
 
 /// What is said about holds, with the defaults.
@@ -80,6 +47,19 @@ struct HoldsAnswer {
     held: u32,
 }
 
+/// What is said about the queue, with the defaults, and the promise of its seed.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct QueueAnswer {
+    join_from: Option<Timestamp>,
+    join_until: Option<Timestamp>,
+    admit_per_second: AdmitPerSecond,
+    turn_seconds: TurnSeconds,
+    overbook: Overbook,
+    #[serde(with = "hex")]
+    seed_sha256: [u8; 32],
+}
+
 /// `PUT /products/{id}`
 pub async fn open(
     request: HttpRequest,
@@ -87,8 +67,9 @@ pub async fn open(
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
     services.access.admin(&request)?;
-    let terms = terms(&json_body(&request)?)?;
+    let sale: SaleRequest = json_body(&request)?;
     let product = ProductId::parse(&product).map_err(Problem::invalid)?;
+    let terms = sale.terms(&product, services.queue_secret.as_ref())?;
 
     let opened = services.opener.open(&product, &terms).await?;
     services.snapshots.forget(&product);
@@ -176,56 +157,12 @@ pub async fn close(
     Ok(HttpResponse::Ok().json(SaleAnswer::from(closed)))
 }
 
-fn terms(sale: &SaleRequest) -> Result<Terms, Problem> {
-    let is_in_range = |at: Timestamp| at.as_millisecond() > 0;
-    if !sale.opens_at.is_none_or(is_in_range) {
-        return Err(Problem::invalid(
-            "opensAt must be after 1970-01-01T00:00:00Z",
-        ));
-    }
-    let opens_at = sale.opens_at.unwrap_or_else(Timestamp::now);
-    if sale
-        .closes_at
-        .is_some_and(|closes_at| closes_at <= opens_at)
-    {
-        return Err(Problem::invalid("closesAt must be later than opensAt"));
-    }
-    let of_holds = [
-        ("holdGraceSeconds", sale.hold_grace_seconds.is_some()),
-        ("unpaidPerUser", sale.unpaid_per_user.is_some()),
-        ("buyerCancel", sale.buyer_cancel.is_some()),
-    ];
-    if let (None, Some((term, _))) = (
-        sale.hold_seconds,
-        of_holds.into_iter().find(|(_, is_said)| *is_said),
-    ) {
-        return Err(Problem::invalid(format_args!("{term} needs holdSeconds")));
-    }
-    Ok(Terms {
-        quantity: sale.quantity,
-        opens_at: sale.opens_at.map(to_millisecond),
-        closes_at: sale.closes_at.map(to_millisecond),
-        per_user_limit: sale.per_user_limit.map(Total::get),
-        orders_per_second: sale.orders_per_second,
-        orders_per_user: sale.orders_per_user,
-        hold_seconds: sale.hold_seconds,
-        hold_grace_seconds: sale.hold_grace_seconds,
-        unpaid_per_user: sale.unpaid_per_user,
-        buyer_cancel: sale.buyer_cancel,
-        queue: None,
-    })
-}
-
-/// Sales open and close on whole milliseconds.
-fn to_millisecond(at: Timestamp) -> Timestamp {
-    Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
-}
-
 impl From<SaleView> for SaleAnswer {
     fn from(view: SaleView) -> Self {
         Self {
             status: status(&view),
             holds: HoldsAnswer::of(&view),
+            queue: view.terms.queue.map(QueueAnswer::from),
             product_id: view.facts.product,
             total: view.total,
             remaining: view.remaining,
@@ -248,6 +185,19 @@ impl HoldsAnswer {
             buyer_cancel: holds.buyer_cancel,
             held: view.held()?,
         })
+    }
+}
+
+impl From<QueueTerms> for QueueAnswer {
+    fn from(queue: QueueTerms) -> Self {
+        Self {
+            join_from: queue.join_from,
+            join_until: queue.join_until,
+            admit_per_second: queue.admit_per_second,
+            turn_seconds: queue.turn_seconds_or_default(),
+            overbook: queue.overbook_or_default(),
+            seed_sha256: queue.seed_sha256,
+        }
     }
 }
 

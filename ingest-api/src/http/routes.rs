@@ -6,6 +6,7 @@ use actix_web::http::header::ALLOW;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{Error, HttpRequest, HttpResponse, Resource, ResponseError, Route};
+use fluxgate_domain::queue::QueueSecret;
 use fluxgate_service::ops::get_or_head;
 
 use super::observe::{Observer, observe};
@@ -26,6 +27,8 @@ pub struct Services {
     pub access: Access,
     pub try_limits: Option<TryLimits>,
     pub compat: CompatLimits,
+    /// The secret of the queues of new sales; `None`: sales get no queues.
+    pub queue_secret: Option<QueueSecret>,
 }
 
 /// Adds the routes of the service, and those of the original Flux-Gate if `has_compat_routes`.

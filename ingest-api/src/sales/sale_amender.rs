@@ -15,7 +15,7 @@ use super::{OpenError, Publisher, Sale, SaleCache};
 const TRIES_MAX: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Gives sales other terms, as long as nobody has ordered. A repeated call finishes an amendment that was interrupted.
+/// Gives sales other terms, as long as nobody has ordered or joined the queue. A repeated call finishes an amendment that was interrupted.
 pub struct SaleAmender {
     store: ReservationStore,
     sales: Arc<SaleCache>,
@@ -55,6 +55,7 @@ impl SaleAmender {
                 }
                 Ok(())
             }
+            Amendment::Ordered if sale.facts.has_queue => Err(OpenError::HasJoins(different)),
             Amendment::Ordered => Err(OpenError::HasOrders(different)),
             Amendment::Closed => Err(OpenError::Closed(different)),
             Amendment::Overtaken | Amendment::Unknown => Err(OpenError::Overtaken),

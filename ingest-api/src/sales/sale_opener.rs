@@ -3,7 +3,7 @@ use std::sync::Arc;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::ProductId;
 use fluxgate_domain::{Terms, partition};
-use fluxgate_gate::{Claim, GateError, ReservationStore, SaleView};
+use fluxgate_gate::{Claim, GateError, OptionalKeys, ReservationStore, SaleView};
 use fluxgate_log::Publication;
 
 use super::published_entry::{ADMIN_PUBLISH_WAIT, publish_change};
@@ -50,6 +50,9 @@ pub enum OpenError {
     /// The sale exists, these terms differ, and they stay because of its orders.
     #[error("the sale has, or had, orders, so its terms stay; these differ: {}", .0.join(", "))]
     HasOrders(Vec<&'static str>),
+    /// The sale exists, these terms differ, and they stay because of its orders or of those who joined its queue.
+    #[error("somebody has ordered from the sale or joined its queue, so its terms stay; these differ: {}", .0.join(", "))]
+    HasJoins(Vec<&'static str>),
     /// The sale exists, these terms differ, and they stay because the sale is closed.
     #[error("the sale is closed, so its terms stay; these differ: {}", .0.join(", "))]
     Closed(Vec<&'static str>),
@@ -145,7 +148,7 @@ impl SaleOpener {
         match &self.amender {
             Some(amender)
                 if !different.contains(&"quantity")
-                    && sale.terms.holds().is_some() == terms.holds().is_some() =>
+                    && OptionalKeys::of(&sale.terms) == OptionalKeys::of(terms) =>
             {
                 amender.amend(&sale, to, different).await?;
                 self.view(&sale.facts.product).await
@@ -157,7 +160,7 @@ impl SaleOpener {
 
     /// Refuses terms that instances of another version might not know.
     fn expect_enabled(&self, terms: &Terms) -> Result<(), OpenError> {
-        let SaleFeatures { holds, limits } = self.features;
+        let SaleFeatures { holds, limits, .. } = self.features;
         let said = [
             ("holdSeconds", terms.hold_seconds.is_some(), "holds", holds),
             (

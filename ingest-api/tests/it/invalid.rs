@@ -100,7 +100,7 @@ async fn an_invalid_admin_call_is_answered_with_the_field_and_what_it_may_hold()
         (r#"{"quantity":1,"closesAt":1795219200}"#, time("closesAt")),
         (
             r#"{"quantity":1,"perUserLimits":1}"#,
-            "unknown field `perUserLimits`, expected one of `quantity`, `opensAt`, `closesAt`, `perUserLimit`, `ordersPerSecond`, `ordersPerUser`, `holdSeconds`, `holdGraceSeconds`, `unpaidPerUser`, `buyerCancel`".into(),
+            "unknown field `perUserLimits`, expected one of `quantity`, `opensAt`, `closesAt`, `perUserLimit`, `ordersPerSecond`, `ordersPerUser`, `holdSeconds`, `holdGraceSeconds`, `unpaidPerUser`, `buyerCancel`, `queue`".into(),
         ),
         (
             r#"{"quantity":1,"holdSeconds":null}"#,

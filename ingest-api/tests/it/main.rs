@@ -23,6 +23,7 @@ mod orders;
 mod outbox;
 mod over;
 mod program;
+mod queue;
 mod rate_limits;
 mod reads;
 mod relay_lease;

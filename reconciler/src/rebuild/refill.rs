@@ -204,6 +204,18 @@ mod tests {
         assert_eq!(value(&restored, "amend:1-1"), None);
         assert_eq!(value(&restored, "hold"), None);
         assert_eq!(value(&restored, "completed"), None);
+        assert_eq!(value(&restored, "queue"), None);
+    }
+
+    #[test]
+    fn a_rebuilt_sale_has_its_queue_again() {
+        let json = format!(
+            r#"{{"quantity":10,"queue":{{"joinFrom":"1970-01-01T00:00:02Z","admitPerSecond":50,"secret":"0123456789abcdef","seedSha256":"{}"}}}}"#,
+            "5a".repeat(32)
+        );
+        let restored = fields(Terms::read(&json));
+        assert_eq!(value(&restored, "terms"), Some(json.as_str()));
+        assert_eq!(value(&restored, "queue"), Some("2000 0 50 300 3"));
     }
 
     #[test]

@@ -1,0 +1,54 @@
+use std::slice::from_ref;
+
+use anyhow::{Context, Result, ensure};
+use e2e::order::Sale;
+use fluxgate_domain::ids::Tag;
+use jiff::{Timestamp, ToSpan};
+use serde_json::json;
+
+use crate::fixture::{WRITE_LIMIT, expect_right_audit, in_a_sandbox, rebuild, reconcile};
+use crate::reconciler::order;
+
+const SETTINGS: [(&str, &str); 2] = [
+    ("SALE_FEATURES", "queue"),
+    ("QUEUE_SECRETS", "0123456789abcdef0123456789abcdef"),
+];
+
+#[test]
+fn a_rebuilt_sale_has_its_queue_again() {
+    in_a_sandbox(async |sandbox| {
+        let (api, _worker) = tokio::try_join!(sandbox.api_with(&SETTINGS), sandbox.worker())?;
+        let client = api.client()?;
+        let sale = Sale::unique("queued", 3)?;
+        let opens_at = Timestamp::now() - 1.second();
+        let queue = json!({"joinFrom": opens_at - 1.hour(), "admitPerSecond": 50, "overbook": 1});
+        let terms = json!({"quantity": 3, "opensAt": opens_at, "perUserLimit": 1, "queue": queue});
+        let (status, opened) = client.put_terms(&sale.product, &terms).await?;
+        ensure!(status == 201, "{status} {opened}");
+        order(&client, &sale, 0).await?;
+        sandbox.stores.drained(from_ref(&sale), WRITE_LIMIT).await?;
+        expect_right_audit(sandbox).await?;
+
+        let redis = &sandbox.stores.redis;
+        let key = |kind: &str| format!("fg:{{{}}}:{kind}:{}", Tag::of(&sale.product), sale.product);
+        let field = async || -> Result<Option<String>> {
+            redis.command(&["HGET", &key("sale"), "queue"]).await
+        };
+        let written = field().await?.context("the sale has no queue")?;
+        for lost in ["queue", "joined"] {
+            let deleted: i64 = redis.command(&["DEL", &key(lost)]).await?;
+            ensure!(deleted == 1, "there was no {lost}");
+            reconcile(sandbox, &["audit"], 1, "lost one of its keys").await?;
+            rebuild(sandbox, from_ref(&sale), "2 units remaining").await?;
+            expect_right_audit(sandbox).await?;
+        }
+        redis.flush().await?;
+        rebuild(sandbox, from_ref(&sale), "2 units remaining").await?;
+        ensure!(field().await?.as_ref() == Some(&written));
+        let (status, mut rebuilt) = client.put_terms(&sale.product, &terms).await?;
+        ensure!(status == 200, "{status} {rebuilt}");
+        rebuilt["remaining"] = opened["remaining"].clone();
+        ensure!(rebuilt == opened, "{rebuilt}, before {opened}");
+        expect_right_audit(sandbox).await
+    });
+}
