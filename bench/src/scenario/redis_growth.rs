@@ -10,9 +10,9 @@ use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, To
 use fluxgate_domain::order_facts::CancelledBy;
 use fluxgate_domain::{SequenceNumber, Terms};
 use fluxgate_gate::{
-    Ack, Change, ChangeContext, GateMetrics, IndexedSale, ORDERS_PER_CALL_MAX, OptionalKeys,
-    OutboxEntry, RefusalLease, Reservation, ReservationContext, ReservationRequest,
-    ReservationStore, SaleAcks, SaleKeys,
+    Ack, Change, ChangeContext, GateMetrics, IndexedSale, ORDERS_PER_CALL_MAX, OutboxEntry,
+    RefusalLease, Reservation, ReservationContext, ReservationRequest, ReservationStore, SaleAcks,
+    SaleKeys,
 };
 use jiff::Timestamp;
 use prometheus::Registry;
@@ -109,13 +109,7 @@ impl Sale {
         store.unindex(&indexed, 1).await?;
         let view = store.sale(&product).await?.context("the sale is gone")?;
         let opened_at = view.facts.opens_at;
-        let id_time_ms = opened_at.as_millisecond();
-        let keys = SaleKeys::new(
-            &product,
-            Tag::of(&product),
-            id_time_ms,
-            OptionalKeys::default(),
-        );
+        let keys = view.facts.keys();
         let sale = Self {
             store,
             product,

@@ -8,7 +8,7 @@ use fred::interfaces::{ClientLike, HashesInterface};
 use fred::types::{ClusterHash, CustomCommand, Key, Value};
 use jiff::Timestamp;
 
-use crate::{GateError, OptionalKeys, ReservationStore, keys};
+use crate::{GateError, OptionalKeys, ReservationStore, SaleKeys, keys};
 
 /// The facts of a sale that do not change once somebody has ordered. An instance may cache them without expiry: if another
 /// one amends the sale, Redis decides by the new facts.
@@ -37,6 +37,12 @@ pub struct SaleFacts {
 }
 
 impl SaleFacts {
+    /// Its keys.
+    pub fn keys(&self) -> SaleKeys {
+        let id_time_ms = self.id_time.as_millisecond();
+        SaleKeys::new(&self.product, self.tag, id_time_ms, self.optional_keys())
+    }
+
     /// Which of the keys that only some sales have it has.
     pub fn optional_keys(&self) -> OptionalKeys {
         OptionalKeys {

@@ -55,13 +55,7 @@ impl HeldSale {
         let opening = Event::SaleOpened(view.opened_event().into());
         stores.log.append(PARTITION, &opening).await?;
         let opens_at = view.facts.id_time;
-        let id_time_ms = opens_at.as_millisecond();
-        let keys = SaleKeys::new(
-            &product,
-            Tag::of(&product),
-            id_time_ms,
-            view.facts.optional_keys(),
-        );
+        let keys = view.facts.keys();
         stores.gate.ack_and_apply(&keys, view.number).await?;
         Ok(Self {
             stores,

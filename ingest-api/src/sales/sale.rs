@@ -27,9 +27,7 @@ pub struct Sale {
 impl Sale {
     /// A sale whose numbers up to `high_water_mark` are known to have been given out.
     pub fn new(facts: SaleFacts, high_water_mark: SequenceNumber) -> Self {
-        let id_time_ms = facts.id_time.as_millisecond();
-        let optional = facts.optional_keys();
-        let keys = SaleKeys::new(&facts.product, facts.tag, id_time_ms, optional);
+        let keys = facts.keys();
         let high_water_mark = Arc::new(HighWaterMark::new(high_water_mark));
         let mark = Arc::clone(&high_water_mark);
         Self {

@@ -89,9 +89,9 @@ mod tests {
             "schlüssel-schlüssel-schlüssel-schlüssel",
             "7bc5f474d1d167b4",
             "A.b_c:d-1",
-            253_402_300_799_999,
-            "1437f68b0f62d6b921959b20e93b5629d0b0f47b792c9eb6ea4540abb47fd81f",
-            "ffabcddccd801ce24c35f77b28615a783be71cc6b51ded5fdb82168abdd7cdeb",
+            253_402_207_200_999,
+            "1aeb382af44b32230cd6ebb41de6ccb48b8f99b9a1c70fec94b95e0596830f61",
+            "b0d09784b4384d1caa4d8ad24977ff515cae0c91320a1cbeeec4dad3a1379ba2",
         ),
     ];
 
