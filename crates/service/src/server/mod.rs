@@ -165,11 +165,37 @@ fn bind(address: SocketAddr, backlog: u32) -> Result<std::net::TcpListener> {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::{App, rt};
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+    use std::time::Instant;
+
+    use actix_web::body::BodySize;
+    use actix_web::web::{Bytes, to};
+    use actix_web::{App, HttpResponse, rt};
     use prometheus::Registry;
+    use tokio::io::AsyncWriteExt;
     use tokio_util::sync::CancellationToken;
 
     use super::*;
+
+    /// A body that always has more.
+    struct Endless;
+
+    impl MessageBody for Endless {
+        type Error = Infallible;
+
+        fn size(&self) -> BodySize {
+            BodySize::Stream
+        }
+
+        fn poll_next(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<std::result::Result<Bytes, Infallible>>> {
+            Poll::Ready(Some(Ok(Bytes::from_static(&[b'x'; 1_024]))))
+        }
+    }
 
     fn serve(tasks: &EssentialTasks) -> ServerHandle {
         let metrics = ConnectionMetrics::register(&Registry::new(), "test");
@@ -200,6 +226,38 @@ mod tests {
             shutdown.cancel();
             server.stop(true).await;
             tasks.outcome().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_stream_that_its_client_does_not_read_is_closed_and_holds_little_meanwhile() {
+        rt::System::new().block_on(async {
+            let registry = Registry::new();
+            let metrics = ConnectionMetrics::register(&registry, "test");
+            let limits = ServerLimits {
+                request_timeout: Duration::from_secs(1),
+                ..ServerLimits::OPS
+            };
+            let address = "127.0.0.1:0".parse().unwrap();
+            let app = || App::new().default_service(to(async || HttpResponse::Ok().body(Endless)));
+            let listener = listen(address, limits, metrics.clone(), app).unwrap();
+            let address = listener.address;
+            let handle = listener.serve("http_listener", &EssentialTasks::default());
+            let mut client = TcpStream::connect(address).await.unwrap();
+            let request = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n";
+            client.write_all(request).await.unwrap();
+            let closed = metrics
+                .connections_closed_total
+                .with_label_values(&["time"]);
+            let mut most = 0;
+            let deadline = Instant::now() + Duration::from_secs(30);
+            while closed.get() == 0 {
+                assert!(Instant::now() < deadline, "it is not closed");
+                most = most.max(metrics.connection_buffered_bytes.get());
+                rt::time::sleep(Duration::from_millis(5)).await;
+            }
+            assert!(most > 0 && most <= 64 * 1_024, "{most}");
+            handle.stop(false).await;
         });
     }
 }
