@@ -2,6 +2,7 @@
 
 mod ledger;
 mod queue_secret;
+mod services;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -13,7 +14,7 @@ use fluxgate_ledger::LedgerReader;
 use fluxgate_log::{AckQueue, ClientMetrics, PublisherMetrics};
 use fluxgate_service::essential_tasks::EssentialTasks;
 use fluxgate_service::ops::{Need, Readiness};
-use fluxgate_service::settings::{Switch, refuse};
+use fluxgate_service::settings::refuse;
 use prometheus::Registry;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -24,19 +25,14 @@ use self::queue_secret::queue_secret;
 use crate::background;
 use crate::config::Config;
 use crate::holds::{ExpiryPages, HoldExpirer};
-use crate::http::{Access, CompatLimits, Identity, Services, TryLimits};
 use crate::identity::{IdentityMetrics, IdentityProvider};
 use crate::metrics::Metrics;
 use crate::orders::{
-    ActiveBuyers, CancelOrder, CompleteOrder, OrderStatusReader, OrderStatuses, PlaceOrder,
-    ReservationBatcher,
+    ActiveBuyers, OrderStatusReader, OrderStatuses, PlaceOrder, ReservationBatcher,
 };
 use crate::outbox::{IndexRepair, OutboxAcker, OutboxRelay};
 use crate::read_batcher::ReadLimits;
-use crate::sales::{
-    PublishedEntry, Publisher, SaleAmender, SaleCache, SaleChanges, SaleOpener, SaleSnapshots,
-    WrittenSales,
-};
+use crate::sales::{PublishedEntry, Publisher, SaleCache, WrittenSales};
 use crate::sold_out::RefusalCache;
 
 /// The prefix of the metrics.
@@ -199,60 +195,6 @@ impl Components {
         );
         let sales = Arc::clone(&self.sales);
         HoldExpirer::new(self.store.clone(), sales, pages, self.metrics.clone())
-    }
-
-    /// What the HTTP handlers of all threads share.
-    pub fn services(&self) -> Services {
-        let (store, sales, publisher) = (&self.store, &self.sales, &self.publisher);
-        let features = self.config.sales.sale_features.unwrap_or_default();
-        let amender = (self.config.sales.sale_amendments == Switch::On)
-            .then(|| SaleAmender::new(store.clone(), Arc::clone(sales), publisher.clone()));
-        let opener = SaleOpener::new(
-            store.clone(),
-            Arc::clone(sales),
-            publisher.clone(),
-            features,
-            amender,
-        );
-        let changes = SaleChanges::new(
-            store.clone(),
-            Arc::clone(sales),
-            publisher.clone(),
-            Arc::clone(&self.written),
-            self.config.outbox.outbox_max,
-            self.metrics.clone(),
-        );
-        let changes = Arc::new(changes);
-        let cancel_order = CancelOrder::new(
-            Arc::clone(&changes),
-            store.clone(),
-            Arc::clone(sales),
-            publisher.clone(),
-        );
-        let changes_of_orders = Arc::clone(&changes);
-        Services {
-            opener,
-            changes,
-            complete_order: CompleteOrder::new(changes_of_orders, Arc::clone(sales)),
-            cancel_order,
-            snapshots: SaleSnapshots::new(store.clone(), self.metrics.clone()),
-            sales: Arc::clone(sales),
-            access: self.access(),
-            try_limits: TryLimits::new(&self.config.rate_limits, &self.metrics),
-            compat: CompatLimits::new(&self.config.compat, features),
-            queue_secret: self.queue_secret.clone(),
-        }
-    }
-
-    fn access(&self) -> Access {
-        let config = &self.config;
-        let identity = self.identity.as_ref().map(|it| Identity {
-            verifier: Arc::clone(&it.verifier),
-            cookie: config.identity.auth_cookie.clone(),
-            origins: config.pages.cors_origins.clone(),
-        });
-        let refusals = self.metrics.access_refusals_total.clone();
-        Access::new(config.admin.admin_token.clone(), identity, refusals)
     }
 
     /// What the calling HTTP thread has of its own, with its own connections to Redis: an answer arrives on the thread that

@@ -124,6 +124,11 @@ pub struct ConnectionSettings {
     #[arg(long, env = "CONNECTIONS_BACKLOG", default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..=65_535))]
     pub connections_backlog: u32,
 
+    /// Maximum event streams per instance, each with a connection of its own; further ones are answered 503
+    /// `overloaded`. Must be less than CONNECTIONS_MAX [default: 10000, or half of CONNECTIONS_MAX if that is less]
+    #[arg(long, env = "STREAMS_MAX", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub streams_max: Option<u32>,
+
     /// Seconds after which an idle connection is closed; must exceed the load balancer's idle timeout, so that
     /// the load balancer closes first
     #[arg(long, env = "KEEP_ALIVE_SECONDS", default_value_t = 75, value_parser = clap::value_parser!(u64).range(1..=3_600))]

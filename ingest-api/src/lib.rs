@@ -5,6 +5,7 @@
 //! identity/   verifies the token of the caller, if there is an identity provider
 //! limits/     limits the rate of tries per client address and per user, if they are set
 //! orders/     places the order: derives its id, reserves units in Redis, publishes, answers
+//! events/     streams the views of a sale to clients         GET /products/{id}/events
 //! sales/      finds the sale's fixed facts in memory, Redis or the ledger; opens and changes sales
 //! sold_out/   refuses orders from memory while the sale is sold out, closed or not open
 //! outbox/     removes entries that Kafka has acknowledged; republishes stale entries
@@ -21,13 +22,14 @@
 //! | [`open_files`] | the limit of open files |
 //!
 //! Only [`http`] knows status codes. Modules use each other in one direction: `http` -> `orders` -> `sales` -> `sold_out`, and
-//! `outbox` -> `sales`; `http` -> `identity`, `limits`. Redis, Kafka and PostgreSQL are behind `fluxgate_gate`, `fluxgate_log` and `fluxgate_ledger`.
+//! `outbox` -> `sales`; `http` -> `identity`, `limits`; `http` -> `events` -> `sales`. Redis, Kafka and PostgreSQL are behind `fluxgate_gate`, `fluxgate_log` and `fluxgate_ledger`.
 
 pub mod app;
 mod background;
 mod boot_instant;
 mod components;
 pub mod config;
+mod events;
 mod high_water_mark;
 mod holds;
 pub mod http;

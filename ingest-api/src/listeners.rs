@@ -13,6 +13,9 @@ use crate::config::Config;
 use crate::http::{self, BodyReader, CorsPolicy, Observer};
 use crate::open_files;
 
+/// Event streams if STREAMS_MAX is not set.
+const STREAMS_DEFAULT: u32 = 10_000;
+
 /// The listener for probes and metrics: clients that hold all CONNECTIONS_MAX connections must not block probes. Its
 /// connections are part of the open files that are reserved for other than client connections.
 pub fn ops(config: &Config, readiness: &Readiness, registry: &Registry) -> Option<Listener> {
@@ -43,7 +46,8 @@ pub fn clients(
     let limits = client_limits(config);
     let connections = ConnectionMetrics::register(&registry, "ingest_api");
     let has_metrics = config.http.ops_addr.is_none();
-    let services = Data::new(components.services());
+    let streams_max = streams_max(config.connections.streams_max, limits.connections_max);
+    let services = Data::new(components.services(readiness, streams_max));
     if has_compat_routes && !services.access.has_identity() {
         tracing::warn!("COMPAT_ROUTES=on; POST /init opens sales without a token");
     }
@@ -79,6 +83,18 @@ pub fn clients(
         ))
     });
     listener.unwrap_or_else(|error| refuse("HTTP_ADDR", format_args!("{address}: {error}")))
+}
+
+/// Event streams may not take every connection.
+fn streams_max(requested: Option<u32>, connections_max: u32) -> u32 {
+    match requested {
+        None => STREAMS_DEFAULT.min(connections_max / 2),
+        Some(requested) if requested < connections_max => requested,
+        Some(_) => refuse(
+            "STREAMS_MAX",
+            format_args!("must be less than CONNECTIONS_MAX, {connections_max}"),
+        ),
+    }
 }
 
 fn client_limits(config: &Config) -> ServerLimits {

@@ -77,8 +77,14 @@ fluxgate_service::metrics! {
     refused_from_memory_total: IntCounter,
     /// Attempts to cache the orders of a sold-out sale that would have exceeded SOLD_OUT_ORDERS_MAX.
     sold_out_orders_limit_hits_total: IntCounter,
-    /// Snapshots read for GET /products/{id}, by source: memory, redis.
+    /// Snapshots of sales read for GET /products/{id} and when event streams are opened, by source: memory, redis.
     sale_snapshot_reads_total: IntCounterVec ["source"] {"memory", "redis"},
+    /// Open event streams.
+    event_streams: IntGauge,
+    /// Event streams refused because STREAMS_MAX were open.
+    event_streams_limit_hits_total: IntCounter,
+    /// Views of sales sent over event streams.
+    sale_events_total: IntCounter,
     /// Orders per Redis call, of all sales that share the call.
     orders_per_call: Histogram ([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]),
     /// Orders refused because IN_FLIGHT_MAX orders waited for Redis on one HTTP thread.

@@ -6,12 +6,13 @@ use actix_web::http::header::{
 use crate::config::Origins;
 
 /// What pages may send, besides what browsers always allow.
-const REQUEST_HEADERS: [HeaderName; 5] = [
+const REQUEST_HEADERS: [HeaderName; 6] = [
     AUTHORIZATION,
     CONTENT_TYPE,
     IF_NONE_MATCH,
     HeaderName::from_static("idempotency-key"),
     HeaderName::from_static("fluxgate-ticket"),
+    HeaderName::from_static("last-event-id"),
 ];
 /// What pages may read, besides what browsers always allow.
 const RESPONSE_HEADERS: [HeaderName; 7] = [

@@ -4,6 +4,7 @@ mod access;
 mod body;
 mod compat;
 mod cors;
+mod events;
 mod failure_log;
 mod observe;
 mod orders;

@@ -11,14 +11,16 @@ use fluxgate_service::ops::get_or_head;
 
 use super::observe::{Observer, observe};
 use super::problem::{Kind, Problem};
-use super::{Access, CompatLimits, CorsPolicy, TryLimits, compat, orders, products};
+use super::{Access, CompatLimits, CorsPolicy, TryLimits, compat, events, orders, products};
+use crate::events::SaleEvents;
 use crate::orders::{CancelOrder, CompleteOrder, OrderStatusReader, PlaceOrder};
 use crate::sales::{SaleCache, SaleChanges, SaleOpener, SaleSnapshots};
 
 /// What the handlers of all threads share.
 #[allow(missing_docs)]
 pub struct Services {
-    pub snapshots: SaleSnapshots,
+    pub snapshots: Arc<SaleSnapshots>,
+    pub events: Arc<SaleEvents>,
     pub sales: Arc<SaleCache>,
     pub opener: SaleOpener,
     pub changes: Arc<SaleChanges>,
@@ -74,6 +76,11 @@ pub fn routes(
                 get_or_head().to(products::find),
                 web::put().to(products::open),
             ],
+        );
+        resource(
+            "/products/{id}/events",
+            "GET",
+            vec![get_or_head().to(events::stream)],
         );
         resource(
             "/products/{id}/restock",

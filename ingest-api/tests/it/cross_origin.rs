@@ -32,7 +32,7 @@ fn preflight(app: &App, origin: &str) -> RequestBuilder {
         .header("Access-Control-Request-Method", "POST")
         .header(
             "Access-Control-Request-Headers",
-            "authorization,content-type,idempotency-key,fluxgate-ticket",
+            "authorization,content-type,idempotency-key,fluxgate-ticket,last-event-id",
         )
 }
 
@@ -71,6 +71,7 @@ async fn pages_of_listed_origins_may_send_and_read_what_they_need() {
         "fluxgate-ticket",
         "idempotency-key",
         "if-none-match",
+        "last-event-id",
     ];
     assert_eq!(allowed, expected);
 

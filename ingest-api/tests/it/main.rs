@@ -11,6 +11,7 @@ mod connections;
 mod cross_origin;
 mod encrypted_keys;
 mod errors;
+mod events;
 mod fixture;
 mod gauges;
 mod holds;

@@ -5,7 +5,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::changes::code;
-use crate::fixture::{App, Stores, read, unique, until};
+use crate::fixture::{App, EventStream, Stores, read, unique, until};
 
 /// A closed sale of five units and a restock of two, key `r`, of which ada has ordered two, key `a`. Redis no longer has
 /// it. The first instance remembers it, the second does not.
@@ -216,4 +216,12 @@ async fn a_rejected_order_is_not_cancelled() {
         let answer = code(app.cancel(&sale.order).await);
         assert_eq!(answer, refused(409, "order_rejected"));
     }
+}
+
+#[tokio::test]
+async fn a_stream_shows_it_once_and_stays_open() {
+    let sale = OverSale::new().await;
+    let mut stream = EventStream::open(&sale.apps[1], &sale.product).await;
+    sale.check(&stream.event().await.1);
+    assert_eq!(stream.block().await.as_deref(), Some(":"));
 }

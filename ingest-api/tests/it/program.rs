@@ -24,6 +24,7 @@ fn an_invalid_or_missing_setting_ends_the_program_with_its_name() {
         ("REDIS_URL", Some("nonsense")),
         ("IN_FLIGHT_MAX", Some("many")),
         ("CONNECTIONS_MAX", Some("0")),
+        ("STREAMS_MAX", Some("0")),
         ("REQUEST_TIMEOUT_SECONDS", Some("14")),
         ("HTTP_ADDR", Some("here")),
         ("LOG_FORMAT", Some("xml")),
@@ -101,6 +102,18 @@ fn settings_of_identity_that_do_not_fit_together_end_the_program_with_their_name
         assert!(stderr.contains(named), "{settings:?}: {stderr}");
         assert!(!stderr.contains("0123456789"), "{stderr}");
     }
+}
+
+#[test]
+fn as_many_streams_as_connections_end_the_program_with_the_name_of_the_setting() {
+    let (code, stderr) = run_with(&[
+        ("REDIS_URL", "redis://127.0.0.1:1"),
+        ("KAFKA_BROKERS", "127.0.0.1:1"),
+        ("CONNECTIONS_MAX", "100"),
+        ("STREAMS_MAX", "100"),
+    ]);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("STREAMS_MAX"), "{stderr}");
 }
 
 #[test]
