@@ -1,9 +1,10 @@
 //! The load generator. It sends only to this machine.
 
-mod connection;
+pub mod connection;
 pub mod crowd;
 mod requests;
 mod send;
+pub mod streams;
 
 pub use requests::{Requests, SOLD_OUT, Want, order_id};
 use send::{Pace, send};

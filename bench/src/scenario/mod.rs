@@ -14,6 +14,7 @@ mod redis;
 mod redis_growth;
 mod soak;
 mod sql;
+mod streams;
 
 use std::time::Duration;
 
@@ -63,12 +64,13 @@ enum Kind {
     CopyIn,
     Connections,
     Soak,
+    Streams,
 }
 
 use ClosedLoop as Ask;
 use Kind::{
     AcceptLimited, AcceptMany, Closed, Connections, CopyIn, Drain, DrainCompleted, EndToEnd, Grown,
-    Kafka, Rate, Redis, RedisGrowth, Soak, Sql,
+    Kafka, Rate, Redis, RedisGrowth, Soak, Sql, Streams,
 };
 
 const ONE: &[u32] = &[];
@@ -79,7 +81,7 @@ const PARTITIONS: &[u32] = &[12, 24, 48, 96];
 const WORKERS: &[u32] = &[1, 2, 4, 12];
 
 /// Name, kind, sizes, with a worker; in the order of a round, each after its ceiling.
-const ALL: [(&str, Kind, &[u32], bool); 32] = [
+const ALL: [(&str, Kind, &[u32], bool); 33] = [
     ("bare", Closed(Ask::Bare), BOTH, false),
     ("accept", Closed(Ask::Accept), BOTH, false),
     ("accept-limited", AcceptLimited, BOTH, false),
@@ -108,6 +110,7 @@ const ALL: [(&str, Kind, &[u32], bool); 32] = [
     ),
     ("growth-workers", Grown(Growth::Workers), WORKERS, false),
     ("growth-redis", RedisGrowth, ONE, false),
+    ("streams", Streams, &[5_000], false),
     ("replay-once", Closed(Ask::ReplayOnce), BOTH, true),
     ("status-once", Closed(Ask::StatusOnce), BOTH, true),
     ("accept+write", Closed(Ask::Accept), BOTH, true),
@@ -154,7 +157,7 @@ impl Scenario {
 
     /// Whether it takes minutes and is measured only if it is selected.
     fn is_long(&self) -> bool {
-        matches!(self.kind, Connections | Soak) || self.is_growth()
+        matches!(self.kind, Connections | Soak | Streams) || self.is_growth()
     }
 
     fn is_growth(&self) -> bool {
@@ -233,6 +236,7 @@ impl Scenario {
             CopyIn => copy::measure(bench).await,
             Connections => connections::measure(bench).await,
             Soak => soak::measure(bench).await,
+            Streams => streams::measure(bench).await,
         }
     }
 
@@ -272,10 +276,8 @@ mod tests {
         assert_eq!([long(&[]), long(&["soak"]), long(&[GROWTH])], [0, 1, 21]);
         assert_eq!(named(&["bare"]).unwrap().len(), 2);
         let text = named(&["bare", "acept"]).unwrap_err().to_string();
-        assert!(
-            text.contains("acept") && text.contains("end-to-end"),
-            "{text}"
-        );
+        let names_all = text.contains("acept") && text.contains("end-to-end");
+        assert!(names_all, "{text}");
     }
 
     #[test]
