@@ -1,5 +1,12 @@
-//! The queue of a sale. A place in it is computed, not stored.
+//! The queue of a sale: tickets, positions and turns. Nothing is stored per person: a position is computed from the ticket and the
+//! seed of the sale, and a turn from the position and how far the queue has been served.
 
+mod position;
 mod secret;
+mod ticket;
+mod turn;
 
+pub use position::{EARLY_END, QueuePosition, Thresholds};
 pub use secret::{QueueSecret, SecretFingerprint, seed_sha256};
+pub use ticket::{HolderId, InvalidTicket, Ticket};
+pub use turn::{ServedPoint, TURN_GRACE, Turn, TurnHistory};

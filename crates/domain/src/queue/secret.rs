@@ -89,9 +89,9 @@ mod tests {
             "schlüssel-schlüssel-schlüssel-schlüssel",
             "7bc5f474d1d167b4",
             "A.b_c:d-1",
-            253_402_207_200_999,
-            "1aeb382af44b32230cd6ebb41de6ccb48b8f99b9a1c70fec94b95e0596830f61",
-            "b0d09784b4384d1caa4d8ad24977ff515cae0c91320a1cbeeec4dad3a1379ba2",
+            253_402_207_199_999,
+            "03ba7cc21f02385106975515315547de21a8529f7db2b1bea401df82ec704f68",
+            "a28e9f5ba69a47669141515c1125c155dafb232b3779f9ddcd7f001e394bf9a5",
         ),
     ];
 
