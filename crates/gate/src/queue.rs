@@ -1,7 +1,277 @@
-//! The queue of a sale.
+//! The queue of a sale: joining it, and serving it (`join_queue.lua`, `pace_queue.lua`).
 
-use fluxgate_domain::Terms;
+use std::time::Duration;
+
+use fluxgate_domain::queue::{HolderId, SecretFingerprint, ServedPoint, Thresholds};
+use fluxgate_domain::{SequenceNumber, Terms};
+use fred::types::{Key, Value};
 use jiff::Timestamp;
+
+use crate::changes::{high_water_mark_arguments, text};
+use crate::{GateError, QueueKeys, ReservationStore, SaleKeys};
+
+/// The highest state of a queue that an instance has seen. Every call brings it, and Redis keeps the larger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueueMark {
+    /// The highest number that was given to somebody who joined after the start.
+    pub late: u64,
+    /// How far the queue has been served.
+    pub served: Thresholds,
+    /// The turn clock, in milliseconds.
+    pub clock_ms: u64,
+    /// How many joined before the start, as far as known.
+    pub joined: u64,
+    /// Whether the start is over.
+    pub is_started: bool,
+}
+
+impl QueueMark {
+    /// The larger of both, field by field.
+    pub fn raise(&mut self, other: &Self) {
+        self.late = self.late.max(other.late);
+        self.served.served_below = self.served.served_below.max(other.served.served_below);
+        self.served.served_late = self.served.served_late.max(other.served.served_late);
+        self.clock_ms = self.clock_ms.max(other.clock_ms);
+        self.joined = self.joined.max(other.joined);
+        self.is_started |= other.is_started;
+    }
+
+    fn arguments(&self) -> [Value; 6] {
+        let served = self.served;
+        let numbers = [
+            self.late,
+            served.served_below,
+            served.served_late,
+            self.clock_ms,
+            self.joined,
+            self.is_started.into(),
+        ];
+        numbers.map(|number| number.to_string().into())
+    }
+}
+
+/// What the tickets of a queue are bound to. If the sale has other terms, calls are answered [`QueueRefusal::Moved`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueBinding {
+    /// When the sale opens.
+    pub opens_at: Timestamp,
+    /// Which secret signs the tickets.
+    pub secret: SecretFingerprint,
+}
+
+impl QueueBinding {
+    fn arguments(&self) -> [Value; 2] {
+        let opens_at = self.opens_at.as_millisecond();
+        [opens_at.into(), self.secret.to_string().into()]
+    }
+}
+
+/// Why a call to a queue had no effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueRefusal {
+    /// This Redis has no such sale, or it has no queue.
+    Unknown,
+    /// The caller knows old terms.
+    Moved,
+    /// The sale is being rebuilt.
+    Behind,
+    /// A key of the queue is missing: Redis has evicted it, or somebody has deleted it.
+    Lost,
+}
+
+/// What `join_queue.lua` answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Join {
+    /// All joined before the start.
+    Early,
+    /// All joined after it, with this number and those that follow.
+    Late {
+        /// The number of the first one.
+        first: u64,
+    },
+    /// One cannot join yet.
+    NotOpen {
+        /// How long.
+        opens_in: Duration,
+    },
+    /// Nobody can join any more.
+    Ended,
+    /// The sale is closed.
+    Closed,
+    /// Nothing was done.
+    Refused(QueueRefusal),
+}
+
+/// Whether the sale takes orders, by its window alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum QueuePhase {
+    Scheduled,
+    Open,
+    Closed,
+}
+
+/// A queue at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueView {
+    /// When it was read, by Redis's clock.
+    pub seen_at: Timestamp,
+    /// Whether the sale takes orders.
+    pub phase: QueuePhase,
+    /// How far the queue has come. How many joined before the start is an estimate with a standard error of 0.8 %.
+    pub mark: QueueMark,
+    /// When turns began, the oldest first; the first point is older than every turn that has not ended.
+    pub points: Vec<ServedPoint>,
+    /// Units left.
+    pub remaining: u32,
+    /// Units that are taken and not paid, in a sale with holds.
+    pub held: Option<u32>,
+    /// People who are let through in a second.
+    pub admit_per_second: u32,
+    /// How long a turn lasts.
+    pub turn: Duration,
+    /// Whether Redis is behind the high-water mark: it has lost acknowledged writes, and the clock stands.
+    pub is_behind: bool,
+}
+
+impl ReservationStore {
+    /// Holders that one call takes.
+    pub const HOLDERS_MAX: usize = 256;
+
+    /// Lets holders join a queue; at most [`Self::HOLDERS_MAX`].
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer; they may have joined.
+    pub async fn join_queue(
+        &self,
+        keys: &SaleKeys,
+        queue: &QueueKeys,
+        binding: &QueueBinding,
+        mark: &QueueMark,
+        holders: &[HolderId],
+    ) -> Result<Join, GateError> {
+        let keys = vec![keys.sale.clone(), queue.state.clone(), queue.joined.clone()];
+        let mut arguments: Vec<Value> = binding.arguments().into();
+        arguments.extend(mark.arguments());
+        let holders = holders
+            .iter()
+            .map(|it| Value::from(it.as_bytes().as_slice()));
+        arguments.extend(holders);
+        let script = &self.scripts.join_queue;
+        let reply: Vec<Value> = self.run("join_queue", script, keys, arguments).await?;
+        let read = match text(&reply, 0).unwrap_or_default().as_ref() {
+            "early" => Some(Join::Early),
+            "late" => number(&reply, 1).map(|first| Join::Late { first }),
+            "not_open" => number(&reply, 1).map(|ms| Join::NotOpen {
+                opens_in: Duration::from_millis(ms),
+            }),
+            "ended" => Some(Join::Ended),
+            "closed" => Some(Join::Closed),
+            other => refusal(other).map(Join::Refused),
+        };
+        read.ok_or_else(|| GateError::unexpected("a reply of join_queue.lua", reply))
+    }
+
+    /// Serves a queue by the time that has passed, and reads it. The clock stands while Redis is behind `high_water_mark`.
+    ///
+    /// # Errors
+    /// When Redis gave no usable answer.
+    pub async fn pace_queue(
+        &self,
+        keys: &SaleKeys,
+        queue: &QueueKeys,
+        binding: &QueueBinding,
+        mark: &QueueMark,
+        high_water_mark: SequenceNumber,
+        outbox_max: u32,
+    ) -> Result<Result<QueueView, QueueRefusal>, GateError> {
+        let script_keys: Vec<Key> = vec![
+            keys.sale.clone(),
+            queue.state.clone(),
+            queue.joined.clone(),
+            keys.orders.clone(),
+            keys.outbox.clone(),
+        ];
+        let mut arguments: Vec<Value> = binding.arguments().into();
+        arguments.extend(mark.arguments());
+        arguments.extend(high_water_mark_arguments(high_water_mark));
+        arguments.push(i64::from(outbox_max).into());
+        let script = &self.scripts.pace_queue;
+        let reply: Vec<Value> = self
+            .run("pace_queue", script, script_keys, arguments)
+            .await?;
+        let read = match text(&reply, 0).unwrap_or_default().as_ref() {
+            "queue" => view(&reply).map(Ok),
+            other => refusal(other).map(Err),
+        };
+        read.ok_or_else(|| GateError::unexpected("a reply of pace_queue.lua", reply))
+    }
+}
+
+fn refusal(verdict: &str) -> Option<QueueRefusal> {
+    Some(match verdict {
+        "unknown" => QueueRefusal::Unknown,
+        "moved" => QueueRefusal::Moved,
+        "behind" => QueueRefusal::Behind,
+        "lost" => QueueRefusal::Lost,
+        _ => return None,
+    })
+}
+
+fn view(reply: &[Value]) -> Option<QueueView> {
+    let at = |index| number::<u64>(reply, index);
+    let (remaining, total) = (at(10)?, at(11)?);
+    // Absent in a sale without holds.
+    let held = at(12).map(|completed| total.saturating_sub(remaining).saturating_sub(completed));
+    let terms = text(reply, 13)?;
+    let mut terms = terms.split(' ').skip(2);
+    let admit_per_second = terms.next()?.parse().ok()?;
+    let turn_seconds = terms.next()?.parse().ok()?;
+    Some(QueueView {
+        seen_at: Timestamp::from_millisecond(number(reply, 1)?).ok()?,
+        phase: match text(reply, 2)?.as_ref() {
+            "scheduled" => QueuePhase::Scheduled,
+            "open" => QueuePhase::Open,
+            "closed" => QueuePhase::Closed,
+            _ => return None,
+        },
+        mark: QueueMark {
+            late: at(5)?,
+            served: Thresholds {
+                served_below: at(6)?,
+                served_late: at(7)?,
+            },
+            clock_ms: at(8)?,
+            joined: at(4)?,
+            is_started: at(3)? == 1,
+        },
+        points: points(&text(reply, 9)?)?,
+        remaining: u32::try_from(remaining).ok()?,
+        held: held.and_then(|held| u32::try_from(held).ok()),
+        admit_per_second,
+        turn: Duration::from_secs(turn_seconds),
+        is_behind: at(14)? == 1,
+    })
+}
+
+fn points(text: &str) -> Option<Vec<ServedPoint>> {
+    let read = |point: &str| {
+        let mut numbers = point.split(' ').map(str::parse);
+        let mut next = || numbers.next()?.ok();
+        Some(ServedPoint {
+            clock_ms: next()?,
+            thresholds: Thresholds {
+                served_below: next()?,
+                served_late: next()?,
+            },
+        })
+    };
+    text.split(';').map(read).collect()
+}
+
+fn number<T: std::str::FromStr>(reply: &[Value], index: usize) -> Option<T> {
+    text(reply, index)?.parse().ok()
+}
 
 /// The field `queue` of a sale on these terms; `None` if it has no queue.
 pub fn queue_field(terms: &Terms) -> Option<String> {
@@ -11,7 +281,8 @@ pub fn queue_field(terms: &Terms) -> Option<String> {
     let per_second = queue.admit_per_second.get();
     let turn_seconds = queue.turn_seconds_or_default().get();
     let overbook = queue.overbook_or_default().get();
+    let secret = queue.secret;
     Some(format!(
-        "{from} {until} {per_second} {turn_seconds} {overbook}"
+        "{from} {until} {per_second} {turn_seconds} {overbook} {secret}"
     ))
 }

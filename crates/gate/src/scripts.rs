@@ -93,6 +93,8 @@ scripts!(
     reserve_limited_sales = with_limits!(for_sales!()),
     ack_orders = with_find_entry!(lua!("run_alone"), lua!("ack_lists"), lua!("ack_orders")),
     ack_held_orders = with_find_entry!(lua!("ack_lists"), lua!("ack_held_orders")),
+    join_queue = concat!(lua!("read_queue"), lua!("join_queue")),
+    pace_queue = concat!(lua!("read_queue"), lua!("pace_queue")),
     find_unheld = with_find_entry!(lua!("find_unheld")),
     is_waiting = with_find_entry!(lua!("is_waiting"))
 );

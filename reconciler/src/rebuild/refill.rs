@@ -215,7 +215,10 @@ mod tests {
         );
         let restored = fields(Terms::read(&json));
         assert_eq!(value(&restored, "terms"), Some(json.as_str()));
-        assert_eq!(value(&restored, "queue"), Some("2000 0 50 300 3"));
+        assert_eq!(
+            value(&restored, "queue"),
+            Some("2000 0 50 300 3 0123456789abcdef")
+        );
     }
 
     #[test]

@@ -93,7 +93,7 @@ async fn the_keys_of_a_queue_exist_from_the_opening_on() {
         sale.claim(10).await;
         assert_eq!(count(&redis, &sale.keys.all()).await, keys);
         let until_ms = 1_893_456_000_000_u64;
-        let expected = format!("0 {until_ms} 50 300 3");
+        let expected = format!("0 {until_ms} 50 300 3 0123456789abcdef");
         assert_eq!(field(&redis, &sale).await, Some(expected));
         let state: Vec<String> = redis.hkeys(sale.queue_keys().state).await.unwrap();
         assert_eq!(state, [""]);
@@ -116,7 +116,7 @@ async fn a_queue_is_amended_until_somebody_joins() {
     let sale = RedisSale::queued().await;
     assert!(matches!(sale.overbook(1).await, Amendment::Amended { .. }));
     let written = field(&redis, &sale).await.unwrap();
-    assert!(written.ends_with(" 50 300 1"), "{written}");
+    assert!(written.ends_with(" 50 300 1 0123456789abcdef"), "{written}");
     sale.ack(&[Ack::Event(number(1))]).await;
     join(&redis, &sale).await;
     assert_eq!(sale.overbook(2).await, Amendment::Ordered);

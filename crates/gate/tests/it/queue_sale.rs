@@ -1,0 +1,127 @@
+//! A sale with a queue, and what is asked of it.
+
+use std::time::{Duration, Instant};
+
+use fluxgate_domain::ids::UserId;
+use fluxgate_domain::queue::{HolderId, QueueSecret};
+use fluxgate_domain::{QueueTerms, Terms};
+use fluxgate_gate::{Join, QueueBinding, QueueMark, QueueRefusal, QueueView};
+use fred::interfaces::KeysInterface;
+use fred::types::Value;
+use jiff::SignedDuration;
+
+use crate::fixture::{RedisSale, connect, number, redis};
+
+pub const OUTBOX_MAX: u32 = 1_000;
+pub const TURN_MS: u64 = 60_000;
+
+/// A sale of `units` that starts in `opens_in_ms` and lets `per_second` people through, at most twice as many as units are left.
+pub async fn sale(units: u32, per_second: u32, opens_in_ms: i64) -> RedisSale {
+    let mut sale = RedisSale::new(connect(), false).await;
+    let now = sale.store.now().await.unwrap();
+    sale.opens_at = now
+        .checked_add(SignedDuration::from_millis(opens_in_ms))
+        .unwrap();
+    sale.user_limit = Some(1);
+    sale.queue = Some(terms(per_second));
+    sale.keys = sale.keys_of_terms();
+    sale.claim_and_open(units).await;
+    sale
+}
+
+fn terms(per_second: u32) -> QueueTerms {
+    let sha256 = "5a".repeat(32);
+    let queue = format!(
+        r#"{{"admitPerSecond":{per_second},"turnSeconds":60,"overbook":2,"secret":"0123456789abcdef","seedSha256":"{sha256}"}}"#
+    );
+    let terms = Terms::read(&format!(r#"{{"quantity":1,"queue":{queue}}}"#));
+    terms.unwrap().queue.unwrap()
+}
+
+fn holders(range: std::ops::Range<u32>) -> Vec<HolderId> {
+    let secret = QueueSecret::new(&[7; 32]).unwrap();
+    let of = |n| HolderId::of(&UserId::parse(&format!("user {n}")).unwrap(), &secret);
+    range.map(of).collect()
+}
+
+impl RedisSale {
+    pub fn binding(&self) -> QueueBinding {
+        QueueBinding {
+            opens_at: self.opens_at,
+            secret: self.queue.unwrap().secret,
+        }
+    }
+
+    pub async fn join(&self, mark: &QueueMark, range: std::ops::Range<u32>) -> Join {
+        let queue = self.keys.queue.as_ref().unwrap();
+        let (holders, binding) = (holders(range), self.binding());
+        let joined = self
+            .store
+            .join_queue(&self.keys, queue, &binding, mark, &holders);
+        joined.await.unwrap()
+    }
+
+    pub async fn try_pace(
+        &self,
+        mark: &QueueMark,
+        outbox_max: u32,
+    ) -> Result<QueueView, QueueRefusal> {
+        let queue = self.keys.queue.as_ref().unwrap();
+        let binding = self.binding();
+        let paced = self
+            .store
+            .pace_queue(&self.keys, queue, &binding, mark, number(0), outbox_max);
+        paced.await.unwrap()
+    }
+
+    pub async fn pace(&self, mark: &QueueMark) -> QueueView {
+        self.try_pace(mark, OUTBOX_MAX).await.unwrap()
+    }
+
+    /// Calls until `is_so`.
+    pub async fn pace_until(&self, is_so: impl Fn(&QueueView) -> bool) -> QueueView {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let view = self.pace(&QueueMark::default()).await;
+            if is_so(&view) {
+                return view;
+            }
+            assert!(Instant::now() < deadline, "still {view:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Lets the first call see that the start is over.
+    pub async fn start(&self) -> QueueView {
+        self.pace_until(|view| view.mark.is_started).await
+    }
+
+    /// Everything that Redis has of the queue, to be put back by [`Self::roll_back`].
+    pub async fn dump(&self) -> [Value; 2] {
+        let queue = self.keys.queue.clone().unwrap();
+        let redis = redis().await;
+        let state = redis.dump(queue.state).await.unwrap();
+        [state, redis.dump(queue.joined).await.unwrap()]
+    }
+
+    pub async fn roll_back(&self, dump: [Value; 2]) {
+        let queue = self.keys.queue.clone().unwrap();
+        let redis = redis().await;
+        let [state, joined] = dump;
+        for (key, value) in [(queue.state, state), (queue.joined, joined)] {
+            let () = redis
+                .restore(key, 0, value, true, false, None, None)
+                .await
+                .unwrap();
+        }
+    }
+}
+
+pub fn late(first: u64) -> Join {
+    Join::Late { first }
+}
+
+/// People who were let through.
+pub fn served(view: &QueueView) -> u64 {
+    view.mark.served.served(view.mark.joined)
+}
