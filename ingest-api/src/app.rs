@@ -46,10 +46,11 @@ impl Application {
         let traces = Traces::start(&config.traces, "ingest-api", &registry)
             .unwrap_or_else(|error| refuse("OTEL_EXPORTER_OTLP_ENDPOINT", error));
         let tasks = EssentialTasks::new(shutdown.clone());
-        let (components, to_ack) = Components::build(Arc::clone(&config), &registry, &tasks);
+        let background = CancellationToken::new();
+        let (components, to_ack) =
+            Components::build(Arc::clone(&config), &registry, &tasks, &background);
 
         let readiness = Readiness::default();
-        let background = CancellationToken::new();
         let acker = components.spawn_acker(to_ack);
         components.spawn_background(&readiness, &background);
 

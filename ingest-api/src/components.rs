@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use self::ledger::ledger;
 use self::queue_secret::queue_secret;
 use crate::background;
-use crate::config::Config;
+use crate::config::{Config, QueueSecrets};
 use crate::holds::{ExpiryPages, HoldExpirer};
 use crate::identity::{IdentityMetrics, IdentityProvider};
 use crate::metrics::Metrics;
@@ -31,6 +31,7 @@ use crate::orders::{
     ActiveBuyers, OrderStatusReader, OrderStatuses, PlaceOrder, ReservationBatcher,
 };
 use crate::outbox::{IndexRepair, OutboxAcker, OutboxRelay};
+use crate::queue::Queues;
 use crate::read_batcher::ReadLimits;
 use crate::sales::{PublishedEntry, Publisher, SaleCache, WrittenSales};
 use crate::sold_out::RefusalCache;
@@ -51,6 +52,7 @@ pub struct Components {
     statuses: OrderStatuses,
     written: Arc<WrittenSales>,
     buyers: ActiveBuyers,
+    queues: Arc<Queues>,
     identity: Option<IdentityProvider>,
     /// The secret of the queues of new sales, if they may have queues.
     queue_secret: Option<QueueSecret>,
@@ -68,6 +70,7 @@ impl Components {
         config: Arc<Config>,
         registry: &Registry,
         tasks: &EssentialTasks,
+        stop: &CancellationToken,
     ) -> (Self, mpsc::Receiver<Option<PublishedEntry>>) {
         let metrics = Metrics::register(registry, SERVICE);
         let gate_metrics = GateMetrics::register(registry, SERVICE);
@@ -96,8 +99,22 @@ impl Components {
         let sales = Arc::new(sales);
         let topic = config.kafka.kafka_topic.clone();
         let written = WrittenSales::new(ledger.clone(), publisher.clone(), topic);
+        let queues = Queues::new(
+            store.clone(),
+            Arc::clone(&sales),
+            config
+                .queue
+                .queue_secrets
+                .as_ref()
+                .map_or(&[], QueueSecrets::all),
+            config.outbox.outbox_max,
+            stop.clone(),
+            tasks.clone(),
+            metrics.clone(),
+        );
         let components = Self {
             written: Arc::new(written),
+            queues: Arc::new(queues),
             statuses: OrderStatuses::new(
                 ledger.clone(),
                 Arc::clone(&sales),
@@ -223,6 +240,7 @@ impl Components {
             config.publisher.wait(),
             config.redis.on_redis_loss,
             self.buyers.on_this_thread(),
+            Arc::clone(&self.queues),
             self.metrics.clone(),
         );
         (place_order, statuses)

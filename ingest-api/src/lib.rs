@@ -7,6 +7,7 @@
 //! orders/     places the order: derives its id, reserves units in Redis, publishes, answers
 //! events/     streams the views of a sale to clients         GET /products/{id}/events
 //! sales/      finds the sale's fixed facts in memory, Redis or the ledger; opens and changes sales
+//! queue/      lets people join the queue of a sale, and tells whose turn it is
 //! sold_out/   refuses orders from memory while the sale is sold out, closed or not open
 //! outbox/     removes entries that Kafka has acknowledged; republishes stale entries
 //! ```
@@ -21,7 +22,7 @@
 //! | `high_water_mark`, `boot_instant` | the highest number seen of a sale; a clock for leases |
 //! | [`open_files`] | the limit of open files |
 //!
-//! Only [`http`] knows status codes. Modules use each other in one direction: `http` -> `orders` -> `sales` -> `sold_out`, and
+//! Only [`http`] knows status codes. Modules use each other in one direction: `http` -> `orders` -> `queue` -> `sales` -> `sold_out`, and
 //! `outbox` -> `sales`; `http` -> `identity`, `limits`; `http` -> `events` -> `sales`. Redis, Kafka and PostgreSQL are behind `fluxgate_gate`, `fluxgate_log` and `fluxgate_ledger`.
 
 pub mod app;
@@ -42,6 +43,7 @@ pub mod open_files;
 pub mod orders;
 pub mod outbox;
 mod pauses;
+pub mod queue;
 mod read_batcher;
 pub mod sales;
 pub mod sold_out;

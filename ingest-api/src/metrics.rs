@@ -53,18 +53,22 @@ fluxgate_service::metrics! {
         "unauthorized", "invalid_token", "token_expired", "insufficient_scope", "user_mismatch", "origin_not_allowed",
         "admin_disabled", "unavailable",
     },
-    /// Tries to order refused with 429, by limit: address (RATE_LIMIT_PER_ADDRESS), user (RATE_LIMIT_PER_USER).
-    rate_limit_hits_total: IntCounterVec ["limit"] {"address", "user"},
+    /// Tries refused with 429, by limit: address (RATE_LIMIT_PER_ADDRESS), user (RATE_LIMIT_PER_USER), join (one join of a started queue per user and minute).
+    rate_limit_hits_total: IntCounterVec ["limit"] {"address", "user", "join"},
     /// Addresses and users that lost their count of tries to others because RATE_LIMIT_KEYS_MAX is too small, by limit. Each may use its whole quota again.
-    rate_limit_evictions_total: IntCounterVec ["limit"] {"address", "user"},
+    rate_limit_evictions_total: IntCounterVec ["limit"] {"address", "user", "join"},
     /// Tries to order whose X-Forwarded-For could not be read. They count for the address of the proxy.
     forwarded_for_unreadable_total: IntCounter,
     /// Order requests, by outcome: accepted, reserved, replayed, or the code of the refusal.
     orders_total: IntCounterVec ["outcome"] {
         "accepted", "reserved", "replayed", "unknown_product", "sale_not_open", "sale_closed", "sold_out", "insufficient_stock",
-        "user_limit_reached", "unpaid_limit_reached", "rate_limited", "idempotency_key_reused", "order_cancelled", "order_expired",
+        "user_limit_reached", "unpaid_limit_reached", "ticket_required", "invalid_ticket", "not_your_turn", "turn_over", "rate_limited", "idempotency_key_reused", "order_cancelled", "order_expired",
         "order_rejected", "overloaded", "unavailable",
     },
+    /// People who joined a queue, by when: early (before its start), late.
+    queue_joins_total: IntCounterVec ["joined"] {"early", "late"},
+    /// Requests refused because of a limit of the queues, by limit: joins (20,000 people of a sale wait to join), queues (1,000 queues are served).
+    queue_limit_hits_total: IntCounterVec ["limit"] {"joins", "queues"},
     /// Estimated number of distinct buyers who sent orders to this instance in the last full minute.
     active_buyers: IntGauge,
     /// Sales that take orders. Set by the relay leader; absent elsewhere, and while Redis does not answer.

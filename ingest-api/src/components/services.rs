@@ -5,7 +5,7 @@ use fluxgate_service::settings::Switch;
 
 use super::Components;
 use crate::events::{EventLimits, SaleEvents};
-use crate::http::{Access, CompatLimits, Identity, Services, TryLimits};
+use crate::http::{Access, CompatLimits, Identity, JoinLimit, Services, TryLimits};
 use crate::orders::{CancelOrder, CompleteOrder};
 use crate::sales::{SaleAmender, SaleChanges, SaleOpener, SaleSnapshots};
 
@@ -51,6 +51,8 @@ impl Components {
             sales: Arc::clone(sales),
             access: self.access(),
             try_limits: TryLimits::new(&self.config.rate_limits, &self.metrics),
+            queues: Arc::clone(&self.queues),
+            join_limit: JoinLimit::new(&self.metrics),
             compat: CompatLimits::new(&self.config.compat, features),
             queue_secret: self.queue_secret.clone(),
         }

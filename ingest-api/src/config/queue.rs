@@ -21,6 +21,11 @@ pub struct QueueSettings {
 pub struct QueueSecrets(Arc<[QueueSecret]>);
 
 impl QueueSecrets {
+    /// All secrets.
+    pub fn all(&self) -> &[QueueSecret] {
+        &self.0
+    }
+
     /// The secret of new sales.
     pub fn of_new_sales(&self) -> &QueueSecret {
         &self.0[0]

@@ -129,6 +129,7 @@ pub async fn order(
         return Ok(redirect(url));
     }
     let caller = services.ordering_caller(&request)?;
+    let pass = services.queue_pass(&request, &caller);
     let body: OrderRequest = match json_body(&request) {
         Ok(body) => body,
         Err(problem) => return Ok(bad_request(&problem)),
@@ -146,6 +147,7 @@ pub async fn order(
         product: body.product_id,
         user,
         quantity: Quantity::ONE,
+        pass,
     };
     let status = |status| Ok(HttpResponse::Ok().json(json!({"status": status})));
     let placement = place_order.place(&order).await;
@@ -159,9 +161,11 @@ pub async fn order(
             Ok(HttpResponse::Conflict().json(json!({"status": "sold_out"})))
         }
         Err(refusal) => {
-            if let (Refusal::RateLimited { .. }, Some(url)) =
-                (&refusal, services.compat.redirect_order())
-            {
+            let waits = matches!(
+                refusal,
+                Refusal::RateLimited { .. } | Refusal::NotYourTurn { .. }
+            );
+            if let Some(url) = services.compat.redirect_order().filter(|_| waits) {
                 return Ok(redirect(url));
             }
             let limits = placement.quotas.as_deref().map(RateLimit::of_sale);

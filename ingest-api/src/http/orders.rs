@@ -58,11 +58,13 @@ pub async fn place(
 ) -> Result<HttpResponse, Problem> {
     let caller = services.ordering_caller(&request)?;
     let body: OrderRequest = json_body(&request)?;
+    let pass = services.queue_pass(&request, &caller);
     let order = Order {
         user: services.ordering_user(caller, body.user_id)?,
         key: idempotency_key(&request)?,
         product: body.product_id,
         quantity: body.quantity,
+        pass,
     };
     let placement = place_order.place(&order).await;
     let limits = placement.quotas.as_deref().map(RateLimit::of_sale);

@@ -1,3 +1,4 @@
+mod errors;
 mod kind;
 
 use std::fmt;
@@ -9,15 +10,12 @@ use fluxgate_domain::ids::OrderId;
 use serde::Serialize;
 
 use super::RateLimit;
-use crate::identity::TokenError;
-use crate::orders::{Refusal, StatusError};
-use crate::sales::{ChangeError, OpenError, SaleLookupError};
 
 pub use kind::Kind;
 
 /// An error answer: RFC 9457 `application/problem+json` with a stable `code`.
 ///
-/// Only this file maps errors to kinds and `Retry-After`; a kind has its status and code.
+/// Only `problem/errors.rs` maps errors to kinds and `Retry-After`; a kind has its status and code.
 #[derive(Debug)]
 pub struct Problem {
     kind: Kind,
@@ -26,7 +24,16 @@ pub struct Problem {
     order_id: Option<OrderId>,
     remaining: Option<u32>,
     held: Option<u32>,
+    wait: Option<Box<QueueWait>>,
     rate_limits: Vec<RateLimit>,
+}
+
+/// What is known of the time until the turn of a ticket.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct QueueWait {
+    ahead: Option<u64>,
+    estimate_seconds: Option<u64>,
 }
 
 /// Bytes of a detail: the message of a parser may repeat its input.
@@ -48,6 +55,7 @@ impl Problem {
             order_id: None,
             remaining: None,
             held: None,
+            wait: None,
             rate_limits: Vec::new(),
         }
     }
@@ -148,6 +156,7 @@ impl ResponseError for Problem {
             },
             remaining: self.remaining,
             held: self.held,
+            wait: self.wait.as_deref(),
         };
         answer.body(serde_json::to_string(&body).expect("strings and numbers serialize to JSON"))
     }
@@ -167,116 +176,8 @@ struct Body<'a> {
     remaining: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     held: Option<u32>,
-}
-
-impl From<TokenError> for Problem {
-    fn from(error: TokenError) -> Self {
-        let kind = match error {
-            TokenError::NoKeys => Kind::Unavailable,
-            TokenError::Expired => Kind::TokenExpired,
-            _ => Kind::InvalidToken,
-        };
-        Self::new(kind, format_args!("the token is not accepted: {error}"))
-    }
-}
-
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        let kind = match &refusal {
-            Refusal::UnknownProduct => Kind::UnknownProduct,
-            Refusal::NotOpen { .. } => Kind::SaleNotOpen,
-            Refusal::Closed => Kind::SaleClosed,
-            Refusal::SoldOut => Kind::SoldOut,
-            Refusal::Insufficient => Kind::InsufficientStock,
-            Refusal::UserLimit => Kind::UserLimitReached,
-            Refusal::UnpaidLimit => Kind::UnpaidLimitReached,
-            Refusal::KeyReused => Kind::KeyReused,
-            Refusal::Cancelled { .. } => Kind::OrderCancelled,
-            Refusal::Expired { .. } => Kind::OrderExpired,
-            Refusal::Rejected { .. } => Kind::OrderRejected,
-            Refusal::RateLimited { .. } | Refusal::UserRateLimited { .. } => Kind::RateLimited,
-            Refusal::OutboxFull | Refusal::QueueFull => Kind::Overloaded,
-            Refusal::RedisBehind
-            | Refusal::Undecided
-            | Refusal::Unanswered { .. }
-            | Refusal::Gate(_) => Kind::Unavailable,
-        };
-        let mut problem = Self::new(kind, &refusal);
-        if let Refusal::NotOpen {
-            opens_in_ms: wait_ms,
-        }
-        | Refusal::RateLimited { wait_ms }
-        | Refusal::UserRateLimited { wait_ms } = refusal
-        {
-            problem.retry_after_seconds = Some(wait_ms.div_ceil(1_000).max(1));
-        }
-        if let Refusal::Unanswered { order_id, .. }
-        | Refusal::Cancelled { order_id }
-        | Refusal::Expired { order_id }
-        | Refusal::Rejected { order_id } = refusal
-        {
-            problem = problem.about(order_id);
-        }
-        problem
-    }
-}
-
-impl From<SaleLookupError> for Problem {
-    fn from(error: SaleLookupError) -> Self {
-        Refusal::from(error).into()
-    }
-}
-
-impl From<OpenError> for Problem {
-    fn from(error: OpenError) -> Self {
-        let kind = match &error {
-            OpenError::DotSegment => Kind::InvalidRequest,
-            OpenError::Exists(_) | OpenError::HasOrders(_) | OpenError::HasJoins(_) => {
-                Kind::SaleExists
-            }
-            OpenError::Closed(_) => Kind::SaleClosed,
-            OpenError::FeatureDisabled { .. } => Kind::FeatureDisabled,
-            OpenError::RebuildRequired => Kind::RebuildRequired,
-            OpenError::Overtaken
-            | OpenError::Undecided
-            | OpenError::NotPublished
-            | OpenError::Gate(_) => Kind::Unavailable,
-        };
-        Self::new(kind, error)
-    }
-}
-
-impl From<ChangeError> for Problem {
-    fn from(error: ChangeError) -> Self {
-        let kind = match error {
-            ChangeError::Sale(error) => return error.into(),
-            ChangeError::UnknownOrder => Kind::UnknownOrder,
-            ChangeError::NotOpen => Kind::SaleNotOpen,
-            ChangeError::Closed => Kind::SaleClosed,
-            ChangeError::Rejected => Kind::OrderRejected,
-            ChangeError::Expired => Kind::OrderExpired,
-            ChangeError::Cancelled => Kind::OrderCancelled,
-            ChangeError::NotAllowed | ChangeError::NoHold => Kind::NoHold,
-            ChangeError::TooMany => Kind::InvalidRequest,
-            ChangeError::KeyReused => Kind::KeyReused,
-            ChangeError::OutboxFull => Kind::Overloaded,
-            ChangeError::RedisBehind
-            | ChangeError::NotPublished
-            | ChangeError::NotWritten
-            | ChangeError::Gate(_) => Kind::Unavailable,
-        };
-        Self::new(kind, error)
-    }
-}
-
-impl From<StatusError> for Problem {
-    fn from(error: StatusError) -> Self {
-        let kind = match &error {
-            StatusError::Unknown => Kind::UnknownOrder,
-            StatusError::Ledger(_) | StatusError::Gate(_) => Kind::Unavailable,
-        };
-        Self::new(kind, error)
-    }
+    #[serde(flatten)]
+    wait: Option<&'a QueueWait>,
 }
 
 #[cfg(test)]

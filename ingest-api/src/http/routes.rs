@@ -11,9 +11,12 @@ use fluxgate_service::ops::get_or_head;
 
 use super::observe::{Observer, observe};
 use super::problem::{Kind, Problem};
-use super::{Access, CompatLimits, CorsPolicy, TryLimits, compat, events, orders, products};
+use super::{
+    Access, CompatLimits, CorsPolicy, JoinLimit, TryLimits, compat, events, orders, products, queue,
+};
 use crate::events::SaleEvents;
 use crate::orders::{CancelOrder, CompleteOrder, OrderStatusReader, PlaceOrder};
+use crate::queue::Queues;
 use crate::sales::{SaleCache, SaleChanges, SaleOpener, SaleSnapshots};
 
 /// What the handlers of all threads share.
@@ -28,6 +31,8 @@ pub struct Services {
     pub cancel_order: CancelOrder,
     pub access: Access,
     pub try_limits: Option<TryLimits>,
+    pub queues: Arc<Queues>,
+    pub join_limit: JoinLimit,
     pub compat: CompatLimits,
     /// The secret of the queues of new sales; `None`: sales get no queues.
     pub queue_secret: Option<QueueSecret>,
@@ -91,6 +96,16 @@ pub fn routes(
             "/products/{id}/close",
             "POST",
             vec![web::post().to(products::close)],
+        );
+        resource(
+            "/queue/{id}",
+            "GET, POST",
+            vec![get_or_head().to(queue::state), web::post().to(queue::join)],
+        );
+        resource(
+            "/queue/{id}/place",
+            "GET",
+            vec![get_or_head().to(queue::place)],
         );
         if has_compat_routes {
             resource("/init", "POST", vec![web::post().to(compat::init)]);

@@ -15,6 +15,6 @@ pub use cancel_order::CancelOrder;
 pub use complete_order::{CompleteOrder, Completion};
 pub use order_status::{OrderStatusReader, OrderStatuses, StatusError};
 pub use order_view::OrderView;
-pub use place_order::{Order, PlaceOrder, Placed, Placement};
+pub use place_order::{Order, PlaceOrder, Placed, Placement, QueuePass};
 pub use refusal::Refusal;
 pub use reservation_batcher::{ReservationBatcher, ReserveError};

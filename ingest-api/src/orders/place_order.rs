@@ -1,4 +1,5 @@
 mod replay;
+mod turn;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use jiff::Timestamp;
 use super::{ActiveBuyers, OrderStatusReader, Refusal, ReservationBatcher, ReserveError};
 use crate::boot_instant::BootInstant;
 use crate::metrics::{Counters, Metrics};
+use crate::queue::Queues;
 use crate::sales::{PublishedEntry, Publisher, Sale, SaleCache, WrittenSales};
 use crate::sold_out::{RefusalCache, RefusalReason};
 
@@ -28,6 +30,18 @@ pub struct Order {
     pub user: UserId,
     pub quantity: Quantity,
     pub key: IdempotencyKey,
+    pub pass: QueuePass,
+}
+
+/// What lets an order past the queue of its sale, if it has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QueuePass {
+    /// Nothing.
+    None,
+    /// The text of a ticket.
+    Ticket(Box<str>),
+    /// The order comes from an admin call.
+    Admin,
 }
 
 /// A placed order.
@@ -65,6 +79,7 @@ pub struct PlaceOrder {
     publish_wait: Duration,
     on_redis_loss: OnRedisLoss,
     buyers: ActiveBuyers,
+    queues: Arc<Queues>,
     outcomes: Counters<&'static str>,
     metrics: Metrics,
 }
@@ -85,6 +100,7 @@ impl PlaceOrder {
         publish_wait: Duration,
         on_redis_loss: OnRedisLoss,
         buyers: ActiveBuyers,
+        queues: Arc<Queues>,
         metrics: Metrics,
     ) -> Self {
         Self {
@@ -97,6 +113,7 @@ impl PlaceOrder {
             publish_wait,
             on_redis_loss,
             buyers,
+            queues,
             outcomes: Counters::new({
                 let orders = metrics.orders_total.clone();
                 move |outcome| orders.with_label_values(&[outcome])
@@ -147,6 +164,11 @@ impl PlaceOrder {
                 quantity: order.quantity,
             };
             set_attribute("order.id", || order_id.to_string());
+            if sale.facts.has_queue
+                && let Some(placed) = Box::pin(self.outside_turn(&sale, order_id, order)).await?
+            {
+                return Ok(placed);
+            }
             let answer = self.batcher.reserve(&sale, request).await;
             let answer = answer.map_err(|error| match error {
                 ReserveError::QueueFull => Refusal::QueueFull,

@@ -1,7 +1,10 @@
+use std::time::Duration;
+
 use fluxgate_domain::ids::OrderId;
 use fluxgate_gate::GateError;
 
 use crate::boot_instant::BootInstant;
+use crate::queue::QueueError;
 use crate::sales::SaleLookupError;
 use crate::sold_out::RefusalReason;
 
@@ -65,6 +68,26 @@ pub enum Refusal {
         /// Milliseconds until the window ends.
         wait_ms: u64,
     },
+    /// The sale has a queue, and the order has no ticket.
+    #[error("orders of this sale need a ticket of its queue; join the queue")]
+    TicketMissing,
+    /// The ticket is forged, or of another sale or user.
+    #[error("the ticket is not one of this user for this sale")]
+    TicketInvalid,
+    /// The turn of the ticket has not begun.
+    #[error("it is not the turn of this ticket yet")]
+    NotYourTurn {
+        /// People who are served before; `None` if the position must not be told yet.
+        ahead: Option<u64>,
+        /// How long that takes at the pace of the last seconds; `None` if the queue stands.
+        estimate: Option<Duration>,
+    },
+    /// The turn of the ticket has ended.
+    #[error("the turn of this ticket is over; join the queue again, at its end")]
+    TurnOver,
+    /// The queue of the sale did not tell whose turn it is.
+    #[error(transparent)]
+    Queue(#[from] Box<QueueError>),
     /// The outbox of the sale is at OUTBOX_MAX.
     #[error("too many orders of this sale are waiting to be published")]
     OutboxFull,
@@ -133,10 +156,16 @@ impl Refusal {
             Self::Expired { .. } => "order_expired",
             Self::Rejected { .. } => "order_rejected",
             Self::RateLimited { .. } | Self::UserRateLimited { .. } => "rate_limited",
+            Self::TicketMissing => "ticket_required",
+            Self::TicketInvalid => "invalid_ticket",
+            Self::NotYourTurn { .. } => "not_your_turn",
+            Self::TurnOver => "turn_over",
             Self::OutboxFull | Self::QueueFull => "overloaded",
-            Self::RedisBehind | Self::Undecided | Self::Unanswered { .. } | Self::Gate(_) => {
-                "unavailable"
-            }
+            Self::Queue(_)
+            | Self::RedisBehind
+            | Self::Undecided
+            | Self::Unanswered { .. }
+            | Self::Gate(_) => "unavailable",
         }
     }
 }

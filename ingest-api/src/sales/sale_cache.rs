@@ -170,6 +170,11 @@ impl SaleCache {
         Some(terms.ok()??.expires_at(record.placed_at))
     }
 
+    /// The sale of a product, if it is in memory.
+    pub fn remembered_sale(&self, product: &ProductId) -> Option<Arc<Sale>> {
+        self.sales.get(product)
+    }
+
     /// Every sale in memory.
     pub fn remembered(&self) -> Vec<Arc<Sale>> {
         self.sales.iter().map(|(_, sale)| sale).collect()

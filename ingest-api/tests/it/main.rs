@@ -25,6 +25,8 @@ mod outbox;
 mod over;
 mod program;
 mod queue;
+mod queue_joins;
+mod queue_turns;
 mod rate_limits;
 mod reads;
 mod relay_lease;

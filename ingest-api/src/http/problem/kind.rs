@@ -31,6 +31,8 @@ kinds! {
     InvalidToken = UNAUTHORIZED, "invalid_token", "The token is not accepted";
     TokenExpired = UNAUTHORIZED, "token_expired", "The token has expired";
     InsufficientScope = FORBIDDEN, "insufficient_scope", "The token does not allow this call";
+    TicketRequired = FORBIDDEN, "ticket_required", "A ticket is required";
+    InvalidTicket = FORBIDDEN, "invalid_ticket", "The ticket is not accepted";
     UserMismatch = FORBIDDEN, "user_mismatch", "The token is another user's";
     OriginNotAllowed = FORBIDDEN, "origin_not_allowed", "The origin is not allowed";
     AdminDisabled = FORBIDDEN, "admin_disabled", "Admin calls are disabled";
@@ -44,6 +46,11 @@ kinds! {
     SaleClosed = CONFLICT, "sale_closed", "The sale is closed";
     UserLimitReached = CONFLICT, "user_limit_reached", "The limit per user is reached";
     UnpaidLimitReached = CONFLICT, "unpaid_limit_reached", "The limit of unpaid orders is reached";
+    NoQueue = CONFLICT, "no_queue", "The sale has no queue";
+    JoinNotOpen = CONFLICT, "join_not_open", "The queue is not open yet";
+    JoinEnded = CONFLICT, "join_ended", "The queue takes nobody any more";
+    NotYourTurn = CONFLICT, "not_your_turn", "It is not the turn of the ticket yet";
+    TurnOver = CONFLICT, "turn_over", "The turn of the ticket is over";
     SaleExists = CONFLICT, "sale_exists", "The sale exists with other terms";
     OrderCancelled = CONFLICT, "order_cancelled", "The order was cancelled";
     OrderExpired = CONFLICT, "order_expired", "The order was not paid in time";

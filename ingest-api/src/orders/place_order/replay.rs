@@ -103,7 +103,7 @@ impl PlaceOrder {
 }
 
 /// The answer to a retry, by the status of its order.
-fn replayed(
+pub(super) fn replayed(
     order_id: OrderId,
     status: OrderStatus,
     expires_at: Option<Timestamp>,

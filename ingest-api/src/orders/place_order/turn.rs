@@ -1,0 +1,74 @@
+//! Orders of a sale with a queue: taken only in the turn of their ticket.
+
+use std::sync::Arc;
+
+use fluxgate_domain::OrderStatus;
+use fluxgate_domain::ids::OrderId;
+use fluxgate_domain::queue::Turn;
+use fluxgate_gate::QueuePhase;
+
+use super::replay::replayed;
+use super::{Order, PlaceOrder, Placed, QueuePass};
+use crate::orders::{Refusal, StatusError};
+use crate::queue::QueueError;
+use crate::sales::Sale;
+
+impl PlaceOrder {
+    /// Answers an order that comes outside its turn: a known one with what became of it, another one with a refusal. `None` if it
+    /// is its turn.
+    pub(super) async fn outside_turn(
+        &self,
+        sale: &Arc<Sale>,
+        order_id: OrderId,
+        order: &Order,
+    ) -> Result<Option<Placed>, Refusal> {
+        let refusal = match self.check_turn(sale, order).await {
+            Ok(()) => return Ok(None),
+            Err(refusal) => refusal,
+        };
+        let known = match self.statuses.find(order_id).await {
+            Ok(known) => known,
+            Err(StatusError::Unknown) => return Err(refusal),
+            Err(StatusError::Ledger(_)) => return Err(Refusal::Undecided),
+            Err(StatusError::Gate(error)) => return Err(error.into()),
+        };
+        if known.quantity != i32::from(order.quantity.get()) || known.user_id != order.user.as_str()
+        {
+            return Err(Refusal::KeyReused);
+        }
+        if known.status == OrderStatus::Rejected {
+            return Err(Refusal::Rejected { order_id });
+        }
+        replayed(order_id, known.status, known.expires_at).map(Some)
+    }
+
+    async fn check_turn(&self, sale: &Arc<Sale>, order: &Order) -> Result<(), Refusal> {
+        if !self.queues.are_served() {
+            return Err(Box::new(QueueError::NoSecret).into());
+        }
+        let text = match &order.pass {
+            QueuePass::Admin => return Ok(()),
+            QueuePass::Ticket(text) => text,
+            QueuePass::None => return Err(Refusal::TicketMissing),
+        };
+        let queue = self.queues.of(sale).await.map_err(Box::new)?;
+        let joined = queue.verify(text, &order.user);
+        let joined = joined.map_err(|_| Refusal::TicketInvalid)?;
+        let mut snapshot = queue.snapshot().await.map_err(Box::new)?;
+        let position = queue.position(&joined.ticket);
+        let is_shown = queue.is_position_shown(&joined.ticket, &snapshot);
+        let waits = snapshot.turn(position) == Turn::Waiting;
+        if waits && is_shown && snapshot.may_have_passed(position) {
+            snapshot = queue.fresh_snapshot().await.map_err(Box::new)?;
+        }
+        match snapshot.turn(position) {
+            Turn::Open { .. } => Ok(()),
+            _ if snapshot.view.phase == QueuePhase::Closed => Err(Refusal::Closed),
+            Turn::Over => Err(Refusal::TurnOver),
+            Turn::Waiting => Err(Refusal::NotYourTurn {
+                ahead: is_shown.then(|| snapshot.ahead(position)),
+                estimate: snapshot.estimate(position).filter(|_| is_shown),
+            }),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The queue in front of a sale: people join it, and are let through in their turns. Nothing is stored per person; see
+//! `fluxgate_domain::queue`. [`Queues`] finds the [`SaleQueue`] of a sale; each has one task, which serves it and lets people join.
+
+mod queue_snapshot;
+mod queue_task;
+mod queues;
+mod sale_queue;
+
+pub use queue_snapshot::QueueSnapshot;
+pub use queues::Queues;
+pub use sale_queue::{Joined, SaleQueue};
+
+use std::time::Duration;
+
+use fluxgate_gate::GateError;
+
+use crate::sales::SaleLookupError;
+
+/// Why a queue did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// The sale has none.
+    #[error("the sale has no queue")]
+    NoQueue,
+    /// One cannot join yet.
+    #[error("one cannot join the queue yet")]
+    NotOpen {
+        /// How long.
+        opens_in: Duration,
+    },
+    /// Nobody can join any more.
+    #[error("nobody can join the queue any more")]
+    Ended,
+    /// The sale is closed.
+    #[error("the sale is closed")]
+    Closed,
+    /// JOINS_WAITING_MAX people wait to join.
+    #[error("too many people are joining the queue")]
+    Overloaded,
+    /// QUEUE_SECRETS lacks the secret of this sale.
+    #[error("QUEUE_SECRETS lacks the secret of this sale")]
+    NoSecret,
+    /// Redis has not answered for a while, so nobody knows whose turn it is.
+    #[error("the state of the queue is not known")]
+    Stale,
+    /// Redis has lost data of the sale, or the sale is being rebuilt.
+    #[error("Redis has lost data of this sale")]
+    RedisBehind,
+    /// Redis gave no usable answer.
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    /// There is no sale, with the reason.
+    #[error(transparent)]
+    Sale(#[from] SaleLookupError),
+}

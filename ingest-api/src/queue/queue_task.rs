@@ -1,0 +1,175 @@
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::queue::{HolderId, Ticket};
+use fluxgate_gate::{Join, QueueMark, QueuePhase, QueueRefusal, ReservationStore};
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::sale_queue::JoinRequest;
+use super::{QueueError, QueueSnapshot, SaleQueue};
+use crate::boot_instant::BootInstant;
+use crate::metrics::Metrics;
+use crate::sales::SaleCache;
+
+/// How often a queue is served. Redis moves it by the time that has passed.
+const PACE_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Of a closed sale, one call in so many intervals: nothing changes any more.
+const CLOSED_INTERVALS: u32 = 8;
+/// The least time between two calls, however many orders come before their turns.
+const REFRESH_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Serves a queue, and lets people join it: those who come while a call is in flight share the next one.
+pub struct QueueTask {
+    pub store: ReservationStore,
+    pub sales: Arc<SaleCache>,
+    pub queue: Arc<SaleQueue>,
+    pub joins: mpsc::Receiver<JoinRequest>,
+    pub outbox_max: u32,
+    pub metrics: Metrics,
+}
+
+/// Redis no longer has this queue, or has it with other terms.
+struct Gone;
+
+impl QueueTask {
+    /// Runs until `stop`, or until Redis no longer has the queue.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut ticks = interval(PACE_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut requests = Vec::new();
+        let mut skipped = 0;
+        loop {
+            let outcome = tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => {
+                    skipped += 1;
+                    if self.is_closed() && skipped < CLOSED_INTERVALS {
+                        continue;
+                    }
+                    skipped = 0;
+                    self.pace().await
+                }
+                () = self.queue.refresh.notified() => {
+                    sleep(REFRESH_INTERVAL).await;
+                    self.pace().await
+                }
+                _ = self.joins.recv_many(&mut requests, ReservationStore::HOLDERS_MAX) => {
+                    self.join(std::mem::take(&mut requests)).await
+                }
+            };
+            if outcome.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        let snapshot = self.queue.snapshot.borrow();
+        let phase = snapshot.as_ref().map(|it| it.view.phase);
+        phase == Some(QueuePhase::Closed)
+    }
+
+    async fn pace(&self) -> Result<(), Gone> {
+        let read_at = BootInstant::now();
+        let queue = &self.queue;
+        let mark = queue.mark();
+        let binding = queue.binding();
+        let paced = self.store.pace_queue(
+            &queue.sale.keys,
+            &queue.keys,
+            &binding,
+            &mark,
+            self.high_water_mark(),
+            self.outbox_max,
+        );
+        match paced.await {
+            Ok(Ok(view)) => {
+                queue.observe(&view.mark);
+                if view.is_behind {
+                    self.metrics.redis_lost_writes_total.inc();
+                }
+                let snapshot = Arc::new(QueueSnapshot::new(view, read_at));
+                queue.snapshot.send_replace(Some(snapshot));
+                Ok(())
+            }
+            Ok(Err(QueueRefusal::Unknown | QueueRefusal::Moved)) => Err(Gone),
+            // The snapshot gets stale.
+            Ok(Err(QueueRefusal::Behind | QueueRefusal::Lost)) | Err(_) => Ok(()),
+        }
+    }
+
+    async fn join(&self, requests: Vec<JoinRequest>) -> Result<(), Gone> {
+        let queue = &self.queue;
+        let holders: Vec<HolderId> = requests.iter().map(|request| request.holder).collect();
+        let mark = queue.mark();
+        let (keys, binding) = (&queue.sale.keys, queue.binding());
+        let joined = self
+            .store
+            .join_queue(keys, &queue.keys, &binding, &mark, &holders);
+        let joined = joined.await;
+        let mut outcome = Ok(());
+        match &joined {
+            Ok(Join::Early) => self.count("early", requests.len()),
+            Ok(Join::Late { first }) => {
+                self.count("late", requests.len());
+                let last = first.saturating_add(requests.len() as u64) - 1;
+                queue.observe(&QueueMark {
+                    late: last,
+                    ..QueueMark::default()
+                });
+            }
+            Ok(Join::Refused(QueueRefusal::Unknown | QueueRefusal::Moved)) => outcome = Err(Gone),
+            _ => {}
+        }
+        for (n, request) in requests.into_iter().enumerate() {
+            let answer = answer(&joined, request.holder, n as u64);
+            // The client may have disconnected.
+            let _ = request.answer.send(answer);
+        }
+        outcome
+    }
+
+    /// The highest number that this instance has seen of the sale, which may have been read again since the queue was found.
+    fn high_water_mark(&self) -> SequenceNumber {
+        let known = self.queue.sale.high_water_mark();
+        let latest = self.sales.remembered_sale(&self.queue.sale.facts.product);
+        latest.map_or(known, |sale| sale.high_water_mark().max(known))
+    }
+
+    fn count(&self, class: &str, people: usize) {
+        let joins = &self.metrics.queue_joins_total;
+        joins.with_label_values(&[class]).inc_by(people as u64);
+    }
+}
+
+/// The answer to the `n`th of those who joined in one call.
+fn answer(
+    joined: &Result<Join, fluxgate_gate::GateError>,
+    holder: HolderId,
+    n: u64,
+) -> Result<Ticket, QueueError> {
+    let number = match joined {
+        Ok(Join::Early) => None,
+        Ok(Join::Late { first }) => NonZeroU64::new(first.saturating_add(n)),
+        Ok(Join::NotOpen { opens_in }) => {
+            return Err(QueueError::NotOpen {
+                opens_in: *opens_in,
+            });
+        }
+        Ok(Join::Ended) => return Err(QueueError::Ended),
+        Ok(Join::Closed) => return Err(QueueError::Closed),
+        Ok(Join::Refused(QueueRefusal::Unknown | QueueRefusal::Moved)) => {
+            return Err(QueueError::Stale);
+        }
+        Ok(Join::Refused(QueueRefusal::Behind | QueueRefusal::Lost)) => {
+            return Err(QueueError::RedisBehind);
+        }
+        Err(error) => return Err(error.clone().into()),
+    };
+    Ok(Ticket { holder, number })
+}

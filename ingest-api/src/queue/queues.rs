@@ -1,0 +1,162 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fluxgate_domain::ids::ProductId;
+use fluxgate_domain::queue::{QueueSecret, SecretFingerprint};
+use fluxgate_gate::ReservationStore;
+use fluxgate_service::essential_tasks::EssentialTasks;
+use prometheus::IntCounter;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::queue_task::QueueTask;
+use super::sale_queue::JoinRequest;
+use super::{QueueError, SaleQueue};
+use crate::metrics::Metrics;
+use crate::sales::{Sale, SaleCache};
+
+/// People of a sale who wait to join on one instance.
+const JOINS_WAITING_MAX: usize = 20_000;
+/// Queues that an instance serves.
+const QUEUES_MAX: usize = 1_000;
+
+/// The queues of the sales that this instance knows.
+pub struct Queues {
+    store: ReservationStore,
+    sales: Arc<SaleCache>,
+    secrets: HashMap<SecretFingerprint, QueueSecret>,
+    outbox_max: u32,
+    /// Also those that are not served any more: Redis may get such a sale back, and lack what this instance has seen.
+    queues: Mutex<HashMap<ProductId, Arc<SaleQueue>>>,
+    runtime: Handle,
+    stop: CancellationToken,
+    tasks: EssentialTasks,
+    metrics: Metrics,
+}
+
+impl Queues {
+    /// None yet. Their tasks run until `stop`.
+    pub fn new(
+        store: ReservationStore,
+        sales: Arc<SaleCache>,
+        secrets: &[QueueSecret],
+        outbox_max: u32,
+        stop: CancellationToken,
+        tasks: EssentialTasks,
+        metrics: Metrics,
+    ) -> Self {
+        let named = secrets.iter().map(|it| (it.fingerprint(), it.clone()));
+        Self {
+            store,
+            sales,
+            secrets: named.collect(),
+            outbox_max,
+            queues: Mutex::default(),
+            runtime: Handle::current(),
+            stop,
+            tasks,
+            metrics,
+        }
+    }
+
+    /// Whether this instance has secrets, without which it cannot serve any queue.
+    pub fn are_served(&self) -> bool {
+        !self.secrets.is_empty()
+    }
+
+    /// The queue of the sale of a product.
+    ///
+    /// # Errors
+    /// If there is no such sale, or it has no queue, or this instance cannot serve it.
+    pub async fn of_product(&self, product: &ProductId) -> Result<Arc<SaleQueue>, QueueError> {
+        let sale = self.sales.find(product).await?;
+        self.of(&sale).await
+    }
+
+    /// The queue of a sale.
+    ///
+    /// # Errors
+    /// If it has none, or this instance cannot serve it.
+    pub async fn of(&self, sale: &Arc<Sale>) -> Result<Arc<SaleQueue>, QueueError> {
+        let Some(keys) = &sale.keys.queue else {
+            return Err(QueueError::NoQueue);
+        };
+        let product = &sale.facts.product;
+        let found = self.lock().get(product).cloned();
+        if let Some(queue) = &found
+            && queue.is_served()
+            && queue.opens_at() == sale.facts.opens_at
+        {
+            return Ok(Arc::clone(queue));
+        }
+        let view = self.store.sale(product).await?;
+        let terms = view.map(|view| view.terms).ok_or(QueueError::Stale)?;
+        let (queue, opens_at) = terms.queue.zip(terms.opens_at).ok_or(QueueError::NoQueue)?;
+        let secret = self.secrets.get(&queue.secret);
+        let secret = secret.ok_or(QueueError::NoSecret)?.clone();
+        let (joins, waiting) = mpsc::channel(JOINS_WAITING_MAX);
+        let full_total = self.limit_hits("joins");
+        let (sale, keys) = (Arc::clone(sale), keys.clone());
+        let queue = SaleQueue::new(sale, keys, secret, opens_at, joins, full_total);
+        if let Some(found) = found.filter(|found| found.binding() == queue.binding()) {
+            // Redis had lost the sale, and may lack what this instance has seen.
+            queue.observe(&found.mark());
+        }
+        let queue = Arc::new(queue);
+        if let Some(faster) = self.insert(&queue)? {
+            return Ok(faster);
+        }
+        self.serve(Arc::clone(&queue), waiting);
+        Ok(queue)
+    }
+
+    /// Adds a queue that is to be served; returns the one of another caller, if that was faster.
+    fn insert(&self, queue: &Arc<SaleQueue>) -> Result<Option<Arc<SaleQueue>>, QueueError> {
+        let mut queues = self.lock();
+        let product = &queue.sale.facts.product;
+        let is_same = |it: &&Arc<SaleQueue>| it.is_served() && it.binding() == queue.binding();
+        if let Some(faster) = queues.get(product).filter(is_same) {
+            return Ok(Some(Arc::clone(faster)));
+        }
+        if queues.len() >= QUEUES_MAX {
+            queues.retain(|_, queue| queue.is_served());
+        }
+        if queues.len() >= QUEUES_MAX {
+            self.limit_hits("queues").inc();
+            return Err(QueueError::Overloaded);
+        }
+        queues.insert(product.clone(), Arc::clone(queue));
+        Ok(None)
+    }
+
+    /// Serves a queue until Redis no longer has it, or until the service stops.
+    fn serve(&self, queue: Arc<SaleQueue>, joins: mpsc::Receiver<JoinRequest>) {
+        let sales = Arc::clone(&self.sales);
+        let product = queue.sale.facts.product.clone();
+        let task = QueueTask {
+            store: self.store.clone(),
+            sales: Arc::clone(&sales),
+            queue,
+            joins,
+            outbox_max: self.outbox_max,
+            metrics: self.metrics.clone(),
+        };
+        let stop = self.stop.clone();
+        // Not on the HTTP thread that asks for the queue first.
+        let _entered = self.runtime.enter();
+        self.tasks.spawn_finite("queue", async move {
+            task.run(stop).await;
+            sales.forget(&product);
+        });
+    }
+
+    fn limit_hits(&self, limit: &str) -> IntCounter {
+        let hits = &self.metrics.queue_limit_hits_total;
+        hits.with_label_values(&[limit])
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ProductId, Arc<SaleQueue>>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,288 @@
+//! Orders of a sale with a queue: taken only with a ticket, in its turn.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::fixture::queue::{QUEUE, SECRET, refused, sale};
+use crate::fixture::{App, Stores, TOKEN, read, until};
+
+#[tokio::test]
+async fn an_order_needs_the_ticket_of_its_user_and_sale() {
+    let app = App::start(&QUEUE).await;
+    let product = sale(&app, 9, 0, json!({"admitPerSecond": 100})).await;
+    let other = sale(&app, 9, 0, json!({"admitPerSecond": 100})).await;
+    app.until_started(&product).await;
+    app.until_started(&other).await;
+    assert_eq!(
+        app.buy(&product, "ada", "a", None).await,
+        refused(403, "ticket_required")
+    );
+    let foreign = app.ticket(&other, "ada").await;
+    let bobs = app.ticket(&product, "bob").await;
+    let mut forged = bobs.clone();
+    let last = if forged.pop() == Some('0') { '1' } else { '0' };
+    forged.push(last);
+    for ticket in [foreign.as_str(), &bobs, &forged, "", "ä"] {
+        let answer = app.buy(&product, "ada", "a", Some(ticket)).await;
+        let missing = ticket == "ä";
+        let code = if missing {
+            "ticket_required"
+        } else {
+            "invalid_ticket"
+        };
+        assert_eq!(answer, refused(403, code), "{ticket}");
+    }
+    app.until_turn(&product, &bobs).await;
+    assert_eq!(app.buy(&product, "bob", "b", Some(&bobs)).await.0, 202);
+}
+
+#[tokio::test]
+async fn an_order_before_its_turn_is_refused_and_one_in_it_is_taken() {
+    let app = App::start(&QUEUE).await;
+    // One at a time: `overbook` lets one person through for the one unit.
+    let queue = json!({"admitPerSecond": 1000, "overbook": 1, "turnSeconds": 60});
+    let product = sale(&app, 1, 0, queue).await;
+    app.until_started(&product).await;
+    let ada = app.ticket(&product, "ada").await;
+    app.until_turn(&product, &ada).await;
+    let bob = app.ticket(&product, "bob").await;
+    let place = app.place_of(&product, &bob).await;
+    assert_eq!(
+        (&place["turn"], &place["number"], &place["ahead"]),
+        (&json!("waiting"), &json!(2), &json!(0))
+    );
+
+    let post = app
+        .request(Method::POST, "/orders")
+        .header("Idempotency-Key", "b");
+    let post = post.header("Fluxgate-Ticket", &bob);
+    let body = json!({"productId": product, "userId": "bob"});
+    let answer = post.json(&body).send().await.unwrap();
+    assert!(answer.headers().contains_key("retry-after"));
+    let (status, problem) = read(answer).await;
+    assert_eq!(
+        (status.as_u16(), &problem["code"]),
+        (409, &json!("not_your_turn"))
+    );
+    assert_eq!(problem["ahead"], 0);
+
+    assert_eq!(app.buy(&product, "ada", "a", Some(&ada)).await.0, 202);
+    // A known order is found without a ticket.
+    assert_eq!(app.buy(&product, "ada", "a", None).await.0, 202);
+    until("it is sold out", async || {
+        app.state(&product).await["state"] == "sold_out"
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_order_before_the_start_is_not_told_its_place() {
+    let app = App::start(&QUEUE).await;
+    let product = sale(&app, 9, 60_000, json!({"admitPerSecond": 1})).await;
+    let ada = app.ticket(&product, "ada").await;
+    let post = app
+        .request(Method::POST, "/orders")
+        .header("Idempotency-Key", "a")
+        .header("Fluxgate-Ticket", ada);
+    let body = json!({"productId": product, "userId": "ada"});
+    let (status, problem) = read(post.json(&body).send().await.unwrap()).await;
+    assert_eq!(
+        (status.as_u16(), &problem["code"]),
+        (409, &json!("not_your_turn"))
+    );
+    assert_eq!(
+        (&problem["ahead"], &problem["estimateSeconds"]),
+        (&Value::Null, &Value::Null)
+    );
+}
+
+#[tokio::test]
+async fn a_closed_sale_tells_nobody_to_wait() {
+    let app = App::start(&QUEUE).await;
+    let queue = json!({"admitPerSecond": 1, "overbook": 1});
+    let product = sale(&app, 1, 0, queue).await;
+    app.until_started(&product).await;
+    let mut last = String::new();
+    for user in ["ada", "bob", "eve"] {
+        last = app.ticket(&product, user).await;
+    }
+    let close = app.request(Method::POST, &format!("/products/{product}/close"));
+    assert_eq!(close.bearer_auth(TOKEN).send().await.unwrap().status(), 200);
+    until("the queue is closed", async || {
+        app.state(&product).await["state"] == "closed"
+    })
+    .await;
+    assert_eq!(
+        app.buy(&product, "eve", "e", Some(&last)).await,
+        refused(409, "sale_closed")
+    );
+    let place = app.place_of(&product, &last).await;
+    assert_eq!(place["estimateSeconds"], Value::Null);
+}
+
+#[tokio::test]
+async fn an_admin_call_needs_no_ticket() {
+    let app = App::start(&QUEUE).await;
+    let product = sale(&app, 9, 0, json!({"admitPerSecond": 1})).await;
+    app.until_started(&product).await;
+    let post = app.request(Method::POST, "/orders").bearer_auth(TOKEN);
+    let body = json!({"productId": product, "userId": "ada"});
+    let answer = post
+        .header("Idempotency-Key", "a")
+        .json(&body)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 202);
+}
+
+#[tokio::test]
+async fn an_order_after_its_turn_is_refused_and_its_holder_joins_again() {
+    let stores = Stores::new().await;
+    let app = stores.app(&QUEUE).await;
+    let queue = json!({"admitPerSecond": 1000, "turnSeconds": 30});
+    let product = sale(&app, 9, 0, queue).await;
+    app.until_started(&product).await;
+    let ada = app.ticket(&product, "ada").await;
+    app.until_turn(&product, &ada).await;
+    let bob = app.ticket(&product, "bob").await;
+    app.until_turn(&product, &bob).await;
+    assert_eq!(app.buy(&product, "bob", "b", Some(&bob)).await.0, 202);
+    // As if the clock had run for a turn and its grace.
+    let state = &stores.keys(&format!("*:queue:{product}")).await[0];
+    let clock: u64 = stores.redis("HGET", &[state, "clock_ms"]).await;
+    let later = (clock + 61_000).to_string();
+    let _: i64 = stores.redis("HSET", &[state, "clock_ms", &later]).await;
+    until("the turn is over", async || {
+        app.place_of(&product, &ada).await["turn"] == "over"
+    })
+    .await;
+    assert_eq!(
+        app.buy(&product, "ada", "a", Some(&ada)).await,
+        refused(409, "turn_over")
+    );
+    // Within a minute only an admin call may join for the same user again.
+    let (status, problem) = app.join_with(&product, "ada", Some(&ada)).await;
+    assert_eq!(
+        (status.as_u16(), &problem["code"]),
+        (429, &json!("rate_limited"))
+    );
+    // An order that is known is found at any time.
+    assert_eq!(app.buy(&product, "bob", "b", Some(&bob)).await.0, 202);
+}
+
+#[tokio::test]
+async fn an_instance_without_the_secret_of_a_sale_answers_503() {
+    let stores = Stores::new().await;
+    let app = stores.app(&QUEUE).await;
+    let product = sale(&app, 9, 0, json!({"admitPerSecond": 100})).await;
+    app.until_started(&product).await;
+    let ticket = app.ticket(&product, "ada").await;
+    let other = "another secret of more than 32 bytes";
+    let other = stores
+        .app(&["--sale-features", "queue", "--queue-secrets", other])
+        .await;
+    let (status, problem) = other.join(&product, "bob").await;
+    assert_eq!(
+        (status.as_u16(), &problem["code"]),
+        (503, &json!("unavailable"))
+    );
+    assert!(
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("QUEUE_SECRETS")
+    );
+    assert_eq!(
+        other.buy(&product, "ada", "a", Some(&ticket)).await,
+        refused(503, "unavailable")
+    );
+    let both = format!("another secret of more than 32 bytes,{SECRET}");
+    let rolled = stores
+        .app(&["--sale-features", "queue", "--queue-secrets", &both])
+        .await;
+    rolled.until_turn(&product, &ticket).await;
+    assert_eq!(rolled.buy(&product, "ada", "a", Some(&ticket)).await.0, 202);
+}
+
+#[tokio::test]
+async fn units_that_come_back_go_to_the_next_in_the_queue() {
+    let app = App::start(&QUEUE).await;
+    let queue = json!({"admitPerSecond": 1000, "overbook": 1, "turnSeconds": 30});
+    let product = sale(&app, 1, 0, queue).await;
+    app.until_started(&product).await;
+    let ada = app.ticket(&product, "ada").await;
+    let bob = app.ticket(&product, "bob").await;
+    app.until_turn(&product, &ada).await;
+    assert_eq!(app.buy(&product, "ada", "a", Some(&ada)).await.0, 202);
+    assert_eq!(app.place_of(&product, &bob).await["turn"], "waiting");
+    let restock = app.request(Method::POST, &format!("/products/{product}/restock"));
+    let restock = restock.bearer_auth(TOKEN).header("Idempotency-Key", "r");
+    let restocked = restock.json(&json!({"quantity": 1})).send().await.unwrap();
+    assert_eq!(restocked.status(), 200);
+    app.until_turn(&product, &bob).await;
+    until("the order is taken", async || {
+        app.buy(&product, "bob", "b", Some(&bob)).await.0 == 202
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_compatibility_route_redirects_an_order_before_its_turn() {
+    let room = "https://shop.example/waiting-room";
+    let compat = [
+        "--compat-routes=on",
+        "--compat-rate-per-second=100",
+        "--compat-waiting-room-url",
+        room,
+    ];
+    let features = ["--sale-features", "queue,limits"];
+    let settings = [&features, &QUEUE[2..], &compat].concat();
+    let app = App::start(&settings).await;
+    let product = sale(&app, 1, 60_000, json!({"admitPerSecond": 1})).await;
+    let ticket = app.ticket(&product, "ada").await;
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    let post = client
+        .build()
+        .unwrap()
+        .post(format!("http://{}/order", app.address()));
+    let post = post
+        .header("Idempotency-Key", "a")
+        .header("Fluxgate-Ticket", ticket);
+    let answer = post
+        .json(&json!({"productId": product, "userId": "ada"}))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 302);
+    assert_eq!(answer.headers()["location"], room);
+}
+
+#[tokio::test]
+async fn a_queue_that_redis_has_lost_is_not_guessed() {
+    let stores = Stores::new().await;
+    let app = stores.app(&QUEUE).await;
+    let product = sale(&app, 9, 0, json!({"admitPerSecond": 100})).await;
+    app.until_started(&product).await;
+    let ticket = app.ticket(&product, "ada").await;
+    app.until_turn(&product, &ticket).await;
+    let keys = stores.keys(&format!("*:queue:{product}")).await;
+    let _: i64 = stores.redis("DEL", &[&keys[0]]).await;
+    let (status, problem) = app.join(&product, "bob").await;
+    assert_eq!(
+        (status.as_u16(), &problem["code"]),
+        (503, &json!("unavailable"))
+    );
+    // For a few seconds the last state counts.
+    tokio::time::timeout(Duration::from_secs(20), async {
+        while app.get(&format!("/queue/{product}")).await.0 != 503 {}
+    })
+    .await
+    .expect("the state is not shown for long");
+    assert_eq!(
+        app.buy(&product, "ada", "a", Some(&ticket)).await,
+        refused(503, "unavailable")
+    );
+}
