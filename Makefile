@@ -4,7 +4,7 @@ export CARGO
 # Where rustup puts cargo, for shells that have not read its settings.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test test-upgrade faults scale limits up down build fmt lint bench bench-connections bench-soak bench-growth bench-check load panels tools
+.PHONY: help demo demo-queue test test-upgrade faults scale limits queue up down build fmt lint bench bench-connections bench-soak bench-growth bench-check load panels tools
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf 'make %-17s %s\n' "$$target" "$$text"; done
@@ -23,6 +23,12 @@ scale: ## scale workers and API instances under load, and kill some; for example
 
 limits: ## check that the limits of a sale hold over four instances under load; for example ARGS="--only rate"
 	@scripts/on-stack limits $(ARGS)
+
+demo-queue: ## let 20,000 people queue for 1,000 units, and show the page of the sale
+	@scripts/on-stack queue --early 10000 --late 10000 --units 1000 --admit-per-second 50 --join-seconds 40 --watch
+
+queue: ## let a crowd through the queue of a sale on four instances and check order, pace and stock; for example ARGS="--early 5000"
+	@scripts/on-stack queue $(ARGS)
 
 test-upgrade: ## upgrade a running sale from another commit to this one and check every order; FROM=<commit>
 	@scripts/test-upgrade "$(FROM)"

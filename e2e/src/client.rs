@@ -87,6 +87,38 @@ impl Client {
         read_json(request.header("Idempotency-Key", key).send().await?).await
     }
 
+    /// As [`Self::order_of`], with a ticket of the sale's queue.
+    pub async fn order_with(
+        &self,
+        product: &ProductId,
+        user: &str,
+        key: &str,
+        ticket: &str,
+    ) -> Result<(u16, Value)> {
+        let body = json!({"productId": product, "userId": user, "quantity": 1});
+        let request = self.http.post(format!("{}/orders", self.url)).json(&body);
+        let request = request.header("Fluxgate-Ticket", ticket);
+        read_json(request.header("Idempotency-Key", key).send().await?).await
+    }
+
+    /// Lets a user without a ticket join the queue of a sale: the status of the answer, and its JSON.
+    pub async fn join_queue(&self, product: &ProductId, user: &str) -> Result<(u16, Value)> {
+        let request = self.http.post(format!("{}/queue/{product}", self.url));
+        read_json(request.json(&json!({"userId": user})).send().await?).await
+    }
+
+    /// The state of a queue: the status of the answer, and its JSON.
+    pub async fn queue_state(&self, product: &ProductId) -> Result<(u16, Value)> {
+        let request = self.http.get(format!("{}/queue/{product}", self.url));
+        read_json(request.send().await?).await
+    }
+
+    /// The place of a ticket: the status of the answer, and its JSON.
+    pub async fn queue_place(&self, product: &ProductId, ticket: &str) -> Result<(u16, Value)> {
+        let request = self.http.get(format!("{}/queue/{product}/place", self.url));
+        read_json(request.header("Fluxgate-Ticket", ticket).send().await?).await
+    }
+
     /// Asks for something that must be done.
     pub async fn expect_done(&self, sale: &Sale, action: Action) -> Result<()> {
         let response = self.send(sale, &action).await;

@@ -12,6 +12,7 @@
 //! | [`load`], [`pacer`] | many orders at once or at a constant rate; the programs `demo` and `rehearse` |
 //! | [`scale`] | workers and instances of the API come and go under load; the program `scale` |
 //! | [`limits`] | the limits of a sale hold under load; the program `limits` |
+//! | [`queue`] | a crowd goes through the queue of a sale; the program `queue` |
 //! | [`faults`] | runs in which something breaks; the program `faults` |
 //! | [`deployment`], [`stores`] | services that run, and what the stores behind them hold |
 //! | [`checker`] | answers against what the stores hold: what is lost, duplicated, oversold, stranded |
@@ -41,6 +42,7 @@ pub mod otlp;
 pub mod pacer;
 pub mod process;
 pub mod program;
+pub mod queue;
 pub mod sandbox;
 pub mod scale;
 pub mod stack;

@@ -1,18 +1,40 @@
 use std::slice::from_ref;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use e2e::client::Client;
 use e2e::order::Sale;
+use e2e::wait::wait_until;
 use fluxgate_domain::ids::Tag;
 use jiff::{Timestamp, ToSpan};
 use serde_json::json;
 
 use crate::fixture::{WRITE_LIMIT, expect_right_audit, in_a_sandbox, rebuild, reconcile};
-use crate::reconciler::order;
 
 const SETTINGS: [(&str, &str); 2] = [
     ("SALE_FEATURES", "queue"),
     ("QUEUE_SECRETS", "0123456789abcdef0123456789abcdef"),
 ];
+
+const TURN_LIMIT: Duration = Duration::from_secs(20);
+
+/// Joins the queue, and orders in the turn.
+async fn order(client: &Client, sale: &Sale) -> Result<()> {
+    let (status, joined) = client.join_queue(&sale.product, "ada").await?;
+    ensure!(status == 201, "{status} {joined}");
+    let ticket = joined["ticket"].as_str().context("a ticket")?;
+    wait_until("the turn begins", TURN_LIMIT, async || {
+        let (_, place) = client.queue_place(&sale.product, ticket).await?;
+        ensure!(place["turn"] == "open", "{place}");
+        Ok(())
+    })
+    .await?;
+    let (status, order) = client
+        .order_with(&sale.product, "ada", "key", ticket)
+        .await?;
+    ensure!(status == 202, "{status} {order}");
+    Ok(())
+}
 
 #[test]
 fn a_rebuilt_sale_has_its_queue_again() {
@@ -25,7 +47,7 @@ fn a_rebuilt_sale_has_its_queue_again() {
         let terms = json!({"quantity": 3, "opensAt": opens_at, "perUserLimit": 1, "queue": queue});
         let (status, opened) = client.put_terms(&sale.product, &terms).await?;
         ensure!(status == 201, "{status} {opened}");
-        order(&client, &sale, 0).await?;
+        order(&client, &sale).await?;
         sandbox.stores.drained(from_ref(&sale), WRITE_LIMIT).await?;
         expect_right_audit(sandbox).await?;
 

@@ -1,0 +1,184 @@
+//! The queue of a sale under load, as real processes over real stores.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `crowd` | people who join, follow the queue, and order in their turns |
+//! | `order_of_turns` | whether the turns are drawn fairly, and late ones in the order of joining |
+//! | `pace` | how fast people were let through, and how good the estimates were |
+//! | `refused` | tickets that must not be accepted |
+
+mod crowd;
+mod order_of_turns;
+mod pace;
+mod refused;
+
+use std::time::Duration;
+
+use anyhow::{Result, anyhow, ensure};
+use clap::Parser;
+use fluxgate_domain::queue::QueueSecret;
+use futures_util::future::try_join_all;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::client::Client;
+use crate::order::Sale;
+use crate::process::Process;
+use crate::sandbox::Sandbox;
+use crate::stack::Stack;
+use crate::table::{markdown, thousands};
+
+use crowd::Crowd;
+
+const INSTANCES: usize = 4;
+const SECRET: &str = "a secret that only these tests use";
+/// Longest that writing the rest of the orders may take.
+const WRITE_LIMIT: Duration = Duration::from_secs(120);
+
+/// Lets a crowd through the queue of a sale on four instances of the API, and checks the order, the pace and the stock; prints a table
+/// in Markdown.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "queue")]
+pub struct Plan {
+    /// People who join before the start
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1_000..=1_000_000))]
+    pub early: u32,
+
+    /// People who join after it
+    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub late: u32,
+
+    /// Units for sale
+    #[arg(long, default_value_t = 23_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    pub units: u32,
+
+    /// People let through per second
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(50..=10_000))]
+    pub admit_per_second: u32,
+
+    /// Seconds from the opening of the sale to its start
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(5..=600))]
+    pub join_seconds: u32,
+
+    /// Print the address of the page of the sale, and how the queue moves
+    #[arg(long)]
+    pub watch: bool,
+}
+
+/// Runs the plan and prints its table.
+///
+/// # Errors
+/// When a promise was not kept, the run did not finish, or a signal stopped it.
+#[tokio::main]
+pub async fn run(plan: &Plan) -> Result<String> {
+    let stack = Stack::from_env().map_err(|error| anyhow!("{error}: run `make queue`"))?;
+    let table = Sandbox::within(&stack, async |sandbox| run_in(sandbox, plan).await);
+    println!("{}\n", table.await?);
+    Ok("everybody had their turn".to_owned())
+}
+
+/// A sale with a queue, and the processes that sell it.
+struct QueuedSale<'a> {
+    sandbox: &'a Sandbox,
+    sale: Sale,
+    opens_at: Timestamp,
+    secret: QueueSecret,
+    _instances: Vec<Process>,
+    clients: Vec<Client>,
+    _worker: Process,
+}
+
+impl<'a> QueuedSale<'a> {
+    async fn open(sandbox: &'a Sandbox, plan: &Plan) -> Result<Self> {
+        let worker = sandbox.worker().await?;
+        let settings = [
+            ("SALE_FEATURES", "queue"),
+            ("QUEUE_SECRETS", SECRET),
+            ("PAGES", "on"),
+        ];
+        let instances = (0..INSTANCES).map(|_| sandbox.api_with(&settings));
+        let instances = try_join_all(instances).await?;
+        let clients = instances.iter().map(Process::client);
+        let clients: Vec<_> = clients.collect::<Result<_>>()?;
+        let sale = Sale::unique("queued", plan.units)?;
+        let opens_in = SignedDuration::from_secs(plan.join_seconds.into());
+        let opens_at = Timestamp::now().checked_add(opens_in)?;
+        let opens_at = Timestamp::from_millisecond(opens_at.as_millisecond())?;
+        let terms = json!({"quantity": plan.units, "perUserLimit": 1, "opensAt": opens_at, "queue": {
+            "admitPerSecond": plan.admit_per_second, "turnSeconds": 60,
+        }});
+        let (status, view) = clients[0].put_terms(&sale.product, &terms).await?;
+        ensure!(status == 201, "opening the sale: {status} {view}");
+        if plan.watch {
+            let address = instances[0].url();
+            println!("{address}/sales/{} starts at {opens_at}", sale.product);
+        }
+        let secret = QueueSecret::new(SECRET.as_bytes()).expect("long enough");
+        Ok(Self {
+            sandbox,
+            sale,
+            opens_at,
+            secret,
+            _instances: instances,
+            clients,
+            _worker: worker,
+        })
+    }
+
+    /// The instance that is asked for the `n`th time.
+    fn client(&self, n: usize) -> &Client {
+        &self.clients[n % self.clients.len()]
+    }
+
+    /// The state of the queue, as an instance shows it.
+    async fn state(&self, n: usize) -> Result<Value> {
+        let (status, state) = self.client(n).queue_state(&self.sale.product).await?;
+        ensure!(status == 200, "the queue: {status} {state}");
+        Ok(state)
+    }
+}
+
+async fn run_in(sandbox: &Sandbox, plan: &Plan) -> Result<String> {
+    let sale = QueuedSale::open(sandbox, plan).await?;
+    let shown = sale.state(0).await?["seedSha256"].clone();
+    let mut crowd = Crowd::join_early(&sale, plan.early).await?;
+    refused::before_the_start(&sale, &crowd).await?;
+    crowd.follow(&sale, plan).await?;
+
+    let state = sale.state(0).await?;
+    order_of_turns::check_seed(&state, &shown, &sale)?;
+    let stores = &sale.sandbox.stores;
+    let sales = std::slice::from_ref(&sale.sale);
+    stores.written(sales, WRITE_LIMIT).await?;
+    let placed = stores.postgres.placed(sale.sale.product.as_str()).await?;
+    let sold = placed.len() as u32;
+    let people = plan.early + plan.late;
+    ensure!(
+        sold == plan.units.min(people),
+        "{sold} orders of {} units",
+        plan.units
+    );
+
+    let fairness = order_of_turns::check(&crowd, &placed)?;
+    let pace = pace::check(&crowd, &placed, plan)?;
+    refused::at_the_end(&sale, &crowd).await?;
+    let table = markdown(
+        [
+            "joined before the start, after it",
+            "units, orders",
+            "chi-square by join time, name, instance",
+            "late orders out of order by, ms",
+            "people per second in any 10 s",
+            "error of the estimates",
+        ],
+        &[[
+            format!("{}, {}", thousands(plan.early), thousands(plan.late)),
+            format!("{}, {}", thousands(plan.units), thousands(sold)),
+            fairness.chi_squares,
+            fairness.late_by_ms.to_string(),
+            pace.per_second,
+            pace.estimate_error,
+        ]],
+    );
+    Ok(table)
+}
