@@ -4,7 +4,7 @@ export CARGO
 # Where rustup puts cargo, for shells that have not read its settings.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo demo-queue test test-upgrade faults scale limits queue up down build fmt lint bench bench-connections bench-soak bench-growth bench-check load panels tools
+.PHONY: help demo demo-queue test test-pages test-upgrade faults scale limits queue up down build fmt lint bench bench-connections bench-soak bench-growth bench-check load panels tools
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf 'make %-17s %s\n' "$$target" "$$text"; done
@@ -14,6 +14,9 @@ demo: ## sell out a flash sale through the real pipeline and check the result
 
 test: lint ## format, lints and all tests, against a stack of their own
 	@scripts/test
+
+test-pages: ## test the page of a sale in a headless Chromium; installs it and Node.js
+	@scripts/test-pages
 
 faults: ## inject one fault after the other while a sale runs; continues where it was interrupted
 	@scripts/faults

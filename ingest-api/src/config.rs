@@ -4,11 +4,13 @@
 //! with code 2.
 
 mod access;
+mod pages;
 mod queue;
 mod rate_limits;
 mod sales;
 
-pub use access::{AdminSettings, IdentitySettings, Origins, PageSettings};
+pub use access::{AdminSettings, IdentitySettings, Origins};
+pub use pages::{CheckoutUrl, PageSettings};
 pub use queue::{QueueSecrets, QueueSettings};
 pub use rate_limits::RateLimitSettings;
 pub use sales::{SaleFeatures, SaleSettings};

@@ -10,6 +10,7 @@
 //! queue/      lets people join the queue of a sale, and tells whose turn it is
 //! sold_out/   refuses orders from memory while the sale is sold out, closed or not open
 //! outbox/     removes entries that Kafka has acknowledged; republishes stale entries
+//! pages/      the pages for buyers, if they are on: they call what is in http/
 //! ```
 //!
 //! | top-level module | holds |
@@ -23,7 +24,7 @@
 //! | [`open_files`] | the limit of open files |
 //!
 //! Only [`http`] knows status codes. Modules use each other in one direction: `http` -> `orders` -> `queue` -> `sales` -> `sold_out`, and
-//! `outbox` -> `sales`; `http` -> `identity`, `limits`; `http` -> `events` -> `sales`. Redis, Kafka and PostgreSQL are behind `fluxgate_gate`, `fluxgate_log` and `fluxgate_ledger`.
+//! `outbox` -> `sales`; `http` -> `identity`, `limits`, `pages`; `http` -> `events` -> `sales`. Redis, Kafka and PostgreSQL are behind `fluxgate_gate`, `fluxgate_log` and `fluxgate_ledger`.
 
 pub mod app;
 mod background;
@@ -42,6 +43,7 @@ pub mod metrics;
 pub mod open_files;
 pub mod orders;
 pub mod outbox;
+pub mod pages;
 mod pauses;
 pub mod queue;
 mod read_batcher;

@@ -12,6 +12,7 @@ use crate::components::Components;
 use crate::config::Config;
 use crate::http::{self, BodyReader, CorsPolicy, Observer};
 use crate::open_files;
+use crate::pages::{PageFacts, Pages};
 
 /// Event streams if STREAMS_MAX is not set.
 const STREAMS_DEFAULT: u32 = 10_000;
@@ -57,6 +58,7 @@ pub fn clients(
             "RATE_LIMIT_PER_ADDRESS is set without TRUSTED_PROXIES; all clients behind a proxy share one limit"
         );
     }
+    let pages = pages(config, services.access.has_identity()).map(Data::new);
     let has_cookies = config.identity.auth_cookie.is_some();
     let origins = config.pages.cors_origins.clone();
     let cors = origins.map(|origins| CorsPolicy::new(origins, has_cookies));
@@ -79,6 +81,7 @@ pub fn clients(
             Data::from(statuses),
             observer.clone(),
             cors.clone(),
+            pages.clone(),
             has_compat_routes,
         ))
     });
@@ -95,6 +98,24 @@ fn streams_max(requested: Option<u32>, connections_max: u32) -> u32 {
             format_args!("must be less than CONNECTIONS_MAX, {connections_max}"),
         ),
     }
+}
+
+/// The pages, if they are on. They send the buyer's token as a cookie.
+fn pages(config: &Config, has_identity: bool) -> Option<Pages> {
+    if config.pages.pages == Switch::Off {
+        return None;
+    }
+    if has_identity && config.identity.auth_cookie.is_none() {
+        refuse("PAGES", "with AUTH_… settings, on needs AUTH_COOKIE");
+    }
+    if !has_identity {
+        tracing::warn!("PAGES=on without an identity provider; browsers choose their user ids");
+    }
+    let checkout_url = config.pages.pages_checkout_url.as_ref();
+    Some(Pages::new(&PageFacts {
+        has_identity,
+        checkout_url: checkout_url.map(|url| url.as_str().to_owned()),
+    }))
 }
 
 fn client_limits(config: &Config) -> ServerLimits {

@@ -9,7 +9,7 @@ use crate::fixture::in_a_sandbox;
 const END_LIMIT: Duration = Duration::from_secs(10);
 
 /// A setting that is missing where it has no value.
-const BAD: [(Program, &str); 29] = [
+const BAD: [(Program, &str); 31] = [
     (IngestApi, "REDIS_URL"),
     (IngestApi, "KAFKA_BROKERS"),
     (InventoryWorker, "KAFKA_BROKERS"),
@@ -23,6 +23,8 @@ const BAD: [(Program, &str); 29] = [
     (IngestApi, "OUTBOX_MAX=0.5"),
     (IngestApi, "BODY_LIMIT_BYTES=16k"),
     (IngestApi, "COMPAT_ROUTES=perhaps"),
+    (IngestApi, "PAGES=perhaps"),
+    (IngestApi, "PAGES_CHECKOUT_URL=https://shop.example/pay"),
     (IngestApi, "OUTBOX_SHARED_ENTRIES=true"),
     (IngestApi, "ADMIN_TOKEN=hush"),
     (IngestApi, "AUTH_HS256_SECRET=hush"),

@@ -70,16 +70,6 @@ pub struct IdentitySettings {
     pub auth_cache_max: u32,
 }
 
-/// Pages in browsers.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Pages")]
-pub struct PageSettings {
-    /// Origins whose pages may call from a browser, comma-separated: https://shop.example,https://www.shop.example
-    /// [default: none]
-    #[arg(long, env = "CORS_ORIGINS")]
-    pub cors_origins: Option<Origins>,
-}
-
 /// Origins as browsers write them (RFC 6454, 6.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origins(Arc<[String]>);

@@ -9,6 +9,7 @@ mod failure_log;
 mod join_limit;
 mod observe;
 mod orders;
+mod pages;
 mod problem;
 mod products;
 mod queue;

@@ -1,4 +1,4 @@
-use actix_web::http::header::{CACHE_CONTROL, ETAG, EntityTag, Header, IfNoneMatch};
+use actix_web::http::header::{CACHE_CONTROL, ETAG, EntityTag};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use fluxgate_domain::ids::{ProductId, Total};
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::Services;
 use super::problem::Problem;
-use super::request::{idempotency_key, json_body};
+use super::request::{has_version, idempotency_key, json_body};
 use super::sale_request::SaleRequest;
 use crate::sales::SaleAnswer;
 
@@ -42,11 +42,7 @@ pub async fn find(
     let view = snapshots.find_also_over(&product, sales).await?;
     let answer = SaleAnswer::from(view);
     let tag = EntityTag::new_strong(answer.version());
-    let is_current = match IfNoneMatch::parse(&request) {
-        Ok(IfNoneMatch::Any) => true,
-        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|it| it.weak_eq(&tag)),
-        Err(_) => false,
-    };
+    let is_current = has_version(&request, &tag);
     let mut response = match is_current {
         true => HttpResponse::NotModified(),
         false => HttpResponse::Ok(),

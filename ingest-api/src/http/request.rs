@@ -1,6 +1,6 @@
-//! Reading a request: the idempotency key, the JSON body.
+//! Reading a request: the idempotency key, the JSON body, the version that a cache has.
 
-use actix_web::http::header::{CONTENT_TYPE, HeaderName};
+use actix_web::http::header::{CONTENT_TYPE, EntityTag, Header, HeaderName, IfNoneMatch};
 use actix_web::{HttpMessage, HttpRequest};
 use fluxgate_domain::ids::IdempotencyKey;
 use serde::de::DeserializeOwned;
@@ -37,6 +37,15 @@ pub fn idempotency_key(request: &HttpRequest) -> Result<IdempotencyKey, Problem>
         let detail = "send an Idempotency-Key, and the same one with every retry";
         Problem::new(Kind::MissingIdempotencyKey, detail)
     })
+}
+
+/// Whether the client has the version with this tag (`If-None-Match`, RFC 9110, 13.1.2).
+pub fn has_version(request: &HttpRequest, tag: &EntityTag) -> bool {
+    match IfNoneMatch::parse(request) {
+        Ok(IfNoneMatch::Any) => true,
+        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|it| it.weak_eq(tag)),
+        Err(_) => false,
+    }
 }
 
 /// Reads a JSON body.

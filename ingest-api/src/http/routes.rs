@@ -12,10 +12,12 @@ use fluxgate_service::ops::get_or_head;
 use super::observe::{Observer, observe};
 use super::problem::{Kind, Problem};
 use super::{
-    Access, CompatLimits, CorsPolicy, JoinLimit, TryLimits, compat, events, orders, products, queue,
+    Access, CompatLimits, CorsPolicy, JoinLimit, TryLimits, compat, events, orders, pages,
+    products, queue,
 };
 use crate::events::SaleEvents;
 use crate::orders::{CancelOrder, CompleteOrder, OrderStatusReader, PlaceOrder};
+use crate::pages::Pages;
 use crate::queue::Queues;
 use crate::sales::{SaleCache, SaleChanges, SaleOpener, SaleSnapshots};
 
@@ -38,13 +40,14 @@ pub struct Services {
     pub queue_secret: Option<QueueSecret>,
 }
 
-/// Adds the routes of the service, and those of the original Flux-Gate if `has_compat_routes`.
+/// Adds the routes of the service, those of its pages if there are any, and those of the original Flux-Gate if `has_compat_routes`.
 pub fn routes(
     services: Data<Services>,
     place_order: Data<PlaceOrder>,
     statuses: Data<OrderStatusReader>,
     observer: Data<Observer>,
     cors: Option<CorsPolicy>,
+    pages: Option<Data<Pages>>,
     has_compat_routes: bool,
 ) -> impl FnOnce(&mut ServiceConfig) {
     move |config| {
@@ -107,9 +110,20 @@ pub fn routes(
             "GET",
             vec![get_or_head().to(queue::place)],
         );
+        if pages.is_some() {
+            resource("/sales/{id}", "GET", vec![get_or_head().to(pages::sale)]);
+            resource(
+                "/assets/{version}/{name}",
+                "GET",
+                vec![get_or_head().to(pages::asset)],
+            );
+        }
         if has_compat_routes {
             resource("/init", "POST", vec![web::post().to(compat::init)]);
             resource("/order", "POST", vec![web::post().to(compat::order)]);
+        }
+        if let Some(pages) = pages {
+            config.app_data(pages);
         }
     }
 }

@@ -23,6 +23,7 @@ mod losses;
 mod orders;
 mod outbox;
 mod over;
+mod pages;
 mod program;
 mod queue;
 mod queue_joins;

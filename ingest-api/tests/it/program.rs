@@ -91,6 +91,7 @@ fn settings_of_identity_that_do_not_fit_together_end_the_program_with_their_name
         (vec![issuer, audience], "AUTH_JWKS_URL"),
         (vec![("AUTH_COOKIE", "token")], "AUTH_JWKS_URL"),
         (vec![secret, url, issuer, audience], "AUTH_HS256_SECRET"),
+        (vec![secret, issuer, audience, ("PAGES", "on")], "PAGES"),
     ] {
         let mut all = vec![
             ("REDIS_URL", "redis://127.0.0.1:1"),

@@ -1,0 +1,4 @@
+/** All tests in one process, one after the other, on one deployment. */
+import "./sale.test.js";
+import "./queue.test.js";
+import "./looks.test.js";

@@ -1,0 +1,83 @@
+/** Answers of a server in each state of the page, for tests of how the page looks. Times are relative to `now`. */
+
+const TICKET = `01${"0".repeat(16)}${"aa".repeat(16)}${"bb".repeat(16)}`;
+const ORDER = "01a2186e-2353-897f-8591-ac02954ec068";
+const EARLY_END = 2 ** 52;
+const [MINUTE, HOUR] = [60_000, 3_600_000];
+
+/** What the server answers and the browser keeps, by the name of the state. */
+export function answersOf(now) {
+  const at = (ms) => new Date(now + ms).toISOString();
+  const sale = {
+    productId: "sneaker-1", total: 500, remaining: 137, status: "open",
+    opensAt: at(-MINUTE), closesAt: at(24 * HOUR), perUserLimit: 2,
+  };
+  const scheduled = { ...sale, status: "scheduled", opensAt: at(12.5 * MINUTE), remaining: 500 };
+  const terms = { joinFrom: at(-HOUR), admitPerSecond: 60, turnSeconds: 300, overbook: 3 };
+  const queued = { ...sale, queue: terms };
+  const queue = {
+    state: "open", now: at(0), opensAt: sale.opensAt, joined: 48_211, seedSha256: "6b".repeat(32), seed: "11".repeat(32),
+    servedBelow: 0.1 * EARLY_END, servedLate: 0, clock: 60_000,
+    recent: [[0, 0, 0], [30_000, 0.05 * EARLY_END, 0], [60_000, 0.1 * EARLY_END, 0]],
+    admitPerSecond: 60, turnSeconds: 300, remaining: 137, pollAfterMs: [4_000, 6_000],
+  };
+  const before = {
+    ...queue, state: "scheduled", opensAt: scheduled.opensAt, remaining: 500, seed: null, servedBelow: 0, clock: 0, recent: [],
+  };
+  const early = { sale: { ...scheduled, queue: terms }, queue: before };
+  const waiting = { sale: queued, queue, ticket: TICKET, ahead: "48000" };
+  const served = { ...queue, servedBelow: EARLY_END, recent: [[0, 0, 0], [20_000, EARLY_END, 0]] };
+  const over = { ...served, clock: 400_000 };
+  const order = (status, more = {}) => ({
+    sale: { ...queued, ...(more.expiresAt && { holdSeconds: 600 }) }, queue, ticket: TICKET, order: ORDER,
+    answer: { orderId: ORDER, productId: sale.productId, userId: "ada", quantity: 2, status, ...more },
+  });
+  return {
+    unknown: {},
+    scheduled: { sale: scheduled },
+    open: { sale },
+    all_held: { sale: { ...sale, status: "all_held", remaining: 0 } },
+    sold_out: { sale: { ...sale, status: "sold_out", remaining: 0 } },
+    closed: { sale: { ...sale, status: "closed" } },
+    join_later: { ...early, sale: { ...scheduled, queue: { ...terms, joinFrom: at(5 * MINUTE) } } },
+    join: early,
+    joined: { ...early, ticket: TICKET },
+    join_late: { sale: queued, queue },
+    join_all_held: { sale: queued, queue: { ...queue, state: "all_held", remaining: 0 } },
+    join_sold_out: { sale: queued, queue: { ...queue, state: "sold_out", remaining: 0 } },
+    join_ended: { sale: { ...queued, queue: { ...terms, joinUntil: sale.opensAt } }, queue },
+    drawing: { sale: queued, queue: { ...queue, seed: null, servedBelow: 0, recent: [] }, ticket: TICKET },
+    waiting,
+    waiting_all_held: { ...waiting, queue: { ...queue, state: "all_held", remaining: 0 } },
+    waiting_sold_out: { ...waiting, queue: { ...queue, state: "sold_out", remaining: 0 } },
+    turn: { ...waiting, queue: served },
+    turn_all_held: { ...waiting, queue: { ...served, state: "all_held", remaining: 0 } },
+    turn_sold_out: { ...waiting, queue: { ...served, state: "sold_out", remaining: 0 } },
+    turn_over: { ...waiting, queue: over },
+    turn_over_ended: { ...waiting, queue: over, sale: { ...queued, queue: { ...terms, joinUntil: sale.opensAt } } },
+    order_accepted: order("accepted"),
+    order_confirmed: order("confirmed"),
+    order_held: order("confirmed", { expiresAt: at(8.5 * MINUTE) }),
+    order_completed: order("completed"),
+    order_expired: order("expired"),
+    order_cancelled: order("cancelled"),
+    order_rejected: order("rejected"),
+  };
+}
+
+/** Lets a browser get these answers, and keep what belongs to them. */
+export async function answerWith(context, { sale, queue, ticket, ahead, order, answer }) {
+  const unknown = { status: 404, json: { code: "unknown_product" } };
+  const found = (json) => (json ? { json } : unknown);
+  await context.route("**/products/*", (route) => route.fulfill(found(sale)));
+  await context.route("**/products/*/events", (route) => route.fulfill(unknown));
+  await context.route("**/queue/*", (route) => route.fulfill(found(queue)));
+  await context.route("**/orders/*", (route) => route.fulfill(found(answer)));
+  const kept = { ticket, ahead, order: order && JSON.stringify({ quantity: 2, id: order }) };
+  const entries = Object.entries(kept).filter(([, value]) => value);
+  await context.addInitScript((entries) => {
+    for (const [name, value] of entries) {
+      localStorage.setItem(`fluxgate:sale:sneaker-1:${name}`, value);
+    }
+  }, entries);
+}

@@ -1,0 +1,245 @@
+//! The pages for buyers, as they are served. `scripts/test-pages` tests in a browser what they do.
+
+use std::collections::BTreeSet;
+
+use reqwest::header::{HeaderMap, IF_NONE_MATCH};
+use reqwest::{Method, Response, StatusCode};
+use serde_json::Value;
+
+use crate::fixture::App;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/pages/sale");
+const ON: &str = "--pages=on";
+
+async fn get(app: &App, path: &str) -> Response {
+    app.request(Method::GET, path).send().await.unwrap()
+}
+
+async fn text(app: &App, path: &str) -> String {
+    let answer = get(app, path).await;
+    assert_eq!(answer.status(), 200, "{path}");
+    answer.text().await.unwrap()
+}
+
+fn value<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers.get(name).map_or("", |it| it.to_str().unwrap())
+}
+
+/// What stands between `begin` and the next `"` in a text, each time.
+fn quoted<'a>(text: &'a str, begin: &str) -> Vec<&'a str> {
+    let rests = text.split(begin).skip(1);
+    rests.map(|rest| rest.split('"').next().unwrap()).collect()
+}
+
+/// The paths of the assets that the HTML names.
+fn named_assets(html: &str) -> Vec<&str> {
+    let named = [quoted(html, "href=\""), quoted(html, "src=\"")].concat();
+    named.into_iter().filter(|it| !it.is_empty()).collect()
+}
+
+/// The files of the page.
+fn files() -> BTreeSet<String> {
+    let files = std::fs::read_dir(FOLDER).unwrap();
+    let names = files.map(|it| it.unwrap().file_name().into_string().unwrap());
+    names.collect()
+}
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(format!("{FOLDER}/{file}")).unwrap()
+}
+
+#[tokio::test]
+async fn there_are_no_pages_unless_they_are_on() {
+    let app = App::start(&[]).await;
+    for path in ["/sales/lamp", "/assets/x/main.js"] {
+        let (status, problem) = app.get(path).await;
+        assert_eq!(
+            (status, &problem["code"]),
+            (StatusCode::NOT_FOUND, &"not_found".into())
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_page_runs_nothing_but_its_own_files() {
+    let app = App::start(&[ON]).await;
+    let page = get(&app, "/sales/lamp").await;
+    assert_eq!(page.status(), 200);
+    let headers = page.headers().clone();
+    let policy = value(&headers, "content-security-policy");
+    for part in [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "frame-ancestors 'none'",
+    ] {
+        assert!(policy.split("; ").any(|it| it == part), "{part}: {policy}");
+    }
+    assert!(
+        !policy.contains("unsafe") && !policy.contains("http"),
+        "{policy}"
+    );
+    assert_eq!(value(&headers, "x-content-type-options"), "nosniff");
+    assert_eq!(value(&headers, "referrer-policy"), "same-origin");
+    assert_eq!(value(&headers, "content-type"), "text/html; charset=utf-8");
+    let html = page.text().await.unwrap();
+    for inline in [
+        "<style",
+        " style=",
+        "<script>",
+        " onclick=",
+        "javascript:",
+        "//",
+    ] {
+        assert!(!html.contains(inline), "{inline}: {html}");
+    }
+}
+
+#[tokio::test]
+async fn everything_that_a_page_loads_is_there_and_kept_for_good() {
+    let app = App::start(&[ON]).await;
+    let html = text(&app, "/sales/lamp").await;
+    let assets = named_assets(&html);
+    assert!(assets.len() > 10, "{assets:?}");
+    let version = assets[0].rsplit_once('/').unwrap().0;
+    for path in &assets {
+        let asset = get(&app, path).await;
+        assert_eq!(asset.status(), 200, "{path}");
+        let headers = asset.headers();
+        assert!(value(headers, "cache-control").ends_with("immutable"));
+        assert_eq!(value(headers, "x-content-type-options"), "nosniff");
+        let expected = match path.rsplit_once('.').unwrap().1 {
+            "js" => "text/javascript; charset=utf-8",
+            "css" => "text/css; charset=utf-8",
+            "svg" => "image/svg+xml",
+            other => panic!("{other}"),
+        };
+        assert_eq!(value(headers, "content-type"), expected, "{path}");
+    }
+    // The HTML names each script, so that a browser loads them all at once, and each is served as it is.
+    for file in files().iter().filter(|it| *it != "sale.html") {
+        let path = format!("{version}/{file}");
+        assert_eq!(text(&app, &path).await, read(file), "{file}");
+        let is_named = assets.contains(&path.as_str());
+        assert!(
+            is_named || file.ends_with(".json"),
+            "{file} is not in the HTML"
+        );
+        for imported in quoted(&read(file), "from \"./") {
+            assert!(files().contains(imported), "{file} imports {imported}");
+        }
+    }
+    assert_eq!(
+        get(&app, &format!("{version}/sale.html")).await.status(),
+        404
+    );
+}
+
+#[tokio::test]
+async fn a_browser_that_has_a_page_is_not_sent_it_again() {
+    let app = App::start(&[ON]).await;
+    let html = text(&app, "/sales/lamp").await;
+    for path in ["/sales/lamp", named_assets(&html)[0]] {
+        let first = get(&app, path).await;
+        let tag = first.headers()["etag"].clone();
+        let again = app.request(Method::GET, path).header(IF_NONE_MATCH, &tag);
+        let again = again.send().await.unwrap();
+        assert_eq!(again.status(), 304, "{path}");
+        assert_eq!(again.headers()["etag"], tag);
+        assert!(again.bytes().await.unwrap().is_empty());
+        let other = app
+            .request(Method::GET, path)
+            .header(IF_NONE_MATCH, "\"x\"");
+        assert_eq!(other.send().await.unwrap().status(), 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_another_version_gets_assets_that_it_does_not_keep() {
+    let app = App::start(&[ON]).await;
+    let asset = get(&app, "/assets/0123456789abcdef/main.js").await;
+    assert_eq!(asset.status(), 200);
+    assert_eq!(value(asset.headers(), "cache-control"), "no-cache");
+}
+
+#[tokio::test]
+async fn a_page_knows_where_orders_are_paid_and_who_says_who_the_buyer_is() {
+    let app = App::start(&[ON]).await;
+    let html = text(&app, "/sales/lamp").await;
+    let facts = |html: &str| -> Value {
+        let meta = quoted(html, "name=\"fluxgate-settings\" content=\"")[0].replace("&quot;", "\"");
+        serde_json::from_str(&meta.replace("&amp;", "&")).unwrap()
+    };
+    assert_eq!(
+        facts(&html),
+        serde_json::json!({"hasIdentity": false, "checkoutUrl": null})
+    );
+    let url = "https://shop.example/pay?x=1&order={orderId}";
+    let app = App::start(&[
+        ON,
+        &format!("--pages-checkout-url={url}"),
+        "--auth-hs256-secret=0123456789abcdef0123456789abcdef",
+        "--auth-issuer=i",
+        "--auth-audience=a",
+        "--auth-cookie=token",
+    ])
+    .await;
+    let html = text(&app, "/sales/lamp").await;
+    assert_eq!(
+        facts(&html),
+        serde_json::json!({"hasIdentity": true, "checkoutUrl": url})
+    );
+}
+
+/// Keys with a form for each plural count as one.
+fn keys(file: &str) -> BTreeSet<String> {
+    let texts: Value = serde_json::from_str(&read(file)).unwrap();
+    let keys = texts.as_object().unwrap().keys();
+    keys.cloned().collect()
+}
+
+#[test]
+fn every_language_has_every_text() {
+    let english = keys("texts-en.json");
+    let languages: Vec<_> = files()
+        .into_iter()
+        .filter(|it| it.starts_with("texts-"))
+        .collect();
+    assert!(languages.len() >= 2);
+    for file in languages {
+        assert_eq!(keys(&file), english, "{file}");
+        let listed = format!("\"{}\"", &file["texts-".len()..file.len() - ".json".len()]);
+        assert!(
+            read("texts.js").contains(&listed),
+            "texts.js does not list {listed}"
+        );
+    }
+}
+
+#[test]
+fn every_state_has_its_texts() {
+    let english = keys("texts-en.json");
+    let has = |key: &str| english.contains(key) || english.contains(&format!("{key}.other"));
+    let script = read("sale_state.js");
+    let named = quoted(&script, "name: \"");
+    assert!(named.len() > 10, "{named:?}");
+    for state in named {
+        assert!(has(&format!("{state}.headline")), "{state}");
+    }
+    let headlines = english.iter().filter_map(|it| it.strip_suffix(".headline"));
+    let states: Vec<_> = headlines.collect();
+    assert!(states.len() > 25);
+    for state in states {
+        assert!(has(&format!("{state}.text")), "{state}");
+        let is_status = has(&format!("status.{state}")) || state.starts_with("order_");
+        assert!(
+            is_status || script.contains(&format!("\"{state}\"")),
+            "{state} is no state"
+        );
+    }
+    for (file, begin) in [("view.js", "texts.get(\""), ("texts.js", "this.get(\"")] {
+        for key in quoted(&read(file), begin) {
+            assert!(has(key), "{file}: {key}");
+        }
+    }
+}
