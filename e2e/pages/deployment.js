@@ -10,6 +10,14 @@ const READY_MS = 60_000;
 
 export const CHECKOUT_URL = "https://shop.example/pay/{orderId}";
 const ADMIN_TOKEN = "only-for-these-tests";
+const API_SETTINGS = {
+  ADMIN_TOKEN,
+  READ_DATABASE_URL: process.env.DATABASE_URL,
+  PAGES: "on",
+  PAGES_CHECKOUT_URL: CHECKOUT_URL,
+  SALE_FEATURES: "holds,queue",
+  QUEUE_SECRETS: "0123456789abcdef0123456789abcdef",
+};
 
 /** One instance of the API and one worker. */
 export class Deployment {
@@ -26,15 +34,17 @@ export class Deployment {
   }
 
   #startInstance() {
-    this.#spawn("ingest-api", {
-      HTTP_ADDR: `127.0.0.1:${this.port}`,
-      ADMIN_TOKEN,
-      READ_DATABASE_URL: process.env.DATABASE_URL,
-      PAGES: "on",
-      PAGES_CHECKOUT_URL: CHECKOUT_URL,
-      SALE_FEATURES: "holds,queue",
-      QUEUE_SECRETS: "0123456789abcdef0123456789abcdef",
-    });
+    this.#spawn("ingest-api", { HTTP_ADDR: `127.0.0.1:${this.port}`, ...API_SETTINGS });
+  }
+
+  /** Starts a further instance, with more settings; returns its URL. */
+  async another(settings) {
+    const port = await freePort();
+    const name = `ingest-api-${port}`;
+    this.#spawn("ingest-api", { HTTP_ADDR: `127.0.0.1:${port}`, ...API_SETTINGS, ...settings }, name);
+    const url = `http://localhost:${port}`;
+    await this.#untilReady(name, url);
+    return url;
   }
 
   /** Kills the instance, and starts it again when `meanwhile` has ended. */
@@ -105,18 +115,18 @@ export class Deployment {
     return { status: response.status, headers: response.headers, body: await response.json() };
   }
 
-  #untilReady() {
-    return until("the instance is ready", () => {
-      const hasEnded = this.#processes.get("ingest-api").exitCode !== null;
-      assert.ok(!hasEnded, `ingest-api has ended; see ${LOGS}/ingest-api.log`);
-      return fetch(`${this.url}/readyz`).then((it) => it.ok, () => false);
+  #untilReady(name = "ingest-api", url = this.url) {
+    return until(`${name} is ready`, () => {
+      const hasEnded = this.#processes.get(name).exitCode !== null;
+      assert.ok(!hasEnded, `it has ended; see ${LOGS}/${name}.log`);
+      return fetch(`${url}/readyz`).then((it) => it.ok, () => false);
     });
   }
 
-  #spawn(name, settings) {
+  #spawn(program, settings, name = program) {
     const log = openSync(`${LOGS}/${name}.log`, "a");
     const env = { ...process.env, ...settings };
-    this.#processes.set(name, spawn(`${PROGRAMS}/${name}`, { env, stdio: ["ignore", log, log] }));
+    this.#processes.set(name, spawn(`${PROGRAMS}/${program}`, { env, stdio: ["ignore", log, log] }));
   }
 }
 

@@ -13,8 +13,8 @@ after(async () => {
 });
 
 /** A new visitor opens the page of a sale. Their further tabs are opened by `page.visitNext(product)`. */
-export async function visit(t, product, { prepare = () => {}, ...options } = {}) {
-  const visitor = await Visitor.arrive(deployment, options);
+export async function visit(t, product, { prepare = () => {}, at = deployment.url, ...options } = {}) {
+  const visitor = await Visitor.arrive(at, options);
   await prepare(visitor.context);
   const pages = [];
   const open = async (of) => {

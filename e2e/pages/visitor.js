@@ -10,9 +10,9 @@ export const closeBrowser = () => browser.close();
 export class Visitor {
   #url;
 
-  static async arrive(deployment, options = {}) {
+  static async arrive(url, options = {}) {
     const visitor = new Visitor();
-    visitor.#url = deployment.url;
+    visitor.#url = url;
     visitor.context = await browser.newContext({ viewport: { width: 360, height: 740 }, locale: "en-GB", ...options });
     return visitor;
   }
