@@ -82,7 +82,8 @@ function ahead(position, queue) {
 
 /** People let through in a millisecond of the turn clock: over the last seconds, or else as the shop has set it. */
 function pacePerMs(queue) {
-  const first = queue.recent.find(([clock]) => clock >= queue.clock - PACE_WINDOW_MS);
+  const since = queue.clock - PACE_WINDOW_MS;
+  const first = queue.recent.findLast(([clock]) => clock <= since) ?? queue.recent[0];
   const windowMs = first ? queue.clock - first[0] : 0;
   if (windowMs < PACE_WINDOW_MIN_MS) {
     return queue.admitPerSecond / 1_000;
