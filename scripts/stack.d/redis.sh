@@ -32,7 +32,7 @@ hash-max-listpack-entries 8
 # the records of a sale expire as one key: freeing a million of them at once would block Redis for a second
 lazyfree-lazy-expire yes
 # one per test that runs an outbox relay, which publishes all entries of its database
-databases 512
+databases 256
 # is_running looks for the path of this file
 proc-title-template "{title} {config-file}"
 CONF
