@@ -62,13 +62,7 @@ impl JoinLimit {
         let checked = self.limit.check((product.as_str(), user.as_str()));
         checked.map_err(|exceeded| {
             self.hits.inc();
-            let limit = RateLimit {
-                policy: NAME,
-                quota: exceeded.rate.count().into(),
-                window_seconds: exceeded.rate.seconds().into(),
-                remaining: 0,
-                reset_seconds: exceeded.retry_after_seconds,
-            };
+            let limit = RateLimit::exceeded(NAME, exceeded);
             Problem::rate_limited(limit, "this user has just joined; send the ticket")
         })
     }

@@ -15,7 +15,7 @@ use super::orders::named;
 use super::problem::{Kind, Problem};
 use super::request::json_body;
 use crate::orders::QueuePass;
-use crate::queue::{Joined, QueueSnapshot, SaleQueue};
+use crate::queue::{QueueSnapshot, SaleQueue};
 
 /// The header that carries a ticket.
 const TICKET: HeaderName = HeaderName::from_static("fluxgate-ticket");
@@ -57,7 +57,7 @@ pub async fn join(
         None => None,
     };
     let (joined, mut answer) = match known {
-        Some(joined) => (joined, HttpResponse::Ok()),
+        Some(ticket) => (queue.joined(ticket), HttpResponse::Ok()),
         None if is_admin => (queue.join(&user).await?, HttpResponse::Created()),
         None => {
             let joined = services.join_limit.join(&queue, &product, &user).await?;
@@ -74,17 +74,17 @@ pub async fn join(
     }))
 }
 
-/// The place that a ticket of this user proves, unless its turn is over.
+/// The ticket with this text, if it is of this user, unless its turn is over.
 async fn place_ahead(
     queue: &SaleQueue,
     text: &str,
     user: &UserId,
-) -> Result<Option<Joined>, Problem> {
-    let Ok(joined) = queue.verify(text, user) else {
+) -> Result<Option<Ticket>, Problem> {
+    let Ok(ticket) = queue.verify(text, user) else {
         return Ok(None);
     };
-    let turn = queue.snapshot().await?.turn(queue.position(&joined.ticket));
-    Ok((turn != Turn::Over).then_some(joined))
+    let turn = queue.snapshot().await?.turn(queue.position(&ticket));
+    Ok((turn != Turn::Over).then_some(ticket))
 }
 
 #[derive(Debug, Serialize)]

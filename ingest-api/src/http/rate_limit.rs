@@ -4,6 +4,8 @@ use actix_web::HttpResponseBuilder;
 use actix_web::http::header::HeaderName;
 use fluxgate_gate::{Quota, Quotas};
 
+use crate::limits::LimitExceeded;
+
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
@@ -29,6 +31,17 @@ impl RateLimit {
         let limits = policies.into_iter();
         let limits = limits.filter_map(|(policy, quota)| Some(Self::of(policy, quota?)));
         limits.collect()
+    }
+
+    /// One that a try has exceeded.
+    pub fn exceeded(policy: &'static str, exceeded: LimitExceeded) -> Self {
+        Self {
+            policy,
+            quota: exceeded.rate.count().into(),
+            window_seconds: exceeded.rate.seconds().into(),
+            remaining: 0,
+            reset_seconds: exceeded.retry_after_seconds,
+        }
     }
 
     fn of(policy: &'static str, quota: Quota) -> Self {

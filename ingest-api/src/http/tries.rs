@@ -119,13 +119,7 @@ impl TryLimit {
     fn check(&self, key: impl Hash) -> Result<(), Problem> {
         self.limit.check(key).map_err(|exceeded| {
             self.hits.inc();
-            let limit = RateLimit {
-                policy: self.policy,
-                quota: exceeded.rate.count().into(),
-                window_seconds: exceeded.rate.seconds().into(),
-                remaining: 0,
-                reset_seconds: exceeded.retry_after_seconds,
-            };
+            let limit = RateLimit::exceeded(self.policy, exceeded);
             Problem::rate_limited(limit, format_args!("{exceeded} for this {}", self.whose))
         })
     }

@@ -78,11 +78,10 @@ impl QueueTask {
         let read_at = BootInstant::now();
         let queue = &self.queue;
         let mark = queue.mark();
-        let binding = queue.binding();
         let paced = self.store.pace_queue(
             &queue.sale.keys,
             &queue.keys,
-            &binding,
+            &queue.binding,
             &mark,
             self.high_water_mark(),
             self.outbox_max,
@@ -107,10 +106,10 @@ impl QueueTask {
         let queue = &self.queue;
         let holders: Vec<HolderId> = requests.iter().map(|request| request.holder).collect();
         let mark = queue.mark();
-        let (keys, binding) = (&queue.sale.keys, queue.binding());
+        let (keys, binding) = (&queue.sale.keys, &queue.binding);
         let joined = self
             .store
-            .join_queue(keys, &queue.keys, &binding, &mark, &holders);
+            .join_queue(keys, &queue.keys, binding, &mark, &holders);
         let joined = joined.await;
         let mut outcome = Ok(());
         match &joined {

@@ -99,7 +99,7 @@ impl Queues {
         let full_total = self.limit_hits("joins");
         let (sale, keys) = (Arc::clone(sale), keys.clone());
         let queue = SaleQueue::new(sale, keys, secret, opens_at, joins, full_total);
-        if let Some(found) = found.filter(|found| found.binding() == queue.binding()) {
+        if let Some(found) = found.filter(|found| found.binding == queue.binding) {
             // Redis had lost the sale, and may lack what this instance has seen.
             queue.observe(&found.mark());
         }
@@ -115,7 +115,7 @@ impl Queues {
     fn insert(&self, queue: &Arc<SaleQueue>) -> Result<Option<Arc<SaleQueue>>, QueueError> {
         let mut queues = self.lock();
         let product = &queue.sale.facts.product;
-        let is_same = |it: &&Arc<SaleQueue>| it.is_served() && it.binding() == queue.binding();
+        let is_same = |it: &&Arc<SaleQueue>| it.is_served() && it.binding == queue.binding;
         if let Some(faster) = queues.get(product).filter(is_same) {
             return Ok(Some(Arc::clone(faster)));
         }

@@ -22,6 +22,8 @@ const SEED_SHOWN_AFTER: Duration = Duration::from_secs(3);
 pub struct SaleQueue {
     pub(super) sale: Arc<Sale>,
     pub(super) keys: QueueKeys,
+    /// What Redis must agree with.
+    pub(super) binding: QueueBinding,
     secret: QueueSecret,
     /// The start in the terms, which seed and tickets are bound to. The sale opens a few milliseconds later if its tag was taken.
     asked_opens_at: Timestamp,
@@ -62,6 +64,10 @@ impl SaleQueue {
     ) -> Self {
         let seed = secret.seed(&sale.facts.product, asked_opens_at);
         Self {
+            binding: QueueBinding {
+                opens_at: sale.facts.opens_at,
+                secret: secret.fingerprint(),
+            },
             keys,
             seed,
             seed_sha256: fluxgate_domain::queue::seed_sha256(&seed),
@@ -76,17 +82,9 @@ impl SaleQueue {
         }
     }
 
-    /// What its tickets are bound to.
-    pub(super) fn binding(&self) -> QueueBinding {
-        QueueBinding {
-            opens_at: self.opens_at(),
-            secret: self.secret.fingerprint(),
-        }
-    }
-
     /// When the sale starts.
     pub fn opens_at(&self) -> Timestamp {
-        self.sale.facts.opens_at
+        self.binding.opens_at
     }
 
     /// The SHA-256 of the seed.
@@ -132,16 +130,16 @@ impl SaleQueue {
         Ok(self.joined(ticket))
     }
 
-    /// The place that a ticket proves, if it is of this sale and of `user`.
+    /// The ticket with this text, if it is of this sale and of `user`.
     ///
     /// # Errors
     /// If it is not.
-    pub fn verify(&self, text: &str, user: &UserId) -> Result<Joined, InvalidTicket> {
+    pub fn verify(&self, text: &str, user: &UserId) -> Result<Ticket, InvalidTicket> {
         let ticket = self.read(text)?;
-        if ticket.holder != HolderId::of(user, &self.secret) {
-            return Err(InvalidTicket);
+        match ticket.holder == HolderId::of(user, &self.secret) {
+            true => Ok(ticket),
+            false => Err(InvalidTicket),
         }
-        Ok(self.joined(ticket))
     }
 
     /// The ticket with this text, if it is of this sale.
@@ -205,7 +203,8 @@ impl SaleQueue {
         known.raise(mark);
     }
 
-    fn joined(&self, ticket: Ticket) -> Joined {
+    /// The place of a ticket of this sale.
+    pub fn joined(&self, ticket: Ticket) -> Joined {
         let product = &self.sale.facts.product;
         Joined {
             text: ticket.sign(&self.secret, product, self.asked_opens_at),

@@ -9,7 +9,7 @@ use fluxgate_ledger::ReadClass;
 use jiff::Timestamp;
 
 use super::{Order, PlaceOrder, Placed};
-use crate::orders::Refusal;
+use crate::orders::{OrderView, Refusal};
 use crate::sales::{Sale, SaleLookupError};
 
 impl PlaceOrder {
@@ -92,18 +92,24 @@ impl PlaceOrder {
             row = read().await.map_err(undecided)?;
         }
         let row = row.ok_or(Refusal::Closed)?;
-        if row.quantity != i32::from(order.quantity.get()) || row.user_id != order.user.as_str() {
-            return Err(Refusal::KeyReused);
-        }
-        if row.status == OrderStatus::Rejected {
-            return Err(Refusal::Rejected { order_id });
-        }
-        replayed(order_id, row.status, None)
+        repeated(order, &OrderView::written(order_id, row))
     }
 }
 
+/// The answer to a retry of which Redis was not asked for the record: by the order as it is known.
+pub(super) fn repeated(order: &Order, known: &OrderView) -> Result<Placed, Refusal> {
+    let order_id = known.order_id;
+    if known.quantity != i32::from(order.quantity.get()) || known.user_id != order.user.as_str() {
+        return Err(Refusal::KeyReused);
+    }
+    if known.status == OrderStatus::Rejected {
+        return Err(Refusal::Rejected { order_id });
+    }
+    replayed(order_id, known.status, known.expires_at)
+}
+
 /// The answer to a retry, by the status of its order.
-pub(super) fn replayed(
+fn replayed(
     order_id: OrderId,
     status: OrderStatus,
     expires_at: Option<Timestamp>,

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use fluxgate_domain::OrderStatus;
 use fluxgate_domain::ids::OrderId;
 use fluxgate_domain::queue::Turn;
 use fluxgate_gate::QueuePhase;
 
-use super::replay::replayed;
+use super::replay::repeated;
 use super::{Order, PlaceOrder, Placed, QueuePass};
 use crate::orders::{Refusal, StatusError};
 use crate::queue::QueueError;
@@ -32,14 +31,7 @@ impl PlaceOrder {
             Err(StatusError::Ledger(_)) => return Err(Refusal::Undecided),
             Err(StatusError::Gate(error)) => return Err(error.into()),
         };
-        if known.quantity != i32::from(order.quantity.get()) || known.user_id != order.user.as_str()
-        {
-            return Err(Refusal::KeyReused);
-        }
-        if known.status == OrderStatus::Rejected {
-            return Err(Refusal::Rejected { order_id });
-        }
-        replayed(order_id, known.status, known.expires_at).map(Some)
+        repeated(order, &known).map(Some)
     }
 
     async fn check_turn(&self, sale: &Arc<Sale>, order: &Order) -> Result<(), Refusal> {
@@ -52,11 +44,11 @@ impl PlaceOrder {
             QueuePass::None => return Err(Refusal::TicketMissing),
         };
         let queue = self.queues.of(sale).await.map_err(Box::new)?;
-        let joined = queue.verify(text, &order.user);
-        let joined = joined.map_err(|_| Refusal::TicketInvalid)?;
+        let ticket = queue.verify(text, &order.user);
+        let ticket = ticket.map_err(|_| Refusal::TicketInvalid)?;
         let mut snapshot = queue.snapshot().await.map_err(Box::new)?;
-        let position = queue.position(&joined.ticket);
-        let is_shown = queue.is_position_shown(&joined.ticket, &snapshot);
+        let position = queue.position(&ticket);
+        let is_shown = queue.is_position_shown(&ticket, &snapshot);
         let waits = snapshot.turn(position) == Turn::Waiting;
         if waits && is_shown && snapshot.may_have_passed(position) {
             snapshot = queue.fresh_snapshot().await.map_err(Box::new)?;
