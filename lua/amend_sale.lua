@@ -55,7 +55,7 @@ local seq = tonumber(facts[3])
 if tonumber(facts[2]) > 1 or seq ~= redis.call('HLEN', orders) - 1 or facts[10] ~= facts[11] then
   return { 'ordered' }
 end
--- Whoever has joined knows the terms, too.
+-- People who have joined know the terms, too.
 if joined and (redis.call('PFCOUNT', joined) > 0 or tonumber(redis.call('HGET', queue_state, 'late') or 0) > 0) then
   return { 'ordered' }
 end

@@ -1,5 +1,5 @@
--- Serves the queue of a sale: moves how far it is served by the time that has passed, and returns its state. Every instance calls it
--- several times a second; it does not matter how many do, or how often.
+-- Serves the queue of a sale: moves how far it is served by the time that has passed, and returns its state. Each instance that
+-- was asked for the queue calls this several times a second; it does not matter how many do, or how often.
 -- crates/gate/src/scripts.rs puts read_queue.lua before this text.
 --
 -- The turn clock runs only here, by at most a second per call, and only while orders can be placed, so no turn is used up while
@@ -77,7 +77,7 @@ for clock, below, late, taken in string.gmatch(kept[3] or '', '(%d+) (%d+) (%d+)
   points[#points + 1] = { clock + 0, below + 0, late + 0, taken + 0 }
 end
 if #points == 0 then
-  -- The start, or lost. In the second case, whoever was served before has their whole turn again, and all orders count.
+  -- The start, or lost. In the second case, people who were served before have their whole turns again, and all orders count.
   points[1] = { progress.clock_ms, 0, 0, progress.clock_ms > 0 and 1 or order_fields }
 end
 

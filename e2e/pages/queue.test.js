@@ -85,7 +85,7 @@ test("a place is the one that the server computes, with and without WebCrypto", 
   await able.getByText("the number fits its fingerprint").waitFor();
 });
 
-test("whoever comes after the start joins at the end, waits and gets a turn", async (t) => {
+test("a visitor who comes after the start joins at the end, waits and gets a turn", async (t) => {
   const product = await open(2, { queue: { admitPerSecond: 10 }, quantity: 1000 });
   await until("the sale has started", async () => (await deployment.sale(product)).status === "open");
   await crowd(product, 150);

@@ -67,7 +67,7 @@ impl Crowd {
         Ok(())
     }
 
-    /// Follows the queue: whoever's turn it is orders at once, and others still join. Ends when everybody had their turn, or nothing
+    /// Follows the queue: people order at once in their turns, and others still join. Ends when everybody had their turn, or nothing
     /// is left.
     pub async fn follow(&mut self, sale: &QueuedSale<'_>, plan: &Plan) -> Result<()> {
         let until_start = sale.opens_at.duration_since(jiff::Timestamp::now());

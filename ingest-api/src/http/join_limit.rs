@@ -1,4 +1,4 @@
-//! How often a user without a ticket may join a queue after its start. Whoever joins before it gets the same ticket again.
+//! How often a user without a ticket may join a queue after its start. A user who joins before it gets the same ticket again.
 
 use fluxgate_domain::ids::{ProductId, UserId};
 use prometheus::IntCounter;

@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-fn run_with(settings: &[(&str, &str)]) -> (Option<i32>, String) {
+/// Runs the program with these settings until it ends: its exit code and what it printed.
+pub fn run_with(settings: &[(&str, &str)]) -> (Option<i32>, String) {
     let mut program = Command::new(env!("CARGO_BIN_EXE_ingest-api"));
     program.env_clear().envs(settings.iter().copied());
     let output = program.output().unwrap();

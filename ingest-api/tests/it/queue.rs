@@ -1,12 +1,11 @@
 //! Sales with a queue: their terms.
 
-use std::process::Command;
-
 use fluxgate_domain::ids::{ProductId, Tag};
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 
 use crate::fixture::{App, Stores, unique};
+use crate::program::run_with;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 /// Of instances whose sales may have a queue.
@@ -258,17 +257,13 @@ async fn an_amendment_changes_the_terms_of_a_queue_but_neither_adds_nor_removes_
 
 #[test]
 fn a_queue_needs_a_secret() {
-    let started = Command::new(env!("CARGO_BIN_EXE_ingest-api"))
-        .env_clear()
-        .envs([("SALE_FEATURES", "queue"), ("HTTP_ADDR", "127.0.0.1:0")])
-        .envs([
-            ("REDIS_URL", "redis://127.0.0.1:1"),
-            ("KAFKA_BROKERS", "127.0.0.1:1"),
-        ])
-        .output()
-        .unwrap();
-    let error = String::from_utf8(started.stderr).unwrap();
-    assert_eq!(started.status.code(), Some(2), "{error}");
+    let (code, error) = run_with(&[
+        ("SALE_FEATURES", "queue"),
+        ("HTTP_ADDR", "127.0.0.1:0"),
+        ("REDIS_URL", "redis://127.0.0.1:1"),
+        ("KAFKA_BROKERS", "127.0.0.1:1"),
+    ]);
+    assert_eq!(code, Some(2), "{error}");
     for variable in ["SALE_FEATURES", "QUEUE_SECRETS"] {
         assert!(error.contains(variable), "{error}");
     }

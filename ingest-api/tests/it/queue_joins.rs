@@ -9,7 +9,7 @@ use crate::fixture::queue::{QUEUE, sale};
 use crate::fixture::{App, Stores, read, unique, until};
 
 #[tokio::test]
-async fn whoever_joins_before_the_start_gets_the_same_ticket_again() {
+async fn a_user_who_joins_before_the_start_gets_the_same_ticket_again() {
     let app = App::start(&QUEUE).await;
     let product = sale(&app, 9, 60_000, json!({"admitPerSecond": 1})).await;
     let (status, first) = app.join(&product, "ada").await;
@@ -143,7 +143,7 @@ async fn nobody_joins_too_early_or_too_late_or_without_a_queue() {
 }
 
 #[tokio::test]
-async fn whoever_joined_early_knows_their_place_once_the_seed_is_shown() {
+async fn a_user_who_joined_early_knows_the_place_once_the_seed_is_shown() {
     let app = App::start(&QUEUE).await;
     let queue = json!({"admitPerSecond": 1, "overbook": 1});
     let product = sale(&app, 1, 500, queue).await;

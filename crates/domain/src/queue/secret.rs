@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::ids::ProductId;
 
-/// What the queue of a sale is computed with. Whoever knows it can forge tickets and knows all places.
+/// What the queue of a sale is computed with. Anybody who knows it can forge tickets and knows all places.
 #[derive(Clone)]
 pub struct QueueSecret(Box<[u8]>);
 

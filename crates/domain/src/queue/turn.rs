@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_was_served_before_the_first_point_has_had_their_turn() {
+    fn a_position_that_was_served_before_the_first_point_has_had_its_turn() {
         let mut now = history(200_000);
         now.points.drain(..2);
         now.points.push(point(199_000, EARLY_END, 9));

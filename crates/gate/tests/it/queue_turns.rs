@@ -13,7 +13,7 @@ use crate::queue_sale::{OUTBOX_MAX, TURN_MS, late, sale, served};
 use crate::sale_model::OrderCall;
 
 #[tokio::test]
-async fn whoever_joins_before_the_start_is_counted_once() {
+async fn a_holder_who_joins_before_the_start_is_counted_once() {
     let sale = sale(10, 1, 60_000).await;
     for _ in 0..2 {
         assert_eq!(sale.join(&QueueMark::default(), 0..200).await, Join::Early);
@@ -32,7 +32,7 @@ async fn whoever_joins_before_the_start_is_counted_once() {
 }
 
 #[tokio::test]
-async fn whoever_joins_after_the_start_gets_the_next_number() {
+async fn a_holder_who_joins_after_the_start_gets_the_next_number() {
     let sale = sale(10, 1, 0).await;
     sale.start().await;
     assert_eq!(sale.join(&QueueMark::default(), 0..3).await, late(1));

@@ -101,7 +101,7 @@ export class View {
       const button = element("button");
       const busy = { join: "joining", buy: "buying" }[action];
       setText("button", this.#texts.get(`action.${isBusy ? busy : action}`));
-      // Not `disabled`: a button that loses the focus loses the place of whoever uses a keyboard.
+      // Not `disabled`: a button that loses the focus loses the place of a visitor who uses a keyboard.
       button.setAttribute("aria-disabled", String(Boolean(isBusy)));
       button.classList.toggle("quiet", action === "forget");
     }

@@ -1,6 +1,5 @@
-use std::process::Command;
-
 use super::*;
+use crate::program::run_with;
 
 #[tokio::test]
 async fn a_sale_shows_its_holds_with_the_defaults() {
@@ -136,17 +135,13 @@ async fn the_stock_is_told_apart_by_what_is_held_and_what_is_paid() {
 
 #[test]
 fn holds_need_postgresql() {
-    let started = Command::new(env!("CARGO_BIN_EXE_ingest-api"))
-        .env_clear()
-        .envs([("SALE_FEATURES", "holds"), ("HTTP_ADDR", "127.0.0.1:0")])
-        .envs([
-            ("REDIS_URL", "redis://127.0.0.1:1"),
-            ("KAFKA_BROKERS", "127.0.0.1:1"),
-        ])
-        .output()
-        .unwrap();
-    let error = String::from_utf8(started.stderr).unwrap();
-    assert_eq!(started.status.code(), Some(2), "{error}");
+    let (code, error) = run_with(&[
+        ("SALE_FEATURES", "holds"),
+        ("HTTP_ADDR", "127.0.0.1:0"),
+        ("REDIS_URL", "redis://127.0.0.1:1"),
+        ("KAFKA_BROKERS", "127.0.0.1:1"),
+    ]);
+    assert_eq!(code, Some(2), "{error}");
     for variable in ["SALE_FEATURES", "READ_DATABASE_URL", "DATABASE_URL"] {
         assert!(error.contains(variable), "{error}");
     }
