@@ -1,7 +1,7 @@
 //! The queue of a sale: joining it, its state, and the place of a ticket.
 
-use actix_web::http::header::{CACHE_CONTROL, HeaderName};
-use actix_web::web::{Data, Path};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use fluxgate_domain::ids::{ProductId, UserId};
 use fluxgate_domain::queue::{ServedPoint, Ticket, Turn};
@@ -21,6 +21,11 @@ use crate::queue::{QueueSnapshot, SaleQueue};
 const TICKET: HeaderName = HeaderName::from_static("fluxgate-ticket");
 /// Between which times a page asks for the state again, in milliseconds: a cache in front answers for a second.
 const POLL_AFTER_MS: [u64; 2] = [4_000, 6_000];
+/// A cache in front answers for a second. While it asks again, which one request of a crowd does, it goes on with what it has, but not
+/// for long: whoever is let through has to see it.
+const STATE_CACHE: HeaderValue =
+    HeaderValue::from_static("public, max-age=1, stale-while-revalidate=2");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -116,6 +121,14 @@ pub async fn state(
     let product = ProductId::parse(&product).map_err(Problem::invalid)?;
     let queue = services.queues.of_product(&product).await?;
     let snapshot = queue.snapshot().await?;
+    let document = snapshot.document(|| document(&queue, &snapshot));
+    let mut head = HttpResponse::Ok();
+    head.insert_header((CONTENT_TYPE, JSON));
+    head.insert_header((CACHE_CONTROL, STATE_CACHE));
+    Ok(head.body(document))
+}
+
+fn document(queue: &SaleQueue, snapshot: &QueueSnapshot) -> Bytes {
     let QueueView {
         mark,
         remaining,
@@ -128,7 +141,7 @@ pub async fn state(
         opens_at: queue.opens_at(),
         joined: mark.joined,
         seed_sha256: hex::encode(queue.seed_sha256()),
-        seed: queue.shown_seed(&snapshot).map(hex::encode),
+        seed: queue.shown_seed(snapshot).map(hex::encode),
         served_below: mark.served.served_below,
         served_late: mark.served.served_late,
         clock: mark.clock_ms,
@@ -139,9 +152,8 @@ pub async fn state(
         held,
         poll_after_ms: POLL_AFTER_MS,
     };
-    let mut head = HttpResponse::Ok();
-    head.insert_header((CACHE_CONTROL, "public, max-age=1"));
-    Ok(head.json(answer))
+    let document = serde_json::to_vec(&answer).expect("numbers and texts serialize to JSON");
+    document.into()
 }
 
 #[derive(Debug, Serialize)]

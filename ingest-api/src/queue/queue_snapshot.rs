@@ -1,5 +1,7 @@
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use actix_web::web::Bytes;
 use fluxgate_domain::queue::{QueuePosition, Thresholds, Turn, TurnHistory};
 use fluxgate_gate::{QueuePhase, QueueView};
 use jiff::Timestamp;
@@ -20,6 +22,8 @@ pub struct QueueSnapshot {
     pub view: QueueView,
     history: TurnHistory,
     read_at: BootInstant,
+    /// What `GET /queue/{product}` answers, once it was asked for.
+    document: OnceLock<Bytes>,
 }
 
 impl QueueSnapshot {
@@ -34,7 +38,13 @@ impl QueueSnapshot {
             view,
             history,
             read_at,
+            document: OnceLock::new(),
         }
+    }
+
+    /// This snapshot as it is sent. It is rendered for the first request only: a crowd polls it.
+    pub fn document(&self, render: impl FnOnce() -> Bytes) -> Bytes {
+        self.document.get_or_init(render).clone()
     }
 
     /// When turns began.

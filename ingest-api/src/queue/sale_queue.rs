@@ -165,13 +165,18 @@ impl SaleQueue {
     /// # Errors
     /// If there is none that is recent.
     pub async fn snapshot(&self) -> Result<Arc<QueueSnapshot>, QueueError> {
+        let mut found = self.snapshot.borrow().clone();
+        if found.is_none() {
+            found = self.first_snapshot().await;
+        }
+        found.filter(|it| !it.is_stale()).ok_or(QueueError::Stale)
+    }
+
+    async fn first_snapshot(&self) -> Option<Arc<QueueSnapshot>> {
         let mut changes = self.snapshot.subscribe();
         let first = changes.wait_for(Option::is_some);
-        let found = match tokio::time::timeout(FIRST_SNAPSHOT_WAIT, first).await {
-            Ok(Ok(found)) => found.clone(),
-            Ok(Err(_)) | Err(_) => None,
-        };
-        found.filter(|it| !it.is_stale()).ok_or(QueueError::Stale)
+        let found = tokio::time::timeout(FIRST_SNAPSHOT_WAIT, first).await;
+        found.ok()?.ok()?.clone()
     }
 
     /// A snapshot that is read now, for a position that may have been served since the last one: another instance may have

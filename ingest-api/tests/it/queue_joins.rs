@@ -67,7 +67,7 @@ async fn the_state_is_the_same_for_everybody_and_may_be_cached() {
         .to_str()
         .unwrap()
         .to_owned();
-    assert_eq!(cached, "public, max-age=1");
+    assert_eq!(cached, "public, max-age=1, stale-while-revalidate=2");
     let (_, state) = read(answer).await;
     assert_eq!(state["state"], "scheduled");
     assert_eq!(
