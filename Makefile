@@ -15,13 +15,13 @@ demo: ## sell out a flash sale through the real pipeline and check the result
 test: lint ## format, lints and all tests, against a stack of their own
 	@scripts/test
 
-test-pages: ## test the page of a sale in a headless Chromium; installs it and Node.js
+test-pages: ## test the page of a sale in a headless Chromium; installs it, Node.js and nginx
 	@scripts/test-pages
 
 faults: ## inject one fault after the other while a sale runs; continues where it was interrupted
 	@scripts/faults
 
-scale: ## scale workers and API instances under load, and kill some; for example ARGS="--only workers"
+scale: ## scale workers and API instances under load, kill some, and poll a queue behind nginx; for example ARGS="--only workers"
 	@NEEDS=nginx scripts/on-stack scale $(ARGS)
 
 limits: ## check that the limits of a sale hold over four instances under load; for example ARGS="--only rate"

@@ -1,11 +1,11 @@
 /** The programs of the tests, on the stores that `scripts/test-pages` has started. */
 import assert from "node:assert";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { openSync } from "node:fs";
+import { mkdirSync, openSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 
-const { PROGRAMS, LOGS } = process.env;
+const { PROGRAMS, SCRIPTS, LOGS } = process.env;
 const READY_MS = 60_000;
 
 export const CHECKOUT_URL = "https://shop.example/pay/{orderId}";
@@ -45,6 +45,23 @@ export class Deployment {
     const url = `http://localhost:${port}`;
     await this.#untilReady(name, url);
     return url;
+  }
+
+  /** Starts nginx in front of the instance, as docker/nginx.conf configures it, until the test ends; returns its URL. */
+  async proxied(t) {
+    const [port, health, folder] = [await freePort(), await freePort(), `${LOGS}/nginx`];
+    const instance = `127.0.0.1:${this.port}`;
+    const configuration = execFileSync(`${SCRIPTS}/nginx-conf`, [port, health, folder, instance]);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(`${folder}/nginx.conf`, configuration);
+    const log = openSync(`${LOGS}/nginx.log`, "a");
+    const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` };
+    const nginx = ["-p", folder, "-e", "stderr", "-c", "nginx.conf", "-g", "daemon off;"];
+    const started = spawn("nginx", nginx, { env, stdio: ["ignore", log, log] });
+    t.after(() => started.kill("SIGTERM"));
+    const isUp = () => fetch(`http://127.0.0.1:${health}/health`).then((it) => it.ok, () => false);
+    await until("nginx answers", isUp);
+    return `http://localhost:${port}`;
   }
 
   /** Kills the instance, and starts it again when `meanwhile` has ended. */

@@ -58,6 +58,21 @@ test("a visitor joins, reloads, opens a second tab, and buys when it is their tu
   await deployment.remains(product, TERMS.quantity - 1);
 });
 
+test("behind a cache that keeps the state of the queue, a visitor joins, and buys when it is their turn", async (t) => {
+  const product = await open(8);
+  const page = await visit(t, product, { at: await deployment.proxied(t) });
+  await shows(page, "join");
+  await press(page, "Join the queue");
+  await shows(page, "joined");
+  await shows(page, "turn", 60_000);
+  await press(page, "Buy");
+  await shows(page, "order_confirmed");
+  await until("nginx answers from its cache", () => page.evaluate(async (path) => {
+    const answer = await fetch(path, { cache: "no-store" });
+    return answer.headers.get("X-Cache-Status") === "HIT";
+  }, `/queue/${product}`));
+});
+
 test("a place is the one that the server computes, with and without WebCrypto", async (t) => {
   const product = await open(8, { queue: { admitPerSecond: 1 }, quantity: 1000 });
   const able = await visit(t, product);

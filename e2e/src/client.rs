@@ -119,6 +119,11 @@ impl Client {
         read_json(request.header("Fluxgate-Ticket", ticket).send().await?).await
     }
 
+    /// `GET` of any path. Its body has not been read.
+    pub async fn get(&self, path: &str) -> Result<reqwest::Response> {
+        Ok(self.http.get(format!("{}{path}", self.url)).send().await?)
+    }
+
     /// Asks for something that must be done.
     pub async fn expect_done(&self, sale: &Sale, action: Action) -> Result<()> {
         let response = self.send(sale, &action).await;
@@ -215,7 +220,7 @@ impl Client {
     }
 }
 
-async fn read_json(answer: reqwest::Response) -> Result<(u16, Value)> {
+pub(crate) async fn read_json(answer: reqwest::Response) -> Result<(u16, Value)> {
     let (status, text) = (answer.status().as_u16(), answer.text().await?);
     let body = serde_json::from_str(&text).with_context(|| format!("{status} {text}"))?;
     Ok((status, body))

@@ -61,12 +61,11 @@ expect_exports() {
   [[ $seen == "$1 32" ]] || fail "$LOCAL_DIR/env exports '$seen'"
 }
 
-# start_nginx <port of an instance> <port> <health port>: docker/nginx.conf, as its first comment adapts it to old versions
+# start_nginx <port of an instance> <port> <health port>
 start_nginx() {
   local folder=$LOCAL_DIR/nginx
   mkdir -p "$folder"
-  sed -e "s|server ingest-api:8080 resolve |server 127.0.0.1:$1 |" -e "s|listen 8080 |listen 127.0.0.1:$2 |" \
-    -e "s|127.0.0.1:8081|127.0.0.1:$3|" -e "s|/tmp/|$folder/|" "$repo/docker/nginx.conf" >"$folder/nginx.conf"
+  "$here/nginx-conf" "$2" "$3" "$folder" "127.0.0.1:$1" >"$folder/nginx.conf"
   PATH=$PATH:/usr/sbin nginx -p "$folder" -e stderr -c nginx.conf -g 'daemon off;' &
   nginx_pid=$!
   until port_is_open "$2"; do

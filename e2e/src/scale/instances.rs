@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use futures_util::future::try_join_all;
 
-use super::nginx::{Nginx, Repeat};
+use super::nginx::{Configuration, Nginx, Repeat};
 use super::{Outcome, Plan, STOP_LIMIT, ms, summary, under_load};
 use crate::answer::Failure;
 use crate::load::history::{History, percentiles};
@@ -57,7 +57,8 @@ pub async fn run(sandbox: &Sandbox, plan: &Plan, repeat: Repeat) -> Result<Outco
     let _workers = try_join_all((0..WORKERS).map(|_| sandbox.worker())).await?;
     let mut instances = vec![sandbox.api().await?];
     let victim = instances[0].url().to_owned();
-    let mut nginx = Nginx::start(&instances, repeat, sandbox.folder()).await?;
+    let configuration = Configuration::Own(repeat);
+    let mut nginx = Nginx::start(&instances, configuration, sandbox.folder()).await?;
     let mut deployment = sandbox.deployment(&[]);
     deployment.urls = vec![nginx.url().to_owned()];
     let mut begun = Begun::new();

@@ -5,9 +5,11 @@
 //! | [`workers`], [`worker_group`] | workers come and go, and which partitions each of them has |
 //! | [`instances`] | instances of the API come and go, and one is killed |
 //! | [`nginx`] | the proxy in front of them |
+//! | [`polls`] | a crowd polls a queue behind it |
 
 pub mod instances;
 pub mod nginx;
+pub mod polls;
 pub mod worker_group;
 pub mod workers;
 
@@ -41,6 +43,8 @@ const UNITS_ENOUGH: u32 = 100_000_000;
 const WRITE_LIMIT: Duration = Duration::from_secs(120);
 /// Longest that a service may take to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
+/// How many poll a queue at the same time.
+const POLLERS: [u32; 2] = [10, 1_000];
 
 /// A part of the scale runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -49,6 +53,8 @@ pub enum Part {
     Workers,
     /// Instances of the API 1, 4, 2 under load, one killed.
     Instances,
+    /// Polls of a queue through nginx as `docker/nginx.conf` configures it.
+    Polls,
 }
 
 /// Scales workers and instances of the API under load, kills some, and checks every answer; prints tables in Markdown.
@@ -56,7 +62,7 @@ pub enum Part {
 #[command(name = "scale")]
 pub struct Plan {
     /// Only these parts
-    #[arg(long, value_enum, value_delimiter = ',', default_values = ["workers", "instances"])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["workers", "instances", "polls"])]
     pub only: Vec<Part>,
 
     /// Group protocols of the workers: KAFKA_GROUP_PROTOCOL
@@ -117,6 +123,10 @@ async fn run_parts(plan: &Plan, stack: &Stack) -> Result<u32> {
     {
         let run = async |it: &Sandbox| instances::run(it, plan, repeat).await;
         show(Sandbox::within(stack, run).await?);
+    }
+    if plan.only.contains(&Part::Polls) {
+        let run = async |it: &Sandbox| polls::run(it, plan, &POLLERS).await;
+        println!("{}\n", Sandbox::within(stack, run).await?);
     }
     Ok(wrong)
 }

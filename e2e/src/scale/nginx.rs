@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
+use tokio::net::TcpStream;
 
 use crate::process::{Process, free_port, settings};
 use crate::wait::wait_until;
@@ -15,8 +17,11 @@ use crate::wait::wait_until;
 const DEBIAN_PATH: &str = "/usr/sbin/nginx";
 /// Its log, beside its folder: there the logs of all others are, and are shown when something fails.
 const LOG: &str = "nginx.log";
-/// What it is told. Its comments say why.
-const CONFIGURATION: &str = include_str!("nginx.conf");
+const FILE: &str = "nginx.conf";
+/// What it is told in runs that count what it loses. Its comments say why.
+const OWN: &str = include_str!("nginx.conf");
+/// Prints `docker/nginx.conf` for this machine.
+const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/nginx-conf");
 /// Longest that it may take to follow a new configuration.
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -38,13 +43,20 @@ impl Repeat {
     }
 }
 
+/// How it is configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Configuration {
+    Own(Repeat),
+    /// `docker/nginx.conf`.
+    Shipped,
+}
+
 /// The process. Dropping it ends it.
 #[derive(Debug)]
 pub struct Nginx {
     process: Process,
-    repeat: Repeat,
-    /// Of its configuration.
-    file: PathBuf,
+    configuration: Configuration,
+    folder: PathBuf,
 }
 
 impl Nginx {
@@ -53,15 +65,28 @@ impl Nginx {
     ///
     /// # Errors
     /// When it is not installed or does not start, with what it prints.
-    pub async fn start(instances: &[Process], repeat: Repeat, logs: &Path) -> Result<Self> {
-        let folder = logs.join("nginx");
+    pub async fn start(
+        instances: &[Process],
+        configuration: Configuration,
+        logs: &Path,
+    ) -> Result<Self> {
+        let (folder, port) = (logs.join("nginx"), free_port()?);
         fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-        let (file, port) = (folder.join("nginx.conf"), free_port()?);
-        fs::write(&file, configuration(port, repeat, instances))?;
+        let text = configuration.text(port, instances, &folder)?;
+        fs::write(folder.join(FILE), text)?;
         let is_debian = Path::new(DEBIAN_PATH).is_file();
         let executable = if is_debian { DEBIAN_PATH } else { "nginx" };
-        let folder = folder.to_string_lossy();
-        let arguments = ["-p", &folder, "-e", "stderr", "-c", "nginx.conf"];
+        let prefix = folder.to_string_lossy();
+        let arguments = [
+            "-p",
+            &prefix,
+            "-e",
+            "stderr",
+            "-c",
+            FILE,
+            "-g",
+            "daemon off;",
+        ];
         let path = settings(&[("PATH", &std::env::var("PATH")?)]);
         let process = Process::launch(
             Path::new(executable),
@@ -72,12 +97,24 @@ impl Nginx {
         );
         let mut nginx = Self {
             process: process.context("scripts/stack install nginx installs it")?,
-            repeat,
-            file,
+            configuration,
+            folder,
         };
-        // An instance answers for it.
-        nginx.process.ready().await?;
+        nginx.listens().await?;
         Ok(nginx)
+    }
+
+    async fn listens(&mut self) -> Result<()> {
+        let address = self.process.address()?;
+        wait_until("nginx listens", LIMIT, async || {
+            // An inner error ends the wait.
+            if let Err(ended) = self.process.expect_running() {
+                return Ok(Err(ended));
+            }
+            TcpStream::connect(address).await?;
+            Ok(Ok(()))
+        })
+        .await?
     }
 
     pub fn url(&self) -> &str {
@@ -87,12 +124,13 @@ impl Nginx {
     /// Sends requests to these instances from now on; returns when no process of it uses the old list.
     pub async fn reload(&mut self, instances: &[Process]) -> Result<()> {
         let before = self.process.children()?;
-        let configuration = configuration(self.process.port(), self.repeat, instances);
-        fs::write(&self.file, configuration)?;
+        let port = self.process.port();
+        let text = self.configuration.text(port, instances, &self.folder)?;
+        fs::write(self.folder.join(FILE), text)?;
         self.process.signal(Signal::SIGHUP)?;
         wait_until("nginx uses its new configuration", LIMIT, async || {
             let now = self.process.children()?;
-            let new = now.len() == 1 && now.iter().all(|it| !before.contains(it));
+            let new = !now.is_empty() && now.iter().all(|it| !before.contains(it));
             ensure!(new, "{before:?} became {now:?}");
             Ok(())
         })
@@ -127,14 +165,26 @@ fn interrupted_at(line: &str) -> Option<&str> {
         .map(|(url, _)| url)
 }
 
-/// An instance that failed a request is left out for five seconds.
-fn configuration(port: u16, repeat: Repeat, instances: &[Process]) -> String {
-    let addresses = instances
-        .iter()
-        .map(|it| it.url().trim_start_matches("http://"));
-    let server = |it| format!("server {it} max_fails=1 fail_timeout=5s;");
-    CONFIGURATION
-        .replace("SERVERS", &addresses.map(server).collect::<String>())
-        .replace("PORT", &port.to_string())
-        .replace("REPEAT", repeat.directive())
+impl Configuration {
+    fn text(self, port: u16, instances: &[Process], folder: &Path) -> Result<String> {
+        let addresses = instances
+            .iter()
+            .map(|it| it.url().trim_start_matches("http://"));
+        Ok(match self {
+            Self::Own(repeat) => {
+                // An instance that failed a request is left out for five seconds.
+                let server = |it| format!("server {it} max_fails=1 fail_timeout=5s;");
+                OWN.replace("SERVERS", &addresses.map(server).collect::<String>())
+                    .replace("PORT", &port.to_string())
+                    .replace("REPEAT", repeat.directive())
+            }
+            Self::Shipped => {
+                let mut script = Command::new(SHIPPED);
+                script.args([port.to_string(), free_port()?.to_string()]);
+                let printed = script.arg(folder).args(addresses).output()?;
+                ensure!(printed.status.success(), "{SHIPPED}: {printed:?}");
+                String::from_utf8(printed.stdout)?
+            }
+        })
+    }
 }

@@ -15,7 +15,7 @@ pub use kafka::Topic;
 pub use postgres::{Connection, Placed, Postgres};
 pub use reassignment::move_partition;
 pub use record::Record;
-pub use redis::{Redis, SavedSale, sale_key, sale_keys};
+pub use redis::{Redis, SavedSale, queue_keys, sale_key, sale_keys};
 
 use anyhow::{Result, anyhow};
 use clap::Parser;

@@ -113,3 +113,9 @@ pub fn sale_keys(product: &ProductId, opens_at_ms: i64) -> [String; 4] {
         format!("fg:{{{tag}}}:users:{product}"),
     ]
 }
+
+/// The keys of the queue of a sale: how far it has come, and who joined before the start.
+pub fn queue_keys(product: &ProductId) -> [String; 2] {
+    let tag = Tag::of(product);
+    ["queue", "joined"].map(|kind| format!("fg:{{{tag}}}:{kind}:{product}"))
+}

@@ -2,9 +2,9 @@
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use e2e::scale::nginx::{Nginx, Repeat};
+use e2e::scale::nginx::{Configuration, Nginx, Repeat};
 use e2e::scale::worker_group::Leave;
-use e2e::scale::{Plan, instances, workers};
+use e2e::scale::{Plan, instances, polls, workers};
 
 use crate::fixture::in_a_sandbox;
 
@@ -55,9 +55,19 @@ fn kill_an_instance(repeat: Repeat) {
 #[test]
 fn nginx_that_does_not_start_prints_why() {
     in_a_sandbox(async |sandbox| {
-        let outcome = Nginx::start(&[], Repeat::All, sandbox.folder()).await;
+        let configuration = Configuration::Own(Repeat::All);
+        let outcome = Nginx::start(&[], configuration, sandbox.folder()).await;
         let error = format!("{:#}", outcome.err().context("it has no instance to ask")?);
         ensure!(error.contains("no servers are inside"), "{error}");
+        Ok(())
+    });
+}
+
+#[test]
+fn nginx_answers_polls_of_a_queue_itself_and_passes_everything_else_on() {
+    in_a_sandbox(async |sandbox| {
+        let table = polls::run(sandbox, &short()?, &[10, 200]).await?;
+        println!("{table}");
         Ok(())
     });
 }
