@@ -1,9 +1,11 @@
-//! The ceiling of the HTTP scenarios: an actix handler that only parses an order and answers as `ingest-api` does.
+//! The ceiling of the HTTP scenarios: actix handlers that answer as `ingest-api` does and do nothing else. One parses an order,
+//! another answers the bytes that it was given.
 
 use std::net::SocketAddr;
+use std::sync::{PoisonError, RwLock};
 
-use actix_web::http::header::LOCATION;
-use actix_web::web::{Bytes, get, post};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, LOCATION};
+use actix_web::web::{Bytes, Data, get, post, put};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use clap::Parser;
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, UserId};
@@ -44,15 +46,40 @@ async fn order(request: HttpRequest, body: Bytes) -> Option<HttpResponse> {
     )
 }
 
+/// What `GET /queue/{product}` answers, whatever the product.
+type Document = RwLock<Bytes>;
+
+async fn set_document(document: Data<Document>, body: Bytes) -> HttpResponse {
+    *document.write().unwrap_or_else(PoisonError::into_inner) = body;
+    HttpResponse::Ok().finish()
+}
+
+async fn document(document: Data<Document>) -> HttpResponse {
+    const JSON: HeaderValue = HeaderValue::from_static("application/json");
+    const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=1");
+    let document = document
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((CONTENT_TYPE, JSON));
+    answer.insert_header((CACHE_CONTROL, CACHE));
+    answer.body(document)
+}
+
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let arguments = Arguments::parse();
-    let app = || {
+    let shown = Data::new(Document::default());
+    let app = move || {
         let order = async |request, body| {
             let answer = order(request, body).await;
             answer.unwrap_or_else(|| HttpResponse::BadRequest().finish())
         };
         App::new()
+            .app_data(shown.clone())
+            .route("/queue/{product}", put().to(set_document))
+            .route("/queue/{product}", get().to(document))
             .route("/orders", post().to(order))
             .route("/readyz", get().to(HttpResponse::Ok))
     };

@@ -8,4 +8,4 @@ pub mod streams;
 
 pub use requests::{Requests, SOLD_OUT, Want, order_id};
 use send::{Pace, send};
-pub use send::{Schedule, Tally, closed, constant, soon};
+pub use send::{Schedule, Tally, closed, connect, constant, constant_over, soon};

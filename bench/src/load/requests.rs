@@ -41,6 +41,8 @@ pub enum Want {
     Replayed,
     Confirmed,
     Product,
+    Queue,
+    Joined,
 }
 
 impl Want {
@@ -57,6 +59,8 @@ impl Want {
             Self::Replayed => (202, answer.head.contains("idempotency-replayed: true")),
             Self::Confirmed => (200, has(r#""status":"confirmed""#)),
             Self::Product => (200, has(r#""productId""#)),
+            Self::Queue => (200, has(r#""state":"open""#)),
+            Self::Joined => (201, has(r#""ticket""#)),
         };
         answer.status == status && text
     }
@@ -101,6 +105,23 @@ impl Requests {
         }
     }
 
+    /// `GET /queue/{product}`.
+    pub fn queue(product: &str) -> Self {
+        Self {
+            want: Want::Queue,
+            ..Self::known(product)
+        }
+    }
+
+    /// So many people, each of whom joins the queue of a sale.
+    pub fn joins(product: &str, people: u64) -> Self {
+        Self {
+            want: Want::Joined,
+            count: people,
+            ..Self::known(product)
+        }
+    }
+
     /// Writes a request and returns the expected answer; `None` if there are no more requests.
     pub fn write(&self, number: u64, host: SocketAddr, out: &mut String) -> Option<Want> {
         let number = match number < self.count {
@@ -119,6 +140,8 @@ impl Requests {
         match want {
             Want::Product => get(out, host, "products", of),
             Want::Confirmed => get(out, host, "orders", of),
+            Want::Queue => get(out, host, "queue", of),
+            Want::Joined => join(out, host, of, number),
             _ => {
                 let user = number % self.users;
                 let headers = self.user_headers.get(user as usize);
@@ -156,6 +179,16 @@ fn order(
         "POST /orders HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
          {headers}Idempotency-Key: {run}-{number}\r\nContent-Length: {length}\r\n\r\n\
          {{\"productId\":\"{product}\",\"userId\":\"user-{user}\",\"quantity\":1}}"
+    );
+}
+
+fn join(out: &mut String, host: SocketAddr, product: &str, user: u64) {
+    let body = format!("{{\"userId\":\"user-{user}\"}}");
+    let _ = write!(
+        out,
+        "POST /queue/{product} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
     );
 }
 

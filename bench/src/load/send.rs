@@ -71,10 +71,19 @@ pub async fn constant(
     requests: Requests,
 ) -> Result<Tally> {
     let connections = connect(address, CONNECTIONS).await?;
+    constant_over(connections, schedule, requests).await
+}
+
+/// A constant rate over these connections.
+pub async fn constant_over(
+    connections: Vec<Connection>,
+    schedule: Schedule,
+    requests: Requests,
+) -> Result<Tally> {
     send(connections, Pace::Constant(schedule), requests).await
 }
 
-async fn connect(address: SocketAddr, count: usize) -> Result<Vec<Connection>> {
+pub async fn connect(address: SocketAddr, count: usize) -> Result<Vec<Connection>> {
     let mut connections = Vec::new();
     for _ in 0..count {
         let mut connection = Connection::new(None, address);
