@@ -11,6 +11,7 @@
 //! | `effects` | what the actions change |
 //! | `holds` | completions and expiries |
 //! | `promises` | what must hold in every state |
+//! | [`queue`] | the queue of a sale, a state machine of its own |
 //!
 //! Redis may lose all its data. Then, or at any other time, the sale may be rebuilt from PostgreSQL behind a fence, while
 //! instances of the API that were frozen meanwhile still publish events of the epoch before. Orders that only Redis had are
@@ -33,6 +34,7 @@ mod actions;
 mod effects;
 mod holds;
 mod promises;
+pub mod queue;
 mod state;
 
 pub use actions::Action;
