@@ -107,6 +107,18 @@ impl Client {
         read_json(request.json(&json!({"userId": user})).send().await?).await
     }
 
+    /// The same, of a user who has a ticket.
+    pub async fn join_queue_with(
+        &self,
+        product: &ProductId,
+        user: &str,
+        ticket: &str,
+    ) -> Result<(u16, Value)> {
+        let request = self.http.post(format!("{}/queue/{product}", self.url));
+        let request = request.header("Fluxgate-Ticket", ticket);
+        read_json(request.json(&json!({"userId": user})).send().await?).await
+    }
+
     /// The state of a queue: the status of the answer, and its JSON.
     pub async fn queue_state(&self, product: &ProductId) -> Result<(u16, Value)> {
         let request = self.http.get(format!("{}/queue/{product}", self.url));

@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use fluxgate_domain::ids::ProductId;
 use fluxgate_domain::partition;
 use futures_util::future::try_join_all;
 use tokio::time::sleep;
@@ -201,6 +202,16 @@ impl Environment {
             Component::Worker => &mut self.workers,
             _ => &mut self.apis,
         }
+    }
+
+    /// Rebuilds the sales of these products.
+    pub async fn rebuild(&self, products: impl IntoIterator<Item = &ProductId>) -> Result<()> {
+        let mut arguments = vec!["rebuild"];
+        arguments.extend(products.into_iter().map(ProductId::as_str));
+        let (code, text) = self.sandbox.reconcile(&arguments).await?;
+        self.mark(&text);
+        ensure!(code == 0, "{text}");
+        Ok(())
     }
 
     /// Notes in the history what is done.

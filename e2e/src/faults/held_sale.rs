@@ -71,10 +71,7 @@ impl HeldSale {
     }
 
     pub async fn rebuild(&mut self, env: &Environment) -> Result<()> {
-        let arguments = ["rebuild", self.sale.product.as_str()];
-        let (code, text) = env.sandbox.reconcile(&arguments).await?;
-        env.mark(&text);
-        ensure!(code == 0, "{text}");
+        env.rebuild([&self.sale.product]).await?;
         self.is_rebuilt = true;
         Ok(())
     }

@@ -1,15 +1,13 @@
 use std::collections::HashMap;
-use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use fluxgate_domain::queue::{QueuePosition, Thresholds, Ticket};
+use fluxgate_domain::queue::QueuePosition;
 use futures_util::future::try_join_all;
-use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::{Plan, QueuedSale};
+use super::{Person, Plan, QueuedSale, shown_seed, thresholds};
 use crate::client::Client;
 use crate::order::user_id;
 
@@ -26,14 +24,6 @@ const SHOWN_EVERY: Duration = Duration::from_secs(1);
 /// Nobody is let through for so long: the run does not end.
 const STANDSTILL: Duration = Duration::from_secs(30);
 
-/// Somebody who has joined: `number` in the order of joining.
-#[derive(Debug, Clone)]
-pub struct Person {
-    pub number: u32,
-    pub ticket: Ticket,
-    pub text: String,
-}
-
 /// Everybody who has joined.
 #[derive(Debug, Default)]
 pub struct Crowd {
@@ -46,7 +36,7 @@ pub struct Crowd {
 
 impl Crowd {
     /// Lets people join before the start, each at the next instance.
-    pub async fn join_early(sale: &QueuedSale<'_>, people: u32) -> Result<Self> {
+    pub async fn join_early(sale: &QueuedSale, people: u32) -> Result<Self> {
         let mut crowd = Self::default();
         crowd.join(sale, 0..people).await?;
         let early = crowd.people.iter().filter(|it| it.ticket.number.is_none());
@@ -57,11 +47,13 @@ impl Crowd {
         Ok(crowd)
     }
 
-    async fn join(&mut self, sale: &QueuedSale<'_>, numbers: std::ops::Range<u32>) -> Result<()> {
+    async fn join(&mut self, sale: &QueuedSale, numbers: std::ops::Range<u32>) -> Result<()> {
         let mut numbers: Vec<u32> = numbers.collect();
         while !numbers.is_empty() {
             let some: Vec<u32> = numbers.drain(..JOINING.min(numbers.len())).collect();
-            let joined = some.into_iter().map(|number| join(sale, number));
+            let joined = some
+                .into_iter()
+                .map(|number| sale.join(number as usize, number));
             self.people.extend(try_join_all(joined).await?);
         }
         Ok(())
@@ -69,9 +61,8 @@ impl Crowd {
 
     /// Follows the queue: people order at once in their turns, and others still join. Ends when everybody had their turn, or nothing
     /// is left.
-    pub async fn follow(&mut self, sale: &QueuedSale<'_>, plan: &Plan) -> Result<()> {
-        let until_start = sale.opens_at.duration_since(jiff::Timestamp::now());
-        sleep(Duration::try_from(until_start).unwrap_or_default()).await;
+    pub async fn follow(&mut self, sale: &QueuedSale, plan: &Plan) -> Result<()> {
+        sale.start().await;
         let start = Instant::now();
         let mut orders = JoinSet::new();
         let mut waiting: Vec<Person> = self.people.clone();
@@ -79,7 +70,7 @@ impl Crowd {
         loop {
             looks += 1;
             let state = sale.state(looks).await?;
-            if let Some(seed) = seed(&state)? {
+            if let Some(seed) = shown_seed(&state)? {
                 let late = self.join_late(sale, plan, start).await?;
                 waiting.extend(late);
                 let thresholds = thresholds(&state)?;
@@ -131,7 +122,7 @@ impl Crowd {
     /// Lets the people join whose time has come: all in the first half of the time in which early people are served.
     async fn join_late(
         &mut self,
-        sale: &QueuedSale<'_>,
+        sale: &QueuedSale,
         plan: &Plan,
         start: Instant,
     ) -> Result<Vec<Person>> {
@@ -145,7 +136,7 @@ impl Crowd {
 
     async fn ask_for_estimates(
         &mut self,
-        sale: &QueuedSale<'_>,
+        sale: &QueuedSale,
         waiting: &[Person],
         start: Instant,
     ) -> Result<()> {
@@ -161,25 +152,6 @@ impl Crowd {
         }
         Ok(())
     }
-}
-
-async fn join(sale: &QueuedSale<'_>, number: u32) -> Result<Person> {
-    let client = sale.client(number as usize);
-    let (status, answer) = client
-        .join_queue(&sale.sale.product, &user_id(number))
-        .await?;
-    ensure!(status == 201, "joining: {status} {answer}");
-    let text = answer["ticket"].as_str().context("a ticket")?.to_owned();
-    let ticket = Ticket::verify(&text, &sale.secret, &sale.sale.product, sale.opens_at)?;
-    ensure!(
-        answer["number"].as_u64() == ticket.number.map(NonZeroU64::get),
-        "{answer}"
-    );
-    Ok(Person {
-        number,
-        ticket,
-        text,
-    })
 }
 
 /// Whether somebody in whose turn it is got a unit. Everybody is let through before the stock is gone, but not everybody gets one.
@@ -201,26 +173,4 @@ async fn order(
 
 fn ordered(done: Option<Result<Result<bool>, tokio::task::JoinError>>) -> Result<()> {
     done.context("an order is under way")??.map(|_| ())
-}
-
-/// The seed, once it is shown.
-pub fn seed(state: &Value) -> Result<Option<[u8; 32]>> {
-    let Some(hex) = state["seed"].as_str() else {
-        return Ok(None);
-    };
-    let mut seed = [0; 32];
-    hex::decode_to_slice(hex, &mut seed)?;
-    Ok(Some(seed))
-}
-
-fn thresholds(state: &Value) -> Result<Thresholds> {
-    let number = |field: &str| {
-        state[field]
-            .as_u64()
-            .with_context(|| format!("{field} of {state}"))
-    };
-    Ok(Thresholds {
-        served_below: number("servedBelow")?,
-        served_late: number("servedLate")?,
-    })
 }

@@ -2,6 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `sale` | a sale with a queue, and the people in it; the fault runs use it, too |
 //! | `crowd` | people who join, follow the queue, and order in their turns |
 //! | `order_of_turns` | whether the turns are drawn fairly, and late ones in the order of joining |
 //! | `pace` | how fast people were let through, and how good the estimates were |
@@ -11,27 +12,24 @@ mod crowd;
 mod order_of_turns;
 mod pace;
 mod refused;
+mod sale;
 
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, ensure};
 use clap::Parser;
-use fluxgate_domain::queue::QueueSecret;
 use futures_util::future::try_join_all;
-use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::client::Client;
-use crate::order::Sale;
 use crate::process::Process;
 use crate::sandbox::Sandbox;
 use crate::stack::Stack;
 use crate::table::{markdown, thousands};
 
 use crowd::Crowd;
+pub use sale::{Person, QueuedSale, SECRET, number, shown_seed, thresholds};
 
 const INSTANCES: usize = 4;
-const SECRET: &str = "a secret that only these tests use";
 /// Longest that writing the rest of the orders may take.
 const WRITE_LIMIT: Duration = Duration::from_secs(120);
 
@@ -77,19 +75,15 @@ pub async fn run(plan: &Plan) -> Result<String> {
     Ok("everybody had their turn".to_owned())
 }
 
-/// A sale with a queue, and the processes that sell it.
-struct QueuedSale<'a> {
-    sandbox: &'a Sandbox,
-    sale: Sale,
-    opens_at: Timestamp,
-    secret: QueueSecret,
+/// The processes that sell, and their sale.
+struct Running {
+    sale: QueuedSale,
     _instances: Vec<Process>,
-    clients: Vec<Client>,
     _worker: Process,
 }
 
-impl<'a> QueuedSale<'a> {
-    async fn open(sandbox: &'a Sandbox, plan: &Plan) -> Result<Self> {
+impl Running {
+    async fn start(sandbox: &Sandbox, plan: &Plan) -> Result<Self> {
         let worker = sandbox.worker().await?;
         let settings = [
             ("SALE_FEATURES", "queue"),
@@ -99,55 +93,36 @@ impl<'a> QueuedSale<'a> {
         let instances = (0..INSTANCES).map(|_| sandbox.api_with(&settings));
         let instances = try_join_all(instances).await?;
         let clients = instances.iter().map(Process::client);
-        let clients: Vec<_> = clients.collect::<Result<_>>()?;
-        let sale = Sale::unique("queued", plan.units)?;
-        let opens_in = SignedDuration::from_secs(plan.join_seconds.into());
-        let opens_at = Timestamp::now().checked_add(opens_in)?;
-        let opens_at = Timestamp::from_millisecond(opens_at.as_millisecond())?;
-        let terms = json!({"quantity": plan.units, "perUserLimit": 1, "opensAt": opens_at, "queue": {
-            "admitPerSecond": plan.admit_per_second, "turnSeconds": 60,
-        }});
-        let (status, view) = clients[0].put_terms(&sale.product, &terms).await?;
-        ensure!(status == 201, "opening the sale: {status} {view}");
+        let starts_in = Duration::from_secs(plan.join_seconds.into());
+        let queue = json!({"admitPerSecond": plan.admit_per_second, "turnSeconds": 60});
+        let clients = clients.collect::<Result<_>>()?;
+        let sale = QueuedSale::open(clients, plan.units, starts_in, queue).await?;
         if plan.watch {
             let address = instances[0].url();
-            println!("{address}/sales/{} starts at {opens_at}", sale.product);
+            println!(
+                "{address}/sales/{} starts at {}",
+                sale.sale.product, sale.opens_at
+            );
         }
-        let secret = QueueSecret::new(SECRET.as_bytes()).expect("long enough");
         Ok(Self {
-            sandbox,
             sale,
-            opens_at,
-            secret,
             _instances: instances,
-            clients,
             _worker: worker,
         })
-    }
-
-    /// The instance that is asked for the `n`th time.
-    fn client(&self, n: usize) -> &Client {
-        &self.clients[n % self.clients.len()]
-    }
-
-    /// The state of the queue, as an instance shows it.
-    async fn state(&self, n: usize) -> Result<Value> {
-        let (status, state) = self.client(n).queue_state(&self.sale.product).await?;
-        ensure!(status == 200, "the queue: {status} {state}");
-        Ok(state)
     }
 }
 
 async fn run_in(sandbox: &Sandbox, plan: &Plan) -> Result<String> {
-    let sale = QueuedSale::open(sandbox, plan).await?;
+    let running = Running::start(sandbox, plan).await?;
+    let sale = &running.sale;
     let shown = sale.state(0).await?["seedSha256"].clone();
-    let mut crowd = Crowd::join_early(&sale, plan.early).await?;
-    refused::before_the_start(&sale, &crowd).await?;
-    crowd.follow(&sale, plan).await?;
+    let mut crowd = Crowd::join_early(sale, plan.early).await?;
+    refused::before_the_start(sale, &crowd).await?;
+    crowd.follow(sale, plan).await?;
 
     let state = sale.state(0).await?;
-    order_of_turns::check_seed(&state, &shown, &sale)?;
-    let stores = &sale.sandbox.stores;
+    order_of_turns::check_seed(&state, &shown, sale)?;
+    let stores = &sandbox.stores;
     let sales = std::slice::from_ref(&sale.sale);
     stores.written(sales, WRITE_LIMIT).await?;
     let placed = stores.postgres.placed(sale.sale.product.as_str()).await?;
@@ -161,7 +136,7 @@ async fn run_in(sandbox: &Sandbox, plan: &Plan) -> Result<String> {
 
     let fairness = order_of_turns::check(&crowd, &placed)?;
     let pace = pace::check(&crowd, &placed, plan)?;
-    refused::at_the_end(&sale, &crowd).await?;
+    refused::at_the_end(sale, &crowd).await?;
     let table = markdown(
         [
             "joined before the start, after it",

@@ -4,8 +4,8 @@ use anyhow::{Context, Result, ensure};
 use fluxgate_domain::queue::seed_sha256;
 use serde_json::Value;
 
-use super::crowd::{Crowd, seed};
-use super::{INSTANCES, QueuedSale};
+use super::crowd::Crowd;
+use super::{INSTANCES, QueuedSale, shown_seed};
 use crate::order::buyer_number;
 use crate::stores::Placed;
 
@@ -25,11 +25,8 @@ pub struct Fairness {
 
 /// The seed that is shown must have the hash that was shown before anybody joined.
 pub fn check_seed(state: &Value, shown: &Value, sale: &QueuedSale) -> Result<()> {
-    let seed = seed(state)?.context("the seed is not shown")?;
-    ensure!(
-        seed == sale.secret.seed(&sale.sale.product, sale.opens_at),
-        "another seed"
-    );
+    let seed = shown_seed(state)?.context("the seed is not shown")?;
+    ensure!(seed == sale.seed(), "another seed");
     let sha256 = hex::encode(seed_sha256(&seed));
     ensure!(*shown == sha256, "{shown} was shown, the seed has {sha256}");
     Ok(())

@@ -1,12 +1,12 @@
 use anyhow::{Context, Result, ensure};
 use fluxgate_domain::queue::{QueueSecret, Ticket};
 
-use super::QueuedSale;
-use super::crowd::{Crowd, Person};
+use super::crowd::Crowd;
+use super::{Person, QueuedSale};
 use crate::order::{Sale, user_id};
 
 /// Nobody may order before the start, whatever ticket they have.
-pub async fn before_the_start(sale: &QueuedSale<'_>, crowd: &Crowd) -> Result<()> {
+pub async fn before_the_start(sale: &QueuedSale, crowd: &Crowd) -> Result<()> {
     let [ada, bob, ..] = &crowd.people[..] else {
         anyhow::bail!("too few people");
     };
@@ -16,14 +16,14 @@ pub async fn before_the_start(sale: &QueuedSale<'_>, crowd: &Crowd) -> Result<()
 }
 
 /// A ticket that is forged, or of somebody else or another sale, stays invalid; a served one does not buy twice.
-pub async fn at_the_end(sale: &QueuedSale<'_>, crowd: &Crowd) -> Result<()> {
+pub async fn at_the_end(sale: &QueuedSale, crowd: &Crowd) -> Result<()> {
     let [ada, bob, ..] = &crowd.people[..] else {
         anyhow::bail!("too few people");
     };
     sale.expect_bad_tickets(ada, bob).await
 }
 
-impl QueuedSale<'_> {
+impl QueuedSale {
     async fn expect_bad_tickets(&self, ada: &Person, bob: &Person) -> Result<()> {
         let refused = ["invalid_ticket", "sold_out", "sale_not_open"];
         let forger = QueueSecret::new(b"a secret that a forger has invented").context("long")?;

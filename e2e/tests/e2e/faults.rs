@@ -8,7 +8,7 @@ use crate::fixture::{TURN, stack, two_threads};
 /// The seed of each run. `make faults` runs the whole matrix.
 const SEED: u64 = 7;
 
-const ROWS: [&str; 8] = [
+const ROWS: [&str; 9] = [
     "api-kill",
     "redis-kill",
     "late-changes",
@@ -17,6 +17,7 @@ const ROWS: [&str; 8] = [
     "zombie-worker",
     "holds-redis-away",
     "hold-storm-kafka",
+    "queue-api-kill-turns",
 ];
 
 #[test]

@@ -8,6 +8,8 @@ mod kafka;
 mod logs;
 mod pairs;
 mod postgres;
+mod queue;
+mod queue_turns;
 mod redis;
 mod retired;
 mod sell_out;

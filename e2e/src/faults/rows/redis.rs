@@ -95,12 +95,8 @@ pub async fn blank(env: &mut Environment) -> Result<()> {
 }
 
 pub async fn rebuild(env: &mut Environment) -> Result<()> {
-    let mut arguments = vec!["rebuild"];
-    arguments.extend(env.sales.iter().map(|sale| sale.product.as_str()));
-    let (code, text) = env.sandbox.reconcile(&arguments).await?;
-    env.mark(&text);
-    ensure!(code == 0, "{text}");
-    Ok(())
+    env.rebuild(env.sales.iter().map(|sale| &sale.product))
+        .await
 }
 
 pub async fn kill_master(env: &mut Environment) -> Result<()> {

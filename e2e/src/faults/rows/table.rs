@@ -49,6 +49,8 @@ macro_rules! rows {
     };
 }
 
+mod queues;
+
 /// All rows.
 pub fn all() -> Vec<Row> {
     let groups = [
@@ -61,6 +63,7 @@ pub fn all() -> Vec<Row> {
         workers_and_crashes(),
         pairs::rows(),
         holds(),
+        queues::queues(),
         large_sales(),
     ];
     groups.into_iter().flatten().collect()
