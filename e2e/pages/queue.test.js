@@ -168,3 +168,18 @@ test("the queue waits while all units are held, and goes on when one comes back"
   await press(next, "Buy");
   await shows(next, "order_held");
 });
+
+test("a visitor solves the challenge of an instance that asks for a proof of work", async (t) => {
+  const product = await open(30);
+  const at = await deployment.another({ QUEUE_WORK_DIGITS: "3" });
+  const refused = await fetch(`${at}/queue/${product}`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ userId: randomUUID() }),
+  });
+  assert.equal((await refused.json()).code, "work_required");
+  const page = await visit(t, product, { at });
+  await shows(page, "join");
+  await press(page, "Join the queue");
+  await shows(page, "joined");
+});

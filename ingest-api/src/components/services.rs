@@ -7,6 +7,7 @@ use super::Components;
 use crate::events::{EventLimits, SaleEvents};
 use crate::http::{Access, CompatLimits, Identity, JoinLimit, Services, TryLimits};
 use crate::orders::{CancelOrder, CompleteOrder};
+use crate::queue::ProofOfWork;
 use crate::sales::{SaleAmender, SaleChanges, SaleOpener, SaleSnapshots};
 
 impl Components {
@@ -53,6 +54,7 @@ impl Components {
             try_limits: TryLimits::new(&self.config.rate_limits, &self.metrics),
             queues: Arc::clone(&self.queues),
             join_limit: JoinLimit::new(&self.metrics),
+            proof_of_work: ProofOfWork::of_digits(self.config.queue.queue_work_digits),
             compat: CompatLimits::new(&self.config.compat, features),
             queue_secret: self.queue_secret.clone(),
         }

@@ -6,6 +6,7 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
+use altcha::Challenge;
 use fluxgate_domain::ids::OrderId;
 use serde::Serialize;
 
@@ -25,6 +26,7 @@ pub struct Problem {
     remaining: Option<u32>,
     held: Option<u32>,
     wait: Option<Box<QueueWait>>,
+    challenge: Option<Box<Challenge>>,
     rate_limits: Vec<RateLimit>,
 }
 
@@ -56,6 +58,7 @@ impl Problem {
             remaining: None,
             held: None,
             wait: None,
+            challenge: None,
             rate_limits: Vec::new(),
         }
     }
@@ -84,6 +87,12 @@ impl Problem {
     /// Adds the units that may come back, if they are known.
     pub fn with_held(mut self, held: Option<u32>) -> Self {
         self.held = held;
+        self
+    }
+
+    /// Adds what has to be solved first.
+    pub fn with_challenge(mut self, challenge: Challenge) -> Self {
+        self.challenge = Some(Box::new(challenge));
         self
     }
 
@@ -157,6 +166,7 @@ impl ResponseError for Problem {
             remaining: self.remaining,
             held: self.held,
             wait: self.wait.as_deref(),
+            challenge: self.challenge.as_deref(),
         };
         answer.body(serde_json::to_string(&body).expect("strings and numbers serialize to JSON"))
     }
@@ -178,6 +188,8 @@ struct Body<'a> {
     held: Option<u32>,
     #[serde(flatten)]
     wait: Option<&'a QueueWait>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    challenge: Option<&'a Challenge>,
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
+use altcha::Payload;
 use fluxgate_domain::ids::{ProductId, UserId};
 use fluxgate_domain::queue::{ServedPoint, Ticket, Turn};
 use fluxgate_gate::{QueuePhase, QueueView};
@@ -32,6 +33,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 struct JoinRequest {
     #[serde(default, deserialize_with = "named")]
     user_id: Option<UserId>,
+    work: Option<Payload>,
 }
 
 #[derive(Debug, Serialize)]
@@ -65,6 +67,7 @@ pub async fn join(
         Some(ticket) => (queue.joined(ticket), HttpResponse::Ok()),
         None if is_admin => (queue.join(&user).await?, HttpResponse::Created()),
         None => {
+            services.check_work(&queue, &user, body.work.as_ref())?;
             let joined = services.join_limit.join(&queue, &product, &user).await?;
             (joined, HttpResponse::Created())
         }
@@ -211,6 +214,23 @@ fn place_of(ticket: &Ticket, queue: &SaleQueue, snapshot: &QueueSnapshot) -> Pla
 }
 
 impl Services {
+    /// Checks the proof of work of a user who joins, if this instance asks for one.
+    fn check_work(
+        &self,
+        queue: &SaleQueue,
+        user: &UserId,
+        work: Option<&Payload>,
+    ) -> Result<(), Problem> {
+        let Some(proof_of_work) = &self.proof_of_work else {
+            return Ok(());
+        };
+        let key = queue.work_key(user);
+        let checked = proof_of_work.check(work, &key);
+        checked.map_err(|error| {
+            Problem::from(error).with_challenge(proof_of_work.challenge(&key))
+        })
+    }
+
     /// What lets an order past the queue of its sale. Only read if this instance serves queues at all.
     pub fn queue_pass(&self, request: &HttpRequest, caller: &Caller) -> QueuePass {
         if !self.queues.are_served() {

@@ -18,7 +18,7 @@ use super::{
 use crate::events::SaleEvents;
 use crate::orders::{CancelOrder, CompleteOrder, OrderStatusReader, PlaceOrder};
 use crate::pages::Pages;
-use crate::queue::Queues;
+use crate::queue::{ProofOfWork, Queues};
 use crate::sales::{SaleCache, SaleChanges, SaleOpener, SaleSnapshots};
 
 /// What the handlers of all threads share.
@@ -35,6 +35,8 @@ pub struct Services {
     pub try_limits: Option<TryLimits>,
     pub queues: Arc<Queues>,
     pub join_limit: JoinLimit,
+    /// What those compute who join a queue; `None`: nothing.
+    pub proof_of_work: Option<ProofOfWork>,
     pub compat: CompatLimits,
     /// The secret of the queues of new sales; `None`: sales get no queues.
     pub queue_secret: Option<QueueSecret>,

@@ -19,7 +19,7 @@ const SALE_PAGE: &str = include_str!("sale/sale.html");
 const TEXTS: &str = include_str!("sale/texts-en.json");
 
 /// Name, content type and content of what pages load.
-const ASSETS: [(&str, &str, &str); 18] = [
+const ASSETS: [(&str, &str, &str); 20] = [
     ("api.js", JAVASCRIPT, include_str!("sale/api.js")),
     (
         "browser_store.js",
@@ -27,6 +27,7 @@ const ASSETS: [(&str, &str, &str); 18] = [
         include_str!("sale/browser_store.js"),
     ),
     ("feed.js", JAVASCRIPT, include_str!("sale/feed.js")),
+    ("hex.js", JAVASCRIPT, include_str!("sale/hex.js")),
     ("icon.svg", SVG, include_str!("sale/icon.svg")),
     ("leader.js", JAVASCRIPT, include_str!("sale/leader.js")),
     ("main.js", JAVASCRIPT, include_str!("sale/main.js")),
@@ -34,6 +35,11 @@ const ASSETS: [(&str, &str, &str); 18] = [
         "order_feed.js",
         JAVASCRIPT,
         include_str!("sale/order_feed.js"),
+    ),
+    (
+        "proof_of_work.js",
+        JAVASCRIPT,
+        include_str!("sale/proof_of_work.js"),
     ),
     (
         "queue_place.js",

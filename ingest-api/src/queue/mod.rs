@@ -1,11 +1,13 @@
 //! The queue in front of a sale: people join it, and are let through in their turns. Nothing is stored per person; see
 //! `fluxgate_domain::queue`. [`Queues`] finds the [`SaleQueue`] of a sale; each has one task, which serves it and lets people join.
 
+mod proof_of_work;
 mod queue_snapshot;
 mod queue_task;
 mod queues;
 mod sale_queue;
 
+pub use proof_of_work::{ProofOfWork, WorkError, WorkKey};
 pub use queue_snapshot::QueueSnapshot;
 pub use queues::Queues;
 pub use sale_queue::{Joined, SaleQueue};

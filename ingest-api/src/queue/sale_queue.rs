@@ -9,7 +9,7 @@ use prometheus::IntCounter;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
-use super::{QueueError, QueueSnapshot};
+use super::{QueueError, QueueSnapshot, WorkKey};
 use crate::boot_instant::BootInstant;
 use crate::sales::Sale;
 
@@ -128,6 +128,11 @@ impl SaleQueue {
         // Without an answer, the task has ended: Redis no longer has this queue.
         let ticket = answered.await.unwrap_or(Err(QueueError::Stale))?;
         Ok(self.joined(ticket))
+    }
+
+    /// The key of the proofs of work that `user` joins with.
+    pub fn work_key(&self, user: &UserId) -> WorkKey {
+        WorkKey::new(self.secret.work_key(&self.sale.facts.product, user))
     }
 
     /// The ticket with this text, if it is of this sale and of `user`.

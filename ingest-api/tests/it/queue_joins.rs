@@ -1,12 +1,13 @@
 //! Joining the queue of a sale, its state, and the place of a ticket.
 
+use altcha::{Challenge, Payload, SolveChallengeOptions, solve_challenge};
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::fixture::queue::{QUEUE, sale};
-use crate::fixture::{App, Stores, read, unique, until};
+use crate::fixture::{App, Stores, TOKEN, read, unique, until};
 
 #[tokio::test]
 async fn a_user_who_joins_before_the_start_gets_the_same_ticket_again() {
@@ -192,4 +193,51 @@ async fn a_join_that_failed_may_be_repeated_at_once() {
     let _: () = stores.redis("RENAME", &[&copy, joined]).await;
     assert_eq!(app.join(&product, "ada").await.0, 201);
     assert_eq!(app.join(&product, "ada").await.0, 429);
+}
+
+#[tokio::test]
+async fn who_joins_without_a_ticket_proves_work_if_the_instance_asks_for_it() {
+    let settings = [&QUEUE[..], &["--queue-work-digits", "2"]].concat();
+    let app = App::start(&settings).await;
+    let product = sale(&app, 9, 60_000, json!({"admitPerSecond": 1})).await;
+    let join = async |user: &str, work: Option<&Payload>| {
+        let post = app.request(Method::POST, &format!("/queue/{product}"));
+        let body = match work {
+            Some(work) => json!({"userId": user, "work": work}),
+            None => json!({"userId": user}),
+        };
+        read(post.json(&body).send().await.unwrap()).await
+    };
+
+    let (status, problem) = join("ada", None).await;
+    assert_eq!(
+        (status.as_u16(), &problem["code"]),
+        (403, &json!("work_required"))
+    );
+    let work = solved(&problem["challenge"]);
+    let (status, problem) = join("bob", Some(&work)).await;
+    assert_eq!(
+        (status.as_u16(), &problem["code"]),
+        (403, &json!("invalid_work"))
+    );
+    assert!(problem["challenge"]["signature"].is_string(), "{problem}");
+    let (status, joined) = join("ada", Some(&work)).await;
+    assert_eq!(status, 201, "{joined}");
+
+    // A ticket is proof enough, and the shop needs none.
+    let ticket = joined["ticket"].as_str();
+    assert_eq!(app.join_with(&product, "ada", ticket).await.0, 200);
+    let post = app.request(Method::POST, &format!("/queue/{product}"));
+    let post = post.bearer_auth(TOKEN).json(&json!({"userId": "carl"}));
+    let by_shop = post.send().await.unwrap();
+    assert_eq!(by_shop.status(), 201);
+}
+
+fn solved(challenge: &Value) -> Payload {
+    let challenge: Challenge = serde_json::from_value(challenge.clone()).unwrap();
+    let solution = solve_challenge(SolveChallengeOptions::new(&challenge));
+    Payload {
+        solution: solution.unwrap().unwrap(),
+        challenge,
+    }
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::ids::ProductId;
+use crate::ids::{ProductId, UserId};
 
 /// What the queue of a sale is computed with. Anybody who knows it can forge tickets and knows all places.
 #[derive(Clone)]
@@ -36,6 +36,11 @@ impl QueueSecret {
     pub fn seed(&self, product: &ProductId, opens_at: Timestamp) -> [u8; 32] {
         let opens_at_ms = opens_at.as_millisecond();
         self.hmac(format!("seed\0{product}\0{opens_at_ms}").as_bytes())
+    }
+
+    /// The key of the proofs of work that a user joins the queue of a product with.
+    pub fn work_key(&self, product: &ProductId, user: &UserId) -> [u8; 32] {
+        self.hmac(format!("work\0{product}\0{user}").as_bytes())
     }
 
     pub(super) fn hmac(&self, message: &[u8]) -> [u8; 32] {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Kind, Problem, QueueWait};
 use crate::identity::TokenError;
 use crate::orders::{Refusal, StatusError};
-use crate::queue::QueueError;
+use crate::queue::{QueueError, WorkError};
 use crate::sales::{ChangeError, OpenError, SaleLookupError};
 
 /// The longest `Retry-After` of an order whose turn has not begun: the pace may change.
@@ -163,5 +163,15 @@ impl From<QueueError> for Problem {
             problem.retry_after_seconds = Some(seconds.unwrap_or(u64::MAX).max(1));
         }
         problem
+    }
+}
+
+impl From<WorkError> for Problem {
+    fn from(error: WorkError) -> Self {
+        let kind = match error {
+            WorkError::Missing => Kind::WorkRequired,
+            WorkError::Invalid => Kind::InvalidWork,
+        };
+        Self::new(kind, error)
     }
 }

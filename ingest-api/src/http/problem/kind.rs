@@ -33,6 +33,8 @@ kinds! {
     InsufficientScope = FORBIDDEN, "insufficient_scope", "The token does not allow this call";
     TicketRequired = FORBIDDEN, "ticket_required", "A ticket is required";
     InvalidTicket = FORBIDDEN, "invalid_ticket", "The ticket is not accepted";
+    WorkRequired = FORBIDDEN, "work_required", "A proof of work is required";
+    InvalidWork = FORBIDDEN, "invalid_work", "The proof of work is not accepted";
     UserMismatch = FORBIDDEN, "user_mismatch", "The token is another user's";
     OriginNotAllowed = FORBIDDEN, "origin_not_allowed", "The origin is not allowed";
     AdminDisabled = FORBIDDEN, "admin_disabled", "Admin calls are disabled";

@@ -1,4 +1,5 @@
 import { backoffMs, between } from "./api.js";
+import { solve } from "./proof_of_work.js";
 import { Wakeable } from "./wakeable.js";
 
 const FIRST_READ_MS = 100;
@@ -7,6 +8,8 @@ const READ_MAX_MS = 5_000;
 const HELD_READ_MS = [4_000, 6_000];
 /** Refusals of a join that only mean: not yet; and the text for each. */
 const JOIN_LATER = new Map([["rate_limited", "join_limited"], ["join_not_open", "join_not_open"]]);
+/** Refusals of a join that have a challenge to solve. */
+const HAS_CHALLENGE = new Set(["work_required", "invalid_work"]);
 /** Refusals of an order that only mean: not yet. */
 const NOT_YET = new Set(["rate_limited", "sale_not_open"]);
 /** Refusals after which the ticket is worth nothing. */
@@ -24,6 +27,8 @@ export class OrderFeed {
   #signal;
   #pause = new Wakeable();
   #readPauseMs = FIRST_READ_MS;
+  /** What the next join proves. */
+  #work = null;
 
   constructor({ feed, product, api, store, settings }) {
     this.#feed = feed;
@@ -63,9 +68,15 @@ export class OrderFeed {
 
   async #join() {
     const product = encodeURIComponent(this.#product);
-    const answer = await this.#call("POST", `/queue/${product}`, { body: this.#user() });
+    const answer = await this.#call("POST", `/queue/${product}`, {
+      body: { ...this.#user(), ...(this.#work && { work: this.#work }) },
+    });
     if (!answer.isAnswer) {
       return this.#again(answer);
+    }
+    this.#work = null;
+    if (HAS_CHALLENGE.has(answer.code)) {
+      return this.#solve(answer.body.challenge);
     }
     if (answer.isOk) {
       this.#feed.update({ refusal: null, place: null });
@@ -79,6 +90,15 @@ export class OrderFeed {
       this.#refused(answer);
     }
     return Infinity;
+  }
+
+  async #solve(challenge) {
+    this.#work = await solve(challenge, this.#signal);
+    if (!this.#work && !this.#signal.aborted) {
+      this.#store.isJoining = false;
+      this.#feed.update({ refusal: { code: "work_not_possible" } });
+    }
+    return 0;
   }
 
   async #place(order) {

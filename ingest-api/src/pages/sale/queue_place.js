@@ -1,3 +1,5 @@
+import { fromHex, toHex } from "./hex.js";
+
 /**
  * The place of a ticket, computed from the state of the queue that is the same for everybody (docs/API.md, the queue of a sale).
  */
@@ -44,7 +46,7 @@ export async function isAnnouncedSeed(seed, seedSha256) {
     return null;
   }
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", fromHex(seed)));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("") === seedSha256;
+  return toHex(digest) === seedSha256;
 }
 
 /** `{turn, ahead, leftMs, estimateMs}` of a position, as `GET /queue/{id}/place` answers it. */
@@ -91,8 +93,4 @@ function pacePerMs(queue) {
   const served = (below, late) => (below * queue.joined) / EARLY_END + late;
   const people = served(queue.servedBelow, queue.servedLate) - served(first[1], first[2]);
   return people / windowMs;
-}
-
-function fromHex(text) {
-  return Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 }
