@@ -68,7 +68,7 @@ bench-check: build ## compare instructions with the last known good, and ratios 
 	@bench/check
 	@scripts/on-stack bench --rounds 3 --seconds 3 --only bare,accept,sold-out,replay,replay-once,status-once,mixed,drain,copy --floors
 
-load: ## run k6 against a running API: SCENARIO=smoke, load, stress, soak, spike, flash-sale, checkout or check; for example RATE=2000
+load: ## run k6 against a running API: SCENARIO=smoke, load, stress, soak, spike, flash-sale, checkout, queue, refresh-storm, reconnect-churn, late-surge, scalpers or check; for example RATE=2000
 	@scripts/load $(SCENARIO)
 
 panels: ## check that every query of dashboards and alerts returns data, with a real Prometheus and a sale

@@ -19,9 +19,39 @@ export function fieldOf(answer, name) {
   }
 }
 
-export function postOrder(order, key) {
+export function postOrder(order, key, more = {}) {
   const headers = key === undefined ? asJson : { ...asJson, 'Idempotency-Key': `"${key}"` };
-  return request('POST', 'POST /orders', '/orders', JSON.stringify(order), headers);
+  return request('POST', 'POST /orders', '/orders', JSON.stringify(order), { ...headers, ...more });
+}
+
+export function postJoin(product, userId, more = {}) {
+  return request('POST', 'POST /queue/{id}', `/queue/${product}`, JSON.stringify({ userId }), { ...asJson, ...more });
+}
+
+export function getQueue(product) {
+  return request('GET', 'GET /queue/{id}', `/queue/${product}`);
+}
+
+export function getPlace(product, ticket) {
+  return request('GET', 'GET /queue/{id}/place', `/queue/${product}/place`, null, withTicket(ticket));
+}
+
+export function getPage(product) {
+  return request('GET', 'GET /sales/{id}', `/sales/${product}`);
+}
+
+export const withTicket = (ticket) => ({ 'Fluxgate-Ticket': ticket });
+
+// followSale opens an event stream and drops it after so many ms. k6 shows nothing of an answer without an end, so this returns
+// the status, or 0 if the stream was open until it was dropped. Other failures are thrown.
+export function followSale(product, ms) {
+  const tags = { name: 'GET /products/{id}/events' };
+  try {
+    return http.get(`${anyCopy()}/products/${product}/events`, { timeout: ms, tags, responseCallback: null }).status;
+  } catch (error) {
+    if (/timeout/.test(`${error.message || error}`)) return 0;
+    throw error;
+  }
 }
 
 export function getOrder(id) {

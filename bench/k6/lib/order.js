@@ -12,11 +12,11 @@ const durations = Object.fromEntries(outcomes.map((outcome) => [outcome, new Tre
 
 // placeOrder returns the outcome, and the order's id if there is one. The key depends only on the buyer, so a second call
 // is a retry.
-export function placeOrder(product, buyer) {
+export function placeOrder(product, buyer, more = {}) {
   const started = Date.now();
   let answer;
   try {
-    answer = postOrder({ productId: product, userId: buyer }, `key-of-${buyer}`);
+    answer = postOrder({ productId: product, userId: buyer }, `key-of-${buyer}`, more);
   } catch (error) {
     count('no_answer', Date.now() - started);
     tellOnce('was not answered', error.message || error);
