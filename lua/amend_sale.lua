@@ -1,5 +1,5 @@
--- Changes the terms of a sale that nobody has ordered from, and whose queue nobody has joined. It counts at once, before its
--- event is on Kafka: it neither makes nor takes room.
+-- Changes the terms of a sale that nobody has ordered from, and whose queue has not started and has nobody in it. It counts at once,
+-- before its event is on Kafka: it neither makes nor takes room.
 -- The time in the order ids and in KEYS[2] stays: the field `id_time` keeps it when the opening time changes.
 --
 -- Safe to run twice: the second run finds the terms.
@@ -22,7 +22,8 @@
 --   {'unknown'}             Redis has no such sale
 --   {'not_open'}            its opening is not on Kafka yet
 --   {'closed'}
---   {'ordered'}             somebody has ordered or joined the queue, or may have ordered before Redis lost data
+--   {'ordered'}             somebody has ordered or joined the queue, the queue has started, or somebody may have ordered before
+--                           Redis lost data
 --   {'waiting'}             the event of an earlier change is not on Kafka yet
 --   {'overtaken'}           the sale has other terms than ARGV[3]: another call has amended it
 --   {'behind'}              Redis is behind the high-water mark, or the sale is being rebuilt
@@ -49,7 +50,8 @@ if refused then
 end
 
 -- The orders hash has its placeholder and a field of each order, restock and amendment. Each of these has a number, and so has
--- each cancel: if there are as many numbers as fields, nothing was cancelled; if no unit is gone either, nothing was ordered.
+-- each cancel, and the start of the queue: if there are as many numbers as fields, nothing was cancelled and no queue has started;
+-- if no unit is gone either, nothing was ordered.
 -- In a later epoch, orders may have been lost.
 local seq = tonumber(facts[3])
 if tonumber(facts[2]) > 1 or seq ~= redis.call('HLEN', orders) - 1 or facts[10] ~= facts[11] then

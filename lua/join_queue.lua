@@ -23,7 +23,7 @@ assert(#KEYS == 3 and #ARGV >= 9 and #ARGV <= 8 + 256, 'join_queue.lua takes 3 k
 local sale, queue, early = KEYS[1], KEYS[2], KEYS[3]
 local count = #ARGV - 8
 
-local facts = redis.call('HMGET', sale, 'state', 'opens_at', 'closes_at', 'queue')
+local facts = redis.call('HMGET', sale, 'state', 'opens_at', 'closes_at', 'queue', 'queue_started')
 local state, opens_at, closes_at, terms = facts[1], facts[2], facts[3], facts[4]
 if not state or not terms then
   return { 'unknown' }
@@ -34,7 +34,7 @@ local join_from, join_until, fingerprint = string.match(terms, '^(%d+) (%d+) .* 
 if opens_at ~= ARGV[1] or fingerprint ~= ARGV[2] then
   return { 'moved' }
 end
-local progress = read_queue(queue, { unpack(ARGV, 3, 8) })
+local progress = read_queue(queue, { unpack(ARGV, 3, 8) }, facts[5])
 if not progress or redis.call('EXISTS', early) == 0 then
   return { 'lost' }
 end

@@ -6,7 +6,11 @@
 -- they cannot. How far the queue is served moves by the admission rate times the time that the turn clock moved: people who
 -- joined before the start first, and no more than `overbook` people for each unit that remains.
 --
--- Safe to run twice: the second run finds the time of the first.
+-- The first call after the start freezes how many have joined. That is a change of the sale: it takes the next number, gets an
+-- outbox entry, and counts at once, because it neither makes nor takes room. While the outbox is full the queue waits to start.
+-- If Redis has lost the start, it is written again, under another number, with what the instances have seen.
+--
+-- Safe to run twice: the second run finds the time of the first, and the start.
 --
 -- KEYS  1 sale hash  2 queue hash  3 who joined before the start (HyperLogLog)  4 orders hash  5 outbox stream
 -- ARGV  1 opening time of the sale as the caller knows it, Unix ms
@@ -16,7 +20,8 @@
 --       10 high-water mark: sequence /
 --       11 limit of outbox entries
 -- Returns {'unknown'}, {'moved'}, {'behind'} or {'lost'} (see join_queue.lua), or
---   {'queue', now_ms, state, is_started, joined, late, served_below, served_late, clock_ms, points, remaining, total, completed, terms, is_behind}
+--   {'queue', now_ms, state, is_started, joined, late, served_below, served_late, clock_ms, points, remaining, total, completed, terms, is_behind,
+--    started, starts}
 --   now_ms        Redis's clock
 --   state         'scheduled', 'open' or 'closed'
 --   is_started    1 once the start is over for the queue
@@ -26,6 +31,8 @@
 --   completed     units that are paid, in a sale with holds; else ''
 --   terms         the field `queue` of the sale hash
 --   is_behind     1 if Redis is behind the high-water mark
+--   started       the field `queue_started` of the sale hash; '': there is none
+--   starts        1 if this call has written it
 assert(#KEYS == 5 and #ARGV == 11, 'pace_queue.lua takes 5 keys and 11 arguments')
 local call = redis.call
 local sale, queue, early, orders, outbox = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -39,9 +46,10 @@ local LEASE_MS_MAX = 2000
 local GRACE_MS = 30000
 
 local facts = call('HMGET', sale, 'state', 'epoch', 'seq', 'opens_at', 'closes_at', 'remaining', 'total', 'completed',
-  'sold_out_until', 'queue')
+  'sold_out_until', 'queue', 'queue_started')
 local state, epoch, seq, opens_at, closes_at, remaining, terms =
   facts[1], facts[2], facts[3], facts[4], facts[5], facts[6], facts[10]
+local started = facts[11]
 if not state or not terms then
   return { 'unknown' }
 elseif state == 'rebuilding' then
@@ -51,9 +59,9 @@ local _, _, rate, turn_s, overbook, fingerprint = string.match(terms, '^(%d+) (%
 if opens_at ~= ARGV[1] or fingerprint ~= ARGV[2] then
   return { 'moved' }
 end
-local progress = read_queue(queue, { unpack(ARGV, 3, 8) })
+local progress = read_queue(queue, { unpack(ARGV, 3, 8) }, started)
 local order_fields = call('HLEN', orders)
-if not progress or order_fields == 0 or call('EXISTS', early) == 0 then
+if not progress or order_fields == 0 or call('EXISTS', early, outbox) < 2 then
   return { 'lost' }
 end
 
@@ -65,9 +73,12 @@ if state == 'closed' or (closes_at ~= '' and now >= closes_at + 0) then
 elseif state == 'opening' or now < opens_at + 0 then
   shown = 'scheduled'
 end
+local is_behind = epoch + 0 < ARGV[9] + 0 or (epoch == ARGV[9] and seq + 0 < ARGV[10] + 0)
+local can_write = shown == 'open' and not is_behind and call('XLEN', outbox) < ARGV[11] + 0
+local starts = not started and can_write
 if not progress.is_started then
   progress.joined = math.max(progress.joined, call('PFCOUNT', early))
-  progress.is_started = shown == 'open'
+  progress.is_started = starts
 end
 
 local kept = call('HMGET', queue, 'paced_at_ms', 'credit', 'points')
@@ -111,12 +122,10 @@ local function serve(people)
   progress.served_late = math.max(progress.served_late, math.min(progress.late, progress.served_late + people))
 end
 
-local is_behind = epoch + 0 < ARGV[9] + 0 or (epoch == ARGV[9] and seq + 0 < ARGV[10] + 0)
 -- A refusal lease that ends later than any does was granted before the clock was set back.
 local lease_ms = facts[9] and facts[9] - now
 local is_leased = lease_ms and lease_ms > 0 and lease_ms <= LEASE_MS_MAX
-local takes_orders = shown == 'open' and not is_behind and not is_leased and remaining + 0 > 0
-  and call('XLEN', outbox) < ARGV[11] + 0
+local takes_orders = can_write and not is_leased and remaining + 0 > 0
 local credit = (kept[2] or 0) + 0
 if takes_orders then
   local since = math.max(opens_at + 0, (kept[1] or now) + 0)
@@ -152,6 +161,14 @@ local history = table.concat(texts, ';')
 local function text(number)
   return string.format('%.0f', number)
 end
+if starts then
+  local sequence = text(seq + 1)
+  local entry = epoch .. '-' .. sequence
+  local said = text(now) .. ' ' .. text(progress.joined)
+  started = entry .. ' ' .. said
+  call('XADD', outbox, entry, 'starts', said)
+  call('HSET', sale, 'seq', sequence, 'queue_started', started)
+end
 -- Of a closed sale nothing changes any more.
 if shown ~= 'closed' then
   local fields = { 'late', text(progress.late), 'served_below', text(progress.served_below), 'served_late', text(progress.served_late),
@@ -169,4 +186,4 @@ if shown ~= 'closed' then
 end
 return { 'queue', text(now), shown, progress.is_started and 1 or 0, text(progress.joined), text(progress.late),
   text(progress.served_below), text(progress.served_late), text(progress.clock_ms), history, remaining, facts[7], facts[8] or '', terms,
-  is_behind and 1 or 0 }
+  is_behind and 1 or 0, started or '', starts and 1 or 0 }

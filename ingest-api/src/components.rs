@@ -102,6 +102,7 @@ impl Components {
         let queues = Queues::new(
             store.clone(),
             Arc::clone(&sales),
+            publisher.clone(),
             config
                 .queue
                 .queue_secrets

@@ -37,6 +37,7 @@ pub enum Subject {
     Cancel(OrderId),
     Restock(RestockId),
     Amendment(SequenceNumber),
+    QueueStart,
     Closing,
 }
 
@@ -70,7 +71,10 @@ impl Lacking {
             | Subject::Completion(id)
             | Subject::Expiry(id)
             | Subject::Cancel(id) => Some(id),
-            Subject::Restock(_) | Subject::Amendment(_) | Subject::Closing => None,
+            Subject::Restock(_)
+            | Subject::Amendment(_)
+            | Subject::QueueStart
+            | Subject::Closing => None,
         }
     }
 }
@@ -163,6 +167,12 @@ impl Unwritten {
                 add(number, Subject::Amendment(number));
             }
         }
+        if let Some(start) = self.records.queue_start {
+            let number = start.number;
+            if !changes.contains(format!("queue_start:{number}").as_str()) {
+                add(number, Subject::QueueStart);
+            }
+        }
         if let Some(closing) = self.records.closing
             && !changes.contains("close")
         {
@@ -198,98 +208,11 @@ impl Unwritten {
                 let amendment = amendments.find(|it| it.number == number)?;
                 Event::SaleAmended(amendment.event(product).into())
             }
+            Subject::QueueStart => Event::QueueStarted(self.records.queue_start?.event(product)),
             Subject::Closing => Event::SaleClosed(self.records.closing?.event(product)),
         })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use fluxgate_domain::OrderFacts;
-    use fluxgate_domain::ids::{IdempotencyKey, Tag, UserId};
-    use fluxgate_domain::order_facts::Decision;
-    use fluxgate_gate::RecordedOrder;
-    use jiff::Timestamp;
-
-    use super::*;
-
-    fn number(sequence: u32) -> SequenceNumber {
-        SequenceNumber::new(1, sequence)
-    }
-
-    fn product() -> ProductId {
-        ProductId::parse("p").unwrap()
-    }
-
-    fn id() -> OrderId {
-        let user = UserId::parse("u").unwrap();
-        let key = IdempotencyKey::parse("k").unwrap();
-        OrderId::derive(&product(), Tag::of(&product()), 1, &user, &key)
-    }
-
-    /// What PostgreSQL lacks of an order that was completed (2), has expired (3) and was cancelled (4), if it has a row with
-    /// these facts.
-    fn lacking(facts: Option<OrderFacts>) -> Vec<Lacking> {
-        let order = RecordedOrder {
-            id: id(),
-            number: number(1),
-            completion: Some(number(2)),
-            expiry: Some(number(3)),
-            cancel: Some(number(4)),
-        };
-        let mut records = Records::default();
-        records.orders.push(order);
-        let mut unwritten = Unwritten::of(records);
-        if let Some(facts) = facts {
-            unwritten.remove(&OrderRow {
-                id: id(),
-                user: "u".to_owned(),
-                quantity: 1,
-                number: number(1),
-                placed_at: Timestamp::UNIX_EPOCH,
-                facts,
-            });
-        }
-        unwritten.lacking(|_| false, &WrittenSale::default())
-    }
-
-    fn subjects(facts: Option<OrderFacts>) -> Vec<Subject> {
-        lacking(facts).iter().map(|it| it.subject).collect()
-    }
-
-    #[test]
-    fn completions_and_expiries_that_have_no_row_are_lacking() {
-        use Subject::{Cancel, Completion, Expiry, Order};
-        let expected = [Order(id()), Completion(id()), Expiry(id()), Cancel(id())];
-        assert_eq!(subjects(None), expected);
-        let makes_room: Vec<bool> = lacking(None).iter().map(Lacking::makes_room).collect();
-        assert_eq!(makes_room, [false, false, true, true]);
-
-        let mut facts = OrderFacts::of(Decision::Confirmed);
-        assert_eq!(subjects(Some(facts)), expected[1..]);
-        facts.completion = Some(number(2));
-        assert_eq!(subjects(Some(facts)), expected[2..]);
-        facts.expiry = Some(number(3));
-        assert_eq!(subjects(Some(facts)), expected[3..]);
-        facts.completion = None;
-        assert_eq!(subjects(Some(facts)), [Completion(id()), Cancel(id())]);
-    }
-
-    #[test]
-    fn the_events_of_completions_and_expiries_are_those_of_the_record() {
-        let text = "1-1/completed:1-2:20/expired:1-3:30/1-4/40 10 1 u";
-        let records = HashMap::from([(id(), text.parse().unwrap())]);
-        let unwritten = Unwritten::of(Records::default());
-        let event = |subject| unwritten.event(&product(), subject, &records).unwrap();
-        let Event::OrderCompleted(completed) = event(Subject::Completion(id())) else {
-            panic!("a completion");
-        };
-        assert_eq!(completed.completion_sequence, 2);
-        for (subject, sequence) in [(Subject::Expiry(id()), 3), (Subject::Cancel(id()), 4)] {
-            let Event::OrderCancelled(cancelled) = event(subject) else {
-                panic!("a cancel");
-            };
-            assert_eq!(cancelled.cancel_sequence, sequence);
-        }
-    }
-}
+mod tests;

@@ -8,7 +8,7 @@
 //! | [`order_status`] | how far an order has come, and the rank of each status |
 //! | [`order_facts`] | what is known about an order beside its event, and its status |
 //! | [`Terms`] | what an admin says about a sale |
-//! | [`records`] | what Redis keeps of an order, a restock and a closing |
+//! | [`records`] | what Redis keeps of an order and of a change of a sale |
 //! | [`queue`] | what the queue of a sale is computed with |
 //! | [`partition`] | the Kafka partition of a product |
 //! | [`events`] | the events on the topic |

@@ -19,7 +19,7 @@ pub enum Amendment {
         /// Whether its event waits in the outbox.
         waiting: bool,
     },
-    /// Somebody has ordered or joined the queue, or may have ordered before Redis lost data.
+    /// Somebody has ordered or joined the queue, the queue has started, or somebody may have ordered before Redis lost data.
     Ordered,
     /// The event of an earlier change waits in the outbox.
     Waiting,

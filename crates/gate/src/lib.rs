@@ -13,7 +13,7 @@
 //! | `refusal_lease` | the lease under which an instance refuses orders from memory |
 //! | `opening`, `amendments`, `changes`, `sale` | opening, amending, changing and reading a sale |
 //! | `holds` | completing orders, and letting them expire |
-//! | `queue` | joining the queue of a sale, and serving it |
+//! | `queue`, `queue_view` | joining the queue of a sale, and serving it |
 //! | `order` | looking up orders by their ids |
 //! | `outbox`, `acks`, `relay` | reading outboxes; acknowledging events; the index of sales, leases, retiring |
 //! | `eviction` | whether Redis may evict keys |
@@ -37,6 +37,7 @@ mod order;
 mod outbox;
 mod probe;
 mod queue;
+mod queue_view;
 mod quotas;
 mod rebuild;
 mod records;
@@ -61,7 +62,8 @@ pub use metrics::GateMetrics;
 pub use opening::Claim;
 pub use order::{ORDERS_MAX, StoredOrder};
 pub use outbox::{EventContent, OUTBOX_PAGE_MAX, OutboxEntry, OutboxEvent, OutboxPage};
-pub use queue::{Join, QueueBinding, QueueMark, QueuePhase, QueueRefusal, QueueView, queue_field};
+pub use queue::{Join, QueueBinding, QueueMark, QueueRefusal, queue_field};
+pub use queue_view::{QueuePhase, QueueView};
 pub use quotas::{Quota, Quotas, limits_field};
 pub use rebuild::{FillError, Pair, Part, Stopped};
 pub use records::{RecordedOrder, Records};

@@ -1,7 +1,9 @@
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::{OrderId, ProductId, RestockId};
-use fluxgate_domain::records::{AmendmentRecord, ClosingRecord, OrderRecord, RestockRecord};
+use fluxgate_domain::records::{
+    AmendmentRecord, ClosingRecord, OrderRecord, QueueStartRecord, RestockRecord,
+};
 use fred::types::Value;
 use jiff::Timestamp;
 
@@ -77,6 +79,8 @@ pub enum EventContent {
     Restock(RestockId, RestockRecord),
     /// The sale got other terms.
     Amendment(AmendmentRecord),
+    /// The queue of the sale has started.
+    QueueStart(QueueStartRecord),
     /// The sale was closed by an admin.
     Closing(ClosingRecord),
     /// The record that the event refers to is missing or damaged: Redis has lost data.
@@ -117,6 +121,7 @@ impl OutboxEvent {
             EventContent::Expiry(_, record) => record.expiry.map(|mark| mark.at),
             EventContent::Restock(_, restock) => Some(restock.at),
             EventContent::Amendment(amendment) => Some(amendment.at),
+            EventContent::QueueStart(start) => Some(start.at),
             EventContent::Closing(closing) => Some(closing.at),
             EventContent::Opening | EventContent::Unreadable => None,
         }
@@ -144,6 +149,7 @@ impl OutboxEvent {
             EventContent::Amendment(amendment) => {
                 Some(Event::SaleAmended(amendment.event(product).into()))
             }
+            EventContent::QueueStart(start) => Some(Event::QueueStarted(start.event(product))),
             EventContent::Closing(closing) => Some(Event::SaleClosed(closing.event(product))),
             EventContent::Opening | EventContent::Unreadable => None,
         }
@@ -248,6 +254,9 @@ impl EventContent {
             "expire" => Some(Self::Expiry(subject.parse().ok()?, record.parse().ok()?)),
             "restock" => Some(Self::Restock(subject.parse().ok()?, record.parse().ok()?)),
             "amend" => Some(Self::Amendment(record.parse().ok()?)),
+            "starts" => Some(Self::QueueStart(
+                format!("{number} {subject}").parse().ok()?,
+            )),
             "closes" => {
                 let at = Timestamp::from_millisecond(subject.parse().ok()?).ok()?;
                 Some(Self::Closing(ClosingRecord { number, at }))

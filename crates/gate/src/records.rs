@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::{OrderId, RestockId};
-use fluxgate_domain::records::{AmendmentRecord, ClosingRecord, OrderRecord, RestockRecord};
+use fluxgate_domain::records::{
+    AmendmentRecord, ClosingRecord, OrderRecord, QueueStartRecord, RestockRecord,
+};
 use fred::clients::Client;
 use fred::interfaces::HashesInterface;
 use fred::types::Map;
@@ -25,6 +27,8 @@ pub struct Records {
     pub restocks: HashMap<RestockId, RestockRecord>,
     /// Amendments, in the order of their numbers.
     pub amendments: Vec<AmendmentRecord>,
+    /// The start of the queue, if it has started.
+    pub queue_start: Option<QueueStartRecord>,
     /// The closing by an admin, if any.
     pub closing: Option<ClosingRecord>,
     /// Fields that cannot be read.
@@ -81,8 +85,11 @@ impl ReservationStore {
             let found = (records.fields(), fields);
             return Err(GateError::unexpected("every field of the orders", found));
         }
-        let closed: Option<String> = client.hget(keys.sale.clone(), "closed").await?;
+        let fields = vec!["closed", "queue_started"];
+        let (closed, started): (Option<String>, Option<String>) =
+            client.hmget(keys.sale.clone(), fields).await?;
         records.closing = closed.and_then(|text| ClosingRecord::read(&text));
+        records.queue_start = started.and_then(|text| text.parse().ok());
         Ok(records)
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use fluxgate_domain::ids::{OrderId, Quantity};
+use fluxgate_domain::records::QueueStartRecord;
 use fluxgate_domain::{NumberSet, SequenceNumber, Terms};
 use fred::types::Value;
 
@@ -25,7 +26,7 @@ pub struct Snapshot {
     pub holds: u64,
     /// Entries in the outbox.
     pub waiting: u64,
-    /// Numbers of the other events: cancels, expiries, restocks, amendments, closings, the opening.
+    /// Numbers of the other events: cancels, expiries, restocks, amendments, the start of the queue, the closing, the opening.
     pub effects: HashSet<SequenceNumber>,
     /// Other events that are too many to be checked at one moment; then `effects` lacks them.
     pub unchecked_effects: usize,
@@ -41,6 +42,8 @@ pub struct Snapshot {
     pub is_lost: bool,
     /// Everything that is said about the sale; `None`: opened by version 0.2 or earlier.
     pub terms: Option<Terms>,
+    /// The start of the queue, if it has started.
+    pub queue_start: Option<QueueStartRecord>,
 }
 
 /// An order in the outbox.
@@ -116,6 +119,10 @@ impl Snapshot {
             terms: match &*reply.get(9)?.as_str()? {
                 "" => None,
                 json => Some(Terms::read(json)?),
+            },
+            queue_start: match &*reply.get(12)?.as_str()? {
+                "" => None,
+                record => Some(record.parse().ok()?),
             },
         })
     }

@@ -180,9 +180,11 @@ pub const ADD_TO_LEDGER: &str = "
         completed = l.completed + d.completed,
         total = l.total + d.total,
         closed_at = least(l.closed_at, d.closed_at),
-        fenced_epoch = greatest(l.fenced_epoch, d.fenced_epoch)
-    FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::int[])
-        AS d (product_id, sold, completed, total, closed_at, fenced_epoch)
+        fenced_epoch = greatest(l.fenced_epoch, d.fenced_epoch),
+        queue_joined = greatest(l.queue_joined, d.queue_joined)
+    FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::int[],
+                $7::bigint[])
+        AS d (product_id, sold, completed, total, closed_at, fenced_epoch, queue_joined)
     WHERE l.product_id = d.product_id";
 
 /// Adds the series deltas of `apply`.
@@ -228,7 +230,7 @@ pub const SELECT_SALES: &str = "
     SELECT l.product_id, l.total, l.sold, l.completed, l.opens_at, l.closes_at,
            least(l.closes_at, l.closed_at) AS ends_at, l.per_user_limit, n.epoch, n.last_sequence,
            l.fenced_epoch, n.written, l.partition, l.terms::text AS terms,
-           coalesce(l.id_time, l.opens_at) AS id_time
+           coalesce(l.id_time, l.opens_at) AS id_time, l.queue_joined
     FROM stock_ledger l JOIN number_series n ON n.series_id = l.product_id";
 
 /// One sale, the same columns.
@@ -236,7 +238,7 @@ pub const SELECT_SALE: &str = "
     SELECT l.product_id, l.total, l.sold, l.completed, l.opens_at, l.closes_at,
            least(l.closes_at, l.closed_at) AS ends_at, l.per_user_limit, n.epoch, n.last_sequence,
            l.fenced_epoch, n.written, l.partition, l.terms::text AS terms,
-           coalesce(l.id_time, l.opens_at) AS id_time
+           coalesce(l.id_time, l.opens_at) AS id_time, l.queue_joined
     FROM stock_ledger l JOIN number_series n ON n.series_id = l.product_id
     WHERE l.product_id = $1";
 

@@ -53,10 +53,14 @@ fn a_rebuilt_sale_has_its_queue_again() {
 
         let redis = &sandbox.stores.redis;
         let key = |kind: &str| format!("fg:{{{}}}:{kind}:{}", Tag::of(&sale.product), sale.product);
-        let field = async || -> Result<Option<String>> {
-            redis.command(&["HGET", &key("sale"), "queue"]).await
+        let fields = async || -> Result<Vec<Option<String>>> {
+            let fields = ["queue", "queue_started"];
+            redis
+                .command(&["HMGET", &key("sale"), fields[0], fields[1]])
+                .await
         };
-        let written = field().await?.context("the sale has no queue")?;
+        let written = fields().await?;
+        ensure!(written.iter().all(Option::is_some), "{written:?}");
         for lost in ["queue", "joined"] {
             let deleted: i64 = redis.command(&["DEL", &key(lost)]).await?;
             ensure!(deleted == 1, "there was no {lost}");
@@ -66,7 +70,8 @@ fn a_rebuilt_sale_has_its_queue_again() {
         }
         redis.flush().await?;
         rebuild(sandbox, from_ref(&sale), "2 units remaining").await?;
-        ensure!(field().await?.as_ref() == Some(&written));
+        let restored = fields().await?;
+        ensure!(restored == written, "{restored:?}, before {written:?}");
         let (status, mut rebuilt) = client.put_terms(&sale.product, &terms).await?;
         ensure!(status == 200, "{status} {rebuilt}");
         rebuilt["remaining"] = opened["remaining"].clone();

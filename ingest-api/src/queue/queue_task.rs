@@ -3,7 +3,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::events::Event;
 use fluxgate_domain::queue::{HolderId, Ticket};
+use fluxgate_domain::records::QueueStartRecord;
 use fluxgate_gate::{Join, QueueMark, QueuePhase, QueueRefusal, ReservationStore};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -13,13 +15,15 @@ use super::sale_queue::JoinRequest;
 use super::{QueueError, QueueSnapshot, SaleQueue};
 use crate::boot_instant::BootInstant;
 use crate::metrics::Metrics;
-use crate::sales::SaleCache;
+use crate::sales::{Publisher, SaleCache, publish_change};
 
 /// How often a queue is served. Redis moves it by the time that has passed.
 const PACE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Of a closed sale, one call in so many intervals: nothing changes any more.
 const CLOSED_INTERVALS: u32 = 8;
+/// How long a start waits for Kafka: it counts already, and the outbox relay publishes it otherwise.
+const START_PUBLISH_WAIT: Duration = Duration::from_millis(500);
 /// The least time between two calls, however many orders come before their turns.
 const REFRESH_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -27,6 +31,7 @@ const REFRESH_INTERVAL: Duration = Duration::from_millis(20);
 pub struct QueueTask {
     pub store: ReservationStore,
     pub sales: Arc<SaleCache>,
+    pub publisher: Publisher,
     pub queue: Arc<SaleQueue>,
     pub joins: mpsc::Receiver<JoinRequest>,
     pub outbox_max: u32,
@@ -89,6 +94,12 @@ impl QueueTask {
         match paced.await {
             Ok(Ok(view)) => {
                 queue.observe(&view.mark);
+                if let Some(start) = view.start {
+                    self.observe(start.number);
+                    if view.starts_now {
+                        self.publish_start(start);
+                    }
+                }
                 if view.is_behind {
                     self.metrics.redis_lost_writes_total.inc();
                 }
@@ -100,6 +111,18 @@ impl QueueTask {
             // The snapshot gets stale.
             Ok(Err(QueueRefusal::Behind | QueueRefusal::Lost)) | Err(_) => Ok(()),
         }
+    }
+
+    /// Publishes the start of the queue. Nobody waits for it.
+    fn publish_start(&self, start: QueueStartRecord) {
+        let (publisher, sale) = (self.publisher.clone(), Arc::clone(&self.queue.sale));
+        let product = &sale.facts.product;
+        tracing::info!(sale.product = %product, queue.joined = start.joined, "queue started");
+        let event = Event::QueueStarted(start.event(product));
+        tokio::spawn(async move {
+            let (number, wait) = (start.number, START_PUBLISH_WAIT);
+            publish_change(&publisher, &sale, number, event, wait).await;
+        });
     }
 
     async fn join(&self, requests: Vec<JoinRequest>) -> Result<(), Gone> {
@@ -138,6 +161,14 @@ impl QueueTask {
         let known = self.queue.sale.high_water_mark();
         let latest = self.sales.remembered_sale(&self.queue.sale.facts.product);
         latest.map_or(known, |sale| sale.high_water_mark().max(known))
+    }
+
+    fn observe(&self, number: SequenceNumber) {
+        self.queue.sale.observe(number);
+        let latest = self.sales.remembered_sale(&self.queue.sale.facts.product);
+        if let Some(sale) = latest {
+            sale.observe(number);
+        }
     }
 
     fn count(&self, class: &str, people: usize) {

@@ -14,7 +14,7 @@ use super::queue_task::QueueTask;
 use super::sale_queue::JoinRequest;
 use super::{QueueError, SaleQueue};
 use crate::metrics::Metrics;
-use crate::sales::{Sale, SaleCache};
+use crate::sales::{Publisher, Sale, SaleCache};
 
 /// People of a sale who wait to join on one instance.
 const JOINS_WAITING_MAX: usize = 20_000;
@@ -25,6 +25,7 @@ const QUEUES_MAX: usize = 1_000;
 pub struct Queues {
     store: ReservationStore,
     sales: Arc<SaleCache>,
+    publisher: Publisher,
     secrets: HashMap<SecretFingerprint, QueueSecret>,
     outbox_max: u32,
     /// Also those that are not served any more: Redis may get such a sale back, and lack what this instance has seen.
@@ -36,10 +37,12 @@ pub struct Queues {
 }
 
 impl Queues {
-    /// None yet. Their tasks run until `stop`.
+    /// None yet. Their tasks run until `stop`, and publish the starts of queues through `publisher`.
+    #[expect(clippy::too_many_arguments, reason = "independent parts")]
     pub fn new(
         store: ReservationStore,
         sales: Arc<SaleCache>,
+        publisher: Publisher,
         secrets: &[QueueSecret],
         outbox_max: u32,
         stop: CancellationToken,
@@ -50,6 +53,7 @@ impl Queues {
         Self {
             store,
             sales,
+            publisher,
             secrets: named.collect(),
             outbox_max,
             queues: Mutex::default(),
@@ -137,6 +141,7 @@ impl Queues {
         let task = QueueTask {
             store: self.store.clone(),
             sales: Arc::clone(&sales),
+            publisher: self.publisher.clone(),
             queue,
             joins,
             outbox_max: self.outbox_max,

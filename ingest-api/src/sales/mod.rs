@@ -13,7 +13,7 @@ mod sale_snapshots;
 
 pub use change_error::ChangeError;
 pub use over::WrittenSales;
-pub use published_entry::{PublishedEntry, Publisher};
+pub use published_entry::{PublishedEntry, Publisher, publish_change};
 pub use sale::Sale;
 pub use sale_amender::SaleAmender;
 pub use sale_answer::SaleAnswer;

@@ -50,8 +50,8 @@ pub enum OpenError {
     /// The sale exists, these terms differ, and they stay because of its orders.
     #[error("the sale has, or had, orders, so its terms stay; these differ: {}", .0.join(", "))]
     HasOrders(Vec<&'static str>),
-    /// The sale exists, these terms differ, and they stay because of its orders or of those who joined its queue.
-    #[error("somebody has ordered from the sale or joined its queue, so its terms stay; these differ: {}", .0.join(", "))]
+    /// The sale exists, these terms differ, and they stay because of its orders, of those who joined its queue, or of its start.
+    #[error("somebody has ordered from the sale or joined its queue, or the queue has started, so its terms stay; these differ: {}", .0.join(", "))]
     HasJoins(Vec<&'static str>),
     /// The sale exists, these terms differ, and they stay because the sale is closed.
     #[error("the sale is closed, so its terms stay; these differ: {}", .0.join(", "))]

@@ -1,7 +1,7 @@
 //! Records on the topic that no producer of ours sent.
 
 use fluxgate_domain::batch::{Content, Record};
-use fluxgate_domain::events::{Event, OrderCancelled, OrderCompleted, OrderReserved};
+use fluxgate_domain::events::{Event, OrderCancelled, OrderCompleted, OrderReserved, QueueStarted};
 
 use crate::fixture::{opening, order, until};
 use crate::line::Line;
@@ -11,6 +11,10 @@ const TYPE: &[u8] = OrderReserved::TYPE.as_bytes();
 /// What a cancel has beside its order.
 const CANCELLED: &str =
     r#""cancelEpoch":1,"cancelSequence":10,"cancelledAt":"1970-01-01T00:00:00Z""#;
+
+/// The start of a queue that fewer than nobody had joined.
+const START: &str =
+    r#"{"productId":"a","joined":-1,"epoch":1,"sequence":1,"startedAt":"1970-01-01T00:00:00Z"}"#;
 
 /// Header, key, value, and the beginning of the reason.
 type Kind = (
@@ -126,6 +130,12 @@ fn kinds() -> Vec<Kind> {
             Some(OrderCancelled::TYPE.as_bytes()),
             a,
             with("{", &format!("{{{CANCELLED},\"cause\":\"theft\",")),
+            "malformed",
+        ),
+        (
+            Some(QueueStarted::TYPE.as_bytes()),
+            a,
+            value(START),
             "malformed",
         ),
         (ours, None, bytes(), "foreign_key"),

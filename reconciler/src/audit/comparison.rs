@@ -139,6 +139,7 @@ impl Comparison {
                 self.check_units(&mut found, &then);
                 sale_checks::check_total(&mut found, &self.written, &then);
                 sale_checks::check_terms(&mut found, &self.written, &then);
+                sale_checks::check_queue(&mut found, &self.written, &then);
                 sale_checks::check_high_water_mark(&mut found, &self.written, now);
             }
         }

@@ -54,6 +54,15 @@ pub fn check_terms(found: &mut Findings, written: &WrittenSale, then: &Snapshot)
     }
 }
 
+/// A queue that has started by the ledger has started in Redis: otherwise people could still join before others who have.
+pub fn check_queue(found: &mut Findings, written: &WrittenSale, then: &Snapshot) {
+    let joined = written.sale.as_ref().and_then(|sale| sale.queue_joined);
+    let mut later = later_changes(written, then, ChangeKind::QueueStart);
+    if joined.is_some() && then.queue_start.is_none() && later.next().is_none() {
+        found.object("Redis has lost the start of the queue: rebuild it".to_owned());
+    }
+}
+
 /// Redis is not behind PostgreSQL.
 pub fn check_high_water_mark(
     found: &mut Findings,

@@ -2,6 +2,7 @@
 
 use fluxgate_domain::HoldTerms;
 use fluxgate_domain::apply::ChangeKind;
+use fluxgate_domain::records::QueueStartRecord;
 use fluxgate_gate::{Pair, hold_field, limits_field, queue_field};
 use fluxgate_ledger::{ChangeRow, LedgerRow, WrittenSale};
 use jiff::Timestamp;
@@ -85,6 +86,18 @@ fn amendment_pair(change: &ChangeRow, sale: &LedgerRow) -> Option<Pair> {
     Some((format!("amend:{number}"), record))
 }
 
+/// The record of the start of the queue: the one with the highest number, and the largest count of those who had joined.
+fn queue_start(written: &WrittenSale, sale: &LedgerRow) -> Option<QueueStartRecord> {
+    let changes = written.changes.iter();
+    let starts = changes.filter(|it| it.kind == ChangeKind::QueueStart);
+    let last = starts.max_by_key(|it| it.number)?;
+    Some(QueueStartRecord {
+        number: last.number,
+        at: last.at,
+        joined: u64::try_from(sale.queue_joined?).ok()?,
+    })
+}
+
 fn facts(written: &WrittenSale, sale: &LedgerRow, epoch: u32, remaining: i64) -> Vec<Pair> {
     let restocked: i64 = written.changes.iter().map(|change| change.units).sum();
     let closing = written
@@ -127,6 +140,7 @@ fn facts(written: &WrittenSale, sale: &LedgerRow, epoch: u32, remaining: i64) ->
         }
     }
     facts.extend(amendment(written).map(|it| ("amended", it.number.to_string())));
+    facts.extend(queue_start(written, sale).map(|start| ("queue_started", start.to_string())));
     if let Some(closing) = closing {
         let at = closing.at.as_millisecond();
         facts.push(("closed", format!("{} {at}", closing.number)));
@@ -165,6 +179,7 @@ mod tests {
             written: 0,
             partition: 0,
             terms,
+            queue_joined: None,
         };
         let amendments = [2, 1].map(|sequence| ChangeRow {
             id: format!("amend:1-{sequence}"),
@@ -219,6 +234,27 @@ mod tests {
             value(&restored, "queue"),
             Some("2000 0 50 300 3 0123456789abcdef")
         );
+    }
+
+    #[test]
+    fn a_queue_that_has_started_stays_started_with_the_largest_count() {
+        let start = |sequence| ChangeRow {
+            id: format!("queue_start:1-{sequence}"),
+            kind: ChangeKind::QueueStart,
+            units: 0,
+            number: SequenceNumber::new(1, sequence),
+            at: Timestamp::from_second(sequence.into()).unwrap(),
+        };
+        let started = |starts: &[u32], joined| {
+            let mut written = written(None);
+            written.changes = starts.iter().copied().map(start).collect();
+            written.sale.as_mut().unwrap().queue_joined = joined;
+            let refill = Refill::of(&written, 4, 2).unwrap();
+            value(&refill.sale, "queue_started").map(str::to_owned)
+        };
+        assert_eq!(started(&[], None), None);
+        let expected = Some("1-7 7000 900".to_owned());
+        assert_eq!(started(&[3, 7, 5], Some(900)), expected);
     }
 
     #[test]

@@ -81,6 +81,7 @@ pub enum ChangeKind {
     Restock,
     Close,
     Amend,
+    QueueStart,
 }
 
 impl ChangeKind {
@@ -90,13 +91,14 @@ impl ChangeKind {
             Self::Restock => "restock",
             Self::Close => "close",
             Self::Amend => "amend",
+            Self::QueueStart => "queue_start",
         }
     }
 
     /// The inverse of [`Self::as_str`].
     pub fn read(text: &str) -> Option<Self> {
-        let mut all = [Self::Restock, Self::Close, Self::Amend].into_iter();
-        all.find(|kind| kind.as_str() == text)
+        let all = [Self::Restock, Self::Close, Self::Amend, Self::QueueStart];
+        all.into_iter().find(|kind| kind.as_str() == text)
     }
 }
 
@@ -111,6 +113,8 @@ pub struct LedgerDelta {
     pub total: i64,
     /// When an admin closed the sale.
     pub closed_at: Option<Timestamp>,
+    /// How many joined the queue before it started, by the starts of the batch; `None`: it has none.
+    pub queue_joined: Option<i64>,
     /// The lowest epoch that is accepted from now on; 0 if no fence was read.
     pub fenced_epoch: u32,
 }

@@ -20,7 +20,9 @@ pub use operation::Operation;
 use std::collections::{HashMap, HashSet};
 
 use crate::batch::PartitionOffset;
-use crate::events::{OrderReserved, SaleAmended, SaleClosed, SaleFenced, SaleRestocked};
+use crate::events::{
+    OrderReserved, QueueStarted, SaleAmended, SaleClosed, SaleFenced, SaleRestocked,
+};
 use crate::ids::ProductId;
 use crate::order_facts::{Decision, OrderFact, RejectReason};
 use crate::{OrderFacts, OrderStatus, SequenceNumber};
@@ -69,6 +71,7 @@ pub fn apply<'a>(
             }
             Operation::Restock(restock) => application.restock(at, sale, restock),
             Operation::Amend(amended) => application.amend(at, sale, amended),
+            Operation::StartQueue(start) => application.start_queue(at, sale, start),
             Operation::Close(close) => application.close(at, sale, close),
             Operation::Fence(fence) => application.fence(at, sale, fence),
         }
@@ -190,6 +193,24 @@ impl<'a> Application<'a, '_> {
             if highest.number() < number {
                 *highest = amended;
             }
+        }
+    }
+
+    /// A queue starts once. If Redis has lost its start, there is another one, under another number: each is a change, and the
+    /// larger count of those who joined before stays.
+    fn start_queue(&mut self, at: PartitionOffset, sale: &mut Sale<'a>, start: &'a QueueStarted) {
+        let number = start.number();
+        let change = NewChange {
+            product: &start.product_id,
+            id: format!("queue_start:{number}"),
+            kind: ChangeKind::QueueStart,
+            units: 0,
+            number,
+            at: start.started_at,
+        };
+        if self.change(at, sale, change).is_some() {
+            let joined = i64::try_from(start.joined).unwrap_or(i64::MAX);
+            sale.ledger.queue_joined = sale.ledger.queue_joined.max(Some(joined));
         }
     }
 

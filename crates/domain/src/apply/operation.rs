@@ -1,6 +1,6 @@
 use crate::events::{
-    Event, OrderCancelled, OrderCompleted, OrderReserved, SaleAmended, SaleClosed, SaleFenced,
-    SaleOpened, SaleRestocked,
+    Event, OrderCancelled, OrderCompleted, OrderReserved, QueueStarted, SaleAmended, SaleClosed,
+    SaleFenced, SaleOpened, SaleRestocked,
 };
 use crate::ids::{OrderId, ProductId};
 use crate::order_facts::OrderFact;
@@ -15,6 +15,7 @@ pub enum Operation<'a> {
     Complete(&'a OrderCompleted),
     Restock(&'a SaleRestocked),
     Amend(&'a SaleAmended),
+    StartQueue(&'a QueueStarted),
     Close(&'a SaleClosed),
     Fence(&'a SaleFenced),
 }
@@ -29,6 +30,7 @@ impl<'a> Operation<'a> {
             Event::OrderCompleted(completion) => Self::Complete(completion),
             Event::SaleRestocked(restock) => Self::Restock(restock),
             Event::SaleAmended(amended) => Self::Amend(amended),
+            Event::QueueStarted(start) => Self::StartQueue(start),
             Event::SaleClosed(close) => Self::Close(close),
             Event::SaleFenced(fence) => Self::Fence(fence),
         }
@@ -43,6 +45,7 @@ impl<'a> Operation<'a> {
             Self::Complete(completion) => &completion.order.product_id,
             Self::Restock(restock) => &restock.product_id,
             Self::Amend(amended) => &amended.product_id,
+            Self::StartQueue(start) => &start.product_id,
             Self::Close(close) => &close.product_id,
             Self::Fence(fence) => &fence.product_id,
         }
@@ -62,9 +65,12 @@ impl<'a> Operation<'a> {
             Self::Order(order) => Some(order.order_id),
             Self::Cancel(cancel) => Some(cancel.order.order_id),
             Self::Complete(completion) => Some(completion.order.order_id),
-            Self::Open(_) | Self::Restock(_) | Self::Amend(_) | Self::Close(_) | Self::Fence(_) => {
-                None
-            }
+            Self::Open(_)
+            | Self::Restock(_)
+            | Self::Amend(_)
+            | Self::StartQueue(_)
+            | Self::Close(_)
+            | Self::Fence(_) => None,
         }
     }
 
@@ -79,6 +85,9 @@ impl<'a> Operation<'a> {
 
     /// Whether it gets a row in `sale_changes`.
     pub fn is_change(&self) -> bool {
-        matches!(self, Self::Restock(_) | Self::Amend(_) | Self::Close(_))
+        matches!(
+            self,
+            Self::Restock(_) | Self::Amend(_) | Self::StartQueue(_) | Self::Close(_)
+        )
     }
 }

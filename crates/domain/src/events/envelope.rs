@@ -1,8 +1,8 @@
 use std::borrow::Cow;
 
 use super::{
-    CancelCause, Event, OrderCancelled, OrderCompleted, OrderReserved, SaleAmended, SaleClosed,
-    SaleFenced, SaleOpened, SaleRestocked,
+    CancelCause, Event, OrderCancelled, OrderCompleted, OrderReserved, QueueStarted, SaleAmended,
+    SaleClosed, SaleFenced, SaleOpened, SaleRestocked,
 };
 
 /// The header with the event type.
@@ -52,6 +52,11 @@ pub fn headers(event: &Event) -> [Header; 6] {
             SaleAmended::TYPE,
             format!("{}:amended:{}", amended.product_id, amended.number()),
             amended.amended_at,
+        ),
+        Event::QueueStarted(start) => (
+            QueueStarted::TYPE,
+            format!("{}:queue-started:{}", start.product_id, start.number()),
+            start.started_at,
         ),
         Event::SaleClosed(close) => (
             SaleClosed::TYPE,

@@ -7,6 +7,7 @@ mod envelope;
 mod order_cancelled;
 mod order_completed;
 mod order_reserved;
+mod queue_started;
 mod sale_amended;
 mod sale_closed;
 mod sale_fenced;
@@ -17,6 +18,7 @@ pub use envelope::{CE_ID, CE_TYPE, Header, headers};
 pub use order_cancelled::{CancelCause, OrderCancelled};
 pub use order_completed::OrderCompleted;
 pub use order_reserved::OrderReserved;
+pub use queue_started::QueueStarted;
 pub use sale_amended::SaleAmended;
 pub use sale_closed::SaleClosed;
 pub use sale_fenced::SaleFenced;
@@ -40,6 +42,8 @@ pub enum Event {
     SaleRestocked(SaleRestocked),
     /// A sale that nobody had ordered from got other terms.
     SaleAmended(Box<SaleAmended>),
+    /// The queue of a sale has started.
+    QueueStarted(QueueStarted),
     /// A sale was closed by an admin.
     SaleClosed(SaleClosed),
     /// Earlier epochs of a sale are no longer accepted.
@@ -87,6 +91,7 @@ impl Event {
             OrderCompleted::TYPE => Self::OrderCompleted(from_json(value)?),
             SaleRestocked::TYPE => Self::SaleRestocked(from_json(value)?),
             SaleAmended::TYPE => Self::SaleAmended(from_json(value)?),
+            QueueStarted::TYPE => Self::QueueStarted(from_json(value)?),
             SaleClosed::TYPE => Self::SaleClosed(from_json(value)?),
             SaleFenced::TYPE => Self::SaleFenced(from_json(value)?),
             // An unknown type may be kilobytes long.
@@ -108,6 +113,7 @@ impl Event {
             Self::OrderCompleted(event) => serde_json::to_vec(event),
             Self::SaleRestocked(event) => serde_json::to_vec(event),
             Self::SaleAmended(event) => serde_json::to_vec(event),
+            Self::QueueStarted(event) => serde_json::to_vec(event),
             Self::SaleClosed(event) => serde_json::to_vec(event),
             Self::SaleFenced(event) => serde_json::to_vec(event),
         }
@@ -122,6 +128,7 @@ impl Event {
             Self::OrderReserved(_)
             | Self::OrderCompleted(_)
             | Self::SaleAmended(_)
+            | Self::QueueStarted(_)
             | Self::SaleClosed(_)
             | Self::SaleFenced(_) => false,
         }
@@ -136,6 +143,7 @@ impl Event {
             Self::OrderCompleted(event) => &event.order.product_id,
             Self::SaleRestocked(event) => &event.product_id,
             Self::SaleAmended(event) => &event.product_id,
+            Self::QueueStarted(event) => &event.product_id,
             Self::SaleClosed(event) => &event.product_id,
             Self::SaleFenced(event) => &event.product_id,
         }

@@ -1,4 +1,4 @@
-//! What Redis keeps of an order, a restock, a closing and an amendment: short texts, see `lua/README.md`.
+//! What Redis keeps of an order, a restock, a closing, an amendment and the start of a queue: short texts, see `lua/README.md`.
 //!
 //! Short text instead of the event's JSON: a million orders of one sale must fit into memory, and Lua should not build
 //! JSON. Each event follows from its record alone, so every instance publishes the same bytes.
@@ -6,11 +6,13 @@
 mod amendment;
 mod closing;
 mod order;
+mod queue_start;
 mod restock;
 
 pub use amendment::AmendmentRecord;
 pub use closing::ClosingRecord;
 pub use order::{CancelRecord, Mark, OrderRecord};
+pub use queue_start::QueueStartRecord;
 pub use restock::RestockRecord;
 
 use jiff::Timestamp;

@@ -11,6 +11,7 @@ mod own_redis;
 mod queue;
 mod queue_rollbacks;
 mod queue_sale;
+mod queue_starts;
 mod queue_turns;
 mod rates;
 mod reconnecting;

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use fluxgate_domain::ids::UserId;
 use fluxgate_domain::queue::{HolderId, QueueSecret};
-use fluxgate_domain::{QueueTerms, Terms};
+use fluxgate_domain::{QueueTerms, SequenceNumber, Terms};
 use fluxgate_gate::{Join, QueueBinding, QueueMark, QueueRefusal, QueueView};
 use fred::interfaces::KeysInterface;
-use fred::types::Value;
+use fred::types::{Key, Value};
 use jiff::SignedDuration;
 
 use crate::fixture::{RedisSale, connect, number, redis};
@@ -66,11 +66,26 @@ impl RedisSale {
         mark: &QueueMark,
         outbox_max: u32,
     ) -> Result<QueueView, QueueRefusal> {
+        self.pace_above(mark, number(0), outbox_max).await
+    }
+
+    /// A call of an instance that has seen numbers up to `high_water_mark`.
+    pub async fn pace_above(
+        &self,
+        mark: &QueueMark,
+        high_water_mark: SequenceNumber,
+        outbox_max: u32,
+    ) -> Result<QueueView, QueueRefusal> {
         let queue = self.keys.queue.as_ref().unwrap();
         let binding = self.binding();
-        let paced = self
-            .store
-            .pace_queue(&self.keys, queue, &binding, mark, number(0), outbox_max);
+        let paced = self.store.pace_queue(
+            &self.keys,
+            queue,
+            &binding,
+            mark,
+            high_water_mark,
+            outbox_max,
+        );
         paced.await.unwrap()
     }
 
@@ -96,19 +111,20 @@ impl RedisSale {
         self.pace_until(|view| view.mark.is_started).await
     }
 
-    /// Everything that Redis has of the queue, to be put back by [`Self::roll_back`].
-    pub async fn dump(&self) -> [Value; 2] {
-        let queue = self.keys.queue.clone().unwrap();
+    /// Everything that Redis has of the sale, to be put back by [`Self::roll_back`].
+    pub async fn dump(&self) -> Vec<(Key, Value)> {
         let redis = redis().await;
-        let state = redis.dump(queue.state).await.unwrap();
-        [state, redis.dump(queue.joined).await.unwrap()]
+        let mut dump = Vec::new();
+        for key in self.keys.all() {
+            let value = redis.dump(key.clone()).await.unwrap();
+            dump.push((key, value));
+        }
+        dump
     }
 
-    pub async fn roll_back(&self, dump: [Value; 2]) {
-        let queue = self.keys.queue.clone().unwrap();
+    pub async fn roll_back(&self, dump: Vec<(Key, Value)>) {
         let redis = redis().await;
-        let [state, joined] = dump;
-        for (key, value) in [(queue.state, state), (queue.joined, joined)] {
+        for (key, value) in dump {
             let () = redis
                 .restore(key, 0, value, true, false, None, None)
                 .await

@@ -33,6 +33,8 @@ pub struct LedgerRow {
     pub partition: i32,
     /// `None`: opened by version 0.2 or earlier.
     pub terms: Option<Terms>,
+    /// How many joined the queue before its start; `None`: it has not started, or there is none.
+    pub queue_joined: Option<i64>,
 }
 
 /// A row of `orders`.
@@ -132,6 +134,7 @@ impl LedgerRow {
             written: row.try_get("written")?,
             partition: row.try_get("partition")?,
             terms: columns::terms(row.try_get("terms")?)?,
+            queue_joined: row.try_get("queue_joined")?,
         })
     }
 }

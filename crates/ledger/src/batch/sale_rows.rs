@@ -79,10 +79,12 @@ pub async fn add_to_ledger(
     let completed: Vec<i64> = deltas.clone().map(|delta| delta.completed).collect();
     let total: Vec<i64> = deltas.clone().map(|delta| delta.total).collect();
     let closed: Vec<_> = deltas.clone().map(|delta| delta.closed_at).collect();
-    let fenced = deltas.map(|delta| epoch_column(delta.fenced_epoch));
+    let fenced = deltas.clone().map(|delta| epoch_column(delta.fenced_epoch));
     let fenced: Vec<i32> = fenced.collect();
-    let parameters: [&(dyn ToSql + Sync); 6] =
-        [&products, &sold, &completed, &total, &closed, &fenced];
+    let joined: Vec<Option<i64>> = deltas.map(|delta| delta.queue_joined).collect();
+    let parameters: [&(dyn ToSql + Sync); 7] = [
+        &products, &sold, &completed, &total, &closed, &fenced, &joined,
+    ];
     transaction
         .execute(&statements.add_to_ledger, &parameters)
         .await?;

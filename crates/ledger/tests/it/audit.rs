@@ -1,12 +1,13 @@
 //! What the reconciler reads of a log that was written.
 
 use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::apply::ChangeKind;
 use fluxgate_domain::ids::ProductId;
 use fluxgate_ledger::{AuditError, AuditReader, StoredPosition};
 
 use uuid::Uuid;
 
-use crate::fixture::{Schema, TOPIC, amendment, opening, order, sorted, terms};
+use crate::fixture::{Schema, TOPIC, amendment, fence, opening, order, queue_start, sorted, terms};
 use crate::logs::{changes, log, rebuilt};
 
 fn product(name: &str) -> ProductId {
@@ -145,4 +146,43 @@ async fn an_amended_sale_has_the_terms_of_the_highest_number_and_keeps_the_time_
         assert_eq!((sale.id_time.as_second(), sale.highest.sequence), (0, 3));
         assert_eq!((written.changes.len(), orders.sold_units()), (2, 1));
     }
+}
+
+#[tokio::test]
+async fn a_queue_that_has_started_keeps_the_larger_count_and_each_start_has_a_row() {
+    let log = [
+        opening(0, "a", 3),
+        queue_start(1, "a", 900, 2),
+        queue_start(2, "a", 1_000, 1),
+        queue_start(3, "a", 900, 2),
+        fence(4, "a", 2),
+        queue_start(5, "a", 2_000, 3),
+    ];
+    for size in [1, 2, 6] {
+        let schema = Schema::new().await;
+        schema.write_all(&log, size).await;
+        let mut audit = schema.audit().await;
+        let (written, _) = audit.read_sale(&product("a")).await.unwrap();
+        let sale = written.sale.unwrap();
+        assert_eq!(sale.queue_joined, Some(1_000), "batches of {size}");
+        assert_eq!(sale.total, 3);
+        let mut starts: Vec<_> = written
+            .changes
+            .iter()
+            .map(|it| (it.number.sequence, it.kind, it.units, it.at.as_second()))
+            .collect();
+        starts.sort_unstable_by_key(|it| it.0);
+        let start = |n: u32| (n, ChangeKind::QueueStart, 0, i64::from(n));
+        assert_eq!(starts, [start(1), start(2)]);
+        let fenced = written.dead_letters.iter().map(|letter| letter.number);
+        assert_eq!(fenced.collect::<Vec<_>>(), [SequenceNumber::new(1, 3)]);
+    }
+}
+
+#[tokio::test]
+async fn a_sale_whose_queue_has_not_started_has_no_count() {
+    let schema = Schema::new().await;
+    schema.write_all(&[opening(0, "a", 3)], 1).await;
+    let sale = schema.audit().await.sale(&product("a")).await.unwrap();
+    assert_eq!(sale.unwrap().queue_joined, None);
 }

@@ -5,8 +5,8 @@ mod schema;
 use fluxgate_domain::Terms;
 use fluxgate_domain::batch::{Batch, Content, Record, RecordMark, Slice};
 use fluxgate_domain::events::{
-    CancelCause, Event, OrderCancelled, OrderCompleted, OrderReserved, SaleAmended, SaleClosed,
-    SaleFenced, SaleOpened, SaleRestocked,
+    CancelCause, Event, OrderCancelled, OrderCompleted, OrderReserved, QueueStarted, SaleAmended,
+    SaleClosed, SaleFenced, SaleOpened, SaleRestocked,
 };
 use fluxgate_domain::ids::{
     IdempotencyKey, OrderId, OrdersPerUser, ProductId, RestockId, Tag, UserId,
@@ -187,6 +187,18 @@ pub fn amendment(offset: i64, product: &str, limit: u32, sequence: u32) -> Recor
         amended_at: Timestamp::UNIX_EPOCH,
     };
     record(offset, Event::SaleAmended(Box::new(amended)))
+}
+
+/// The start of a queue that so many had joined.
+pub fn queue_start(offset: i64, product: &str, joined: u64, sequence: u32) -> Record {
+    let started = QueueStarted {
+        product_id: ProductId::parse(product).unwrap(),
+        joined,
+        epoch: 1,
+        sequence,
+        started_at: Timestamp::from_second(sequence.into()).unwrap(),
+    };
+    record(offset, Event::QueueStarted(started))
 }
 
 /// Users with their units and unpaid orders, sorted.

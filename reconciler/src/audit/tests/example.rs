@@ -85,6 +85,7 @@ impl Example {
                     written: 3,
                     partition: 0,
                     terms: None,
+                    queue_joined: None,
                 }),
                 changes: vec![restock],
                 dead_letters: Vec::new(),
@@ -143,5 +144,6 @@ pub fn snapshot(number: SequenceNumber) -> Snapshot {
         unreadable: 0,
         is_lost: false,
         terms: None,
+        queue_start: None,
     }
 }

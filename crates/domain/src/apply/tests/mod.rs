@@ -1,3 +1,4 @@
+mod changes;
 mod holds;
 mod partitions;
 
@@ -6,7 +7,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::NumberSeries;
-use crate::Terms;
 use crate::events::{CancelCause, Event, OrderCancelled, SaleOpened};
 use crate::ids::{IdempotencyKey, OrderId, RestockId, Tag, UserId};
 
@@ -53,27 +53,14 @@ fn restock(n: u32) -> Event {
     })
 }
 
-fn amendment(n: u32) -> Event {
-    Event::SaleAmended(Box::new(SaleAmended {
-        product_id: product(),
-        opens_at: Timestamp::UNIX_EPOCH,
-        terms: Terms {
-            per_user_limit: Some(n),
-            ..Terms::of(1.try_into().unwrap())
-        },
-        epoch: 1,
-        sequence: 300 + n,
-        amended_at: Timestamp::UNIX_EPOCH,
-    }))
-}
-
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         6 => (0u32..30).prop_map(|n| Event::OrderReserved(order(n))),
         2 => (0u32..30).prop_map(cancel),
         2 => (0u32..30, 0usize..3).prop_map(|(n, fact)| holds::facts(n)[fact].clone()),
         1 => (0u32..4).prop_map(restock),
-        1 => (0u32..4).prop_map(amendment),
+        1 => (0u32..4).prop_map(changes::amendment),
+        1 => (0u32..4).prop_map(changes::queue_start),
         1 => (1u32..3).prop_map(fence),
     ]
 }
@@ -142,6 +129,7 @@ fn in_batches(events: &[Event], size: usize, total: i64) -> Rows {
             ledger.completed += delta.completed;
             ledger.total += delta.total;
             ledger.fenced_epoch = ledger.fenced_epoch.max(delta.fenced_epoch);
+            ledger.queue_joined = ledger.queue_joined.max(delta.queue_joined);
         }
         if let Some(delta) = applied.series.get(&NumberSeries::of(&product())) {
             series.written += delta.written;
@@ -206,25 +194,6 @@ fn fence(epoch: u32) -> Event {
         epoch,
         fenced_at: Timestamp::UNIX_EPOCH,
     })
-}
-
-#[test]
-fn of_several_amendments_the_highest_number_counts_in_whatever_order_they_are_read() {
-    for (first, second) in [(1, 2), (2, 1)] {
-        let events = [amendment(first), amendment(second), amendment(first)];
-        let operations: Vec<_> = (0..).map(at).zip(events.iter().map(operation)).collect();
-        let applied = apply(&operations, &ExistingRows::default(), &mut headroom(1));
-        assert_eq!(applied.amendments[&product()].sequence, 302);
-        let ids: Vec<_> = applied.changes.iter().map(|it| it.id.as_str()).collect();
-        assert_eq!(
-            ids,
-            [
-                format!("amend:1-{}", 300 + first),
-                format!("amend:1-{}", 300 + second)
-            ]
-        );
-        assert_eq!(applied.duplicates, 1);
-    }
 }
 
 #[test]

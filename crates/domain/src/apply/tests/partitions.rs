@@ -28,7 +28,8 @@ fn what_is_on_another_partition_than_its_sale_is_refused() {
             sequence: 300,
             closed_at: Timestamp::UNIX_EPOCH,
         }),
-        amendment(1),
+        changes::amendment(1),
+        changes::queue_start(1),
         fence(2),
     ];
     let elsewhere = (0..).map(|offset| PartitionOffset {
