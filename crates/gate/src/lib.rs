@@ -12,6 +12,7 @@
 //! | `quotas` | the limits of the rate of a sale's orders |
 //! | `refusal_lease` | the lease under which an instance refuses orders from memory |
 //! | `opening`, `amendments`, `changes`, `sale` | opening, amending, changing and reading a sale |
+//! | `figures` | what operators watch of a sale |
 //! | `holds` | completing orders, and letting them expire |
 //! | `queue`, `queue_view` | joining the queue of a sale, and serving it |
 //! | `order` | looking up orders by their ids |
@@ -28,6 +29,7 @@ mod connection;
 mod distinct;
 mod error;
 mod eviction;
+mod figures;
 mod holds;
 mod keys;
 mod metrics;
@@ -56,6 +58,7 @@ pub use amendments::Amendment;
 pub use changes::{Change, ChangeContext, LossContinuation};
 pub use error::GateError;
 pub use eviction::EvictingNode;
+pub use figures::SaleFigures;
 pub use holds::{DueHolds, EXPIRIES_PER_CALL_MAX, Expiries, HoldsWatch, hold_field};
 pub use keys::{OptionalKeys, QueueKeys, SaleKeys};
 pub use metrics::GateMetrics;

@@ -249,7 +249,7 @@ impl ReservationStore {
         self.now_at(&keys::SALES.into()).await
     }
 
-    async fn now_at(&self, key: &Key) -> Result<Timestamp, GateError> {
+    pub(crate) async fn now_at(&self, key: &Key) -> Result<Timestamp, GateError> {
         let read = |client: Client| async move {
             let command = CustomCommand::new_static("TIME", ClusterHash::FirstKey, false);
             client.custom(command, Vec::<Value>::new()).await

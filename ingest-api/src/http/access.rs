@@ -87,6 +87,14 @@ impl Access {
         Ok(())
     }
 
+    /// The same for one that only reads. The log does not name it: who watches a sale makes many.
+    ///
+    /// # Errors
+    /// As [`Self::admin`].
+    pub fn admin_read(&self, request: &HttpRequest) -> Result<(), Problem> {
+        self.counted(self.find_admin(request)).map(drop)
+    }
+
     /// Who places or reads an order.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ mod compat;
 mod cors;
 mod events;
 mod failure_log;
+mod figures;
 mod join_limit;
 mod observe;
 mod orders;

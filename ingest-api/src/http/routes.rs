@@ -12,7 +12,7 @@ use fluxgate_service::ops::get_or_head;
 use super::observe::{Observer, observe};
 use super::problem::{Kind, Problem};
 use super::{
-    Access, CompatLimits, CorsPolicy, JoinLimit, TryLimits, compat, events, orders, pages,
+    Access, CompatLimits, CorsPolicy, JoinLimit, TryLimits, compat, events, figures, orders, pages,
     products, queue,
 };
 use crate::events::SaleEvents;
@@ -91,6 +91,11 @@ pub fn routes(
             "/products/{id}/events",
             "GET",
             vec![get_or_head().to(events::stream)],
+        );
+        resource(
+            "/products/{id}/figures",
+            "GET",
+            vec![get_or_head().to(figures::find)],
         );
         resource(
             "/products/{id}/restock",

@@ -10,6 +10,7 @@ mod sale_cache;
 mod sale_changes;
 mod sale_opener;
 mod sale_snapshots;
+mod watched_sale;
 
 pub use change_error::ChangeError;
 pub use over::WrittenSales;
@@ -21,3 +22,4 @@ pub use sale_cache::{SaleCache, SaleLookupError};
 pub use sale_changes::{NotedCompletion, SaleChanges};
 pub use sale_opener::{OpenError, Opened, SaleOpener};
 pub use sale_snapshots::SaleSnapshots;
+pub use watched_sale::WatchedSale;

@@ -12,7 +12,7 @@ use fluxgate_service::essential_tasks::EssentialTasks;
 use jiff::Timestamp;
 use quick_cache::sync::Cache;
 
-use super::{Sale, over};
+use super::{Sale, WatchedSale, over};
 use crate::boot_instant::BootInstant;
 use crate::metrics::Metrics;
 use crate::read_batcher::{BatchRead, ReadLimits, RowBatchers};
@@ -235,6 +235,21 @@ impl SaleCache {
             },
             Ok(Some(_)) => SaleLookupError::Lost,
             Err(Unavailable) => SaleLookupError::Undecided,
+        }
+    }
+
+    /// What operators watch of a sale: from Redis, not from memory.
+    ///
+    /// # Errors
+    /// If there is no such sale, or Redis gave no usable answer.
+    pub async fn watch(&self, product: &ProductId) -> Result<WatchedSale, SaleLookupError> {
+        if let Some(figures) = self.store.figures(product).await? {
+            let entry = self.ledger_entry(ReadClass::Known, product).await;
+            return Ok(WatchedSale::of(figures, entry.ok().flatten().as_ref()));
+        }
+        match self.lookup_error(product).await {
+            SaleLookupError::Over(view) => Ok(WatchedSale::over(*view)),
+            error => Err(error),
         }
     }
 

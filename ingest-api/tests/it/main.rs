@@ -12,6 +12,7 @@ mod cross_origin;
 mod encrypted_keys;
 mod errors;
 mod events;
+mod figures;
 mod fixture;
 mod gauges;
 mod holds;

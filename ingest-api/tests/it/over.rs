@@ -155,6 +155,17 @@ async fn the_sale_and_its_terms_are_answered_from_the_ledger() {
 }
 
 #[tokio::test]
+async fn the_figures_are_those_of_the_ledger() {
+    let sale = OverSale::new().await;
+    let figures = sale.apps[0].figures(&sale.product).await;
+    sale.check(&figures);
+    assert_eq!(figures["ledger"], json!({"sold": 2}));
+    for unknown in ["orders", "outboxEntries"] {
+        assert_eq!(figures[unknown], Value::Null);
+    }
+}
+
+#[tokio::test]
 async fn a_repeated_closing_or_restock_is_answered_and_a_new_restock_is_not() {
     let (closed, restocked) = (OverSale::new().await, OverSale::new().await);
     for app in &closed.apps {
