@@ -15,7 +15,7 @@ demo: ## sell out a flash sale through the real pipeline and check the result
 test: lint ## format, lints and all tests, against a stack of their own
 	@scripts/test
 
-test-pages: ## test the page of a sale in a headless Chromium; installs it, Node.js and nginx
+test-pages: ## test the pages in a headless Chromium; installs it, Node.js and nginx
 	@scripts/test-pages
 
 faults: ## inject one fault after the other while a sale runs; continues where it was interrupted

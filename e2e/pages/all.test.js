@@ -3,3 +3,7 @@ import "./sale.test.js";
 import "./queue.test.js";
 import "./identity.test.js";
 import "./looks.test.js";
+import "./board_rates.test.js";
+import "./board.test.js";
+import "./board_queue.test.js";
+import "./board_looks.test.js";

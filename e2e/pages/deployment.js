@@ -9,7 +9,7 @@ const { PROGRAMS, SCRIPTS, LOGS } = process.env;
 const READY_MS = 60_000;
 
 export const CHECKOUT_URL = "https://shop.example/pay/{orderId}";
-const ADMIN_TOKEN = "only-for-these-tests";
+export const ADMIN_TOKEN = "only-for-these-tests";
 const API_SETTINGS = {
   ADMIN_TOKEN,
   READ_DATABASE_URL: process.env.DATABASE_URL,
@@ -113,10 +113,14 @@ export class Deployment {
   }
 
   /** Places an order of somebody else, whose id it returns. */
-  async order(product, quantity = 1) {
+  order(product, quantity) {
+    return this.orderAt(this.url, product, quantity);
+  }
+
+  async orderAt(url, product, quantity = 1) {
     const headers = { "Idempotency-Key": randomUUID() };
     const body = { productId: product, userId: randomUUID(), quantity };
-    const answer = await this.call("POST", "/orders", body, headers);
+    const answer = await call(url, "POST", "/orders", body, headers);
     assert.equal(answer.status, 202, JSON.stringify(answer.body));
     return answer.body.orderId;
   }
@@ -125,11 +129,8 @@ export class Deployment {
     return this.call(method, path, body, { Authorization: `Bearer ${ADMIN_TOKEN}`, ...headers });
   }
 
-  async call(method, path, body, headers = {}) {
-    const type = body ? { "Content-Type": "application/json" } : {};
-    const init = { method, headers: { ...type, ...headers }, body: body && JSON.stringify(body) };
-    const response = await fetch(this.url + path, init);
-    return { status: response.status, headers: response.headers, body: await response.json() };
+  call(method, path, body, headers) {
+    return call(this.url, method, path, body, headers);
   }
 
   #untilReady(name = "ingest-api", url = this.url) {
@@ -145,6 +146,13 @@ export class Deployment {
     const env = { ...process.env, ...settings };
     this.#processes.set(name, spawn(`${PROGRAMS}/${program}`, { env, stdio: ["ignore", log, log] }));
   }
+}
+
+async function call(url, method, path, body, headers = {}) {
+  const type = body ? { "Content-Type": "application/json" } : {};
+  const init = { method, headers: { ...type, ...headers }, body: body && JSON.stringify(body) };
+  const response = await fetch(url + path, init);
+  return { status: response.status, headers: response.headers, body: await response.json() };
 }
 
 /** Waits until a condition holds. */

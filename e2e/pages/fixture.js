@@ -13,12 +13,21 @@ after(async () => {
 });
 
 /** A new visitor opens the page of a sale. Their further tabs are opened by `page.visitNext(product)`. */
-export async function visit(t, product, { prepare = () => {}, at = deployment.url, ...options } = {}) {
+export function visit(t, product, options) {
+  return visitPath(t, product, (product) => `/sales/${product}`, options);
+}
+
+/** Somebody of the shop opens the board with some sales. */
+export function watch(t, products, options) {
+  return visitPath(t, products, (products) => `/board?${new URLSearchParams(products.map((it) => ["sale", it]))}`, options);
+}
+
+async function visitPath(t, what, pathOf, { prepare = () => {}, at = deployment.url, ...options } = {}) {
   const visitor = await Visitor.arrive(at, options);
   await prepare(visitor.context);
   const pages = [];
   const open = async (of) => {
-    const page = await visitor.visit(of);
+    const page = await visitor.visit(pathOf(of));
     page.visitNext = open;
     pages.push(page);
     return page;
@@ -27,5 +36,5 @@ export async function visit(t, product, { prepare = () => {}, at = deployment.ur
     await visitor.leave();
     assert.deepEqual(pages.flatMap((page) => page.errors), []);
   });
-  return open(product);
+  return open(what);
 }

@@ -17,8 +17,8 @@ export class Visitor {
     return visitor;
   }
 
-  /** Opens the page of a sale in a new tab. */
-  async visit(product) {
+  /** Opens a page in a new tab. */
+  async visit(path) {
     const page = await this.context.newPage();
     page.errors = [];
     page.on("pageerror", (error) => page.errors.push(String(error)));
@@ -27,7 +27,7 @@ export class Visitor {
         page.errors.push(message.text());
       }
     });
-    await page.goto(`${this.#url}/sales/${product}`);
+    await page.goto(this.#url + path);
     return page;
   }
 

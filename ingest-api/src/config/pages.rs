@@ -20,7 +20,8 @@ pub struct PageSettings {
     #[arg(long, env = "CORS_ORIGINS")]
     pub cors_origins: Option<Origins>,
 
-    /// Whether to serve the page of each sale, `/sales/{productId}`, for buyers; with an identity provider only with AUTH_COOKIE
+    /// Whether to serve the page of each sale, `/sales/{productId}`, for buyers, and the board, `/board`, for the shop; with an
+    /// identity provider only with AUTH_COOKIE
     #[arg(long, env = "PAGES", default_value = "off")]
     pub pages: Switch,
 

@@ -87,7 +87,7 @@ impl Access {
         Ok(())
     }
 
-    /// The same for one that only reads. The log does not name it: who watches a sale makes many.
+    /// The same for one that only reads. The log does not name it: a board makes many.
     ///
     /// # Errors
     /// As [`Self::admin`].

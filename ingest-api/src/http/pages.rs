@@ -1,4 +1,4 @@
-//! The pages for buyers and what they load.
+//! The pages for buyers and for the shop, and what they load.
 
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, EntityTag, REFERRER_POLICY,
@@ -25,6 +25,11 @@ const OTHER_VERSION: &str = "no-cache";
 /// `GET /sales/{product}`: the same page for every product; its script asks for the sale.
 pub async fn sale(request: HttpRequest, pages: Data<Pages>) -> HttpResponse {
     answer(&request, pages.sale(), PAGE_POLICY, PAGE_CACHE)
+}
+
+/// `GET /board`: the same page for everybody; its script asks for a token.
+pub async fn board(request: HttpRequest, pages: Data<Pages>) -> HttpResponse {
+    answer(&request, pages.board(), PAGE_POLICY, PAGE_CACHE)
 }
 
 /// `GET /assets/{version}/{name}`

@@ -119,6 +119,7 @@ pub fn routes(
         );
         if pages.is_some() {
             resource("/sales/{id}", "GET", vec![get_or_head().to(pages::sale)]);
+            resource("/board", "GET", vec![get_or_head().to(pages::board)]);
             resource(
                 "/assets/{version}/{name}",
                 "GET",

@@ -1,76 +1,26 @@
-//! The pages that the service shows to buyers, and what they load: embedded, so that an instance needs no file and no other host.
+//! The pages that the service shows to buyers and to the shop, and what they load: embedded, so that an instance needs no file and
+//! no other host.
 //!
 //! Everything that a page loads is below `/assets/{version}/`. The version is a hash over all of it, so browsers and caches keep it
 //! for good.
+
+mod assets;
 
 use actix_web::web::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use assets::ASSETS;
+
 const HTML: &str = "text/html; charset=utf-8";
-const CSS: &str = "text/css; charset=utf-8";
-const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
-const JSON: &str = "application/json";
-const SVG: &str = "image/svg+xml";
 
 const SALE_PAGE: &str = include_str!("sale/sale.html");
+const BOARD_PAGE: &str = include_str!("board/board.html");
 /// Fills the texts of a page before its script runs.
-const TEXTS: &str = include_str!("sale/texts-en.json");
+const TEXTS: &str = include_str!("shared/texts-en.json");
 
-/// Name, content type and content of what pages load.
-const ASSETS: [(&str, &str, &str); 20] = [
-    ("api.js", JAVASCRIPT, include_str!("sale/api.js")),
-    (
-        "browser_store.js",
-        JAVASCRIPT,
-        include_str!("sale/browser_store.js"),
-    ),
-    ("feed.js", JAVASCRIPT, include_str!("sale/feed.js")),
-    ("hex.js", JAVASCRIPT, include_str!("sale/hex.js")),
-    ("icon.svg", SVG, include_str!("sale/icon.svg")),
-    ("leader.js", JAVASCRIPT, include_str!("sale/leader.js")),
-    ("main.js", JAVASCRIPT, include_str!("sale/main.js")),
-    (
-        "order_feed.js",
-        JAVASCRIPT,
-        include_str!("sale/order_feed.js"),
-    ),
-    (
-        "proof_of_work.js",
-        JAVASCRIPT,
-        include_str!("sale/proof_of_work.js"),
-    ),
-    (
-        "queue_place.js",
-        JAVASCRIPT,
-        include_str!("sale/queue_place.js"),
-    ),
-    ("sale.css", CSS, include_str!("sale/sale.css")),
-    (
-        "sale_feed.js",
-        JAVASCRIPT,
-        include_str!("sale/sale_feed.js"),
-    ),
-    (
-        "sale_state.js",
-        JAVASCRIPT,
-        include_str!("sale/sale_state.js"),
-    ),
-    (
-        "server_clock.js",
-        JAVASCRIPT,
-        include_str!("sale/server_clock.js"),
-    ),
-    ("texts-de.json", JSON, include_str!("sale/texts-de.json")),
-    ("texts-en.json", JSON, TEXTS),
-    ("texts.js", JAVASCRIPT, include_str!("sale/texts.js")),
-    ("theme.css", CSS, include_str!("sale/theme.css")),
-    ("view.js", JAVASCRIPT, include_str!("sale/view.js")),
-    ("wakeable.js", JAVASCRIPT, include_str!("sale/wakeable.js")),
-];
-
-/// What a page is told by the instance that serves it.
+/// What the page of a sale is told by the instance that serves it.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PageFacts {
@@ -95,18 +45,22 @@ pub struct PageFile {
 pub struct Pages {
     version: String,
     sale: PageFile,
+    board: PageFile,
     assets: Vec<(&'static str, PageFile)>,
 }
 
 impl Pages {
     /// Renders the pages.
     pub fn new(facts: &PageFacts) -> Self {
-        let files = ASSETS.iter();
+        let files = ASSETS.iter().copied().flatten();
         let files = files.map(|&(name, kind, text)| (name, PageFile::new(kind, text.into())));
         let assets: Vec<_> = files.collect();
         let version = version(&assets);
+        let facts = serde_json::to_string(facts).expect("strings serialize to JSON");
+        let sale = page(SALE_PAGE, &version, "").replace("{settings}", &escaped(&facts));
         Self {
-            sale: PageFile::new(HTML, sale_page(&version, facts).into()),
+            sale: PageFile::new(HTML, sale.into()),
+            board: PageFile::new(HTML, page(BOARD_PAGE, &version, "board.").into()),
             version,
             assets,
         }
@@ -115,6 +69,11 @@ impl Pages {
     /// The page of a sale, the same for all sales.
     pub fn sale(&self) -> &PageFile {
         &self.sale
+    }
+
+    /// The board, for the shop.
+    pub fn board(&self) -> &PageFile {
+        &self.board
     }
 
     /// An asset.
@@ -149,15 +108,13 @@ fn version(assets: &[(&str, PageFile)]) -> String {
     hex::encode(&hashed.finalize()[..8])
 }
 
-fn sale_page(version: &str, facts: &PageFacts) -> String {
+/// A page with its assets and its texts, whose keys begin with `prefix`.
+fn page(html: &str, version: &str, prefix: &str) -> String {
     let texts: Map<String, Value> = serde_json::from_str(TEXTS).expect("a file of this folder");
-    let text = |key: &str| escaped(texts[key].as_str().expect("a text"));
-    let facts = serde_json::to_string(facts).expect("strings serialize to JSON");
-    SALE_PAGE
-        .replace("{assets}", &format!("/assets/{version}"))
+    let text = |key: &str| escaped(texts[&format!("{prefix}{key}")].as_str().expect("a text"));
+    html.replace("{assets}", &format!("/assets/{version}"))
         .replace("{title}", &text("title"))
         .replace("{noScript}", &text("noScript"))
-        .replace("{settings}", &escaped(&facts))
 }
 
 /// A text for HTML, also inside a quoted attribute.
@@ -189,6 +146,13 @@ mod tests {
             "{html}"
         );
         assert_eq!(html.matches('{').count(), 2, "{html}");
+    }
+
+    #[test]
+    fn the_board_has_nothing_left_to_fill_in() {
+        let board = pages(None).board().content.to_vec();
+        let html = String::from_utf8(board).expect("HTML is text");
+        assert!(!html.contains('{') && html.contains("/assets/"), "{html}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The pages for buyers, as they are served. `scripts/test-pages` tests in a browser what they do.
+//! The pages for buyers and for the shop, as they are served. `scripts/test-pages` tests in a browser what they do.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,9 @@ use serde_json::Value;
 
 use crate::fixture::App;
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/pages/sale");
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/pages");
+/// The path of each page, and the folder of what only it loads.
+const PAGES: [(&str, &str); 2] = [("/sales/lamp", "sale"), ("/board", "board")];
 const ON: &str = "--pages=on";
 
 async fn get(app: &App, path: &str) -> Response {
@@ -37,21 +39,27 @@ fn named_assets(html: &str) -> Vec<&str> {
     named.into_iter().filter(|it| !it.is_empty()).collect()
 }
 
-/// The files of the page.
-fn files() -> BTreeSet<String> {
-    let files = std::fs::read_dir(FOLDER).unwrap();
+/// The files of a folder.
+fn files(folder: &str) -> BTreeSet<String> {
+    let files = std::fs::read_dir(format!("{FOLDER}/{folder}")).unwrap();
     let names = files.map(|it| it.unwrap().file_name().into_string().unwrap());
     names.collect()
 }
 
-fn read(file: &str) -> String {
-    std::fs::read_to_string(format!("{FOLDER}/{file}")).unwrap()
+/// The files that a page loads, with their folders.
+fn files_of(page: &str) -> Vec<(&str, String)> {
+    let of = |folder| files(folder).into_iter().map(move |file| (folder, file));
+    of("shared").chain(of(page)).collect()
+}
+
+fn read(folder: &str, file: &str) -> String {
+    std::fs::read_to_string(format!("{FOLDER}/{folder}/{file}")).unwrap()
 }
 
 #[tokio::test]
 async fn there_are_no_pages_unless_they_are_on() {
     let app = App::start(&[]).await;
-    for path in ["/sales/lamp", "/assets/x/main.js"] {
+    for path in ["/sales/lamp", "/board", "/assets/x/main.js"] {
         let (status, problem) = app.get(path).await;
         assert_eq!(
             (status, &problem["code"]),
@@ -63,7 +71,12 @@ async fn there_are_no_pages_unless_they_are_on() {
 #[tokio::test]
 async fn a_page_runs_nothing_but_its_own_files() {
     let app = App::start(&[ON]).await;
-    let page = get(&app, "/sales/lamp").await;
+    for (path, _) in PAGES {
+        expect_strict(get(&app, path).await).await;
+    }
+}
+
+async fn expect_strict(page: Response) {
     assert_eq!(page.status(), 200);
     let headers = page.headers().clone();
     let policy = value(&headers, "content-security-policy");
@@ -98,48 +111,57 @@ async fn a_page_runs_nothing_but_its_own_files() {
 #[tokio::test]
 async fn everything_that_a_page_loads_is_there_and_kept_for_good() {
     let app = App::start(&[ON]).await;
-    let html = text(&app, "/sales/lamp").await;
-    let assets = named_assets(&html);
-    assert!(assets.len() > 10, "{assets:?}");
-    let version = assets[0].rsplit_once('/').unwrap().0;
-    for path in &assets {
-        let asset = get(&app, path).await;
-        assert_eq!(asset.status(), 200, "{path}");
-        let headers = asset.headers();
-        assert!(value(headers, "cache-control").ends_with("immutable"));
-        assert_eq!(value(headers, "x-content-type-options"), "nosniff");
-        let expected = match path.rsplit_once('.').unwrap().1 {
-            "js" => "text/javascript; charset=utf-8",
-            "css" => "text/css; charset=utf-8",
-            "svg" => "image/svg+xml",
-            other => panic!("{other}"),
-        };
-        assert_eq!(value(headers, "content-type"), expected, "{path}");
+    for (path, folder) in PAGES {
+        let html = text(&app, path).await;
+        let assets = named_assets(&html);
+        assert!(assets.len() > 10, "{assets:?}");
+        for path in assets.iter().filter(|it| it.starts_with("/assets/")) {
+            expect_kept(&get(&app, path).await, path);
+        }
+        let version = assets[0].rsplit_once('/').unwrap().0;
+        expect_all_loaded(&app, folder, version, &assets).await;
     }
-    // The HTML names each script, so that a browser loads them all at once, and each is served as it is.
-    for file in files().iter().filter(|it| *it != "sale.html") {
-        let path = format!("{version}/{file}");
-        assert_eq!(text(&app, &path).await, read(file), "{file}");
+}
+
+fn expect_kept(asset: &Response, path: &str) {
+    assert_eq!(asset.status(), 200, "{path}");
+    let headers = asset.headers();
+    assert!(value(headers, "cache-control").ends_with("immutable"));
+    assert_eq!(value(headers, "x-content-type-options"), "nosniff");
+    let expected = match path.rsplit_once('.').unwrap().1 {
+        "js" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "svg" => "image/svg+xml",
+        other => panic!("{other}"),
+    };
+    assert_eq!(value(headers, "content-type"), expected, "{path}");
+}
+
+/// The HTML names each script that the page imports, so that a browser loads them all at once, and each is served as it is.
+async fn expect_all_loaded(app: &App, page: &str, version: &str, assets: &[&str]) {
+    let files = files_of(page);
+    let has = |name: &str| files.iter().any(|(_, file)| file == name);
+    for (folder, file) in files.iter().filter(|(_, file)| !file.ends_with(".html")) {
+        let (path, content) = (format!("{version}/{file}"), read(folder, file));
+        assert_eq!(text(app, &path).await, content, "{file}");
         let is_named = assets.contains(&path.as_str());
         assert!(
             is_named || file.ends_with(".json"),
             "{file} is not in the HTML"
         );
-        for imported in quoted(&read(file), "from \"./") {
-            assert!(files().contains(imported), "{file} imports {imported}");
+        for imported in quoted(&content, "from \"./") {
+            assert!(has(imported), "{file} imports {imported}");
         }
     }
-    assert_eq!(
-        get(&app, &format!("{version}/sale.html")).await.status(),
-        404
-    );
+    let html = format!("{version}/{page}.html");
+    assert_eq!(get(app, &html).await.status(), 404);
 }
 
 #[tokio::test]
 async fn a_browser_that_has_a_page_is_not_sent_it_again() {
     let app = App::start(&[ON]).await;
     let html = text(&app, "/sales/lamp").await;
-    for path in ["/sales/lamp", named_assets(&html)[0]] {
+    for path in ["/sales/lamp", "/board", named_assets(&html)[0]] {
         let first = get(&app, path).await;
         let tag = first.headers()["etag"].clone();
         let again = app.request(Method::GET, path).header(IF_NONE_MATCH, &tag);
@@ -191,17 +213,21 @@ async fn a_page_knows_where_orders_are_paid_and_who_says_who_the_buyer_is() {
     );
 }
 
-/// Keys with a form for each plural count as one.
 fn keys(file: &str) -> BTreeSet<String> {
-    let texts: Value = serde_json::from_str(&read(file)).unwrap();
+    let texts: Value = serde_json::from_str(&read("shared", file)).unwrap();
     let keys = texts.as_object().unwrap().keys();
     keys.cloned().collect()
+}
+
+/// Whether there is a text, or a form of it for each plural.
+fn has_text(keys: &BTreeSet<String>, key: &str) -> bool {
+    keys.contains(key) || keys.contains(&format!("{key}.other"))
 }
 
 #[test]
 fn every_language_has_every_text() {
     let english = keys("texts-en.json");
-    let languages: Vec<_> = files()
+    let languages: Vec<_> = files("shared")
         .into_iter()
         .filter(|it| it.starts_with("texts-"))
         .collect();
@@ -210,7 +236,7 @@ fn every_language_has_every_text() {
         assert_eq!(keys(&file), english, "{file}");
         let listed = format!("\"{}\"", &file["texts-".len()..file.len() - ".json".len()]);
         assert!(
-            read("texts.js").contains(&listed),
+            read("shared", "texts.js").contains(&listed),
             "texts.js does not list {listed}"
         );
     }
@@ -219,8 +245,8 @@ fn every_language_has_every_text() {
 #[test]
 fn every_state_has_its_texts() {
     let english = keys("texts-en.json");
-    let has = |key: &str| english.contains(key) || english.contains(&format!("{key}.other"));
-    let script = read("sale_state.js");
+    let has = |key: &str| has_text(&english, key);
+    let script = read("sale", "sale_state.js");
     let named = quoted(&script, "name: \"");
     assert!(named.len() > 10, "{named:?}");
     for state in named {
@@ -237,9 +263,38 @@ fn every_state_has_its_texts() {
             "{state} is no state"
         );
     }
-    for (file, begin) in [("view.js", "texts.get(\""), ("texts.js", "this.get(\"")] {
-        for key in quoted(&read(file), begin) {
+    for (folder, file, begin) in [
+        ("sale", "view.js", "texts.get(\""),
+        ("shared", "texts.js", "this.get(\""),
+    ] {
+        for key in quoted(&read(folder, file), begin) {
             assert!(has(key), "{file}: {key}");
         }
+    }
+}
+
+#[test]
+fn the_board_has_its_texts_and_no_others() {
+    let english = keys("texts-en.json");
+    let sources: Vec<_> = files("board").iter().map(|it| read("board", it)).collect();
+    let named = sources.iter().flat_map(|it| quoted(it, "\"board."));
+    let mut used: BTreeSet<_> = named.map(|key| format!("board.{key}")).collect();
+    let html = read("board", "board.html");
+    for act in quoted(&html, "data-act=\"") {
+        used.insert(format!("board.act.{act}"));
+    }
+    // Of `#patch` in board_actions.js.
+    for change in ["pause", "continue", "rate"] {
+        let parts = ["ask", "text", "confirm", "done"];
+        used.extend(parts.map(|part| format!("board.{change}.{part}")));
+    }
+    // Filled in by the server.
+    used.insert("board.noScript".to_owned());
+    for key in &used {
+        assert!(has_text(&english, key), "{key}");
+    }
+    for key in english.iter().filter(|it| it.starts_with("board.")) {
+        let form = key.strip_suffix(".one").or(key.strip_suffix(".other"));
+        assert!(used.contains(form.unwrap_or(key)), "{key} is not used");
     }
 }
