@@ -16,8 +16,11 @@ const LIFETIME: Duration = Duration::from_secs(300);
 const LIFETIME_SPREAD: Duration = Duration::from_secs(300);
 /// Milliseconds after which a client comes back.
 const RETRY_MS: std::ops::RangeInclusive<u32> = 1_000..=5_000;
-/// A comment: clients ignore it.
-const HEARTBEAT: Bytes = Bytes::from_static(b":\n\n");
+/// Events and no comments, so that a page sees that its stream lives. They have no id, so that of the last view stays.
+const HEARTBEAT: Bytes = Bytes::from_static(b"event: heartbeat\ndata: {\"isCurrent\":true}\n\n");
+/// While the sale cannot be read: the last view may be outdated.
+const HEARTBEAT_WITHOUT_VIEW: Bytes =
+    Bytes::from_static(b"event: heartbeat\ndata: {\"isCurrent\":false}\n\n");
 
 /// The events that one client is sent. It has no timer and no queue: its sale's watcher wakes it.
 pub struct EventStream {
@@ -93,7 +96,10 @@ impl EventStream {
         }
         if latest.heartbeats != self.heartbeats {
             self.heartbeats = latest.heartbeats;
-            return Next::Send(HEARTBEAT);
+            return Next::Send(match latest.is_current {
+                true => HEARTBEAT,
+                false => HEARTBEAT_WITHOUT_VIEW,
+            });
         }
         Next::Wait
     }
@@ -156,9 +162,14 @@ mod tests {
         sender.send_modify(|latest| latest.is_current = false);
         assert_eq!(stream.take_next(Instant::now()), Next::Wait);
         sender.send_modify(|latest| latest.heartbeats += 1);
-        assert_eq!(stream.take_next(Instant::now()), Next::Send(HEARTBEAT));
+        assert_eq!(
+            stream.take_next(Instant::now()),
+            Next::Send(HEARTBEAT_WITHOUT_VIEW)
+        );
         sender.send_modify(|latest| latest.is_current = true);
         assert_eq!(stream.take_next(Instant::now()), Next::Send(view(1)));
+        sender.send_modify(|latest| latest.heartbeats += 1);
+        assert_eq!(stream.take_next(Instant::now()), Next::Send(HEARTBEAT));
     }
 
     #[test]

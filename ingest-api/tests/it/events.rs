@@ -81,6 +81,10 @@ async fn a_client_that_comes_back_is_sent_only_what_it_has_not_seen() {
     stream.shows("open", 4).await;
 }
 
+fn heartbeat_of(is_current: bool) -> String {
+    format!("event: heartbeat\ndata: {{\"isCurrent\":{is_current}}}")
+}
+
 /// The stream of a sale that does not change, on a connection that may hardly be idle.
 #[tokio::test]
 async fn a_stream_without_changes_is_kept_open_by_heartbeats() {
@@ -97,7 +101,7 @@ async fn a_stream_without_changes_is_kept_open_by_heartbeats() {
         }
         for _ in 0..2 {
             let heartbeat = timeout(Duration::from_secs(15), stream.block()).await;
-            assert_eq!(heartbeat.unwrap().as_deref(), Some(":"));
+            assert_eq!(heartbeat.unwrap().unwrap(), heartbeat_of(true));
         }
     }
 }
@@ -120,7 +124,7 @@ async fn nothing_but_heartbeats_is_sent_while_redis_does_not_answer() {
     })
     .await;
     other.order(&product, "ada", 1, "a").await;
-    assert_eq!(stream.block().await.as_deref(), Some(":"));
+    assert_eq!(stream.block().await.unwrap(), heartbeat_of(false));
     proxy.cut(false);
     let (_, sale) = stream.event().await;
     assert_eq!(sale["remaining"], 4);
