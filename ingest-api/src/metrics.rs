@@ -53,10 +53,10 @@ fluxgate_service::metrics! {
         "unauthorized", "invalid_token", "token_expired", "insufficient_scope", "user_mismatch", "origin_not_allowed",
         "admin_disabled", "unavailable",
     },
-    /// Tries refused with 429, by limit: address (RATE_LIMIT_PER_ADDRESS), user (RATE_LIMIT_PER_USER), join (one join of a started queue per user and minute).
-    rate_limit_hits_total: IntCounterVec ["limit"] {"address", "user", "join"},
+    /// Tries refused with 429, by limit: address (RATE_LIMIT_PER_ADDRESS), user (RATE_LIMIT_PER_USER).
+    rate_limit_hits_total: IntCounterVec ["limit"] {"address", "user"},
     /// Addresses and users that lost their count of tries to others because RATE_LIMIT_KEYS_MAX is too small, by limit. Each may use its whole quota again.
-    rate_limit_evictions_total: IntCounterVec ["limit"] {"address", "user", "join"},
+    rate_limit_evictions_total: IntCounterVec ["limit"] {"address", "user"},
     /// Tries to order whose X-Forwarded-For could not be read. They count for the address of the proxy.
     forwarded_for_unreadable_total: IntCounter,
     /// Order requests, by outcome: accepted, reserved, replayed, or the code of the refusal.

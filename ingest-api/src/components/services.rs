@@ -53,7 +53,7 @@ impl Components {
             access: self.access(),
             try_limits: TryLimits::new(&self.config.rate_limits, &self.metrics),
             queues: Arc::clone(&self.queues),
-            join_limit: JoinLimit::new(&self.metrics),
+            join_limit: Arc::<JoinLimit>::default(),
             proof_of_work: ProofOfWork::of_digits(self.config.queue.queue_work_digits),
             compat: CompatLimits::new(&self.config.compat, features),
             queue_secret: self.queue_secret.clone(),

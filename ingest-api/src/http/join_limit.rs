@@ -1,69 +1,77 @@
-//! How often a user without a ticket may join a queue after its start. A user who joins before it gets the same ticket again.
+//! How often a user without a ticket may join a queue after its start: once a minute on each instance. Who asks again gets the same
+//! ticket, as before the start, so that an answer that is lost costs nobody their place.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use fluxgate_domain::ids::{ProductId, UserId};
-use prometheus::IntCounter;
+use fluxgate_domain::queue::{Ticket, Turn};
 use quick_cache::sync::Cache;
 
-use super::RateLimit;
 use super::problem::Problem;
-use crate::limits::{KeyedLimit, Rate};
-use crate::metrics::Metrics;
-use crate::queue::{Joined, SaleQueue};
+use crate::queue::{Joined, QueueError, SaleQueue};
 
-/// The name of the limit in header fields and metrics.
-const NAME: &str = "join";
-const KEYS_MAX: usize = 100_000;
+/// Joins that an instance remembers. If there are more in [`REMEMBERED`], some users can join again earlier.
+const JOINS_MAX: usize = 100_000;
+const REMEMBERED: Duration = Duration::from_secs(60);
 
-/// One join per user and minute, on each instance.
+type Key = (ProductId, UserId);
+
+/// One join per user and minute, on each instance; one more if the turn is over by then.
 pub struct JoinLimit {
-    limit: KeyedLimit,
-    /// Who did not join, although it was counted: they may try again.
-    failed: Cache<(ProductId, UserId), ()>,
-    hits: IntCounter,
+    recent: Cache<Key, LateJoin>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct LateJoin {
+    ticket: Ticket,
+    asked_at: Instant,
+}
+
+impl Default for JoinLimit {
+    fn default() -> Self {
+        Self {
+            recent: Cache::new(JOINS_MAX),
+        }
+    }
 }
 
 impl JoinLimit {
-    /// Nobody has joined yet.
-    pub fn new(metrics: &Metrics) -> Self {
-        let evictions = &metrics.rate_limit_evictions_total;
-        let rate: Rate = "1/60s".parse().expect("a valid rate");
-        Self {
-            limit: KeyedLimit::new(rate, KEYS_MAX, evictions.with_label_values(&[NAME])),
-            failed: Cache::new(KEYS_MAX),
-            hits: metrics.rate_limit_hits_total.with_label_values(&[NAME]),
-        }
-    }
-
-    /// Lets a user join. Counts it, if the queue may have started.
+    /// Lets a user join, or returns the ticket of their join within the last minute.
     ///
     /// # Errors
-    /// 429 beyond the limit; as [`SaleQueue::join`].
+    /// As [`SaleQueue::join`].
     pub async fn join(
-        &self,
-        queue: &SaleQueue,
+        self: &Arc<Self>,
+        queue: &Arc<SaleQueue>,
         product: &ProductId,
         user: &UserId,
     ) -> Result<Joined, Problem> {
-        if queue.snapshot().await?.is_before_start(queue.opens_at()) {
+        let snapshot = queue.snapshot().await?;
+        if snapshot.is_before_start(queue.opens_at()) {
             return Ok(queue.join(user).await?);
         }
+        let (this, shared) = (Arc::clone(self), Arc::clone(queue));
         let key = (product.clone(), user.clone());
-        if self.failed.remove(&key).is_none() {
-            self.check(product, user)?;
-        }
-        let joined = queue.join(user).await;
-        if joined.is_err() {
-            self.failed.insert(key, ());
-        }
-        Ok(joined?)
+        let is_outdated = |it: &LateJoin| {
+            let turn = snapshot.turn(queue.position(&it.ticket));
+            it.asked_at.elapsed() >= REMEMBERED || turn == Turn::Over
+        };
+        self.recent.remove_if(&key, is_outdated);
+        // Goes on when the client disconnects: otherwise a number would be given that nobody knows.
+        let joined = tokio::spawn(async move { this.join_late(&shared, &key).await });
+        let ticket = joined.await.unwrap_or(Err(QueueError::Stale))?;
+        Ok(queue.joined(ticket))
     }
 
-    fn check(&self, product: &ProductId, user: &UserId) -> Result<(), Problem> {
-        let checked = self.limit.check((product.as_str(), user.as_str()));
-        checked.map_err(|exceeded| {
-            self.hits.inc();
-            let limit = RateLimit::exceeded(NAME, exceeded);
-            Problem::rate_limited(limit, "this user has just joined; send the ticket")
-        })
+    async fn join_late(&self, queue: &SaleQueue, key: &Key) -> Result<Ticket, QueueError> {
+        let asked_at = Instant::now();
+        let join = async {
+            let ticket = queue.join(&key.1).await?.ticket;
+            Ok(LateJoin { ticket, asked_at })
+        };
+        // Of several calls of a user at the same time, one joins.
+        let joined = self.recent.get_or_insert_async(key, join).await;
+        joined.map(|it| it.ticket)
     }
 }

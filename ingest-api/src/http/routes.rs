@@ -34,7 +34,7 @@ pub struct Services {
     pub access: Access,
     pub try_limits: Option<TryLimits>,
     pub queues: Arc<Queues>,
-    pub join_limit: JoinLimit,
+    pub join_limit: Arc<JoinLimit>,
     /// What those compute who join a queue; `None`: nothing.
     pub proof_of_work: Option<ProofOfWork>,
     pub compat: CompatLimits,

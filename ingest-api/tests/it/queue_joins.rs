@@ -1,13 +1,16 @@
 //! Joining the queue of a sale, its state, and the place of a ticket.
 
+use std::time::Duration;
+
 use altcha::{Challenge, Payload, SolveChallengeOptions, solve_challenge};
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::fixture::queue::{QUEUE, sale};
-use crate::fixture::{App, Stores, TOKEN, read, unique, until};
+use crate::fixture::{App, SlowProxy, Stores, TOKEN, read, unique, until};
 
 #[tokio::test]
 async fn a_user_who_joins_before_the_start_gets_the_same_ticket_again() {
@@ -85,7 +88,7 @@ async fn the_state_is_the_same_for_everybody_and_may_be_cached() {
 }
 
 #[tokio::test]
-async fn after_the_start_a_user_joins_once_a_minute() {
+async fn a_user_who_joins_again_within_a_minute_gets_the_same_ticket() {
     let app = App::start(&QUEUE).await;
     let product = sale(&app, 9, 0, json!({"admitPerSecond": 1})).await;
     app.until_started(&product).await;
@@ -94,10 +97,13 @@ async fn after_the_start_a_user_joins_once_a_minute() {
         (status.as_u16(), &first["joined"], &first["number"]),
         (201, &json!("late"), &json!(1))
     );
+    assert_eq!(app.join(&product, "ada").await, (status, first.clone()));
     let post = app.request(Method::POST, &format!("/queue/{product}"));
-    let again = post.json(&json!({"userId": "ada"})).send().await.unwrap();
-    assert_eq!(again.status(), 429);
-    assert_eq!(again.headers()["retry-after"], "60");
+    let post = post.bearer_auth(TOKEN).json(&json!({"userId": "ada"}));
+    assert_eq!(
+        read(post.send().await.unwrap()).await,
+        (status, first.clone())
+    );
     let known = app
         .join_with(&product, "ada", first["ticket"].as_str())
         .await;
@@ -191,8 +197,37 @@ async fn a_join_that_failed_may_be_repeated_at_once() {
         (503, &json!("unavailable"))
     );
     let _: () = stores.redis("RENAME", &[&copy, joined]).await;
-    assert_eq!(app.join(&product, "ada").await.0, 201);
-    assert_eq!(app.join(&product, "ada").await.0, 429);
+    let (status, joined) = app.join(&product, "ada").await;
+    assert_eq!((status.as_u16(), &joined["number"]), (201, &json!(1)));
+}
+
+#[tokio::test]
+async fn a_join_whose_client_goes_away_gives_the_same_ticket_later() {
+    let stores = Stores::new().await;
+    let (server, database) = stores.redis_address();
+    let proxy = SlowProxy::new(server, Duration::from_millis(300)).await;
+    let redis_url = format!("redis://{}/{database}", proxy.address());
+    let slow = [
+        &QUEUE[..],
+        &["--redis-url", &redis_url, "--redis-timeout-ms=5000"],
+    ]
+    .concat();
+    let (app, other) = (stores.app(&slow).await, stores.app(&QUEUE).await);
+    let product = sale(&other, 9, 0, json!({"admitPerSecond": 1})).await;
+    app.until_started(&product).await;
+    let post = app.request(Method::POST, &format!("/queue/{product}"));
+    let post = post.json(&json!({"userId": "ada"}));
+    // Redis takes longer: the client goes away meanwhile.
+    let lost = timeout(Duration::from_millis(150), post.send()).await;
+    assert!(lost.is_err());
+    let state = &stores.keys(&format!("*:queue:{product}")).await[0];
+    until("the number is given", async || {
+        stores.redis::<Option<u64>>("HGET", &[state, "late"]).await == Some(1)
+    })
+    .await;
+    let (status, joined) = app.join(&product, "ada").await;
+    assert_eq!((status.as_u16(), &joined["number"]), (201, &json!(1)));
+    assert_eq!(app.join(&product, "bob").await.1["number"], 2);
 }
 
 #[tokio::test]
