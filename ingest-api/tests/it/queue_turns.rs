@@ -122,20 +122,19 @@ async fn a_closed_sale_tells_nobody_to_wait() {
     assert_eq!(place["estimateSeconds"], Value::Null);
 }
 
+async fn order_as_admin(app: &App, product: &str, user: &str) -> u16 {
+    let post = app.request(Method::POST, "/orders").bearer_auth(TOKEN);
+    let body = json!({"productId": product, "userId": user});
+    let post = post.header("Idempotency-Key", "admin").json(&body);
+    post.send().await.unwrap().status().as_u16()
+}
+
 #[tokio::test]
 async fn an_admin_call_needs_no_ticket() {
     let app = App::start(&QUEUE).await;
     let product = sale(&app, 9, 0, json!({"admitPerSecond": 1})).await;
     app.until_started(&product).await;
-    let post = app.request(Method::POST, "/orders").bearer_auth(TOKEN);
-    let body = json!({"productId": product, "userId": "ada"});
-    let answer = post
-        .header("Idempotency-Key", "a")
-        .json(&body)
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(answer.status(), 202);
+    assert_eq!(order_as_admin(&app, &product, "ada").await, 202);
 }
 
 #[tokio::test]
@@ -170,7 +169,7 @@ async fn an_order_after_its_turn_is_refused_and_its_holder_joins_again() {
 }
 
 #[tokio::test]
-async fn an_instance_without_the_secret_of_a_sale_answers_503() {
+async fn an_instance_without_the_secret_of_a_sale_answers_buyers_503() {
     let stores = Stores::new().await;
     let app = stores.app(&QUEUE).await;
     let product = sale(&app, 9, 0, json!({"admitPerSecond": 100})).await;
@@ -195,6 +194,14 @@ async fn an_instance_without_the_secret_of_a_sale_answers_503() {
         other.buy(&product, "ada", "a", Some(&ticket)).await,
         refused(503, "unavailable")
     );
+    let without = stores.app(&[]).await;
+    assert_eq!(
+        without.buy(&product, "ada", "a", Some(&ticket)).await,
+        refused(503, "unavailable")
+    );
+    for (instance, user) in [(&other, "eve"), (&without, "carol")] {
+        assert_eq!(order_as_admin(instance, &product, user).await, 202);
+    }
     let both = format!("another secret of more than 32 bytes,{SECRET}");
     let rolled = stores
         .app(&["--sale-features", "queue", "--queue-secrets", &both])
