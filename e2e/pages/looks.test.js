@@ -7,13 +7,13 @@ import { visit } from "./fixture.js";
 import { isReadable, overflowOf } from "./looks.js";
 import { shows } from "./visitor.js";
 
-for (const state of Object.keys(answersOf(0))) {
-  test(`${state} is readable on small and large screens, light and dark`, async (t) => {
-    const prepare = (context) => answerWith(context, answersOf(Date.now())[state]);
+for (const [name, { state = name, mark = "h1" }] of Object.entries(answersOf(0))) {
+  test(`${name} is readable on small and large screens, light and dark`, async (t) => {
+    const prepare = (context) => answerWith(context, answersOf(Date.now())[name]);
     const page = await visit(t, "sneaker-1", { bypassCSP: true, prepare });
     await shows(page, state);
-    await page.locator("#updated").waitFor();
-    await isReadable(page, state);
+    await page.locator(mark).waitFor();
+    await isReadable(page, name);
   });
 }
 

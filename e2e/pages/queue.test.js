@@ -3,9 +3,10 @@ import assert from "node:assert";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 
+import { answersOf, answerWith } from "./answers.js";
 import { until } from "./deployment.js";
 import { deployment, visit } from "./fixture.js";
-import { shows } from "./visitor.js";
+import { callsOf, shows } from "./visitor.js";
 
 const TERMS = { quantity: 20, perUserLimit: 1, queue: { admitPerSecond: 50, turnSeconds: 60 } };
 
@@ -97,7 +98,11 @@ test("a place is the one that the server computes, with and without WebCrypto", 
     });
     await page.locator("#draw summary").click();
   }
-  await able.getByText("the number fits its fingerprint").waitFor();
+  await able.getByText("the number fits the fingerprint that you were shown").waitFor();
+  await unable.getByText("not possible: it needs").waitFor();
+  // Had the shop shown another fingerprint before.
+  await able.evaluate((key) => localStorage.setItem(key, "00".repeat(32)), `fluxgate:sale:${product}:seed-sha256`);
+  await able.getByText("the number does not fit the fingerprint that you were shown").waitFor({ timeout: 15_000 });
 });
 
 test("a visitor who comes after the start joins at the end, waits and gets a turn", async (t) => {
@@ -113,15 +118,50 @@ test("a visitor who comes after the start joins at the end, waits and gets a tur
   await shows(page, "turn", 60_000);
 });
 
-test("the cookie keeps the ticket if the browser forgets the rest", async (t) => {
+test("no request but those that need it carries a ticket", async (t) => {
   const product = await open(30);
   const page = await visit(t, product);
   await shows(page, "join");
   await press(page, "Join the queue");
   await shows(page, "joined");
-  await page.evaluate(() => localStorage.clear());
-  await page.reload();
-  await shows(page, "joined");
+  assert.deepEqual(await page.context().cookies(), []);
+});
+
+test("the queue of a sale is first read when its seed is shown", async (t) => {
+  const opensAt = Date.now() + 5_000;
+  const { join } = answersOf(Date.now());
+  const start = { opensAt: new Date(opensAt).toISOString() };
+  const answers = { sale: { ...join.sale, ...start }, queue: { ...join.queue, ...start, pollAfterMs: [6_000, 6_000] } };
+  const page = await visit(t, "sneaker-1", {
+    prepare: async (context) => {
+      await answerWith(context, answers);
+      await context.addInitScript(() => {
+        Math.random = () => 0;
+      });
+    },
+  });
+  await shows(page, "join");
+  // Shown once the queue has been read.
+  await page.locator("#draw").waitFor();
+  await page.waitForRequest("**/queue/*", { timeout: 20_000 });
+  const afterMs = Date.now() - opensAt;
+  assert.ok(afterMs > 3_300 && afterMs < 6_000, `${afterMs} ms after the start`);
+});
+
+test("the page of a sale with a queue that is over does not ask for its queue", async (t) => {
+  const answers = answersOf(Date.now());
+  const page = await visit(t, "sneaker-1", { prepare: (context) => answerWith(context, answers.waiting) });
+  await shows(page, "waiting");
+  const over = { ...answers.waiting.sale, status: "closed" };
+  const context = page.context();
+  await context.route("**/queue/*", (route) => route.fulfill({ status: 409, json: { code: "sale_closed" } }));
+  await context.route("**/products/*", (route) => route.fulfill({ json: over }));
+  await shows(page, "closed");
+  const next = await page.visitNext("sneaker-1");
+  await shows(next, "closed");
+  const calls = callsOf(page);
+  await page.waitForTimeout(8_000);
+  assert.ok(calls.length <= 1, String(calls));
 });
 
 test("a turn that is over can be followed by another one", async (t) => {

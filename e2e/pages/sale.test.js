@@ -180,13 +180,16 @@ test("a page says that the server is away, and goes on when it is back", async (
 });
 
 test("the events of a sale are shown as they come, and the sale is not polled meanwhile", async (t) => {
-  const product = await deployment.open({ quantity: 5 });
+  const product = await deployment.open({ quantity: 15 });
   const page = await visit(t, product);
   await shows(page, "open");
   const calls = callsOf(page);
-  await page.waitForTimeout(5_000);
-  await deployment.order(product);
-  await page.locator("#figure-value").getByText("4", { exact: true }).waitFor({ timeout: 2_000 });
+  for (let remaining = 14; remaining > 4; remaining -= 1) {
+    await deployment.order(product);
+    await page.locator("#figure-value").getByText(String(remaining), { exact: true }).waitFor({ timeout: 2_000 });
+    await page.evaluate(() => dispatchEvent(new Event("online")));
+  }
+  await page.waitForTimeout(11_000);
   assert.deepEqual(calls, []);
 });
 

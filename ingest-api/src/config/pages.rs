@@ -31,7 +31,7 @@ pub struct PageSettings {
     pub pages_checkout_url: Option<CheckoutUrl>,
 }
 
-/// An https URL that contains `{orderId}`.
+/// An https URL that contains `{orderId}` once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckoutUrl(String);
 
@@ -46,8 +46,8 @@ impl FromStr for CheckoutUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if !text.contains(ORDER_ID) {
-            return Err(format!("must contain {ORDER_ID}"));
+        if text.matches(ORDER_ID).count() != 1 {
+            return Err(format!("must contain {ORDER_ID} once"));
         }
         // An order id is an UUID, so it fits wherever it stands.
         let url = Url::parse(&text.replace(ORDER_ID, "0")).map_err(|error| error.to_string())?;
@@ -74,6 +74,7 @@ mod tests {
         }
         for bad in [
             "https://shop.example/pay",
+            "https://shop.example/{orderId}?order={orderId}",
             "http://shop.example/pay/{orderId}",
             "javascript:alert('{orderId}')",
             "/pay/{orderId}",

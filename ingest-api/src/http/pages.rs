@@ -15,7 +15,7 @@ use crate::pages::{PageFile, Pages};
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 /// For an asset that is opened by itself.
-const ASSET_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+const ASSET_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 /// A cache in front may answer for a minute, so that an instance is not asked for every page of a crowd.
 const PAGE_CACHE: &str = "public, max-age=60";
 const FOR_GOOD: &str = "public, max-age=31536000, immutable";

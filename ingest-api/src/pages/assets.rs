@@ -26,7 +26,7 @@ pub const ASSETS: [&[Asset]; 8] = [
     assets!(
         JAVASCRIPT, "sale":
         "browser_store.js", "feed.js", "hex.js", "leader.js", "main.js", "order_feed.js",
-        "proof_of_work.js", "queue_place.js", "sale_feed.js", "sale_state.js", "view.js",
+        "proof_of_work.js", "queue_place.js", "sale_feed.js", "sale_state.js", "sale_stream.js", "view.js",
     ),
     assets!(CSS, "sale": "sale.css"),
     assets!(

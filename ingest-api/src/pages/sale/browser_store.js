@@ -1,13 +1,7 @@
-/**
- * What the browser keeps of a sale, for all its tabs: the ticket, the order, what the buyer has asked for. The ticket and the user's id
- * are also in cookies, so that they survive the loss of one of the two.
- */
-
-const COOKIE_SECONDS = 30 * 24 * 3_600;
-
+/** What the browser keeps of a sale, for all its tabs: the ticket, the order, what the buyer has asked for. */
 export class BrowserStore {
   #product;
-  /** Used if the browser keeps nothing. */
+  /** What the browser did not keep, because it keeps nothing or is full. */
   #memory = new Map();
   #onChange = () => {};
 
@@ -16,6 +10,7 @@ export class BrowserStore {
     this.#createOrderKey();
     addEventListener("storage", (event) => {
       if (event.key === null || event.key.startsWith(this.#key(""))) {
+        this.#memory.delete(event.key);
         this.#onChange();
       }
     });
@@ -28,22 +23,27 @@ export class BrowserStore {
 
   /** A user id of this browser alone, for sales without an identity provider. */
   get user() {
-    const known = this.#read("fluxgate:user") ?? cookie("fluxgate_user");
-    const user = known ?? `web-${randomHex(16)}`;
-    if (!known) {
-      this.#write("fluxgate:user", user);
-      setCookie("fluxgate_user", user, "/sales");
-    }
+    const user = this.#read("fluxgate:user") ?? `web-${randomHex(16)}`;
+    this.#write("fluxgate:user", user);
     return user;
   }
 
   get ticket() {
-    return this.#read(this.#key("ticket")) ?? cookie("fluxgate_ticket");
+    return this.#read(this.#key("ticket"));
   }
 
   set ticket(ticket) {
-    setCookie("fluxgate_ticket", ticket, `/sales/${this.#product}`);
+    this.keepTicket(ticket, null);
+  }
+
+  /** Keeps a ticket with the SHA-256 of the seed that the buyer was shown before joining; null: none. */
+  keepTicket(ticket, seedSha256) {
+    this.#write(this.#key("seed-sha256"), seedSha256);
     this.#put("ticket", ticket);
+  }
+
+  get seedSha256() {
+    return this.#read(this.#key("seed-sha256"));
   }
 
   /** Whether the buyer has asked to join and has no answer yet. */
@@ -120,10 +120,13 @@ export class BrowserStore {
   }
 
   #read(key) {
+    if (this.#memory.has(key)) {
+      return this.#memory.get(key);
+    }
     try {
-      return localStorage.getItem(key) ?? this.#memory.get(key) ?? null;
+      return localStorage.getItem(key);
     } catch {
-      return this.#memory.get(key) ?? null;
+      return null;
     }
   }
 
@@ -137,19 +140,18 @@ export class BrowserStore {
       }
     } catch {
       this.#memory.set(key, value);
+      removeStored(key);
     }
   }
 }
 
-function cookie(name) {
-  const found = document.cookie.split("; ").find((it) => it.startsWith(`${name}=`));
-  return found?.slice(name.length + 1) || null;
-}
-
-function setCookie(name, value, path) {
-  const secure = location.protocol === "https:" ? "; Secure" : "";
-  const seconds = value === null ? 0 : COOKIE_SECONDS;
-  document.cookie = `${name}=${value ?? ""}; Path=${path}; Max-Age=${seconds}; SameSite=Strict${secure}`;
+/** A tab that is opened later must not find an old value. */
+function removeStored(key) {
+  try {
+    localStorage.removeItem(key);
+  } catch {
+    // The browser keeps nothing.
+  }
 }
 
 function randomHex(bytes) {

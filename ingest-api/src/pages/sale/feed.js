@@ -1,6 +1,9 @@
 import { OrderFeed } from "./order_feed.js";
 import { SaleFeed } from "./sale_feed.js";
 
+/** How long a refusal is shown at least: what follows from it, such as that the sale is sold out, may be shown the next moment. */
+const REFUSAL_MIN_MS = 10_000;
+
 /**
  * What this browser knows of the sale and of the buyer's order. The tab that leads runs the feed; the others are told the facts.
  */
@@ -16,7 +19,10 @@ export class Feed {
     isDrawVerified: null,
     /** The answer of `GET /orders/{id}`. */
     order: null,
-    /** `{code, requestId}` of the last join or order that was refused. */
+    /**
+     * `{code, requestId, until, at, state}` of the last join or order that was refused: `until` when it will be refused, `at` what time
+     * it was, and in which `state` of the page.
+     */
     refusal: null,
     isUnknownProduct: false,
     /** Calls in a row that the server has not answered, of the sale and of what the buyer asked for; and when the next one is. */
@@ -25,20 +31,25 @@ export class Feed {
     /** When the server last told something, by the browser's clock. */
     answeredAt: null,
   };
-  #feeds;
+  #saleFeed;
+  #orderFeed;
+  #store;
+  #ticket;
   #onFacts;
 
   constructor({ product, api, clock, store, settings, onFacts }) {
     this.#onFacts = onFacts;
     const shared = { feed: this, product, api, clock, store, settings };
-    this.#feeds = [new SaleFeed(shared), new OrderFeed(shared)];
+    this.#store = store;
+    this.#ticket = store.ticket;
+    this.#saleFeed = new SaleFeed(shared);
+    this.#orderFeed = new OrderFeed(shared);
   }
 
   /** Follows the sale and does what the buyer asks for until the signal aborts. */
   run(signal) {
-    for (const feed of this.#feeds) {
-      feed.run(signal);
-    }
+    this.#saleFeed.run(signal);
+    this.#orderFeed.run(signal);
   }
 
   update(changes) {
@@ -46,10 +57,10 @@ export class Feed {
     this.#onFacts();
   }
 
-  /** An answer came. */
-  answered(of) {
+  /** An answer came, and with it these changes. */
+  answered(of, changes = {}) {
     const failures = { ...this.facts.failures, [of]: 0 };
-    this.update({ failures, retryAt: null, answeredAt: Date.now() });
+    this.update({ failures, retryAt: null, answeredAt: Date.now(), ...changes });
   }
 
   /** No answer came; the next call is in `pauseMs`. */
@@ -58,10 +69,32 @@ export class Feed {
     this.update({ failures, retryAt: Date.now() + pauseMs });
   }
 
-  /** Something has changed: nothing waits any longer. */
-  wake() {
-    for (const feed of this.#feeds) {
-      feed.wake();
+  refused(refusal) {
+    this.update({ refusal: { ...refusal, at: Date.now() } });
+  }
+
+  /** What was refused in another state of the page says nothing about this one. */
+  outdateRefusal(state) {
+    const { refusal } = this.facts;
+    if (refusal && !refusal.state) {
+      this.facts = { ...this.facts, refusal: { ...refusal, state } };
+    } else if (refusal && refusal.state !== state && Date.now() - refusal.at > REFUSAL_MIN_MS) {
+      this.facts = { ...this.facts, refusal: null };
     }
+  }
+
+  /** What the browser keeps has changed. */
+  storeChanged() {
+    this.#orderFeed.wake();
+    if (this.#store.ticket !== this.#ticket) {
+      this.#ticket = this.#store.ticket;
+      this.#saleFeed.wake();
+    }
+  }
+
+  /** The browser is back: nothing waits any longer. */
+  wake() {
+    this.#saleFeed.wake();
+    this.#orderFeed.wake();
   }
 }

@@ -1,6 +1,6 @@
 /**
- * One tab of a browser leads: it talks to the server and tells the other tabs what it learns. Without Web Locks or
- * BroadcastChannel (they need https), each tab leads for itself.
+ * One tab of a browser leads: it talks to the server and tells the other tabs what it learns. Where the browser gives no Web Locks (they
+ * need https, and some browsers refuse them to visitors who keep no site data), each tab leads for itself.
  */
 export class Leader {
   #name;
@@ -33,7 +33,7 @@ export class Leader {
 
   /** Takes over from the tab that leads. */
   take() {
-    if (!this.leads) {
+    if (!this.leads && this.#channel) {
       this.#waiting?.abort();
       this.#hold({ steal: true });
     }
@@ -59,13 +59,24 @@ export class Leader {
     };
     try {
       await navigator.locks.request(this.#name, options, granted);
-    } catch {
-      // Stolen, or this tab no longer waits because it takes the lock itself.
+    } catch (error) {
+      // Otherwise stolen, or this tab no longer waits because it takes the lock itself.
+      if (error.name !== "AbortError") {
+        this.#leadAlone();
+      }
     }
     if (term) {
       term.abort();
       this.#term = this.#term === term ? null : this.#term;
       this.#wait();
+    }
+  }
+
+  #leadAlone() {
+    this.#channel?.close();
+    this.#channel = null;
+    if (!this.leads) {
+      this.#begin();
     }
   }
 

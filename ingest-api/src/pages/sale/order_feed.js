@@ -6,12 +6,16 @@ const FIRST_READ_MS = 100;
 const READ_MAX_MS = 5_000;
 /** The pause between reads of an order that has to be paid. */
 const HELD_READ_MS = [4_000, 6_000];
+/** A limit that lasts longer is a refusal. */
+const LIMIT_WAITED_MS = 60_000;
 /** Refusals of a join that only mean: not yet; and the text for each. */
 const JOIN_LATER = new Map([["rate_limited", "join_limited"], ["join_not_open", "join_not_open"]]);
 /** Refusals of a join that have a challenge to solve. */
 const HAS_CHALLENGE = new Set(["work_required", "invalid_work"]);
 /** Refusals of an order that only mean: not yet. */
 const NOT_YET = new Set(["rate_limited", "sale_not_open"]);
+/** What these are called if they last longer than anybody waits on a page. */
+const LASTING = new Map([["rate_limited", "orders_limited"], ["sale_not_open", "sale_not_open_yet"]]);
 /** Refusals after which the ticket is worth nothing. */
 const BAD_TICKET = new Set(["ticket_required", "invalid_ticket"]);
 /** What has become of the order of a key that is refused. */
@@ -81,9 +85,9 @@ export class OrderFeed {
     if (answer.isOk) {
       this.#feed.update({ refusal: null, place: null });
       this.#store.isJoining = false;
-      this.#store.ticket = answer.body.ticket;
+      this.#store.keepTicket(answer.body.ticket, this.#shownSeedSha256(answer.body));
     } else if (JOIN_LATER.has(answer.code)) {
-      this.#feed.update({ refusal: { code: JOIN_LATER.get(answer.code) } });
+      this.#feed.refused({ code: JOIN_LATER.get(answer.code) });
       return afterRetryTime(answer);
     } else {
       this.#store.isJoining = false;
@@ -120,9 +124,9 @@ export class OrderFeed {
       this.#store.order = { ...order, id: answer.body.orderId };
       return FIRST_READ_MS;
     }
-    if (NOT_YET.has(answer.code)) {
-      this.#feed.update({ refusal: { code: answer.code } });
-      return afterRetryTime(answer);
+    if (NOT_YET.has(answer.code) && answer.retryAfterMs <= LIMIT_WAITED_MS) {
+      this.#feed.refused({ code: answer.code });
+      return answer.code === "sale_not_open" ? afterStart(answer) : afterRetryTime(answer);
     }
     const { refusedQuantity } = this.#store;
     if (answer.code === "idempotency_key_reused" && refusedQuantity && refusedQuantity !== order.quantity) {
@@ -130,8 +134,8 @@ export class OrderFeed {
       this.#store.order = { quantity: refusedQuantity };
       return 0;
     }
-    this.#refused(answer);
     this.#store.refuseOrder();
+    this.#refused(answer);
     return Infinity;
   }
 
@@ -139,6 +143,10 @@ export class OrderFeed {
     const answer = await this.#call("GET", `/orders/${id}`);
     if (!answer.isAnswer) {
       return this.#again(answer);
+    }
+    if (answer.code === "unknown_order") {
+      this.#feed.update({ order: { orderId: id, status: "unknown" }, refusal: null });
+      return between(...HELD_READ_MS);
     }
     if (!answer.isOk) {
       this.#refused(answer);
@@ -176,12 +184,18 @@ export class OrderFeed {
     return pauseMs;
   }
 
-  #refused({ code, status, requestId }) {
+  #refused({ code, status, requestId, retryAfterMs }) {
     if (BAD_TICKET.has(code)) {
       this.#store.ticket = null;
     }
-    const isSignedOut = status === 401;
-    this.#feed.update({ refusal: { code: isSignedOut ? "unauthorized" : code, requestId } });
+    const shown = status === 401 ? "unauthorized" : (LASTING.get(code) ?? code);
+    this.#feed.refused({ code: shown, requestId, until: Date.now() + retryAfterMs });
+  }
+
+  /** The SHA-256 of the seed that the buyer was shown before joining. Places of those who join after the start are not drawn. */
+  #shownSeedSha256({ joined }) {
+    const { queue } = this.#feed.facts;
+    return joined === "early" && queue ? queue.seedSha256 : null;
   }
 }
 
@@ -189,6 +203,11 @@ export class OrderFeed {
 export function isFinal({ status, expiresAt }) {
   const hasEnded = ["completed", "cancelled", "expired", "rejected"].includes(status);
   return hasEnded || (status === "confirmed" && !expiresAt);
+}
+
+/** `Retry-After` is rounded up to seconds, and whoever orders first gets the units. */
+function afterStart({ retryAfterMs }) {
+  return Math.max(0, retryAfterMs - 1_000) + between(100, 1_000);
 }
 
 function afterRetryTime({ retryAfterMs }) {

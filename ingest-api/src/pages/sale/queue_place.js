@@ -40,9 +40,9 @@ export async function positionOf(ticket, seed) {
   return { early: upper * 16 + (mac[6] >> 4) };
 }
 
-/** Whether the seed is the one that was announced before anybody joined; null where that cannot be computed. */
+/** Whether a seed has the SHA-256 that was shown before the start; null if none was, or where that cannot be computed. */
 export async function isAnnouncedSeed(seed, seedSha256) {
-  if (!canCompute()) {
+  if (!seedSha256 || !canCompute()) {
     return null;
   }
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", fromHex(seed)));

@@ -1,12 +1,11 @@
 import { backoffMs, between } from "./api.js";
 import { canCompute, isAnnouncedSeed, placeOf, positionOf, readTicket } from "./queue_place.js";
+import { SaleStream } from "./sale_stream.js";
 import { Wakeable } from "./wakeable.js";
 
-/** All pages wait for the same start. Each asks what has become of the sale a random time after it. */
-const START_SPREAD_MS = 5_000;
-/** The pause between reads of a sale while its events are streamed: it shows whether the stream still lives. */
-const WITH_STREAM_MS = [60_000, 90_000];
-const STREAM_RETRY_MS = [30_000, 60_000];
+/** All pages wait for the same start. Each asks what has become of the sale a random time after it; of a queue, once its seed is shown. */
+const START_SPREAD_MS = [0, 5_000];
+const QUEUE_START_SPREAD_MS = [3_500, 8_000];
 const UNKNOWN_MS = [15_000, 30_000];
 const READ_MS = {
   scheduled: [20_000, 40_000],
@@ -19,8 +18,10 @@ const READ_MS = {
 const QUEUE_FACTOR = { scheduled: 4, closed: 15 };
 /** From so long before the start on, it is read as often as the server says. */
 const SOON_MS = 60_000;
-/** The pause after an answer that does not fit what is known. */
+/** The pause after an answer that does not fit what is known of the sale. */
 const DOUBT_MS = 2_000;
+/** Refusals after which the sale has to be read again. */
+const NO_QUEUE = new Set(["no_queue", "unknown_product"]);
 
 /** Follows a sale: its queue by polling, a sale without one by its events, or by polling where these are not to be had. */
 export class SaleFeed {
@@ -31,12 +32,7 @@ export class SaleFeed {
   #store;
   #signal;
   #pause = new Wakeable();
-  #stream = null;
-  #streamRetryAt = 0;
-  /** What the stream has told last, and when; and when a read last said something else. */
-  #streamed = "";
-  #streamedAt = 0;
-  #doubtedAt = 0;
+  #stream;
 
   constructor({ feed, product, api, clock, store }) {
     this.#feed = feed;
@@ -44,13 +40,17 @@ export class SaleFeed {
     this.#api = api;
     this.#clock = clock;
     this.#store = store;
+    this.#stream = new SaleStream(this.#product, {
+      onEvent: (changes) => this.#told(changes),
+      onEnd: () => this.wake(),
+    });
   }
 
   async run(signal) {
     this.#signal = signal;
-    signal.addEventListener("abort", () => this.#closeStream());
+    signal.addEventListener("abort", () => this.#stream.close());
     while (!signal.aborted) {
-      const pauseMs = await this.#read();
+      const pauseMs = await this.#follow();
       await this.#pause.sleep(this.#untilAfterStart(pauseMs), signal);
     }
   }
@@ -59,66 +59,70 @@ export class SaleFeed {
     this.#pause.wake();
   }
 
-  /** Reads once; returns the pause until the next read. */
-  async #read() {
-    const hasQueue = Boolean(this.#feed.facts.sale?.queue);
-    const pauseMs = hasQueue ? await this.#readQueue() : await this.#readSale();
-    if (pauseMs !== null || this.#signal.aborted) {
-      return pauseMs;
+  /** Reads what the stream does not tell; returns the pause until the next time. */
+  #follow() {
+    const { sale } = this.#feed.facts;
+    if (isQueued(sale)) {
+      this.#stream.close();
+      return this.#readQueue(sale);
     }
-    const again = backoffMs(this.#feed.facts.failures.sale);
-    this.#feed.failed("sale", again);
-    return again;
+    return this.#stream.silenceLeftMs || this.#readSale();
+  }
+
+  #told(changes) {
+    this.#feed.answered("sale", changes);
+    if (isQueued(changes.sale)) {
+      // The sale was amended.
+      this.wake();
+    }
   }
 
   async #readSale() {
+    this.#stream.close();
     const answer = await this.#get("products");
-    if (!answer.isAnswer) {
-      return null;
-    }
-    if (!answer.isOk) {
-      this.#feed.update({ isUnknownProduct: true });
+    if (answer.code === "unknown_product") {
+      this.#feed.answered("sale", { isUnknownProduct: true });
       return between(...UNKNOWN_MS);
     }
+    if (!answer.isOk) {
+      return this.#again();
+    }
     const sale = answer.body;
-    this.#feed.update({ sale, isUnknownProduct: false });
-    if (sale.queue) {
-      this.#closeStream();
+    this.#feed.answered("sale", { sale, isUnknownProduct: false });
+    if (isQueued(sale)) {
       return 0;
     }
-    if (this.#stream && this.#streamed !== JSON.stringify(sale)) {
-      // Either may be the older one. If the stream still says nothing by the next read, it is dead.
-      if (this.#doubtedAt > this.#streamedAt) {
-        this.#closeStream();
-      }
-      this.#doubtedAt = Date.now();
-      return DOUBT_MS;
+    if (sale.status !== "closed") {
+      this.#stream.open();
     }
-    this.#openStream(sale);
-    return between(...(this.#stream ? WITH_STREAM_MS : (READ_MS[sale.status] ?? READ_MS.open)));
+    return this.#stream.silenceLeftMs || between(...(READ_MS[sale.status] ?? READ_MS.open));
   }
 
-  async #readQueue() {
+  async #readQueue(sale) {
     const answer = await this.#get("queue");
-    if (!answer.isAnswer) {
-      return null;
-    }
-    if (!answer.isOk) {
-      this.#feed.update({ sale: null, queue: null });
+    if (answer.code === "sale_closed") {
+      // Its records have left Redis; the sale itself can still be read.
+      this.#feed.answered("sale", { sale: { ...sale, status: "closed" }, queue: null });
       return DOUBT_MS;
     }
+    if (NO_QUEUE.has(answer.code)) {
+      this.#feed.answered("sale", { sale: null, queue: null });
+      return DOUBT_MS;
+    }
+    if (!answer.isOk) {
+      return this.#again();
+    }
     const queue = answer.body;
-    const { sale } = this.#feed.facts;
     if (queue.opensAt !== sale.opensAt) {
       // The sale was amended.
-      this.#feed.update({ sale: null });
+      await this.#readSale();
     }
     const place = await this.#findPlace(queue);
+    const isDrawVerified = queue.seed && (await isAnnouncedSeed(queue.seed, this.#store.seedSha256));
     if (this.#signal.aborted) {
-      return null;
+      return Infinity;
     }
-    const isDrawVerified = queue.seed ? await isAnnouncedSeed(queue.seed, queue.seedSha256) : null;
-    this.#feed.update({ queue, place, isDrawVerified });
+    this.#feed.answered("sale", { queue, place, isDrawVerified });
     const isSoon = Date.parse(queue.opensAt) - this.#clock.now() < SOON_MS;
     const factor = queue.state === "scheduled" && isSoon ? 1 : (QUEUE_FACTOR[queue.state] ?? 1);
     return factor * between(...queue.pollAfterMs);
@@ -142,7 +146,7 @@ export class SaleFeed {
   /** For browsers that cannot compute it. */
   async #readPlace(ticket) {
     const answer = await this.#get("queue", "/place", { "Fluxgate-Ticket": ticket });
-    if (answer.status === 403) {
+    if (answer.code === "invalid_ticket") {
       this.#store.ticket = null;
     }
     if (!answer.isOk) {
@@ -155,44 +159,19 @@ export class SaleFeed {
       : { turn, ahead, estimateMs, leftMs: 1_000 * (leftSeconds ?? 0) };
   }
 
+  /** An answer, whatever it says, or `{isOk: false}`. Of a tab that no longer leads nothing is an answer. */
   async #get(collection, rest = "", headers = {}) {
     const path = `/${collection}/${this.#product}${rest}`;
     const answer = await this.#api.call("GET", path, { headers, signal: this.#signal });
-    if (answer.isAnswer && !this.#signal.aborted) {
-      this.#feed.answered("sale");
-    }
-    return answer;
+    return this.#signal.aborted ? { isOk: false } : answer;
   }
 
-  #openStream(sale) {
-    if (this.#stream || sale.status === "closed" || Date.now() < this.#streamRetryAt) {
-      return;
+  #again() {
+    const pauseMs = backoffMs(this.#feed.facts.failures.sale);
+    if (!this.#signal.aborted) {
+      this.#feed.failed("sale", pauseMs);
     }
-    const stream = new EventSource(`/products/${this.#product}/events`);
-    this.#stream = stream;
-    this.#streamed = JSON.stringify(sale);
-    this.#streamedAt = Date.now();
-    stream.addEventListener("sale", (event) => {
-      const sale = JSON.parse(event.data);
-      this.#streamed = JSON.stringify(sale);
-      this.#streamedAt = Date.now();
-      this.#feed.answered("sale");
-      this.#feed.update({ sale });
-    });
-    stream.addEventListener("error", () => {
-      if (stream.readyState === EventSource.CLOSED && this.#stream === stream) {
-        // The server streams no events, or has no stream left.
-        this.#stream = null;
-        this.#streamRetryAt = Date.now() + between(...STREAM_RETRY_MS);
-      }
-      // Otherwise the browser connects again by itself. Is the server there?
-      setTimeout(() => this.wake(), between(0, DOUBT_MS));
-    });
-  }
-
-  #closeStream() {
-    this.#stream?.close();
-    this.#stream = null;
+    return pauseMs;
   }
 
   /** A pause that would end after the start ends a random time after it. */
@@ -200,8 +179,13 @@ export class SaleFeed {
     const { sale, queue } = this.#feed.facts;
     const startsInMs = Date.parse((queue ?? sale)?.opensAt) - this.#clock.now();
     const ends = startsInMs > 0 && startsInMs < pauseMs;
-    return ends ? startsInMs + between(0, START_SPREAD_MS) : pauseMs;
+    return ends ? startsInMs + between(...(queue ? QUEUE_START_SPREAD_MS : START_SPREAD_MS)) : pauseMs;
   }
+}
+
+/** Whether a sale is followed by its queue. That of a sale that is over may have left Redis. */
+function isQueued(sale) {
+  return Boolean(sale?.queue) && sale.status !== "closed";
 }
 
 async function computedPlace(ticket, queue) {

@@ -90,7 +90,7 @@ function beforeStart(view, opensAt) {
 function withoutTicket(view, state) {
   const joinUntil = Date.parse(view.facts.sale.queue.joinUntil);
   if (joinUntil <= view.now) {
-    return { name: "join_ended", step: "join" };
+    return { name: "join_ended", step: "join", args: { until: joinUntil } };
   }
   const name = { all_held: "join_all_held", sold_out: "join_sold_out" }[state] ?? "join_late";
   return { name, step: "join", ...join(view) };
@@ -140,7 +140,7 @@ function orderState({ facts, order, settings }) {
   if (!known) {
     return { name: "order_loading", step: "buy" };
   }
-  const ended = ["expired", "cancelled", "rejected"].includes(known.status);
+  const ended = ["expired", "cancelled", "rejected", "unknown"].includes(known.status);
   if (ended) {
     return { name: `order_${known.status}`, step: "buy", action: "forget" };
   }
@@ -150,7 +150,14 @@ function orderState({ facts, order, settings }) {
     return { name: payUrl ? "order_held" : "order_held_unlinked", step: "pay", figure, payUrl };
   }
   const isFirm = ["confirmed", "completed"].includes(known.status);
-  return { name: isFirm ? `order_${known.status}` : "order_accepted", step: isFirm ? "end" : "done" };
+  if (!isFirm) {
+    return { name: "order_accepted", step: "done" };
+  }
+  return { name: `order_${known.status}`, step: "end", action: mayBuyMore(facts.sale, order) ? "forget" : null };
+}
+
+function mayBuyMore(sale, { quantity }) {
+  return Boolean(sale) && sale.status !== "closed" && (sale.perUserLimit ?? Infinity) > quantity;
 }
 
 function countdown(label, until) {

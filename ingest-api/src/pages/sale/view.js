@@ -64,7 +64,8 @@ export class View {
   #showMain(state, view) {
     const texts = this.#texts;
     const { args = {}, figure, estimate } = state;
-    const filled = { ...args, turn: args.turnSeconds && texts.duration(args.turnSeconds) };
+    const turn = args.turnSeconds && texts.duration(args.turnSeconds);
+    const filled = { ...args, turn, until: args.until && texts.time(new Date(args.until)) };
     const headline = texts.get(`${state.name}.headline`);
     setText("headline", headline);
     setText("explanation", texts.get(`${state.name}.text`, filled));
@@ -105,7 +106,11 @@ export class View {
       button.setAttribute("aria-disabled", String(Boolean(isBusy)));
       button.classList.toggle("quiet", action === "forget");
     }
-    showQuantities(action === "buy" && !isBusy ? quantityMax : 1);
+    const isBuying = action === "buy" && !isBusy;
+    element("quantity-field").hidden = !isBuying || quantityMax <= 1;
+    if (isBuying) {
+      showQuantities(quantityMax);
+    }
     element("pay").parentElement.hidden = !payUrl;
     if (payUrl && element("pay").getAttribute("href") !== payUrl) {
       element("pay").href = payUrl;
@@ -113,15 +118,16 @@ export class View {
   }
 
   #showRefusal({ facts }) {
-    const { code, requestId } = facts.refusal ?? {};
+    const { code, requestId = "–", until = 0 } = facts.refusal ?? {};
     const key = this.#texts.has(`refusal.${code}`) ? `refusal.${code}` : "refusal.other";
-    setOptional("refusal", code && this.#texts.get(key, { code, requestId: requestId ?? "–" }));
+    const time = this.#texts.time(new Date(until));
+    setText("refusal", code ? this.#texts.get(key, { code, requestId, time }) : "");
   }
 
   #showNotice({ facts, ticket, order }) {
     const isOffline = navigator.onLine === false;
     const isShown = isOffline || isUnavailable(facts);
-    element("notice").hidden = !isShown;
+    element("notice").classList.toggle("empty", !isShown);
     const kept = [ticket && "notice.place", order && !order.id && "notice.order"];
     const sentences = [isOffline ? "notice.offline" : "notice.unavailable", ...kept].filter(Boolean);
     setText("notice-text", isShown ? sentences.map((key) => this.#texts.get(key)).join(" ") : "");
@@ -194,11 +200,11 @@ export class View {
     element("draw").hidden = !queue;
     if (queue) {
       const texts = this.#texts;
-      const check = isDrawVerified === null ? null : isDrawVerified ? "draw.matches" : "draw.differs";
+      const check = { true: "draw.matches", false: "draw.differs", null: "draw.unchecked" }[isDrawVerified];
       showFacts("draw-facts", [
         [texts.get("draw.fingerprint"), queue.seedSha256],
         [texts.get("draw.number"), queue.seed ?? texts.get("draw.hidden")],
-        [texts.get("draw.check"), check && texts.get(check)],
+        [texts.get("draw.check"), queue.seed && texts.get(check)],
       ]);
     }
   }
@@ -217,9 +223,8 @@ export class View {
   }
 }
 
-function showQuantities(most = 1) {
+function showQuantities(most) {
   const select = element("quantity");
-  element("quantity-field").hidden = most <= 1;
   if (select.options.length !== most) {
     const chosen = Math.min(select.value || 1, most);
     const options = Array.from({ length: most }, (_, index) => new Option(index + 1, index + 1));

@@ -1,8 +1,10 @@
 /** Calls of the HTTP API (docs/API.md). */
 
 const TIMEOUT_MS = 15_000;
-/** `Date` has no fraction and may be half a second old; a cache may keep an answer for a second. */
-const DATE_SLACK_MS = 2_500;
+/** `Date` has no fraction and may be half a second old. */
+const DATE_SLACK_MS = 1_500;
+/** How long a cache may keep an answer. */
+const CACHE_MS = 1_000;
 const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 30_000;
 
@@ -45,7 +47,8 @@ export class Api {
 
   #observeTime(response, sentAt) {
     const date = Date.parse(response.headers.get("Date"));
-    const ageMs = 1_000 * Number(response.headers.get("Age") ?? 0);
+    const isCacheable = /\bpublic\b/.test(response.headers.get("Cache-Control"));
+    const ageMs = (isCacheable ? CACHE_MS : 0) + millis(response.headers.get("Age"));
     if (Number.isFinite(date)) {
       this.#clock.observe(sentAt, Date.now(), date, DATE_SLACK_MS + ageMs);
     }
@@ -60,9 +63,15 @@ async function answer(response) {
     status: response.status,
     body,
     code: body.code,
-    retryAfterMs: 1_000 * Number(response.headers.get("Retry-After") ?? 0),
+    retryAfterMs: millis(response.headers.get("Retry-After")),
     requestId: response.headers.get("X-Request-Id"),
   };
+}
+
+/** The milliseconds of a header field with seconds or, as `Retry-After` may have, with a date. */
+function millis(field) {
+  const ms = /^\d+$/.test(field) ? 1_000 * Number(field) : Date.parse(field) - Date.now();
+  return Math.max(0, ms || 0);
 }
 
 /** A random time, so that pages that failed together do not come back together. */

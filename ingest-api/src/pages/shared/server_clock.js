@@ -1,6 +1,7 @@
 /**
  * The server's time. Each answer says what time it was on the server between the request and the answer; the
- * difference to the browser's clock lies where all answers agree.
+ * difference to the browser's clock lies where all answers agree, and of that the clock shows the least: what begins by this clock has
+ * begun on the server.
  */
 export class ServerClock {
   #leastMs = -Infinity;
@@ -8,8 +9,7 @@ export class ServerClock {
 
   /** Milliseconds since 1970 on the server; the browser's own time until the first answer. */
   now() {
-    const isKnown = Number.isFinite(this.#leastMs);
-    return Date.now() + (isKnown ? (this.#leastMs + this.#mostMs) / 2 : 0);
+    return Date.now() + (Number.isFinite(this.#leastMs) ? this.#leastMs : 0);
   }
 
   /** An answer to a request of `sentAt`: when it arrived, the server's time was from `serverMs` to `serverMs + slackMs` at most that long ago. */

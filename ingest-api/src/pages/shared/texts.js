@@ -5,6 +5,8 @@ import { backoffMs } from "./api.js";
 const LANGUAGES = ["en", "de"];
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
+/** Units of durations, in seconds. */
+const UNITS = [["days", 86_400], ["hours", 3_600], ["minutes", 60], ["seconds", 1]];
 
 export class Texts {
   #texts;
@@ -29,10 +31,13 @@ export class Texts {
     for (let failures = 0; ; failures += 1) {
       try {
         const response = await fetch(url);
-        return new Texts(locale, await response.json());
+        if (response.ok) {
+          return new Texts(locale, await response.json());
+        }
       } catch {
-        await new Promise((resolve) => setTimeout(resolve, backoffMs(failures)));
+        // No network, or half an answer.
       }
+      await new Promise((resolve) => setTimeout(resolve, backoffMs(failures)));
     }
   }
 
@@ -81,11 +86,10 @@ export class Texts {
     return this.get(isLong ? "range.hours" : "range.minutes", { least, most });
   }
 
-  /** Like "5 minutes" or "45 seconds". */
+  /** Like "1 day", "90 minutes" or "45 seconds". */
   duration(seconds) {
-    return seconds % 60 === 0
-      ? this.get("minutes", { count: seconds / 60 })
-      : this.get("seconds", { count: seconds });
+    const [unit, length] = UNITS.find(([, length]) => seconds % length === 0);
+    return this.get(unit, { count: seconds / length });
   }
 
   #shown(value) {

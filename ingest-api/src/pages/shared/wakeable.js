@@ -1,3 +1,6 @@
+/** Timers of browsers take no more: a longer pause ends after it, too. */
+const TIMER_MAX_MS = 2 ** 31 - 1;
+
 /** A pause that can be ended early. */
 export class Wakeable {
   #end = () => {};
@@ -10,7 +13,7 @@ export class Wakeable {
       await new Promise((resolve) => {
         this.#end = resolve;
         signal.addEventListener("abort", this.#end);
-        timer = Number.isFinite(pauseMs) ? setTimeout(resolve, pauseMs) : null;
+        timer = Number.isFinite(pauseMs) ? setTimeout(resolve, Math.min(pauseMs, TIMER_MAX_MS)) : null;
       });
       clearTimeout(timer);
       signal.removeEventListener("abort", this.#end);
