@@ -49,6 +49,24 @@ test("texts that the server refuses are asked for again", async (t) => {
   assert.equal(refused, 2);
 });
 
+test("a page that gets the script of another version loads itself again", async (t) => {
+  let loads = 0;
+  const page = await visit(t, "sneaker-1", {
+    prepare: async (context) => {
+      await openSale(context);
+      await context.route("**/sales/*", async (route) => {
+        loads += 1;
+        const response = await route.fetch();
+        const html = await response.text();
+        const other = html.replaceAll(/assets\/[0-9a-f]+\/main/g, "assets/0123456789abcdef/main");
+        await route.fulfill({ response, body: loads > 1 ? html : other });
+      });
+    },
+  });
+  await shows(page, "open");
+  assert.equal(loads, 2);
+});
+
 test("a page works where the browser refuses locks", async (t) => {
   const page = await visit(t, "sneaker-1", {
     prepare: async (context) => {

@@ -19,7 +19,7 @@ const ASSET_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 /// A cache in front may answer for a minute, so that an instance is not asked for every page of a crowd.
 const PAGE_CACHE: &str = "public, max-age=60";
 const FOR_GOOD: &str = "public, max-age=31536000, immutable";
-/// Of another version of the service: browsers ask whether it is still the same.
+/// For a page of another version of the service: browsers ask whether it is still the same.
 const OTHER_VERSION: &str = "no-cache";
 
 /// `GET /sales/{product}`: the same page for every product; its script asks for the sale.
@@ -39,12 +39,13 @@ pub async fn asset(
     pages: Data<Pages>,
 ) -> Result<HttpResponse, Problem> {
     let (version, name) = path.into_inner();
-    let file = pages.asset(&name);
-    let file = file.ok_or_else(|| Problem::new(Kind::NotFound, "no such asset"))?;
-    let cache = match pages.is_current(&version) {
-        true => FOR_GOOD,
-        false => OTHER_VERSION,
-    };
+    let found = pages.asset(&name).and_then(|file| {
+        Some(match pages.is_current(&version) {
+            true => (file, FOR_GOOD),
+            false => (pages.for_other_version(file)?, OTHER_VERSION),
+        })
+    });
+    let (file, cache) = found.ok_or_else(|| Problem::new(Kind::NotFound, "no such asset"))?;
     Ok(answer(&request, file, ASSET_POLICY, cache))
 }
 

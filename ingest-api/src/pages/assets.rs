@@ -1,8 +1,8 @@
-//! What the pages load.
+//! What the pages load, and the modules of their scripts.
 
 const CSS: &str = "text/css; charset=utf-8";
-const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
-const JSON: &str = "application/json";
+pub const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+pub const JSON: &str = "application/json";
 const SVG: &str = "image/svg+xml";
 
 /// Name, content type and content of a file.

@@ -5,13 +5,14 @@
 //! for good.
 
 mod assets;
+mod script;
 
 use actix_web::web::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use assets::ASSETS;
+use assets::{ASSETS, JAVASCRIPT, JSON};
 
 const HTML: &str = "text/html; charset=utf-8";
 
@@ -19,6 +20,9 @@ const SALE_PAGE: &str = include_str!("sale/sale.html");
 const BOARD_PAGE: &str = include_str!("board/board.html");
 /// Fills the texts of a page before its script runs.
 const TEXTS: &str = include_str!("shared/texts-en.json");
+
+/// A browser that gets this script for a page of another version loads the page again, perhaps from an instance of that version.
+const RELOAD: &str = "setTimeout(() => location.reload(), 1_000 + 4_000 * Math.random());\n";
 
 /// What the page of a sale is told by the instance that serves it.
 #[derive(Debug, Clone, Serialize)]
@@ -47,14 +51,13 @@ pub struct Pages {
     sale: PageFile,
     board: PageFile,
     assets: Vec<(&'static str, PageFile)>,
+    reload: PageFile,
 }
 
 impl Pages {
     /// Renders the pages.
     pub fn new(facts: &PageFacts) -> Self {
-        let files = ASSETS.iter().copied().flatten();
-        let files = files.map(|&(name, kind, text)| (name, PageFile::new(kind, text.into())));
-        let assets: Vec<_> = files.collect();
+        let assets = assets();
         let version = version(&assets);
         let facts = serde_json::to_string(facts).expect("strings serialize to JSON");
         let sale = page(SALE_PAGE, &version, "").replace("{settings}", &escaped(&facts));
@@ -63,6 +66,7 @@ impl Pages {
             board: PageFile::new(HTML, page(BOARD_PAGE, &version, "board.").into()),
             version,
             assets,
+            reload: PageFile::new(JAVASCRIPT, RELOAD.into()),
         }
     }
 
@@ -82,6 +86,16 @@ impl Pages {
         found.map(|(_, file)| file)
     }
 
+    /// What a page of another version gets instead of an asset. It must not mix its own parts with those of this instance, except for how
+    /// it looks.
+    pub fn for_other_version<'a>(&'a self, asset: &'a PageFile) -> Option<&'a PageFile> {
+        match asset.content_type {
+            JAVASCRIPT => Some(&self.reload),
+            JSON => None,
+            _ => Some(asset),
+        }
+    }
+
     /// Whether a path names the assets of this instance, and not those of another version.
     pub fn is_current(&self, version: &str) -> bool {
         self.version == version
@@ -96,6 +110,26 @@ impl PageFile {
             content,
         }
     }
+}
+
+/// What pages load. A module that others import is part of their scripts.
+fn assets() -> Vec<(&'static str, PageFile)> {
+    let modules = ASSETS.iter().copied().flatten().filter(|(_, kind, _)| *kind == JAVASCRIPT);
+    let modules: Vec<_> = modules.map(|&(name, _, text)| (name, text)).collect();
+    let is_imported = |name: &str| {
+        let mut texts = modules.iter().map(|(_, text)| text);
+        texts.any(|text| script::imports(text).any(|file| file == name))
+    };
+    let files = ASSETS.iter().copied().flatten();
+    let files = files.filter(|(name, ..)| !is_imported(name));
+    let files = files.map(|&(name, kind, text)| {
+        let content = match kind {
+            JAVASCRIPT => script::joined(name, &modules).into(),
+            _ => text.into(),
+        };
+        (name, PageFile::new(kind, content))
+    });
+    files.collect()
 }
 
 fn version(assets: &[(&str, PageFile)]) -> String {
@@ -126,6 +160,19 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_script_of_a_page_imports_nothing() {
+        let assets = assets();
+        let is_script = |file: &&PageFile| file.content_type == JAVASCRIPT;
+        let scripts: Vec<_> = assets.iter().map(|(_, it)| it).filter(is_script).collect();
+        assert!(!scripts.is_empty());
+        for script in scripts {
+            let script = String::from_utf8(script.content.to_vec()).expect("a text");
+            let begins = |line: &&str| line.starts_with("import ") || line.starts_with("export ");
+            assert_eq!(script.lines().find(begins), None);
+        }
+    }
 
     fn pages(checkout_url: Option<&str>) -> Pages {
         Pages::new(&PageFacts {

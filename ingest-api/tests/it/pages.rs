@@ -114,7 +114,7 @@ async fn everything_that_a_page_loads_is_there_and_kept_for_good() {
     for (path, folder) in PAGES {
         let html = text(&app, path).await;
         let assets = named_assets(&html);
-        assert!(assets.len() > 10, "{assets:?}");
+        assert!(assets.len() > 3, "{assets:?}");
         for path in assets.iter().filter(|it| it.starts_with("/assets/")) {
             expect_kept(&get(&app, path).await, path);
         }
@@ -137,21 +137,25 @@ fn expect_kept(asset: &Response, path: &str) {
     assert_eq!(value(headers, "content-type"), expected, "{path}");
 }
 
-/// The HTML names each script that the page imports, so that a browser loads them all at once, and each is served as it is.
+/// The HTML names all that the page loads. Its one script has all modules, everything else is served as it is.
 async fn expect_all_loaded(app: &App, page: &str, version: &str, assets: &[&str]) {
+    let scripts: Vec<_> = assets.iter().filter(|it| it.ends_with(".js")).collect();
+    assert_eq!(scripts.len(), 1, "{assets:?}");
+    let script = text(app, scripts[0]).await;
     let files = files_of(page);
-    let has = |name: &str| files.iter().any(|(_, file)| file == name);
     for (folder, file) in files.iter().filter(|(_, file)| !file.ends_with(".html")) {
-        let (path, content) = (format!("{version}/{file}"), read(folder, file));
-        assert_eq!(text(app, &path).await, content, "{file}");
+        if let Some(module) = file.strip_suffix(".js") {
+            let declared = format!("const module_{module} =");
+            assert_eq!(script.matches(&declared).count(), 1, "{file}");
+            continue;
+        }
+        let path = format!("{version}/{file}");
+        assert_eq!(text(app, &path).await, read(folder, file), "{file}");
         let is_named = assets.contains(&path.as_str());
         assert!(
             is_named || file.ends_with(".json"),
             "{file} is not in the HTML"
         );
-        for imported in quoted(&content, "from \"./") {
-            assert!(has(imported), "{file} imports {imported}");
-        }
     }
     let html = format!("{version}/{page}.html");
     assert_eq!(get(app, &html).await.status(), 404);
@@ -177,11 +181,25 @@ async fn a_browser_that_has_a_page_is_not_sent_it_again() {
 }
 
 #[tokio::test]
-async fn a_page_of_another_version_gets_assets_that_it_does_not_keep() {
+async fn a_page_of_another_version_gets_this_instance_s_look_but_not_its_script_or_texts() {
     let app = App::start(&[ON]).await;
-    let asset = get(&app, "/assets/0123456789abcdef/main.js").await;
-    assert_eq!(asset.status(), 200);
-    assert_eq!(value(asset.headers(), "cache-control"), "no-cache");
+    let other = "/assets/0123456789abcdef";
+    assert_eq!(
+        text(&app, &format!("{other}/sale.css")).await,
+        read("sale", "sale.css")
+    );
+    let script = get(&app, &format!("{other}/main.js")).await;
+    assert_eq!(value(script.headers(), "cache-control"), "no-cache");
+    let script = script.text().await.unwrap();
+    assert!(
+        script.contains("location.reload()") && script.len() < 100,
+        "{script}"
+    );
+    let (status, problem) = app.get(&format!("{other}/texts-en.json")).await;
+    assert_eq!(
+        (status, &problem["code"]),
+        (StatusCode::NOT_FOUND, &"not_found".into())
+    );
 }
 
 #[tokio::test]

@@ -29,15 +29,20 @@ export class Texts {
     const locale = navigator.languages.find((it) => LANGUAGES.includes(languageOf(it))) ?? LANGUAGES[0];
     const url = new URL(`texts-${languageOf(locale)}.json`, import.meta.url);
     for (let failures = 0; ; failures += 1) {
+      let isOtherVersion = false;
       try {
         const response = await fetch(url);
         if (response.ok) {
           return new Texts(locale, await response.json());
         }
+        isOtherVersion = response.status === 404;
       } catch {
         // No network, or half an answer.
       }
       await new Promise((resolve) => setTimeout(resolve, backoffMs(failures)));
+      if (isOtherVersion) {
+        location.reload();
+      }
     }
   }
 
