@@ -31,7 +31,7 @@ use crate::orders::{
     ActiveBuyers, OrderStatusReader, OrderStatuses, PlaceOrder, ReservationBatcher,
 };
 use crate::outbox::{IndexRepair, OutboxAcker, OutboxRelay};
-use crate::queue::Queues;
+use crate::queue::{Queues, SecretCheck};
 use crate::read_batcher::ReadLimits;
 use crate::sales::{PublishedEntry, Publisher, SaleCache, WrittenSales};
 use crate::sold_out::RefusalCache;
@@ -193,6 +193,10 @@ impl Components {
         let (store, metrics) = (self.store.clone(), self.metrics.clone());
         let checking = background::check_eviction(store, metrics, stop.clone());
         tasks.spawn("eviction_check", checking);
+        let check = readiness.check("queue_secrets", Need::Required);
+        let gauge = self.metrics.sales_without_queue_secret.clone();
+        let checking = SecretCheck::new(self.store.clone(), Arc::clone(&self.queues), check, gauge);
+        tasks.spawn("queue_secret_check", checking.run(stop.clone()));
         let check = readiness.check("kafka", Need::Optional);
         let checking = background::check_kafka(self.publisher.clone(), check, stop.clone());
         tasks.spawn("kafka_check", checking);

@@ -63,12 +63,16 @@ fluxgate_service::metrics! {
     orders_total: IntCounterVec ["outcome"] {
         "accepted", "reserved", "replayed", "unknown_product", "sale_not_open", "sale_closed", "sold_out", "insufficient_stock",
         "user_limit_reached", "unpaid_limit_reached", "ticket_required", "invalid_ticket", "not_your_turn", "turn_over", "rate_limited", "idempotency_key_reused", "order_cancelled", "order_expired",
-        "order_rejected", "overloaded", "unavailable",
+        "order_rejected", "overloaded", "queue_secret_missing", "unavailable",
     },
     /// People who joined a queue, by when: early (before its start), late.
     queue_joins_total: IntCounterVec ["joined"] {"early", "late"},
     /// Requests refused because of a limit of the queues, by limit: joins (20,000 people of a sale wait to join), queues (1,000 queues are served).
     queue_limit_hits_total: IntCounterVec ["limit"] {"joins", "queues"},
+    /// Queues whose turn clock has stood for 10 s on this instance, although the sale is open, units are left and people wait.
+    queues_standing: IntGauge,
+    /// Sales that are not over and whose queue this instance cannot serve, because QUEUE_SECRETS lacks their secret. The instance is not ready.
+    sales_without_queue_secret: IntGauge,
     /// Estimated number of distinct buyers who sent orders to this instance in the last full minute.
     active_buyers: IntGauge,
     /// Sales that take orders. Set by the relay leader; absent elsewhere, and while Redis does not answer.

@@ -47,7 +47,7 @@ const RETRY_AFTER_SECONDS: u64 = 1;
 impl Problem {
     /// A problem; `detail` says what is wrong and what is allowed.
     pub fn new(kind: Kind, detail: impl fmt::Display) -> Self {
-        let is_temporary = matches!(kind, Kind::Unavailable | Kind::Overloaded);
+        let is_temporary = kind.status() == StatusCode::SERVICE_UNAVAILABLE;
         let mut detail = detail.to_string();
         detail.truncate(detail.floor_char_boundary(DETAIL_MAX_BYTES));
         Self {

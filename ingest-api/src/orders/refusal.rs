@@ -161,6 +161,7 @@ impl Refusal {
             Self::NotYourTurn { .. } => "not_your_turn",
             Self::TurnOver => "turn_over",
             Self::OutboxFull | Self::QueueFull => "overloaded",
+            Self::Queue(error) if matches!(**error, QueueError::NoSecret) => "queue_secret_missing",
             Self::Queue(_)
             | Self::RedisBehind
             | Self::Undecided

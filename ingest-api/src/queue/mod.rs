@@ -6,11 +6,14 @@ mod queue_snapshot;
 mod queue_task;
 mod queues;
 mod sale_queue;
+mod secret_check;
+mod standing_clock;
 
 pub use proof_of_work::{ProofOfWork, WorkError, WorkKey};
 pub use queue_snapshot::QueueSnapshot;
 pub use queues::Queues;
 pub use sale_queue::{Joined, SaleQueue};
+pub use secret_check::SecretCheck;
 
 use std::time::Duration;
 

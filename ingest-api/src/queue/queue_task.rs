@@ -12,6 +12,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::sale_queue::JoinRequest;
+use super::standing_clock::StandingClock;
 use super::{QueueError, QueueSnapshot, SaleQueue};
 use crate::boot_instant::BootInstant;
 use crate::metrics::Metrics;
@@ -35,6 +36,7 @@ pub struct QueueTask {
     pub queue: Arc<SaleQueue>,
     pub joins: mpsc::Receiver<JoinRequest>,
     pub outbox_max: u32,
+    pub standing_clock: StandingClock,
     pub metrics: Metrics,
 }
 
@@ -79,7 +81,7 @@ impl QueueTask {
         phase == Some(QueuePhase::Closed)
     }
 
-    async fn pace(&self) -> Result<(), Gone> {
+    async fn pace(&mut self) -> Result<(), Gone> {
         let read_at = BootInstant::now();
         let queue = &self.queue;
         let mark = queue.mark();
@@ -100,6 +102,7 @@ impl QueueTask {
                         self.publish_start(start);
                     }
                 }
+                self.standing_clock.observe(&view, BootInstant::now());
                 if view.is_behind {
                     self.metrics.redis_lost_writes_total.inc();
                 }
@@ -109,7 +112,10 @@ impl QueueTask {
             }
             Ok(Err(QueueRefusal::Unknown | QueueRefusal::Moved)) => Err(Gone),
             // The snapshot gets stale.
-            Ok(Err(QueueRefusal::Behind | QueueRefusal::Lost)) | Err(_) => Ok(()),
+            Ok(Err(QueueRefusal::Behind | QueueRefusal::Lost)) | Err(_) => {
+                self.standing_clock.count(BootInstant::now());
+                Ok(())
+            }
         }
     }
 

@@ -1,9 +1,9 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fluxgate_domain::ids::ProductId;
 use fluxgate_domain::queue::{QueueSecret, SecretFingerprint};
-use fluxgate_gate::ReservationStore;
+use fluxgate_gate::{ReservationStore, SaleView};
 use fluxgate_service::essential_tasks::EssentialTasks;
 use prometheus::IntCounter;
 use tokio::runtime::Handle;
@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::queue_task::QueueTask;
 use super::sale_queue::JoinRequest;
+use super::standing_clock::StandingClock;
 use super::{QueueError, SaleQueue};
 use crate::metrics::Metrics;
 use crate::sales::{Publisher, Sale, SaleCache};
@@ -30,6 +31,8 @@ pub struct Queues {
     outbox_max: u32,
     /// Also those that are not served any more: Redis may get such a sale back, and lack what this instance has seen.
     queues: Mutex<HashMap<ProductId, Arc<SaleQueue>>>,
+    /// Sales whose secret this instance lacks.
+    without_secret: Mutex<HashSet<ProductId>>,
     runtime: Handle,
     stop: CancellationToken,
     tasks: EssentialTasks,
@@ -57,6 +60,7 @@ impl Queues {
             secrets: named.collect(),
             outbox_max,
             queues: Mutex::default(),
+            without_secret: Mutex::default(),
             runtime: Handle::current(),
             stop,
             tasks,
@@ -67,6 +71,30 @@ impl Queues {
     /// Whether this instance has secrets, without which it cannot serve any queue.
     pub fn are_served(&self) -> bool {
         !self.secrets.is_empty()
+    }
+
+    /// Sales whose secret this instance is known to lack.
+    pub fn without_secret(&self) -> HashSet<ProductId> {
+        lock(&self.without_secret).clone()
+    }
+
+    /// Forgets those of them that are not to be kept.
+    pub fn retain_without_secret(&self, keep: impl Fn(&ProductId) -> bool) {
+        lock(&self.without_secret).retain(keep);
+    }
+
+    /// Whether this instance lacks the secret of the queue of a sale. It remembers those that are not over.
+    pub fn lacks_secret(&self, view: &SaleView) -> bool {
+        let terms = view.terms.queue;
+        let Some(terms) = terms.filter(|it| !self.secrets.contains_key(&it.secret)) else {
+            return false;
+        };
+        let product = &view.facts.product;
+        if !is_over(view) && lock(&self.without_secret).insert(product.clone()) {
+            tracing::error!(sale.product = %product, queue.secret = %terms.secret,
+                "QUEUE_SECRETS lacks the secret with this fingerprint; the instance does not serve the queue of the sale and is not ready");
+        }
+        true
     }
 
     /// The queue of the sale of a product.
@@ -87,15 +115,21 @@ impl Queues {
             return Err(QueueError::NoQueue);
         };
         let product = &sale.facts.product;
-        let found = self.lock().get(product).cloned();
+        let found = lock(&self.queues).get(product).cloned();
         if let Some(queue) = &found
             && queue.is_served()
             && queue.opens_at() == sale.facts.opens_at
         {
             return Ok(Arc::clone(queue));
         }
-        let view = self.store.sale(product).await?;
-        let terms = view.map(|view| view.terms).ok_or(QueueError::Stale)?;
+        if lock(&self.without_secret).contains(product) {
+            return Err(QueueError::NoSecret);
+        }
+        let view = self.store.sale(product).await?.ok_or(QueueError::Stale)?;
+        if self.lacks_secret(&view) {
+            return Err(QueueError::NoSecret);
+        }
+        let terms = view.terms;
         let (queue, opens_at) = terms.queue.zip(terms.opens_at).ok_or(QueueError::NoQueue)?;
         let secret = self.secrets.get(&queue.secret);
         let secret = secret.ok_or(QueueError::NoSecret)?.clone();
@@ -117,7 +151,7 @@ impl Queues {
 
     /// Adds a queue that is to be served; returns the one of another caller, if that was faster.
     fn insert(&self, queue: &Arc<SaleQueue>) -> Result<Option<Arc<SaleQueue>>, QueueError> {
-        let mut queues = self.lock();
+        let mut queues = lock(&self.queues);
         let product = &queue.sale.facts.product;
         let is_same = |it: &&Arc<SaleQueue>| it.is_served() && it.binding == queue.binding;
         if let Some(faster) = queues.get(product).filter(is_same) {
@@ -145,6 +179,7 @@ impl Queues {
             queue,
             joins,
             outbox_max: self.outbox_max,
+            standing_clock: StandingClock::new(self.metrics.queues_standing.clone()),
             metrics: self.metrics.clone(),
         };
         let stop = self.stop.clone();
@@ -160,8 +195,14 @@ impl Queues {
         let hits = &self.metrics.queue_limit_hits_total;
         hits.with_label_values(&[limit])
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ProductId, Arc<SaleQueue>>> {
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether a sale takes no orders any more.
+pub(super) fn is_over(view: &SaleView) -> bool {
+    let closes_at = view.facts.closes_at;
+    view.closed || closes_at.is_some_and(|at| at <= view.seen_at)
 }

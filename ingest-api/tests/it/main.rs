@@ -28,6 +28,7 @@ mod pages;
 mod program;
 mod queue;
 mod queue_joins;
+mod queue_secrets;
 mod queue_starts;
 mod queue_turns;
 mod rate_limits;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::fixture::queue::{QUEUE, SECRET, refused, sale};
+use crate::fixture::queue::{QUEUE, refused, sale};
 use crate::fixture::{App, Stores, TOKEN, read, until};
 
 #[tokio::test]
@@ -122,19 +122,12 @@ async fn a_closed_sale_tells_nobody_to_wait() {
     assert_eq!(place["estimateSeconds"], Value::Null);
 }
 
-async fn order_as_admin(app: &App, product: &str, user: &str) -> u16 {
-    let post = app.request(Method::POST, "/orders").bearer_auth(TOKEN);
-    let body = json!({"productId": product, "userId": user});
-    let post = post.header("Idempotency-Key", "admin").json(&body);
-    post.send().await.unwrap().status().as_u16()
-}
-
 #[tokio::test]
 async fn an_admin_call_needs_no_ticket() {
     let app = App::start(&QUEUE).await;
     let product = sale(&app, 9, 0, json!({"admitPerSecond": 1})).await;
     app.until_started(&product).await;
-    assert_eq!(order_as_admin(&app, &product, "ada").await, 202);
+    assert_eq!(app.buy_as_admin(&product, "ada").await, 202);
 }
 
 #[tokio::test]
@@ -166,48 +159,6 @@ async fn an_order_after_its_turn_is_refused_and_its_holder_joins_again() {
     assert_eq!((status.as_u16(), &again["number"]), (201, &json!(3)));
     // An order that is known is found at any time.
     assert_eq!(app.buy(&product, "bob", "b", Some(&bob)).await.0, 202);
-}
-
-#[tokio::test]
-async fn an_instance_without_the_secret_of_a_sale_answers_buyers_503() {
-    let stores = Stores::new().await;
-    let app = stores.app(&QUEUE).await;
-    let product = sale(&app, 9, 0, json!({"admitPerSecond": 100})).await;
-    app.until_started(&product).await;
-    let ticket = app.ticket(&product, "ada").await;
-    let other = "another secret of more than 32 bytes";
-    let other = stores
-        .app(&["--sale-features", "queue", "--queue-secrets", other])
-        .await;
-    let (status, problem) = other.join(&product, "bob").await;
-    assert_eq!(
-        (status.as_u16(), &problem["code"]),
-        (503, &json!("unavailable"))
-    );
-    assert!(
-        problem["detail"]
-            .as_str()
-            .unwrap()
-            .contains("QUEUE_SECRETS")
-    );
-    assert_eq!(
-        other.buy(&product, "ada", "a", Some(&ticket)).await,
-        refused(503, "unavailable")
-    );
-    let without = stores.app(&[]).await;
-    assert_eq!(
-        without.buy(&product, "ada", "a", Some(&ticket)).await,
-        refused(503, "unavailable")
-    );
-    for (instance, user) in [(&other, "eve"), (&without, "carol")] {
-        assert_eq!(order_as_admin(instance, &product, user).await, 202);
-    }
-    let both = format!("another secret of more than 32 bytes,{SECRET}");
-    let rolled = stores
-        .app(&["--sale-features", "queue", "--queue-secrets", &both])
-        .await;
-    rolled.until_turn(&product, &ticket).await;
-    assert_eq!(rolled.buy(&product, "ada", "a", Some(&ticket)).await.0, 202);
 }
 
 #[tokio::test]

@@ -155,7 +155,8 @@ impl From<QueueError> for Problem {
             QueueError::Ended => Kind::JoinEnded,
             QueueError::Closed => Kind::SaleClosed,
             QueueError::Overloaded => Kind::Overloaded,
-            QueueError::NoSecret | QueueError::Stale | QueueError::RedisBehind => Kind::Unavailable,
+            QueueError::NoSecret => Kind::QueueSecretMissing,
+            QueueError::Stale | QueueError::RedisBehind => Kind::Unavailable,
         };
         let mut problem = Self::new(kind, &error);
         if let QueueError::NotOpen { opens_in } = error {

@@ -67,6 +67,7 @@ kinds! {
     RateLimited = TOO_MANY_REQUESTS, "rate_limited", "The rate limit is reached";
     Internal = INTERNAL_SERVER_ERROR, "internal", "Internal error";
     Unavailable = SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable";
+    QueueSecretMissing = SERVICE_UNAVAILABLE, "queue_secret_missing", "This instance lacks the secret of the queue";
     Overloaded = SERVICE_UNAVAILABLE, "overloaded", "Overloaded";
 }
 

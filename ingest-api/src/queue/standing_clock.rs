@@ -1,0 +1,142 @@
+use std::time::Duration;
+
+use fluxgate_gate::{QueuePhase, QueueView};
+use prometheus::IntGauge;
+
+use crate::boot_instant::BootInstant;
+
+/// How long the turn clock may stand: longer than any refusal lease or failover of Redis.
+const STANDS_AFTER: Duration = Duration::from_secs(10);
+
+/// Counts a queue in `queues_standing` while its turn clock stands although the sale is open, units are left and people wait.
+pub struct StandingClock {
+    clock_ms: u64,
+    /// Since when it has stood; `None`: it has no reason to move.
+    since: Option<BootInstant>,
+    is_counted: bool,
+    queues_standing: IntGauge,
+}
+
+impl StandingClock {
+    /// Of a queue that has not been read yet.
+    pub fn new(queues_standing: IntGauge) -> Self {
+        Self {
+            clock_ms: 0,
+            since: None,
+            is_counted: false,
+            queues_standing,
+        }
+    }
+
+    /// The queue was read.
+    pub fn observe(&mut self, view: &QueueView, now: BootInstant) {
+        let mark = view.mark;
+        let people_wait = mark.served.served(mark.joined) < mark.joined.saturating_add(mark.late);
+        let should_run = view.phase == QueuePhase::Open && view.remaining > 0 && people_wait;
+        if !should_run {
+            self.since = None;
+        } else if mark.clock_ms != self.clock_ms || self.since.is_none() {
+            self.since = Some(now);
+        }
+        self.clock_ms = mark.clock_ms;
+        self.count(now);
+    }
+
+    /// Counts the queue, if its clock has stood for too long by now. Also to be called when it could not be read.
+    pub fn count(&mut self, now: BootInstant) {
+        let stands = self
+            .since
+            .is_some_and(|since| now.since(since) >= STANDS_AFTER);
+        match (stands, self.is_counted) {
+            (true, false) => self.queues_standing.inc(),
+            (false, true) => self.queues_standing.dec(),
+            _ => {}
+        }
+        self.is_counted = stands;
+    }
+}
+
+impl Drop for StandingClock {
+    fn drop(&mut self) {
+        if self.is_counted {
+            self.queues_standing.dec();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fluxgate_domain::queue::{EARLY_END, Thresholds};
+    use fluxgate_gate::QueueMark;
+    use jiff::Timestamp;
+
+    use super::*;
+
+    /// A queue of ten people, half of whom have been served.
+    fn view(clock_ms: u64) -> QueueView {
+        let served = Thresholds {
+            served_below: EARLY_END / 2,
+            served_late: 0,
+        };
+        QueueView {
+            start: None,
+            starts_now: false,
+            seen_at: Timestamp::UNIX_EPOCH,
+            phase: QueuePhase::Open,
+            mark: QueueMark {
+                late: 0,
+                served,
+                clock_ms,
+                joined: 10,
+                is_started: true,
+            },
+            points: Vec::new(),
+            remaining: 1,
+            held: None,
+            admit_per_second: 1,
+            turn: Duration::from_secs(30),
+            is_behind: false,
+        }
+    }
+
+    /// What the gauge shows after these views, each a second after the one before; `None`: the queue could not be read.
+    fn shown(views: impl IntoIterator<Item = Option<QueueView>>) -> i64 {
+        let gauge = IntGauge::new("queues_standing", "for a test").unwrap();
+        let mut clock = StandingClock::new(gauge.clone());
+        let mut now = BootInstant::now();
+        for view in views {
+            now = now + Duration::from_secs(1);
+            match view {
+                Some(view) => clock.observe(&view, now),
+                None => clock.count(now),
+            }
+        }
+        let shown = gauge.get();
+        drop(clock);
+        assert_eq!(gauge.get(), 0, "a queue that is not served any more");
+        shown
+    }
+
+    #[test]
+    fn a_clock_that_stands_for_ten_seconds_is_counted_until_it_moves() {
+        assert_eq!(shown((0..20).map(|second| Some(view(second)))), 0);
+        assert_eq!(shown((0..10).map(|_| Some(view(5)))), 0);
+        assert_eq!(shown((0..11).map(|_| Some(view(5)))), 1);
+        assert_eq!(shown((0..12).map(|n| Some(view(5 + n / 11)))), 0);
+        let unavailable = (0..11).map(|n| (n == 0).then(|| view(5)));
+        assert_eq!(shown(unavailable), 1);
+    }
+
+    #[test]
+    fn a_clock_that_has_no_reason_to_move_is_not_counted() {
+        let mut served = view(5);
+        served.mark.served.served_below = EARLY_END;
+        let mut sold_out = view(5);
+        sold_out.remaining = 0;
+        let mut closed = view(5);
+        closed.phase = QueuePhase::Closed;
+        for view in [served, sold_out, closed] {
+            assert_eq!(shown((0..20).map(|_| Some(view.clone()))), 0, "{view:?}");
+        }
+    }
+}
