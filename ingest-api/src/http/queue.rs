@@ -227,9 +227,7 @@ impl Services {
         };
         let key = queue.work_key(user);
         let checked = proof_of_work.check(work, &key);
-        checked.map_err(|error| {
-            Problem::from(error).with_challenge(proof_of_work.challenge(&key))
-        })
+        checked.map_err(|error| Problem::from(error).with_challenge(proof_of_work.challenge(&key)))
     }
 
     /// What lets an order past the queue of its sale.

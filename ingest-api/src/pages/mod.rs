@@ -114,7 +114,11 @@ impl PageFile {
 
 /// What pages load. A module that others import is part of their scripts.
 fn assets() -> Vec<(&'static str, PageFile)> {
-    let modules = ASSETS.iter().copied().flatten().filter(|(_, kind, _)| *kind == JAVASCRIPT);
+    let modules = ASSETS
+        .iter()
+        .copied()
+        .flatten()
+        .filter(|(_, kind, _)| *kind == JAVASCRIPT);
     let modules: Vec<_> = modules.map(|&(name, _, text)| (name, text)).collect();
     let is_imported = |name: &str| {
         let mut texts = modules.iter().map(|(_, text)| text);
