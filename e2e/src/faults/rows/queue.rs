@@ -159,6 +159,23 @@ pub async fn blank(env: &mut Environment) -> Result<()> {
     crowd.expect_right(env, None).await
 }
 
+/// Redis loses everything while people are let through: only the instances know how far the queue was served.
+pub async fn blank_during_turns(env: &mut Environment) -> Result<()> {
+    let mut crowd = open(env, START).await?;
+    crowd.join_early(0..EARLY).await?;
+    let queue = crowd.queue.clone();
+    let lost = async {
+        queue.start().await;
+        env.wait_ms(3_500..4_500).await;
+        let lost_at = Instant::now();
+        redis::blank(env).await?;
+        env.rebuild([&queue.sale.product]).await?;
+        anyhow::Ok(lost_at)
+    };
+    let ((), lost_at) = tokio::try_join!(crowd.follow(EARLY..ALL), lost)?;
+    crowd.expect_right(env, Some(lost_at)).await
+}
+
 /// Kafka is away at the start, until the outbox is full and the turn clock stands.
 pub async fn start_without_kafka(env: &mut Environment) -> Result<()> {
     let mut crowd = open(env, START).await?;

@@ -5,8 +5,8 @@ use futures_util::FutureExt;
 use super::super::RedisKind::Sentinels;
 use super::super::Row;
 use super::super::queue::{
-    blank, fail_over, kill_during_turns, kill_while_joining, roll_back_joins, roll_back_start,
-    roll_back_turns, start_without_kafka,
+    blank, blank_during_turns, fail_over, kill_during_turns, kill_while_joining, roll_back_joins,
+    roll_back_start, roll_back_turns, start_without_kafka,
 };
 use super::super::queue_turns::{craft_ids, order_in_the_grace};
 use super::is_by_clock;
@@ -35,6 +35,8 @@ pub fn queues() -> Vec<Row> {
             => roll_back_turns(), setup.settings: QUEUE, rebuilds: true;
         "queue-redis-blank", "Redis comes back with an empty disk before the start; rebuilt"
             => blank(), setup.settings: QUEUE, rebuilds: true;
+        "queue-redis-blank-turns", "the same while people are let through"
+            => blank_during_turns(), setup.settings: QUEUE, rebuilds: true;
         "queue-kafka-away", "Kafka is killed before the start, until the outbox is full and the turn clock stands"
             => start_without_kafka(), setup.settings: SMALL_OUTBOX;
         "queue-crafted-ids", "6,000 user ids that would inflate a count over ids join, and some with odd characters"
