@@ -49,10 +49,9 @@ if refused then
   return { refused }
 end
 
--- The orders hash has its placeholder and a field of each order, restock and amendment. Each of these has a number, and so has
--- each cancel, and the start of the queue: if there are as many numbers as fields, nothing was cancelled and no queue has started;
--- if no unit is gone either, nothing was ordered.
--- In a later epoch, orders may have been lost.
+-- The orders hash has its placeholder and a field of each order, restock, amendment and change of the queue. Each of these has a
+-- number, and so has each cancel, and the start of the queue: if there are as many numbers as fields, nothing was cancelled and no
+-- queue has started; if no unit is gone either, nothing was ordered. In a later epoch, orders may have been lost.
 local seq = tonumber(facts[3])
 if tonumber(facts[2]) > 1 or seq ~= redis.call('HLEN', orders) - 1 or facts[10] ~= facts[11] then
   return { 'ordered' }

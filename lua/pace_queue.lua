@@ -3,8 +3,9 @@
 -- crates/gate/src/scripts.rs puts read_queue.lua before this text.
 --
 -- The turn clock runs only here, by at most a second per call, and only while orders can be placed, so no turn is used up while
--- they cannot. How far the queue is served moves by the admission rate times the time that the turn clock moved: people who
--- joined before the start first, and no more than `overbook` people for each unit that remains.
+-- they cannot; it stands while the queue is paused and while orders need no turns. How far the queue is served moves by the
+-- admission rate times the time that the turn clock moved: people who joined before the start first, and no more than `overbook`
+-- people for each unit that remains.
 --
 -- The first call after the start freezes how many have joined. That is a change of the sale: it takes the next number, gets an
 -- outbox entry, and counts at once, because it neither makes nor takes room. While the outbox is full the queue waits to start.
@@ -19,9 +20,9 @@
 --       9 high-water mark: epoch     \ see reserve.lua
 --       10 high-water mark: sequence /
 --       11 limit of outbox entries
--- Returns {'unknown'}, {'moved'}, {'behind'} or {'lost'} (see join_queue.lua), or
+-- Returns {'unknown'}, {'moved'}, {'behind'} or {'lost'} (see join_queue.lua; lost is any of the keys), or
 --   {'queue', now_ms, state, is_started, joined, late, served_below, served_late, clock_ms, points, remaining, total, completed, terms, is_behind,
---    started, starts}
+--    started, starts, changed}
 --   now_ms        Redis's clock
 --   state         'scheduled', 'open' or 'closed'
 --   is_started    1 once the start is over for the queue
@@ -33,6 +34,7 @@
 --   is_behind     1 if Redis is behind the high-water mark
 --   started       the field `queue_started` of the sale hash; '': there is none
 --   starts        1 if this call has written it
+--   changed       the field `queue_changed` of the sale hash; '': there is none
 assert(#KEYS == 5 and #ARGV == 11, 'pace_queue.lua takes 5 keys and 11 arguments')
 local call = redis.call
 local sale, queue, early, orders, outbox = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -46,7 +48,7 @@ local LEASE_MS_MAX = 2000
 local GRACE_MS = 30000
 
 local facts = call('HMGET', sale, 'state', 'epoch', 'seq', 'opens_at', 'closes_at', 'remaining', 'total', 'completed',
-  'sold_out_until', 'queue', 'queue_started')
+  'sold_out_until', 'queue', 'queue_started', 'queue_changed')
 local state, epoch, seq, opens_at, closes_at, remaining, terms =
   facts[1], facts[2], facts[3], facts[4], facts[5], facts[6], facts[10]
 local started = facts[11]
@@ -55,10 +57,12 @@ if not state or not terms then
 elseif state == 'rebuilding' then
   return { 'behind' }
 end
-local _, _, rate, turn_s, overbook, fingerprint = string.match(terms, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%x+)$')
+local _, _, opening_rate, turn_s, overbook, fingerprint = string.match(terms, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%x+)$')
 if opens_at ~= ARGV[1] or fingerprint ~= ARGV[2] then
   return { 'moved' }
 end
+local set_rate, paused, mode = string.match(facts[12] or '', '^%S+ %d+ (%S+) (%d) (%a+)$')
+local rate = set_rate and set_rate ~= '-' and set_rate or opening_rate
 local progress = read_queue(queue, { unpack(ARGV, 3, 8) }, started)
 local order_fields = call('HLEN', orders)
 if not progress or order_fields == 0 or call('EXISTS', early, outbox) < 2 then
@@ -125,9 +129,9 @@ end
 -- A refusal lease that ends later than any does was granted before the clock was set back.
 local lease_ms = facts[9] and facts[9] - now
 local is_leased = lease_ms and lease_ms > 0 and lease_ms <= LEASE_MS_MAX
-local takes_orders = can_write and not is_leased and remaining + 0 > 0
+local gives_turns = can_write and not is_leased and remaining + 0 > 0 and paused ~= '1' and mode ~= 'pass'
 local credit = (kept[2] or 0) + 0
-if takes_orders then
+if gives_turns then
   local since = math.max(opens_at + 0, (kept[1] or now) + 0)
   local passed_ms = math.max(0, math.min(STEP_MS_MAX, now - since))
   progress.clock_ms = progress.clock_ms + passed_ms
@@ -186,4 +190,4 @@ if shown ~= 'closed' then
 end
 return { 'queue', text(now), shown, progress.is_started and 1 or 0, text(progress.joined), text(progress.late),
   text(progress.served_below), text(progress.served_late), text(progress.clock_ms), history, remaining, facts[7], facts[8] or '', terms,
-  is_behind and 1 or 0, started or '', starts and 1 or 0 }
+  is_behind and 1 or 0, started or '', starts and 1 or 0, facts[12] or '' }

@@ -13,9 +13,9 @@
 --   state, total, remaining  from the sale hash ('', 0, 0 without a sale)
 --   opens_at, closes_at  from the sale hash, Unix ms; '': none
 --   oldest      the first event of the outbox, whatever the page is; empty if the outbox is
---   events      {number, kind, subject, record} each: kind and subject as XADD wrote them, and the record of the order,
---               restock or amendment; '' if there is none, or if Redis has lost it. An order of a shared entry is of kind 'order', and
---               the id of the entry and the number of its orders follow; those that are acknowledged are left out
+--   events      {number, kind, subject, record} each: kind and subject as XADD wrote them, and the record of the order, restock,
+--               amendment or change of the queue; '' if there is none, or if Redis has lost it. An order of a shared entry is of
+--               kind 'order', and the id of the entry and the number of its orders follow; those that are acknowledged are left out
 --   lost        1 if Redis has the sale and lacks one of its keys, else 0
 assert(#KEYS >= 4 and #KEYS <= 7 and #ARGV == 3 and tonumber(ARGV[3]) <= 500,
   'read_outbox.lua takes 4 to 7 keys and 3 arguments, the last at most 500')
@@ -53,7 +53,7 @@ local function add_events(events, entry, most)
     return add_orders(events, id, subject, most)
   end
   local field = ({ order = subject, cancel = subject, complete = subject, expire = subject, restock = 'restock:' .. subject,
-    amend = 'amend:' .. subject })[kind]
+    amend = 'amend:' .. subject, queue = 'queue:' .. subject })[kind]
   events[#events + 1] = { id, kind, subject, field and redis.call('HGET', orders, field) or '' }
 end
 

@@ -13,20 +13,21 @@
 -- Returns one of
 --   {}        Redis has no such sale
 --   {'more'}  more than ARGV[2] entries came since ARGV[1]: read them in pages first
---   {state, epoch, seq, total, remaining, waiting, changes, orders, lost, terms, completed, holds, started}
+--   {state, epoch, seq, total, remaining, waiting, changes, orders, lost, terms, completed, holds, started, changed}
 --     waiting  number of entries in the outbox
 --     changes  ids of the entries in the outbox that are neither orders nor completions
 --     orders   number of orders and completions since ARGV[1]
 --     lost     1 if Redis lacks a key of the sale, else 0
 --     terms    JSON; '': opened by version 0.2 or earlier
 --     completed  units of orders that are paid; holds  number of orders that wait for their payment
---     started  the field `queue_started` of the sale hash; '': there is none
+--     started, changed  the fields `queue_started` and `queue_changed` of the sale hash; '': there is none
 assert(#KEYS >= 4 and #KEYS <= 7 and #ARGV >= 2 and #ARGV <= 502 and tonumber(ARGV[2]) <= 500,
   'snapshot.lua takes 4 to 7 keys, 2 arguments and at most 500 ids')
 local sale, orders, outbox, users, holds, limit = KEYS[1], KEYS[2], KEYS[3], KEYS[4], holds_key(), tonumber(ARGV[2])
 
 local facts = redis.call('HMGET', sale, 'state', 'epoch', 'seq', 'total', 'remaining', 'user_limit', 'limits', 'terms',
-  'hold', 'completed', 'queue_started')
+  'hold', 'completed', 'queue_started',
+  'queue_changed')
 if not facts[1] then
   return {}
 end
@@ -58,4 +59,4 @@ local is_whole = redis.call('EXISTS', orders, outbox) == 2
 return { facts[1], tonumber(facts[2] or 0), tonumber(facts[3] or 0), tonumber(facts[4] or 0),
   tonumber(facts[5] or 0), redis.call('XLEN', outbox), changes, orders_since, is_whole and 0 or 1, facts[8] or '',
   tonumber(facts[10] or 0), holds and math.max(0, redis.call('ZCARD', holds) - 1) or 0,
-  facts[11] or '' }
+  facts[11] or '', facts[12] or '' }

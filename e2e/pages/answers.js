@@ -17,10 +17,10 @@ export function answersOf(now) {
     opensAt: at(-MINUTE), closesAt: at(24 * HOUR), perUserLimit: 2,
   };
   const scheduled = { ...sale, status: "scheduled", opensAt: at(12.5 * MINUTE), remaining: 500 };
-  const terms = { joinFrom: at(-HOUR), admitPerSecond: 60, turnSeconds: 300, overbook: 3 };
+  const terms = { joinFrom: at(-HOUR), mode: "queue", paused: false, admitPerSecond: 60, turnSeconds: 300, overbook: 3 };
   const queued = { ...sale, queue: terms };
   const queue = {
-    state: "open", now: at(0), opensAt: sale.opensAt, joined: 48_211, seedSha256: "6b".repeat(32), seed: "11".repeat(32),
+    state: "open", mode: "queue", paused: false, now: at(0), opensAt: sale.opensAt, joined: 48_211, seedSha256: "6b".repeat(32), seed: "11".repeat(32),
     servedBelow: 0.1 * EARLY_END, servedLate: 0, clock: 60_000,
     recent: [[0, 0, 0], [30_000, 0.05 * EARLY_END, 0], [60_000, 0.1 * EARLY_END, 0]],
     admitPerSecond: 60, turnSeconds: 300, remaining: 137, pollAfterMs: [4_000, 6_000],
@@ -49,15 +49,18 @@ export function answersOf(now) {
     join: early,
     joined: { ...early, ticket: TICKET },
     join_late: { sale: queued, queue },
+    join_paused: { sale: queued, queue: { ...queue, state: "paused", paused: true } },
     join_all_held: { sale: queued, queue: { ...queue, state: "all_held", remaining: 0 } },
     join_sold_out: { sale: queued, queue: { ...queue, state: "sold_out", remaining: 0 } },
     join_ended: { sale: { ...queued, queue: { ...terms, joinUntil: sale.opensAt } }, queue },
     finding: { sale: queued, queue: { ...queue, state: "scheduled" }, ticket: TICKET },
     drawing: { sale: queued, queue: { ...queue, seed: null, servedBelow: 0, recent: [] }, ticket: TICKET },
     waiting,
+    waiting_paused: { ...waiting, queue: { ...queue, state: "paused", paused: true } },
     waiting_all_held: { ...waiting, queue: { ...queue, state: "all_held", remaining: 0 } },
     waiting_sold_out: { ...waiting, queue: { ...queue, state: "sold_out", remaining: 0 } },
     turn: { ...waiting, queue: served },
+    turn_paused: { ...waiting, queue: { ...served, state: "paused", paused: true } },
     turn_all_held: { ...waiting, queue: { ...served, state: "all_held", remaining: 0 } },
     turn_sold_out: { ...waiting, queue: { ...served, state: "sold_out", remaining: 0 } },
     turn_over: { ...waiting, queue: over },

@@ -125,6 +125,18 @@ impl Client {
         read_json(request.send().await?).await
     }
 
+    /// Changes how a queue is served: the status of the answer, and its JSON.
+    pub async fn change_queue(
+        &self,
+        product: &ProductId,
+        key: &str,
+        patch: &Value,
+    ) -> Result<(u16, Value)> {
+        let request = self.http.patch(format!("{}/queue/{product}", self.url));
+        let request = request.bearer_auth(&self.token).json(patch);
+        read_json(request.header("Idempotency-Key", key).send().await?).await
+    }
+
     /// The place of a ticket: the status of the answer, and its JSON.
     pub async fn queue_place(&self, product: &ProductId, ticket: &str) -> Result<(u16, Value)> {
         let request = self.http.get(format!("{}/queue/{product}/place", self.url));

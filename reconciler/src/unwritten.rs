@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::Event;
-use fluxgate_domain::ids::{OrderId, ProductId, RestockId};
+use fluxgate_domain::ids::{OrderId, ProductId, QueueChangeId, RestockId};
 use fluxgate_domain::records::OrderRecord;
 use fluxgate_gate::Records;
 use fluxgate_ledger::{AuditError, AuditReader, OrderRow, WrittenSale};
@@ -38,6 +38,7 @@ pub enum Subject {
     Restock(RestockId),
     Amendment(SequenceNumber),
     QueueStart,
+    QueueChange(QueueChangeId),
     Closing,
 }
 
@@ -74,6 +75,7 @@ impl Lacking {
             Subject::Restock(_)
             | Subject::Amendment(_)
             | Subject::QueueStart
+            | Subject::QueueChange(_)
             | Subject::Closing => None,
         }
     }
@@ -167,6 +169,11 @@ impl Unwritten {
                 add(number, Subject::Amendment(number));
             }
         }
+        for (&id, change) in &self.records.queue_changes {
+            if !changes.contains(id.to_string().as_str()) {
+                add(change.number, Subject::QueueChange(id));
+            }
+        }
         if let Some(start) = self.records.queue_start {
             let number = start.number;
             if !changes.contains(format!("queue_start:{number}").as_str()) {
@@ -209,6 +216,9 @@ impl Unwritten {
                 Event::SaleAmended(amendment.event(product).into())
             }
             Subject::QueueStart => Event::QueueStarted(self.records.queue_start?.event(product)),
+            Subject::QueueChange(id) => {
+                Event::QueueChanged(self.records.queue_changes.get(&id)?.event(id, product))
+            }
             Subject::Closing => Event::SaleClosed(self.records.closing?.event(product)),
         })
     }

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use fluxgate_domain::events::{
-    CancelCause, Event, OrderCancelled, OrderCompleted, OrderReserved, QueueStarted, SaleAmended,
-    SaleClosed, SaleFenced, SaleOpened, SaleRestocked, Undecodable, headers,
+    CancelCause, Event, OrderCancelled, OrderCompleted, OrderReserved, QueueChanged, QueueStarted,
+    SaleAmended, SaleClosed, SaleFenced, SaleOpened, SaleRestocked, Undecodable, headers,
 };
 use fluxgate_domain::ids::ProductId;
 
@@ -20,6 +20,8 @@ const CLOSE: &str =
 const AMENDMENT: &str = r#"{"productId":"iphone-15","opensAt":"2026-11-22T09:30:00Z","terms":{"quantity":100,"opensAt":"2026-11-22T09:30:00Z"},"epoch":1,"sequence":1,"amendedAt":"2026-11-21T09:29:00Z"}"#;
 const SALE_AFTER_AMENDMENT: &str = r#"{"productId":"iphone-15","total":100,"opensAt":"2026-11-22T09:30:00Z","closesAt":null,"perUserLimit":null,"epoch":1,"partition":7,"idTime":"2026-11-21T09:30:00Z","terms":{"quantity":100,"opensAt":"2026-11-22T09:30:00Z"}}"#;
 const QUEUE_START: &str = r#"{"productId":"iphone-15","joined":104233,"epoch":1,"sequence":1,"startedAt":"2026-11-21T09:30:00.25Z"}"#;
+const QUEUE_CHANGE: &str = r#"{"productId":"iphone-15","changeId":"83629942-38f4-8a9e-9a8b-aa822ea19741","admitPerSecond":200,"paused":false,"mode":"queue","epoch":1,"sequence":60,"changedAt":"2026-11-21T09:33:30Z"}"#;
+const PAUSE: &str = r#"{"productId":"iphone-15","changeId":"83629942-38f4-8a9e-9a8b-aa822ea19741","paused":true,"mode":"queue","epoch":1,"sequence":60,"changedAt":"2026-11-21T09:33:30Z"}"#;
 const FENCE: &str = r#"{"productId":"iphone-15","epoch":2,"fencedAt":"2026-11-21T09:34:00Z"}"#;
 const KEY: Option<&[u8]> = Some(b"iphone-15");
 
@@ -40,6 +42,8 @@ fn events_have_frozen_json() {
         (SaleOpened::TYPE, SALE_AFTER_AMENDMENT),
         (SaleAmended::TYPE, AMENDMENT),
         (QueueStarted::TYPE, QUEUE_START),
+        (QueueChanged::TYPE, QUEUE_CHANGE),
+        (QueueChanged::TYPE, PAUSE),
         (SaleClosed::TYPE, CLOSE),
         (SaleFenced::TYPE, FENCE),
     ] {
@@ -84,6 +88,7 @@ fn every_event_has_an_id_of_its_own() {
             id_of(SaleClosed::TYPE, CLOSE),
             id_of(SaleAmended::TYPE, AMENDMENT),
             id_of(QueueStarted::TYPE, QUEUE_START),
+            id_of(QueueChanged::TYPE, QUEUE_CHANGE),
             id_of(SaleFenced::TYPE, FENCE),
             id_of(SaleOpened::TYPE, SALE),
         ],
@@ -95,6 +100,7 @@ fn every_event_has_an_id_of_its_own() {
             "iphone-15:closed",
             "iphone-15:amended:1-1",
             "iphone-15:queue-started:1-1",
+            "83629942-38f4-8a9e-9a8b-aa822ea19741",
             "iphone-15:fenced:2",
             "iphone-15:1",
         ]

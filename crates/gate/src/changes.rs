@@ -61,6 +61,8 @@ pub enum Change<T> {
     NotOpen,
     /// The sale is closed.
     Closed,
+    /// The sale has no queue.
+    NoQueue,
     /// The sale would exceed the most units a sale may have.
     TooMany,
     /// Redis is behind the high-water mark: it has lost acknowledged writes. Or the sale is being rebuilt.
@@ -224,6 +226,7 @@ pub(crate) fn read<T>(
         "not_allowed" => Some(Change::NotAllowed),
         "not_open" => Some(Change::NotOpen),
         "closed" => Some(Change::Closed),
+        "no_queue" => Some(Change::NoQueue),
         "too_many" => Some(Change::TooMany),
         "behind" => Some(Change::Behind),
         "lost" => Some(Change::Lost),

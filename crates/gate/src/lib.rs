@@ -14,7 +14,7 @@
 //! | `opening`, `amendments`, `changes`, `sale` | opening, amending, changing and reading a sale |
 //! | `figures` | what operators watch of a sale |
 //! | `holds` | completing orders, and letting them expire |
-//! | `queue`, `queue_view` | joining the queue of a sale, and serving it |
+//! | `queue`, `queue_view`, `queue_changes` | joining the queue of a sale, serving it, and changing how it is served |
 //! | `order` | looking up orders by their ids |
 //! | `outbox`, `acks`, `relay` | reading outboxes; acknowledging events; the index of sales, leases, retiring |
 //! | `eviction` | whether Redis may evict keys |
@@ -39,6 +39,7 @@ mod order;
 mod outbox;
 mod probe;
 mod queue;
+mod queue_changes;
 mod queue_view;
 mod quotas;
 mod rebuild;

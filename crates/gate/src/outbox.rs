@@ -1,8 +1,8 @@
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::Event;
-use fluxgate_domain::ids::{OrderId, ProductId, RestockId};
+use fluxgate_domain::ids::{OrderId, ProductId, QueueChangeId, RestockId};
 use fluxgate_domain::records::{
-    AmendmentRecord, ClosingRecord, OrderRecord, QueueStartRecord, RestockRecord,
+    AmendmentRecord, ClosingRecord, OrderRecord, QueueChangeRecord, QueueStartRecord, RestockRecord,
 };
 use fred::types::Value;
 use jiff::Timestamp;
@@ -81,6 +81,8 @@ pub enum EventContent {
     Amendment(AmendmentRecord),
     /// The queue of the sale has started.
     QueueStart(QueueStartRecord),
+    /// The queue of the sale was changed.
+    QueueChange(QueueChangeId, QueueChangeRecord),
     /// The sale was closed by an admin.
     Closing(ClosingRecord),
     /// The record that the event refers to is missing or damaged: Redis has lost data.
@@ -122,6 +124,7 @@ impl OutboxEvent {
             EventContent::Restock(_, restock) => Some(restock.at),
             EventContent::Amendment(amendment) => Some(amendment.at),
             EventContent::QueueStart(start) => Some(start.at),
+            EventContent::QueueChange(_, change) => Some(change.at),
             EventContent::Closing(closing) => Some(closing.at),
             EventContent::Opening | EventContent::Unreadable => None,
         }
@@ -150,6 +153,9 @@ impl OutboxEvent {
                 Some(Event::SaleAmended(amendment.event(product).into()))
             }
             EventContent::QueueStart(start) => Some(Event::QueueStarted(start.event(product))),
+            EventContent::QueueChange(id, change) => {
+                Some(Event::QueueChanged(change.event(*id, product)))
+            }
             EventContent::Closing(closing) => Some(Event::SaleClosed(closing.event(product))),
             EventContent::Opening | EventContent::Unreadable => None,
         }
@@ -254,6 +260,10 @@ impl EventContent {
             "expire" => Some(Self::Expiry(subject.parse().ok()?, record.parse().ok()?)),
             "restock" => Some(Self::Restock(subject.parse().ok()?, record.parse().ok()?)),
             "amend" => Some(Self::Amendment(record.parse().ok()?)),
+            "queue" => Some(Self::QueueChange(
+                subject.parse().ok()?,
+                record.parse().ok()?,
+            )),
             "starts" => Some(Self::QueueStart(
                 format!("{number} {subject}").parse().ok()?,
             )),

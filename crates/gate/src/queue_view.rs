@@ -1,7 +1,8 @@
 use std::time::Duration;
 
-use fluxgate_domain::queue::{ServedPoint, Thresholds};
-use fluxgate_domain::records::QueueStartRecord;
+use fluxgate_domain::ids::AdmitPerSecond;
+use fluxgate_domain::queue::{QueueSettings, ServedPoint, Thresholds};
+use fluxgate_domain::records::{QueueChangeRecord, QueueStartRecord};
 use fred::types::Value;
 use jiff::Timestamp;
 
@@ -33,6 +34,8 @@ pub struct QueueView {
     pub remaining: u32,
     /// Units that are taken and not paid, in a sale with holds.
     pub held: Option<u32>,
+    /// What admin calls have set.
+    pub settings: QueueSettings,
     /// People who are let through in a second.
     pub admit_per_second: u32,
     /// How long a turn lasts.
@@ -55,8 +58,13 @@ impl QueueView {
             at(12).map(|completed| total.saturating_sub(remaining).saturating_sub(completed));
         let terms = text(reply, 13)?;
         let mut terms = terms.split(' ').skip(2);
-        let admit_per_second = terms.next()?.parse().ok()?;
+        let opening_rate = terms.next()?.parse().ok()?;
         let turn_seconds = terms.next()?.parse().ok()?;
+        let settings = match &*text(reply, 17)? {
+            "" => QueueSettings::default(),
+            record => record.parse::<QueueChangeRecord>().ok()?.settings,
+        };
+        let rate = settings.admit_per_second;
         Some(Self {
             seen_at: Timestamp::from_millisecond(number(reply, 1)?).ok()?,
             phase: match text(reply, 2)?.as_ref() {
@@ -78,7 +86,8 @@ impl QueueView {
             points: points(&text(reply, 9)?)?,
             remaining: u32::try_from(remaining).ok()?,
             held: held.and_then(|held| u32::try_from(held).ok()),
-            admit_per_second,
+            settings,
+            admit_per_second: rate.map_or(opening_rate, AdmitPerSecond::get),
             turn: Duration::from_secs(turn_seconds),
             is_behind: at(14)? == 1,
             start: match &*text(reply, 15)? {

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use fluxgate_domain::SequenceNumber;
-use fluxgate_domain::ids::{OrderId, RestockId};
+use fluxgate_domain::ids::{OrderId, QueueChangeId, RestockId};
 use fluxgate_domain::records::{
-    AmendmentRecord, ClosingRecord, OrderRecord, QueueStartRecord, RestockRecord,
+    AmendmentRecord, ClosingRecord, OrderRecord, QueueChangeRecord, QueueStartRecord, RestockRecord,
 };
 use fred::clients::Client;
 use fred::interfaces::HashesInterface;
@@ -27,6 +27,8 @@ pub struct Records {
     pub restocks: HashMap<RestockId, RestockRecord>,
     /// Amendments, in the order of their numbers.
     pub amendments: Vec<AmendmentRecord>,
+    /// Changes of the queue.
+    pub queue_changes: HashMap<QueueChangeId, QueueChangeRecord>,
     /// The start of the queue, if it has started.
     pub queue_start: Option<QueueStartRecord>,
     /// The closing by an admin, if any.
@@ -120,7 +122,8 @@ impl ReservationStore {
 
 impl Records {
     fn fields(&self) -> usize {
-        let changes = self.restocks.len() + self.amendments.len();
+        let of_sale = self.restocks.len() + self.amendments.len();
+        let changes = of_sale + self.queue_changes.len();
         self.orders.len() + changes + (self.unreadable + self.others) as usize
     }
 
@@ -132,6 +135,7 @@ impl Records {
         let is_read = match field.split_once(':') {
             Some(("restock", id)) => self.add_restock(id, value),
             Some(("amend", _)) => self.add_amendment(value),
+            Some(("queue", id)) => self.add_queue_change(id, value),
             _ => self.add_order(field, value),
         };
         self.unreadable += u64::from(is_read.is_none());
@@ -144,6 +148,12 @@ impl Records {
 
     fn add_amendment(&mut self, value: &str) -> Option<()> {
         self.amendments.push(value.parse().ok()?);
+        Some(())
+    }
+
+    fn add_queue_change(&mut self, id: &str, value: &str) -> Option<()> {
+        let change = value.parse().ok()?;
+        self.queue_changes.insert(id.parse().ok()?, change);
         Some(())
     }
 

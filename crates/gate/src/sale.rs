@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use fluxgate_domain::events::SaleOpened;
 use fluxgate_domain::ids::{ProductId, Tag, Total};
+use fluxgate_domain::records::QueueChangeRecord;
 use fluxgate_domain::{SequenceNumber, Terms};
 use fred::clients::Client;
 use fred::interfaces::{ClientLike, HashesInterface};
@@ -61,6 +62,8 @@ pub struct SaleView {
     pub terms: Terms,
     /// The number of the amendment that the terms are of, if the sale was amended.
     pub amended: Option<SequenceNumber>,
+    /// The last change of its queue, if that was changed. Boxed: rare and large, it would enlarge hot futures.
+    pub queue_change: Option<Box<QueueChangeRecord>>,
     /// Units for sale in all.
     pub total: Total,
     /// Units at opening.
@@ -82,7 +85,7 @@ pub struct SaleView {
 }
 
 impl SaleView {
-    pub(crate) const FIELDS: [&str; 17] = [
+    pub(crate) const FIELDS: [&str; 18] = [
         "state",
         "epoch",
         "seq",
@@ -100,6 +103,7 @@ impl SaleView {
         "amended",
         "completed",
         "limits",
+        "queue_changed",
     ];
 
     /// Reads the reply of `HMGET sale FIELDS`; `None` if there is no such sale or it is being rebuilt.
@@ -127,9 +131,10 @@ impl SaleView {
             amended,
             completed,
             limits,
+            queue_changed,
         ] = fields
         else {
-            return Err(GateError::unexpected("seventeen fields of a sale", fields));
+            return Err(GateError::unexpected("eighteen fields of a sale", fields));
         };
         let Some(state) = state.as_str().filter(|state| *state != "rebuilding") else {
             return Ok(None);
@@ -168,6 +173,10 @@ impl SaleView {
                 amended: match amended {
                     Value::Null => None,
                     amended => Some(number(amended)?),
+                },
+                queue_change: match queue_changed {
+                    Value::Null => None,
+                    record => Some(Box::new(number(record)?)),
                 },
                 total: number::<i64>(total)?.try_into().ok()?,
                 opened_total: number::<i64>(opened_total)?.try_into().ok()?,

@@ -87,6 +87,7 @@ scripts!(
     snapshot = concat!(lua!("needs_users"), lua!("optional_keys"), lua!("snapshot")),
     amend_sale = concat!(lua!("refuse_change"), lua!("optional_keys"), lua!("amend_sale")),
     restock = concat!(lua!("refuse_change"), lua!("restock")),
+    change_queue = concat!(lua!("refuse_change"), lua!("change_queue")),
     reserve = without_limits!(lua!("reserve")),
     reserve_limited = with_limits!(lua!("reserve")),
     reserve_sales = without_limits!(for_sales!()),

@@ -1,9 +1,10 @@
 //! A sale, as an audit reads it.
 
 use std::collections::{HashMap, HashSet};
+use std::str::FromStr;
 
 use fluxgate_domain::ids::{OrderId, Quantity};
-use fluxgate_domain::records::QueueStartRecord;
+use fluxgate_domain::records::{QueueChangeRecord, QueueStartRecord};
 use fluxgate_domain::{NumberSet, SequenceNumber, Terms};
 use fred::types::Value;
 
@@ -26,7 +27,8 @@ pub struct Snapshot {
     pub holds: u64,
     /// Entries in the outbox.
     pub waiting: u64,
-    /// Numbers of the other events: cancels, expiries, restocks, amendments, the start of the queue, the closing, the opening.
+    /// Numbers of the other events: cancels, expiries, restocks, amendments, the start and the changes of the queue, the closing, the
+    /// opening.
     pub effects: HashSet<SequenceNumber>,
     /// Other events that are too many to be checked at one moment; then `effects` lacks them.
     pub unchecked_effects: usize,
@@ -44,6 +46,8 @@ pub struct Snapshot {
     pub terms: Option<Terms>,
     /// The start of the queue, if it has started.
     pub queue_start: Option<QueueStartRecord>,
+    /// The last change of the queue, if it was changed.
+    pub queue_change: Option<QueueChangeRecord>,
 }
 
 /// An order in the outbox.
@@ -120,16 +124,22 @@ impl Snapshot {
                 "" => None,
                 json => Some(Terms::read(json)?),
             },
-            queue_start: match &*reply.get(12)?.as_str()? {
-                "" => None,
-                record => Some(record.parse().ok()?),
-            },
+            queue_start: optional_record(reply.get(12)?)?,
+            queue_change: optional_record(reply.get(13)?)?,
         })
     }
 
     /// Whether the event with this number was in the outbox.
     pub fn holds(&self, number: SequenceNumber) -> bool {
         self.effects.contains(&number) || self.order_numbers.contains(number)
+    }
+}
+
+/// Reads a record; an empty text stands for none.
+fn optional_record<T: FromStr>(value: &Value) -> Option<Option<T>> {
+    match &*value.as_str()? {
+        "" => Some(None),
+        record => record.parse().ok().map(Some),
     }
 }
 

@@ -4,6 +4,7 @@
 
 use fluxgate_domain::ids::{OrderId, ProductId};
 use fluxgate_domain::order_facts::{Cancel, CancelledBy, Decision};
+use fluxgate_domain::queue::QueueSettings;
 use fluxgate_domain::{OrderFacts, OrderStatus, SequenceNumber, Terms};
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -59,6 +60,12 @@ pub fn product_id(column: &str) -> Result<ProductId, UnreadableRow> {
 /// Reads a column `terms`, as text.
 pub fn terms(column: Option<&str>) -> Result<Option<Terms>, UnreadableRow> {
     let read = |json| Terms::read(json).ok_or(UnreadableRow("the terms of a sale"));
+    column.map(read).transpose()
+}
+
+/// Reads a column `queue_settings`, as text.
+pub fn queue_settings(column: Option<&str>) -> Result<Option<QueueSettings>, UnreadableRow> {
+    let read = |json| QueueSettings::read(json).ok_or(UnreadableRow("the settings of a queue"));
     column.map(read).transpose()
 }
 

@@ -156,9 +156,11 @@ pub const CHANGE_ORDERS: &str = "
 
 /// Writes changes of sales.
 pub const INSERT_CHANGES: &str = "
-    INSERT INTO sale_changes (product_id, change_id, kind, units, epoch, sequence, changed_at)
-    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::int[], $6::bigint[],
-                         $7::timestamptz[])";
+    INSERT INTO sale_changes (product_id, change_id, kind, units, epoch, sequence, changed_at, queue_settings)
+    SELECT c.product_id, c.change_id, c.kind, c.units, c.epoch, c.sequence, c.changed_at, c.queue_settings::jsonb
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::int[], $6::bigint[],
+                $7::timestamptz[], $8::text[])
+        AS c (product_id, change_id, kind, units, epoch, sequence, changed_at, queue_settings)";
 
 /// Gives sales other terms, unless those that they have are of a later amendment.
 pub const AMEND_SALES: &str = "
@@ -277,7 +279,7 @@ pub const COUNT_UNCOUNTED_ORDERS: &str =
 
 /// All changes of a sale.
 pub const SELECT_CHANGES: &str = "
-    SELECT change_id, kind, units, epoch, sequence, changed_at FROM sale_changes
+    SELECT change_id, kind, units, epoch, sequence, changed_at, queue_settings::text FROM sale_changes
     WHERE product_id = $1";
 
 /// The dead letters with this key, on the partition of the sale if that is known: one on another partition is no end of

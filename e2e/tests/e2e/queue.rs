@@ -48,15 +48,18 @@ fn a_rebuilt_sale_has_its_queue_again() {
         let (status, opened) = client.put_terms(&sale.product, &terms).await?;
         ensure!(status == 201, "{status} {opened}");
         order(&client, &sale).await?;
+        let slower = json!({"admitPerSecond": 7, "paused": true});
+        let (status, changed) = client.change_queue(&sale.product, "a", &slower).await?;
+        ensure!(status == 200, "{status} {changed}");
         sandbox.stores.drained(from_ref(&sale), WRITE_LIMIT).await?;
         expect_right_audit(sandbox).await?;
 
         let redis = &sandbox.stores.redis;
         let key = |kind: &str| format!("fg:{{{}}}:{kind}:{}", Tag::of(&sale.product), sale.product);
         let fields = async || -> Result<Vec<Option<String>>> {
-            let fields = ["queue", "queue_started"];
+            let [terms, start, change] = ["queue", "queue_started", "queue_changed"];
             redis
-                .command(&["HMGET", &key("sale"), fields[0], fields[1]])
+                .command(&["HMGET", &key("sale"), terms, start, change])
                 .await
         };
         let written = fields().await?;
@@ -72,10 +75,13 @@ fn a_rebuilt_sale_has_its_queue_again() {
         rebuild(sandbox, from_ref(&sale), "2 units remaining").await?;
         let restored = fields().await?;
         ensure!(restored == written, "{restored:?}, before {written:?}");
-        let (status, mut rebuilt) = client.put_terms(&sale.product, &terms).await?;
+        let (status, rebuilt) = client.put_terms(&sale.product, &terms).await?;
         ensure!(status == 200, "{status} {rebuilt}");
-        rebuilt["remaining"] = opened["remaining"].clone();
-        ensure!(rebuilt == opened, "{rebuilt}, before {opened}");
+        ensure!(rebuilt == changed, "{rebuilt}, before {changed}");
+        let (status, again) = client.change_queue(&sale.product, "a", &slower).await?;
+        ensure!(status == 200 && again == changed, "{status} {again}");
+        let restored = fields().await?;
+        ensure!(restored == written, "{restored:?}, before {written:?}");
         expect_right_audit(sandbox).await
     });
 }

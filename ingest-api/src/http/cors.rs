@@ -46,7 +46,7 @@ impl CorsPolicy {
     /// The middleware of a path.
     pub fn middleware(&self) -> Cors {
         let cors = Cors::default()
-            .allowed_methods(["GET", "HEAD", "POST", "PUT"])
+            .allowed_methods(["GET", "HEAD", "PATCH", "POST", "PUT"])
             .allowed_headers(REQUEST_HEADERS)
             .expose_headers(RESPONSE_HEADERS)
             .max_age(PREFLIGHT_SECONDS);

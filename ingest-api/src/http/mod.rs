@@ -14,6 +14,7 @@ mod pages;
 mod problem;
 mod products;
 mod queue;
+mod queue_change;
 mod rate_limit;
 mod request;
 mod routes;

@@ -4,7 +4,7 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderVal
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use altcha::Payload;
-use fluxgate_domain::ids::{ProductId, UserId};
+use fluxgate_domain::ids::{ProductId, QueueMode, UserId};
 use fluxgate_domain::queue::{ServedPoint, Ticket, Turn};
 use fluxgate_gate::{QueuePhase, QueueView};
 use jiff::Timestamp;
@@ -109,6 +109,8 @@ struct StateAnswer {
     served_late: u64,
     clock: u64,
     recent: Vec<[u64; 3]>,
+    mode: QueueMode,
+    paused: bool,
     admit_per_second: u32,
     turn_seconds: u64,
     remaining: u32,
@@ -137,10 +139,11 @@ fn document(queue: &SaleQueue, snapshot: &QueueSnapshot) -> Bytes {
         mark,
         remaining,
         held,
+        settings,
         ..
     } = snapshot.view;
     let answer = StateAnswer {
-        state: name(&snapshot.view),
+        state: state_name(&snapshot.view),
         now: snapshot.view.seen_at,
         opens_at: queue.opens_at(),
         joined: mark.joined,
@@ -150,6 +153,8 @@ fn document(queue: &SaleQueue, snapshot: &QueueSnapshot) -> Bytes {
         served_late: mark.served.served_late,
         clock: mark.clock_ms,
         recent: snapshot.history().points.iter().map(point).collect(),
+        mode: settings.mode,
+        paused: settings.paused,
         admit_per_second: snapshot.view.admit_per_second,
         turn_seconds: snapshot.view.turn.as_secs(),
         remaining,
@@ -163,6 +168,7 @@ fn document(queue: &SaleQueue, snapshot: &QueueSnapshot) -> Bytes {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct PlaceAnswer {
+    state: &'static str,
     turn: &'static str,
     joined: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -204,6 +210,7 @@ fn place_of(ticket: &Ticket, queue: &SaleQueue, snapshot: &QueueSnapshot) -> Pla
     };
     let estimate = snapshot.estimate(position).filter(|_| waits);
     PlaceAnswer {
+        state: state_name(&snapshot.view),
         turn: name,
         joined: class(ticket),
         number: ticket.number.map(Into::into),
@@ -262,10 +269,11 @@ fn point(point: &ServedPoint) -> [u64; 3] {
     ]
 }
 
-fn name(view: &QueueView) -> &'static str {
+fn state_name(view: &QueueView) -> &'static str {
     match view.phase {
         QueuePhase::Scheduled => "scheduled",
         QueuePhase::Closed => "closed",
+        QueuePhase::Open if view.remaining > 0 && view.settings.is_paused() => "paused",
         QueuePhase::Open if view.remaining > 0 => "open",
         QueuePhase::Open if view.held.is_some_and(|held| held > 0) => "all_held",
         QueuePhase::Open => "sold_out",

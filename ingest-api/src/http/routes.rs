@@ -13,7 +13,7 @@ use super::observe::{Observer, observe};
 use super::problem::{Kind, Problem};
 use super::{
     Access, CompatLimits, CorsPolicy, JoinLimit, TryLimits, compat, events, figures, orders, pages,
-    products, queue,
+    products, queue, queue_change,
 };
 use crate::events::SaleEvents;
 use crate::orders::{CancelOrder, CompleteOrder, OrderStatusReader, PlaceOrder};
@@ -109,8 +109,12 @@ pub fn routes(
         );
         resource(
             "/queue/{id}",
-            "GET, POST",
-            vec![get_or_head().to(queue::state), web::post().to(queue::join)],
+            "GET, PATCH, POST",
+            vec![
+                get_or_head().to(queue::state),
+                web::patch().to(queue_change::change),
+                web::post().to(queue::join),
+            ],
         );
         resource(
             "/queue/{id}/place",

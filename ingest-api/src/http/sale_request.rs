@@ -179,7 +179,7 @@ fn to_millisecond(at: Timestamp) -> Timestamp {
 }
 
 /// Reads a term that is said. `null` is refused: a program that lacks its value would open a sale without holds, permanently.
-fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+pub(super) fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)

@@ -2,6 +2,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use actix_web::web::Bytes;
+use fluxgate_domain::ids::QueueMode;
 use fluxgate_domain::queue::{QueuePosition, Thresholds, Turn, TurnHistory};
 use fluxgate_gate::{QueuePhase, QueueView};
 use jiff::Timestamp;
@@ -67,6 +68,11 @@ impl QueueSnapshot {
         self.ahead(position) <= u64::from(self.view.admit_per_second)
     }
 
+    /// Whether orders need turns.
+    pub fn needs_turns(&self) -> bool {
+        self.view.settings.mode == QueueMode::Queue
+    }
+
     /// The turn of a position.
     pub fn turn(&self, position: QueuePosition) -> Turn {
         self.history.turn(position)
@@ -90,7 +96,8 @@ impl QueueSnapshot {
 
     /// When the turn of this position begins, if the queue goes on at the pace of the last seconds; `None` if it stands.
     pub fn estimate(&self, position: QueuePosition) -> Option<Duration> {
-        if self.view.phase != QueuePhase::Open || self.view.remaining == 0 {
+        let stands = self.view.settings.paused || !self.needs_turns();
+        if self.view.phase != QueuePhase::Open || self.view.remaining == 0 || stands {
             return None;
         }
         let seconds = self.ahead(position) as f64 / self.pace_per_second();

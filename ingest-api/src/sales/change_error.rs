@@ -30,14 +30,17 @@ pub enum ChangeError {
     /// The sale's opening is not on Kafka yet.
     #[error("the sale is not open yet")]
     NotOpen,
+    /// The sale has no queue.
+    #[error("the sale has no queue")]
+    NoQueue,
     /// The sale is closed.
     #[error("the sale is closed")]
     Closed,
     /// The sale would have more units than a sale can have.
     #[error("a sale can have at most {} units", Total::MAX.get())]
     TooMany,
-    /// The same key restocked the sale with another quantity.
-    #[error("the key was used before with another quantity")]
+    /// The same key changed the sale in another way.
+    #[error("the key was used before with another body")]
     KeyReused,
     /// Too many changes wait in the sale's outbox.
     #[error("too many orders and changes wait for Kafka")]

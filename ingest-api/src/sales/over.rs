@@ -38,6 +38,7 @@ pub fn view(product: &ProductId, entry: &LedgerEntry) -> Option<SaleView> {
     Some(SaleView {
         terms,
         amended: None,
+        queue_change: None,
         facts: SaleFacts {
             product: product.clone(),
             tag: Tag::of(product),

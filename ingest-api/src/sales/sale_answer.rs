@@ -1,7 +1,8 @@
+use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::{
-    AdmitPerSecond, OrdersPerSecond, OrdersPerUser, Overbook, ProductId, Total, TurnSeconds,
+    AdmitPerSecond, OrdersPerSecond, OrdersPerUser, Overbook, ProductId, QueueMode, Total,
+    TurnSeconds,
 };
-use fluxgate_domain::{QueueTerms, SequenceNumber};
 use fluxgate_gate::SaleView;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -27,6 +28,8 @@ pub struct SaleAnswer {
     queue: Option<QueueAnswer>,
     #[serde(skip)]
     amended: Option<SequenceNumber>,
+    #[serde(skip)]
+    queue_changed: Option<SequenceNumber>,
 }
 
 /// What is said about holds, with the defaults.
@@ -40,12 +43,14 @@ struct HoldsAnswer {
     held: u32,
 }
 
-/// What is said about the queue, with the defaults, and the promise of its seed.
+/// How the queue is served, with the defaults, and the promise of its seed.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct QueueAnswer {
     join_from: Option<Timestamp>,
     join_until: Option<Timestamp>,
+    mode: QueueMode,
+    paused: bool,
     admit_per_second: AdmitPerSecond,
     turn_seconds: TurnSeconds,
     overbook: Overbook,
@@ -54,8 +59,8 @@ struct QueueAnswer {
 }
 
 impl SaleAnswer {
-    /// A text that differs whenever the answer does. What can change: three fields, the units that are held, and the terms of
-    /// an amended sale.
+    /// A text that differs whenever the answer does. What can change: three fields, the units that are held, the terms of an amended
+    /// sale, and how its queue is served.
     pub fn version(&self) -> String {
         let mut version = format!("{}.{}.{}", self.total.get(), self.remaining, self.status);
         if let Some(holds) = &self.holds {
@@ -63,6 +68,9 @@ impl SaleAnswer {
         }
         if let Some(number) = self.amended {
             version += &format!(".{number}");
+        }
+        if let Some(number) = self.queue_changed {
+            version += &format!(".q{number}");
         }
         version
     }
@@ -78,8 +86,9 @@ impl From<SaleView> for SaleAnswer {
         Self {
             status: status(&view),
             holds: HoldsAnswer::of(&view),
-            queue: view.terms.queue.map(QueueAnswer::from),
+            queue: QueueAnswer::of(&view),
             amended: view.amended,
+            queue_changed: view.queue_change.as_ref().map(|change| change.number),
             product_id: view.facts.product,
             total: view.total,
             remaining: view.remaining,
@@ -105,16 +114,21 @@ impl HoldsAnswer {
     }
 }
 
-impl From<QueueTerms> for QueueAnswer {
-    fn from(queue: QueueTerms) -> Self {
-        Self {
+impl QueueAnswer {
+    fn of(view: &SaleView) -> Option<Self> {
+        let queue = view.terms.queue?;
+        let change = view.queue_change.as_deref();
+        let set = change.map(|change| change.settings).unwrap_or_default();
+        Some(Self {
             join_from: queue.join_from,
             join_until: queue.join_until,
-            admit_per_second: queue.admit_per_second,
+            mode: set.mode,
+            paused: set.paused,
+            admit_per_second: set.admit_per_second.unwrap_or(queue.admit_per_second),
             turn_seconds: queue.turn_seconds_or_default(),
             overbook: queue.overbook_or_default(),
             seed_sha256: queue.seed_sha256,
-        }
+        })
     }
 }
 

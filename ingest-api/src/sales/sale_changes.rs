@@ -1,3 +1,5 @@
+mod queue;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,16 +15,16 @@ use super::published_entry::{ADMIN_PUBLISH_WAIT, publish_change};
 use super::{ChangeError, Publisher, Sale, SaleCache, SaleLookupError, WrittenSales};
 use crate::metrics::Metrics;
 
-/// How long a closing waits for Kafka: it counts already.
-const CLOSING_PUBLISH_WAIT: Duration = Duration::from_millis(500);
+/// How long what counts already, a closing or a change of a queue, waits for Kafka.
+const COUNTING_PUBLISH_WAIT: Duration = Duration::from_millis(500);
 /// Entries that changes may add to an outbox beyond OUTBOX_MAX: orders that wait for Kafka must not keep a sale from being
 /// closed.
 const CHANGES_OUTBOX_MAX: u32 = 10_000;
 /// The longest wait for refusal leases to expire. If Redis reports a longer time, its clock was set back.
 const LEASE_WAIT_MAX: Duration = Duration::from_secs(2);
 
-/// Completes and cancels orders, restocks sales and closes sales. Each change takes effect once, however often it is repeated; a repeated
-/// call finishes a change that was interrupted.
+/// Completes and cancels orders, restocks sales, closes them and changes their queues. Each change takes effect once, however often it is
+/// repeated; a repeated call finishes a change that was interrupted.
 pub struct SaleChanges {
     store: ReservationStore,
     sales: Arc<SaleCache>,
@@ -192,7 +194,7 @@ impl SaleChanges {
         if waiting {
             let event = Event::SaleClosed(closing.event(product));
             // The closing counts already; if Kafka does not acknowledge it, it stays in the outbox.
-            self.publish(&sale, event, closing.number, CLOSING_PUBLISH_WAIT)
+            self.publish(&sale, event, closing.number, COUNTING_PUBLISH_WAIT)
                 .await;
             tracing::info!(sale.product = %product, "sale closed");
         }
@@ -219,6 +221,7 @@ impl SaleChanges {
             Change::NotAllowed => Err(ChangeError::NotAllowed),
             Change::NotOpen => Err(ChangeError::NotOpen),
             Change::Closed => Err(ChangeError::Closed),
+            Change::NoQueue => Err(ChangeError::NoQueue),
             Change::TooMany => Err(ChangeError::TooMany),
             Change::Behind | Change::Lost => Err(ChangeError::RedisBehind),
             Change::OutboxFull => {

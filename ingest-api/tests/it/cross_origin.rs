@@ -63,7 +63,7 @@ async fn pages_of_listed_origins_may_send_and_read_what_they_need() {
     assert_eq!(value(headers, "access-control-allow-credentials"), "");
     assert_eq!(value(headers, "access-control-max-age"), "3600");
     let methods = words(headers, "access-control-allow-methods");
-    assert_eq!(methods, ["get", "head", "post", "put"]);
+    assert_eq!(methods, ["get", "head", "patch", "post", "put"]);
     let allowed = words(headers, "access-control-allow-headers");
     let expected = [
         "authorization",

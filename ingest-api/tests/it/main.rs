@@ -27,6 +27,7 @@ mod over;
 mod pages;
 mod program;
 mod queue;
+mod queue_changes;
 mod queue_joins;
 mod queue_secrets;
 mod queue_starts;

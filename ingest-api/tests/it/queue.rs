@@ -51,7 +51,7 @@ async fn a_sale_shows_its_queue_with_the_defaults_but_not_the_secret() {
     let sha256 = fluxgate_domain::queue::seed_sha256(&seed);
     let sha256: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
     let expected = json!({
-        "joinFrom": null, "joinUntil": null, "admitPerSecond": 50, "turnSeconds": 300, "overbook": 3,
+        "joinFrom": null, "joinUntil": null, "mode": "queue", "paused": false, "admitPerSecond": 50, "turnSeconds": 300, "overbook": 3,
         "seedSha256": sha256,
     });
     for status in [201, 200] {

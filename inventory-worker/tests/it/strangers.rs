@@ -1,7 +1,9 @@
 //! Records on the topic that no producer of ours sent.
 
 use fluxgate_domain::batch::{Content, Record};
-use fluxgate_domain::events::{Event, OrderCancelled, OrderCompleted, OrderReserved, QueueStarted};
+use fluxgate_domain::events::{
+    Event, OrderCancelled, OrderCompleted, OrderReserved, QueueChanged, QueueStarted,
+};
 
 use crate::fixture::{opening, order, until};
 use crate::line::Line;
@@ -15,6 +17,9 @@ const CANCELLED: &str =
 /// The start of a queue that fewer than nobody had joined.
 const START: &str =
     r#"{"productId":"a","joined":-1,"epoch":1,"sequence":1,"startedAt":"1970-01-01T00:00:00Z"}"#;
+
+/// A change of a queue to a mode that there is not.
+const CHANGE: &str = r#"{"productId":"a","changeId":"83629942-38f4-8a9e-9a8b-aa822ea19741","paused":true,"mode":"draw","epoch":1,"sequence":1,"changedAt":"1970-01-01T00:00:00Z"}"#;
 
 /// Header, key, value, and the beginning of the reason.
 type Kind = (
@@ -136,6 +141,12 @@ fn kinds() -> Vec<Kind> {
             Some(QueueStarted::TYPE.as_bytes()),
             a,
             value(START),
+            "malformed",
+        ),
+        (
+            Some(QueueChanged::TYPE.as_bytes()),
+            a,
+            value(CHANGE),
             "malformed",
         ),
         (ours, None, bytes(), "foreign_key"),

@@ -54,12 +54,19 @@ pub fn check_terms(found: &mut Findings, written: &WrittenSale, then: &Snapshot)
     }
 }
 
-/// A queue that has started by the ledger has started in Redis: otherwise people could still join before others who have.
+/// A queue that has started by the ledger has started in Redis: otherwise people could still join before others who have. And Redis
+/// has its last change.
 pub fn check_queue(found: &mut Findings, written: &WrittenSale, then: &Snapshot) {
     let joined = written.sale.as_ref().and_then(|sale| sale.queue_joined);
     let mut later = later_changes(written, then, ChangeKind::QueueStart);
     if joined.is_some() && then.queue_start.is_none() && later.next().is_none() {
         found.object("Redis has lost the start of the queue: rebuild it".to_owned());
+    }
+    let changes = written.changes.iter();
+    let changes = changes.filter(|it| it.kind == ChangeKind::QueueChange);
+    let last = changes.map(|it| it.number).filter(|it| *it <= then.number);
+    if last.max() > then.queue_change.map(|it| it.number) {
+        found.object("Redis has lost a change of the queue: rebuild it".to_owned());
     }
 }
 

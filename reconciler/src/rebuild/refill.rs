@@ -2,7 +2,7 @@
 
 use fluxgate_domain::HoldTerms;
 use fluxgate_domain::apply::ChangeKind;
-use fluxgate_domain::records::QueueStartRecord;
+use fluxgate_domain::records::{QueueChangeRecord, QueueStartRecord};
 use fluxgate_gate::{Pair, hold_field, limits_field, queue_field};
 use fluxgate_ledger::{ChangeRow, LedgerRow, WrittenSale};
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use super::RebuildError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Refill {
-    /// Restocks, and the amendment that the terms are of.
+    /// Restocks, the amendment that the terms are of, and changes of the queue.
     pub changes: Vec<Pair>,
     pub sale: Vec<Pair>,
     pub has_user_limit: bool,
@@ -44,6 +44,8 @@ impl Refill {
         let restocks = changes.filter(|it| it.kind == ChangeKind::Restock);
         let mut changes: Vec<Pair> = restocks.map(restock_pair).collect();
         changes.extend(amendment(written).and_then(|it| amendment_pair(it, sale)));
+        let of_queue = queue_changes(written);
+        changes.extend(of_queue.map(|(id, record)| (format!("queue:{id}"), record.to_string())));
         Ok(Self {
             changes,
             sale: facts(written, sale, epoch, remaining),
@@ -98,6 +100,18 @@ fn queue_start(written: &WrittenSale, sale: &LedgerRow) -> Option<QueueStartReco
     })
 }
 
+/// The changes of the queue, with their ids.
+fn queue_changes(written: &WrittenSale) -> impl Iterator<Item = (&str, QueueChangeRecord)> {
+    written.changes.iter().filter_map(|change| {
+        let record = QueueChangeRecord {
+            number: change.number,
+            at: change.at,
+            settings: change.queue_settings?,
+        };
+        Some((change.id.as_str(), record))
+    })
+}
+
 fn facts(written: &WrittenSale, sale: &LedgerRow, epoch: u32, remaining: i64) -> Vec<Pair> {
     let restocked: i64 = written.changes.iter().map(|change| change.units).sum();
     let closing = written
@@ -141,6 +155,9 @@ fn facts(written: &WrittenSale, sale: &LedgerRow, epoch: u32, remaining: i64) ->
     }
     facts.extend(amendment(written).map(|it| ("amended", it.number.to_string())));
     facts.extend(queue_start(written, sale).map(|start| ("queue_started", start.to_string())));
+    let changes = queue_changes(written).map(|(_, record)| record);
+    let last = changes.max_by_key(|record| record.number);
+    facts.extend(last.map(|record| ("queue_changed", record.to_string())));
     if let Some(closing) = closing {
         let at = closing.at.as_millisecond();
         facts.push(("closed", format!("{} {at}", closing.number)));
@@ -150,145 +167,4 @@ fn facts(written: &WrittenSale, sale: &LedgerRow, epoch: u32, remaining: i64) ->
 }
 
 #[cfg(test)]
-mod tests {
-    use fluxgate_domain::ids::{HoldSeconds, OrdersPerSecond, ProductId, Total};
-    use fluxgate_domain::{SequenceNumber, Terms};
-
-    use super::*;
-
-    /// The fields of a sale that opened at 5 s and was amended twice, for which these terms are written.
-    fn fields(terms: Option<Terms>) -> Vec<Pair> {
-        let refill = Refill::of(&written(terms), 4, 2).unwrap();
-        [refill.changes, refill.sale].concat()
-    }
-
-    fn written(terms: Option<Terms>) -> WrittenSale {
-        let at = |second| Timestamp::from_second(second).unwrap();
-        let sale = LedgerRow {
-            product: ProductId::parse("p").unwrap(),
-            total: 10,
-            sold: 4,
-            completed: 2,
-            opens_at: at(5),
-            id_time: at(3),
-            closes_at: None,
-            ends_at: None,
-            per_user_limit: None,
-            highest: SequenceNumber::new(2, 0),
-            fenced_epoch: 2,
-            written: 0,
-            partition: 0,
-            terms,
-            queue_joined: None,
-        };
-        let amendments = [2, 1].map(|sequence| ChangeRow {
-            id: format!("amend:1-{sequence}"),
-            kind: ChangeKind::Amend,
-            units: 0,
-            number: SequenceNumber::new(1, sequence),
-            at: at(4),
-        });
-        WrittenSale {
-            changes: terms.map_or(Vec::new(), |_| amendments.into()),
-            sale: Some(sale),
-            ..WrittenSale::default()
-        }
-    }
-
-    fn value<'a>(fields: &'a [Pair], name: &str) -> Option<&'a str> {
-        let field = fields.iter().find(|(field, _)| field == name);
-        field.map(|(_, value)| value.as_str())
-    }
-
-    #[test]
-    fn a_rebuilt_sale_has_its_terms_again() {
-        let terms = Terms {
-            opens_at: Some(Timestamp::from_second(4).unwrap()),
-            orders_per_second: OrdersPerSecond::try_from(50).ok(),
-            ..Terms::of(Total::try_from(10).unwrap())
-        };
-        let restored = fields(Some(terms));
-        assert_eq!(value(&restored, "terms"), Some(terms.to_json().as_str()));
-        assert_eq!(value(&restored, "asked_opens_at"), Some("4000"));
-        assert_eq!(value(&restored, "opens_at"), Some("5000"));
-        assert_eq!(value(&restored, "id_time"), Some("3000"));
-        assert_eq!(value(&restored, "limits"), Some("50 0 0 0 0"));
-        assert_eq!(value(&restored, "amended"), Some("1-2"));
-        let record = format!("1-2 4000 5000 {}", terms.to_json());
-        assert_eq!(value(&restored, "amend:1-2"), Some(record.as_str()));
-        assert_eq!(value(&restored, "amend:1-1"), None);
-        assert_eq!(value(&restored, "hold"), None);
-        assert_eq!(value(&restored, "completed"), None);
-        assert_eq!(value(&restored, "queue"), None);
-    }
-
-    #[test]
-    fn a_rebuilt_sale_has_its_queue_again() {
-        let json = format!(
-            r#"{{"quantity":10,"queue":{{"joinFrom":"1970-01-01T00:00:02Z","admitPerSecond":50,"secret":"0123456789abcdef","seedSha256":"{}"}}}}"#,
-            "5a".repeat(32)
-        );
-        let restored = fields(Terms::read(&json));
-        assert_eq!(value(&restored, "terms"), Some(json.as_str()));
-        assert_eq!(
-            value(&restored, "queue"),
-            Some("2000 0 50 300 3 0123456789abcdef")
-        );
-    }
-
-    #[test]
-    fn a_queue_that_has_started_stays_started_with_the_largest_count() {
-        let start = |sequence| ChangeRow {
-            id: format!("queue_start:1-{sequence}"),
-            kind: ChangeKind::QueueStart,
-            units: 0,
-            number: SequenceNumber::new(1, sequence),
-            at: Timestamp::from_second(sequence.into()).unwrap(),
-        };
-        let started = |starts: &[u32], joined| {
-            let mut written = written(None);
-            written.changes = starts.iter().copied().map(start).collect();
-            written.sale.as_mut().unwrap().queue_joined = joined;
-            let refill = Refill::of(&written, 4, 2).unwrap();
-            value(&refill.sale, "queue_started").map(str::to_owned)
-        };
-        assert_eq!(started(&[], None), None);
-        let expected = Some("1-7 7000 900".to_owned());
-        assert_eq!(started(&[3, 7, 5], Some(900)), expected);
-    }
-
-    #[test]
-    fn a_rebuilt_sale_has_its_holds_again_and_expires_nothing_for_one_grace() {
-        let terms = Terms {
-            hold_seconds: HoldSeconds::try_from(60).ok(),
-            ..Terms::of(Total::try_from(10).unwrap())
-        };
-        let restored = fields(Some(terms));
-        assert_eq!(value(&restored, "hold"), Some("60000 30000 2 0"));
-        assert_eq!(value(&restored, "limits"), Some("0 0 0 0 0"));
-        assert_eq!(value(&restored, "completed"), Some("2"));
-        assert_eq!(value(&restored, "remaining"), Some("6"));
-        assert_eq!(value(&restored, "expiry"), None);
-        let refill = Refill::of(&written(Some(terms)), 4, 2).unwrap();
-        assert_eq!(refill.holds, terms.holds());
-    }
-
-    #[test]
-    fn a_ledger_whose_sums_are_not_those_of_its_orders_restores_nothing() {
-        let refused = |sold, completed| match Refill::of(&written(None), sold, completed) {
-            Err(RebuildError::Inconsistent { which, .. }) => which,
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(refused(3, 2), "sold");
-        assert_eq!(refused(4, 3), "completed");
-    }
-
-    #[test]
-    fn a_sale_of_an_earlier_version_has_no_terms_to_restore() {
-        let restored = fields(None);
-        assert_eq!(value(&restored, "asked_opens_at"), Some(""));
-        assert_eq!(value(&restored, "terms"), None);
-        assert_eq!(value(&restored, "limits"), None);
-        assert_eq!(value(&restored, "amended"), None);
-    }
-}
+mod tests;

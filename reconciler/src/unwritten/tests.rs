@@ -2,7 +2,7 @@ use fluxgate_domain::OrderFacts;
 use fluxgate_domain::apply::ChangeKind;
 use fluxgate_domain::ids::{IdempotencyKey, Tag, UserId};
 use fluxgate_domain::order_facts::Decision;
-use fluxgate_domain::records::QueueStartRecord;
+use fluxgate_domain::records::{QueueChangeRecord, QueueStartRecord};
 use fluxgate_gate::RecordedOrder;
 use fluxgate_ledger::ChangeRow;
 use jiff::Timestamp;
@@ -101,6 +101,7 @@ fn a_start_of_the_queue_that_has_no_row_is_lacking() {
         units: 0,
         number: number(sequence),
         at: Timestamp::UNIX_EPOCH,
+        queue_settings: None,
     };
     let written = |sequence| WrittenSale {
         changes: vec![row(sequence)],
@@ -119,4 +120,36 @@ fn a_start_of_the_queue_that_has_no_row_is_lacking() {
     assert_eq!(waiting, []);
     let event = unwritten.event(&product(), Subject::QueueStart, &HashMap::new());
     assert_eq!(event, Some(Event::QueueStarted(start.event(&product()))));
+}
+
+#[test]
+fn a_change_of_the_queue_that_has_no_row_is_lacking() {
+    let change: QueueChangeRecord = "1-3 20 50 1 queue".parse().unwrap();
+    let change_id = QueueChangeId::derive(&product(), &IdempotencyKey::parse("k").unwrap());
+    let mut records = Records::default();
+    records.queue_changes.insert(change_id, change);
+    let unwritten = Unwritten::of(records);
+    let row = ChangeRow {
+        id: change_id.to_string(),
+        kind: ChangeKind::QueueChange,
+        units: 0,
+        number: number(3),
+        at: Timestamp::UNIX_EPOCH,
+        queue_settings: Some(change.settings),
+    };
+    let subject = Subject::QueueChange(change_id);
+    let expected = Lacking {
+        number: number(3),
+        subject,
+    };
+    let lacking = |written: &WrittenSale| unwritten.lacking(|_| false, written);
+    assert_eq!(lacking(&WrittenSale::default()), [expected]);
+    let written = WrittenSale {
+        changes: vec![row],
+        ..WrittenSale::default()
+    };
+    assert_eq!(lacking(&written), []);
+    let event = unwritten.event(&product(), subject, &HashMap::new());
+    let expected = Event::QueueChanged(change.event(change_id, &product()));
+    assert_eq!(event, Some(expected));
 }

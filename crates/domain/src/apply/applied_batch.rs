@@ -8,6 +8,7 @@ use crate::batch::PartitionOffset;
 use crate::events::{OrderReserved, SaleAmended};
 use crate::ids::{OrderId, ProductId};
 use crate::order_facts::OrderFact;
+use crate::queue::QueueSettings;
 use crate::{NumberSeries, OrderFacts, SequenceNumber};
 
 /// Everything that a batch writes.
@@ -53,6 +54,8 @@ pub struct NewChange<'a> {
     pub units: i64,
     pub number: SequenceNumber,
     pub at: Timestamp,
+    /// How the queue is served after the change, if that has changed it.
+    pub queue_settings: Option<QueueSettings>,
 }
 
 /// How many facts about orders a batch brings.
@@ -82,6 +85,7 @@ pub enum ChangeKind {
     Close,
     Amend,
     QueueStart,
+    QueueChange,
 }
 
 impl ChangeKind {
@@ -92,12 +96,19 @@ impl ChangeKind {
             Self::Close => "close",
             Self::Amend => "amend",
             Self::QueueStart => "queue_start",
+            Self::QueueChange => "queue_change",
         }
     }
 
     /// The inverse of [`Self::as_str`].
     pub fn read(text: &str) -> Option<Self> {
-        let all = [Self::Restock, Self::Close, Self::Amend, Self::QueueStart];
+        let all = [
+            Self::Restock,
+            Self::Close,
+            Self::Amend,
+            Self::QueueStart,
+            Self::QueueChange,
+        ];
         all.into_iter().find(|kind| kind.as_str() == text)
     }
 }

@@ -4,6 +4,7 @@
 //! all others are taken as new.
 
 mod applied_batch;
+mod changes;
 mod existing_rows;
 mod operation;
 mod order_rows;
@@ -20,9 +21,7 @@ pub use operation::Operation;
 use std::collections::{HashMap, HashSet};
 
 use crate::batch::PartitionOffset;
-use crate::events::{
-    OrderReserved, QueueStarted, SaleAmended, SaleClosed, SaleFenced, SaleRestocked,
-};
+use crate::events::{OrderReserved, SaleFenced};
 use crate::ids::ProductId;
 use crate::order_facts::{Decision, OrderFact, RejectReason};
 use crate::{OrderFacts, OrderStatus, SequenceNumber};
@@ -72,6 +71,7 @@ pub fn apply<'a>(
             Operation::Restock(restock) => application.restock(at, sale, restock),
             Operation::Amend(amended) => application.amend(at, sale, amended),
             Operation::StartQueue(start) => application.start_queue(at, sale, start),
+            Operation::ChangeQueue(change) => application.change_queue(at, sale, change),
             Operation::Close(close) => application.close(at, sale, close),
             Operation::Fence(fence) => application.fence(at, sale, fence),
         }
@@ -161,73 +161,6 @@ impl<'a> Application<'a, '_> {
         facts
     }
 
-    fn restock(&mut self, at: PartitionOffset, sale: &mut Sale<'a>, restock: &'a SaleRestocked) {
-        let units = i64::from(restock.quantity);
-        let change = NewChange {
-            product: &restock.product_id,
-            id: restock.restock_id.to_string(),
-            kind: ChangeKind::Restock,
-            units,
-            number: SequenceNumber::new(restock.epoch, restock.sequence),
-            at: restock.restocked_at,
-        };
-        if let Some(row) = self.change(at, sale, change) {
-            row.total += units;
-            sale.ledger.total += units;
-        }
-    }
-
-    fn amend(&mut self, at: PartitionOffset, sale: &mut Sale<'a>, amended: &'a SaleAmended) {
-        let number = amended.number();
-        let change = NewChange {
-            product: &amended.product_id,
-            id: format!("amend:{number}"),
-            kind: ChangeKind::Amend,
-            units: 0,
-            number,
-            at: amended.amended_at,
-        };
-        if self.change(at, sale, change).is_some() {
-            let amendments = &mut self.applied.amendments;
-            let highest = amendments.entry(&amended.product_id).or_insert(amended);
-            if highest.number() < number {
-                *highest = amended;
-            }
-        }
-    }
-
-    /// A queue starts once. If Redis has lost its start, there is another one, under another number: each is a change, and the
-    /// larger count of those who joined before stays.
-    fn start_queue(&mut self, at: PartitionOffset, sale: &mut Sale<'a>, start: &'a QueueStarted) {
-        let number = start.number();
-        let change = NewChange {
-            product: &start.product_id,
-            id: format!("queue_start:{number}"),
-            kind: ChangeKind::QueueStart,
-            units: 0,
-            number,
-            at: start.started_at,
-        };
-        if self.change(at, sale, change).is_some() {
-            let joined = i64::try_from(start.joined).unwrap_or(i64::MAX);
-            sale.ledger.queue_joined = sale.ledger.queue_joined.max(Some(joined));
-        }
-    }
-
-    fn close(&mut self, at: PartitionOffset, sale: &mut Sale<'a>, close: &'a SaleClosed) {
-        let change = NewChange {
-            product: &close.product_id,
-            id: "close".to_owned(),
-            kind: ChangeKind::Close,
-            units: 0,
-            number: SequenceNumber::new(close.epoch, close.sequence),
-            at: close.closed_at,
-        };
-        if self.change(at, sale, change).is_some() {
-            sale.ledger.closed_at = Some(close.closed_at);
-        }
-    }
-
     fn fence(&mut self, at: PartitionOffset, sale: &mut Sale<'a>, fence: &'a SaleFenced) {
         let epoch = fence.epoch;
         let Some(row) = sale.headroom(at) else {
@@ -244,32 +177,5 @@ impl<'a> Application<'a, '_> {
 
     fn refuse(&mut self, at: PartitionOffset, reason: &'static str) {
         self.applied.refused.push((at, reason));
-    }
-
-    /// Writes a change; returns the ledger row of its sale, if the change is new and accepted.
-    fn change<'s>(
-        &mut self,
-        at: PartitionOffset,
-        sale: &'s mut Sale<'a>,
-        change: NewChange<'a>,
-    ) -> Option<&'s mut Headroom> {
-        let number = change.number;
-        if sale.headroom(at).is_none() {
-            self.refuse(at, UNKNOWN_SALE);
-            return None;
-        }
-        let id = (change.product.clone(), change.id.clone());
-        if self.existing_changes.contains(&id) || self.new_changes.contains(&id) {
-            self.applied.duplicates += 1;
-            return None;
-        }
-        if sale.is_fenced(at, number.epoch) {
-            self.refuse(at, FENCED);
-            return None;
-        }
-        self.new_changes.insert(id);
-        sale.count_number(number);
-        self.applied.changes.push(change);
-        sale.headroom(at)
     }
 }

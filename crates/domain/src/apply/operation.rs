@@ -1,6 +1,6 @@
 use crate::events::{
-    Event, OrderCancelled, OrderCompleted, OrderReserved, QueueStarted, SaleAmended, SaleClosed,
-    SaleFenced, SaleOpened, SaleRestocked,
+    Event, OrderCancelled, OrderCompleted, OrderReserved, QueueChanged, QueueStarted, SaleAmended,
+    SaleClosed, SaleFenced, SaleOpened, SaleRestocked,
 };
 use crate::ids::{OrderId, ProductId};
 use crate::order_facts::OrderFact;
@@ -16,6 +16,7 @@ pub enum Operation<'a> {
     Restock(&'a SaleRestocked),
     Amend(&'a SaleAmended),
     StartQueue(&'a QueueStarted),
+    ChangeQueue(&'a QueueChanged),
     Close(&'a SaleClosed),
     Fence(&'a SaleFenced),
 }
@@ -31,6 +32,7 @@ impl<'a> Operation<'a> {
             Event::SaleRestocked(restock) => Self::Restock(restock),
             Event::SaleAmended(amended) => Self::Amend(amended),
             Event::QueueStarted(start) => Self::StartQueue(start),
+            Event::QueueChanged(change) => Self::ChangeQueue(change),
             Event::SaleClosed(close) => Self::Close(close),
             Event::SaleFenced(fence) => Self::Fence(fence),
         }
@@ -46,6 +48,7 @@ impl<'a> Operation<'a> {
             Self::Restock(restock) => &restock.product_id,
             Self::Amend(amended) => &amended.product_id,
             Self::StartQueue(start) => &start.product_id,
+            Self::ChangeQueue(change) => &change.product_id,
             Self::Close(close) => &close.product_id,
             Self::Fence(fence) => &fence.product_id,
         }
@@ -69,6 +72,7 @@ impl<'a> Operation<'a> {
             | Self::Restock(_)
             | Self::Amend(_)
             | Self::StartQueue(_)
+            | Self::ChangeQueue(_)
             | Self::Close(_)
             | Self::Fence(_) => None,
         }
@@ -87,7 +91,11 @@ impl<'a> Operation<'a> {
     pub fn is_change(&self) -> bool {
         matches!(
             self,
-            Self::Restock(_) | Self::Amend(_) | Self::StartQueue(_) | Self::Close(_)
+            Self::Restock(_)
+                | Self::Amend(_)
+                | Self::StartQueue(_)
+                | Self::ChangeQueue(_)
+                | Self::Close(_)
         )
     }
 }

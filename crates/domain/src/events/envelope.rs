@@ -1,8 +1,8 @@
 use std::borrow::Cow;
 
 use super::{
-    CancelCause, Event, OrderCancelled, OrderCompleted, OrderReserved, QueueStarted, SaleAmended,
-    SaleClosed, SaleFenced, SaleOpened, SaleRestocked,
+    CancelCause, Event, OrderCancelled, OrderCompleted, OrderReserved, QueueChanged, QueueStarted,
+    SaleAmended, SaleClosed, SaleFenced, SaleOpened, SaleRestocked,
 };
 
 /// The header with the event type.
@@ -57,6 +57,11 @@ pub fn headers(event: &Event) -> [Header; 6] {
             QueueStarted::TYPE,
             format!("{}:queue-started:{}", start.product_id, start.number()),
             start.started_at,
+        ),
+        Event::QueueChanged(change) => (
+            QueueChanged::TYPE,
+            change.change_id.to_string(),
+            change.changed_at,
         ),
         Event::SaleClosed(close) => (
             SaleClosed::TYPE,

@@ -7,6 +7,7 @@ mod envelope;
 mod order_cancelled;
 mod order_completed;
 mod order_reserved;
+mod queue_changed;
 mod queue_started;
 mod sale_amended;
 mod sale_closed;
@@ -18,6 +19,7 @@ pub use envelope::{CE_ID, CE_TYPE, Header, headers};
 pub use order_cancelled::{CancelCause, OrderCancelled};
 pub use order_completed::OrderCompleted;
 pub use order_reserved::OrderReserved;
+pub use queue_changed::QueueChanged;
 pub use queue_started::QueueStarted;
 pub use sale_amended::SaleAmended;
 pub use sale_closed::SaleClosed;
@@ -44,6 +46,8 @@ pub enum Event {
     SaleAmended(Box<SaleAmended>),
     /// The queue of a sale has started.
     QueueStarted(QueueStarted),
+    /// An admin has changed how the queue of a sale is served.
+    QueueChanged(QueueChanged),
     /// A sale was closed by an admin.
     SaleClosed(SaleClosed),
     /// Earlier epochs of a sale are no longer accepted.
@@ -92,6 +96,7 @@ impl Event {
             SaleRestocked::TYPE => Self::SaleRestocked(from_json(value)?),
             SaleAmended::TYPE => Self::SaleAmended(from_json(value)?),
             QueueStarted::TYPE => Self::QueueStarted(from_json(value)?),
+            QueueChanged::TYPE => Self::QueueChanged(from_json(value)?),
             SaleClosed::TYPE => Self::SaleClosed(from_json(value)?),
             SaleFenced::TYPE => Self::SaleFenced(from_json(value)?),
             // An unknown type may be kilobytes long.
@@ -114,6 +119,7 @@ impl Event {
             Self::SaleRestocked(event) => serde_json::to_vec(event),
             Self::SaleAmended(event) => serde_json::to_vec(event),
             Self::QueueStarted(event) => serde_json::to_vec(event),
+            Self::QueueChanged(event) => serde_json::to_vec(event),
             Self::SaleClosed(event) => serde_json::to_vec(event),
             Self::SaleFenced(event) => serde_json::to_vec(event),
         }
@@ -129,6 +135,7 @@ impl Event {
             | Self::OrderCompleted(_)
             | Self::SaleAmended(_)
             | Self::QueueStarted(_)
+            | Self::QueueChanged(_)
             | Self::SaleClosed(_)
             | Self::SaleFenced(_) => false,
         }
@@ -144,6 +151,7 @@ impl Event {
             Self::SaleRestocked(event) => &event.product_id,
             Self::SaleAmended(event) => &event.product_id,
             Self::QueueStarted(event) => &event.product_id,
+            Self::QueueChanged(event) => &event.product_id,
             Self::SaleClosed(event) => &event.product_id,
             Self::SaleFenced(event) => &event.product_id,
         }

@@ -1,5 +1,6 @@
 //! Newtypes that are parsed once, at the border, and valid from then on.
 
+mod change_ids;
 mod hash;
 mod hold_terms;
 mod idempotency_key;
@@ -9,18 +10,17 @@ mod order_rates;
 mod product_id;
 mod quantity;
 mod queue_terms;
-mod restock_id;
 mod tag;
 mod user_id;
 
+pub use change_ids::{QueueChangeId, RestockId};
 pub use hold_terms::{HoldGraceSeconds, HoldSeconds, UnpaidPerUser};
 pub use idempotency_key::IdempotencyKey;
 pub use order_id::OrderId;
 pub use order_rates::{OrdersPerSecond, OrdersPerUser};
 pub use product_id::ProductId;
 pub use quantity::{Quantity, Total};
-pub use queue_terms::{AdmitPerSecond, Overbook, TurnSeconds};
-pub use restock_id::RestockId;
+pub use queue_terms::{AdmitPerSecond, Overbook, QueueMode, TurnSeconds};
 pub use tag::Tag;
 pub use user_id::UserId;
 

@@ -1,3 +1,6 @@
+use serde::{Serialize, Serializer};
+
+use super::Invalid;
 use super::json::whole_number;
 
 whole_number!(
@@ -23,6 +26,48 @@ whole_number!(
     1..=20,
     "a whole number from 1 to 20"
 );
+
+/// Whether the orders of a sale with a queue need turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum QueueMode {
+    /// They do.
+    #[default]
+    Queue,
+    /// They do not, and need no tickets.
+    Pass,
+}
+
+super::json::deserialize!(QueueMode, deserialize_str, visit_str(&str));
+
+impl QueueMode {
+    const INVALID: Invalid = Invalid {
+        field: "mode",
+        allowed: "`queue` or `pass`",
+    };
+
+    /// Reads its text.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let mut all = [Self::Queue, Self::Pass].into_iter();
+        all.find(|mode| mode.as_str() == text).ok_or(Self::INVALID)
+    }
+
+    /// The inverse of [`Self::parse`].
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::Pass => "pass",
+        }
+    }
+}
+
+impl Serialize for QueueMode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
 
 impl TurnSeconds {
     /// Without the term.

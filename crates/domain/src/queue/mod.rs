@@ -3,10 +3,12 @@
 
 mod position;
 mod secret;
+mod settings;
 mod ticket;
 mod turn;
 
 pub use position::{EARLY_END, QueuePosition, Thresholds};
 pub use secret::{QueueSecret, SecretFingerprint, seed_sha256};
+pub use settings::{QueuePatch, QueueSettings};
 pub use ticket::{HolderId, InvalidTicket, Ticket};
 pub use turn::{ServedPoint, TURN_GRACE, Turn, TurnHistory};

@@ -1,4 +1,4 @@
-//! What Redis keeps of an order, a restock, a closing, an amendment and the start of a queue: short texts, see `lua/README.md`.
+//! What Redis keeps of an order, a restock, a closing, an amendment, and the start and the changes of a queue: short texts, see `lua/README.md`.
 //!
 //! Short text instead of the event's JSON: a million orders of one sale must fit into memory, and Lua should not build
 //! JSON. Each event follows from its record alone, so every instance publishes the same bytes.
@@ -6,12 +6,14 @@
 mod amendment;
 mod closing;
 mod order;
+mod queue_change;
 mod queue_start;
 mod restock;
 
 pub use amendment::AmendmentRecord;
 pub use closing::ClosingRecord;
 pub use order::{CancelRecord, Mark, OrderRecord};
+pub use queue_change::QueueChangeRecord;
 pub use queue_start::QueueStartRecord;
 pub use restock::RestockRecord;
 
@@ -28,7 +30,7 @@ pub struct MalformedRecord {
 }
 
 impl MalformedRecord {
-    fn new(kind: &'static str, text: &str) -> Self {
+    pub(crate) fn new(kind: &'static str, text: &str) -> Self {
         let text = text.chars().take(200).collect();
         Self { kind, text }
     }

@@ -9,6 +9,7 @@ mod holds;
 mod lost_keys;
 mod own_redis;
 mod queue;
+mod queue_changes;
 mod queue_rollbacks;
 mod queue_sale;
 mod queue_starts;

@@ -1,5 +1,6 @@
 use fluxgate_domain::apply::ChangeKind;
 use fluxgate_domain::ids::{OrderId, ProductId, Tag};
+use fluxgate_domain::queue::QueueSettings;
 use fluxgate_domain::{OrderFacts, SequenceNumber, Terms};
 use jiff::Timestamp;
 use tokio_postgres::Row;
@@ -69,6 +70,8 @@ pub struct ChangeRow {
     pub units: i64,
     pub number: SequenceNumber,
     pub at: Timestamp,
+    /// How the queue is served after the change, if that has changed it.
+    pub queue_settings: Option<QueueSettings>,
 }
 
 /// A dead letter with a number of the sale.
@@ -172,6 +175,7 @@ impl ChangeRow {
             units: row.try_get(2)?,
             number: columns::number(row.try_get(3)?, row.try_get(4)?)?,
             at: row.try_get(5)?,
+            queue_settings: columns::queue_settings(row.try_get(6)?)?,
         })
     }
 }

@@ -31,8 +31,11 @@ pub async fn insert_changes(
     let sequences = changes.iter().map(|it| i64::from(it.number.sequence));
     let sequences: Vec<_> = sequences.collect();
     let times: Vec<_> = changes.iter().map(|it| it.at).collect();
-    let parameters: [&(dyn ToSql + Sync); 7] =
-        [&products, &ids, &kinds, &units, &epochs, &sequences, &times];
+    let settings = changes.iter().map(|it| it.queue_settings);
+    let settings: Vec<_> = settings.map(|it| it.map(|it| it.to_json())).collect();
+    let parameters: [&(dyn ToSql + Sync); 8] = [
+        &products, &ids, &kinds, &units, &epochs, &sequences, &times, &settings,
+    ];
     transaction
         .execute(&statements.insert_changes, &parameters)
         .await?;

@@ -42,7 +42,7 @@ pub struct WrittenBatch {
     pub cancelled: u64,
     /// Completed orders that have no units.
     pub paid_without_unit: u64,
-    /// Restocks, amendments, starts of queues and closings.
+    /// Restocks, amendments, closings, and starts and changes of queues.
     pub changes: u64,
     /// Records whose order or change had its row already.
     pub duplicates: u64,

@@ -27,7 +27,7 @@ pub const SELECT_ENCODING: &str = "SELECT getdatabaseencoding()";
 /// PostgreSQL would go through all combinations of the others.
 pub const PROBE: &str = "
     SELECT fenced_epoch, closed_at, last_sequence, last_checksum, copy_due_at, terms_number, completion_number,
-           queue_joined
+           queue_joined, queue_settings
     FROM positions, stock_ledger, number_series, orders, dead_letters, sale_changes LIMIT 0";
 
 /// Fails in a session that takes no writes: PostgreSQL refuses the statement before it looks for rows.

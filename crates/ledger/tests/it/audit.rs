@@ -7,7 +7,10 @@ use fluxgate_ledger::{AuditError, AuditReader, StoredPosition};
 
 use uuid::Uuid;
 
-use crate::fixture::{Schema, TOPIC, amendment, fence, opening, order, queue_start, sorted, terms};
+use crate::fixture::{
+    Schema, TOPIC, amendment, fence, opening, order, queue_change, queue_start, restock, sorted,
+    terms,
+};
 use crate::logs::{changes, log, rebuilt};
 
 fn product(name: &str) -> ProductId {
@@ -185,4 +188,33 @@ async fn a_sale_whose_queue_has_not_started_has_no_count() {
     schema.write_all(&[opening(0, "a", 3)], 1).await;
     let sale = schema.audit().await.sale(&product("a")).await.unwrap();
     assert_eq!(sale.unwrap().queue_joined, None);
+}
+
+#[tokio::test]
+async fn the_rows_of_the_changes_of_a_queue_say_what_was_set_whatever_was_read_first() {
+    let log = [
+        opening(0, "a", 3),
+        queue_change(1, "a", "200 0 queue", 3),
+        queue_change(2, "a", "- 1 pass", 1),
+        queue_change(3, "a", "200 0 queue", 3),
+        restock(4, "a", 1, 2),
+    ];
+    for size in [1, 5] {
+        let schema = Schema::new().await;
+        schema.write_all(&log, size).await;
+        let mut audit = schema.audit().await;
+        let (mut written, _) = audit.read_sale(&product("a")).await.unwrap();
+        written.changes.sort_unstable_by_key(|it| it.number);
+        let read = written.changes.iter().map(|it| {
+            let settings = it.queue_settings.map(|it| it.to_string());
+            (it.kind, it.number.sequence, settings)
+        });
+        let set = |settings: &str| Some(settings.to_owned());
+        let expected = [
+            (ChangeKind::QueueChange, 1, set("- 1 pass")),
+            (ChangeKind::Restock, 2, None),
+            (ChangeKind::QueueChange, 3, set("200 0 queue")),
+        ];
+        assert_eq!(read.collect::<Vec<_>>(), expected, "batches of {size}");
+    }
 }

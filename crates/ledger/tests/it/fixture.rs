@@ -5,12 +5,13 @@ mod schema;
 use fluxgate_domain::Terms;
 use fluxgate_domain::batch::{Batch, Content, Record, RecordMark, Slice};
 use fluxgate_domain::events::{
-    CancelCause, Event, OrderCancelled, OrderCompleted, OrderReserved, QueueStarted, SaleAmended,
-    SaleClosed, SaleFenced, SaleOpened, SaleRestocked,
+    CancelCause, Event, OrderCancelled, OrderCompleted, OrderReserved, QueueChanged, QueueStarted,
+    SaleAmended, SaleClosed, SaleFenced, SaleOpened, SaleRestocked,
 };
 use fluxgate_domain::ids::{
-    IdempotencyKey, OrderId, OrdersPerUser, ProductId, RestockId, Tag, UserId,
+    IdempotencyKey, OrderId, OrdersPerUser, ProductId, QueueChangeId, RestockId, Tag, UserId,
 };
+use fluxgate_domain::queue::QueueSettings;
 use fluxgate_ledger::UserRow;
 use jiff::Timestamp;
 
@@ -199,6 +200,22 @@ pub fn queue_start(offset: i64, product: &str, joined: u64, sequence: u32) -> Re
         started_at: Timestamp::from_second(sequence.into()).unwrap(),
     };
     record(offset, Event::QueueStarted(started))
+}
+
+/// A change of a queue to these settings.
+pub fn queue_change(offset: i64, product: &str, settings: &str, sequence: u32) -> Record {
+    let product = ProductId::parse(product).unwrap();
+    let key = IdempotencyKey::parse(&sequence.to_string()).unwrap();
+    let settings: QueueSettings = settings.parse().unwrap();
+    let changed = QueueChanged {
+        change_id: QueueChangeId::derive(&product, &key),
+        product_id: product,
+        settings,
+        epoch: 1,
+        sequence,
+        changed_at: Timestamp::UNIX_EPOCH,
+    };
+    record(offset, Event::QueueChanged(changed))
 }
 
 /// Users with their units and unpaid orders, sorted.

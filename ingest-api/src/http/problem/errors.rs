@@ -119,6 +119,7 @@ impl From<ChangeError> for Problem {
             ChangeError::UnknownOrder => Kind::UnknownOrder,
             ChangeError::NotOpen => Kind::SaleNotOpen,
             ChangeError::Closed => Kind::SaleClosed,
+            ChangeError::NoQueue => Kind::NoQueue,
             ChangeError::Rejected => Kind::OrderRejected,
             ChangeError::Expired => Kind::OrderExpired,
             ChangeError::Cancelled => Kind::OrderCancelled,

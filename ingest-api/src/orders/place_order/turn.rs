@@ -35,16 +35,22 @@ impl PlaceOrder {
     }
 
     async fn check_turn(&self, sale: &Arc<Sale>, order: &Order) -> Result<(), Refusal> {
-        let text = match &order.pass {
-            QueuePass::Admin => return Ok(()),
-            _ if !self.queues.are_served() => return Err(Box::new(QueueError::NoSecret).into()),
-            QueuePass::Ticket(text) => text,
-            QueuePass::None => return Err(Refusal::TicketMissing),
-        };
+        if matches!(order.pass, QueuePass::Admin) {
+            return Ok(());
+        }
+        if !self.queues.are_served() {
+            return Err(Box::new(QueueError::NoSecret).into());
+        }
         let queue = self.queues.of(sale).await.map_err(Box::new)?;
+        let mut snapshot = queue.snapshot().await.map_err(Box::new)?;
+        if !snapshot.needs_turns() {
+            return Ok(());
+        }
+        let QueuePass::Ticket(text) = &order.pass else {
+            return Err(Refusal::TicketMissing);
+        };
         let ticket = queue.verify(text, &order.user);
         let ticket = ticket.map_err(|_| Refusal::TicketInvalid)?;
-        let mut snapshot = queue.snapshot().await.map_err(Box::new)?;
         let position = queue.position(&ticket);
         let is_shown = queue.is_position_shown(&ticket, &snapshot);
         let waits = snapshot.turn(position) == Turn::Waiting;

@@ -44,6 +44,11 @@ function saleState(view) {
   if (sale.status === "scheduled" && opensAt > view.now) {
     return { name: "scheduled", step: "start", figure: countdown("startsIn", opensAt) };
   }
+  return withoutTurns(sale);
+}
+
+/** A sale that has begun, and whose orders need no turns. */
+function withoutTurns(sale) {
   const isOpen = ["open", "scheduled"].includes(sale.status);
   if (!isOpen) {
     return { name: sale.status, step: "buy" };
@@ -60,6 +65,9 @@ function queueState(view) {
   }
   if (state === "scheduled" && opensAt > view.now) {
     return beforeStart(view, opensAt);
+  }
+  if (queue?.mode === "pass") {
+    return withoutTurns({ ...sale, status: state, remaining: queue.remaining });
   }
   if (!view.ticket) {
     return withoutTicket(view, state);
@@ -92,7 +100,7 @@ function withoutTicket(view, state) {
   if (joinUntil <= view.now) {
     return { name: "join_ended", step: "join", args: { until: joinUntil } };
   }
-  const name = { all_held: "join_all_held", sold_out: "join_sold_out" }[state] ?? "join_late";
+  const name = { all_held: "join_all_held", sold_out: "join_sold_out", paused: "join_paused" }[state] ?? "join_late";
   return { name, step: "join", ...join(view) };
 }
 
@@ -102,7 +110,8 @@ function join({ isJoining }) {
 
 function waiting({ facts, aheadAtFirst }, state) {
   const { ahead, estimateMs } = facts.place;
-  const name = { all_held: "waiting_all_held", sold_out: "waiting_sold_out" }[state] ?? "waiting";
+  const stands = { all_held: "waiting_all_held", sold_out: "waiting_sold_out", paused: "waiting_paused" };
+  const name = stands[state] ?? "waiting";
   const isMoving = state === "open" && Number.isFinite(estimateMs);
   return {
     name,
@@ -116,13 +125,16 @@ function waiting({ facts, aheadAtFirst }, state) {
 
 function turn(view, state) {
   const { sale, queue, place } = view.facts;
-  if (state !== "open") {
-    // The clock of turns stands meanwhile.
+  // The clock of turns stands unless the queue is open.
+  if (!["open", "paused"].includes(state)) {
     return { name: state === "all_held" ? "turn_all_held" : "turn_sold_out", step: "buy" };
   }
-  const figure = countdown("turnLeft", place.turnEndsAt);
   const { remaining } = queue;
-  return { name: "turn", step: "buy", action: "buy", figure, ...quantities({ ...sale, remaining }), args: { count: remaining } };
+  const shown = { step: "buy", action: "buy", ...quantities({ ...sale, remaining }), args: { count: remaining } };
+  if (state === "paused") {
+    return { name: "turn_paused", ...shown };
+  }
+  return { name: "turn", figure: countdown("turnLeft", place.turnEndsAt), ...shown };
 }
 
 function turnOver(view) {

@@ -5,7 +5,7 @@ const MEANING_CHANGED_MS = 700;
 /** How often a place is read out. */
 const PLACE_ANNOUNCED_MS = 30_000;
 /** What the buyer has to look at, so the tab's title says so. */
-const URGENT = new Set(["turn", "order_held", "order_held_unlinked"]);
+const URGENT = new Set(["turn", "turn_paused", "order_held", "order_held_unlinked"]);
 
 const element = (id) => document.getElementById(id);
 

@@ -65,6 +65,7 @@ impl Example {
             units: 3,
             number: number(5),
             at: Timestamp::UNIX_EPOCH,
+            queue_settings: None,
         };
         Self {
             then: snapshot(number(5)),
@@ -145,5 +146,6 @@ pub fn snapshot(number: SequenceNumber) -> Snapshot {
         is_lost: false,
         terms: None,
         queue_start: None,
+        queue_change: None,
     }
 }

@@ -2,6 +2,7 @@
 
 mod example;
 mod holds;
+mod queue;
 
 use fluxgate_domain::apply::ChangeKind;
 use fluxgate_domain::{SequenceNumber, Terms};
@@ -272,25 +273,7 @@ fn redis_and_the_ledger_have_the_same_terms_unless_an_amendment_is_on_its_way() 
         units: 0,
         number: number(6),
         at: Timestamp::UNIX_EPOCH,
+        queue_settings: None,
     });
     assert_eq!(example.findings().objections, [""; 0]);
-}
-
-#[test]
-fn a_queue_that_has_started_has_started_in_redis_unless_that_was_later() {
-    let mut example = Example::new();
-    example.sale().queue_joined = Some(900);
-    let lost = ["Redis has lost the start of the queue: rebuild it"];
-    assert_eq!(example.objections(), lost);
-    example.then.queue_start = "1-5 0 900".parse().ok();
-    assert_eq!(example.objections(), [""; 0]);
-    example.then.queue_start = None;
-    example.written.changes.push(ChangeRow {
-        id: "queue_start:1-6".to_owned(),
-        kind: ChangeKind::QueueStart,
-        units: 0,
-        number: number(6),
-        at: Timestamp::UNIX_EPOCH,
-    });
-    assert_eq!(example.objections(), [""; 0]);
 }

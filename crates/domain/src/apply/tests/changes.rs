@@ -2,6 +2,9 @@
 
 use super::*;
 use crate::Terms;
+use crate::events::{QueueChanged, QueueStarted, SaleAmended};
+use crate::ids::QueueChangeId;
+use crate::queue::QueueSettings;
 
 pub fn amendment(n: u32) -> Event {
     Event::SaleAmended(Box::new(SaleAmended {
@@ -25,6 +28,20 @@ pub fn queue_start(n: u32) -> Event {
         epoch: 1,
         sequence: 400 + n,
         started_at: Timestamp::UNIX_EPOCH,
+    })
+}
+
+pub fn queue_change(n: u32) -> Event {
+    Event::QueueChanged(QueueChanged {
+        product_id: product(),
+        change_id: QueueChangeId::derive(&product(), &key(n)),
+        settings: QueueSettings {
+            admit_per_second: (1 + n).try_into().ok(),
+            ..QueueSettings::default()
+        },
+        epoch: 1,
+        sequence: 500 + n,
+        changed_at: Timestamp::UNIX_EPOCH,
     })
 }
 
@@ -73,4 +90,19 @@ fn of_several_starts_of_a_queue_each_has_a_row_and_the_largest_count_stays() {
             assert_eq!((joined, duplicates), (Some(999), 1));
         }
     }
+}
+
+#[test]
+fn every_change_of_a_queue_has_a_row_with_what_was_set() {
+    let events = [2, 1, 2].map(queue_change);
+    let operations: Vec<_> = (0..).map(at).zip(events.iter().map(operation)).collect();
+    let applied = apply(&operations, &ExistingRows::default(), &mut headroom(1));
+    let rates = applied.changes.iter().map(|it| {
+        let rate = it.queue_settings.unwrap().admit_per_second.unwrap();
+        (it.kind, it.number.sequence, rate.get(), it.units)
+    });
+    let expected = [2, 1].map(|n| (ChangeKind::QueueChange, 500 + n, 1 + n, 0));
+    assert_eq!(rates.collect::<Vec<_>>(), expected);
+    assert_eq!(applied.duplicates, 1);
+    assert!(applied.ledger.is_empty());
 }

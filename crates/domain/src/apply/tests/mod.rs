@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::NumberSeries;
-use crate::events::{CancelCause, Event, OrderCancelled, SaleOpened};
+use crate::events::{CancelCause, Event, OrderCancelled, SaleClosed, SaleOpened, SaleRestocked};
 use crate::ids::{IdempotencyKey, OrderId, RestockId, Tag, UserId};
 
 fn product() -> ProductId {
@@ -61,6 +61,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (0u32..4).prop_map(restock),
         1 => (0u32..4).prop_map(changes::amendment),
         1 => (0u32..4).prop_map(changes::queue_start),
+        1 => (0u32..4).prop_map(changes::queue_change),
         1 => (1u32..3).prop_map(fence),
     ]
 }

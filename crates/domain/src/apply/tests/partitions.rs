@@ -30,6 +30,7 @@ fn what_is_on_another_partition_than_its_sale_is_refused() {
         }),
         changes::amendment(1),
         changes::queue_start(1),
+        changes::queue_change(1),
         fence(2),
     ];
     let elsewhere = (0..).map(|offset| PartitionOffset {
