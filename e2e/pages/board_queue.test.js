@@ -65,6 +65,8 @@ test("a queue is paused, continued and given another pace", async (t) => {
   const product = await open(5);
   const page = await watchSignedIn(t, [product]);
   const changes = [];
+  const keys = [];
+  let isAway = true;
   await page.route("**/queue/*", (route) => {
     const request = route.request();
     if (request.method() !== "PATCH") {
@@ -73,6 +75,11 @@ test("a queue is paused, continued and given another pace", async (t) => {
     const { authorization, "idempotency-key": key } = request.headers();
     assert.equal(authorization, `Bearer ${ADMIN_TOKEN}`);
     assert.match(key, /^"[0-9a-f]{32}"$/);
+    keys.push(key);
+    if (isAway) {
+      isAway = false;
+      return route.abort();
+    }
     changes.push(request.postDataJSON());
     return route.fulfill({ json: {} });
   });
@@ -87,7 +94,9 @@ test("a queue is paused, continued and given another pace", async (t) => {
   await dialog.getByRole("button", { name: "Cancel" }).click();
   assert.deepEqual(changes, []);
   await ask(page, product, "Pause the queue");
-  await confirm("Pause the queue", "The queue is paused.");
+  await dialog.getByRole("button", { name: "Pause the queue" }).click();
+  await dialog.getByText("No answer came").waitFor();
+  await confirm("Try again", "The queue is paused.");
   await ask(page, product, "Change the pace");
   assert.equal(await dialog.getByLabel("People let through per second").inputValue(), "5");
   await dialog.getByLabel("People let through per second").fill("9");
@@ -96,4 +105,6 @@ test("a queue is paused, continued and given another pace", async (t) => {
   await ask(page, product, "Continue the queue");
   await confirm("Continue the queue", "The queue goes on.");
   assert.deepEqual(changes, [{ paused: true }, { admitPerSecond: 9 }, { paused: false }]);
+  assert.equal(keys[0], keys[1], "it was another call when it was tried again");
+  assert.equal(new Set(keys).size, 3);
 });

@@ -120,8 +120,8 @@ async fn who_joined_after_the_start_is_among_the_figures() {
 async fn without_postgresql_the_figures_lack_what_it_knows() {
     let stores = Stores::new().await;
     let away = "--read-database-url=postgres://nobody@127.0.0.1:1/nothing";
+    let product = stores.app(&[]).await.sale(5).await;
     let app = stores.app(&[away]).await;
-    let product = app.sale(5).await;
     app.place(&product, "ada", 1, "key").await;
     let figures = app.figures(&product).await;
     assert_eq!(figures["ledger"], Value::Null, "{figures}");

@@ -83,14 +83,20 @@ export class BoardActions {
     };
   }
 
-  /** A change of a queue. Repeating it changes nothing more, so each try has a key of its own. */
+  /** A change of a queue. Until there is an answer each try is the same call, so that it undoes no change of somebody else. */
   #patch(name, product, change, args = {}) {
+    let key = newKey();
+    const send = async (value) => {
+      const answer = await this.#call("PATCH", `/queue/${encodeURIComponent(product)}`, change(value), key);
+      key = answer.isAnswer ? newKey() : key;
+      return answer;
+    };
     const text = (part) => this.#texts.get(`board.${name}.${part}`, { product, ...args });
     return {
       title: text("ask"),
       lines: () => [text("text")],
       confirm: text("confirm"),
-      run: (value) => this.#call("PATCH", `/queue/${encodeURIComponent(product)}`, change(value), newKey()),
+      run: send,
       done: () => text("done"),
     };
   }
