@@ -4,7 +4,7 @@ import { test } from "node:test";
 
 import { answersOf, answerWith } from "./answers.js";
 import { deployment, visit } from "./fixture.js";
-import { shows } from "./visitor.js";
+import { leaveOrder, shows } from "./visitor.js";
 
 const refusal = (page) => page.locator("#refusal");
 
@@ -95,8 +95,7 @@ test("a visitor who may buy more goes back to the sale, one who may not does not
     await buy(page);
     await shows(page, "order_confirmed");
     await deployment.remains(product, remaining);
-    await page.waitForTimeout(800);
-    await page.getByRole("button", { name: "Back to the sale" }).click();
+    await leaveOrder(page);
   }
   const single = await deployment.open({ quantity: 5, perUserLimit: 1 });
   const other = await visit(t, single);

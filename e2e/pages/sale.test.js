@@ -4,7 +4,7 @@ import { test } from "node:test";
 
 import { CHECKOUT_URL, until } from "./deployment.js";
 import { deployment, visit } from "./fixture.js";
-import { callsOf, shows } from "./visitor.js";
+import { callsOf, leaveOrder, shows } from "./visitor.js";
 
 const seconds = (text) => text.split(":").reduce((sum, part) => 60 * sum + Number(part), 0);
 const isPlacing = (request) => request.method() === "POST" && request.url().endsWith("/orders");
@@ -105,6 +105,19 @@ test("both tabs show an order, and it is placed once", async (t) => {
   await deployment.remains(product, 4);
 });
 
+test("whoever presses the button again and again buys once", async (t) => {
+  const product = await deployment.open({ quantity: 5 });
+  const page = await visit(t, product);
+  await shows(page, "open");
+  await page.waitForTimeout(800);
+  for (let press = 0; press < 12; press += 1) {
+    await page.evaluate(() => document.getElementById("action").requestSubmit());
+    await page.waitForTimeout(200);
+  }
+  await shows(page, "order_confirmed");
+  await deployment.remains(product, 4);
+});
+
 test("a sale is sold out, then units come back", async (t) => {
   const product = await deployment.open({ quantity: 1 });
   const page = await visit(t, product);
@@ -162,8 +175,7 @@ test("an order that is not paid expires, and its unit comes back", async (t) => 
   await shows(other, "all_held");
   await shows(page, "order_expired");
   await shows(other, "open");
-  await page.waitForTimeout(800);
-  await page.getByRole("button", { name: "Back to the sale" }).click();
+  await leaveOrder(page);
   await shows(page, "open");
 });
 

@@ -52,3 +52,9 @@ export function callsOf(page) {
   page.on("request", (request) => calls.push(`${request.method()} ${new URL(request.url()).pathname}`));
   return calls;
 }
+
+/** Goes back from an order to the sale. The page takes no click for this at first. */
+export async function leaveOrder(page) {
+  await page.waitForTimeout(3_200);
+  await page.getByRole("button", { name: "Back to the sale" }).click();
+}

@@ -2,6 +2,8 @@ import { isUnavailable, stateOf, stepsOf } from "./sale_state.js";
 
 /** A button that has just got another meaning takes no click for so long: a double click must not buy. */
 const MEANING_CHANGED_MS = 700;
+/** Longer, if it leaves the order: whoever presses "Buy" again and again must not miss that it is confirmed, and buy twice. */
+const FORGET_AFTER_MS = 3_000;
 /** How often a place is read out. */
 const PLACE_ANNOUNCED_MS = 30_000;
 /** What the buyer has to look at, so the tab's title says so. */
@@ -34,7 +36,8 @@ export class View {
   onAction(act) {
     element("action").addEventListener("submit", (event) => {
       event.preventDefault();
-      const isNew = performance.now() - this.#changedAt < MEANING_CHANGED_MS;
+      const takesAfterMs = this.#shown?.action === "forget" ? FORGET_AFTER_MS : MEANING_CHANGED_MS;
+      const isNew = performance.now() - this.#changedAt < takesAfterMs;
       const isBusy = element("button").getAttribute("aria-disabled") === "true";
       if (this.#shown && !isNew && !isBusy) {
         act(this.#shown.action, Number(element("quantity").value || 1));
