@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use fluxgate_domain::ids::QueueMode;
 use fluxgate_gate::{QueuePhase, QueueView};
 use prometheus::IntGauge;
 
@@ -8,7 +9,8 @@ use crate::boot_instant::BootInstant;
 /// How long the turn clock may stand: longer than any refusal lease or failover of Redis.
 const STANDS_AFTER: Duration = Duration::from_secs(10);
 
-/// Counts a queue in `queues_standing` while its turn clock stands although the sale is open, units are left and people wait.
+/// Counts a queue in `queues_standing` while its turn clock stands although the sale is open, units are left, people wait, and the shop has
+/// not stopped the turns.
 pub struct StandingClock {
     clock_ms: u64,
     /// Since when it has stood; `None`: it has no reason to move.
@@ -32,7 +34,9 @@ impl StandingClock {
     pub fn observe(&mut self, view: &QueueView, now: BootInstant) {
         let mark = view.mark;
         let people_wait = mark.served.served(mark.joined) < mark.joined.saturating_add(mark.late);
-        let should_run = view.phase == QueuePhase::Open && view.remaining > 0 && people_wait;
+        let gives_turns = !view.settings.paused && view.settings.mode == QueueMode::Queue;
+        let takes_orders = view.phase == QueuePhase::Open && view.remaining > 0;
+        let should_run = takes_orders && gives_turns && people_wait;
         if !should_run {
             self.since = None;
         } else if mark.clock_ms != self.clock_ms || self.since.is_none() {
@@ -66,7 +70,7 @@ impl Drop for StandingClock {
 
 #[cfg(test)]
 mod tests {
-    use fluxgate_domain::queue::{EARLY_END, Thresholds};
+    use fluxgate_domain::queue::{EARLY_END, QueueSettings, Thresholds};
     use fluxgate_gate::QueueMark;
     use jiff::Timestamp;
 
@@ -81,6 +85,7 @@ mod tests {
         QueueView {
             start: None,
             starts_now: false,
+            settings: QueueSettings::default(),
             seen_at: Timestamp::UNIX_EPOCH,
             phase: QueuePhase::Open,
             mark: QueueMark {
@@ -135,7 +140,11 @@ mod tests {
         sold_out.remaining = 0;
         let mut closed = view(5);
         closed.phase = QueuePhase::Closed;
-        for view in [served, sold_out, closed] {
+        let mut paused = view(5);
+        paused.settings.paused = true;
+        let mut passing = view(5);
+        passing.settings.mode = QueueMode::Pass;
+        for view in [served, sold_out, closed, paused, passing] {
             assert_eq!(shown((0..20).map(|_| Some(view.clone()))), 0, "{view:?}");
         }
     }
