@@ -98,6 +98,8 @@ test("both tabs show an order, and it is placed once", async (t) => {
   await shows(first, "open");
   const second = await first.visitNext(product);
   await shows(second, "open");
+  const users = await Promise.all([first, second].map((page) => page.evaluate(() => localStorage.getItem("fluxgate:user"))));
+  assert.ok(users[0] && users[0] === users[1], String(users));
   await second.waitForTimeout(800);
   await Promise.all([first, second].map((page) => page.getByRole("button", { name: "Buy" }).click()));
   await shows(first, "order_confirmed");

@@ -45,9 +45,13 @@ impl SaleSnapshots {
     /// If Redis gave no usable answer.
     pub async fn find(&self, product: &ProductId) -> Result<Option<SaleView>, GateError> {
         let (view, source) = self.read(product).await;
+        self.count(source);
+        view
+    }
+
+    fn count(&self, source: &str) {
         let reads = &self.metrics.sale_snapshot_reads_total;
         reads.with_label_values(&[source]).inc();
-        view
     }
 
     /// The view, and where it came from.
@@ -86,7 +90,10 @@ impl SaleSnapshots {
         product: &ProductId,
         sales: &SaleCache,
     ) -> Result<SaleView, SaleLookupError> {
-        match self.find(product).await? {
+        // Not through `find`, whose future would be part of this one: it is that of a frequent call.
+        let (view, source) = self.read(product).await;
+        self.count(source);
+        match view? {
             Some(view) => Ok(view),
             None => over(product, sales).await,
         }

@@ -8,6 +8,7 @@ export class BrowserStore {
   constructor(product) {
     this.#product = product;
     this.#createOrderKey();
+    this.#createUser();
     addEventListener("storage", (event) => {
       if (event.key === null || event.key.startsWith(this.#key(""))) {
         this.#memory.delete(event.key);
@@ -21,11 +22,9 @@ export class BrowserStore {
     this.#onChange = listener;
   }
 
-  /** A user id of this browser alone, for sales without an identity provider. */
+  /** A user id of this browser alone, for sales without an identity provider. There before the buyer presses a button, as `orderKey` is. */
   get user() {
-    const user = this.#read("fluxgate:user") ?? `web-${randomHex(16)}`;
-    this.#write("fluxgate:user", user);
-    return user;
+    return this.#read("fluxgate:user") ?? this.#createUser();
   }
 
   get ticket() {
@@ -108,6 +107,12 @@ export class BrowserStore {
     const key = this.#read(this.#key("order-key")) ?? randomHex(16);
     this.#write(this.#key("order-key"), key);
     return key;
+  }
+
+  #createUser() {
+    const user = this.#read("fluxgate:user") ?? `web-${randomHex(16)}`;
+    this.#write("fluxgate:user", user);
+    return user;
   }
 
   #key(name) {
