@@ -100,7 +100,7 @@ export class OrderFeed {
     this.#work = await solve(challenge, this.#signal);
     if (!this.#work && !this.#signal.aborted) {
       this.#store.isJoining = false;
-      this.#feed.update({ refusal: { code: "work_not_possible" } });
+      this.#feed.refused({ code: "work_not_possible" });
     }
     return 0;
   }
