@@ -15,8 +15,8 @@ pub struct QueueSettings {
     #[arg(long, env = "QUEUE_SECRETS", hide_env_values = true)]
     pub queue_secrets: Option<QueueSecrets>,
 
-    /// Proof of work of those who join a queue without a ticket: hex digits 0 that a SHA-256 must begin with; each makes it 16 times as
-    /// hard; 4 take a browser about a second; 0: none
+    /// Proof of work for joining a queue without a ticket: zero hex digits that a SHA-256 must begin with, 0 to 6; each one multiplies the
+    /// work by 16. 0: no proof
     #[arg(long, env = "QUEUE_WORK_DIGITS", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=6))]
     pub queue_work_digits: u8,
 }

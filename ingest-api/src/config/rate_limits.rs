@@ -8,13 +8,13 @@ use crate::limits::{Rate, TrustedProxies};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Rate limits")]
 pub struct RateLimitSettings {
-    /// Maximum tries to order from one client address (IPv6: one /64), per instance: `20/1s` allows 20 at once, and one more
+    /// Maximum tries to order or to join a queue from one client address (IPv6: one /64), per instance: `20/1s` allows 20 at once, and one more
     /// every 50 ms. Further ones are answered 429 `rate_limited`; calls with a token that allows admin calls are not limited
     /// [default: none]
     #[arg(long, env = "RATE_LIMIT_PER_ADDRESS")]
     pub rate_limit_per_address: Option<Rate>,
 
-    /// Maximum tries to order for one user, per instance, written and answered as RATE_LIMIT_PER_ADDRESS [default: none]
+    /// Maximum tries to order or to join a queue for one user, per instance, written and answered as RATE_LIMIT_PER_ADDRESS [default: none]
     #[arg(long, env = "RATE_LIMIT_PER_USER")]
     pub rate_limit_per_user: Option<Rate>,
 

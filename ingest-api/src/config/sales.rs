@@ -7,8 +7,8 @@ use fluxgate_service::settings::Switch;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Sales")]
 pub struct SaleSettings {
-    /// Features that the terms of a sale may use, comma-separated: holds, limits, queue; only once all workers and API instances are of a version that
-    /// knows the feature. `holds` needs READ_DATABASE_URL or DATABASE_URL [default: none]
+    /// Features that the terms of a sale may use, comma-separated: holds, limits, queue; only once all workers, all API instances and
+    /// the reconciler are of a version that knows the feature. `holds` needs READ_DATABASE_URL or DATABASE_URL [default: none]
     #[arg(long, env = "SALE_FEATURES")]
     pub sale_features: Option<SaleFeatures>,
 
