@@ -33,7 +33,7 @@ use crate::orders::{
 use crate::outbox::{IndexRepair, OutboxAcker, OutboxRelay};
 use crate::queue::{Queues, SecretCheck};
 use crate::read_batcher::ReadLimits;
-use crate::sales::{PublishedEntry, Publisher, SaleCache, WrittenSales};
+use crate::sales::{LossPolicy, PublishedEntry, Publisher, SaleCache, WrittenSales};
 use crate::sold_out::RefusalCache;
 
 /// The prefix of the metrics.
@@ -103,6 +103,7 @@ impl Components {
             store.clone(),
             Arc::clone(&sales),
             publisher.clone(),
+            LossPolicy::new(store.clone(), config.redis.on_redis_loss, metrics.clone()),
             config
                 .queue
                 .queue_secrets
@@ -235,6 +236,11 @@ impl Components {
         let outbox = config.outbox.clone();
         let queued_max = config.limits.in_flight_max as usize;
         let statuses = Arc::new(self.statuses.on_this_thread(store.clone()));
+        let losses = LossPolicy::new(
+            store.clone(),
+            config.redis.on_redis_loss,
+            self.metrics.clone(),
+        );
         let place_order = PlaceOrder::new(
             refusals,
             ReservationBatcher::new(store, outbox, queued_max, self.metrics.clone()),
@@ -243,7 +249,7 @@ impl Components {
             Arc::clone(&statuses),
             Arc::clone(&self.written),
             config.publisher.wait(),
-            config.redis.on_redis_loss,
+            losses,
             self.buyers.on_this_thread(),
             Arc::clone(&self.queues),
             self.metrics.clone(),

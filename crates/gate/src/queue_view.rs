@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::AdmitPerSecond;
 use fluxgate_domain::queue::{QueueSettings, ServedPoint, Thresholds};
 use fluxgate_domain::records::{QueueChangeRecord, QueueStartRecord};
@@ -36,6 +37,8 @@ pub struct QueueView {
     pub held: Option<u32>,
     /// What admin calls have set.
     pub settings: QueueSettings,
+    /// The number of the call that set it last; `None`: none did.
+    pub change: Option<SequenceNumber>,
     /// People who are let through in a second.
     pub admit_per_second: u32,
     /// How long a turn lasts.
@@ -60,10 +63,11 @@ impl QueueView {
         let mut terms = terms.split(' ').skip(2);
         let opening_rate = terms.next()?.parse().ok()?;
         let turn_seconds = terms.next()?.parse().ok()?;
-        let settings = match &*text(reply, 17)? {
-            "" => QueueSettings::default(),
-            record => record.parse::<QueueChangeRecord>().ok()?.settings,
+        let change: Option<QueueChangeRecord> = match &*text(reply, 17)? {
+            "" => None,
+            record => Some(record.parse().ok()?),
         };
+        let settings = change.as_ref().map(|it| it.settings).unwrap_or_default();
         let rate = settings.admit_per_second;
         Some(Self {
             seen_at: Timestamp::from_millisecond(number(reply, 1)?).ok()?,
@@ -87,6 +91,7 @@ impl QueueView {
             remaining: u32::try_from(remaining).ok()?,
             held: held.and_then(|held| u32::try_from(held).ok()),
             settings,
+            change: change.map(|it| it.number),
             admit_per_second: rate.map_or(opening_rate, AdmitPerSecond::get),
             turn: Duration::from_secs(turn_seconds),
             is_behind: at(14)? == 1,

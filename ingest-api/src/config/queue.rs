@@ -15,9 +15,9 @@ pub struct QueueSettings {
     #[arg(long, env = "QUEUE_SECRETS", hide_env_values = true)]
     pub queue_secrets: Option<QueueSecrets>,
 
-    /// Proof of work for joining a queue without a ticket: zero hex digits that a SHA-256 must begin with, 0 to 6; each one multiplies the
+    /// Proof of work for joining a queue without a ticket: zero hex digits that a SHA-256 must begin with, 0 to 4; each one multiplies the
     /// work by 16. 0: no proof
-    #[arg(long, env = "QUEUE_WORK_DIGITS", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=6))]
+    #[arg(long, env = "QUEUE_WORK_DIGITS", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=4))]
     pub queue_work_digits: u8,
 }
 

@@ -8,10 +8,9 @@ use fluxgate_domain::OrderStatus;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, UserId};
 use fluxgate_domain::records::OrderRecord;
-use fluxgate_gate::{LossContinuation, OutboxEntry, Quotas, Reservation, ReservationRequest};
+use fluxgate_gate::{OutboxEntry, Quotas, Reservation, ReservationRequest};
 use fluxgate_log::{Publication, Wait};
 use fluxgate_service::crash_points::crash_point;
-use fluxgate_service::settings::OnRedisLoss;
 use fluxgate_service::traces::set_attribute;
 use jiff::Timestamp;
 
@@ -19,7 +18,7 @@ use super::{ActiveBuyers, OrderStatusReader, Refusal, ReservationBatcher, Reserv
 use crate::boot_instant::BootInstant;
 use crate::metrics::{Counters, Metrics};
 use crate::queue::Queues;
-use crate::sales::{PublishedEntry, Publisher, Sale, SaleCache, WrittenSales};
+use crate::sales::{LossPolicy, PublishedEntry, Publisher, Sale, SaleCache, WrittenSales};
 use crate::sold_out::{RefusalCache, RefusalReason};
 
 /// An order that a buyer wants to place.
@@ -77,7 +76,7 @@ pub struct PlaceOrder {
     written: Arc<WrittenSales>,
     /// How long an order waits for Kafka.
     publish_wait: Duration,
-    on_redis_loss: OnRedisLoss,
+    losses: LossPolicy,
     buyers: ActiveBuyers,
     queues: Arc<Queues>,
     outcomes: Counters<&'static str>,
@@ -98,7 +97,7 @@ impl PlaceOrder {
         statuses: Arc<OrderStatusReader>,
         written: Arc<WrittenSales>,
         publish_wait: Duration,
-        on_redis_loss: OnRedisLoss,
+        losses: LossPolicy,
         buyers: ActiveBuyers,
         queues: Arc<Queues>,
         metrics: Metrics,
@@ -111,7 +110,7 @@ impl PlaceOrder {
             statuses,
             written,
             publish_wait,
-            on_redis_loss,
+            losses,
             buyers,
             queues,
             outcomes: Counters::new({
@@ -222,18 +221,8 @@ impl PlaceOrder {
         self.refusals.observe(&sale.refusals, reason, sent_at);
     }
 
-    /// Whether the sale continues although Redis has lost acknowledged writes.
     async fn continues_after_loss(&self, sale: &Sale) -> Result<bool, Refusal> {
-        if self.on_redis_loss == OnRedisLoss::Stop {
-            return Ok(false);
-        }
-        let continuation = self.batcher.continue_after_loss(sale).await?;
-        if continuation == LossContinuation::Began {
-            self.metrics.redis_loss_continued_total.inc();
-            tracing::error!(sale.product = %sale.facts.product,
-                "Redis has lost acknowledged writes; the sale continues, and the ledger rejects orders beyond the stock");
-        }
-        Ok(continuation != LossContinuation::Refused)
+        Ok(self.losses.continues(sale, sale.high_water_mark()).await?)
     }
 
     async fn publish(

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use fluxgate_domain::ids::Tag;
 use fluxgate_gate::{
-    Answer, GateError, LossContinuation, ORDERS_PER_CALL_MAX, ReservationContext,
-    ReservationRequest, ReservationStore, SaleRequests,
+    Answer, GateError, ORDERS_PER_CALL_MAX, ReservationContext, ReservationRequest,
+    ReservationStore, SaleRequests,
 };
 use fluxgate_service::settings::Switch;
 use fluxgate_service::traces::{SpanKind, child_span};
@@ -102,16 +102,6 @@ impl ReservationBatcher {
             answer,
         })?;
         Ok(answered.await.unwrap_or(Err(GateError::Abandoned))?)
-    }
-
-    /// Lets the sale continue in a Redis that has lost acknowledged writes.
-    ///
-    /// # Errors
-    /// If Redis gave no usable answer.
-    pub async fn continue_after_loss(&self, sale: &Sale) -> Result<LossContinuation, GateError> {
-        self.store
-            .continue_after_loss(&sale.keys, sale.high_water_mark())
-            .await
     }
 
     fn enqueue(&self, pending: PendingRequest) -> Result<(), ReserveError> {

@@ -16,7 +16,7 @@ use super::standing_clock::StandingClock;
 use super::{QueueError, QueueSnapshot, SaleQueue};
 use crate::boot_instant::BootInstant;
 use crate::metrics::Metrics;
-use crate::sales::{Publisher, SaleCache, publish_change};
+use crate::sales::{LossPolicy, Publisher, SaleCache, publish_change};
 
 /// How often a queue is served. Redis moves it by the time that has passed.
 const PACE_INTERVAL: Duration = Duration::from_millis(250);
@@ -33,6 +33,7 @@ pub struct QueueTask {
     pub store: ReservationStore,
     pub sales: Arc<SaleCache>,
     pub publisher: Publisher,
+    pub losses: LossPolicy,
     pub queue: Arc<SaleQueue>,
     pub joins: mpsc::Receiver<JoinRequest>,
     pub outbox_max: u32,
@@ -102,9 +103,13 @@ impl QueueTask {
                         self.publish_start(start);
                     }
                 }
+                if let Some(number) = view.change {
+                    self.observe(number);
+                }
                 self.standing_clock.observe(&view, BootInstant::now());
                 if view.is_behind {
                     self.metrics.redis_lost_writes_total.inc();
+                    self.continue_after_loss().await;
                 }
                 let snapshot = Arc::new(QueueSnapshot::new(view, read_at));
                 queue.snapshot.send_replace(Some(snapshot));
@@ -116,6 +121,14 @@ impl QueueTask {
                 self.standing_clock.count(BootInstant::now());
                 Ok(())
             }
+        }
+    }
+
+    /// Lets the sale continue, if it may: while Redis is behind, no turns begin, and no order would find it behind.
+    async fn continue_after_loss(&self) {
+        let sale = &self.queue.sale;
+        if let Err(error) = self.losses.continues(sale, self.high_water_mark()).await {
+            tracing::debug!(sale.product = %sale.facts.product, %error, "failed to continue after a loss; trying again");
         }
     }
 

@@ -15,7 +15,7 @@ use super::sale_queue::JoinRequest;
 use super::standing_clock::StandingClock;
 use super::{QueueError, SaleQueue};
 use crate::metrics::Metrics;
-use crate::sales::{Publisher, Sale, SaleCache};
+use crate::sales::{LossPolicy, Publisher, Sale, SaleCache};
 
 /// People of a sale who wait to join on one instance.
 const JOINS_WAITING_MAX: usize = 20_000;
@@ -27,6 +27,7 @@ pub struct Queues {
     store: ReservationStore,
     sales: Arc<SaleCache>,
     publisher: Publisher,
+    losses: LossPolicy,
     secrets: HashMap<SecretFingerprint, QueueSecret>,
     outbox_max: u32,
     /// Also those that are not served any more: Redis may get such a sale back, and lack what this instance has seen.
@@ -46,6 +47,7 @@ impl Queues {
         store: ReservationStore,
         sales: Arc<SaleCache>,
         publisher: Publisher,
+        losses: LossPolicy,
         secrets: &[QueueSecret],
         outbox_max: u32,
         stop: CancellationToken,
@@ -57,6 +59,7 @@ impl Queues {
             store,
             sales,
             publisher,
+            losses,
             secrets: named.collect(),
             outbox_max,
             queues: Mutex::default(),
@@ -176,6 +179,7 @@ impl Queues {
             store: self.store.clone(),
             sales: Arc::clone(&sales),
             publisher: self.publisher.clone(),
+            losses: self.losses.clone(),
             queue,
             joins,
             outbox_max: self.outbox_max,

@@ -86,6 +86,7 @@ mod tests {
             start: None,
             starts_now: false,
             settings: QueueSettings::default(),
+            change: None,
             seen_at: Timestamp::UNIX_EPOCH,
             phase: QueuePhase::Open,
             mark: QueueMark {

@@ -1,6 +1,7 @@
 //! Sales: what an instance remembers of them, and how a sale is opened, restocked and closed.
 
 mod change_error;
+mod loss_policy;
 mod over;
 mod published_entry;
 mod sale;
@@ -13,6 +14,7 @@ mod sale_snapshots;
 mod watched_sale;
 
 pub use change_error::ChangeError;
+pub use loss_policy::LossPolicy;
 pub use over::WrittenSales;
 pub use published_entry::{PublishedEntry, Publisher, publish_change};
 pub use sale::Sale;

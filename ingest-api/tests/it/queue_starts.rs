@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::fixture::queue::{QUEUE, sale};
+use crate::fixture::queue::{QUEUE, SECRET, sale};
 use crate::fixture::{Stores, TOKEN, until};
 
 /// The outbox relay looks often.
@@ -73,6 +73,54 @@ async fn a_start_counts_while_kafka_is_away_and_is_published_afterwards() {
     let key = &stores.keys(&outbox).await[0];
     until("the entry is acknowledged", async || {
         stores.redis::<u32>("XLEN", &[key]).await == 0
+    })
+    .await;
+}
+
+/// Redis loses a field of a sale, and the numbers after `seq`.
+async fn lose(stores: &Stores, product: &str, seq: u32, field: &str) {
+    let key = &stores.keys(&format!("*:sale:{product}")).await[0];
+    let _: i64 = stores.redis("HDEL", &[key, field]).await;
+    let _: i64 = stores.redis("HSET", &[key, "seq", &seq.to_string()]).await;
+}
+
+#[tokio::test]
+async fn a_sale_that_may_continue_after_a_loss_does_so_although_nobody_can_order() {
+    let stores = Stores::new().await;
+    let settings = [
+        &QUEUE[..2],
+        &["--queue-secrets", SECRET, "--on-redis-loss=continue"],
+    ]
+    .concat();
+    let app = stores.app(&settings).await;
+    let product = sale(&app, 9, 0, json!({"admitPerSecond": 1})).await;
+    app.until_started(&product).await;
+    lose(&stores, &product, 0, "queue_started").await;
+    let ticket = app.ticket(&product, "ada").await;
+    app.until_turn(&product, &ticket).await;
+    let key = &stores.keys(&format!("*:sale:{product}")).await[0];
+    let started: String = stores.redis("HGET", &[key, "queue_started"]).await;
+    assert!(started.starts_with("2-"), "{started}");
+}
+
+#[tokio::test]
+async fn an_instance_that_has_seen_a_change_finds_out_that_redis_has_lost_it() {
+    let stores = Stores::new().await;
+    let (app, other) = (stores.app(&QUEUE).await, stores.app(&QUEUE).await);
+    let product = sale(&app, 9, 0, json!({"admitPerSecond": 1})).await;
+    app.until_started(&product).await;
+    let patch = app.request(Method::PATCH, &format!("/queue/{product}"));
+    let patch = patch.bearer_auth(TOKEN).header("Idempotency-Key", "p");
+    let patched = patch.json(&json!({"paused": true})).send().await.unwrap();
+    assert_eq!(patched.status(), 200);
+    until("the other instance shows it", async || {
+        other.state(&product).await["paused"] == true
+    })
+    .await;
+    assert_eq!(other.metric("redis_lost_writes_total").await, 0.0);
+    lose(&stores, &product, 1, "queue_changed").await;
+    until("the other instance finds Redis behind", async || {
+        other.metric("redis_lost_writes_total").await > 0.0
     })
     .await;
 }
