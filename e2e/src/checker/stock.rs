@@ -76,7 +76,9 @@ fn sequence_numbers(sale: &Sale<'_>, redis: RedisSale) -> Option<Violation> {
     let dead = contents.dead_letters.iter().map(|letter| letter.sequence);
     let changes = contents.changes.iter().map(|(sequence, _)| *sequence);
     let expiries = contents.expiries.iter().map(|(sequence, _)| *sequence);
-    let numbers = orders.chain(dead).chain(changes).chain(expiries);
+    let starts = contents.queue_starts.iter().copied();
+    let numbers = orders.chain(dead).chain(changes).chain(starts);
+    let numbers = numbers.chain(expiries);
     let mut numbers: Vec<i64> = numbers.collect();
     numbers.sort_unstable();
     let given = 1..=redis.sequence;

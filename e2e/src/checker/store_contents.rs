@@ -14,8 +14,10 @@ pub struct StoreContents {
     pub opening_total: i64,
     /// Its rows in `orders`.
     pub rows: Vec<Row>,
-    /// Its cancels, completions and rows in `sale_changes`, each with its sequence number.
+    /// Its cancels, completions and rows in `sale_changes` that a call asked for, each with its sequence number.
     pub changes: Vec<(i64, AdminCall)>,
+    /// The sequence numbers of the starts of its queue.
+    pub queue_starts: Vec<i64>,
     /// Its orders that were not paid in time, each with the sequence number of the expiry.
     pub expiries: Vec<(i64, OrderId)>,
     /// Its dead letters.

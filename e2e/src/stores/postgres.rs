@@ -98,6 +98,14 @@ impl Postgres {
         rows.first().map(ledger).transpose()
     }
 
+    /// The sequence numbers of the starts of a sale's queue: the first call after the start writes one, without being asked to.
+    pub async fn queue_starts(&self, product: &str) -> Result<Vec<i64>> {
+        let sql =
+            "SELECT sequence FROM sale_changes WHERE product_id = $1 AND kind = 'queue_start'";
+        let rows = self.query(sql, &[&product]).await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
     /// What happened to a sale after its opening, with the sequence numbers. A cancel after the sale left Redis has none.
     pub async fn changes(&self, product: &str) -> Result<Vec<(i64, AdminCall)>> {
         let sql =
@@ -106,7 +114,7 @@ impl Postgres {
             UNION ALL SELECT completion_number & 4294967295, 'complete', order_id::text, 0 FROM orders
                 WHERE product_id = $1 AND completion_number & 4294967295 <> 0
             UNION ALL SELECT sequence, kind, change_id, units FROM sale_changes
-                WHERE product_id = $1";
+                WHERE product_id = $1 AND kind <> 'queue_start'";
         let rows = self.query(sql, &[&product]).await?;
         let change = |row: &SqlRow| {
             let (id, units) = (row.try_get::<_, String>(2)?, row.try_get(3)?);
