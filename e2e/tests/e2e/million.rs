@@ -16,8 +16,8 @@ use tokio::time::sleep;
 use crate::fixture::{WRITE_LIMIT, expect_refused, in_a_sandbox, open_sales};
 
 const ORDERS: u32 = 1_000_000;
-/// What the orders may add to an idle instance: 8 bytes each, and the pages that they are read from. 21 MiB on commit e0ba4d6.
-const INSTANCE_KIB: u64 = 24 * 1_024;
+/// What the orders may add to an idle instance: 8 bytes each, and the pages that they are read from.
+const INSTANCE_KIB: u64 = 16 * 1_024;
 /// The reconciler's, for one sale of a million orders.
 const RECONCILER_KIB: u64 = 256 * 1_024;
 
