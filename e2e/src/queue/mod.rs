@@ -27,7 +27,7 @@ use crate::stack::Stack;
 use crate::table::{markdown, thousands};
 
 use crowd::Crowd;
-pub use sale::{Person, QueuedSale, SECRET, number, shown_seed, thresholds};
+pub use sale::{Person, QueuedSale, SECRET, SETTINGS, number, shown_seed, thresholds};
 
 const INSTANCES: usize = 4;
 /// Longest that writing the rest of the orders may take.
@@ -85,12 +85,7 @@ struct Running {
 impl Running {
     async fn start(sandbox: &Sandbox, plan: &Plan) -> Result<Self> {
         let worker = sandbox.worker().await?;
-        let settings = [
-            ("SALE_FEATURES", "queue"),
-            ("QUEUE_SECRETS", SECRET),
-            ("PAGES", "on"),
-        ];
-        let instances = (0..INSTANCES).map(|_| sandbox.api_with(&settings));
+        let instances = (0..INSTANCES).map(|_| sandbox.api_with(&SETTINGS));
         let instances = try_join_all(instances).await?;
         let clients = instances.iter().map(Process::client);
         let starts_in = Duration::from_secs(plan.join_seconds.into());

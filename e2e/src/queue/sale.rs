@@ -12,6 +12,12 @@ use crate::client::Client;
 use crate::order::{Sale, user_id};
 
 pub const SECRET: &str = "a secret that only these tests use";
+/// What instances need that serve queues and pages.
+pub const SETTINGS: [(&str, &str); 3] = [
+    ("SALE_FEATURES", "queue"),
+    ("QUEUE_SECRETS", SECRET),
+    ("PAGES", "on"),
+];
 
 /// A sale with a queue, at these instances of the API.
 #[derive(Debug, Clone)]

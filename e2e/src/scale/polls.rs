@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
@@ -14,12 +14,12 @@ use super::nginx::{Configuration, Nginx};
 use crate::client::{Client, read_json};
 use crate::order::{Sale, user_id};
 use crate::process::Process;
+use crate::queue::{QueuedSale, SETTINGS};
 use crate::sandbox::Sandbox;
 use crate::table::{markdown, thousands};
 use crate::wait::wait_until;
 
 const INSTANCES: usize = 2;
-const SECRET: &str = "a secret that only these tests use";
 const UNITS: u32 = 100;
 /// Polls of one sale that may reach the instances per second, however many come.
 const REACH_MAX: f64 = 2.0;
@@ -78,12 +78,7 @@ pub async fn run(sandbox: &Sandbox, plan: &Plan, crowds: &[u32]) -> Result<Strin
 impl Front {
     async fn start(sandbox: &Sandbox) -> Result<Self> {
         let worker = sandbox.worker().await?;
-        let settings = [
-            ("SALE_FEATURES", "queue"),
-            ("QUEUE_SECRETS", SECRET),
-            ("PAGES", "on"),
-        ];
-        let instances = (0..INSTANCES).map(|_| sandbox.api_with(&settings));
+        let instances = (0..INSTANCES).map(|_| sandbox.api_with(&SETTINGS));
         let instances = try_join_all(instances).await?;
         let nginx = Nginx::start(&instances, Configuration::Shipped, sandbox.folder()).await?;
         Ok(Self {
@@ -96,14 +91,9 @@ impl Front {
 
     /// Opens a sale with a queue, and waits for its start.
     async fn open(&self) -> Result<Sale> {
-        let sale = Sale::unique("polled", UNITS)?;
-        let opens_at = Timestamp::now().checked_add(SignedDuration::from_secs(1))?;
-        let opens_at = Timestamp::from_millisecond(opens_at.as_millisecond())?;
-        let terms = json!({
-            "quantity": UNITS, "perUserLimit": 1, "opensAt": opens_at, "queue": {"admitPerSecond": 100},
-        });
-        let (status, view) = self.client.put_terms(&sale.product, &terms).await?;
-        ensure!(status == 201, "opening the sale: {status} {view}");
+        let (clients, queue) = (vec![self.client.clone()], json!({"admitPerSecond": 100}));
+        let opened = QueuedSale::open(clients, UNITS, Duration::from_secs(1), queue).await?;
+        let sale = opened.sale;
         // Of the instances: nginx shall not know it yet.
         let instance = self.instances[0].client()?;
         wait_until("the sale is open", LIMIT, async || {
