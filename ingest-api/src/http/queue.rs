@@ -23,7 +23,7 @@ const TICKET: HeaderName = HeaderName::from_static("fluxgate-ticket");
 /// Between which times a page asks for the state again, in milliseconds: a cache in front answers for a second.
 const POLL_AFTER_MS: [u64; 2] = [4_000, 6_000];
 /// A cache in front answers for a second. While it asks again, which one request of a crowd does, it goes on with what it has, but not
-/// for long: whoever is let through has to see it.
+/// for long: people who are let through have to see it.
 const STATE_CACHE: HeaderValue =
     HeaderValue::from_static("public, max-age=1, stale-while-revalidate=2");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -54,7 +54,7 @@ pub async fn join(
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
     let caller = services.ordering_caller(&request)?;
-    let is_admin = matches!(caller, Caller::Shop) || services.access.has_admin_token(&request);
+    let is_shop = services.is_shop(&request, &caller);
     let body: JoinRequest = json_body(&request)?;
     let user = services.ordering_user(caller, body.user_id)?;
     let product = ProductId::parse(&product).map_err(Problem::invalid)?;
@@ -66,7 +66,7 @@ pub async fn join(
     let (joined, mut answer) = match known {
         Some(ticket) => (queue.joined(ticket), HttpResponse::Ok()),
         None => {
-            if !is_admin {
+            if !is_shop {
                 services.check_work(&queue, &user, body.work.as_ref())?;
             }
             let joined = services.join_limit.join(&queue, &product, &user).await?;
@@ -237,9 +237,14 @@ impl Services {
         checked.map_err(|error| Problem::from(error).with_challenge(proof_of_work.challenge(&key)))
     }
 
+    /// Whether the shop calls, with a token of either kind.
+    fn is_shop(&self, request: &HttpRequest, caller: &Caller) -> bool {
+        matches!(caller, Caller::Shop) || self.access.has_admin_token(request)
+    }
+
     /// What lets an order past the queue of its sale.
     pub fn queue_pass(&self, request: &HttpRequest, caller: &Caller) -> QueuePass {
-        if matches!(caller, Caller::Shop) || self.access.has_admin_token(request) {
+        if self.is_shop(request, caller) {
             return QueuePass::Admin;
         }
         match ticket(request) {
