@@ -107,7 +107,7 @@ test("both tabs show an order, and it is placed once", async (t) => {
   await deployment.remains(product, 4);
 });
 
-test("whoever presses the button again and again buys once", async (t) => {
+test("somebody who presses the button again and again buys once", async (t) => {
   const product = await deployment.open({ quantity: 5 });
   const page = await visit(t, product);
   await shows(page, "open");

@@ -5,7 +5,7 @@ use super::{Queue, QueueMistake, QueueState};
 
 /// When the sale opens, by Redis's clock.
 pub const START: u8 = 1;
-/// The longest time by which a call moves the clock.
+/// The most that a call moves the clock.
 const STEP_MAX: u8 = 1;
 
 impl Queue {

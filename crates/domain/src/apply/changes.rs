@@ -73,7 +73,7 @@ impl<'a> Application<'a, '_> {
         }
     }
 
-    /// Each is a row with all that was set, so whoever reads the rows goes by the highest number.
+    /// Each is a row with all that was set, so readers of the rows go by the highest number.
     pub fn change_queue(
         &mut self,
         at: PartitionOffset,

@@ -205,7 +205,7 @@ export function isFinal({ status, expiresAt }) {
   return hasEnded || (status === "confirmed" && !expiresAt);
 }
 
-/** `Retry-After` is rounded up to seconds, and whoever orders first gets the units. */
+/** `Retry-After` is rounded up to seconds, and those who order first get the units. */
 function afterStart({ retryAfterMs }) {
   return Math.max(0, retryAfterMs - 1_000) + between(100, 1_000);
 }

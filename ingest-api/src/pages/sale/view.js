@@ -2,7 +2,7 @@ import { isUnavailable, stateOf, stepsOf } from "./sale_state.js";
 
 /** A button that has just got another meaning takes no click for so long: a double click must not buy. */
 const MEANING_CHANGED_MS = 700;
-/** Longer, if it leaves the order: whoever presses "Buy" again and again must not miss that it is confirmed, and buy twice. */
+/** Longer, if it leaves the order: somebody who presses "Buy" again and again must not miss that it is confirmed, and buy twice. */
 const FORGET_AFTER_MS = 3_000;
 /** How often a place is read out. */
 const PLACE_ANNOUNCED_MS = 30_000;
