@@ -28,7 +28,8 @@ pub struct SecretCheck {
     queues: Arc<Queues>,
     check: Check,
     sales_without_secret: IntGauge,
-    /// Sales that need not be read again: they have no queue, are over, or their secret is there. No amendment changes that.
+    /// Sales that need not be read again: they have no queue, are over, or their secret is there. If an amendment gives one another
+    /// secret, the next call to its queue finds that, and it is read again.
     passed: HashSet<ProductId>,
 }
 
@@ -64,16 +65,19 @@ impl SecretCheck {
         match self.store.indexed().await {
             Ok(indexed) => {
                 let indexed: HashSet<_> = indexed.into_iter().map(|it| it.product).collect();
-                self.passed.retain(|product| indexed.contains(product));
+                let lacking = self.queues.without_secret();
+                let passes = |it: &ProductId| indexed.contains(it) && !lacking.contains(it);
+                self.passed.retain(passes);
                 let unknown = indexed.difference(&self.passed).cloned().collect();
                 // A master of a Cluster that is away must not keep the instance from being ready for long.
                 let _ = tokio::time::timeout(READ_LIMIT, self.read(unknown)).await;
                 let is_left = |it: &ProductId| indexed.contains(it) && !self.passed.contains(it);
                 self.queues.retain_without_secret(is_left);
             }
-            // The check of Redis tells. What was found before still counts.
+            // The check of Redis tells. What was found before still counts; before the first look the instance is not ready.
             Err(error) => {
                 tracing::debug!(%error, "failed to look for sales without a secret; trying again");
+                return;
             }
         }
         self.show(&self.queues.without_secret());

@@ -94,3 +94,43 @@ async fn an_instance_is_not_ready_until_the_sales_are_over_whose_secret_it_lacks
     other.until_ready().await;
     assert_eq!(other.metric(WITHOUT_SECRET).await, 0.0);
 }
+
+#[tokio::test]
+async fn an_instance_is_not_ready_when_an_amendment_gives_a_sale_a_secret_that_it_lacks() {
+    let stores = Stores::new().await;
+    let app = stores.app(&QUEUE).await;
+    let rolled = format!("{OTHER},{SECRET}");
+    let amending = [&with_secrets(&rolled)[..], &["--sale-amendments=on"]].concat();
+    let rolled = stores.app(&amending).await;
+    let starts_in_ms = 3_600_000;
+    let product = sale(&app, 9, starts_in_ms, json!({"admitPerSecond": 100})).await;
+    // When it has noticed a later sale, it has looked at this one.
+    let later = sale(&rolled, 9, starts_in_ms, json!({"admitPerSecond": 100})).await;
+    until_not_ready(&app, &later).await;
+
+    let (_, mut terms) = app.get(&format!("/products/{product}")).await;
+    let amended = json!({
+        "quantity": 9,
+        "perUserLimit": 1,
+        "opensAt": terms["opensAt"].take(),
+        "queue": {"admitPerSecond": 50},
+    });
+    let (status, amended) = rolled.open(&product, &amended).await;
+    assert_eq!(status, 200, "{amended}");
+    until("the amendment is noticed", async || {
+        app.join(&product, "bob").await.0 == 503
+    })
+    .await;
+    until("both are counted", async || {
+        app.metric(WITHOUT_SECRET).await == 2.0
+    })
+    .await;
+    let close = rolled.request(Method::POST, &format!("/products/{later}/close"));
+    let closed = close.bearer_auth(TOKEN).send().await.unwrap();
+    assert_eq!(closed.status(), 200);
+    until("a look has dropped the closed sale", async || {
+        app.metric(WITHOUT_SECRET).await == 1.0
+    })
+    .await;
+    until_not_ready(&app, &product).await;
+}
