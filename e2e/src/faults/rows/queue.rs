@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
-use serde_json::json;
+use anyhow::{Context, Result, ensure};
+use futures_util::future::try_join_all;
+use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::super::queued_crowd::{QueuedCrowd, SEEN};
@@ -143,6 +144,61 @@ pub async fn roll_back_turns(env: &mut Environment) -> Result<()> {
     };
     let ((), lost_at) = tokio::try_join!(crowd.follow(EARLY..ALL), rolled_back)?;
     crowd.expect_right(env, Some(lost_at)).await
+}
+
+/// Redis loses that the queue was paused, which the ledger knows: the rebuilt queue stands, until the shop lets it go on.
+pub async fn roll_back_pause(env: &mut Environment) -> Result<()> {
+    let mut crowd = open(env, START).await?;
+    crowd.join_early(0..EARLY).await?;
+    let queue = crowd.queue.clone();
+    let rolled_back = async {
+        queue.start().await;
+        env.wait_ms(2_000..3_000).await;
+        env.stack().save_redis()?;
+        pause(&queue, 0, "pause", true).await?;
+        let lost_at = revert(env).await?;
+        rebuild(env, &queue).await?;
+        let before = number(&paused(&queue).await?, "clock")?;
+        // The key is known: this changes nothing.
+        pause(&queue, 1, "pause", true).await?;
+        sleep(STANDS).await;
+        let after = number(&paused(&queue).await?, "clock")?;
+        ensure!(before == after, "it went on from {before} to {after}");
+        pause(&queue, 1, "go on", false).await?;
+        anyhow::Ok(lost_at)
+    };
+    let ((), lost_at) = tokio::try_join!(crowd.follow(EARLY..ALL), rolled_back)?;
+    crowd.expect_right(env, Some(lost_at)).await
+}
+
+async fn pause(queue: &QueuedSale, instance: usize, key: &str, paused: bool) -> Result<()> {
+    let patch = json!({"paused": paused});
+    wait_until("a queue is changed", STANDS_LIMIT, async || {
+        let client = queue.client(instance);
+        let (status, answer) = client
+            .change_queue(&queue.sale.product, key, &patch)
+            .await?;
+        ensure!(
+            status == 200 && answer["queue"]["paused"] == paused,
+            "{answer}"
+        );
+        Ok(())
+    })
+    .await
+}
+
+/// The state of a queue that every instance shows as paused.
+async fn paused(queue: &QueuedSale) -> Result<Value> {
+    wait_until("every instance shows the pause", STANDS_LIMIT, async || {
+        let states = (0..queue.clients.len()).map(|n| queue.state(n));
+        let mut states = try_join_all(states).await?;
+        ensure!(
+            states.iter().all(|it| it["state"] == "paused"),
+            "{states:?}"
+        );
+        states.pop().context("no instance")
+    })
+    .await
 }
 
 /// Redis loses everything before the start, also how many have joined: people join again, and others for the first time.

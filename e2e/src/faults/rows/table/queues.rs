@@ -6,7 +6,7 @@ use super::super::RedisKind::Sentinels;
 use super::super::Row;
 use super::super::queue::{
     blank, blank_during_turns, fail_over, kill_during_turns, kill_while_joining, roll_back_joins,
-    roll_back_start, roll_back_turns, start_without_kafka,
+    roll_back_pause, roll_back_start, roll_back_turns, start_without_kafka,
 };
 use super::super::queue_turns::{craft_ids, order_in_the_grace};
 use super::is_by_clock;
@@ -33,6 +33,8 @@ pub fn queues() -> Vec<Row> {
             => roll_back_start(), setup.settings: QUEUE, rebuilds: true, excuses: is_by_clock;
         "queue-rolled-back-turns", "Redis comes back without orders and without how far the queue was served; rebuilt"
             => roll_back_turns(), setup.settings: QUEUE, rebuilds: true;
+        "queue-rolled-back-pause", "Redis comes back without a pause of the queue; rebuilt, the queue still stands, and then goes on"
+            => roll_back_pause(), setup.settings: QUEUE, rebuilds: true;
         "queue-redis-blank", "Redis comes back with an empty disk before the start; rebuilt"
             => blank(), setup.settings: QUEUE, rebuilds: true;
         "queue-redis-blank-turns", "the same while people are let through"
