@@ -12,10 +12,11 @@
 --       2 high-water mark: epoch     \ see reserve.lua
 --       3 high-water mark: sequence  /
 --       4 length of the lease, ms
---       5 the number at which the caller began to read the orders, 'epoch-seq', or ''
+--       5 the version of the orders that the caller has read, 'epoch-fields', or ''
 -- Returns one of
 --   {'sold_out'}, {'closed'}       the lease is granted, and no order was taken since ARGV[5]
---   {'orders_needed', number, n}   the caller must first read the n fields of the orders hash, and pass this number
+--   {'orders_needed', number, n}   the caller must first read the n fields of the orders hash. `number` is the highest of the sale,
+--                                  'epoch-seq'
 --   {'denied'}                     orders can be taken, or Redis cannot decide
 assert(#KEYS == 2 and #ARGV == 5, 'grant_refusal_lease.lua takes 2 keys and 5 arguments')
 -- The longest lease, in ms; the same in reserve.lua.
@@ -38,15 +39,15 @@ if not closed and (facts[4] ~= '0' or now < tonumber(facts[5])) then
   return { 'denied' }
 end
 
--- Every order has a number: while the number stands still, there is no new order.
-local number = facts[2] .. '-' .. facts[3]
-if number ~= ARGV[5] then
-  local fields = redis.call('HLEN', orders)
-  if fields == 0 then
-    -- Redis has lost the orders: their retries could not be told from new orders.
-    return { 'denied' }
-  end
-  return { 'orders_needed', number, fields }
+-- An order adds a field, and no field is removed within an epoch: while there are as many, there is no new order. What becomes of
+-- the orders, which are completed or expire one after the other, does not count.
+local fields = redis.call('HLEN', orders)
+if fields == 0 then
+  -- Redis has lost the orders: their retries could not be told from new orders.
+  return { 'denied' }
+end
+if facts[2] .. '-' .. fields ~= ARGV[5] then
+  return { 'orders_needed', facts[2] .. '-' .. facts[3], fields }
 end
 if closed then
   -- Closed for good: no unit has to wait for the lease.

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::batch::Record;
 use fluxgate_domain::events::{CE_ID, CE_TYPE, Event, headers};
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, Quantity, Tag, UserId};
 use fluxgate_domain::records::OrderRecord;
+use fluxgate_gate::OrdersVersion;
 use ingest_api::sold_out::{KnownOrders, MemoryShare};
 use inventory_worker::batch::{BatchBuilder, ReadFrom};
 use serde::Deserialize;
@@ -88,7 +88,11 @@ fn main() -> Result<()> {
             hashes.sort_unstable();
             let count = hashes.len();
             let room = MemoryShare::take(&Arc::default(), count, count).context("no room")?;
-            let orders = KnownOrders::new(hashes, SequenceNumber::default(), room);
+            let version = OrdersVersion {
+                epoch: 1,
+                fields: u32::try_from(count)? + 1,
+            };
+            let orders = KnownOrders::new(hashes, version, room);
             repeat(times, || Ok(orders.may_contain(black_box(order_id))))
         }
         _ => bail!("there is no part {part:?}: parse, id, record, encode, batch, known"),

@@ -71,7 +71,7 @@ pub use queue_view::{QueuePhase, QueueView};
 pub use quotas::{Quota, Quotas, limits_field};
 pub use rebuild::{FillError, Pair, Part, Stopped};
 pub use records::{RecordedOrder, Records};
-pub use refusal_lease::{OrderHashes, RefusalLease};
+pub use refusal_lease::{OrderHashes, OrdersVersion, RefusalLease};
 pub use relay::{Expiry, IndexedSale, Lease, Retirement};
 pub use reservation::{
     Answer, ORDERS_PER_CALL_MAX, Reservation, ReservationContext, ReservationRequest,

@@ -20,20 +20,29 @@ pub enum RefusalLease {
     SoldOut,
     /// Granted: the sale is closed, and no order was taken since the caller read the orders.
     Closed,
-    /// The caller must read the orders first.
+    /// The caller must read the orders of this version first.
     OrdersNeeded {
-        /// The highest number of the sale, which the orders must be read at.
+        /// The highest number of the sale.
         number: SequenceNumber,
-        /// Fields of the orders hash, orders and others.
-        fields: u32,
+        /// Of the orders hash.
+        version: OrdersVersion,
     },
     /// Orders can be taken, or this Redis cannot tell.
     Denied,
 }
 
+/// Tells whether orders were added to the orders hash of a sale. No field is removed within an epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrdersVersion {
+    /// The epoch of the sale.
+    pub epoch: u32,
+    /// Fields of the hash, orders and others.
+    pub fields: u32,
+}
+
 impl ReservationStore {
-    /// Requests a lease to refuse orders of a sale from memory for the time `lease`. `read_at` is the number at which the
-    /// caller has read the orders.
+    /// Requests a lease to refuse orders of a sale from memory for the time `lease`. `read` is the version of the orders that the
+    /// caller has read.
     ///
     /// # Errors
     /// When Redis gave no usable answer; the lease may have been granted.
@@ -41,7 +50,7 @@ impl ReservationStore {
         &self,
         sale: &ReservationContext<'_>,
         lease: Duration,
-        read_at: Option<SequenceNumber>,
+        read: Option<OrdersVersion>,
     ) -> Result<RefusalLease, GateError> {
         let keys = vec![sale.keys.sale.clone(), sale.keys.orders.clone()];
         let lease_ms = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
@@ -50,8 +59,7 @@ impl ReservationStore {
             i64::from(sale.high_water_mark.epoch).into(),
             i64::from(sale.high_water_mark.sequence).into(),
             lease_ms.into(),
-            read_at
-                .map(|number| number.to_string())
+            read.map(|OrdersVersion { epoch, fields }| format!("{epoch}-{fields}"))
                 .unwrap_or_default()
                 .into(),
         ];
@@ -64,7 +72,7 @@ impl ReservationStore {
             )
             .await?;
         let text = |i: usize| reply.get(i).and_then(|value| value.as_str());
-        let number = || text(1).and_then(|text| text.parse().ok());
+        let number = || text(1).and_then(|text| text.parse::<SequenceNumber>().ok());
         match text(0).as_deref() {
             Some("sold_out") => return Ok(RefusalLease::SoldOut),
             Some("closed") => return Ok(RefusalLease::Closed),
@@ -73,7 +81,9 @@ impl ReservationStore {
                 let fields = reply.get(2).and_then(Value::as_u64);
                 let fields = fields.and_then(|fields| u32::try_from(fields).ok());
                 if let Some((number, fields)) = number().zip(fields) {
-                    return Ok(RefusalLease::OrdersNeeded { number, fields });
+                    let epoch = number.epoch;
+                    let version = OrdersVersion { epoch, fields };
+                    return Ok(RefusalLease::OrdersNeeded { number, version });
                 }
             }
             _ => {}

@@ -1,16 +1,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::OrderId;
+use fluxgate_gate::OrdersVersion;
 
 /// The orders of a sale at a moment after which none was taken.
 #[derive(Debug)]
 pub struct KnownOrders {
     /// Sorted. Two orders with the same hash only cost a call to Redis.
     hashes: Box<[u64]>,
-    /// The sale's highest number when they were read.
-    pub number: SequenceNumber,
+    /// What was read.
+    pub version: OrdersVersion,
     _share: MemoryShare,
 }
 
@@ -22,11 +22,11 @@ pub struct MemoryShare {
 }
 
 impl KnownOrders {
-    /// The orders that were read at `number`, as sorted hashes.
-    pub fn new(hashes: Box<[u64]>, number: SequenceNumber, share: MemoryShare) -> Self {
+    /// The orders of this version, as sorted hashes.
+    pub fn new(hashes: Box<[u64]>, version: OrdersVersion, share: MemoryShare) -> Self {
         Self {
             hashes,
-            number,
+            version,
             _share: share,
         }
     }
@@ -57,7 +57,7 @@ impl Drop for MemoryShare {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sale_refusals::tests::{hashes, id};
+    use super::super::sale_refusals::tests::{VERSION, hashes, id};
     use super::*;
 
     #[test]
@@ -65,7 +65,7 @@ mod tests {
         let used = Arc::default();
         let share = |n| MemoryShare::take(&used, n, 100);
         let ids: Vec<_> = (0..60).map(id).collect();
-        let orders = KnownOrders::new(hashes(&ids), SequenceNumber::default(), share(60).unwrap());
+        let orders = KnownOrders::new(hashes(&ids), VERSION, share(60).unwrap());
         assert!(ids.iter().all(|id| orders.may_contain(*id)));
         assert!(!orders.may_contain(id(100)));
         assert!(share(41).is_none());

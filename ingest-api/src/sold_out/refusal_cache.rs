@@ -2,9 +2,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::OrderId;
-use fluxgate_gate::{GateError, RefusalLease, ReservationStore};
+use fluxgate_gate::{GateError, OrdersVersion, RefusalLease, ReservationStore};
 use tokio::time::timeout;
 
 use super::{CachedRefusal, KnownOrders, MemoryShare, RefusalReason, SaleRefusals};
@@ -105,10 +104,8 @@ impl RefusalCache {
             // Taken before the call, so the lease ends here before it ends in Redis.
             let until = BootInstant::now() + self.lease_here();
             let context = sale.context();
-            let read_at = orders.as_ref().map(|orders| orders.number);
-            let lease = self
-                .store
-                .grant_refusal_lease(&context, self.lease, read_at);
+            let read = orders.as_ref().map(|orders| orders.version);
+            let lease = self.store.grant_refusal_lease(&context, self.lease, read);
             let reason = match lease.await? {
                 RefusalLease::SoldOut => RefusalReason::SoldOut,
                 RefusalLease::Closed => RefusalReason::Closed,
@@ -116,12 +113,12 @@ impl RefusalCache {
                     sale.clear();
                     return Ok(());
                 }
-                RefusalLease::OrdersNeeded { number, fields } => {
+                RefusalLease::OrdersNeeded { number, version } => {
                     // The orders read before are out of date.
                     drop(orders.take());
                     sale.clear();
                     sale.high_water_mark.observe(number);
-                    orders = self.read_orders(sale, number, fields).await?;
+                    orders = self.read_orders(sale, version).await?;
                     if orders.is_none() {
                         return Ok(());
                     }
@@ -138,13 +135,13 @@ impl RefusalCache {
         Ok(())
     }
 
-    /// Reads the orders of a sale from a hash of `fields` fields; `None` if they may not be read now, or if fewer came.
+    /// Reads the orders of a sale; `None` if they may not be read now, or if not as many came as this version has.
     async fn read_orders(
         &self,
         sale: &SaleRefusals,
-        number: SequenceNumber,
-        fields: u32,
+        version: OrdersVersion,
     ) -> Result<Option<Arc<KnownOrders>>, GateError> {
+        let fields = version.fields;
         let now = BootInstant::now();
         let next = now + READ_PAUSE_PER_ORDER * fields;
         if !sale.may_read_orders(now, next) {
@@ -164,7 +161,7 @@ impl RefusalCache {
             Ok(read) => {
                 let read = read?;
                 if read.fields == fields as usize {
-                    let known = KnownOrders::new(read.hashes, number, share);
+                    let known = KnownOrders::new(read.hashes, version, share);
                     return Ok(Some(Arc::new(known)));
                 }
             }

@@ -153,10 +153,15 @@ pub(super) mod tests {
 
     use fluxgate_domain::SequenceNumber;
     use fluxgate_domain::ids::{IdempotencyKey, ProductId, Tag, UserId};
-    use fluxgate_gate::OptionalKeys;
+    use fluxgate_gate::{OptionalKeys, OrdersVersion};
 
     use super::*;
     use crate::sold_out::MemoryShare;
+
+    pub const VERSION: OrdersVersion = OrdersVersion {
+        epoch: 1,
+        fields: 2,
+    };
 
     pub fn id(key: usize) -> OrderId {
         let product = ProductId::parse("product").unwrap();
@@ -185,7 +190,7 @@ pub(super) mod tests {
         assert!(refusals.current(now).is_none());
         let until = now + Duration::from_millis(10);
         let share = MemoryShare::take(&Arc::default(), 1, 1).unwrap();
-        let orders = KnownOrders::new(hashes(&[id(1)]), SequenceNumber::default(), share);
+        let orders = KnownOrders::new(hashes(&[id(1)]), VERSION, share);
         refusals.set(CachedRefusal {
             reason: RefusalReason::SoldOut,
             until,

@@ -179,3 +179,31 @@ async fn no_retry_is_answered_confirmed_after_another_instance_has_completed_the
     assert_eq!(retried().await, json!("completed"));
     assert_eq!(apps[1].status(&id).await, "completed");
 }
+
+#[tokio::test]
+async fn completions_of_a_sale_without_units_do_not_let_the_orders_be_read_again() {
+    let stores = Stores::new().await;
+    let (app, _worker) = (stores.app(&HOLDS).await, Worker::start(&stores).await);
+    let product = app
+        .sale_with_holds(3, json!({"holdSeconds": 600, "perUserLimit": 1}))
+        .await;
+    let mut orders = Vec::new();
+    for user in ["ada", "bob", "eve"] {
+        orders.push(app.place(&product, user, 1, user).await);
+    }
+    let refused = "refused_from_memory_total";
+    for order in &orders {
+        let before = app.metric(refused).await;
+        until("orders are refused from memory", async || {
+            let (status, _) = read(app.order(&product, "zoe", 1, "z").await).await;
+            assert_eq!(status, 409);
+            app.metric(refused).await > before
+        })
+        .await;
+        assert_eq!(app.completed(order).await.0, 200);
+        // The lease in memory ends, so that the next refusal needs one from after the completion.
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    }
+    let reads = r#"redis_call_seconds_count{call="order_hashes"}"#;
+    assert_eq!(app.metric(reads).await, 1.0);
+}
