@@ -2,13 +2,25 @@ use actix_web::http::header::{CACHE_CONTROL, ETAG, EntityTag};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use fluxgate_domain::ids::{ProductId, Total};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Services;
 use super::problem::Problem;
 use super::request::{has_version, idempotency_key, json_body};
 use super::sale_request::SaleRequest;
 use crate::sales::SaleAnswer;
+
+/// Of a sale with a queue, if buyers are not identified (docs/SECURITY.md).
+const INVENTED_USERS: &str = "without AUTH_JWKS_URL, AUTH_JWKS_FILE and AUTH_HS256_SECRET anybody can invent users, and join the queue as each of them";
+
+/// A sale that was opened, and what its shop should know.
+#[derive(Debug, Serialize)]
+struct OpenedAnswer {
+    #[serde(flatten)]
+    sale: SaleAnswer,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warnings: Option<[&'static str; 1]>,
+}
 
 /// `PUT /products/{id}`
 pub async fn open(
@@ -21,14 +33,18 @@ pub async fn open(
     let product = ProductId::parse(&product).map_err(Problem::invalid)?;
     let terms = sale.terms(&product, services.queue_secret.as_ref())?;
 
-    let opened = services.opener.open(&product, &terms).await?;
+    let opened = services.opener.open_or_amend(&product, &terms).await?;
     services.snapshots.forget(&product);
     let mut answer = if opened.newly {
         HttpResponse::Created()
     } else {
         HttpResponse::Ok()
     };
-    Ok(answer.json(SaleAnswer::from(opened.view)))
+    let is_open_to_inventions = terms.queue.is_some() && !services.access.has_identity();
+    Ok(answer.json(OpenedAnswer {
+        sale: SaleAnswer::from(opened.view),
+        warnings: is_open_to_inventions.then_some([INVENTED_USERS]),
+    }))
 }
 
 /// `GET /products/{id}`

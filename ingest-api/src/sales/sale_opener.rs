@@ -91,12 +91,33 @@ impl SaleOpener {
         }
     }
 
-    /// Opens the sale of `product` on these terms, or confirms that it is open on them.
+    /// Opens the sale of `product` on these terms, or confirms that it is open on them. The terms of a sale that exists stay.
     ///
     /// # Errors
     /// If the sale is not open on these terms. After [`OpenError::NotPublished`] and [`OpenError::Gate`] a repeated call
     /// finishes the opening.
     pub async fn open(&self, product: &ProductId, terms: &Terms) -> Result<Opened, OpenError> {
+        self.open_with(product, terms, None).await
+    }
+
+    /// As [`Self::open`], but amends a sale that exists on other terms, if sales may be amended.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_or_amend(
+        &self,
+        product: &ProductId,
+        terms: &Terms,
+    ) -> Result<Opened, OpenError> {
+        self.open_with(product, terms, self.amender.as_ref()).await
+    }
+
+    async fn open_with(
+        &self,
+        product: &ProductId,
+        terms: &Terms,
+        amender: Option<&SaleAmender>,
+    ) -> Result<Opened, OpenError> {
         if product.is_dot_segment() {
             return Err(OpenError::DotSegment);
         }
@@ -123,7 +144,7 @@ impl SaleOpener {
         }
         let claimed = self.view(product).await?;
         if !claimed.opening {
-            let view = self.with_terms(claimed, terms).await?;
+            let view = self.with_terms(claimed, terms, amender).await?;
             return Ok(Opened { view, newly: false });
         }
         expect_same(&claimed, terms)?;
@@ -135,7 +156,12 @@ impl SaleOpener {
     }
 
     /// Gives a sale these terms, if it has others and may be amended.
-    async fn with_terms(&self, sale: SaleView, terms: &Terms) -> Result<SaleView, OpenError> {
+    async fn with_terms(
+        &self,
+        sale: SaleView,
+        terms: &Terms,
+        amender: Option<&SaleAmender>,
+    ) -> Result<SaleView, OpenError> {
         let different = sale.terms.different(terms, sale.facts.opens_at);
         // The call that amended the sale may not have published it.
         if different.is_empty() && sale.amended.is_none() {
@@ -145,7 +171,7 @@ impl SaleOpener {
             [] => &sale.terms,
             _ => terms,
         };
-        match &self.amender {
+        match amender {
             Some(amender)
                 if !different.contains(&"quantity")
                     && OptionalKeys::of(&sale.terms) == OptionalKeys::of(terms) =>

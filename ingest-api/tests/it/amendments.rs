@@ -1,6 +1,7 @@
 //! Sales that are amended before their first order.
 
 use jiff::{Timestamp, ToSpan};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::fixture::{App, Stores, read, unique, until};
@@ -140,4 +141,19 @@ async fn without_the_setting_no_sale_is_amended() {
         code(app.open(&product, &limited).await),
         (409, "sale_exists".to_owned())
     );
+}
+
+#[tokio::test]
+async fn the_route_of_the_original_which_needs_no_token_amends_no_sale() {
+    let settings = [&AMENDMENTS[..], &["--compat-routes=on"]].concat();
+    let app = App::start(&settings).await;
+    let (product, opens_at) = (unique("p"), Timestamp::now() + 1.hour());
+    let terms = json!({"quantity": 2, "opensAt": opens_at, "perUserLimit": 1});
+    assert_eq!(app.open(&product, &terms).await.0, 201);
+    let path = format!("/products/{product}");
+    let before = app.get(&path).await;
+    let init = app.request(Method::POST, "/init");
+    let init = init.json(&json!({"productId": product, "quantity": 2}));
+    assert_eq!(init.send().await.unwrap().status(), 409);
+    assert_eq!(app.get(&path).await, before);
 }

@@ -58,6 +58,8 @@ async fn a_sale_shows_its_queue_with_the_defaults_but_not_the_secret() {
         let (answered, sale) = app.open(&product, &terms).await;
         assert_eq!(answered, status, "{sale}");
         assert_eq!(sale["queue"], expected);
+        let warning = sale["warnings"][0].as_str().unwrap();
+        assert!(warning.contains("invent users"), "{sale}");
     }
     let defaults = with(terms, "/queue/turnSeconds", json!(300));
     let (status, sale) = app.open(&product, &defaults).await;
@@ -65,9 +67,11 @@ async fn a_sale_shows_its_queue_with_the_defaults_but_not_the_secret() {
     let (_, sale) = app.get(&format!("/products/{product}")).await;
     assert_eq!(sale["queue"], expected);
 
-    let plain = app.sale(1).await;
-    let (_, sale) = app.get(&format!("/products/{plain}")).await;
-    assert!(sale.get("queue").is_none(), "{sale}");
+    let (_, sale) = app.open(&unique("p"), &json!({"quantity": 1})).await;
+    assert!(
+        sale.get("queue").is_none() && sale.get("warnings").is_none(),
+        "{sale}"
+    );
 }
 
 #[tokio::test]
