@@ -5,7 +5,7 @@ use fluxgate_service::settings::Switch;
 
 use super::Components;
 use crate::events::{EventLimits, SaleEvents};
-use crate::http::{Access, CompatLimits, Identity, JoinLimit, Services, TryLimits};
+use crate::http::{Access, Identity, JoinLimit, Services, TryLimits, WaitingRoom};
 use crate::orders::{CancelOrder, CompleteOrder};
 use crate::queue::ProofOfWork;
 use crate::sales::{SaleAmender, SaleChanges, SaleOpener, SaleSnapshots};
@@ -55,7 +55,7 @@ impl Components {
             queues: Arc::clone(&self.queues),
             join_limit: Arc::<JoinLimit>::default(),
             proof_of_work: ProofOfWork::of_digits(self.config.queue.queue_work_digits),
-            compat: CompatLimits::new(&self.config.compat, features),
+            waiting_room: WaitingRoom::new(&self.config.compat, features),
             queue_secret: self.queue_secret.clone(),
         }
     }

@@ -101,6 +101,7 @@ impl Access {
     /// With an identity provider: 401 if the token is missing or wrong, 403 if a cookie came from another origin.
     pub fn caller(&self, request: &HttpRequest) -> Result<Caller, Problem> {
         match &self.identity {
+            None if self.has_admin_token(request) => Ok(Caller::Shop),
             None => Ok(Caller::Anyone),
             Some(identity) => self.counted(self.find_caller(identity, request)),
         }
@@ -116,7 +117,7 @@ impl Access {
     }
 
     /// Whether the request has a token of ADMIN_TOKEN.
-    pub fn has_admin_token(&self, request: &HttpRequest) -> bool {
+    fn has_admin_token(&self, request: &HttpRequest) -> bool {
         let credential = self.credential(request);
         credential.is_some_and(|it| self.admin_name(it).is_some())
     }

@@ -11,64 +11,72 @@ use serde_json::json;
 
 use super::orders::named;
 use super::problem::Problem;
+use super::queue::queue_pass;
 use super::request::{idempotency_key, json_body};
 use super::{RateLimit, Services};
 use crate::config::{CompatSettings, SaleFeatures};
 use crate::orders::{Order, PlaceOrder, Refusal};
 use crate::sales::OpenError;
 
-/// Limits the rate of `POST /order`: above it, requests are redirected.
-pub enum CompatLimits {
-    /// Nothing is limited.
-    None,
-    /// The requests to this instance.
-    Instance(DefaultDirectRateLimiter, String),
-    /// The orders of each sale that `POST /init` opens.
-    Sale(OrdersPerSecond, String),
+/// Where `POST /order` redirects clients that have to wait, and the rate above which they have to.
+pub struct WaitingRoom {
+    url: Option<String>,
+    rate: WaitingRoomRate,
 }
 
-impl CompatLimits {
-    /// No limit unless both settings are set; one for each sale if sales may have limits.
+enum WaitingRoomRate {
+    Unlimited,
+    /// Of the requests to this instance.
+    Instance(DefaultDirectRateLimiter),
+    /// Of the orders of each sale that `POST /init` opens.
+    Sale(OrdersPerSecond),
+}
+
+impl WaitingRoom {
+    /// A rate for each sale if sales may have limits.
     pub fn new(settings: &CompatSettings, features: SaleFeatures) -> Self {
-        let rate = settings.compat_rate_per_second;
-        let url = settings.compat_waiting_room_url.clone();
-        let Some((rate, url)) = rate.zip(url) else {
-            return Self::None;
+        let rate = match settings.compat_rate_per_second {
+            Some(rate) if features.limits => {
+                // Otherwise it is more than a sale takes.
+                let rate = OrdersPerSecond::try_from(rate.get());
+                rate.map_or(WaitingRoomRate::Unlimited, WaitingRoomRate::Sale)
+            }
+            Some(rate) => {
+                let quota = Quota::per_second(rate);
+                WaitingRoomRate::Instance(DefaultDirectRateLimiter::direct(quota))
+            }
+            None => WaitingRoomRate::Unlimited,
         };
-        if !features.limits {
-            return Self::Instance(
-                DefaultDirectRateLimiter::direct(Quota::per_second(rate)),
-                url,
-            );
-        }
-        match OrdersPerSecond::try_from(rate.get()) {
-            Ok(rate) => Self::Sale(rate, url),
-            // More than a sale takes.
-            Err(_) => Self::None,
+        Self {
+            url: settings.compat_waiting_room_url.clone(),
+            rate,
         }
     }
 
     /// The redirect target of a request above the rate of this instance.
-    fn redirect_request(&self) -> Option<&str> {
-        match self {
-            Self::Instance(limiter, url) => limiter.check().is_err().then_some(url),
-            Self::None | Self::Sale(..) => None,
-        }
+    fn of_request(&self) -> Option<&str> {
+        let is_above = match &self.rate {
+            WaitingRoomRate::Instance(limiter) => limiter.check().is_err(),
+            WaitingRoomRate::Unlimited | WaitingRoomRate::Sale(_) => false,
+        };
+        self.url.as_deref().filter(|_| is_above)
     }
 
-    /// The redirect target of an order above the rate of its sale.
-    fn redirect_order(&self) -> Option<&str> {
-        match self {
-            Self::Sale(_, url) => Some(url),
-            Self::None | Self::Instance(..) => None,
-        }
+    /// The redirect target of an order that is refused only for now.
+    fn of_refusal(&self, refusal: &Refusal) -> Option<&str> {
+        let waits = match refusal {
+            Refusal::NotYourTurn { .. } => true,
+            Refusal::RateLimited { .. } => self.rate_of_sale().is_some(),
+            _ => false,
+        };
+        self.url.as_deref().filter(|_| waits)
     }
 
     /// The rate of the sales that `POST /init` opens.
-    fn of_sale(&self) -> Option<OrdersPerSecond> {
-        match self {
-            Self::Sale(rate, _) => Some(*rate),
-            Self::None | Self::Instance(..) => None,
+    fn rate_of_sale(&self) -> Option<OrdersPerSecond> {
+        match self.rate {
+            WaitingRoomRate::Sale(rate) => Some(rate),
+            WaitingRoomRate::Unlimited | WaitingRoomRate::Instance(_) => None,
         }
     }
 }
@@ -98,7 +106,7 @@ pub async fn init(request: HttpRequest, services: Data<Services>) -> Result<Http
         Err(problem) => return Ok(bad_request(&problem)),
     };
     let terms = Terms {
-        orders_per_second: services.compat.of_sale(),
+        orders_per_second: services.waiting_room.rate_of_sale(),
         ..Terms::of(init.quantity)
     };
     let opened = match services.opener.open(&init.product_id, &terms).await {
@@ -125,11 +133,11 @@ pub async fn order(
     services: Data<Services>,
     place_order: Data<PlaceOrder>,
 ) -> Result<HttpResponse, Problem> {
-    if let Some(url) = services.compat.redirect_request() {
+    if let Some(url) = services.waiting_room.of_request() {
         return Ok(redirect(url));
     }
     let caller = services.ordering_caller(&request)?;
-    let pass = services.queue_pass(&request, &caller);
+    let pass = queue_pass(&request, &caller);
     let body: OrderRequest = match json_body(&request) {
         Ok(body) => body,
         Err(problem) => return Ok(bad_request(&problem)),
@@ -161,11 +169,7 @@ pub async fn order(
             Ok(HttpResponse::Conflict().json(json!({"status": "sold_out"})))
         }
         Err(refusal) => {
-            let waits = matches!(
-                refusal,
-                Refusal::RateLimited { .. } | Refusal::NotYourTurn { .. }
-            );
-            if let Some(url) = services.compat.redirect_order().filter(|_| waits) {
+            if let Some(url) = services.waiting_room.of_refusal(&refusal) {
                 return Ok(redirect(url));
             }
             let limits = placement.quotas.as_deref().map(RateLimit::of_sale);

@@ -23,7 +23,7 @@ mod tries;
 
 pub use access::{Access, Identity};
 pub use body::BodyReader;
-pub use compat::CompatLimits;
+pub use compat::WaitingRoom;
 pub use cors::CorsPolicy;
 pub use join_limit::JoinLimit;
 pub use observe::Observer;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::RateLimit;
 use super::Services;
 use super::problem::{Kind, Problem};
+use super::queue::queue_pass;
 use super::request::{idempotency_key, json_body};
 use crate::orders::{Completion, Order, OrderStatusReader, PlaceOrder, Refusal, StatusError};
 use crate::sales::{ChangeError, SaleLookupError};
@@ -58,7 +59,7 @@ pub async fn place(
 ) -> Result<HttpResponse, Problem> {
     let caller = services.ordering_caller(&request)?;
     let body: OrderRequest = json_body(&request)?;
-    let pass = services.queue_pass(&request, &caller);
+    let pass = queue_pass(&request, &caller);
     let order = Order {
         user: services.ordering_user(caller, body.user_id)?,
         key: idempotency_key(&request)?,

@@ -12,7 +12,7 @@ use fluxgate_service::ops::get_or_head;
 use super::observe::{Observer, observe};
 use super::problem::{Kind, Problem};
 use super::{
-    Access, CompatLimits, CorsPolicy, JoinLimit, TryLimits, compat, events, figures, orders, pages,
+    Access, CorsPolicy, JoinLimit, TryLimits, WaitingRoom, compat, events, figures, orders, pages,
     products, queue, queue_change,
 };
 use crate::events::SaleEvents;
@@ -37,7 +37,7 @@ pub struct Services {
     pub join_limit: Arc<JoinLimit>,
     /// What those compute who join a queue; `None`: nothing.
     pub proof_of_work: Option<ProofOfWork>,
-    pub compat: CompatLimits,
+    pub waiting_room: WaitingRoom,
     /// The secret of the queues of new sales; `None`: sales get no queues.
     pub queue_secret: Option<QueueSecret>,
 }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use fluxgate_domain::ids::OrderId;
+use fluxgate_domain::records::OrderRecord;
 use fluxgate_domain::{OrderStatus, SequenceNumber};
 use fluxgate_gate::{GateError, ReservationStore, StoredOrder};
 use fluxgate_ledger::{LedgerReader, ReadClass, Unavailable, WrittenOrder};
@@ -127,12 +128,25 @@ impl OrderStatusReader {
     /// If no store knows the order, or if the store that may know a later status is unavailable: an older status would
     /// contradict an earlier answer.
     pub async fn find(&self, order_id: OrderId) -> Result<OrderView, StatusError> {
+        let (order, _) = self.find_with_record(order_id).await?;
+        Ok(order)
+    }
+
+    /// An order with its status, and its record if Redis has one.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub async fn find_with_record(
+        &self,
+        order_id: OrderId,
+    ) -> Result<(OrderView, Option<OrderRecord>), StatusError> {
         let stored = self.records.read(order_id).await;
         let mut order = self.find_latest(order_id, &stored).await?;
-        if let Ok(Some(stored)) = &stored {
+        let stored = stored.ok().flatten();
+        if let Some(stored) = &stored {
             order.expires_at = self.expires_at(stored, order.status).await;
         }
-        Ok(order)
+        Ok((order, stored.map(|stored| stored.record)))
     }
 
     /// An order with its latest status, given what Redis has of it.

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::fixture::queue::{QUEUE, refused, sale};
-use crate::fixture::{App, Stores, TOKEN, read, until};
+use crate::fixture::{App, Stores, TOKEN, read, unique, until};
 
 #[tokio::test]
 async fn an_order_needs_the_ticket_of_its_user_and_sale() {
@@ -192,26 +193,51 @@ async fn the_compatibility_route_redirects_an_order_before_its_turn() {
         "--compat-waiting-room-url",
         room,
     ];
-    let features = ["--sale-features", "queue,limits"];
-    let settings = [&features, &QUEUE[2..], &compat].concat();
-    let app = App::start(&settings).await;
-    let product = sale(&app, 1, 60_000, json!({"admitPerSecond": 1})).await;
-    let ticket = app.ticket(&product, "ada").await;
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-    let post = client
-        .build()
-        .unwrap()
-        .post(format!("http://{}/order", app.address()));
-    let post = post
-        .header("Idempotency-Key", "a")
-        .header("Fluxgate-Ticket", ticket);
-    let answer = post
-        .json(&json!({"productId": product, "userId": "ada"}))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(answer.status(), 302);
-    assert_eq!(answer.headers()["location"], room);
+    let client = client.build().unwrap();
+    for features in ["queue,limits", "queue"] {
+        let features = ["--sale-features", features];
+        let app = App::start(&[&features, &QUEUE[2..], &compat].concat()).await;
+        let product = sale(&app, 1, 60_000, json!({"admitPerSecond": 1})).await;
+        let ticket = app.ticket(&product, "ada").await;
+        let post = client.post(format!("http://{}/order", app.address()));
+        let post = post.header("Idempotency-Key", "a");
+        let post = post.header("Fluxgate-Ticket", ticket);
+        let body = json!({"productId": product, "userId": "ada"});
+        let answer = post.json(&body).send().await.unwrap();
+        assert_eq!(answer.status(), 302, "{features:?}");
+        assert_eq!(answer.headers()["location"], room);
+    }
+}
+
+#[tokio::test]
+async fn a_retry_outside_its_turn_is_answered_as_one_in_it() {
+    let stores = Stores::new().await;
+    let (product, ticket) = {
+        let app = stores.app(&QUEUE).await;
+        let product = unique("held");
+        let terms = json!({
+            "quantity": 9, "perUserLimit": 1, "holdSeconds": 600, "opensAt": Timestamp::now(), "queue": {"admitPerSecond": 100},
+        });
+        assert_eq!(app.open(&product, &terms).await.0, 201);
+        app.until_started(&product).await;
+        let ticket = app.ticket(&product, "ada").await;
+        app.until_turn(&product, &ticket).await;
+        assert_eq!(app.buy(&product, "ada", "a", Some(&ticket)).await.0, 202);
+        (product, ticket)
+    };
+    let nowhere = [&QUEUE[..], &["--kafka-brokers=127.0.0.1:1"]].concat();
+    let cut_off = stores.app(&nowhere).await;
+    let order = cut_off.place(&product, "ada", 1, "a").await;
+    let (status, problem) = cut_off.cancel(&order).await;
+    assert_eq!(status, 503, "it is noted, but not published: {problem}");
+    for ticket in [Some(ticket.as_str()), None] {
+        assert_eq!(
+            cut_off.buy(&product, "ada", "a", ticket).await,
+            refused(409, "order_cancelled"),
+            "{ticket:?}"
+        );
+    }
 }
 
 #[tokio::test]

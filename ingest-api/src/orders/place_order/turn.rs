@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use fluxgate_domain::OrderStatus;
 use fluxgate_domain::ids::OrderId;
 use fluxgate_domain::queue::Turn;
 use fluxgate_gate::QueuePhase;
@@ -9,7 +10,6 @@ use fluxgate_gate::QueuePhase;
 use super::replay::repeated;
 use super::{Order, PlaceOrder, Placed, QueuePass};
 use crate::orders::{Refusal, StatusError};
-use crate::queue::QueueError;
 use crate::sales::Sale;
 
 impl PlaceOrder {
@@ -25,21 +25,25 @@ impl PlaceOrder {
             Ok(()) => return Ok(None),
             Err(refusal) => refusal,
         };
-        let known = match self.statuses.find(order_id).await {
+        let known = match self.statuses.find_with_record(order_id).await {
             Ok(known) => known,
             Err(StatusError::Unknown) => return Err(refusal),
             Err(StatusError::Ledger(_)) => return Err(Refusal::Undecided),
             Err(StatusError::Gate(error)) => return Err(error.into()),
         };
-        repeated(order, &known).map(Some)
+        let placed = match known {
+            (view, Some(record)) => {
+                let waiting = view.status == OrderStatus::Reserved;
+                self.replay(sale, order_id, order, &record, waiting).await
+            }
+            (view, None) => repeated(order, &view),
+        };
+        placed.map(Some)
     }
 
     async fn check_turn(&self, sale: &Arc<Sale>, order: &Order) -> Result<(), Refusal> {
         if matches!(order.pass, QueuePass::Admin) {
             return Ok(());
-        }
-        if !self.queues.are_served() {
-            return Err(Box::new(QueueError::NoSecret).into());
         }
         let queue = self.queues.of(sale).await.map_err(Box::new)?;
         let mut snapshot = queue.snapshot().await.map_err(Box::new)?;
@@ -54,7 +58,8 @@ impl PlaceOrder {
         let position = queue.position(&ticket);
         let is_shown = queue.is_position_shown(&ticket, &snapshot);
         let waits = snapshot.turn(position) == Turn::Waiting;
-        if waits && is_shown && snapshot.may_have_passed(position) {
+        // Another instance may have seen the turn begin. Before the start, a slower answer would tell something about places.
+        if waits && snapshot.view.mark.is_started && snapshot.may_have_passed(position) {
             snapshot = queue.fresh_snapshot().await.map_err(Box::new)?;
         }
         match snapshot.turn(position) {
