@@ -32,6 +32,8 @@ pub struct Crowd {
     pub turns: HashMap<u32, Duration>,
     /// When somebody asked for an estimate, and what it was.
     pub estimates: Vec<(u32, Duration, Duration)>,
+    /// How long after the first instance the last one has shown that no unit is left.
+    pub sold_out_after: Option<Duration>,
 }
 
 impl Crowd {
@@ -104,7 +106,11 @@ impl Crowd {
                 );
             }
             let everybody_joined = self.people.len() as u32 == plan.early + plan.late;
-            if state["remaining"] == 0 || (waiting.is_empty() && everybody_joined) {
+            if state["remaining"] == 0 {
+                self.sold_out_after = Some(until_all_show_sold_out(sale).await?);
+                break;
+            }
+            if waiting.is_empty() && everybody_joined {
                 break;
             }
             ensure!(
@@ -152,6 +158,20 @@ impl Crowd {
         }
         Ok(())
     }
+}
+
+async fn until_all_show_sold_out(sale: &QueuedSale) -> Result<Duration> {
+    let seen = Instant::now();
+    for instance in 0..sale.clients.len() {
+        while sale.state(instance).await?["state"] != "sold_out" {
+            ensure!(
+                seen.elapsed() < STANDSTILL,
+                "instance {instance} shows units"
+            );
+            sleep(LOOK / 10).await;
+        }
+    }
+    Ok(seen.elapsed())
 }
 
 /// Whether somebody in whose turn it is got a unit. Everybody is let through before the stock is gone, but not everybody gets one.

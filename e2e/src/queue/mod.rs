@@ -140,6 +140,7 @@ async fn run_in(sandbox: &Sandbox, plan: &Plan) -> Result<String> {
             "late orders out of order by, ms",
             "people per second in any 10 s",
             "error of the estimates",
+            "all instances show the sell-out after the first one by, ms",
         ],
         &[[
             format!("{}, {}", thousands(plan.early), thousands(plan.late)),
@@ -148,6 +149,9 @@ async fn run_in(sandbox: &Sandbox, plan: &Plan) -> Result<String> {
             fairness.late_by_ms.to_string(),
             pace.per_second,
             pace.estimate_error,
+            crowd
+                .sold_out_after
+                .map_or_else(|| "-".to_owned(), |it| it.as_millis().to_string()),
         ]],
     );
     Ok(table)
