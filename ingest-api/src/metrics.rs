@@ -63,7 +63,7 @@ fluxgate_service::metrics! {
     orders_total: IntCounterVec ["outcome"] {
         "accepted", "reserved", "replayed", "unknown_product", "sale_not_open", "sale_closed", "sold_out", "insufficient_stock",
         "user_limit_reached", "unpaid_limit_reached", "ticket_required", "invalid_ticket", "not_your_turn", "turn_over", "rate_limited", "idempotency_key_reused", "order_cancelled", "order_expired",
-        "order_rejected", "overloaded", "queue_secret_missing", "unavailable",
+        "order_rejected", "overloaded", "queue_secret_missing", "no_queue", "unavailable",
     },
     /// People who joined a queue, by when: early (before its start), late.
     queue_joins_total: IntCounterVec ["joined"] {"early", "late"},

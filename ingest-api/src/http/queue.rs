@@ -1,5 +1,7 @@
 //! The queue of a sale: joining it, its state, and the place of a ticket.
 
+use std::sync::Arc;
+
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -58,7 +60,7 @@ pub async fn join(
     let body: JoinRequest = json_body(&request)?;
     let user = services.ordering_user(caller, body.user_id)?;
     let product = ProductId::parse(&product).map_err(Problem::invalid)?;
-    let queue = services.queues.of_product(&product).await?;
+    let queue = services.queue_of(&product).await?;
     let known = match ticket(&request) {
         Some(text) => place_ahead(&queue, text, &user).await?,
         None => None,
@@ -125,7 +127,7 @@ pub async fn state(
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
     let product = ProductId::parse(&product).map_err(Problem::invalid)?;
-    let queue = services.queues.of_product(&product).await?;
+    let queue = services.queue_of(&product).await?;
     let snapshot = queue.snapshot().await?;
     let document = snapshot.document(|| document(&queue, &snapshot));
     let mut head = HttpResponse::Ok();
@@ -188,7 +190,7 @@ pub async fn place(
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
     let product = ProductId::parse(&product).map_err(Problem::invalid)?;
-    let queue = services.queues.of_product(&product).await?;
+    let queue = services.queue_of(&product).await?;
     let text = ticket(&request);
     let text = text.ok_or_else(|| Problem::new(Kind::TicketRequired, "send Fluxgate-Ticket"))?;
     let ticket = queue.read(text);
@@ -222,6 +224,11 @@ fn place_of(ticket: &Ticket, queue: &SaleQueue, snapshot: &QueueSnapshot) -> Pla
 }
 
 impl Services {
+    async fn queue_of(&self, product: &ProductId) -> Result<Arc<SaleQueue>, Problem> {
+        let sale = self.sales.find(product).await?;
+        Ok(self.queues.of(&sale).await?)
+    }
+
     /// Checks the proof of work of a user who joins, if this instance asks for one.
     fn check_work(
         &self,

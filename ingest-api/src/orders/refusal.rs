@@ -161,12 +161,10 @@ impl Refusal {
             Self::NotYourTurn { .. } => "not_your_turn",
             Self::TurnOver => "turn_over",
             Self::OutboxFull | Self::QueueFull => "overloaded",
-            Self::Queue(error) if matches!(**error, QueueError::NoSecret) => "queue_secret_missing",
-            Self::Queue(_)
-            | Self::RedisBehind
-            | Self::Undecided
-            | Self::Unanswered { .. }
-            | Self::Gate(_) => "unavailable",
+            Self::Queue(error) => error.code(),
+            Self::RedisBehind | Self::Undecided | Self::Unanswered { .. } | Self::Gate(_) => {
+                "unavailable"
+            }
         }
     }
 }

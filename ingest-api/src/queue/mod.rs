@@ -19,8 +19,6 @@ use std::time::Duration;
 
 use fluxgate_gate::GateError;
 
-use crate::sales::SaleLookupError;
-
 /// Why a queue did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
@@ -45,7 +43,7 @@ pub enum QueueError {
     /// QUEUE_SECRETS lacks the secret of this sale.
     #[error("QUEUE_SECRETS lacks the secret of this sale")]
     NoSecret,
-    /// Redis has not answered for a while, so nobody knows whose turn it is.
+    /// Redis has not answered for a while, so nobody knows whose turn it is; or this instance knows old terms of the sale.
     #[error("the state of the queue is not known")]
     Stale,
     /// Redis has lost data of the sale, or the sale is being rebuilt.
@@ -54,7 +52,19 @@ pub enum QueueError {
     /// Redis gave no usable answer.
     #[error(transparent)]
     Gate(#[from] GateError),
-    /// There is no sale, with the reason.
-    #[error(transparent)]
-    Sale(#[from] SaleLookupError),
+}
+
+impl QueueError {
+    /// The stable code for clients and metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoQueue => "no_queue",
+            Self::NotOpen { .. } => "join_not_open",
+            Self::Ended => "join_ended",
+            Self::Closed => "sale_closed",
+            Self::Overloaded => "overloaded",
+            Self::NoSecret => "queue_secret_missing",
+            Self::Stale | Self::RedisBehind | Self::Gate(_) => "unavailable",
+        }
+    }
 }

@@ -100,15 +100,6 @@ impl Queues {
         true
     }
 
-    /// The queue of the sale of a product.
-    ///
-    /// # Errors
-    /// If there is no such sale, or it has no queue, or this instance cannot serve it.
-    pub async fn of_product(&self, product: &ProductId) -> Result<Arc<SaleQueue>, QueueError> {
-        let sale = self.sales.find(product).await?;
-        self.of(&sale).await
-    }
-
     /// The queue of a sale.
     ///
     /// # Errors

@@ -148,17 +148,7 @@ impl From<StatusError> for Problem {
 
 impl From<QueueError> for Problem {
     fn from(error: QueueError) -> Self {
-        let kind = match error {
-            QueueError::Sale(error) => return error.into(),
-            QueueError::Gate(error) => return Refusal::from(error).into(),
-            QueueError::NoQueue => Kind::NoQueue,
-            QueueError::NotOpen { .. } => Kind::JoinNotOpen,
-            QueueError::Ended => Kind::JoinEnded,
-            QueueError::Closed => Kind::SaleClosed,
-            QueueError::Overloaded => Kind::Overloaded,
-            QueueError::NoSecret => Kind::QueueSecretMissing,
-            QueueError::Stale | QueueError::RedisBehind => Kind::Unavailable,
-        };
+        let kind = Kind::of_code(error.code());
         let mut problem = Self::new(kind, &error);
         if let QueueError::NotOpen { opens_in } = error {
             let seconds = u64::try_from(opens_in.as_millis().div_ceil(1_000));
@@ -175,5 +165,37 @@ impl From<WorkError> for Problem {
             WorkError::Invalid => Kind::InvalidWork,
         };
         Self::new(kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fluxgate_gate::GateError;
+
+    use super::*;
+
+    #[test]
+    fn an_order_that_its_queue_refuses_is_counted_under_the_code_that_is_answered() {
+        let errors = [
+            (QueueError::NoQueue, "no_queue"),
+            (
+                QueueError::NotOpen {
+                    opens_in: Duration::ZERO,
+                },
+                "join_not_open",
+            ),
+            (QueueError::Ended, "join_ended"),
+            (QueueError::Closed, "sale_closed"),
+            (QueueError::Overloaded, "overloaded"),
+            (QueueError::NoSecret, "queue_secret_missing"),
+            (QueueError::Stale, "unavailable"),
+            (QueueError::RedisBehind, "unavailable"),
+            (QueueError::Gate(GateError::Abandoned), "unavailable"),
+        ];
+        for (error, code) in errors {
+            let refusal = Refusal::from(Box::new(error));
+            assert_eq!(refusal.code(), code);
+            assert_eq!(Problem::from(refusal).code(), code);
+        }
     }
 }

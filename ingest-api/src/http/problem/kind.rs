@@ -7,7 +7,6 @@ macro_rules! kinds {
         pub enum Kind { $($kind,)+ }
 
         impl Kind {
-            #[cfg(test)]
             pub(super) const ALL: &[Self] = &[$(Self::$kind,)+];
 
             pub(super) fn status(self) -> StatusCode {
@@ -72,6 +71,12 @@ kinds! {
 }
 
 impl Kind {
+    /// The kind with this code; [`Self::Internal`] if there is none.
+    pub(super) fn of_code(code: &str) -> Self {
+        let found = Self::ALL.iter().find(|kind| kind.code() == code);
+        found.copied().unwrap_or(Self::Internal)
+    }
+
     /// The value of `WWW-Authenticate` (RFC 6750, 3).
     pub(super) fn challenge(self) -> Option<&'static str> {
         match self {
