@@ -71,11 +71,6 @@ impl Queues {
         }
     }
 
-    /// Whether this instance has secrets, without which it cannot serve any queue.
-    pub fn are_served(&self) -> bool {
-        !self.secrets.is_empty()
-    }
-
     /// Sales whose secret this instance is known to lack.
     pub fn without_secret(&self) -> HashSet<ProductId> {
         lock(&self.without_secret).clone()
@@ -103,7 +98,7 @@ impl Queues {
     /// The queue of a sale.
     ///
     /// # Errors
-    /// If it has none, or this instance cannot serve it.
+    /// If it has none, or this instance cannot serve it. Without its secret that is [`QueueError::Closed`] once the sale is over.
     pub async fn of(&self, sale: &Arc<Sale>) -> Result<Arc<SaleQueue>, QueueError> {
         let Some(keys) = &sale.keys.queue else {
             return Err(QueueError::NoQueue);
@@ -120,8 +115,16 @@ impl Queues {
             return Err(QueueError::NoSecret);
         }
         let view = self.store.sale(product).await?.ok_or(QueueError::Stale)?;
+        if view.facts.opens_at != sale.facts.opens_at {
+            // The sale was amended after the caller had found it.
+            self.sales.forget(product);
+            return Err(QueueError::Stale);
+        }
         if self.lacks_secret(&view) {
-            return Err(QueueError::NoSecret);
+            return Err(match is_over(&view) {
+                true => QueueError::Closed,
+                false => QueueError::NoSecret,
+            });
         }
         let terms = view.terms;
         let (queue, opens_at) = terms.queue.zip(terms.opens_at).ok_or(QueueError::NoQueue)?;

@@ -134,3 +134,33 @@ async fn an_instance_is_not_ready_when_an_amendment_gives_a_sale_a_secret_that_i
     .await;
     until_not_ready(&app, &product).await;
 }
+
+#[tokio::test]
+async fn an_instance_without_the_secret_of_a_closed_sale_says_that_it_is_closed() {
+    let stores = Stores::new().await;
+    let app = stores.app(&QUEUE).await;
+    let product = sale(&app, 9, 0, json!({"admitPerSecond": 100})).await;
+    app.until_started(&product).await;
+    let ticket = app.ticket(&product, "ada").await;
+    app.until_turn(&product, &ticket).await;
+    let placed = app.buy(&product, "ada", "a", Some(&ticket)).await;
+    assert_eq!(placed.0, 202);
+    let close = app.request(Method::POST, &format!("/products/{product}/close"));
+    let closed = close.bearer_auth(TOKEN).send().await.unwrap();
+    assert_eq!(closed.status(), 200);
+
+    let closed = refused(409, "sale_closed");
+    for settings in [&with_secrets(OTHER)[..], &[]] {
+        let other = stores.app(settings).await;
+        let joined = other.join(&product, "bob").await;
+        let state = other.get(&format!("/queue/{product}")).await;
+        for (status, problem) in [joined, state] {
+            assert_eq!((status.as_u16(), &problem["code"]), (409, &json!(closed.1)));
+        }
+        assert_eq!(other.buy(&product, "bob", "b", None).await, closed);
+        let refused = other.metric(r#"orders_total{outcome="sale_closed"}"#);
+        assert_eq!(refused.await, 1.0);
+        let replayed = other.buy(&product, "ada", "a", Some(&ticket)).await;
+        assert_eq!(replayed.0, 202);
+    }
+}
