@@ -105,7 +105,8 @@ fluxgate_service::metrics! {
     read_queue_full_total: IntCounterVec ["read"] {
         "order_records", "order_rows", "unknown_order_rows", "sale_rows", "unknown_sale_rows",
     },
-    /// Orders refused because Redis has lost data for the sale, or because the sale is being rebuilt.
+    /// Calls that found Redis behind: orders and joins refused because Redis has lost data of the sale or the sale is being rebuilt, and reads of
+    /// the queue of a sale that has lost writes, also while nobody orders.
     redis_lost_writes_total: IntCounter,
     /// Sales that this instance continued after Redis had lost acknowledged writes (ON_REDIS_LOSS=continue).
     redis_loss_continued_total: IntCounter,

@@ -165,6 +165,10 @@ impl QueueTask {
                 });
             }
             Ok(Join::Refused(QueueRefusal::Unknown | QueueRefusal::Moved)) => outcome = Err(Gone),
+            Ok(Join::Refused(QueueRefusal::Behind | QueueRefusal::Lost)) => {
+                let lost_total = &self.metrics.redis_lost_writes_total;
+                lost_total.inc_by(requests.len() as u64);
+            }
             _ => {}
         }
         for (n, request) in requests.into_iter().enumerate() {

@@ -196,6 +196,7 @@ async fn a_join_that_failed_may_be_repeated_at_once() {
         (status.as_u16(), &problem["code"]),
         (503, &json!("unavailable"))
     );
+    assert_eq!(app.metric("redis_lost_writes_total").await, 1.0);
     let _: () = stores.redis("RENAME", &[&copy, joined]).await;
     let (status, joined) = app.join(&product, "ada").await;
     assert_eq!((status.as_u16(), &joined["number"]), (201, &json!(1)));
