@@ -67,7 +67,7 @@ fluxgate_service::metrics! {
     },
     /// People who joined a queue, by when: early (before its start), late.
     queue_joins_total: IntCounterVec ["joined"] {"early", "late"},
-    /// Requests refused because of a limit of the queues, by limit: joins (20,000 people of a sale wait to join), queues (1,000 queues are served).
+    /// Requests refused because of a limit of the queues, by limit: joins (20,000 people of a sale wait to join), queues (1,000 queues of sales that are not closed are served).
     queue_limit_hits_total: IntCounterVec ["limit"] {"joins", "queues"},
     /// Queues whose turn clock has stood for 10 s on this instance, although the sale is open, units are left and people wait.
     queues_standing: IntGauge,

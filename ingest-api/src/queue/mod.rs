@@ -1,7 +1,10 @@
 //! The queue in front of a sale: people join it, and are let through in their turns. Nothing is stored per person; see
 //! `fluxgate_domain::queue`. [`Queues`] finds the [`SaleQueue`] of a sale; each has one task, which serves it and lets people join.
 
+#[cfg(test)]
+pub mod fixture;
 mod proof_of_work;
+mod queue_map;
 mod queue_snapshot;
 mod queue_task;
 mod queues;
@@ -37,8 +40,8 @@ pub enum QueueError {
     /// The sale is closed.
     #[error("the sale is closed")]
     Closed,
-    /// JOINS_WAITING_MAX people wait to join.
-    #[error("too many people are joining the queue")]
+    /// A limit of the queues is reached.
+    #[error("too many people are joining, or too many sales have queues")]
     Overloaded,
     /// QUEUE_SECRETS lacks the secret of this sale.
     #[error("QUEUE_SECRETS lacks the secret of this sale")]

@@ -6,10 +6,9 @@ use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::queue::{HolderId, Ticket};
 use fluxgate_domain::records::QueueStartRecord;
-use fluxgate_gate::{Join, QueueMark, QueuePhase, QueueRefusal, ReservationStore};
+use fluxgate_gate::{Join, QueueMark, QueueRefusal, ReservationStore};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
-use tokio_util::sync::CancellationToken;
 
 use super::sale_queue::JoinRequest;
 use super::standing_clock::StandingClock;
@@ -45,8 +44,9 @@ pub struct QueueTask {
 struct Gone;
 
 impl QueueTask {
-    /// Runs until `stop`, or until Redis no longer has the queue.
-    pub async fn run(mut self, stop: CancellationToken) {
+    /// Runs until it is stopped, or until Redis no longer has the queue.
+    pub async fn run(mut self) {
+        let stop = self.queue.stop.clone();
         let mut ticks = interval(PACE_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut requests = Vec::new();
@@ -56,7 +56,7 @@ impl QueueTask {
                 () = stop.cancelled() => return,
                 _ = ticks.tick() => {
                     skipped += 1;
-                    if self.is_closed() && skipped < CLOSED_INTERVALS {
+                    if self.queue.is_closed() && skipped < CLOSED_INTERVALS {
                         continue;
                     }
                     skipped = 0;
@@ -74,12 +74,6 @@ impl QueueTask {
                 return;
             }
         }
-    }
-
-    fn is_closed(&self) -> bool {
-        let snapshot = self.queue.snapshot.borrow();
-        let phase = snapshot.as_ref().map(|it| it.view.phase);
-        phase == Some(QueuePhase::Closed)
     }
 
     async fn pace(&mut self) -> Result<(), Gone> {

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::queue_map::{Full, QueueMap};
 use super::queue_task::QueueTask;
 use super::sale_queue::JoinRequest;
 use super::standing_clock::StandingClock;
@@ -19,8 +20,6 @@ use crate::sales::{LossPolicy, Publisher, Sale, SaleCache};
 
 /// People of a sale who wait to join on one instance.
 const JOINS_WAITING_MAX: usize = 20_000;
-/// Queues that an instance serves.
-const QUEUES_MAX: usize = 1_000;
 
 /// The queues of the sales that this instance knows.
 pub struct Queues {
@@ -30,8 +29,7 @@ pub struct Queues {
     losses: LossPolicy,
     secrets: HashMap<SecretFingerprint, QueueSecret>,
     outbox_max: u32,
-    /// Also those that are not served any more: Redis may get such a sale back, and lack what this instance has seen.
-    queues: Mutex<HashMap<ProductId, Arc<SaleQueue>>>,
+    queues: Mutex<QueueMap>,
     /// Sales whose secret this instance lacks.
     without_secret: Mutex<HashSet<ProductId>>,
     runtime: Handle,
@@ -104,7 +102,7 @@ impl Queues {
             return Err(QueueError::NoQueue);
         };
         let product = &sale.facts.product;
-        let found = lock(&self.queues).get(product).cloned();
+        let found = lock(&self.queues).get(product);
         if let Some(queue) = &found
             && queue.is_served()
             && queue.opens_at() == sale.facts.opens_at
@@ -133,39 +131,26 @@ impl Queues {
         let (joins, waiting) = mpsc::channel(JOINS_WAITING_MAX);
         let full_total = self.limit_hits("joins");
         let (sale, keys) = (Arc::clone(sale), keys.clone());
-        let queue = SaleQueue::new(sale, keys, secret, opens_at, joins, full_total);
+        let stop = self.stop.child_token();
+        let queue = SaleQueue::new(sale, keys, secret, opens_at, joins, full_total, stop);
         if let Some(found) = found.filter(|found| found.binding == queue.binding) {
             // Redis had lost the sale, and may lack what this instance has seen.
             queue.observe(&found.mark());
         }
         let queue = Arc::new(queue);
-        if let Some(faster) = self.insert(&queue)? {
+        let inserted = lock(&self.queues).insert(&queue);
+        let faster = inserted.map_err(|Full| {
+            self.limit_hits("queues").inc();
+            QueueError::Overloaded
+        })?;
+        if let Some(faster) = faster {
             return Ok(faster);
         }
         self.serve(Arc::clone(&queue), waiting);
         Ok(queue)
     }
 
-    /// Adds a queue that is to be served; returns the one of another caller, if that was faster.
-    fn insert(&self, queue: &Arc<SaleQueue>) -> Result<Option<Arc<SaleQueue>>, QueueError> {
-        let mut queues = lock(&self.queues);
-        let product = &queue.sale.facts.product;
-        let is_same = |it: &&Arc<SaleQueue>| it.is_served() && it.binding == queue.binding;
-        if let Some(faster) = queues.get(product).filter(is_same) {
-            return Ok(Some(Arc::clone(faster)));
-        }
-        if queues.len() >= QUEUES_MAX {
-            queues.retain(|_, queue| queue.is_served());
-        }
-        if queues.len() >= QUEUES_MAX {
-            self.limit_hits("queues").inc();
-            return Err(QueueError::Overloaded);
-        }
-        queues.insert(product.clone(), Arc::clone(queue));
-        Ok(None)
-    }
-
-    /// Serves a queue until Redis no longer has it, or until the service stops.
+    /// Serves a queue until Redis no longer has it, or until it is stopped.
     fn serve(&self, queue: Arc<SaleQueue>, joins: mpsc::Receiver<JoinRequest>) {
         let sales = Arc::clone(&self.sales);
         let product = queue.sale.facts.product.clone();
@@ -180,11 +165,10 @@ impl Queues {
             standing_clock: StandingClock::new(self.metrics.queues_standing.clone()),
             metrics: self.metrics.clone(),
         };
-        let stop = self.stop.clone();
         // Not on the HTTP thread that asks for the queue first.
         let _entered = self.runtime.enter();
         self.tasks.spawn_finite("queue", async move {
-            task.run(stop).await;
+            task.run().await;
             sales.forget(&product);
         });
     }

@@ -3,11 +3,12 @@ use std::time::Duration;
 
 use fluxgate_domain::ids::UserId;
 use fluxgate_domain::queue::{HolderId, InvalidTicket, QueuePosition, QueueSecret, Ticket};
-use fluxgate_gate::{QueueBinding, QueueKeys, QueueMark};
+use fluxgate_gate::{QueueBinding, QueueKeys, QueueMark, QueuePhase};
 use jiff::Timestamp;
 use prometheus::IntCounter;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::{QueueError, QueueSnapshot, WorkKey};
 use crate::boot_instant::BootInstant;
@@ -36,10 +37,12 @@ pub struct SaleQueue {
     pub(super) refresh: Notify,
     joins: mpsc::Sender<JoinRequest>,
     joins_full_total: IntCounter,
+    /// Ends the task.
+    pub(super) stop: CancellationToken,
 }
 
 /// Somebody who joins, and where the answer goes.
-pub(super) struct JoinRequest {
+pub struct JoinRequest {
     pub holder: HolderId,
     pub answer: oneshot::Sender<Result<Ticket, QueueError>>,
 }
@@ -61,6 +64,7 @@ impl SaleQueue {
         asked_opens_at: Timestamp,
         joins: mpsc::Sender<JoinRequest>,
         joins_full_total: IntCounter,
+        stop: CancellationToken,
     ) -> Self {
         let seed = secret.seed(&sale.facts.product, asked_opens_at);
         Self {
@@ -79,6 +83,7 @@ impl SaleQueue {
             refresh: Notify::new(),
             joins,
             joins_full_total,
+            stop,
         }
     }
 
@@ -103,6 +108,13 @@ impl SaleQueue {
     /// Whether its task runs.
     pub(super) fn is_served(&self) -> bool {
         !self.joins.is_closed()
+    }
+
+    /// Whether the sale was closed when it was read last. Then nothing changes any more.
+    pub(super) fn is_closed(&self) -> bool {
+        let snapshot = self.snapshot.borrow();
+        let phase = snapshot.as_ref().map(|it| it.view.phase);
+        phase == Some(QueuePhase::Closed)
     }
 
     /// Whether the position of a ticket may be told: that of somebody who joined early only once the seed is shown.

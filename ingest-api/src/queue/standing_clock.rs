@@ -70,40 +70,10 @@ impl Drop for StandingClock {
 
 #[cfg(test)]
 mod tests {
-    use fluxgate_domain::queue::{EARLY_END, QueueSettings, Thresholds};
-    use fluxgate_gate::QueueMark;
-    use jiff::Timestamp;
+    use fluxgate_domain::queue::EARLY_END;
 
     use super::*;
-
-    /// A queue of ten people, half of whom have been served.
-    fn view(clock_ms: u64) -> QueueView {
-        let served = Thresholds {
-            served_below: EARLY_END / 2,
-            served_late: 0,
-        };
-        QueueView {
-            start: None,
-            starts_now: false,
-            settings: QueueSettings::default(),
-            change: None,
-            seen_at: Timestamp::UNIX_EPOCH,
-            phase: QueuePhase::Open,
-            mark: QueueMark {
-                late: 0,
-                served,
-                clock_ms,
-                joined: 10,
-                is_started: true,
-            },
-            points: Vec::new(),
-            remaining: 1,
-            held: None,
-            admit_per_second: 1,
-            turn: Duration::from_secs(30),
-            is_behind: false,
-        }
-    }
+    use crate::queue::fixture::view;
 
     /// What the gauge shows after these views, each a second after the one before; `None`: the queue could not be read.
     fn shown(views: impl IntoIterator<Item = Option<QueueView>>) -> i64 {
