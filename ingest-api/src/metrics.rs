@@ -67,8 +67,11 @@ fluxgate_service::metrics! {
     },
     /// People who joined a queue, by when: early (before its start), late.
     queue_joins_total: IntCounterVec ["joined"] {"early", "late"},
-    /// Requests refused because of a limit of the queues, by limit: joins (20,000 people of a sale wait to join), queues (1,000 queues of sales that are not closed are served).
-    queue_limit_hits_total: IntCounterVec ["limit"] {"joins", "queues"},
+    /// Requests refused because of a limit of the queues, by limit: joins (20,000 people of a sale wait to join), join_wait (a join has waited
+    /// for 2 s), late_joins (20,000 joins of started queues wait for Redis), queues (1,000 queues of sales that are not closed are served).
+    queue_limit_hits_total: IntCounterVec ["limit"] {"joins", "join_wait", "late_joins", "queues"},
+    /// Joins of started queues that were forgotten within a minute, because an instance remembers at most 100,000. Their users can join again.
+    recent_joins_evictions_total: IntCounter,
     /// Queues whose turn clock has stood for 10 s on this instance, although the sale is open, units are left and people wait.
     queues_standing: IntGauge,
     /// Sales that are not over and whose queue this instance cannot serve, because QUEUE_SECRETS lacks their secret. The instance is not ready.

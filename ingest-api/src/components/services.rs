@@ -5,7 +5,7 @@ use fluxgate_service::settings::Switch;
 
 use super::Components;
 use crate::events::{EventLimits, SaleEvents};
-use crate::http::{Access, Identity, JoinLimit, Services, TryLimits, WaitingRoom};
+use crate::http::{Access, Identity, RecentJoins, Services, TryLimits, WaitingRoom};
 use crate::orders::{CancelOrder, CompleteOrder};
 use crate::queue::ProofOfWork;
 use crate::sales::{SaleAmender, SaleChanges, SaleOpener, SaleSnapshots};
@@ -53,7 +53,7 @@ impl Components {
             access: self.access(),
             try_limits: TryLimits::new(&self.config.rate_limits, &self.metrics),
             queues: Arc::clone(&self.queues),
-            join_limit: Arc::<JoinLimit>::default(),
+            recent_joins: Arc::new(RecentJoins::new(&self.metrics)),
             proof_of_work: ProofOfWork::of_digits(self.config.queue.queue_work_digits),
             waiting_room: WaitingRoom::new(&self.config.compat, features),
             queue_secret: self.queue_secret.clone(),

@@ -66,13 +66,13 @@ pub async fn join(
         None => None,
     };
     let (joined, mut answer) = match known {
-        Some(ticket) => (queue.joined(ticket), HttpResponse::Ok()),
+        Some(ticket) => (queue.sign(ticket), HttpResponse::Ok()),
         None => {
             if !is_shop {
                 services.check_work(&queue, &user, body.work.as_ref())?;
             }
-            let joined = services.join_limit.join(&queue, &product, &user).await?;
-            (joined, HttpResponse::Created())
+            let joined = services.recent_joins.join(&queue, &product, &user);
+            (joined.await?, HttpResponse::Created())
         }
     };
     answer.insert_header((CACHE_CONTROL, "no-store"));

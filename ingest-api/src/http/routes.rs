@@ -12,8 +12,8 @@ use fluxgate_service::ops::get_or_head;
 use super::observe::{Observer, observe};
 use super::problem::{Kind, Problem};
 use super::{
-    Access, CorsPolicy, JoinLimit, TryLimits, WaitingRoom, compat, events, figures, orders, pages,
-    products, queue, queue_change,
+    Access, CorsPolicy, RecentJoins, TryLimits, WaitingRoom, compat, events, figures, orders,
+    pages, products, queue, queue_change,
 };
 use crate::events::SaleEvents;
 use crate::orders::{CancelOrder, CompleteOrder, OrderStatusReader, PlaceOrder};
@@ -34,7 +34,7 @@ pub struct Services {
     pub access: Access,
     pub try_limits: Option<TryLimits>,
     pub queues: Arc<Queues>,
-    pub join_limit: Arc<JoinLimit>,
+    pub recent_joins: Arc<RecentJoins>,
     /// What those compute who join a queue; `None`: nothing.
     pub proof_of_work: Option<ProofOfWork>,
     pub waiting_room: WaitingRoom,

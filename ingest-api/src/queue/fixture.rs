@@ -12,7 +12,7 @@ use prometheus::IntCounter;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::sale_queue::JoinRequest;
+use super::join_request::JoinRequest;
 use super::{QueueSnapshot, SaleQueue};
 use crate::boot_instant::BootInstant;
 use crate::sales::Sale;
@@ -53,13 +53,17 @@ pub fn queue(product: &str) -> TestQueue {
     let (sender, joins) = mpsc::channel(10);
     let full_total = IntCounter::new("joins_full_total", "for a test").unwrap();
     let opens_at = sale.facts.opens_at;
-    let secret = QueueSecret::new(&[7; QueueSecret::MIN_BYTES]).unwrap();
     let stop = CancellationToken::new();
-    let queue = SaleQueue::new(sale, keys, secret, opens_at, sender, full_total, stop);
+    let queue = SaleQueue::new(sale, keys, secret(), opens_at, sender, full_total, stop);
     TestQueue {
         queue: Arc::new(queue),
         joins,
     }
+}
+
+/// The secret of these queues.
+pub fn secret() -> QueueSecret {
+    QueueSecret::new(&[7; QueueSecret::MIN_BYTES]).unwrap()
 }
 
 /// A started queue of ten people, half of whom have been served.

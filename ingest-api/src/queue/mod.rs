@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 pub mod fixture;
+mod join_request;
 mod proof_of_work;
 mod queue_map;
 mod queue_snapshot;
@@ -15,7 +16,7 @@ mod standing_clock;
 pub use proof_of_work::{ProofOfWork, WorkError, WorkKey};
 pub use queue_snapshot::QueueSnapshot;
 pub use queues::Queues;
-pub use sale_queue::{Joined, SaleQueue};
+pub use sale_queue::{SaleQueue, SignedTicket};
 pub use secret_check::SecretCheck;
 
 use std::time::Duration;

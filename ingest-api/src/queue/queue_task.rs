@@ -7,10 +7,11 @@ use fluxgate_domain::events::Event;
 use fluxgate_domain::queue::{HolderId, Ticket};
 use fluxgate_domain::records::QueueStartRecord;
 use fluxgate_gate::{Join, QueueMark, QueueRefusal, ReservationStore};
+use prometheus::IntCounter;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::sale_queue::JoinRequest;
+use super::join_request::{JoinRequest, due};
 use super::standing_clock::StandingClock;
 use super::{QueueError, QueueSnapshot, SaleQueue};
 use crate::boot_instant::BootInstant;
@@ -24,8 +25,8 @@ const PACE_INTERVAL: Duration = Duration::from_millis(250);
 const CLOSED_INTERVALS: u32 = 8;
 /// How long a start waits for Kafka: it counts already, and the outbox relay publishes it otherwise.
 const START_PUBLISH_WAIT: Duration = Duration::from_millis(500);
-/// The least time between two calls, however many orders come before their turns.
-const REFRESH_INTERVAL: Duration = Duration::from_millis(20);
+/// How long the read of a snapshot that an order asks for is put off, so that further orders share it.
+const REFRESH_DELAY: Duration = Duration::from_millis(20);
 
 /// Serves a queue, and lets people join it: those who come while a call is in flight share the next one.
 pub struct QueueTask {
@@ -37,6 +38,7 @@ pub struct QueueTask {
     pub joins: mpsc::Receiver<JoinRequest>,
     pub outbox_max: u32,
     pub standing_clock: StandingClock,
+    pub overdue_joins_total: IntCounter,
     pub metrics: Metrics,
 }
 
@@ -51,6 +53,7 @@ impl QueueTask {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut requests = Vec::new();
         let mut skipped = 0;
+        let mut refresh_at = None;
         loop {
             let outcome = tokio::select! {
                 () = stop.cancelled() => return,
@@ -60,10 +63,15 @@ impl QueueTask {
                         continue;
                     }
                     skipped = 0;
+                    refresh_at = None;
                     self.pace().await
                 }
                 () = self.queue.refresh.notified() => {
-                    sleep(REFRESH_INTERVAL).await;
+                    refresh_at.get_or_insert_with(|| Instant::now() + REFRESH_DELAY);
+                    continue;
+                }
+                () = reached(refresh_at) => {
+                    refresh_at = None;
                     self.pace().await
                 }
                 _ = self.joins.recv_many(&mut requests, ReservationStore::HOLDERS_MAX) => {
@@ -139,6 +147,10 @@ impl QueueTask {
     }
 
     async fn join(&self, requests: Vec<JoinRequest>) -> Result<(), Gone> {
+        let requests = due(requests, &self.overdue_joins_total);
+        if requests.is_empty() {
+            return Ok(());
+        }
         let queue = &self.queue;
         let holders: Vec<HolderId> = requests.iter().map(|request| request.holder).collect();
         let mark = queue.mark();
@@ -191,6 +203,14 @@ impl QueueTask {
     fn count(&self, class: &str, people: usize) {
         let joins = &self.metrics.queue_joins_total;
         joins.with_label_values(&[class]).inc_by(people as u64);
+    }
+}
+
+/// Waits until `at`; forever, if there is no such time.
+async fn reached(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

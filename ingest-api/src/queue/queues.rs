@@ -10,9 +10,9 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::join_request::JoinRequest;
 use super::queue_map::{Full, QueueMap};
 use super::queue_task::QueueTask;
-use super::sale_queue::JoinRequest;
 use super::standing_clock::StandingClock;
 use super::{QueueError, SaleQueue};
 use crate::metrics::Metrics;
@@ -163,6 +163,7 @@ impl Queues {
             joins,
             outbox_max: self.outbox_max,
             standing_clock: StandingClock::new(self.metrics.queues_standing.clone()),
+            overdue_joins_total: self.limit_hits("join_wait"),
             metrics: self.metrics.clone(),
         };
         // Not on the HTTP thread that asks for the queue first.

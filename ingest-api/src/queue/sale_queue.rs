@@ -1,5 +1,5 @@
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fluxgate_domain::ids::UserId;
 use fluxgate_domain::queue::{HolderId, InvalidTicket, QueuePosition, QueueSecret, Ticket};
@@ -10,6 +10,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::join_request::JoinRequest;
 use super::{QueueError, QueueSnapshot, WorkKey};
 use crate::boot_instant::BootInstant;
 use crate::sales::Sale;
@@ -41,18 +42,11 @@ pub struct SaleQueue {
     pub(super) stop: CancellationToken,
 }
 
-/// Somebody who joins, and where the answer goes.
-pub struct JoinRequest {
-    pub holder: HolderId,
-    pub answer: oneshot::Sender<Result<Ticket, QueueError>>,
-}
-
-/// A place in the queue.
+/// A ticket, with the text that its holder gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Joined {
-    /// The ticket.
+#[allow(missing_docs)]
+pub struct SignedTicket {
     pub ticket: Ticket,
-    /// Its text.
     pub text: String,
 }
 
@@ -126,10 +120,14 @@ impl SaleQueue {
     ///
     /// # Errors
     /// If they did not join; after [`QueueError::Gate`] they may have.
-    pub async fn join(&self, user: &UserId) -> Result<Joined, QueueError> {
+    pub async fn join(&self, user: &UserId) -> Result<SignedTicket, QueueError> {
         let holder = HolderId::of(user, &self.secret);
         let (answer, answered) = oneshot::channel();
-        let request = JoinRequest { holder, answer };
+        let request = JoinRequest {
+            holder,
+            asked_at: Instant::now(),
+            answer,
+        };
         self.joins.try_send(request).map_err(|error| match error {
             TrySendError::Full(_) => {
                 self.joins_full_total.inc();
@@ -139,7 +137,7 @@ impl SaleQueue {
         })?;
         // Without an answer, the task has ended: Redis no longer has this queue.
         let ticket = answered.await.unwrap_or(Err(QueueError::Stale))?;
-        Ok(self.joined(ticket))
+        Ok(self.sign(ticket))
     }
 
     /// The key of the proofs of work that `user` joins with.
@@ -225,10 +223,10 @@ impl SaleQueue {
         known.raise(mark);
     }
 
-    /// The place of a ticket of this sale.
-    pub fn joined(&self, ticket: Ticket) -> Joined {
+    /// Signs a ticket of this sale.
+    pub fn sign(&self, ticket: Ticket) -> SignedTicket {
         let product = &self.sale.facts.product;
-        Joined {
+        SignedTicket {
             text: ticket.sign(&self.secret, product, self.asked_opens_at),
             ticket,
         }
