@@ -88,6 +88,14 @@ fn a_queue_whose_outbox_is_full() {
     holds(FULL);
 }
 
+#[test]
+fn a_queue_that_waits_to_start_when_its_redis_loses_writes_and_its_clock_is_set_back() {
+    holds(Queue {
+        outbox_full: true,
+        ..SET_BACK
+    });
+}
+
 /// Fails unless breaking a rule breaks the promise that rests on it. Prints the shortest path to it.
 fn is_found_in(queue: Queue, mistake: QueueMistake, promise: &'static str) {
     let wanted = HasDiscoveries::AnyOf([promise].into());

@@ -36,18 +36,22 @@ impl Queue {
         Reply::Late(number)
     }
 
-    /// `pace_queue.lua`.
+    /// `pace_queue.lua`. Left out: a call that finds Redis behind starts nothing and moves no clock, as with a full outbox.
     pub fn pace(&self, state: &mut QueueState, instance: usize) -> Reply {
         let redis = state.redis;
         let is_open = state.now >= START;
-        let is_full = state.is_full && self.mistake != Some(QueueMistake::ClockRunsWhileFull);
-        let passed = match (is_open && !is_full, self.mistake) {
+        let can_write = is_open && !state.is_full;
+        let gives_turns = match self.mistake {
+            Some(QueueMistake::ClockRunsWhileFull) => is_open,
+            _ => can_write,
+        };
+        let passed = match (gives_turns, self.mistake) {
             (false, _) => 0,
             (true, Some(QueueMistake::EveryCallMoves)) => STEP_MAX,
             (true, _) => state.now.saturating_sub(redis.paced_at).min(STEP_MAX),
         };
         let move_on = |mut progress: Progress| {
-            progress.is_started |= is_open;
+            progress.is_started |= can_write;
             progress.clock += passed;
             self.serve(progress, passed)
         };

@@ -2,6 +2,8 @@
 
 use stateright::Property;
 
+use super::calls::START;
+use super::state::Redis;
 use super::{Queue, QueueState};
 
 /// Nobody loses a place, or a turn that was shown: once every instance has called Redis again after a loss, Redis has what any
@@ -43,6 +45,13 @@ pub fn queue_promises() -> Vec<Property<Queue>> {
             |queue: &Queue, state: &QueueState| {
                 let progress = state.redis.progress;
                 progress.served_early == queue.early && progress.served_late == queue.joins
+            },
+        ),
+        Property::sometimes(
+            "an open sale waits to start its queue",
+            |queue: &Queue, state: &QueueState| {
+                let Redis { progress, paced_at } = state.redis;
+                !queue.outbox_full || (paced_at >= START && !progress.is_started)
             },
         ),
         Property::sometimes(
