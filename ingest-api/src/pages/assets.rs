@@ -18,14 +18,14 @@ macro_rules! assets {
 pub const ASSETS: [&[Asset]; 8] = [
     assets!(
         JAVASCRIPT, "shared":
-        "api.js", "server_clock.js", "texts.js", "wakeable.js",
+        "api.js", "hex.js", "server_clock.js", "texts.js", "wakeable.js",
     ),
     assets!(CSS, "shared": "theme.css"),
     assets!(JSON, "shared": "texts-de.json", "texts-en.json"),
     assets!(SVG, "shared": "icon.svg"),
     assets!(
         JAVASCRIPT, "sale":
-        "browser_store.js", "feed.js", "hex.js", "leader.js", "main.js", "order_feed.js",
+        "browser_store.js", "feed.js", "leader.js", "main.js", "order_feed.js",
         "proof_of_work.js", "queue_place.js", "sale_feed.js", "sale_state.js", "sale_stream.js", "view.js",
     ),
     assets!(CSS, "sale": "sale.css"),

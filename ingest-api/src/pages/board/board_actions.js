@@ -1,8 +1,10 @@
+import { randomHex } from "./hex.js";
 import { peopleOf } from "./sale_rates.js";
 
 /** Most units of a sale, with those that restocks add; most people let through in a second. */
 const UNITS_MAX = 1_000_000_000;
 const ADMIT_PER_SECOND_MAX = 1_000_000;
+const KEY_BYTES = 16;
 const RESTOCK_KEY = "fluxgate:board:restock:";
 
 /** What the shop can do with its sales: what the confirmation says of it, and the call. */
@@ -85,10 +87,10 @@ export class BoardActions {
 
   /** A change of a queue. Until there is an answer each try is the same call, so that it undoes no change of somebody else. */
   #patch(name, product, change, args = {}) {
-    let key = newKey();
+    let key = randomHex(KEY_BYTES);
     const send = async (value) => {
       const answer = await this.#call("PATCH", `/queue/${encodeURIComponent(product)}`, change(value), key);
-      key = answer.isAnswer ? newKey() : key;
+      key = answer.isAnswer ? randomHex(KEY_BYTES) : key;
       return answer;
     };
     const text = (part) => this.#texts.get(`board.${name}.${part}`, { product, ...args });
@@ -103,7 +105,7 @@ export class BoardActions {
 
   /** The key is kept until there is an answer: whatever happens to this page, the units are added once. */
   async #restock(product, quantity) {
-    const key = pendingRestock(product)?.key ?? newKey();
+    const key = pendingRestock(product)?.key ?? randomHex(KEY_BYTES);
     sessionStorage.setItem(RESTOCK_KEY + product, JSON.stringify({ quantity, key }));
     const answer = await this.#call("POST", `/products/${encodeURIComponent(product)}/restock`, { quantity }, key);
     if (answer.isAnswer) {
@@ -120,9 +122,4 @@ export class BoardActions {
 
 function pendingRestock(product) {
   return JSON.parse(sessionStorage.getItem(RESTOCK_KEY + product));
-}
-
-/** `crypto.randomUUID` needs https. */
-function newKey() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

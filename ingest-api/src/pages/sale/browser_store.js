@@ -1,3 +1,5 @@
+import { randomHex } from "./hex.js";
+
 /** What the browser keeps of a sale, for all its tabs: the ticket, the order, what the buyer has asked for. */
 export class BrowserStore {
   #product;
@@ -157,9 +159,4 @@ function removeStored(key) {
   } catch {
     // The browser keeps nothing.
   }
-}
-
-function randomHex(bytes) {
-  const random = crypto.getRandomValues(new Uint8Array(bytes));
-  return Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
