@@ -23,7 +23,7 @@ export function salesOf(now) {
     open: [{ sale: plain }],
     two: [{ sale: queued, queue }, { sale: plain }],
     scheduled: [{ sale: scheduled, queue: { ...queue, state: "scheduled", servedBelow: 0 } }],
-    paused: [{ sale: queued, queue: { ...queue, paused: true } }],
+    paused: [{ sale: queued, queue: { ...queue, state: "paused", paused: true } }],
     running: [{ sale: queued, queue: { ...queue, paused: false } }],
     all_held: [{ sale: { ...held, status: "all_held", remaining: 0 } }],
     sold_out: [{ sale: { ...plain, status: "sold_out", remaining: 0 } }],

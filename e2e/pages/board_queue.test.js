@@ -52,6 +52,20 @@ test("the figures of a queue are those of everybody who joined", async (t) => {
   await figure(page, product, "Let through per second", "0");
 });
 
+test("a sale is paused as long as its queue is, and not while orders pass the queue", async (t) => {
+  const product = await open(5);
+  await until("the sale is open", async () => (await deployment.sale(product)).status === "open");
+  const page = await watchSignedIn(t, [product]);
+  const status = (name) => cardOf(page, product).locator('[data-part="status"]').getByText(name, { exact: true }).waitFor();
+  await status("Open");
+  await deployment.changeQueue(product, { paused: true });
+  await status("Paused");
+  await deployment.changeQueue(product, { mode: "pass" });
+  await status("Open");
+  await deployment.changeQueue(product, { mode: "queue" });
+  await status("Paused");
+});
+
 test("a queue that cannot be paused has no buttons for it", async (t) => {
   const product = await open(5);
   const page = await watchSignedIn(t, [product], { prepare: (context) => withPause(context, undefined) });

@@ -125,6 +125,13 @@ export class Deployment {
     return answer.body.orderId;
   }
 
+  /** The shop changes how a queue is served. */
+  async changeQueue(product, patch) {
+    const key = { "Idempotency-Key": randomUUID() };
+    const answer = await this.admin("PATCH", `/queue/${product}`, patch, key);
+    assert.equal(answer.status, 200, JSON.stringify(answer.body));
+  }
+
   admin(method, path, body, headers = {}) {
     return this.call(method, path, body, { Authorization: `Bearer ${ADMIN_TOKEN}`, ...headers });
   }

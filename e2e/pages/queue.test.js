@@ -34,13 +34,6 @@ async function crowd(product, size) {
   assert.deepEqual(refused.map((it) => it.body), []);
 }
 
-/** The shop changes how the queue is served. */
-async function change(product, patch) {
-  const key = { "Idempotency-Key": randomUUID() };
-  const answer = await deployment.admin("PATCH", `/queue/${product}`, patch, key);
-  assert.equal(answer.status, 200, JSON.stringify(answer.body));
-}
-
 async function placeOf(product, ticket) {
   const answer = await deployment.call("GET", `/queue/${product}/place`, undefined, { "Fluxgate-Ticket": ticket });
   return answer.body;
@@ -233,14 +226,14 @@ test("a visitor solves the challenge of an instance that asks for a proof of wor
 
 test("a paused queue says so, keeps the place, and goes on", async (t) => {
   const product = await open(1, { queue: { admitPerSecond: 1000 } });
-  await change(product, { paused: true });
+  await deployment.changeQueue(product, { paused: true });
   const page = await visit(t, product);
   await shows(page, "join_paused");
   await press(page, "Join the queue");
   await shows(page, "waiting_paused");
-  await change(product, { paused: false });
+  await deployment.changeQueue(product, { paused: false });
   await shows(page, "turn", 30_000);
-  await change(product, { paused: true });
+  await deployment.changeQueue(product, { paused: true });
   await shows(page, "turn_paused", 30_000);
   await press(page, "Buy");
   await shows(page, "order_confirmed");
@@ -248,7 +241,7 @@ test("a paused queue says so, keeps the place, and goes on", async (t) => {
 
 test("while orders need no turns, a visitor buys without joining", async (t) => {
   const product = await open(1);
-  await change(product, { mode: "pass" });
+  await deployment.changeQueue(product, { mode: "pass" });
   const page = await visit(t, product);
   await shows(page, "open");
   await press(page, "Buy");

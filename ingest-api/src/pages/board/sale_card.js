@@ -4,7 +4,7 @@ import { peopleOf, ratesOf, unitsOf } from "./sale_rates.js";
 const isChangeable = (figures) => figures !== null && figures.status !== "closed";
 
 function statusOf({ figures, queue, isUnknown }) {
-  const isPaused = queue?.paused && figures.status === "open";
+  const isPaused = queue?.state === "paused" && figures.status === "open";
   return isUnknown ? "unknown" : isPaused ? "paused" : figures?.status;
 }
 
