@@ -6,7 +6,7 @@
 //! | `crowd` | people who join, follow the queue, and order in their turns |
 //! | `order_of_turns` | whether the turns are drawn fairly, and late ones in the order of joining |
 //! | `pace` | how fast people were let through, and how good the estimates were |
-//! | `refused` | tickets that must not be accepted |
+//! | `refused` | orders before the start, and tickets that must not be accepted |
 
 mod crowd;
 mod order_of_turns;
@@ -131,7 +131,6 @@ async fn run_in(sandbox: &Sandbox, plan: &Plan) -> Result<String> {
 
     let fairness = order_of_turns::check(&crowd, &placed)?;
     let pace = pace::check(&crowd, &placed, plan)?;
-    refused::at_the_end(sale, &crowd).await?;
     let table = markdown(
         [
             "joined before the start, after it",

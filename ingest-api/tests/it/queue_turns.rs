@@ -22,6 +22,7 @@ async fn an_order_needs_the_ticket_of_its_user_and_sale() {
     );
     let foreign = app.ticket(&other, "ada").await;
     let bobs = app.ticket(&product, "bob").await;
+    app.until_turn(&product, &bobs).await;
     let mut forged = bobs.clone();
     let last = if forged.pop() == Some('0') { '1' } else { '0' };
     forged.push(last);
@@ -35,8 +36,11 @@ async fn an_order_needs_the_ticket_of_its_user_and_sale() {
         };
         assert_eq!(answer, refused(403, code), "{ticket}");
     }
-    app.until_turn(&product, &bobs).await;
     assert_eq!(app.buy(&product, "bob", "b", Some(&bobs)).await.0, 202);
+    assert_eq!(
+        app.buy(&product, "bob", "other", Some(&bobs)).await,
+        refused(409, "user_limit_reached")
+    );
 }
 
 #[tokio::test]
