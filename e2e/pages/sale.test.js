@@ -223,6 +223,21 @@ test("a sale that does not exist yet appears by itself", async (t) => {
   await shows(page, "open", 45_000);
 });
 
+test("a cache in front keeps the page in each encoding", async (t) => {
+  const url = `${await deployment.proxied(t)}/sales/lamp-${Date.now()}`;
+  for (const cached of ["MISS", "HIT"]) {
+    const texts = [];
+    for (const encoding of ["br", "gzip", "identity"]) {
+      const answer = await fetch(url, { headers: { "Accept-Encoding": encoding } });
+      assert.equal(answer.headers.get("Content-Encoding") ?? "identity", encoding);
+      assert.equal(answer.headers.get("X-Cache-Status"), cached, encoding);
+      texts.push(await answer.text());
+    }
+    assert.match(texts[0], /^<!doctype html>/i);
+    assert.equal(new Set(texts).size, 1);
+  }
+});
+
 test("a visitor buys with the keyboard alone", async (t) => {
   const product = await deployment.open({ quantity: 5, perUserLimit: 3 });
   const page = await visit(t, product);

@@ -1,15 +1,15 @@
 //! The pages for buyers and for the shop, and what they load.
 
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, EntityTag, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    AcceptEncoding, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    Encoding, EntityTag, Header, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::problem::{Kind, Problem};
 use super::request::has_version;
-use crate::pages::{PageFile, Pages};
+use crate::pages::{EncodedContent, PageFile, Pages};
 
 /// A page loads from its own host only, has no script or style in its HTML, and stands in no frame.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -50,7 +50,8 @@ pub async fn asset(
 }
 
 fn answer(request: &HttpRequest, file: &PageFile, policy: &str, cache: &str) -> HttpResponse {
-    let tag = EntityTag::new_strong(file.hash.clone());
+    let sent = encoded_for(request, file);
+    let tag = EntityTag::new_strong(sent.hash.clone());
     let is_current = has_version(request, &tag);
     let mut answer = match is_current {
         true => HttpResponse::NotModified(),
@@ -61,11 +62,22 @@ fn answer(request: &HttpRequest, file: &PageFile, policy: &str, cache: &str) -> 
     answer.insert_header((CONTENT_SECURITY_POLICY, policy));
     answer.insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"));
     answer.insert_header((REFERRER_POLICY, "same-origin"));
-    match is_current {
-        true => answer.finish(),
-        false => {
-            answer.insert_header((CONTENT_TYPE, file.content_type));
-            answer.body(file.content.clone())
-        }
+    if file.is_compressed() {
+        answer.insert_header((VARY, "Accept-Encoding"));
+    }
+    if is_current {
+        return answer.finish();
+    }
+    answer.insert_header((CONTENT_TYPE, file.content_type));
+    if sent.encoding != Encoding::identity() {
+        answer.insert_header((CONTENT_ENCODING, sent.encoding.to_string()));
+    }
+    answer.body(sent.content.clone())
+}
+
+fn encoded_for<'a>(request: &HttpRequest, file: &'a PageFile) -> &'a EncodedContent {
+    match AcceptEncoding::parse(request) {
+        Ok(client) => file.accepted_by(&client),
+        Err(_) => file.plain(),
     }
 }

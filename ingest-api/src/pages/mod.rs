@@ -5,14 +5,15 @@
 //! for good.
 
 mod assets;
+mod page_file;
 mod script;
 
-use actix_web::web::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use assets::{ASSETS, JAVASCRIPT, JSON};
+pub use page_file::{EncodedContent, PageFile};
 
 const HTML: &str = "text/html; charset=utf-8";
 
@@ -34,16 +35,6 @@ pub struct PageFacts {
     pub checkout_url: Option<String>,
 }
 
-/// A file as it is sent.
-#[derive(Debug, Clone)]
-#[allow(missing_docs)]
-pub struct PageFile {
-    pub content_type: &'static str,
-    pub content: Bytes,
-    /// The first 128 bits of the content's SHA-256 in hex.
-    pub hash: String,
-}
-
 /// The pages of an instance and their assets.
 #[derive(Debug)]
 pub struct Pages {
@@ -62,11 +53,11 @@ impl Pages {
         let facts = serde_json::to_string(facts).expect("strings serialize to JSON");
         let sale = page(SALE_PAGE, &version, "").replace("{settings}", &escaped(&facts));
         Self {
-            sale: PageFile::new(HTML, sale.into()),
-            board: PageFile::new(HTML, page(BOARD_PAGE, &version, "board.").into()),
+            sale: PageFile::new(HTML, sale),
+            board: PageFile::new(HTML, page(BOARD_PAGE, &version, "board.")),
             version,
             assets,
-            reload: PageFile::new(JAVASCRIPT, RELOAD.into()),
+            reload: PageFile::new(JAVASCRIPT, RELOAD),
         }
     }
 
@@ -102,16 +93,6 @@ impl Pages {
     }
 }
 
-impl PageFile {
-    fn new(content_type: &'static str, content: Bytes) -> Self {
-        Self {
-            hash: hex::encode(&Sha256::digest(&content)[..16]),
-            content_type,
-            content,
-        }
-    }
-}
-
 /// What pages load. A module that others import is part of their scripts.
 fn assets() -> Vec<(&'static str, PageFile)> {
     let modules = ASSETS
@@ -127,11 +108,11 @@ fn assets() -> Vec<(&'static str, PageFile)> {
     let files = ASSETS.iter().copied().flatten();
     let files = files.filter(|(name, ..)| !is_imported(name));
     let files = files.map(|&(name, kind, text)| {
-        let content = match kind {
-            JAVASCRIPT => script::joined(name, &modules).into(),
-            _ => text.into(),
+        let file = match kind {
+            JAVASCRIPT => PageFile::new(kind, script::joined(name, &modules)),
+            _ => PageFile::new(kind, text),
         };
-        (name, PageFile::new(kind, content))
+        (name, file)
     });
     files.collect()
 }
@@ -139,7 +120,7 @@ fn assets() -> Vec<(&'static str, PageFile)> {
 fn version(assets: &[(&str, PageFile)]) -> String {
     let hashes = assets
         .iter()
-        .map(|(name, file)| (name.as_bytes(), file.hash.as_bytes()));
+        .map(|(name, file)| (name.as_bytes(), file.plain().hash.as_bytes()));
     let hashed = hashes.fold(Sha256::new(), |hash, (name, content)| {
         hash.chain_update(name).chain_update(content)
     });
@@ -172,7 +153,7 @@ mod tests {
         let scripts: Vec<_> = assets.iter().map(|(_, it)| it).filter(is_script).collect();
         assert!(!scripts.is_empty());
         for script in scripts {
-            let script = String::from_utf8(script.content.to_vec()).expect("a text");
+            let script = String::from_utf8(script.plain().content.to_vec()).expect("a text");
             let begins = |line: &&str| line.starts_with("import ") || line.starts_with("export ");
             assert_eq!(script.lines().find(begins), None);
         }
@@ -186,7 +167,7 @@ mod tests {
     }
 
     fn html(pages: &Pages) -> String {
-        String::from_utf8(pages.sale().content.to_vec()).expect("HTML is text")
+        String::from_utf8(pages.sale().plain().content.to_vec()).expect("HTML is text")
     }
 
     #[test]
@@ -201,7 +182,7 @@ mod tests {
 
     #[test]
     fn the_board_has_nothing_left_to_fill_in() {
-        let board = pages(None).board().content.to_vec();
+        let board = pages(None).board().plain().content.to_vec();
         let html = String::from_utf8(board).expect("HTML is text");
         assert!(!html.contains('{') && html.contains("/assets/"), "{html}");
     }

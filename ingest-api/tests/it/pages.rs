@@ -1,5 +1,6 @@
 //! The pages for buyers and for the shop, as they are served. `scripts/test-pages` tests in a browser what they do.
 
+mod encodings;
 mod texts;
 
 use std::collections::BTreeSet;
