@@ -3,7 +3,7 @@
 -- crates/gate/src/scripts.rs puts read_queue.lua before this text.
 --
 -- The turn clock runs only here, by at most a second per call, and only while orders can be placed, so no turn is used up while
--- they cannot; it stands while the queue is paused and while orders need no turns. How far the queue is served moves by the
+-- they cannot; it stops while the queue is paused and while orders need no turns. How far the queue is served moves by the
 -- admission rate times the time that the turn clock moved: people who joined before the start first, and no more than `overbook`
 -- people for each unit that remains.
 --

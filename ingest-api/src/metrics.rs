@@ -72,8 +72,8 @@ fluxgate_service::metrics! {
     queue_limit_hits_total: IntCounterVec ["limit"] {"joins", "join_wait", "late_joins", "queues"},
     /// Joins of started queues that were forgotten within a minute, because an instance remembers at most 100,000. Their users can join again.
     recent_joins_evictions_total: IntCounter,
-    /// Queues whose turn clock has stood for 10 s on this instance, although the sale is open, units are left and people wait.
-    queues_standing: IntGauge,
+    /// Queues whose turn clock has not advanced for 10 s on this instance, although the sale is open, units are left and people wait.
+    queues_stalled: IntGauge,
     /// Sales that are not over and whose queue this instance cannot serve, because QUEUE_SECRETS lacks their secret. The instance is not ready.
     sales_without_queue_secret: IntGauge,
     /// Estimated number of distinct buyers who sent orders to this instance in the last full minute.

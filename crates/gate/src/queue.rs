@@ -140,7 +140,7 @@ impl ReservationStore {
         read.ok_or_else(|| GateError::unexpected("a reply of join_queue.lua", reply))
     }
 
-    /// Serves a queue by the time that has passed, and reads it. Starts it, if the sale has. The clock stands while Redis is behind
+    /// Serves a queue by the time that has passed, and reads it. Starts it, if the sale has. The clock stops while Redis is behind
     /// `high_water_mark`.
     ///
     /// # Errors

@@ -43,7 +43,7 @@ pub struct QueueView {
     pub admit_per_second: u32,
     /// How long a turn lasts.
     pub turn: Duration,
-    /// Whether Redis is behind the high-water mark: it has lost acknowledged writes, and the clock stands.
+    /// Whether Redis is behind the high-water mark: it has lost acknowledged writes, and the clock stops.
     pub is_behind: bool,
     /// The start, if Redis has it.
     pub start: Option<QueueStartRecord>,

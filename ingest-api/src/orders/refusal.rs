@@ -79,7 +79,7 @@ pub enum Refusal {
     NotYourTurn {
         /// People who are served before; `None` if the position must not be told yet.
         ahead: Option<u64>,
-        /// How long that takes at the pace of the last seconds; `None` if the queue stands.
+        /// How long that takes at the pace of the last seconds; `None` if the queue has stopped.
         estimate: Option<Duration>,
     },
     /// The turn of the ticket has ended.

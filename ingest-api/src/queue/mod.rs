@@ -11,7 +11,7 @@ mod queue_task;
 mod queues;
 mod sale_queue;
 mod secret_check;
-mod standing_clock;
+mod stalled_clock;
 
 pub use proof_of_work::{ProofOfWork, WorkError, WorkKey};
 pub use queue_snapshot::QueueSnapshot;

@@ -94,10 +94,10 @@ impl QueueSnapshot {
         self.view.mark.served.ahead(position, self.view.mark.joined)
     }
 
-    /// When the turn of this position begins, if the queue goes on at the pace of the last seconds; `None` if it stands.
+    /// When the turn of this position begins, if the queue goes on at the pace of the last seconds; `None` if it has stopped.
     pub fn estimate(&self, position: QueuePosition) -> Option<Duration> {
-        let stands = self.view.settings.paused || !self.needs_turns();
-        if self.view.phase != QueuePhase::Open || self.view.remaining == 0 || stands {
+        let is_stopped = !self.view.settings.gives_turns();
+        if self.view.phase != QueuePhase::Open || self.view.remaining == 0 || is_stopped {
             return None;
         }
         let seconds = self.ahead(position) as f64 / self.pace_per_second();

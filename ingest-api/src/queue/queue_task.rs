@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::join_request::{JoinRequest, due};
-use super::standing_clock::StandingClock;
+use super::stalled_clock::StalledClock;
 use super::{QueueError, QueueSnapshot, SaleQueue};
 use crate::boot_instant::BootInstant;
 use crate::metrics::Metrics;
@@ -37,7 +37,7 @@ pub struct QueueTask {
     pub queue: Arc<SaleQueue>,
     pub joins: mpsc::Receiver<JoinRequest>,
     pub outbox_max: u32,
-    pub standing_clock: StandingClock,
+    pub stalled_clock: StalledClock,
     pub overdue_joins_total: IntCounter,
     pub metrics: Metrics,
 }
@@ -108,7 +108,7 @@ impl QueueTask {
                 if let Some(number) = view.change {
                     self.observe(number);
                 }
-                self.standing_clock.observe(&view, BootInstant::now());
+                self.stalled_clock.observe(&view, BootInstant::now());
                 if view.is_behind {
                     self.metrics.redis_lost_writes_total.inc();
                     self.continue_after_loss().await;
@@ -120,7 +120,7 @@ impl QueueTask {
             Ok(Err(QueueRefusal::Unknown | QueueRefusal::Moved)) => Err(Gone),
             // The snapshot gets stale.
             Ok(Err(QueueRefusal::Behind | QueueRefusal::Lost)) | Err(_) => {
-                self.standing_clock.count(BootInstant::now());
+                self.stalled_clock.count(BootInstant::now());
                 Ok(())
             }
         }

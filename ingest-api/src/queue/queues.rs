@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::join_request::JoinRequest;
 use super::queue_map::{Full, QueueMap};
 use super::queue_task::QueueTask;
-use super::standing_clock::StandingClock;
+use super::stalled_clock::StalledClock;
 use super::{QueueError, SaleQueue};
 use crate::metrics::Metrics;
 use crate::sales::{LossPolicy, Publisher, Sale, SaleCache};
@@ -162,7 +162,7 @@ impl Queues {
             queue,
             joins,
             outbox_max: self.outbox_max,
-            standing_clock: StandingClock::new(self.metrics.queues_standing.clone()),
+            stalled_clock: StalledClock::new(self.metrics.queues_stalled.clone()),
             overdue_joins_total: self.limit_hits("join_wait"),
             metrics: self.metrics.clone(),
         };

@@ -13,14 +13,19 @@ pub struct QueueSettings {
     /// The admission rate; `None`: that of the terms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admit_per_second: Option<AdmitPerSecond>,
-    /// Whether no turns begin and the turn clock stands.
+    /// Whether no turns begin and the turn clock stops.
     pub paused: bool,
     /// Whether orders need turns.
     pub mode: QueueMode,
 }
 
 impl QueueSettings {
-    /// Whether people who wait for their turns wait in vain. It does not matter while orders need none.
+    /// Whether turns begin, while there are units.
+    pub fn gives_turns(&self) -> bool {
+        self.mode == QueueMode::Queue && !self.paused
+    }
+
+    /// Whether orders need turns, and none begin.
     pub fn is_paused(&self) -> bool {
         self.paused && self.mode == QueueMode::Queue
     }

@@ -113,7 +113,7 @@ async fn changes_add_up_count_at_once_and_each_counts_once() {
 }
 
 #[tokio::test]
-async fn while_a_queue_is_paused_its_clock_stands_and_nobody_is_let_through() {
+async fn while_a_queue_is_paused_its_clock_stops_and_nobody_is_let_through() {
     let sale = sale(100, 20, 0).await;
     sale.start().await;
     sale.join(&QueueMark::default(), 0..90).await;
@@ -158,7 +158,7 @@ async fn an_open_turn_lasts_while_the_queue_is_paused() {
 }
 
 #[tokio::test]
-async fn the_clock_stands_while_orders_need_no_turns() {
+async fn the_clock_stops_while_orders_need_no_turns() {
     let sale = sale(100, 1_000, 0).await;
     sale.start().await;
     sale.join(&QueueMark::default(), 0..50).await;

@@ -124,11 +124,11 @@ async fn no_more_people_are_let_through_than_overbook_allows() {
 }
 
 #[tokio::test]
-async fn the_clock_stands_while_no_order_can_be_placed() {
+async fn the_clock_stops_while_no_order_can_be_placed() {
     let sale = sale(1, 1_000, 0).await;
     sale.start().await;
     sale.join(&QueueMark::default(), 0..10).await;
-    let stands = async |outbox_max| {
+    let stops = async |outbox_max| {
         let before = sale
             .try_pace(&QueueMark::default(), outbox_max)
             .await
@@ -140,24 +140,24 @@ async fn the_clock_stands_while_no_order_can_be_placed() {
             .unwrap();
         before.mark.clock_ms == after.mark.clock_ms
     };
-    assert!(!stands(OUTBOX_MAX).await);
-    assert!(stands(0).await, "the outbox is full");
+    assert!(!stops(OUTBOX_MAX).await);
+    assert!(stops(0).await, "the outbox is full");
     let order = OrderCall {
         user: 0,
         key: 0,
         quantity: 1,
     };
     sale.reserve(&[order], number(0)).await;
-    assert!(stands(OUTBOX_MAX).await, "it is sold out");
+    assert!(stops(OUTBOX_MAX).await, "it is sold out");
     sale.restock(0, 1, number(0)).await;
     let redis = redis().await;
     let _: () = redis
         .hset(sale.keys.sale.clone(), ("remaining", 1))
         .await
         .unwrap();
-    assert!(!stands(OUTBOX_MAX).await);
+    assert!(!stops(OUTBOX_MAX).await);
     sale.close(number(0)).await;
-    assert!(stands(OUTBOX_MAX).await, "it is closed");
+    assert!(stops(OUTBOX_MAX).await, "it is closed");
 }
 
 #[tokio::test]

@@ -21,9 +21,9 @@ const START: Duration = Duration::from_secs(7);
 /// Longer than it takes to rebuild the sales.
 const START_AFTER_REBUILD: Duration = Duration::from_secs(40);
 /// How long the turn clock is looked at.
-const STANDS: Duration = Duration::from_secs(2);
-/// Longest until the turn clock stands.
-const STANDS_LIMIT: Duration = Duration::from_secs(20);
+const LOOKED_AT: Duration = Duration::from_secs(2);
+/// Longest until the turn clock stops.
+const STOPPED_LIMIT: Duration = Duration::from_secs(20);
 /// How much is lost of what people do during their turns.
 const LOST: Duration = Duration::from_secs(2);
 /// How far Redis's clock is set back, to long before the start.
@@ -127,7 +127,7 @@ pub async fn roll_back_start(env: &mut Environment) -> Result<()> {
     crowd.expect_right(env, Some(lost_at)).await
 }
 
-/// Redis loses how far the queue was served, and orders: the turn clock stands until the sale is rebuilt.
+/// Redis loses how far the queue was served, and orders: the turn clock stops until the sale is rebuilt.
 pub async fn roll_back_turns(env: &mut Environment) -> Result<()> {
     let mut crowd = open(env, START).await?;
     crowd.join_early(0..EARLY).await?;
@@ -138,7 +138,7 @@ pub async fn roll_back_turns(env: &mut Environment) -> Result<()> {
         env.stack().save_redis()?;
         sleep(LOST).await;
         let lost_at = revert(env).await?;
-        clock_stands(&queue).await?;
+        clock_stops(&queue).await?;
         rebuild(env, &queue).await?;
         anyhow::Ok(lost_at)
     };
@@ -146,7 +146,7 @@ pub async fn roll_back_turns(env: &mut Environment) -> Result<()> {
     crowd.expect_right(env, Some(lost_at)).await
 }
 
-/// Redis loses that the queue was paused, which the ledger knows: the rebuilt queue stands, until the shop lets it go on.
+/// Redis loses that the queue was paused, which the ledger knows: the rebuilt queue is paused, until the shop lets it go on.
 pub async fn roll_back_pause(env: &mut Environment) -> Result<()> {
     let mut crowd = open(env, START).await?;
     crowd.join_early(0..EARLY).await?;
@@ -161,7 +161,7 @@ pub async fn roll_back_pause(env: &mut Environment) -> Result<()> {
         let before = number(&paused(&queue).await?, "clock")?;
         // The key is known: this changes nothing.
         pause(&queue, 1, "pause", true).await?;
-        sleep(STANDS).await;
+        sleep(LOOKED_AT).await;
         let after = number(&paused(&queue).await?, "clock")?;
         ensure!(before == after, "it went on from {before} to {after}");
         pause(&queue, 1, "go on", false).await?;
@@ -173,7 +173,7 @@ pub async fn roll_back_pause(env: &mut Environment) -> Result<()> {
 
 async fn pause(queue: &QueuedSale, instance: usize, key: &str, paused: bool) -> Result<()> {
     let patch = json!({"paused": paused});
-    wait_until("a queue is changed", STANDS_LIMIT, async || {
+    wait_until("a queue is changed", STOPPED_LIMIT, async || {
         let client = queue.client(instance);
         let (status, answer) = client
             .change_queue(&queue.sale.product, key, &patch)
@@ -189,15 +189,19 @@ async fn pause(queue: &QueuedSale, instance: usize, key: &str, paused: bool) -> 
 
 /// The state of a queue that every instance shows as paused.
 async fn paused(queue: &QueuedSale) -> Result<Value> {
-    wait_until("every instance shows the pause", STANDS_LIMIT, async || {
-        let states = (0..queue.clients.len()).map(|n| queue.state(n));
-        let mut states = try_join_all(states).await?;
-        ensure!(
-            states.iter().all(|it| it["state"] == "paused"),
-            "{states:?}"
-        );
-        states.pop().context("no instance")
-    })
+    wait_until(
+        "every instance shows the pause",
+        STOPPED_LIMIT,
+        async || {
+            let states = (0..queue.clients.len()).map(|n| queue.state(n));
+            let mut states = try_join_all(states).await?;
+            ensure!(
+                states.iter().all(|it| it["state"] == "paused"),
+                "{states:?}"
+            );
+            states.pop().context("no instance")
+        },
+    )
     .await
 }
 
@@ -232,7 +236,7 @@ pub async fn blank_during_turns(env: &mut Environment) -> Result<()> {
     crowd.expect_right(env, Some(lost_at)).await
 }
 
-/// Kafka is away at the start, until the outbox is full and the turn clock stands.
+/// Kafka is away at the start, until the outbox is full and the turn clock stops.
 pub async fn start_without_kafka(env: &mut Environment) -> Result<()> {
     let mut crowd = open(env, START).await?;
     crowd.join_early(0..EARLY).await?;
@@ -241,7 +245,7 @@ pub async fn start_without_kafka(env: &mut Environment) -> Result<()> {
     let queue = crowd.queue.clone();
     let back = async {
         queue.start().await;
-        clock_stands(&queue).await?;
+        clock_stops(&queue).await?;
         env.bring_back(Store::Kafka).await
     };
     tokio::try_join!(crowd.follow(EARLY..ALL), back)?;
@@ -262,16 +266,16 @@ async fn revert(env: &Environment) -> Result<Instant> {
     Ok(lost_at)
 }
 
-/// Waits until the turn clock stands while there are units left.
-async fn clock_stands(queue: &QueuedSale) -> Result<()> {
+/// Waits until the turn clock stops while there are units left.
+async fn clock_stops(queue: &QueuedSale) -> Result<()> {
     let clock = async || {
         let state = queue.state(0).await?;
         ensure!(state["state"] == "open", "{state}");
         number(&state, "clock")
     };
-    wait_until("the turn clock stands", STANDS_LIMIT, async || {
+    wait_until("the turn clock stops", STOPPED_LIMIT, async || {
         let before = clock().await?;
-        sleep(STANDS).await;
+        sleep(LOOKED_AT).await;
         let after = clock().await?;
         ensure!(before == after, "it went on from {before} to {after}");
         Ok(())

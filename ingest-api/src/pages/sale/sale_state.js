@@ -125,7 +125,7 @@ function waiting({ facts, aheadAtFirst }, state) {
 
 function turn(view, state) {
   const { sale, queue, place } = view.facts;
-  // The clock of turns stands unless the queue is open.
+  // The turn clock stops unless the queue is open.
   if (!["open", "paused"].includes(state)) {
     return { name: state === "all_held" ? "turn_all_held" : "turn_sold_out", step: "buy" };
   }

@@ -33,13 +33,13 @@ pub fn queues() -> Vec<Row> {
             => roll_back_start(), setup.settings: QUEUE, rebuilds: true, excuses: is_by_clock;
         "queue-rolled-back-turns", "Redis comes back without orders and without how far the queue was served; rebuilt"
             => roll_back_turns(), setup.settings: QUEUE, rebuilds: true;
-        "queue-rolled-back-pause", "Redis comes back without a pause of the queue; rebuilt, the queue still stands, and then goes on"
+        "queue-rolled-back-pause", "Redis comes back without a pause of the queue; rebuilt, the queue is still paused, and then goes on"
             => roll_back_pause(), setup.settings: QUEUE, rebuilds: true;
         "queue-redis-blank", "Redis comes back with an empty disk before the start; rebuilt"
             => blank(), setup.settings: QUEUE, rebuilds: true;
         "queue-redis-blank-turns", "the same while people are let through"
             => blank_during_turns(), setup.settings: QUEUE, rebuilds: true;
-        "queue-kafka-away", "Kafka is killed before the start, until the outbox is full and the turn clock stands"
+        "queue-kafka-away", "Kafka is killed before the start, until the outbox is full and the turn clock stops"
             => start_without_kafka(), setup.settings: SMALL_OUTBOX;
         "queue-crafted-ids", "6,000 user ids that would inflate a count over ids join, and some with odd characters"
             => craft_ids(), setup.settings: QUEUE;

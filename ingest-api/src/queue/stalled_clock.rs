@@ -1,32 +1,31 @@
 use std::time::Duration;
 
-use fluxgate_domain::ids::QueueMode;
 use fluxgate_gate::{QueuePhase, QueueView};
 use prometheus::IntGauge;
 
 use crate::boot_instant::BootInstant;
 
-/// How long the turn clock may stand: longer than any refusal lease or failover of Redis.
-const STANDS_AFTER: Duration = Duration::from_secs(10);
+/// How long the turn clock may stop without a reason: longer than any refusal lease or failover of Redis.
+const STALLED_AFTER: Duration = Duration::from_secs(10);
 
-/// Counts a queue in `queues_standing` while its turn clock stands although the sale is open, units are left, people wait, and the shop has
+/// Counts a queue in `queues_stalled` while its turn clock does not advance although the sale is open, units are left, people wait, and the shop has
 /// not stopped the turns.
-pub struct StandingClock {
+pub struct StalledClock {
     clock_ms: u64,
-    /// Since when it has stood; `None`: it has no reason to move.
+    /// Since when it has stopped; `None`: it has no reason to advance.
     since: Option<BootInstant>,
     is_counted: bool,
-    queues_standing: IntGauge,
+    queues_stalled: IntGauge,
 }
 
-impl StandingClock {
+impl StalledClock {
     /// Of a queue that has not been read yet.
-    pub fn new(queues_standing: IntGauge) -> Self {
+    pub fn new(queues_stalled: IntGauge) -> Self {
         Self {
             clock_ms: 0,
             since: None,
             is_counted: false,
-            queues_standing,
+            queues_stalled,
         }
     }
 
@@ -34,9 +33,8 @@ impl StandingClock {
     pub fn observe(&mut self, view: &QueueView, now: BootInstant) {
         let mark = view.mark;
         let people_wait = mark.served.served(mark.joined) < mark.joined.saturating_add(mark.late);
-        let gives_turns = !view.settings.paused && view.settings.mode == QueueMode::Queue;
         let takes_orders = view.phase == QueuePhase::Open && view.remaining > 0;
-        let should_run = takes_orders && gives_turns && people_wait;
+        let should_run = takes_orders && view.settings.gives_turns() && people_wait;
         if !should_run {
             self.since = None;
         } else if mark.clock_ms != self.clock_ms || self.since.is_none() {
@@ -46,24 +44,24 @@ impl StandingClock {
         self.count(now);
     }
 
-    /// Counts the queue, if its clock has stood for too long by now. Also to be called when it could not be read.
+    /// Counts the queue, if its clock has stopped for too long by now. Also to be called when it could not be read.
     pub fn count(&mut self, now: BootInstant) {
-        let stands = self
+        let is_stalled = self
             .since
-            .is_some_and(|since| now.since(since) >= STANDS_AFTER);
-        match (stands, self.is_counted) {
-            (true, false) => self.queues_standing.inc(),
-            (false, true) => self.queues_standing.dec(),
+            .is_some_and(|since| now.since(since) >= STALLED_AFTER);
+        match (is_stalled, self.is_counted) {
+            (true, false) => self.queues_stalled.inc(),
+            (false, true) => self.queues_stalled.dec(),
             _ => {}
         }
-        self.is_counted = stands;
+        self.is_counted = is_stalled;
     }
 }
 
-impl Drop for StandingClock {
+impl Drop for StalledClock {
     fn drop(&mut self) {
         if self.is_counted {
-            self.queues_standing.dec();
+            self.queues_stalled.dec();
         }
     }
 }
@@ -72,13 +70,15 @@ impl Drop for StandingClock {
 mod tests {
     use fluxgate_domain::queue::EARLY_END;
 
+    use fluxgate_domain::ids::QueueMode;
+
     use super::*;
     use crate::queue::fixture::view;
 
     /// What the gauge shows after these views, each a second after the one before; `None`: the queue could not be read.
     fn shown(views: impl IntoIterator<Item = Option<QueueView>>) -> i64 {
-        let gauge = IntGauge::new("queues_standing", "for a test").unwrap();
-        let mut clock = StandingClock::new(gauge.clone());
+        let gauge = IntGauge::new("queues_stalled", "for a test").unwrap();
+        let mut clock = StalledClock::new(gauge.clone());
         let mut now = BootInstant::now();
         for view in views {
             now = now + Duration::from_secs(1);
