@@ -30,6 +30,8 @@ use crowd::Crowd;
 pub use sale::{Person, QueuedSale, SECRET, SETTINGS, number, shown_seed, thresholds};
 
 const INSTANCES: usize = 4;
+/// The least seconds for which the units last: until the seed is shown, nobody knows their turn.
+const UNITS_LAST_SECONDS: u32 = 8;
 /// Longest that writing the rest of the orders may take.
 const WRITE_LIMIT: Duration = Duration::from_secs(120);
 
@@ -69,6 +71,10 @@ pub struct Plan {
 /// When a promise was not kept, the run did not finish, or a signal stopped it.
 #[tokio::main]
 pub async fn run(plan: &Plan) -> Result<String> {
+    ensure!(
+        plan.units >= UNITS_LAST_SECONDS * plan.admit_per_second,
+        "the units last less than {UNITS_LAST_SECONDS} s: raise --units or lower --admit-per-second"
+    );
     let stack = Stack::from_env().map_err(|error| anyhow!("{error}: run `make queue`"))?;
     let table = Sandbox::within(&stack, async |sandbox| run_in(sandbox, plan).await);
     println!("{}\n", table.await?);
