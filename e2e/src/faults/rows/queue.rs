@@ -164,7 +164,7 @@ pub async fn roll_back_pause(env: &mut Environment) -> Result<()> {
         sleep(LOOKED_AT).await;
         let after = number(&paused(&queue).await?, "clock")?;
         ensure!(before == after, "it went on from {before} to {after}");
-        pause(&queue, 1, "go on", false).await?;
+        pause(&queue, 1, "continue", false).await?;
         anyhow::Ok(lost_at)
     };
     let ((), lost_at) = tokio::try_join!(crowd.follow(EARLY..ALL), rolled_back)?;
