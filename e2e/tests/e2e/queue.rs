@@ -75,8 +75,12 @@ fn a_rebuilt_sale_has_its_queue_again() {
         rebuild(sandbox, from_ref(&sale), "2 units remaining").await?;
         let restored = fields().await?;
         ensure!(restored == written, "{restored:?}, before {written:?}");
-        let (status, rebuilt) = client.put_terms(&sale.product, &terms).await?;
-        ensure!(status == 200, "{status} {rebuilt}");
+        let (status, mut rebuilt) = client.put_terms(&sale.product, &terms).await?;
+        let warned = rebuilt
+            .as_object_mut()
+            .context("a sale")?
+            .remove("warnings");
+        ensure!(status == 200 && warned.is_some(), "{status} {rebuilt}");
         ensure!(rebuilt == changed, "{rebuilt}, before {changed}");
         let (status, again) = client.change_queue(&sale.product, "a", &slower).await?;
         ensure!(status == 200 && again == changed, "{status} {again}");

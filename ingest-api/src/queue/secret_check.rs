@@ -74,10 +74,10 @@ impl SecretCheck {
                 let is_left = |it: &ProductId| indexed.contains(it) && !self.passed.contains(it);
                 self.queues.retain_without_secret(is_left);
             }
-            // The check of Redis tells. What was found before still counts; before the first look the instance is not ready.
+            // The check of Redis tells. What was found before still counts. A master of a Cluster that is away must not keep the instance
+            // from being ready.
             Err(error) => {
                 tracing::debug!(%error, "failed to look for sales without a secret; trying again");
-                return;
             }
         }
         self.show(&self.queues.without_secret());
