@@ -76,8 +76,8 @@ fn sequence_numbers(sale: &Sale<'_>, redis: RedisSale) -> Option<Violation> {
     let dead = contents.dead_letters.iter().map(|letter| letter.sequence);
     let changes = contents.changes.iter().map(|(sequence, _)| *sequence);
     let expiries = contents.expiries.iter().map(|(sequence, _)| *sequence);
-    let starts = contents.queue_starts.iter().copied();
-    let numbers = orders.chain(dead).chain(changes).chain(starts);
+    let of_queue = contents.queue_numbers.iter().copied();
+    let numbers = orders.chain(dead).chain(changes).chain(of_queue);
     let numbers = numbers.chain(expiries);
     let mut numbers: Vec<i64> = numbers.collect();
     numbers.sort_unstable();

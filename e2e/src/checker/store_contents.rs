@@ -16,8 +16,8 @@ pub struct StoreContents {
     pub rows: Vec<Row>,
     /// Its cancels, completions and rows in `sale_changes` that a call asked for, each with its sequence number.
     pub changes: Vec<(i64, AdminCall)>,
-    /// The sequence numbers of the starts of its queue.
-    pub queue_starts: Vec<i64>,
+    /// The sequence numbers of the starts of its queue and of the changes of how it is served.
+    pub queue_numbers: Vec<i64>,
     /// Its orders that were not paid in time, each with the sequence number of the expiry.
     pub expiries: Vec<(i64, OrderId)>,
     /// Its dead letters.

@@ -85,7 +85,7 @@ impl Stores {
             rows: self.postgres.rows(product).await?,
             ledger: self.postgres.ledger(product).await?,
             changes: self.postgres.changes(product).await?,
-            queue_starts: self.postgres.queue_starts(product).await?,
+            queue_numbers: self.postgres.queue_numbers(product).await?,
             expiries: self.postgres.expiries(product).await?,
             dead_letters: self.postgres.dead_letters_of(product).await?,
         })

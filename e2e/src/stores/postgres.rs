@@ -98,10 +98,9 @@ impl Postgres {
         rows.first().map(ledger).transpose()
     }
 
-    /// The sequence numbers of the starts of a sale's queue: the first call after the start writes one, without being asked to.
-    pub async fn queue_starts(&self, product: &str) -> Result<Vec<i64>> {
-        let sql =
-            "SELECT sequence FROM sale_changes WHERE product_id = $1 AND kind = 'queue_start'";
+    /// The sequence numbers of the starts of a sale's queue, which nobody asks for, and of the changes of how it is served.
+    pub async fn queue_numbers(&self, product: &str) -> Result<Vec<i64>> {
+        let sql = "SELECT sequence FROM sale_changes WHERE product_id = $1 AND starts_with(kind, 'queue_')";
         let rows = self.query(sql, &[&product]).await?;
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
@@ -114,7 +113,7 @@ impl Postgres {
             UNION ALL SELECT completion_number & 4294967295, 'complete', order_id::text, 0 FROM orders
                 WHERE product_id = $1 AND completion_number & 4294967295 <> 0
             UNION ALL SELECT sequence, kind, change_id, units FROM sale_changes
-                WHERE product_id = $1 AND kind <> 'queue_start'";
+                WHERE product_id = $1 AND NOT starts_with(kind, 'queue_')";
         let rows = self.query(sql, &[&product]).await?;
         let change = |row: &SqlRow| {
             let (id, units) = (row.try_get::<_, String>(2)?, row.try_get(3)?);
