@@ -40,10 +40,10 @@ pub async fn open(
     } else {
         HttpResponse::Ok()
     };
-    let is_open_to_inventions = terms.queue.is_some() && !services.access.has_identity();
+    let has_unidentified_users = terms.queue.is_some() && !services.access.has_identity();
     Ok(answer.json(OpenedAnswer {
         sale: SaleAnswer::from(opened.view),
-        warnings: is_open_to_inventions.then_some([INVENTED_USERS]),
+        warnings: has_unidentified_users.then_some([INVENTED_USERS]),
     }))
 }
 

@@ -68,9 +68,8 @@ impl Drop for StalledClock {
 
 #[cfg(test)]
 mod tests {
-    use fluxgate_domain::queue::EARLY_END;
-
     use fluxgate_domain::ids::QueueMode;
+    use fluxgate_domain::queue::EARLY_END;
 
     use super::*;
     use crate::queue::fixture::view;
@@ -94,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_stands_for_ten_seconds_is_counted_until_it_moves() {
+    fn a_clock_that_stops_for_ten_seconds_is_counted_until_it_advances() {
         assert_eq!(shown((0..20).map(|second| Some(view(second)))), 0);
         assert_eq!(shown((0..10).map(|_| Some(view(5)))), 0);
         assert_eq!(shown((0..11).map(|_| Some(view(5)))), 1);
@@ -104,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_has_no_reason_to_move_is_not_counted() {
+    fn a_clock_that_has_no_reason_to_advance_is_not_counted() {
         let mut served = view(5);
         served.mark.served.served_below = EARLY_END;
         let mut sold_out = view(5);

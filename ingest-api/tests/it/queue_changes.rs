@@ -55,8 +55,7 @@ async fn only_the_shop_changes_a_queue_and_only_one_that_there_is() {
     let plain = app.sale(1).await;
     let answer = app.change_queue(&plain, "a", patch.clone()).await;
     assert_eq!(code(&answer), refused(409, "no_queue"));
-    let close = app.request(Method::POST, &format!("/products/{product}/close"));
-    assert_eq!(close.bearer_auth(TOKEN).send().await.unwrap().status(), 200);
+    app.close_sale(&product).await;
     let answer = app.change_queue(&product, "a", patch).await;
     assert_eq!(code(&answer), refused(409, "sale_closed"));
 }

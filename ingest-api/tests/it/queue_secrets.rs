@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::fixture::queue::{QUEUE, SECRET, refused, sale};
-use crate::fixture::{App, Stores, TOKEN, read, until};
+use crate::fixture::{App, Stores, read, until};
 
 const OTHER: &str = "another secret of more than 32 bytes";
 const WITHOUT_SECRET: &str = "sales_without_queue_secret";
@@ -87,9 +87,7 @@ async fn an_instance_is_not_ready_until_the_sales_are_over_whose_secret_it_lacks
     assert_eq!(app.get("/readyz").await.0, 200);
 
     for product in products {
-        let close = app.request(Method::POST, &format!("/products/{product}/close"));
-        let closed = close.bearer_auth(TOKEN).send().await.unwrap();
-        assert_eq!(closed.status(), 200);
+        app.close_sale(&product).await;
     }
     other.until_ready().await;
     assert_eq!(other.metric(WITHOUT_SECRET).await, 0.0);
@@ -125,9 +123,7 @@ async fn an_instance_is_not_ready_when_an_amendment_gives_a_sale_a_secret_that_i
         app.metric(WITHOUT_SECRET).await == 2.0
     })
     .await;
-    let close = rolled.request(Method::POST, &format!("/products/{later}/close"));
-    let closed = close.bearer_auth(TOKEN).send().await.unwrap();
-    assert_eq!(closed.status(), 200);
+    rolled.close_sale(&later).await;
     until("a look has dropped the closed sale", async || {
         app.metric(WITHOUT_SECRET).await == 1.0
     })
@@ -145,9 +141,7 @@ async fn an_instance_without_the_secret_of_a_closed_sale_says_that_it_is_closed(
     app.until_turn(&product, &ticket).await;
     let placed = app.buy(&product, "ada", "a", Some(&ticket)).await;
     assert_eq!(placed.0, 202);
-    let close = app.request(Method::POST, &format!("/products/{product}/close"));
-    let closed = close.bearer_auth(TOKEN).send().await.unwrap();
-    assert_eq!(closed.status(), 200);
+    app.close_sale(&product).await;
 
     let closed = refused(409, "sale_closed");
     for settings in [&with_secrets(OTHER)[..], &[]] {

@@ -113,8 +113,7 @@ async fn a_closed_sale_tells_nobody_to_wait() {
     for user in ["ada", "bob", "eve"] {
         last = app.ticket(&product, user).await;
     }
-    let close = app.request(Method::POST, &format!("/products/{product}/close"));
-    assert_eq!(close.bearer_auth(TOKEN).send().await.unwrap().status(), 200);
+    app.close_sale(&product).await;
     until("the queue is closed", async || {
         app.state(&product).await["state"] == "closed"
     })
