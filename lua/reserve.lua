@@ -53,10 +53,7 @@ local last_id = 6 + count
 -- By position, after the placeholder of the orders hash: the record, or false. Without the placeholder, the hash is lost.
 local records = call('HMGET', orders, '', unpack(ARGV, 7, last_id))
 local facts = call('HMGET', sale, 'state', 'epoch', 'seq', 'remaining', 'opens_at', 'closes_at', 'user_limit', 'sold_out_until', 'limits')
-local state, epoch, closes_at, sold_out_until, limits = facts[1], facts[2], facts[6], facts[8], facts[9]
-
--- The longest lease (grant_refusal_lease.lua). If one ends later, the clock was set back.
-local LEASE_MS_MAX = 2000
+local state, epoch, closes_at, limits = facts[1], facts[2], facts[6], facts[9]
 
 -- Why the sale takes no new order at all, or nil. The others are known only if the sale may take orders.
 local refused, seq, remaining, user_limit, time, now_ms
@@ -77,7 +74,9 @@ else
     -- Seconds, and the first three of six digits of microseconds.
     now_ms = time[1] .. string.sub('00000' .. time[2], -6, -4)
     local now = now_ms + 0
-    local lease_ms = sold_out_until and sold_out_until - now
+    local lease_ms = facts[8] and facts[8] - now
+    -- The longest lease (grant_refusal_lease.lua). If one ends later, the clock was set back.
+    local LEASE_MS_MAX = 2000
     if state == 'closed' or (closes_at ~= '' and now >= closes_at + 0) then
       refused = { 'closed' }
     elseif opened_at - now > 0 then
@@ -100,25 +99,51 @@ local format = string.format
 
 -- The orders that get units: their ids begin in the list at `id_at`, their requests at `request_at`.
 local list, id_at, request_at, taken, units = ARGV, 7, last_id + 1, count, ARGV[6] + 0
--- One per order, and the fields of users that change, if orders are looked at one by one. Only then may there be limits of the
--- rate; `names` are the users, if their requests were read.
-local answers, changed, rate, names
--- Units by user, if the users were read; empty if their hash is missing.
-local held
+-- One per order, and what is left of the limits of the rate, if orders are looked at one by one.
+local answers, quotas
+-- The limits of a sale that has some; only if it may take orders.
+local rate, unpaid
+if limits and time then
+  rate, unpaid = rate_limits(limits, time), unpaid_limit(sale)
+end
+-- The fields of the users hash that change, each with its value.
+local user_fields
 
-local is_usual = not refused and not user_limit and not limits and units <= remaining and room >= (is_shared and 1 or count)
+local is_usual = not refused and not rate and units <= remaining and room >= (is_shared and 1 or count)
 for n = 2, count + 1 do
   is_usual = is_usual and not records[n]
 end
-if not is_usual then
-  answers, changed, names = {}, {}, {}
-  taken, units = 0, 0
-  local quantities, unpaid
-  if limits and time then
-    rate, unpaid = rate_limits(limits, time), unpaid_limit(sale)
+if is_usual and (user_limit or unpaid) then
+  -- Still usual, if all users are different and have what they want within their limits.
+  local wanted, counted = { '', unpack(ARGV, 7) }, { unpack(ARGV, 7) }
+  for n = 1, count do
+    local quantity, user = string.match(ARGV[last_id + n], '^(%d+) (.*)')
+    wanted[1 + n], counted[2 * n - 1], counted[2 * n] = user, user, quantity
+    if unpaid then
+      wanted[1 + count + n] = '\1' .. user
+    end
   end
+  local found = call('HMGET', users, unpack(wanted, 1, 1 + (unpaid and 2 or 1) * count))
+  local most, is_counted = user_limit or math.huge, {}
+  is_usual, user_fields = found[1], user_limit and counted
+  for n = 1, count do
+    local user, units_of_user = wanted[1 + n], (found[1 + n] or 0) + counted[2 * n]
+    local orders = unpaid and found[1 + count + n]
+    if is_counted[user] or units_of_user > most or (orders and orders + 0 >= unpaid) then
+      is_usual = false
+      break
+    end
+    is_counted[user], counted[2 * n] = true, format('%d', units_of_user)
+  end
+end
+if not is_usual then
+  answers, taken, units = {}, 0, 0
   local has_windows = rate and rate.limits_users
-  local reads_users = user_limit or unpaid or has_windows
+  -- If the requests were read: their quantities and users.
+  local quantities, names = nil, {}
+  -- If the users were read, by user: the units, nil if their hash is missing; whether so many orders are unpaid as may be. The
+  -- fields that change.
+  local held, has_reached, changed = nil, {}, {}
 
   -- Not needed for orders that are known.
   local function read_requests()
@@ -145,13 +170,11 @@ if not is_usual then
       return
     end
     for n = 1, count do
-      held[names[n]] = (found[1 + n] or 0) + 0
+      local user, orders = names[n], unpaid and found[unpaid_at + n]
+      held[user], has_reached[user] = (found[1 + n] or 0) + 0, orders and orders + 0 >= unpaid
     end
     if has_windows then
       rate.read_windows(names, found, windows_at)
-    end
-    if unpaid then
-      unpaid.read(names, found, unpaid_at)
     end
   end
 
@@ -164,7 +187,7 @@ if not is_usual then
     if units == remaining then
       return { 'sold_out' }
     end
-    if reads_users then
+    if user_limit or unpaid or has_windows then
       if not held then
         read_users()
       end
@@ -174,7 +197,7 @@ if not is_usual then
       if user_limit and held[user] + quantity > user_limit then
         return { 'user_limit' }
       end
-      if unpaid and unpaid.reached[user] then
+      if has_reached[user] then
         return { 'unpaid_limit' }
       end
     end
@@ -215,8 +238,14 @@ if not is_usual then
       answers[n] = refused or take(n)
     end
   end
+  quotas = rate and rate.left(taken, names)
   if taken == 0 then
-    return { epoch, now_ms or false, answers, rate and rate.left(0, names) }
+    return { epoch, now_ms or false, answers, quotas }
+  end
+  user_fields = {}
+  for field, value in pairs(changed) do
+    user_fields[#user_fields + 1] = field
+    user_fields[#user_fields + 1] = value == true and format('%d', held[field]) or value
   end
   if taken < count then
     list, id_at, request_at = {}, 1, taken + 1
@@ -259,15 +288,10 @@ if rate then
 else
   call('HSET', sale, 'remaining', left, 'seq', last)
 end
-if changed and next(changed) then
-  local fields_of_users, at = {}, 1
-  for field, value in pairs(changed) do
-    fields_of_users[at], fields_of_users[at + 1] = field, value == true and format('%d', held[field]) or value
-    at = at + 2
-  end
-  call('HSET', users, unpack(fields_of_users))
+if user_fields and user_fields[1] then
+  call('HSET', users, unpack(user_fields))
 end
 if taken == count and not rate then
   return first .. ' ' .. now_ms
 end
-return { epoch, now_ms, answers, rate and rate.left(taken, names) }
+return { epoch, now_ms, answers, quotas }
