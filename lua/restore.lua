@@ -5,7 +5,7 @@
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and those that only some sales have (optional_keys.lua)
 -- ARGV  1 token of the rebuild
---       2 'empty', then the new epoch and the product id: empties all keys but the sale hash;
+--       2 'empty', then the new epoch and the product id: empties all keys but the sale hash and those of the queue;
 --         'orders' or 'users', then at most 500 pairs of field and value: adds them to that hash;
 --         'holds', then at most 500 pairs of the end of a hold, Unix ms, and order id: adds them to the holds
 -- Returns 1, or 0 if the sale was not stopped with this token, or the key was lost since it was emptied
@@ -18,13 +18,21 @@ if redis.call('HGET', sale, 'rebuild') ~= ARGV[1] then
 end
 if ARGV[2] == 'empty' then
   local epoch, product = ARGV[3], ARGV[4]
-  redis.call('UNLINK', unpack(KEYS, 2))
+  redis.call('UNLINK', unpack(KEYS, 2, holds and 5 or 4))
   -- As after opening: all keys exist, even if they are empty.
   redis.call('HSET', orders, '', product)
   redis.call('HSET', users, '', 0)
   redis.call('XADD', outbox, epoch .. '-0', 'opens', product)
   redis.call('XDEL', outbox, epoch .. '-0')
   create_optional_keys()
+  local queue, joined = queue_keys()
+  if queue then
+    -- How far a queue has come only grows, and who joined early is nowhere else. Its points count the orders of the hash that is
+    -- gone, and the turn clock does not run over a rebuild.
+    redis.call('HDEL', queue, 'points', 'paced_at_ms')
+    redis.call('PERSIST', queue)
+    redis.call('PERSIST', joined)
+  end
 elseif ARGV[2] == 'holds' then
   if redis.call('ZSCORE', holds, '') == false then
     return 0

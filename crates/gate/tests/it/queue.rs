@@ -203,25 +203,46 @@ async fn the_keys_of_a_queue_expire_with_the_others_and_stay_for_a_later_cancel(
 }
 
 #[tokio::test]
-async fn a_rebuilt_sale_has_an_empty_queue_and_needs_its_keys() {
+async fn a_rebuilt_sale_keeps_its_queue_and_needs_its_keys() {
     let redis = redis().await;
     let sale = RedisSale::queued().await;
     let (store, product, keys) = (&sale.store, &sale.product, &sale.keys);
     join(&redis, &sale).await;
-    let QueueKeys { state, .. } = sale.queue_keys();
-    let _: i64 = redis.hset(state.clone(), ("late", 7)).await.unwrap();
+    let people = joined(&redis, &sale).await;
+    assert!(people > 0);
+    let QueueKeys {
+        state,
+        joined: early,
+    } = sale.queue_keys();
+    let of_queue = [
+        ("late", "7"),
+        ("paced_at_ms", "1000"),
+        ("points", "0 0 0 1"),
+    ];
+    let _: i64 = redis.hset(state.clone(), of_queue.to_vec()).await.unwrap();
+    // As a retirement leaves them.
+    for key in [&state, &early] {
+        let _: bool = redis.pexpire(key.clone(), 3_600_000, None).await.unwrap();
+    }
     let fields = [("state".to_owned(), "open".to_owned())];
-    for lost in [Some(state.clone()), Some(sale.queue_keys().joined), None] {
+    for lost in [None, Some(&early), Some(&state)] {
         let stopped = store.stop(product, keys, "token".into()).await.unwrap();
         stopped.empty(2, product).await.unwrap();
-        assert_eq!(joined(&redis, &sale).await, 0);
-        let left: Vec<String> = redis.hkeys(state.clone()).await.unwrap();
-        assert_eq!(left, [""]);
-        let is_lost = lost.is_some();
+        let mut left: Vec<String> = redis.hkeys(state.clone()).await.unwrap();
+        left.sort();
+        assert_eq!(left, ["", "late"]);
         if let Some(key) = lost {
-            lose(&redis, &key).await;
+            lose(&redis, key).await;
+        } else {
+            assert_eq!(joined(&redis, &sale).await, people);
+            for key in [&state, &early] {
+                assert_eq!(redis.pttl::<i64, _>(key.clone()).await.unwrap(), -1);
+            }
         }
-        assert_eq!(stopped.reopen(&fields).await.is_err(), is_lost);
+        assert_eq!(stopped.reopen(&fields).await.is_err(), lost.is_some());
     }
+    let stopped = store.stop(product, keys, "token".into()).await.unwrap();
+    stopped.empty(2, product).await.unwrap();
+    stopped.reopen(&fields).await.unwrap();
     assert_eq!(count(&redis, &keys.all()).await, 6);
 }

@@ -179,6 +179,34 @@ async fn a_rebuild_after_a_rollback_over_the_start_restores_it() {
 }
 
 #[tokio::test]
+async fn a_rebuild_keeps_how_far_a_queue_has_come_even_if_no_instance_remembers_it() {
+    let sale = sale(10, 100, 1_000).await;
+    sale.join(&QueueMark::default(), 0..50).await;
+    let started = sale.start().await;
+    assert_eq!(sale.join(&QueueMark::default(), 50..53).await, late(1));
+    let served = sale
+        .pace_until(|view| view.mark.served.served_below > 0)
+        .await;
+    sale.rebuild(started.start).await;
+
+    let view = sale.pace(&QueueMark::default()).await;
+    assert!(view.mark.served.served_below >= served.mark.served.served_below);
+    assert!(view.mark.clock_ms >= served.mark.clock_ms);
+    assert_eq!(view.mark.joined, started.mark.joined);
+    assert_eq!(sale.join(&QueueMark::default(), 53..54).await, late(4));
+}
+
+#[tokio::test]
+async fn a_rebuild_before_the_start_keeps_who_has_joined() {
+    let sale = sale(10, 1, 2_000).await;
+    sale.join(&QueueMark::default(), 0..50).await;
+    sale.rebuild(None).await;
+    assert_eq!(sale.join(&QueueMark::default(), 50..80).await, Join::Early);
+    // HyperLogLog counts so few exactly.
+    assert_eq!(sale.start().await.mark.joined, 80);
+}
+
+#[tokio::test]
 async fn a_start_that_no_store_has_any_more_is_written_again_by_an_instance_that_remembers_it() {
     let sale = sale(10, 1, 1_000).await;
     sale.join(&QueueMark::default(), 0..50).await;
