@@ -46,7 +46,7 @@ assert(#KEYS == 4 and #ARGV >= 8 and #ARGV <= 6 + 2 * 64 and #ARGV % 2 == 0,
 -- looked at one by one only if not all of them can have what they want.
 local call = redis.call
 local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local opened_at, mark_epoch, mark_seq, outbox_max, is_shared = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5] == '1'
+local opened_at, mark_epoch, mark_seq, is_shared = ARGV[1], ARGV[2], ARGV[3], ARGV[5] == '1'
 local count = (#ARGV - 6) / 2
 local last_id = 6 + count
 
@@ -93,7 +93,7 @@ end
 
 local waiting = call('XLEN', outbox)
 -- Entries that the outbox has room for.
-local room = outbox_max - waiting
+local room = ARGV[4] - waiting
 -- Redis and Lua themselves would print integers as floating point, slowly.
 local format = string.format
 
@@ -113,6 +113,8 @@ local is_usual = not refused and not rate and units <= remaining and room >= (is
 for n = 2, count + 1 do
   is_usual = is_usual and not records[n]
 end
+-- The fields of the users, if they were read.
+local found
 if is_usual and (user_limit or unpaid) then
   -- Still usual, if all users are different and have what they want within their limits.
   local wanted, counted = { '', unpack(ARGV, 7) }, { unpack(ARGV, 7) }
@@ -123,7 +125,7 @@ if is_usual and (user_limit or unpaid) then
       wanted[1 + count + n] = '\1' .. user
     end
   end
-  local found = call('HMGET', users, unpack(wanted, 1, 1 + (unpaid and 2 or 1) * count))
+  found = call('HMGET', users, unpack(wanted, 1, 1 + (unpaid and 2 or 1) * count))
   local most, is_counted = user_limit or math.huge, {}
   is_usual, user_fields = found[1], user_limit and counted
   for n = 1, count do
@@ -165,7 +167,7 @@ if not is_usual then
     for n = 1, unpaid and count or 0 do
       fields[unpaid_at + n] = '\1' .. names[n]
     end
-    local found = call('HMGET', users, unpack(fields))
+    found = found or call('HMGET', users, unpack(fields))
     if not found[1] then
       return
     end
