@@ -112,7 +112,11 @@ impl Queues {
         if lock(&self.without_secret).contains(product) {
             return Err(QueueError::NoSecret);
         }
-        let view = self.store.sale(product).await?.ok_or(QueueError::Stale)?;
+        let Some(view) = self.store.sale(product).await? else {
+            // Redis has retired or lost the sale since the caller found it.
+            self.sales.forget(product);
+            return Err(QueueError::Stale);
+        };
         if view.facts.opens_at != sale.facts.opens_at {
             // The sale was amended after the caller had found it.
             self.sales.forget(product);
