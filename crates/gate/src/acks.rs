@@ -2,7 +2,7 @@
 
 use fluxgate_domain::SequenceNumber;
 use fred::types::Value;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 
 use crate::reserve_sales::error;
 use crate::{GateError, OutboxEntry, ReservationStore, SaleKeys};
@@ -89,17 +89,11 @@ impl ReservationStore {
             .enumerate()
             .partition(|(_, it)| it.keys.holds.is_some());
         let mut removed: Vec<_> = sales.iter().map(|_| Ok(0)).collect();
-        if !others.is_empty() {
-            let replies = self.ack_sales(others.iter().map(|(_, it)| *it)).await?;
-            for ((at, _), reply) in others.into_iter().zip(replies) {
-                removed[at] = reply;
-            }
-        }
-        let calls = with_holds
-            .iter()
-            .map(|(_, sale)| self.ack_held_orders(sale));
-        let replies = join_all(calls).await;
-        for ((at, _), reply) in with_holds.into_iter().zip(replies) {
+        let held = with_holds.iter().map(|(_, it)| self.ack_held_orders(it));
+        let acked = self.ack_sales(others.iter().map(|(_, it)| *it));
+        let (acked, held) = join(acked, join_all(held)).await;
+        let sales = others.into_iter().chain(with_holds);
+        for ((at, _), reply) in sales.zip(acked?.into_iter().chain(held)) {
             removed[at] = reply;
         }
         Ok(removed)
@@ -115,6 +109,9 @@ impl ReservationStore {
             .flat_map(|it| [it.keys.sale.clone(), it.keys.outbox.clone()]);
         let keys = keys.collect();
         let (count, mut arguments) = (sales.len(), Vec::new());
+        if count == 0 {
+            return Ok(Vec::new());
+        }
         sales.for_each(|it| push_arguments(it.acks, &mut arguments));
         let script = &self.scripts.ack_orders;
         let replies: Vec<Value> = self.run("ack_all", script, keys, arguments).await?;
