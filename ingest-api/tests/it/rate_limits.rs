@@ -232,3 +232,19 @@ async fn the_rate_of_the_original_is_exact_and_of_each_sale() {
     let other = json!({"productId": product, "quantity": 6});
     assert_eq!(post(0, "/init", other).await.unwrap().status(), 409);
 }
+
+#[tokio::test]
+async fn a_sale_of_the_original_is_not_confirmed_before_its_opening_is_on_kafka() {
+    let stores = Stores::new().await;
+    let init = json!({"productId": unique("p"), "quantity": 5});
+    let no_kafka = "--kafka-brokers=127.0.0.1:1";
+    let faster = [&COMPAT[..1], &["--compat-rate-per-second=2"], &COMPAT[2..]].concat();
+    for settings in [&COMPAT[..], &faster] {
+        let app = stores.app(&[settings, &[no_kafka]].concat()).await;
+        let post = app.request(Method::POST, "/init").json(&init).send();
+        assert_eq!(post.await.unwrap().status(), 503);
+    }
+    let app = stores.app(&faster).await;
+    let post = app.request(Method::POST, "/init").json(&init).send();
+    assert_eq!(post.await.unwrap().status(), 200);
+}

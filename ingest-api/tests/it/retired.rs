@@ -5,6 +5,7 @@ use reqwest::StatusCode;
 use serde_json::json;
 
 use crate::changes::code;
+use crate::fixture::queue::{self, QUEUE, refused};
 use crate::fixture::{App, Stores, unique, until};
 
 const FAST_RELAY: &str = "--outbox-relay-interval-ms=50";
@@ -130,6 +131,28 @@ async fn a_sale_that_has_left_redis_leaves_the_index() {
     }
     until("the index is empty", async || {
         index(&stores).await.is_empty()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_instance_that_knew_a_sale_with_a_queue_finds_out_that_it_is_over() {
+    let stores = Stores::new().await;
+    let settings = [FAST_RELAY, "--order-record-ttl-seconds=1"];
+    let settings = [&QUEUE[..], &settings].concat();
+    let [app, other] = [stores.app(&settings).await, stores.app(&settings).await];
+    let queue = json!({"admitPerSecond": 100});
+    let product = queue::sale(&app, 9, 0, queue).await;
+    // An order that passes the queue: the instance knows the sale, but does not serve its queue.
+    assert_eq!(other.buy_as_admin(&product, "ada").await, 202);
+    app.close_sale(&product).await;
+    until("its keys are gone", async || {
+        stores.keys(&format!("fg:*:{product}")).await.is_empty()
+    })
+    .await;
+    write_ended(&stores, &product).await;
+    until("the other instance says so", async || {
+        other.buy(&product, "bob", "b", None).await == refused(409, "sale_closed")
     })
     .await;
 }
