@@ -120,7 +120,12 @@ async fn no_more_people_are_let_through_than_overbook_allows() {
         ..QueueMark::default()
     };
     sale.pace(&ended).await;
-    sale.pace_until(|view| served(view) == 12).await;
+    // Two for the unit that is left, and one for each of the four orders, which were placed within the last turn.
+    let full = sale.pace_until(|view| served(view) >= 16).await;
+    let later = sale
+        .pace_until(|view| view.mark.clock_ms > full.mark.clock_ms + 300)
+        .await;
+    assert_eq!(served(&later), 16);
 }
 
 #[tokio::test]
