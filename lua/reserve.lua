@@ -173,7 +173,10 @@ if not is_usual then
     end
     for n = 1, count do
       local user, orders = names[n], unpaid and found[unpaid_at + n]
-      held[user], has_reached[user] = (found[1 + n] or 0) + 0, orders and orders + 0 >= unpaid
+      held[user] = (found[1 + n] or 0) + 0
+      if orders and orders + 0 >= unpaid then
+        has_reached[user] = true
+      end
     end
     if has_windows then
       rate.read_windows(names, found, windows_at)
@@ -244,10 +247,11 @@ if not is_usual then
   if taken == 0 then
     return { epoch, now_ms or false, answers, quotas }
   end
+  local at = 1
   user_fields = {}
   for field, value in pairs(changed) do
-    user_fields[#user_fields + 1] = field
-    user_fields[#user_fields + 1] = value == true and format('%d', held[field]) or value
+    user_fields[at], user_fields[at + 1] = field, value == true and format('%d', held[field]) or value
+    at = at + 2
   end
   if taken < count then
     list, id_at, request_at = {}, 1, taken + 1
