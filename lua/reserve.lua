@@ -106,15 +106,13 @@ local rate, unpaid
 if limits and time then
   rate, unpaid = rate_limits(limits, time), unpaid_limit(sale)
 end
--- The fields of the users hash that change, each with its value.
-local user_fields
+-- Of the users hash: the fields that change, each with its value, and what was read.
+local user_fields, found
 
 local is_usual = not refused and not rate and units <= remaining and room >= (is_shared and 1 or count)
 for n = 2, count + 1 do
   is_usual = is_usual and not records[n]
 end
--- The fields of the users, if they were read.
-local found
 if is_usual and (user_limit or unpaid) then
   -- Still usual, if all users are different and have what they want within their limits.
   local wanted, counted = { '', unpack(ARGV, 7) }, { unpack(ARGV, 7) }
@@ -141,11 +139,9 @@ end
 if not is_usual then
   answers, taken, units = {}, 0, 0
   local has_windows = rate and rate.limits_users
-  -- If the requests were read: their quantities and users.
-  local quantities, names = nil, {}
-  -- If the users were read, by user: the units, nil if their hash is missing; whether so many orders are unpaid as may be. The
-  -- fields that change.
-  local held, has_reached, changed = nil, {}, {}
+  -- If the requests were read: their quantities and users. If the users were read, by user: the units, nil if their hash is
+  -- missing, and whether as many orders are unpaid as the sale allows. The fields that change.
+  local quantities, names, held, has_reached, changed = nil, {}, nil, {}, {}
 
   -- Not needed for orders that are known.
   local function read_requests()
