@@ -22,6 +22,8 @@ OPEN = (
     "completed",   # capture the payment
     "void",        # give the money back
 )  # The ends: refused, unpaid, captured, given_back.
+# The refusals of `complete` that give the money back: the first one says that the payment came too late.
+WITHOUT_UNITS = ("order_expired", "order_cancelled", "order_rejected", "unknown_order")
 
 
 def sql(statement, *values):
@@ -50,7 +52,7 @@ def call(method, path, body=None, headers={}):
 
 
 def is_refusal(status, answer):
-    """Whether Fluxgate has decided against the request. After any other error nobody knows: send it again."""
+    """Whether Fluxgate has decided against the order. After any other error nobody knows: send it again."""
     return 400 <= status < 500 and status not in (408, 429) and "code" in answer
 
 
@@ -72,8 +74,8 @@ def place(attempt):
         move(attempt, "refused", "rejected", answer["orderId"])
     elif status == 202 and "orderId" in answer:
         move(attempt, "to_pay", order_id=answer["orderId"])
-    elif answer.get("code") == "sold_out" and answer.get("held"):
-        return max(wait, 1)  # others have not paid yet: their units may come back
+    elif answer.get("code") in ("sale_not_open", "not_your_turn") or answer.get("code") == "sold_out" and answer.get("held"):
+        return max(wait, 1)  # for now: the sale opens, the turn comes, or others do not pay and their units come back
     elif is_refusal(status, answer):
         move(attempt, "refused", answer["code"], answer.get("orderId"))
     return wait
@@ -91,8 +93,8 @@ def complete(attempt):
     status, answer, wait = call("POST", f"/orders/{attempt['order_id']}/complete")
     if status == 200 and answer.get("status") == "completed":
         move(attempt, "completed")
-    elif is_refusal(status, answer):
-        move(attempt, "void", answer["code"])  # order_expired: the payment came too late
+    elif status in (404, 409) and answer.get("code") in WITHOUT_UNITS:
+        move(attempt, "void", answer["code"])
     return wait  # 202: it counts, but is not written yet; only 200 says that the units are the buyer's
 
 
@@ -136,7 +138,8 @@ def main(product, buyers):
     for number in range(int(buyers)):
         if f"buyer-{number}" not in known:
             begin(product, f"buyer-{number}")
-    keys = [row["key"] for row in sql("SELECT key FROM attempts WHERE product = ?", product)]
+    # Those that wait for units come last, so that they keep no thread from a payment.
+    keys = [row["key"] for row in sql("SELECT key FROM attempts WHERE product = ? ORDER BY state = 'new'", product)]
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as threads:
         list(threads.map(finish, keys))
     for row in sql("SELECT state, reason, count(*) AS n FROM attempts WHERE product = ? GROUP BY 1, 2 ORDER BY 1", product):
