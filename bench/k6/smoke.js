@@ -1,4 +1,4 @@
-// One request for each kind of answer in docs/API.md.
+// One request for each kind of answer to placing and reading orders and reading sales in docs/API.md.
 import { check, sleep } from 'k6';
 import http from 'k6/http';
 import { fieldOf, getOrder, getProduct, postOrder, putProduct } from './lib/api.js';

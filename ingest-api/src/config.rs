@@ -282,11 +282,7 @@ pub struct CompatSettings {
     )]
     pub compat_rate_per_second: Option<NonZeroU32>,
 
-    /// URL to which requests beyond COMPAT_RATE_PER_SECOND, and orders before their turn, are redirected [default: none]
-    #[arg(
-        long,
-        env = "COMPAT_WAITING_ROOM_URL",
-        requires = "compat_rate_per_second"
-    )]
+    /// URL to which requests beyond COMPAT_RATE_PER_SECOND, and orders without a turn in a queue, are redirected [default: none]
+    #[arg(long, env = "COMPAT_WAITING_ROOM_URL")]
     pub compat_waiting_room_url: Option<String>,
 }

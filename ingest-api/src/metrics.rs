@@ -57,7 +57,7 @@ fluxgate_service::metrics! {
     rate_limit_hits_total: IntCounterVec ["limit"] {"address", "user"},
     /// Addresses and users that lost their count of tries to others because RATE_LIMIT_KEYS_MAX is too small, by limit. Each may use its whole quota again.
     rate_limit_evictions_total: IntCounterVec ["limit"] {"address", "user"},
-    /// Tries to order whose X-Forwarded-For could not be read. They count for the address of the proxy.
+    /// Tries to order or to join a queue whose X-Forwarded-For could not be read. They count for the address of the proxy.
     forwarded_for_unreadable_total: IntCounter,
     /// Order requests, by outcome: accepted, reserved, replayed, or the code of the refusal.
     orders_total: IntCounterVec ["outcome"] {

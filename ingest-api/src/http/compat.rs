@@ -62,10 +62,11 @@ impl WaitingRoom {
         self.url.as_deref().filter(|_| is_above)
     }
 
-    /// The redirect target of an order that is refused only for now.
+    /// The redirect target of an order that is refused only for now. A client of the original has no ticket: without one, the
+    /// order waits for the queue like one before its turn.
     fn of_refusal(&self, refusal: &Refusal) -> Option<&str> {
         let waits = match refusal {
-            Refusal::NotYourTurn { .. } => true,
+            Refusal::NotYourTurn { .. } | Refusal::TicketMissing | Refusal::TurnOver => true,
             Refusal::RateLimited { .. } => self.rate_of_sale().is_some(),
             _ => false,
         };

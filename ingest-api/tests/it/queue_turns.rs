@@ -188,28 +188,28 @@ async fn units_that_come_back_go_to_the_next_in_the_queue() {
 }
 
 #[tokio::test]
-async fn the_compatibility_route_redirects_an_order_before_its_turn() {
+async fn the_compatibility_route_redirects_an_order_without_a_turn() {
     let room = "https://shop.example/waiting-room";
-    let compat = [
-        "--compat-routes=on",
-        "--compat-rate-per-second=100",
-        "--compat-waiting-room-url",
-        room,
-    ];
+    let compat = ["--compat-routes=on", "--compat-waiting-room-url", room];
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
     let client = client.build().unwrap();
-    for features in ["queue,limits", "queue"] {
-        let features = ["--sale-features", features];
-        let app = App::start(&[&features, &QUEUE[2..], &compat].concat()).await;
+    let rate = "--compat-rate-per-second=100";
+    for more in [&["--sale-features=queue,limits", rate][..], &[rate], &[]] {
+        let app = App::start(&[&QUEUE, &compat[..], more].concat()).await;
         let product = sale(&app, 1, 60_000, json!({"admitPerSecond": 1})).await;
         let ticket = app.ticket(&product, "ada").await;
-        let post = client.post(format!("http://{}/order", app.address()));
-        let post = post.header("Idempotency-Key", "a");
-        let post = post.header("Fluxgate-Ticket", ticket);
-        let body = json!({"productId": product, "userId": "ada"});
-        let answer = post.json(&body).send().await.unwrap();
-        assert_eq!(answer.status(), 302, "{features:?}");
-        assert_eq!(answer.headers()["location"], room);
+        for ticket in [Some(&ticket), None] {
+            let post = client.post(format!("http://{}/order", app.address()));
+            let post = post.header("Idempotency-Key", "a");
+            let post = match ticket {
+                Some(ticket) => post.header("Fluxgate-Ticket", ticket),
+                None => post,
+            };
+            let body = json!({"productId": product, "userId": "ada"});
+            let answer = post.json(&body).send().await.unwrap();
+            assert_eq!(answer.status(), 302, "{more:?}, {ticket:?}");
+            assert_eq!(answer.headers()["location"], room);
+        }
     }
 }
 
