@@ -7,11 +7,13 @@
 --   what a second allows fits in at once, at least one order.
 -- Field '\2' and a user of the users hash: 'orders since_ms', the orders taken in the user's window, which begins with the first.
 --
--- A time that is still to come is from before the clock was set back, and counts as now.
+-- A time that is still to come is from before the clock was set back. It says nothing any more: the bucket is empty, the window
+-- over. Counting it as now would stop the sale for as long as the clock was set back, because refusals write nothing. Clocks
+-- that are adjusted by less than a second count as right: then a time to come counts as now.
 
 -- Nil if the rate is not limited.
 local function rate_limits(limits, time)
-  local ORDER = 1000000
+  local ORDER, SECOND_US = 1000000, 1000000
   local format, floor, ceil, max, min = string.format, math.floor, math.ceil, math.max, math.min
   local per_second, level, at_us, per_user, window_s = string.match(limits, '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
   per_second, per_user, window_s = per_second + 0, per_user + 0, window_s + 0
@@ -20,7 +22,7 @@ local function rate_limits(limits, time)
   end
   local window_ms, now_us = window_s * 1000, time[1] * 1000000 + time[2]
   local now_ms = floor(now_us / 1000)
-  level = max(0, level - max(0, now_us - at_us) * per_second)
+  level = at_us - now_us < SECOND_US and max(0, level - max(0, now_us - at_us) * per_second) or 0
   local most = max(1, floor(per_second / 10)) * ORDER
   -- By user: the orders taken in the window, and its begin.
   local orders_of, since_of = {}, {}
@@ -31,7 +33,7 @@ local function rate_limits(limits, time)
   function rate.read_windows(names, found, at)
     for n, user in ipairs(names) do
       local orders, since = string.match(found[at + n] or '', '^(%d+) (%d+)$')
-      since = since and min(since + 0, now_ms)
+      since = since and since - now_ms < 1000 and min(since + 0, now_ms)
       if since and now_ms < since + window_ms then
         orders_of[user], since_of[user] = orders + 0, since
       else

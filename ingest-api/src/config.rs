@@ -242,8 +242,9 @@ impl OutboxSettings {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "PostgreSQL")]
 pub struct LedgerSettings {
-    /// PostgreSQL URL for reads, such as a replica's [default: DATABASE_URL; with neither, order statuses stop at
-    /// `accepted`, and a product that is not in Redis is unknown]
+    /// PostgreSQL URL for reads, such as a replica's. Of one server, not of a balancer over several: between two replicas a
+    /// status could go back [default: DATABASE_URL; with neither, order statuses stop at `accepted`, and a product that is
+    /// not in Redis is unknown]
     #[arg(long, env = "READ_DATABASE_URL", hide_env_values = true)]
     pub read_database_url: Option<String>,
 

@@ -116,7 +116,9 @@ impl Unwritten {
 
     fn remove(&mut self, row: &OrderRow) {
         let orders = &mut self.records.orders;
-        if let Ok(at) = orders.binary_search_by_key(&row.id, |order| order.id) {
+        if let Ok(at) = orders.binary_search_by_key(&row.id, |order| order.id)
+            && !row.is_superseded_by(orders[at].number)
+        {
             self.is_written[at] = true;
             let (order, facts) = (&mut orders[at], row.facts);
             order.completion.take_if(|_| facts.completion.is_some());

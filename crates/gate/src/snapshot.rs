@@ -54,6 +54,7 @@ pub struct Snapshot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct OutboxOrder {
+    pub number: SequenceNumber,
     pub quantity: Quantity,
     /// The number of the cancel.
     pub cancel: Option<SequenceNumber>,
@@ -168,6 +169,7 @@ impl OutboxRead {
         match &event.content {
             EventContent::Order(id, record) => {
                 let order = OutboxOrder {
+                    number: event.number,
                     quantity: record.quantity,
                     cancel: record.cancel.map(|cancel| cancel.number),
                 };

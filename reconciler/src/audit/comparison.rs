@@ -30,8 +30,8 @@ pub struct Comparison {
     /// Units that orders in PostgreSQL had when the snapshot was taken.
     units: UnitsAtSnapshot,
     payments: Payments,
-    /// Orders of dead letters without a row.
-    unwritten_letters: HashSet<OrderId>,
+    /// Orders of dead letters without a row, and their numbers.
+    unwritten_letters: HashMap<OrderId, SequenceNumber>,
     /// Orders whose completion counts in Redis and is in the outbox or a dead letter.
     unwritten_completions: HashSet<OrderId>,
 }
@@ -40,6 +40,7 @@ impl Comparison {
     /// A comparison that has seen no order row yet.
     pub fn new(product: ProductId, then: Option<Snapshot>, written: WrittenSale) -> Self {
         let letters = written.dead_letters.iter();
+        let letters = letters.filter_map(|letter| Some((letter.order?, letter.number)));
         let mut new = Self {
             product,
             numbers: NumberSet::default(),
@@ -53,7 +54,7 @@ impl Comparison {
             units: UnitsAtSnapshot::default(),
             payments: Payments::default(),
             unwritten_completions: unwritten_completions(then.as_ref(), &written),
-            unwritten_letters: letters.filter_map(|letter| letter.order).collect(),
+            unwritten_letters: letters.collect(),
             then,
             written,
         };
@@ -85,11 +86,18 @@ impl Comparison {
             OrderStatus::Rejected => self.rejected += 1,
             _ => {}
         }
-        self.unwritten_letters.remove(&order.id);
+        let is_written = |number: SequenceNumber| !order.is_superseded_by(number);
+        let letter = self.unwritten_letters.get(&order.id);
+        if letter.is_some_and(|number| is_written(*number)) {
+            self.unwritten_letters.remove(&order.id);
+        }
         let epoch = self.then.as_ref().map(|then| then.number.epoch);
         self.payments.add(&order.facts, epoch);
         if let Some(then) = &mut self.then {
-            then.orders.remove(&order.id);
+            let waiting = then.orders.get(&order.id);
+            if waiting.is_some_and(|it| is_written(it.number)) {
+                then.orders.remove(&order.id);
+            }
             let is_completed = self.unwritten_completions.contains(&order.id);
             self.units.add_row(order, then, is_completed);
         }
@@ -253,7 +261,7 @@ impl Comparison {
         for letter in letters {
             if let Some(id) = letter.order
                 && letter.quantity > 0
-                && self.unwritten_letters.contains(&id)
+                && self.unwritten_letters.contains_key(&id)
                 && letter.number <= then.number
                 && !cancelled.contains(&letter.order)
             {

@@ -89,11 +89,11 @@ impl Findings {
         }
     }
 
-    /// Adds that no relay looks at the outbox, which has entries.
+    /// Adds that no relay looks at the outbox, which has entries, or at the holds.
     pub fn note_unrelayed(&mut self) {
         let count = self.outbox;
         self.prove(format!(
-            "no relay publishes the {count} entries of its outbox: the sale is not in the index; repeat its PUT"
+            "no instance publishes its {count} outbox entries or lets its orders expire: the sale is not in the index; repeat its PUT"
         ));
     }
 

@@ -53,7 +53,7 @@ struct SaleSnapshot {
     keys: SaleKeys,
     partition: i32,
     snapshot: Option<Snapshot>,
-    /// Whether a relay looks at its outbox.
+    /// Whether a relay looks at its outbox, and its holds can expire, if there are any.
     is_indexed: bool,
 }
 
@@ -90,7 +90,8 @@ pub async fn audit(
             continue;
         }
         orders += snapshot.as_ref().map_or(0, |it| it.orders.len());
-        let is_waiting = snapshot.as_ref().is_some_and(|it| it.waiting > 0);
+        let is_watched = |it: &Snapshot| it.waiting > 0 || it.holds > 0;
+        let is_waiting = snapshot.as_ref().is_some_and(is_watched);
         // The sale may have come into the index with the entries.
         let is_indexed = !is_waiting
             || indexed.contains(&product)

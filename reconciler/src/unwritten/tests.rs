@@ -1,7 +1,7 @@
 use fluxgate_domain::OrderFacts;
 use fluxgate_domain::apply::ChangeKind;
 use fluxgate_domain::ids::{IdempotencyKey, Tag, UserId};
-use fluxgate_domain::order_facts::Decision;
+use fluxgate_domain::order_facts::{Decision, RejectReason};
 use fluxgate_domain::records::{QueueChangeRecord, QueueStartRecord};
 use fluxgate_gate::RecordedOrder;
 use fluxgate_ledger::ChangeRow;
@@ -69,6 +69,36 @@ fn completions_and_expiries_that_have_no_row_are_lacking() {
     assert_eq!(subjects(Some(facts)), expected[3..]);
     facts.completion = None;
     assert_eq!(subjects(Some(facts)), [Completion(id()), Cancel(id())]);
+}
+
+#[test]
+fn an_order_whose_key_was_used_again_has_no_row() {
+    let records = |number| {
+        let mut records = Records::default();
+        records.orders.push(RecordedOrder {
+            id: id(),
+            number,
+            completion: None,
+            expiry: None,
+            cancel: None,
+        });
+        records
+    };
+    let row = OrderRow {
+        id: id(),
+        user: "u".to_owned(),
+        quantity: 1,
+        number: number(1),
+        placed_at: Timestamp::UNIX_EPOCH,
+        facts: OrderFacts::of(Decision::Rejected(RejectReason::Fenced)),
+    };
+    let again = SequenceNumber::new(2, 1);
+    for (number, expected) in [(number(1), None), (again, Some(again))] {
+        let mut unwritten = Unwritten::of(records(number));
+        unwritten.remove(&row);
+        let lacking = unwritten.lacking(|_| false, &WrittenSale::default());
+        assert_eq!(lacking.first().map(|it| it.number), expected);
+    }
 }
 
 #[test]

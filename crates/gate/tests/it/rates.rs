@@ -171,21 +171,26 @@ async fn a_tenth_of_what_a_second_allows_is_taken_at_once_but_at_least_one_order
 }
 
 #[tokio::test]
-async fn a_clock_that_is_set_back_lets_an_order_wait_no_longer_than_before() {
+async fn a_clock_that_is_set_back_stops_no_sale() {
     let sale = sale(per_second(10), None).await;
-    let later_us = sale.now().await.as_microsecond() + 3_600_000_000;
-    sale.set("limits", format!("10 1000000 {later_us} 0 0"))
-        .await;
-    let refused = sale.answers(&[order(1, 0)]).await;
-    assert_eq!(
-        refused[0].reservation,
-        Reservation::RateLimited { wait_ms: 100 }
-    );
-    sale.set("limits", format!("10 0 {later_us} 0 0")).await;
+    let full_at = async |later: Duration| {
+        let at_us = (sale.now().await + later).as_microsecond();
+        sale.set("limits", format!("10 1000000 {at_us} 0 0")).await;
+    };
+    full_at(Duration::from_secs(3_600)).await;
     assert_eq!(sale.outcomes(&[order(1, 0)]).await, ["reserved 1"]);
     // From now on, Redis's clock counts.
+    assert_eq!(sale.outcomes(&[order(2, 0)]).await, ["RateLimited"]);
     tokio::time::sleep(Duration::from_millis(110)).await;
     assert_eq!(sale.outcomes(&[order(2, 0)]).await, ["reserved 2"]);
+
+    // A clock that is adjusted lifts no limit, and stops the sale for as long as it was adjusted.
+    full_at(Duration::from_millis(500)).await;
+    let refused = sale.answers(&[order(3, 0)]).await;
+    let next = Reservation::RateLimited { wait_ms: 100 };
+    assert_eq!(refused[0].reservation, next);
+    tokio::time::sleep(Duration::from_millis(610)).await;
+    assert_eq!(sale.outcomes(&[order(3, 0)]).await, ["reserved 3"]);
 }
 
 #[tokio::test]
@@ -240,9 +245,14 @@ async fn a_users_window_begins_with_the_first_order_taken() {
     sale.set_window(1, 2, since - window).await;
     assert_eq!(sale.outcomes(&[order(1, 2)]).await, ["reserved 5"]);
     assert!(sale.window(1).await.unwrap().starts_with("1 "));
-    // From before the clock was set back: counts as now.
-    sale.set_window(1, 2, since + window * 100).await;
+    // From before the clock was adjusted: counts as now.
+    let now = sale.now().await;
+    sale.set_window(1, 2, now + Duration::from_millis(900))
+        .await;
     assert_eq!(quotas(&[order(1, 3)]).await, [(0, 600_000)]);
+    // From before it was set back: over.
+    sale.set_window(1, 2, since + window * 100).await;
+    assert_eq!(quotas(&[order(1, 3)]).await, [(1, 600_000)]);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 use fluxgate_domain::apply::ChangeKind;
 use fluxgate_domain::ids::{OrderId, ProductId, Tag};
 use fluxgate_domain::queue::QueueSettings;
-use fluxgate_domain::{OrderFacts, SequenceNumber, Terms};
+use fluxgate_domain::{OrderFacts, OrderStatus, SequenceNumber, Terms};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -48,6 +48,13 @@ pub struct OrderRow {
     pub number: SequenceNumber,
     pub placed_at: Timestamp,
     pub facts: OrderFacts,
+}
+
+impl OrderRow {
+    /// Whether the order never had units, and the one that has its key now has this number.
+    pub fn is_superseded_by(&self, number: SequenceNumber) -> bool {
+        self.facts.status() == OrderStatus::Rejected && self.number < number
+    }
 }
 
 /// What the orders of one user come to.

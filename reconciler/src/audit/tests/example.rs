@@ -117,6 +117,7 @@ impl Example {
         self.then.order_numbers.insert(number(sequence));
         let record: OrderRecord = record.parse().unwrap();
         let order = OutboxOrder {
+            number: record.number,
             quantity: record.quantity,
             cancel: record.cancel.map(|cancel| cancel.number),
         };

@@ -85,6 +85,19 @@ fn an_entry_that_is_written_and_not_acknowledged_yet_counts_once() {
 }
 
 #[test]
+fn an_order_whose_key_was_used_again_has_its_units() {
+    // The third order was fenced; then its key was used again in the next epoch.
+    is_right(|e| {
+        let again = SequenceNumber::new(2, 1);
+        e.orders[2].facts = REJECTED;
+        e.sale().sold = 2;
+        (e.then.number, e.now) = (again, again);
+        e.wait_for_order(3, "2-1 5 2 u");
+        e.then.order_numbers.insert(again);
+    });
+}
+
+#[test]
 fn a_dead_letter_accounts_for_its_number() {
     is_right(|e| {
         e.orders.remove(1);
