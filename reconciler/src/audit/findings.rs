@@ -93,7 +93,7 @@ impl Findings {
     pub fn note_unrelayed(&mut self) {
         let count = self.outbox;
         self.prove(format!(
-            "no instance publishes its {count} outbox entries or lets its orders expire: the sale is not in the index; repeat its PUT"
+            "no relay publishes the {count} entries of its outbox, and no order expires: the sale is not in the index; repeat its PUT"
         ));
     }
 
