@@ -116,16 +116,16 @@ async fn accept(env: &Environment, partitions: impl Iterator<Item = i32>) -> Res
     })
     .await?;
     env.mark("halted");
-    for command in ["accept-log", "republish"] {
-        // Undecided while no worker reads the new log yet.
-        wait_until(command, OPERATOR_LIMIT, async || {
+    // Undecided while no worker reads the new log yet, or if a partition that was read last is halted only now.
+    wait_until("accept-log and republish", OPERATOR_LIMIT, async || {
+        for command in ["accept-log", "republish"] {
             let (code, output) = env.sandbox.reconcile(&[command]).await?;
-            ensure!(code == 0, "exit code {code}: {output}");
-            Ok(())
-        })
-        .await?;
-        env.mark(command);
-    }
+            ensure!(code == 0, "{command}: exit code {code}: {output}");
+            env.mark(command);
+        }
+        Ok(())
+    })
+    .await?;
     Ok(())
 }
 
