@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `connection`, `call` | connecting, reconnecting, timing and counting calls |
 //! | `node`, `cluster` | the connections to one server; which master of a Cluster has which slots |
-//! | `probe` | whether Redis takes writes |
+//! | `probe`, `scan` | whether Redis takes writes; reading scans page by page |
 //! | `reservation`, `distinct`, `reserve_reply`, `reserve_sales` | reserving units for orders of one sale, and of several sales in one call |
 //! | `quotas` | the limits of the rate of a sale's orders |
 //! | `refusal_lease` | the lease under which an instance refuses orders from memory |
@@ -51,6 +51,7 @@ mod reservation;
 mod reserve_reply;
 mod reserve_sales;
 mod sale;
+mod scan;
 mod scripts;
 mod snapshot;
 

@@ -11,8 +11,8 @@ use fred::clients::Client;
 use fred::interfaces::HashesInterface;
 use fred::types::Map;
 use fred::types::scan::Scanner;
-use futures_util::TryStreamExt;
 
+use crate::scan::next_page;
 use crate::{GateError, ReservationStore, SaleKeys};
 
 /// Fields per page.
@@ -68,7 +68,7 @@ impl ReservationStore {
         };
         let pages = client.hscan(keys.orders.clone(), "*", Some(PAGE));
         let mut pages = std::pin::pin!(pages);
-        while let Some(mut page) = pages.try_next().await? {
+        while let Some(mut page) = next_page(&mut pages).await? {
             let fields = page.take_results().map(Map::inner).unwrap_or_default();
             for (field, value) in fields {
                 let field = field.into_string().unwrap_or_default();

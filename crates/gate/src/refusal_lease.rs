@@ -5,8 +5,8 @@ use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::OrderId;
 use fred::types::scan::Scanner;
 use fred::types::{Key, Map, Value};
-use futures_util::TryStreamExt;
 
+use crate::scan::next_page;
 use crate::{GateError, ReservationContext, ReservationStore, SaleKeys};
 
 /// Fields per page. The allocator keeps the freed memory of larger pages: with 250, a million orders added 12 to 21 MiB
@@ -112,7 +112,7 @@ impl ReservationStore {
             let mut found = FoundFields::new(fields as usize);
             let pages = client.hscan(keys.orders.clone(), "*", Some(PAGE));
             let mut pages = std::pin::pin!(pages);
-            while let Some(mut page) = pages.try_next().await? {
+            while let Some(mut page) = next_page(&mut pages).await? {
                 let fields = page.take_results().map(Map::inner).unwrap_or_default();
                 for field in fields.into_keys().filter_map(Key::into_string) {
                     found.add(field);

@@ -8,8 +8,8 @@ use fred::clients::Client;
 use fred::interfaces::{KeysInterface, SetsInterface};
 use fred::types::scan::Scanner;
 use fred::types::{Expiration, SetOptions, Value};
-use futures_util::TryStreamExt;
 
+use crate::scan::next_page;
 use crate::{GateError, ReservationStore, SaleKeys, keys};
 
 /// Members of the index per page.
@@ -110,7 +110,7 @@ impl ReservationStore {
             let mut members = BTreeSet::new();
             let pages = client.sscan(keys::SALES, "*", Some(INDEX_PAGE));
             let mut pages = std::pin::pin!(pages);
-            while let Some(mut page) = pages.try_next().await? {
+            while let Some(mut page) = next_page(&mut pages).await? {
                 let found = page.take_results().unwrap_or_default();
                 members.extend(found.iter().filter_map(Value::as_string));
                 page.next();
