@@ -90,10 +90,10 @@ pub async fn audit(
             continue;
         }
         orders += snapshot.as_ref().map_or(0, |it| it.orders.len());
-        let is_watched = |it: &Snapshot| it.waiting > 0 || it.holds > 0;
-        let is_waiting = snapshot.as_ref().is_some_and(is_watched);
+        let has_work = |it: &Snapshot| it.waiting > 0 || it.holds > 0;
+        let needs_index = snapshot.as_ref().is_some_and(has_work);
         // The sale may have come into the index with the entries.
-        let is_indexed = !is_waiting
+        let is_indexed = !needs_index
             || indexed.contains(&product)
             || self::indexed(stores).await?.contains(&product);
         taken.push(SaleSnapshot {

@@ -125,8 +125,7 @@ async fn accept(env: &Environment, partitions: impl Iterator<Item = i32>) -> Res
         }
         Ok(())
     })
-    .await?;
-    Ok(())
+    .await
 }
 
 /// The positions of the partitions of which something was read.
