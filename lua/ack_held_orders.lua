@@ -37,7 +37,7 @@ for n = 4, 3 + single + shared do
   add_orders(ARGV[n])
 end
 for n = 4 + single + shared, 3 + single + shared + numbers do
-  local entry_id, place = find_entry(outbox, ARGV[n])
+  local entry_id, place = find_entry(outbox, parse_event(ARGV[n]))
   if entry_id then
     add_orders(entry_id, place)
   end

@@ -7,9 +7,15 @@
 
 local call = redis.call
 
+-- The number of an acknowledged event and its name, if that is given.
+local function parse_event(event)
+  local number, name = string.match(event, '^(%S+) (.+)$')
+  return number or event, name
+end
+
 -- Returns the number of entries removed.
-local function ack_event(sale, outbox, number)
-  local id, place, count = find_entry(outbox, number)
+local function ack_event(sale, outbox, event)
+  local id, place, count = find_entry(outbox, parse_event(event))
   if not id then
     return 0
   end

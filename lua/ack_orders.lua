@@ -10,7 +10,8 @@
 -- ARGV  of each sale: the lengths of three lists, then the lists, with at most 512 elements of all sales:
 --         ids of entries that hold one event
 --         ids of shared entries of which all orders are acknowledged
---         numbers of events, whatever entry they are in
+--         events, whatever entries they are in: their numbers, each with or without a space and the event's name, which
+--         find_entry.lua describes; with it, another event that has the number stays
 -- Returns for each sale how many entries this call removed, or {text} of its error
 assert(#KEYS % 2 == 0 and #ARGV <= 3 * #KEYS / 2 + 512,
   'ack_orders.lua takes 2 keys and 3 arguments per sale, and 1 per acknowledgement, at most 512')

@@ -6,7 +6,8 @@
 -- crates/gate/src/scripts.rs puts needs_users.lua before this text.
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and in a sale with holds  5 holds
--- ARGV  at most 128 entry ids
+-- ARGV  at most 128 entry ids, each with or without a space and the name of the event: its kind and its subject, or its kind
+--       alone; with it, another event that has the id stays
 -- Returns for each entry 1 if this call removed it and applied its effect; 0 if there is no such entry; -1 if the effect
 -- cannot be applied because a key or a record of the sale is missing or damaged: then the entry stays
 assert(#KEYS >= 4 and #KEYS <= 5 and #ARGV >= 1 and #ARGV <= 128, 'ack_outbox.lua takes 4 or 5 keys and at most 128 arguments')
@@ -82,12 +83,13 @@ function effects.restock(restock_id)
 end
 
 local replies = {}
-for n, id in ipairs(ARGV) do
+for n, event in ipairs(ARGV) do
+  local id, name = string.match(event, '^(%S+) ?(.*)$')
   local entry = redis.call('XRANGE', outbox, id, id)[1]
-  if not entry then
+  local kind, subject = unpack(entry and entry[2] or {})
+  if not entry or string.find(kind .. ' ' .. subject, name, 1, true) ~= 1 then
     replies[n] = 0
   else
-    local kind, subject = entry[2][1], entry[2][2]
     local effect = effects[kind]
     if not effect then
       return redis.error_reply('ack_outbox.lua: an entry of kind ' .. kind .. ' has no effect to apply')

@@ -10,8 +10,8 @@ local function parse(number)
 end
 
 -- The entry of the event with this number: its id, the place of the event in it, and the number of its events. Nil if there
--- is none.
-local function find_entry(outbox, number)
+-- is none, or, with `name`, if another event has the number: a name is a kind and its subject, or a kind alone.
+local function find_entry(outbox, number, name)
   -- If no entry is before the number, XREVRANGE reads the whole outbox.
   local oldest = redis.call('XRANGE', outbox, '-', '+', 'COUNT', 1)[1]
   if not oldest then
@@ -25,14 +25,17 @@ local function find_entry(outbox, number)
   local entry = redis.call('XREVRANGE', outbox, number, '-', 'COUNT', 1)[1]
   local id, kind, order_ids = entry[1], entry[2][1], entry[2][2]
   if kind ~= 'orders' then
-    if id == number then
+    if id == number and (not name or string.find(kind .. ' ' .. order_ids, name, 1, true) == 1) then
       return id, 1, 1
     end
     return nil
   end
   local first_epoch, first_seq = parse(id)
   local place, count = seq - first_seq + 1, (#order_ids + 1) / 37
-  if epoch == first_epoch and place <= count then
+  if epoch ~= first_epoch or place > count then
+    return nil
+  end
+  if not name or name == 'order ' .. string.sub(order_ids, 37 * place - 36, 37 * place - 1) then
     return id, place, count
   end
 end

@@ -117,7 +117,9 @@ impl Sale {
             opened_at,
             orders,
         };
-        sale.store.ack_and_apply(&sale.keys, number(0)).await?;
+        sale.store
+            .ack_and_apply(&sale.keys, number(0).into())
+            .await?;
         for first in (0..orders).step_by(ENTRY as usize) {
             sale.reserve(first..orders.min(first + ENTRY)).await?;
         }

@@ -1,11 +1,14 @@
 //! Acknowledging events of outboxes, after Kafka has acknowledged them.
 
+use std::fmt;
+
 use fluxgate_domain::SequenceNumber;
+use fluxgate_domain::events::Event;
 use fred::types::Value;
 use futures_util::future::{join, join_all};
 
 use crate::reserve_sales::error;
-use crate::{GateError, OutboxEntry, ReservationStore, SaleKeys};
+use crate::{EventName, GateError, OutboxEntry, ReservationStore, SaleKeys};
 
 /// Acknowledgements of one call of [`ReservationStore::ack_all`], of all its sales; `ack_orders.lua` refuses more.
 pub const ACKS_PER_CALL_MAX: usize = 512;
@@ -30,7 +33,16 @@ pub enum Ack {
     /// All events of an entry.
     Entry(OutboxEntry),
     /// One event, whatever entry it is in.
-    Event(SequenceNumber),
+    Event(AckedEvent),
+}
+
+/// An event that Kafka has acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AckedEvent {
+    /// Its number.
+    pub number: SequenceNumber,
+    /// If this is known, another event that has the number stays in the outbox.
+    pub name: Option<EventName>,
 }
 
 /// Acknowledgements of one sale, in a call that sales share.
@@ -39,6 +51,32 @@ pub enum Ack {
 pub struct SaleAcks<'a> {
     pub keys: &'a SaleKeys,
     pub acks: &'a [Ack],
+}
+
+impl AckedEvent {
+    /// This event, which has this number.
+    pub fn new(number: SequenceNumber, event: &Event) -> Self {
+        Self {
+            number,
+            name: Some(EventName::from(event)),
+        }
+    }
+}
+
+impl From<SequenceNumber> for AckedEvent {
+    fn from(number: SequenceNumber) -> Self {
+        Self { number, name: None }
+    }
+}
+
+/// As the scripts read it.
+impl fmt::Display for AckedEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name {
+            Some(name) => write!(f, "{} {name}", self.number),
+            None => write!(f, "{}", self.number),
+        }
+    }
 }
 
 impl Ack {
@@ -52,17 +90,17 @@ impl Ack {
 
 /// The arguments of `ack_orders.lua` for one sale.
 fn push_arguments(acks: &[Ack], to: &mut Vec<Value>) {
-    let list = |is_in: fn(&Ack) -> Option<SequenceNumber>| acks.iter().filter_map(is_in);
+    let list = |is_in: fn(&Ack) -> Option<AckedEvent>| acks.iter().filter_map(is_in);
     let single = list(|ack| match ack {
-        Ack::Entry(entry) if !entry.is_shared() => Some(entry.id),
+        Ack::Entry(entry) if !entry.is_shared() => Some(entry.id.into()),
         _ => None,
     });
     let shared = list(|ack| match ack {
-        Ack::Entry(entry) if entry.is_shared() => Some(entry.id),
+        Ack::Entry(entry) if entry.is_shared() => Some(entry.id.into()),
         _ => None,
     });
     let events = list(|ack| match ack {
-        Ack::Event(number) => Some(*number),
+        Ack::Event(event) => Some(*event),
         Ack::Entry(_) => None,
     });
     for list in [&single, &shared, &events] {
@@ -70,7 +108,7 @@ fn push_arguments(acks: &[Ack], to: &mut Vec<Value>) {
         to.push(length.expect("acknowledgements are few").into());
     }
     let all = single.chain(shared).chain(events);
-    to.extend(all.map(|number| number.to_string().into()));
+    to.extend(all.map(|acked| acked.to_string().into()));
 }
 
 impl ReservationStore {
@@ -153,22 +191,22 @@ impl ReservationStore {
     pub async fn ack_and_apply(
         &self,
         keys: &SaleKeys,
-        entry: SequenceNumber,
+        event: AckedEvent,
     ) -> Result<Acked, GateError> {
-        let acked = self.ack_and_apply_all(keys, &[entry]).await?;
+        let acked = self.ack_and_apply_all(keys, &[event]).await?;
         Ok(acked[0])
     }
 
-    /// As [`Self::ack_and_apply`], for at most [`EFFECTS_PER_CALL_MAX`] entries of a sale. One answer per entry.
+    /// As [`Self::ack_and_apply`], for at most [`EFFECTS_PER_CALL_MAX`] events of a sale. One answer per event.
     ///
     /// # Errors
     /// When Redis gave no usable answer; the entries may have been removed and their effects applied.
     pub async fn ack_and_apply_all(
         &self,
         keys: &SaleKeys,
-        entries: &[SequenceNumber],
+        events: &[AckedEvent],
     ) -> Result<Vec<Acked>, GateError> {
-        let arguments = entries.iter().map(|entry| entry.to_string().into());
+        let arguments = events.iter().map(|event| event.to_string().into());
         let script = &self.scripts.ack_outbox;
         let replies: Vec<i64> = self
             .run("ack_outbox", script, keys.of_orders(), arguments.collect())
@@ -181,7 +219,7 @@ impl ReservationStore {
         });
         let acked: Option<Vec<_>> = acked.collect();
         acked
-            .filter(|acked| acked.len() == entries.len())
+            .filter(|acked| acked.len() == events.len())
             .ok_or_else(|| GateError::unexpected("replies of ack_outbox.lua", replies))
     }
 }

@@ -56,7 +56,7 @@ impl HeldSale {
         stores.log.append(PARTITION, &opening).await?;
         let opens_at = view.facts.id_time;
         let keys = view.facts.keys();
-        stores.gate.ack_and_apply(&keys, view.number).await?;
+        stores.gate.ack_and_apply(&keys, view.number.into()).await?;
         Ok(Self {
             stores,
             product,
@@ -156,9 +156,9 @@ impl HeldSale {
     async fn acknowledge(&self, number: SequenceNumber, event: &Event) -> Result<()> {
         let (gate, keys) = (&self.stores.gate, &self.keys);
         if event.makes_room() {
-            gate.ack_and_apply(keys, number).await?;
+            gate.ack_and_apply(keys, number.into()).await?;
         } else {
-            let acks = &[Ack::Event(number)];
+            let acks = &[Ack::Event(number.into())];
             gate.ack_all(&[SaleAcks { keys, acks }]).await?;
         }
         Ok(())

@@ -6,8 +6,8 @@ use fluxgate_domain::ids::OrderId;
 use fluxgate_domain::records::OrderRecord;
 use fluxgate_domain::{OrderStatus, SequenceNumber};
 use fluxgate_gate::{
-    Acked, ChangeContext, DueHolds, EXPIRIES_PER_CALL_MAX, Expiries, HoldsWatch, OutboxEntry,
-    ReservationStore,
+    Acked, AckedEvent, ChangeContext, DueHolds, EXPIRIES_PER_CALL_MAX, Expiries, HoldsWatch,
+    OutboxEntry, ReservationStore,
 };
 use fluxgate_ledger::{LedgerReader, ReadClass};
 use fluxgate_log::{Publication, Wait};
@@ -198,8 +198,11 @@ impl ExpiryPages {
         if expired.is_empty() {
             return Ok(());
         }
-        let entries: Vec<SequenceNumber> = expired.iter().map(|it| it.number).collect();
-        match self.store.ack_and_apply_all(&sale.keys, &entries).await {
+        let acked = expired
+            .iter()
+            .map(|it| AckedEvent::new(it.number, &it.event));
+        let acked: Vec<_> = acked.collect();
+        match self.store.ack_and_apply_all(&sale.keys, &acked).await {
             Ok(acked) if !acked.contains(&Acked::Lost) => Ok(()),
             Ok(_) => Err(Blocked::Redis),
             Err(error) => {

@@ -5,10 +5,10 @@ use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::Tag;
 use fluxgate_gate::{
-    ACKS_PER_CALL_MAX, Ack, Acked, EFFECTS_PER_CALL_MAX, GateError, ReservationStore, SaleAcks,
+    ACKS_PER_CALL_MAX, Ack, Acked, AckedEvent, EFFECTS_PER_CALL_MAX, GateError, ReservationStore,
+    SaleAcks,
 };
 use fluxgate_service::crash_points::crash_point;
 use futures_util::future::BoxFuture;
@@ -27,6 +27,9 @@ const CALLS_MAX: usize = 512;
 /// Time between two batches, in which events gather: fewer, larger calls. Nobody waits for the removal of an order's entry,
 /// and stock that is given back may come this much later.
 const PAUSE: Duration = Duration::from_millis(5);
+/// An order that Kafka acknowledges later is acknowledged by its number and its id: meanwhile Redis may have failed over to a
+/// replica that had not got it, and another order may have its number. A failover takes longer than this.
+const LATE: Duration = Duration::from_secs(1);
 
 /// Acknowledges events in the outboxes, in batches, off the request path.
 ///
@@ -85,12 +88,13 @@ impl OutboxAcker {
     fn by_sale(&mut self, batch: impl Iterator<Item = PublishedEntry>) -> Vec<SaleEvents> {
         let mut sales = HashMap::new();
         for published in batch {
-            let PublishedEntry { sale, number, .. } = published;
-            match published.entry {
-                _ if published.makes_room => of(&mut sales, &sale).making_room.push(number),
-                None => of(&mut sales, &sale).acks.push(Ack::Event(number)),
+            let PublishedEntry { sale, event, .. } = published;
+            let is_late = published.since.elapsed() > LATE;
+            match published.entry.filter(|_| !is_late) {
+                _ if published.makes_room => of(&mut sales, &sale).making_room.push(event),
+                None => of(&mut sales, &sale).acks.push(Ack::Event(event)),
                 Some(entry) if entry.is_shared() => {
-                    if self.partial.add(&sale, entry, number) {
+                    if self.partial.add(&sale, entry, event.number) {
                         of(&mut sales, &sale).acks.push(Ack::Entry(entry));
                     }
                 }
@@ -98,7 +102,7 @@ impl OutboxAcker {
             }
         }
         for (sale, number) in self.partial.end_round() {
-            of(&mut sales, &sale).acks.push(Ack::Event(number));
+            of(&mut sales, &sale).acks.push(Ack::Event(number.into()));
         }
         sales.into_values().collect()
     }
@@ -153,7 +157,7 @@ struct SaleEvents {
     /// Of the events that take room.
     acks: Vec<Ack>,
     /// Entries of the others.
-    making_room: Vec<SequenceNumber>,
+    making_room: Vec<AckedEvent>,
 }
 
 fn of<'a>(sales: &'a mut HashMap<*const Sale, SaleEvents>, sale: &Arc<Sale>) -> &'a mut SaleEvents {

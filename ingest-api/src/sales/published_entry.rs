@@ -1,9 +1,9 @@
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::Event;
-use fluxgate_gate::OutboxEntry;
+use fluxgate_gate::{AckedEvent, OutboxEntry};
 use fluxgate_log::{OutgoingMessage, Publication, Wait};
 
 use super::Sale;
@@ -33,11 +33,12 @@ pub async fn publish_change(
 #[allow(missing_docs)]
 pub struct PublishedEntry {
     pub sale: Arc<Sale>,
-    /// The number of the event.
-    pub number: SequenceNumber,
+    pub event: AckedEvent,
     /// Its entry; `None`: it is not known which one.
     pub entry: Option<OutboxEntry>,
     pub makes_room: bool,
+    /// When it was handed to Kafka.
+    pub since: Instant,
 }
 
 impl PublishedEntry {
@@ -52,9 +53,10 @@ impl PublishedEntry {
             partition: sale.facts.partition,
             context: Some(Self {
                 sale: Arc::clone(sale),
-                number,
+                event: AckedEvent::new(number, &event),
                 entry,
                 makes_room: event.makes_room(),
+                since: Instant::now(),
             }),
             event,
         }

@@ -8,7 +8,7 @@ use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::{IdempotencyKey, OrderId, ProductId, RestockId, Total};
 use fluxgate_domain::order_facts::CancelledBy;
 use fluxgate_domain::records::OrderRecord;
-use fluxgate_gate::{Acked, Change, ChangeContext, ReservationStore, SaleView};
+use fluxgate_gate::{Acked, AckedEvent, Change, ChangeContext, ReservationStore, SaleView};
 use fluxgate_log::Publication;
 
 use super::published_entry::{ADMIN_PUBLISH_WAIT, publish_change};
@@ -248,9 +248,10 @@ impl SaleChanges {
         event: Event,
         entry: SequenceNumber,
     ) -> Result<(), ChangeError> {
+        let acked = AckedEvent::new(entry, &event);
         match self.publish(sale, event, entry, ADMIN_PUBLISH_WAIT).await {
             Publication::Acknowledged => {
-                match self.store.ack_and_apply(&sale.keys, entry).await? {
+                match self.store.ack_and_apply(&sale.keys, acked).await? {
                     Acked::Applied => return Ok(()),
                     Acked::Lost => return Err(ChangeError::RedisBehind),
                     Acked::Gone => {}

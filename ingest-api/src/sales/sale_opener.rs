@@ -3,7 +3,7 @@ use std::sync::Arc;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::ProductId;
 use fluxgate_domain::{Terms, partition};
-use fluxgate_gate::{Claim, GateError, OptionalKeys, ReservationStore, SaleView};
+use fluxgate_gate::{AckedEvent, Claim, GateError, OptionalKeys, ReservationStore, SaleView};
 use fluxgate_log::Publication;
 
 use super::published_entry::{ADMIN_PUBLISH_WAIT, publish_change};
@@ -227,10 +227,11 @@ impl SaleOpener {
         };
         let event = Event::SaleOpened(claimed.opened_event().into());
         let number = claimed.number;
+        let acked = AckedEvent::new(number, &event);
         let (publisher, wait) = (&self.publisher, ADMIN_PUBLISH_WAIT);
         match publish_change(publisher, &sale, number, event, wait).await {
             Publication::Acknowledged => {
-                self.store.ack_and_apply(&sale.keys, number).await?;
+                self.store.ack_and_apply(&sale.keys, acked).await?;
                 tracing::info!(sale.product = %product, "sale opened");
                 Ok(())
             }

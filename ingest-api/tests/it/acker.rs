@@ -1,11 +1,13 @@
 //! Acknowledged events of many sales leave their outboxes at the same time.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::{IdempotencyKey, ProductId, Quantity, UserId};
 use fluxgate_gate::{
-    GateMetrics, OutboxEntry, Reservation, ReservationContext, ReservationRequest, ReservationStore,
+    AckedEvent, EventName, GateMetrics, OutboxEntry, Reservation, ReservationContext,
+    ReservationRequest, ReservationStore,
 };
 use fluxgate_service::essential_tasks::EssentialTasks;
 use ingest_api::metrics::Metrics;
@@ -89,9 +91,10 @@ async fn claimed(gate: &ReservationStore) -> PublishedEntry {
     let number = SequenceNumber::new(1, 0);
     PublishedEntry {
         sale: sale_of(gate, &product).await,
-        number,
+        event: number.into(),
         entry: Some(OutboxEntry::of_one(number)),
         makes_room: true,
+        since: Instant::now(),
     }
 }
 
@@ -133,6 +136,58 @@ async fn the_entries_of_many_sales_are_removed_by_one_call() {
     assert_eq!(calls.get_sample_count(), 1);
 }
 
+/// Redis lost an order in a failover and gave its number to another one, before Kafka acknowledged the lost one.
+#[tokio::test]
+async fn a_late_acknowledgement_removes_the_entry_of_no_other_order() {
+    let stores = Stores::new().await;
+    let app = stores.app(&["--outbox-relay-interval-ms=60000"]).await;
+    let product = app.sale(10).await;
+    let gate = stores.gate();
+    let sale = sale_of(&gate, &ProductId::parse(&product).unwrap()).await;
+    let [request, lost] = ["ada", "bob"].map(|user| {
+        let (user, key) = (
+            UserId::parse(user).unwrap(),
+            IdempotencyKey::parse("a").unwrap(),
+        );
+        ReservationRequest {
+            order_id: sale.order_id(&user, &key),
+            user,
+            quantity: Quantity::try_from(1).unwrap(),
+        }
+    });
+    let order_ids = [lost.order_id, request.order_id];
+    let context = ReservationContext {
+        keys: &sale.keys,
+        opened_at: sale.facts.opens_at,
+        is_limited: false,
+        high_water_mark: SequenceNumber::default(),
+        outbox_max: 1,
+        shares_entries: false,
+    };
+    let mut reserved = gate.reserve(&context, vec![request]).await.unwrap();
+    let Ok(Reservation::Reserved { record, entry }) = reserved.remove(0).map(|it| it.reservation)
+    else {
+        panic!("the order was not reserved");
+    };
+    for (order_id, removed) in order_ids.into_iter().zip([0, 1]) {
+        let acker = Acker::new(stores.gate());
+        let name = Some(EventName::Order(order_id));
+        acker
+            .add(PublishedEntry {
+                sale: Arc::clone(&sale),
+                event: AckedEvent {
+                    number: record.number,
+                    name,
+                },
+                entry: Some(entry),
+                makes_room: false,
+                since: Instant::now() - Duration::from_secs(2),
+            })
+            .await;
+        assert_eq!(acker.run().await, removed);
+    }
+}
+
 /// Kafka has acknowledged two of the three orders of a call when their instance dies.
 #[tokio::test]
 async fn orders_of_a_call_that_are_on_kafka_are_accepted_and_the_other_is_relayed() {
@@ -167,9 +222,10 @@ async fn orders_of_a_call_that_are_on_kafka_are_accepted_and_the_other_is_relaye
         acker
             .add(PublishedEntry {
                 sale: Arc::clone(&sale),
-                number: record.number,
+                event: record.number.into(),
                 entry: Some(entry),
                 makes_room: false,
+                since: Instant::now(),
             })
             .await;
     }

@@ -2,7 +2,7 @@ use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::events::Event;
 use fluxgate_domain::ids::ProductId;
 use fluxgate_gate::{
-    ACKS_PER_CALL_MAX, Ack, EFFECTS_PER_CALL_MAX, OUTBOX_PAGE_MAX, SaleAcks, SaleKeys,
+    ACKS_PER_CALL_MAX, Ack, AckedEvent, EFFECTS_PER_CALL_MAX, OUTBOX_PAGE_MAX, SaleAcks, SaleKeys,
 };
 use futures_util::future::try_join_all;
 
@@ -56,18 +56,16 @@ async fn acknowledge(
 ) -> Result<(), Undecided> {
     let (making_room, taking_room): (Vec<_>, Vec<_>) =
         events.iter().partition(|(_, event)| event.makes_room());
-    let acks: Vec<Ack> = taking_room
-        .iter()
-        .map(|(number, _)| Ack::Event(*number))
-        .collect();
+    let acked = |(number, event): &&(SequenceNumber, Event)| AckedEvent::new(*number, event);
+    let acks: Vec<Ack> = taking_room.iter().map(acked).map(Ack::Event).collect();
     for acks in acks.chunks(ACKS_PER_CALL_MAX) {
         for removed in stores.gate.ack_all(&[SaleAcks { keys, acks }]).await? {
             removed?;
         }
     }
-    let making_room: Vec<SequenceNumber> = making_room.iter().map(|(number, _)| *number).collect();
-    for entries in making_room.chunks(EFFECTS_PER_CALL_MAX) {
-        stores.gate.ack_and_apply_all(keys, entries).await?;
+    let making_room: Vec<AckedEvent> = making_room.iter().map(acked).collect();
+    for events in making_room.chunks(EFFECTS_PER_CALL_MAX) {
+        stores.gate.ack_and_apply_all(keys, events).await?;
     }
     Ok(())
 }

@@ -104,7 +104,7 @@ async fn a_sale_that_opens_at_another_time_keeps_its_keys_and_the_time_of_its_id
 
     // Back again, once the first is on Kafka.
     assert_eq!(amend(&sale, &before.terms).await, Amendment::Waiting);
-    assert_eq!(sale.ack(&[Ack::Event(number(1))]).await, 1);
+    assert_eq!(sale.ack_by_name().await, 1);
     let Amendment::Amended { record, .. } = amend(&sale, &before.terms).await else {
         panic!("the sale was not amended");
     };
@@ -138,7 +138,7 @@ async fn a_sale_that_was_to_open_later_opens_now() {
     let after = view(&sale).await;
     assert!(after.facts.opens_at <= after.seen_at && after.facts.id_time == id_time);
     // A further amendment that does not name a time leaves it.
-    assert_eq!(sale.ack(&[Ack::Event(number(1))]).await, 1);
+    assert_eq!(sale.ack(&[Ack::Event(number(1).into())]).await, 1);
     let to = Terms {
         per_user_limit: Some(1),
         ..to
@@ -214,11 +214,11 @@ async fn restocks_do_not_keep_a_sale_from_being_amended_but_orders_do_even_if_ca
     };
     assert_eq!(amend(&sale, &to).await, Amendment::Waiting);
     sale.store
-        .ack_and_apply(&sale.keys, number(1))
+        .ack_and_apply(&sale.keys, number(1).into())
         .await
         .unwrap();
     assert!(matches!(amend(&sale, &to).await, Amendment::Amended { .. }));
-    assert_eq!(sale.ack(&[Ack::Event(number(2))]).await, 1);
+    assert_eq!(sale.ack(&[Ack::Event(number(2).into())]).await, 1);
     assert_eq!(reserve(&sale, sale.opens_at, &[1]).await, ["reserved 3"]);
     assert_eq!(sale.cancel(1, 0, number(0)).await, "recorded 4 true");
     let to = Terms {

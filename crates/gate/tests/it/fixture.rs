@@ -217,7 +217,7 @@ impl RedisSale {
 
     pub async fn claim_and_open(&self, total: u32) {
         self.claim(total).await;
-        let opened = self.store.ack_and_apply(&self.keys, number(0));
+        let opened = self.store.ack_and_apply(&self.keys, number(0).into());
         assert_eq!(opened.await.unwrap(), Acked::Applied);
     }
 

@@ -72,7 +72,8 @@ impl RedisSale {
         for user in 0..users {
             let taken = sale.reserve(&[order(user)], number(0)).await;
             assert_eq!(taken, [format!("reserved {}", user + 1)]);
-            sale.ack(&[Ack::Event(number(u32::from(user) + 1))]).await;
+            sale.ack(&[Ack::Event(number(u32::from(user) + 1).into())])
+                .await;
             // So that no two holds end at the same time.
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
@@ -178,7 +179,7 @@ async fn holds_end_in_their_order_and_no_faster_than_the_outbox_has_room() {
     assert_eq!(ids(expire(9, too_early).await.unwrap()), []);
     assert_eq!(ids(expire(2, cutoff).await.unwrap()), [first, second]);
     assert_eq!(expire(2, cutoff).await.unwrap(), Expiries::OutboxFull);
-    let entries = [number(4), number(5), number(6)];
+    let entries = [4, 5, 6].map(|it| number(it).into());
     let acked = sale.store.ack_and_apply_all(keys, &entries).await.unwrap();
     assert_eq!(acked, [Acked::Applied, Acked::Applied, Acked::Gone]);
     assert_eq!(ids(expire(2, cutoff).await.unwrap()), [third]);
@@ -205,7 +206,7 @@ async fn orders_that_a_user_left_unpaid_are_counted_when_their_units_return() {
     assert_eq!(ids(sale.expire(number(0)).await), [sale.order_id(2, 0).0]);
     assert_eq!(unpaid(0).await, None);
     for _ in 0..2 {
-        let entries = [number(4), number(5), number(6)];
+        let entries = [4, 5, 6].map(|it| number(it).into());
         let acked = sale.store.ack_and_apply_all(&sale.keys, &entries).await;
         assert_eq!(acked.unwrap().len(), 3);
         assert_eq!(
@@ -226,7 +227,7 @@ async fn without_the_holds_nothing_is_completed_and_no_hold_is_forgotten() {
     assert_eq!(sale.expire(number(0)).await, Expiries::Lost);
     assert_eq!(sale.watch(Timestamp::now()).await, HoldsWatch::Lost);
     assert_eq!(sale.reserve(&[order(1)], number(0)).await, ["reserved 2"]);
-    assert_eq!(sale.ack(&[Ack::Event(number(2))]).await, 0);
+    assert_eq!(sale.ack(&[Ack::Event(number(2).into())]).await, 0);
     let exists: i64 = redis.exists(holds).await.unwrap();
     assert_eq!(exists, 0);
     let snapshot = sale.store.snapshot(&sale.keys).await.unwrap().unwrap();
@@ -251,7 +252,8 @@ async fn a_user_id_that_looks_like_a_mark_is_none() {
         requests.requests[0].user = UserId::parse(user).unwrap();
         let answers = sale.store.reserve(&requests.sale, requests.requests);
         answers.await.unwrap().remove(0).unwrap();
-        sale.ack(&[Ack::Event(number(u32::from(2 * n) + 1))]).await;
+        sale.ack(&[Ack::Event(number(u32::from(2 * n) + 1).into())])
+            .await;
         let expected = format!("recorded {} true", 2 * n + 2);
         let done = match n % 2 {
             0 => sale.complete(n, 0, number(0)).await,

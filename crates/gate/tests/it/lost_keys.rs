@@ -31,7 +31,7 @@ impl LosingSale {
         let sale = RedisSale::open(connect(), shares_entries, 10).await;
         let reserved = sale.reserve(&[order(1), order(2)], number(0)).await;
         assert_eq!(reserved, ["reserved 1", "reserved 2"]);
-        sale.ack(&[Ack::Event(number(1))]).await;
+        sale.ack(&[Ack::Event(number(1).into())]).await;
         assert_eq!(sale.cancel(1, 0, number(0)).await, "recorded 3 true");
         Self { sale, redis }
     }
@@ -69,7 +69,7 @@ async fn without_the_users_hash_no_limit_is_lifted() {
         assert_eq!(losing.order(2).await, "known 2 true");
         assert_eq!(sale.cancel(2, 0, number(0)).await, "Lost");
         // Its cancel was noted before: the units do not return yet, and the hash does not come back.
-        let acked = sale.store.ack_and_apply(&sale.keys, number(3)).await;
+        let acked = sale.store.ack_and_apply(&sale.keys, number(3).into()).await;
         assert_eq!(acked.unwrap(), Acked::Lost);
         assert!(!losing.has(&sale.keys.users).await);
         assert!(losing.is_noticed().await);
@@ -88,7 +88,7 @@ async fn without_the_orders_hash_no_retry_takes_a_second_unit() {
             assert_eq!(losing.order(user).await, "Lost");
         }
         assert_eq!(sale.restock(1, 1, number(0)).await, "Lost");
-        let acked = sale.store.ack_and_apply(&sale.keys, number(3)).await;
+        let acked = sale.store.ack_and_apply(&sale.keys, number(3).into()).await;
         assert_eq!(acked.unwrap(), Acked::Lost);
         assert!(!losing.has(&sale.keys.orders).await);
         assert!(losing.is_noticed().await);
@@ -169,9 +169,9 @@ async fn a_retired_sale_does_not_expire_during_its_rebuild() {
         let sale = &losing.sale;
         let (store, keys) = (&sale.store, &sale.keys);
         sale.close(number(0)).await;
-        let order_and_closing = [2, 4].map(|it| Ack::Event(number(it)));
+        let order_and_closing = [2, 4].map(|it| Ack::Event(number(it).into()));
         assert_eq!(sale.ack(&order_and_closing).await, 2);
-        store.ack_and_apply(keys, number(3)).await.unwrap();
+        store.ack_and_apply(keys, number(3).into()).await.unwrap();
         assert_eq!(sale.retire().await, "Retired(1)");
         let expires_in = async || {
             losing

@@ -7,6 +7,7 @@ mod connections;
 mod fixture;
 mod holds;
 mod lost_keys;
+mod named_acks;
 mod own_redis;
 mod queue;
 mod queue_changes;

@@ -117,7 +117,7 @@ async fn a_queue_is_amended_until_somebody_joins() {
     assert!(matches!(sale.overbook(1).await, Amendment::Amended { .. }));
     let written = field(&redis, &sale).await.unwrap();
     assert!(written.ends_with(" 50 300 1 0123456789abcdef"), "{written}");
-    sale.ack(&[Ack::Event(number(1))]).await;
+    sale.ack(&[Ack::Event(number(1).into())]).await;
     join(&redis, &sale).await;
     assert_eq!(sale.overbook(2).await, Amendment::Ordered);
 
@@ -127,7 +127,7 @@ async fn a_queue_is_amended_until_somebody_joins() {
         let _: i64 = redis.hset(state.clone(), ("late", late)).await.unwrap();
         let amended = sale.overbook(overbook).await;
         assert_eq!(matches!(amended, Amendment::Amended { .. }), is_amended);
-        sale.ack(&[Ack::Event(number(1))]).await;
+        sale.ack(&[Ack::Event(number(1).into())]).await;
     }
 }
 
@@ -164,7 +164,7 @@ async fn a_sale_that_lacks_a_key_of_its_queue_is_noticed_and_neither_amended_nor
         assert!(is_noticed().await);
         assert_eq!(sale.overbook(1).await, Amendment::Lost);
         assert_eq!(sale.close(number(0)).await, "recorded 1 true");
-        sale.ack(&[Ack::Event(number(1))]).await;
+        sale.ack(&[Ack::Event(number(1).into())]).await;
         let retired = store.retire(keys, Duration::from_secs(60)).await;
         assert_eq!(retired.unwrap(), Retirement::NotYet);
         assert_eq!(count(&redis, &[key]).await, 0);
@@ -182,7 +182,7 @@ async fn the_keys_of_a_queue_expire_with_the_others_and_stay_for_a_later_cancel(
     };
     assert_eq!(sale.reserve(&[order], number(0)).await, ["reserved 1"]);
     assert_eq!(sale.close(number(0)).await, "recorded 2 true");
-    let acks = [1, 2].map(|it| Ack::Event(number(it)));
+    let acks = [1, 2].map(|it| Ack::Event(number(it).into()));
     assert_eq!(sale.ack(&acks).await, 2);
     assert_eq!(sale.retire().await, "Retired(1)");
     let expire = async || {
@@ -195,7 +195,7 @@ async fn the_keys_of_a_queue_expire_with_the_others_and_stay_for_a_later_cancel(
     assert_eq!(expire().await, [true; 6]);
     assert_eq!(sale.cancel(1, 0, number(0)).await, "recorded 3 true");
     assert_eq!(expire().await, [false; 6]);
-    let acked = sale.store.ack_and_apply(&sale.keys, number(3)).await;
+    let acked = sale.store.ack_and_apply(&sale.keys, number(3).into()).await;
     assert_eq!(acked.unwrap(), Acked::Applied);
     let at_once = sale.store.retire(&sale.keys, Duration::ZERO).await;
     assert_eq!(at_once.unwrap(), Retirement::Retired(2));

@@ -106,7 +106,7 @@ async fn changes_add_up_count_at_once_and_each_counts_once() {
     assert_eq!(snapshot.queue_change, Some(third));
     let records = sale.store.records(&sale.keys).await.unwrap();
     assert_eq!((records.queue_changes.len(), records.unreadable), (3, 0));
-    let acks = [1, 2, 3].map(|it| Ack::Event(number(it)));
+    let acks = [1, 2, 3].map(|it| Ack::Event(number(it).into()));
     assert_eq!(sale.ack(&acks).await, 3);
     let repeated = sale.try_change("b", &rate(7)).await;
     assert_eq!(outcome(repeated, |it| it.number), "recorded 2 false");
@@ -252,7 +252,7 @@ async fn a_rebuilt_sale_has_the_settings_of_its_queue_again_and_knows_the_keys()
 async fn an_amendment_leaves_what_a_change_has_set() {
     let sale = sale(10, 1, 60_000).await;
     sale.change("a", &rate(9)).await;
-    assert_eq!(sale.ack(&[Ack::Event(number(1))]).await, 1);
+    assert_eq!(sale.ack_by_name().await, 1);
     let from = sale.store.sale(&sale.product).await.unwrap().unwrap().terms;
     let mut to = from;
     to.queue.as_mut().unwrap().admit_per_second = AdmitPerSecond::try_from(2).unwrap();

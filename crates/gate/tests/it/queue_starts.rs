@@ -87,7 +87,7 @@ async fn however_many_instances_call_a_queue_starts_once_and_takes_one_number() 
     let snapshot = sale.store.snapshot(&sale.keys).await.unwrap().unwrap();
     assert_eq!(snapshot.queue_start, Some(start));
     assert!(snapshot.holds(number(1)));
-    assert_eq!(sale.ack(&[Ack::Event(number(1))]).await, 1);
+    assert_eq!(sale.ack(&[Ack::Event(number(1).into())]).await, 1);
     assert_eq!(sale.reserve(&[ORDER], number(1)).await, ["reserved 2"]);
     let view = sale.pace(&QueueMark::default()).await;
     assert_eq!((view.start, view.starts_now), (Some(start), false));
@@ -146,7 +146,7 @@ async fn a_queue_whose_outbox_is_lost_does_not_start() {
 async fn a_sale_whose_queue_has_started_is_not_amended() {
     let sale = sale(10, 1, 0).await;
     sale.start().await;
-    assert_eq!(sale.ack(&[Ack::Event(number(1))]).await, 1);
+    assert_eq!(sale.ack_by_name().await, 1);
     let from = sale.store.sale(&sale.product).await.unwrap().unwrap().terms;
     let mut to = from;
     to.queue.as_mut().unwrap().overbook = Overbook::try_from(1).ok();

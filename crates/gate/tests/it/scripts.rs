@@ -155,10 +155,12 @@ async fn make_call(redis: &RedisSale, model: &mut SaleModel, call: &Call) {
             let (before, makes_room) = (model.entries(), model.ack(sequence));
             let is_shared = model.entry_of(sequence).1 > 1;
             if makes_room == Some(false) || is_shared {
-                let removed = redis.ack(&[Ack::Event(number(sequence))]).await;
+                let removed = redis.ack(&[Ack::Event(number(sequence).into())]).await;
                 assert_eq!(removed as usize, before - model.entries());
             } else {
-                let applied = redis.store.ack_and_apply(&redis.keys, number(sequence));
+                let applied = redis
+                    .store
+                    .ack_and_apply(&redis.keys, number(sequence).into());
                 let expected = match makes_room {
                     Some(_) => Acked::Applied,
                     None => Acked::Gone,

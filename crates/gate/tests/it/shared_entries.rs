@@ -80,7 +80,7 @@ fn first_entry(events: u8) -> OutboxEntry {
 async fn an_order_waits_until_it_is_acknowledged_and_the_entry_until_all_are() {
     let sale = sale().await;
     reserve(&sale, 1..4).await;
-    assert_eq!(sale.ack(&[Ack::Event(number(2))]).await, 0);
+    assert_eq!(sale.ack(&[Ack::Event(number(2).into())]).await, 0);
     let replays = reserve(&sale, 1..4).await;
     assert_eq!(replays, ["known 1 true", "known 2 false", "known 3 true"]);
     for user in 1..4 {
@@ -97,7 +97,8 @@ async fn an_order_waits_until_it_is_acknowledged_and_the_entry_until_all_are() {
     );
 
     assert_eq!(
-        sale.ack(&[3, 3, 1].map(|it| Ack::Event(number(it)))).await,
+        sale.ack(&[3, 3, 1].map(|it| Ack::Event(number(it).into())))
+            .await,
         1
     );
     assert_eq!(entries_and_marks(&sale).await, (0, vec![]));
@@ -112,7 +113,7 @@ async fn an_entry_that_is_acknowledged_as_a_whole_takes_its_mark_along() {
     let sale = sale().await;
     reserve(&sale, 1..4).await;
     reserve(&sale, 4..6).await;
-    sale.ack(&[Ack::Event(number(1)), Ack::Event(number(5))])
+    sale.ack(&[Ack::Event(number(1).into()), Ack::Event(number(5).into())])
         .await;
     let entry = first_entry(3);
     for removed in [1, 0] {
@@ -164,9 +165,9 @@ async fn an_entry_has_no_orders_of_the_next_epoch() {
     assert_eq!(lost.await.unwrap(), LossContinuation::Began);
     assert_eq!(reserve(&sale, 4..5).await, ["reserved 1"]);
     let next = SequenceNumber::new(2, 1);
-    assert_eq!(sale.ack(&[Ack::Event(next)]).await, 1);
+    assert_eq!(sale.ack(&[Ack::Event(next.into())]).await, 1);
     assert_eq!(reserve(&sale, 4..5).await, ["known 1 false"]);
-    assert_eq!(sale.ack(&[Ack::Event(next)]).await, 0);
+    assert_eq!(sale.ack(&[Ack::Event(next.into())]).await, 0);
     assert_eq!(entries_and_marks(&sale).await, (1, vec![]));
 }
 
@@ -223,7 +224,7 @@ async fn sales_share_a_call_and_a_damaged_outbox_fails_alone() {
     let acks = [
         vec![Ack::Entry(entry)],
         vec![Ack::Entry(entry)],
-        [1, 2, 3].map(|it| Ack::Event(number(it))).to_vec(),
+        [1, 2, 3].map(|it| Ack::Event(number(it).into())).to_vec(),
     ];
     let calls = sales.iter().zip(&acks);
     let calls = calls.map(|(RedisSale { keys, .. }, acks)| SaleAcks { keys, acks });
@@ -240,7 +241,7 @@ async fn a_mark_does_not_bring_a_lost_sale_back() {
     reserve(&sale, 1..3).await;
     let redis = client().await;
     redis.del::<(), _>(sale.keys.sale.clone()).await.unwrap();
-    assert_eq!(sale.ack(&[Ack::Event(number(1))]).await, 0);
+    assert_eq!(sale.ack(&[Ack::Event(number(1).into())]).await, 0);
     assert_eq!(
         redis.exists::<u8, _>(sale.keys.sale.clone()).await.unwrap(),
         0
@@ -266,7 +267,7 @@ async fn without_memory_nothing_is_taken_or_marked_and_whole_entries_are_removed
     let requests = sale.requests(&[order(3), order(4)], number(0));
     let refused = sale.store.reserve(&requests.sale, requests.requests).await;
     assert_eq!(refused.unwrap_err().kind(), "out_of_memory");
-    let (keys, acks) = (&sale.keys, &[Ack::Event(number(1))]);
+    let (keys, acks) = (&sale.keys, &[Ack::Event(number(1).into())]);
     let mut acked = sale
         .store
         .ack_all(&[SaleAcks { keys, acks }])

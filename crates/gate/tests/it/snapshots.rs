@@ -65,7 +65,7 @@ async fn sell(sale: &RedisSale, published: &Published) {
         for (n, (id, record)) in waiting.drain(..40).enumerate() {
             let mut row = (record.number, i64::from(record.quantity), None);
             published.lock().unwrap().insert(id, row);
-            sale.ack(&[Ack::Event(record.number)]).await;
+            sale.ack(&[Ack::Event(record.number.into())]).await;
             if n % 2 == 0 {
                 let cancel = sale
                     .store
@@ -78,7 +78,10 @@ async fn sell(sale: &RedisSale, published: &Published) {
                     let cancel = change.cancel.unwrap().number;
                     row.2 = Some(cancel);
                     published.lock().unwrap().insert(id, row);
-                    sale.store.ack_and_apply(&sale.keys, cancel).await.unwrap();
+                    sale.store
+                        .ack_and_apply(&sale.keys, cancel.into())
+                        .await
+                        .unwrap();
                 }
             }
         }

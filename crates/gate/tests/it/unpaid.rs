@@ -30,12 +30,12 @@ async fn a_user_with_as_many_unpaid_orders_gets_no_further_one() {
     // Open holds do not count.
     let open = sale.reserve(&[order(1, 0), order(1, 1)], number(0)).await;
     assert_eq!(open, ["reserved 1", "reserved 2"]);
-    assert_eq!(sale.ack(&[Ack::Event(number(1))]).await, 1);
+    assert_eq!(sale.ack(&[Ack::Event(number(1).into())]).await, 1);
     assert!(matches!(sale.expire(number(0)).await, Expiries::Noted(orders) if orders.len() == 1));
     // An expiry counts when its units return.
     let before = sale.reserve(&[order(1, 2)], number(0)).await;
     assert_eq!(before, ["reserved 4"]);
-    let applied = sale.store.ack_and_apply(&sale.keys, number(3)).await;
+    let applied = sale.store.ack_and_apply(&sale.keys, number(3).into()).await;
     assert_eq!(applied.unwrap(), Acked::Applied);
     let calls = [order(1, 3), order(1, 1), order(2, 0), order(3, 0)];
     let expected = ["UnpaidLimit", "known 2 true", "reserved 5", "SoldOut"];
@@ -59,7 +59,11 @@ async fn without_the_users_hash_no_limit_of_unpaid_orders_is_lifted() {
     let page = store.read_outbox(keys, None, number(9), 10).await.unwrap();
     let snapshot = store.snapshot(keys).await.unwrap().unwrap();
     assert!(page.is_lost && snapshot.is_lost);
-    assert_eq!(sale.ack(&[1, 2].map(|it| Ack::Event(number(it)))).await, 2);
+    assert_eq!(
+        sale.ack(&[1, 2].map(|it| Ack::Event(number(it).into())))
+            .await,
+        2
+    );
     let retired = store.retire(keys, Duration::from_secs(1)).await.unwrap();
     assert_eq!(retired, Retirement::NotYet);
 }
