@@ -5,18 +5,16 @@ use e2e::faults::{matrix, rows};
 
 use crate::fixture::{TURN, stack, two_threads};
 
-/// The seed of each run. `make faults` runs the whole matrix.
+/// The seed of each run. `make faults` runs the whole matrix, also storms of holds, which take minutes.
 const SEED: u64 = 7;
 
-const ROWS: [&str; 9] = [
-    "api-kill",
+const ROWS: [&str; 7] = [
     "redis-kill",
     "late-changes",
     "redis-cut",
     "postgres-immediate",
     "zombie-worker",
     "holds-redis-away",
-    "hold-storm-kafka",
     "queue-api-kill-turns",
 ];
 
