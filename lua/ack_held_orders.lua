@@ -9,7 +9,7 @@
 -- Returns how many entries this call removed; 0 if a key of the sale is missing: then the entries stay
 assert(#KEYS == 5 and #ARGV >= 3 and #ARGV <= 3 + 512, 'ack_held_orders.lua takes 5 keys and at most 515 arguments')
 local sale, orders, outbox, holds = KEYS[1], KEYS[2], KEYS[3], KEYS[5]
-local single, shared, numbers = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local single, shared, events = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 
 local hold = call('HGET', sale, 'hold')
 if not hold or call('EXISTS', orders, holds) < 2 then
@@ -36,7 +36,7 @@ end
 for n = 4, 3 + single + shared do
   add_orders(ARGV[n])
 end
-for n = 4 + single + shared, 3 + single + shared + numbers do
+for n = 4 + single + shared, 3 + single + shared + events do
   local entry_id, place = find_entry(outbox, parse_event(ARGV[n]))
   if entry_id then
     add_orders(entry_id, place)
@@ -59,4 +59,4 @@ end
 if #scores > 0 then
   call('ZADD', holds, unpack(scores))
 end
-return ack_lists(sale, outbox, 3, single, shared, numbers)
+return ack_lists(sale, outbox, 3, single, shared, events)

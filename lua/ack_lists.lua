@@ -39,7 +39,7 @@ local function ack_event(sale, outbox, event)
 end
 
 -- Acknowledges the three lists of one sale, as ack_orders.lua describes them, which begin after `at` in ARGV.
-local function ack_lists(sale, outbox, at, single, shared, numbers)
+local function ack_lists(sale, outbox, at, single, shared, events)
   local removed, last = 0, at + single + shared
   if last > at then
     removed = call('XDEL', outbox, unpack(ARGV, at + 1, last))
@@ -51,7 +51,7 @@ local function ack_lists(sale, outbox, at, single, shared, numbers)
     end
     call('HDEL', sale, unpack(fields))
   end
-  for n = last + 1, last + numbers do
+  for n = last + 1, last + events do
     removed = removed + ack_event(sale, outbox, ARGV[n])
   end
   return removed

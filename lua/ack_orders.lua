@@ -17,12 +17,12 @@ assert(#KEYS % 2 == 0 and #ARGV <= 3 * #KEYS / 2 + 512,
   'ack_orders.lua takes 2 keys and 3 arguments per sale, and 1 per acknowledgement, at most 512')
 local replies, at = {}, 0
 for n = 1, #KEYS / 2 do
-  local single, shared, numbers = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  local single, shared, events = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
   at = at + 3
-  local reply, failed = run_alone(ack_lists, KEYS[2 * n - 1], KEYS[2 * n], at, single, shared, numbers)
+  local reply, failed = run_alone(ack_lists, KEYS[2 * n - 1], KEYS[2 * n], at, single, shared, events)
   if failed then
     return failed
   end
-  replies[n], at = reply, at + single + shared + numbers
+  replies[n], at = reply, at + single + shared + events
 end
 return replies

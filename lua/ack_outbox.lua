@@ -9,7 +9,8 @@
 -- ARGV  at most 128 entry ids, each with or without a space and the name of the event: its kind and its subject, or its kind
 --       alone; with it, another event that has the id stays
 -- Returns for each entry 1 if this call removed it and applied its effect; 0 if there is no such entry; -1 if the effect
--- cannot be applied because a key or a record of the sale is missing or damaged: then the entry stays
+-- cannot be applied because Redis has lost data: a key or a record of the sale is missing or damaged, or the entry is another
+-- event's; then the entry stays
 assert(#KEYS >= 4 and #KEYS <= 5 and #ARGV >= 1 and #ARGV <= 128, 'ack_outbox.lua takes 4 or 5 keys and at most 128 arguments')
 local sale, orders, outbox, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 
@@ -86,15 +87,18 @@ local replies = {}
 for n, event in ipairs(ARGV) do
   local id, name = string.match(event, '^(%S+) ?(.*)$')
   local entry = redis.call('XRANGE', outbox, id, id)[1]
-  local kind, subject = unpack(entry and entry[2] or {})
-  if not entry or string.find(kind .. ' ' .. subject, name, 1, true) ~= 1 then
+  if not entry then
     replies[n] = 0
   else
+    local kind, subject = entry[2][1], entry[2][2]
     local effect = effects[kind]
-    if not effect then
+    if string.find(kind .. ' ' .. subject, name, 1, true) ~= 1 then
+      replies[n] = -1
+    elseif not effect then
       return redis.error_reply('ack_outbox.lua: an entry of kind ' .. kind .. ' has no effect to apply')
+    else
+      replies[n] = effect(subject) and redis.call('XDEL', outbox, id) or -1
     end
-    replies[n] = effect(subject) and redis.call('XDEL', outbox, id) or -1
   end
 end
 return replies

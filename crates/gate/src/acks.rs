@@ -23,7 +23,8 @@ pub enum Acked {
     Applied,
     /// There is no such entry: another call applied it, or a rebuild removed it.
     Gone,
-    /// Its effect cannot be applied, because a key or a record of the sale is missing. The entry stays.
+    /// Its effect cannot be applied, because Redis has lost a key or a record of the sale, or the event itself, whose number
+    /// another one has. The entry stays.
     Lost,
 }
 

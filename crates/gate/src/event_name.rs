@@ -42,7 +42,8 @@ impl From<&Event> for EventName {
     }
 }
 
-/// Kind and subject as an entry of one event has them; the kind alone where a subject adds nothing.
+/// Kind and subject as an entry of one event has them; the kind alone of events that a sale has once, or, as an amendment,
+/// hardly more often.
 impl fmt::Display for EventName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

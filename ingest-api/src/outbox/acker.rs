@@ -94,15 +94,15 @@ impl OutboxAcker {
                 _ if published.makes_room => of(&mut sales, &sale).making_room.push(event),
                 None => of(&mut sales, &sale).acks.push(Ack::Event(event)),
                 Some(entry) if entry.is_shared() => {
-                    if self.partial.add(&sale, entry, event.number) {
+                    if self.partial.add(&sale, entry, event) {
                         of(&mut sales, &sale).acks.push(Ack::Entry(entry));
                     }
                 }
                 Some(entry) => of(&mut sales, &sale).acks.push(Ack::Entry(entry)),
             }
         }
-        for (sale, number) in self.partial.end_round() {
-            of(&mut sales, &sale).acks.push(Ack::Event(number.into()));
+        for (sale, order) in self.partial.end_round() {
+            of(&mut sales, &sale).acks.push(Ack::Event(order));
         }
         sales.into_values().collect()
     }
@@ -156,7 +156,7 @@ struct SaleEvents {
     sale: Arc<Sale>,
     /// Of the events that take room.
     acks: Vec<Ack>,
-    /// Entries of the others.
+    /// The others.
     making_room: Vec<AckedEvent>,
 }
 

@@ -52,7 +52,7 @@ const fn order(user: u8) -> OrderCall {
     }
 }
 
-/// Every kind of event that is not about this order.
+/// Events that are not the placing of this order.
 fn others(order_id: OrderId) -> [EventName; 6] {
     [
         EventName::Opening,
@@ -110,7 +110,7 @@ async fn units_return_only_when_the_event_that_returns_them_is_acknowledged() {
     ];
     for (sequence, name) in wrong {
         let event = named(number(sequence), name);
-        assert_eq!(sale.apply(event).await, Acked::Gone);
+        assert_eq!(sale.apply(event).await, Acked::Lost);
     }
     assert_eq!(sale.remaining().await, 9);
     assert_eq!(sale.ack_by_name().await, 3);

@@ -3,7 +3,7 @@ use std::mem::take;
 use std::sync::Arc;
 
 use fluxgate_domain::SequenceNumber;
-use fluxgate_gate::OutboxEntry;
+use fluxgate_gate::{AckedEvent, OutboxEntry};
 
 use crate::sales::Sale;
 
@@ -20,9 +20,10 @@ type Entries = HashMap<(usize, SequenceNumber), PartialEntry>;
 
 struct PartialEntry {
     sale: Arc<Sale>,
-    entry: OutboxEntry,
     /// A bit for each order: whether it is acknowledged.
     acked: u64,
+    /// Those that are.
+    orders: Vec<AckedEvent>,
 }
 
 impl PartialEntries {
@@ -32,7 +33,7 @@ impl PartialEntries {
     }
 
     /// Adds an acknowledged order of a shared entry; true if it was the last one that was missing.
-    pub fn add(&mut self, sale: &Arc<Sale>, entry: OutboxEntry, number: SequenceNumber) -> bool {
+    pub fn add(&mut self, sale: &Arc<Sale>, entry: OutboxEntry, order: AckedEvent) -> bool {
         let key = (Arc::as_ptr(sale).addr(), entry.id);
         let entries = match self.last_round.contains_key(&key) {
             true => &mut self.last_round,
@@ -40,10 +41,14 @@ impl PartialEntries {
         };
         let partial = entries.entry(key).or_insert_with(|| PartialEntry {
             sale: Arc::clone(sale),
-            entry,
             acked: 0,
+            orders: Vec::new(),
         });
-        partial.acked |= 1 << (number.sequence - entry.id.sequence);
+        let bit = 1 << (order.number.sequence - entry.id.sequence);
+        if partial.acked & bit == 0 {
+            partial.acked |= bit;
+            partial.orders.push(order);
+        }
         let is_complete = partial.acked.count_ones() == u32::from(entry.events);
         if is_complete {
             entries.remove(&key);
@@ -52,29 +57,19 @@ impl PartialEntries {
     }
 
     /// Ends a round: the acknowledged orders whose entries have been incomplete since the round before.
-    pub fn end_round(&mut self) -> Vec<(Arc<Sale>, SequenceNumber)> {
+    pub fn end_round(&mut self) -> Vec<(Arc<Sale>, AckedEvent)> {
         let ended = std::mem::replace(&mut self.last_round, take(&mut self.this_round));
-        ended
-            .into_values()
-            .flat_map(PartialEntry::into_orders)
-            .collect()
+        let orders = ended.into_values().flat_map(PartialEntry::into_orders);
+        orders.collect()
     }
 }
 
 impl PartialEntry {
-    fn into_orders(self) -> impl Iterator<Item = (Arc<Sale>, SequenceNumber)> {
-        let Self { sale, entry, acked } = self;
-        let places = (0..u32::from(entry.events)).filter(move |place| acked >> place & 1 == 1);
-        places.map(move |place| {
-            let sequence = entry.id.sequence + place;
-            (
-                Arc::clone(&sale),
-                SequenceNumber {
-                    sequence,
-                    ..entry.id
-                },
-            )
-        })
+    fn into_orders(self) -> impl Iterator<Item = (Arc<Sale>, AckedEvent)> {
+        let Self { sale, orders, .. } = self;
+        orders
+            .into_iter()
+            .map(move |order| (Arc::clone(&sale), order))
     }
 }
 
@@ -111,12 +106,12 @@ mod tests {
     }
 
     fn add(partial: &mut PartialEntries, sale: &Arc<Sale>, entry: OutboxEntry, order: u32) -> bool {
-        partial.add(sale, entry, SequenceNumber::new(1, order))
+        partial.add(sale, entry, SequenceNumber::new(1, order).into())
     }
 
     fn ended(partial: &mut PartialEntries) -> Vec<u32> {
         let orders = partial.end_round().into_iter();
-        orders.map(|(_, number)| number.sequence).collect()
+        orders.map(|(_, order)| order.number.sequence).collect()
     }
 
     #[test]
