@@ -221,7 +221,7 @@ fn random_calls_some_of_them_repeated_do_what_the_model_does() {
     let store = connect();
     let calls = prop::collection::vec((call(), any::<bool>()), 1..40);
     let mut runner = TestRunner::new(Config {
-        cases: 128,
+        cases: 64,
         failure_persistence: None,
         ..Config::default()
     });
