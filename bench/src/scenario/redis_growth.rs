@@ -117,9 +117,8 @@ impl Sale {
             opened_at,
             orders,
         };
-        sale.store
-            .ack_and_apply(&sale.keys, number(0).into())
-            .await?;
+        let opening = number(0).into();
+        sale.store.ack_and_apply(&sale.keys, opening).await?;
         for first in (0..orders).step_by(ENTRY as usize) {
             sale.reserve(first..orders.min(first + ENTRY)).await?;
         }

@@ -28,7 +28,7 @@ const CALLS_MAX: usize = 512;
 /// and stock that is given back may come this much later.
 const PAUSE: Duration = Duration::from_millis(5);
 /// An order that Kafka acknowledges later is acknowledged by its number and its id: meanwhile Redis may have failed over to a
-/// replica that had not got it, and another order may have its number. A failover takes longer than this.
+/// replica that had not got it, and another order may have its number. An automatic failover takes longer than this.
 const LATE: Duration = Duration::from_secs(1);
 
 /// Acknowledges events in the outboxes, in batches, off the request path.

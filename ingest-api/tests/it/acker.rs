@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use fluxgate_domain::SequenceNumber;
 use fluxgate_domain::ids::{IdempotencyKey, ProductId, Quantity, UserId};
 use fluxgate_gate::{
-    AckedEvent, EventName, GateMetrics, OutboxEntry, Reservation, ReservationContext,
-    ReservationRequest, ReservationStore,
+    AckedEvent, Answer, EventName, GateError, GateMetrics, OutboxEntry, Reservation,
+    ReservationContext, ReservationRequest, ReservationStore,
 };
 use fluxgate_service::essential_tasks::EssentialTasks;
 use ingest_api::metrics::Metrics;
@@ -136,6 +136,39 @@ async fn the_entries_of_many_sales_are_removed_by_one_call() {
     assert_eq!(calls.get_sample_count(), 1);
 }
 
+/// A request of this user for one unit.
+fn request(sale: &Sale, user: &str) -> ReservationRequest {
+    let user = UserId::parse(user).unwrap();
+    let key = IdempotencyKey::parse("a").unwrap();
+    ReservationRequest {
+        order_id: sale.order_id(&user, &key),
+        user,
+        quantity: Quantity::try_from(1).unwrap(),
+    }
+}
+
+/// Reserves these in one call; returns the number and the outbox entry of each.
+async fn reserve(
+    gate: &ReservationStore,
+    sale: &Sale,
+    requests: Vec<ReservationRequest>,
+) -> Vec<(SequenceNumber, OutboxEntry)> {
+    let context = ReservationContext {
+        keys: &sale.keys,
+        opened_at: sale.facts.opens_at,
+        is_limited: false,
+        high_water_mark: SequenceNumber::default(),
+        outbox_max: 1,
+        shares_entries: true,
+    };
+    let reserved = gate.reserve(&context, requests).await.unwrap();
+    let entry = |answer: Result<Answer, GateError>| match answer.map(|it| it.reservation) {
+        Ok(Reservation::Reserved { record, entry }) => (record.number, entry),
+        _ => panic!("the order was not reserved"),
+    };
+    reserved.into_iter().map(entry).collect()
+}
+
 /// Redis lost an order in a failover and gave its number to another one, before Kafka acknowledged the lost one.
 #[tokio::test]
 async fn a_late_acknowledgement_removes_the_entry_of_no_other_order() {
@@ -144,41 +177,16 @@ async fn a_late_acknowledgement_removes_the_entry_of_no_other_order() {
     let product = app.sale(10).await;
     let gate = stores.gate();
     let sale = sale_of(&gate, &ProductId::parse(&product).unwrap()).await;
-    let [request, lost] = ["ada", "bob"].map(|user| {
-        let (user, key) = (
-            UserId::parse(user).unwrap(),
-            IdempotencyKey::parse("a").unwrap(),
-        );
-        ReservationRequest {
-            order_id: sale.order_id(&user, &key),
-            user,
-            quantity: Quantity::try_from(1).unwrap(),
-        }
-    });
+    let [request, lost] = ["ada", "bob"].map(|user| request(&sale, user));
     let order_ids = [lost.order_id, request.order_id];
-    let context = ReservationContext {
-        keys: &sale.keys,
-        opened_at: sale.facts.opens_at,
-        is_limited: false,
-        high_water_mark: SequenceNumber::default(),
-        outbox_max: 1,
-        shares_entries: false,
-    };
-    let mut reserved = gate.reserve(&context, vec![request]).await.unwrap();
-    let Ok(Reservation::Reserved { record, entry }) = reserved.remove(0).map(|it| it.reservation)
-    else {
-        panic!("the order was not reserved");
-    };
+    let (number, entry) = reserve(&gate, &sale, vec![request]).await.remove(0);
     for (order_id, removed) in order_ids.into_iter().zip([0, 1]) {
         let acker = Acker::new(stores.gate());
         let name = Some(EventName::Order(order_id));
         acker
             .add(PublishedEntry {
                 sale: Arc::clone(&sale),
-                event: AckedEvent {
-                    number: record.number,
-                    name,
-                },
+                event: AckedEvent { number, name },
                 entry: Some(entry),
                 makes_room: false,
                 since: Instant::now() - Duration::from_secs(2),
@@ -197,32 +205,14 @@ async fn orders_of_a_call_that_are_on_kafka_are_accepted_and_the_other_is_relaye
     let product = app.sale(10).await;
     let (gate, acker) = (stores.gate(), Acker::new(stores.gate()));
     let sale = sale_of(&gate, &ProductId::parse(&product).unwrap()).await;
-    let users = ["ada", "bob", "eve"].map(|user| UserId::parse(user).unwrap());
-    let key = IdempotencyKey::parse("a").unwrap();
-    let requests = users.map(|user| ReservationRequest {
-        order_id: sale.order_id(&user, &key),
-        user,
-        quantity: Quantity::try_from(1).unwrap(),
-    });
+    let requests = ["ada", "bob", "eve"].map(|user| request(&sale, user));
     let eves = requests[2].order_id.to_string();
-    let context = ReservationContext {
-        keys: &sale.keys,
-        opened_at: sale.facts.opens_at,
-        is_limited: false,
-        high_water_mark: SequenceNumber::default(),
-        outbox_max: 1,
-        shares_entries: true,
-    };
-    let reserved = gate.reserve(&context, requests.to_vec()).await.unwrap();
-    for reservation in reserved.into_iter().take(2) {
-        let Ok(Reservation::Reserved { record, entry }) = reservation.map(|it| it.reservation)
-        else {
-            panic!("the order was not reserved");
-        };
+    let reserved = reserve(&gate, &sale, requests.to_vec()).await;
+    for (number, entry) in reserved.into_iter().take(2) {
         acker
             .add(PublishedEntry {
                 sale: Arc::clone(&sale),
-                event: record.number.into(),
+                event: number.into(),
                 entry: Some(entry),
                 makes_room: false,
                 since: Instant::now(),
