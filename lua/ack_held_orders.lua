@@ -1,6 +1,6 @@
 -- Acknowledges events that make no room, of a sale with holds: adds each order to the holds, which can expire from now on, and
 -- removes the outbox entries, after Kafka has acknowledged the events. An order that has ended or is paid gets no hold.
--- crates/gate/src/scripts.rs puts find_entry.lua and ack_lists.lua before this text.
+-- crates/gate/src/scripts.rs puts find_entry.lua, event_name.lua and ack_lists.lua before this text.
 --
 -- Safe to run twice: the second run writes the same holds, and finds the entries gone, or the marks set.
 --
@@ -37,7 +37,7 @@ for n = 4, 3 + single + shared do
   add_orders(ARGV[n])
 end
 for n = 4 + single + shared, 3 + single + shared + events do
-  local entry_id, place = find_entry(outbox, parse_event(ARGV[n]))
+  local entry_id, place = find_event(outbox, ARGV[n])
   if entry_id then
     add_orders(entry_id, place)
   end

@@ -1,5 +1,5 @@
 -- Acknowledges events that make no room, in one outbox. No script of its own: crates/gate/src/scripts.rs puts it before the
--- scripts that use it, after find_entry.lua.
+-- scripts that use it, after find_entry.lua and event_name.lua.
 --
 -- An order of a shared entry that is acknowledged without the others is marked, so that its retries are not answered as if it
 -- waited: field acked:<entry id> of the sale hash has 1 at its place, and 0 where an order waits. The entry and its mark go
@@ -7,15 +7,26 @@
 
 local call = redis.call
 
--- The number of an acknowledged event and its name, if that is given.
-local function parse_event(event)
-  local number, name = string.match(event, '^(%S+) (.+)$')
-  return number or event, name
+-- The entry of an acknowledged event, as find_entry returns it. Nil, too, if another event has the number.
+local function find_event(outbox, event)
+  local number, name = parse_event(event)
+  local id, place, count = find_entry(outbox, number)
+  if not id or name == '' then
+    return id, place, count
+  end
+  local entry = call('XRANGE', outbox, id, id)[1]
+  local kind, subject = entry[2][1], entry[2][2]
+  if kind == 'orders' then
+    kind, subject = 'order', string.sub(subject, 37 * place - 36, 37 * place - 1)
+  end
+  if has_name(kind, subject, name) then
+    return id, place, count
+  end
 end
 
 -- Returns the number of entries removed.
 local function ack_event(sale, outbox, event)
-  local id, place, count = find_entry(outbox, parse_event(event))
+  local id, place, count = find_event(outbox, event)
   if not id then
     return 0
   end

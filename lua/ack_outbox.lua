@@ -3,11 +3,11 @@
 -- The others have no effect left: ack_orders.lua and, in a sale with holds, ack_held_orders.lua acknowledge them.
 --
 -- Safe to run twice: the second run finds no entry.
--- crates/gate/src/scripts.rs puts needs_users.lua before this text.
+-- crates/gate/src/scripts.rs puts needs_users.lua and event_name.lua before this text.
 --
 -- KEYS  1 sale hash  2 orders hash  3 outbox stream  4 users hash, and in a sale with holds  5 holds
--- ARGV  at most 128 entry ids, each with or without a space and the name of the event: its kind and its subject, or its kind
---       alone; with it, another event that has the id stays
+-- ARGV  at most 128 entry ids, each with or without the name of its event, as event_name.lua describes them; with it, another
+--       event that has the id stays
 -- Returns for each entry 1 if this call removed it and applied its effect; 0 if there is no such entry; -1 if the effect
 -- cannot be applied because Redis has lost data: a key or a record of the sale is missing or damaged, or the entry is another
 -- event's; then the entry stays
@@ -85,14 +85,14 @@ end
 
 local replies = {}
 for n, event in ipairs(ARGV) do
-  local id, name = string.match(event, '^(%S+) ?(.*)$')
+  local id, name = parse_event(event)
   local entry = redis.call('XRANGE', outbox, id, id)[1]
   if not entry then
     replies[n] = 0
   else
     local kind, subject = entry[2][1], entry[2][2]
     local effect = effects[kind]
-    if string.find(kind .. ' ' .. subject, name, 1, true) ~= 1 then
+    if not has_name(kind, subject, name) then
       replies[n] = -1
     elseif not effect then
       return redis.error_reply('ack_outbox.lua: an entry of kind ' .. kind .. ' has no effect to apply')

@@ -4,14 +4,14 @@
 -- A shared entry has the ids of the orders of one call, of 36 characters each and separated by one space. Its own id is the
 -- number of the first of them; the others have the numbers that follow.
 
-local function parse(number)
-  local epoch, seq = string.match(number, '^(%d+)%-(%d+)$')
-  return epoch + 0, seq + 0
-end
-
 -- The entry of the event with this number: its id, the place of the event in it, and the number of its events. Nil if there
--- is none, or, with `name`, if another event has the number: a name is a kind and its subject, or a kind alone.
-local function find_entry(outbox, number, name)
+-- is none.
+local function find_entry(outbox, number)
+  -- In here, because a function outside is made anew by every call of a script, whether it is used or not.
+  local function parse(id)
+    local epoch, seq = string.match(id, '^(%d+)%-(%d+)$')
+    return epoch + 0, seq + 0
+  end
   -- If no entry is before the number, XREVRANGE reads the whole outbox.
   local oldest = redis.call('XRANGE', outbox, '-', '+', 'COUNT', 1)[1]
   if not oldest then
@@ -25,17 +25,14 @@ local function find_entry(outbox, number, name)
   local entry = redis.call('XREVRANGE', outbox, number, '-', 'COUNT', 1)[1]
   local id, kind, order_ids = entry[1], entry[2][1], entry[2][2]
   if kind ~= 'orders' then
-    if id == number and (not name or string.find(kind .. ' ' .. order_ids, name, 1, true) == 1) then
+    if id == number then
       return id, 1, 1
     end
     return nil
   end
   local first_epoch, first_seq = parse(id)
   local place, count = seq - first_seq + 1, (#order_ids + 1) / 37
-  if epoch ~= first_epoch or place > count then
-    return nil
-  end
-  if not name or name == 'order ' .. string.sub(order_ids, 37 * place - 36, 37 * place - 1) then
+  if epoch == first_epoch and place <= count then
     return id, place, count
   end
 end
