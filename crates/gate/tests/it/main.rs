@@ -11,6 +11,7 @@ mod named_acks;
 mod own_redis;
 mod queue;
 mod queue_changes;
+mod queue_draw;
 mod queue_rollbacks;
 mod queue_sale;
 mod queue_starts;

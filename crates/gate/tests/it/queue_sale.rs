@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use fluxgate_domain::ids::UserId;
+use fluxgate_domain::ids::{Overbook, UserId};
 use fluxgate_domain::queue::{HolderId, QueueSecret};
 use fluxgate_domain::{QueueTerms, SequenceNumber, Terms};
 use fluxgate_gate::{Join, QueueBinding, QueueMark, QueueRefusal, QueueView};
 use fred::interfaces::KeysInterface;
 use fred::types::{Key, Value};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::fixture::{RedisSale, connect, number, redis};
 
@@ -17,13 +17,31 @@ pub const TURN_MS: u64 = 60_000;
 
 /// A sale of `units` that starts in `opens_in_ms` and lets `per_second` people through, at most twice as many as units are left.
 pub async fn sale(units: u32, per_second: u32, opens_in_ms: i64) -> RedisSale {
+    open(units, opens_in_ms, |_| terms(per_second)).await
+}
+
+/// A draw of `units` among those who join before it starts: at most as many turns are open as units are left.
+pub async fn draw(units: u32, opens_in_ms: i64) -> RedisSale {
+    let terms = |opens_at| QueueTerms {
+        join_until: Some(opens_at),
+        overbook: Some(Overbook::try_from(1).unwrap()),
+        ..terms(10_000)
+    };
+    open(units, opens_in_ms, terms).await
+}
+
+async fn open(
+    units: u32,
+    opens_in_ms: i64,
+    terms: impl FnOnce(Timestamp) -> QueueTerms,
+) -> RedisSale {
     let mut sale = RedisSale::new(connect(), false).await;
     let now = sale.store.now().await.unwrap();
     sale.opens_at = now
         .checked_add(SignedDuration::from_millis(opens_in_ms))
         .unwrap();
     sale.user_limit = Some(1);
-    sale.queue = Some(terms(per_second));
+    sale.queue = Some(terms(sale.opens_at));
     sale.keys = sale.keys_of_terms();
     sale.claim_and_open(units).await;
     sale
@@ -38,7 +56,7 @@ fn terms(per_second: u32) -> QueueTerms {
     terms.unwrap().queue.unwrap()
 }
 
-fn holders(range: std::ops::Range<u32>) -> Vec<HolderId> {
+pub fn holders(range: std::ops::Range<u32>) -> Vec<HolderId> {
     let secret = QueueSecret::new(&[7; 32]).unwrap();
     let of = |n| HolderId::of(&UserId::parse(&format!("user {n}")).unwrap(), &secret);
     range.map(of).collect()
