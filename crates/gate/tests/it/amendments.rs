@@ -9,15 +9,7 @@ use fluxgate_gate::{Ack, Amendment, Answer, Reservation, SaleRequests, SaleView}
 use jiff::Timestamp;
 
 use crate::fixture::{RedisSale, connect, number, outcomes};
-use crate::sale_model::OrderCall;
-
-const fn order(user: u8) -> OrderCall {
-    OrderCall {
-        user,
-        key: 0,
-        quantity: 1,
-    }
-}
+use crate::sale_model::order;
 
 async fn view(sale: &RedisSale) -> SaleView {
     let view = sale.store.sale(&sale.product).await.unwrap();

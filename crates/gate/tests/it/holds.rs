@@ -12,7 +12,7 @@ use fred::interfaces::{HashesInterface, KeysInterface, LuaInterface};
 use jiff::Timestamp;
 
 use crate::fixture::{RedisSale, connect, number, outcome, redis};
-use crate::sale_model::OrderCall;
+use crate::sale_model::order;
 
 /// The default grace.
 const GRACE_MS: i64 = 30_000;
@@ -90,14 +90,6 @@ impl RedisSale {
         let watched = ("expiry", format!("{at} {resumes_at}"));
         let set: i64 = redis.hset(self.keys.sale.clone(), watched).await.unwrap();
         assert!(set <= 1);
-    }
-}
-
-const fn order(user: u8) -> OrderCall {
-    OrderCall {
-        user,
-        key: 0,
-        quantity: 1,
     }
 }
 

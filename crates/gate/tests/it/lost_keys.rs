@@ -7,21 +7,13 @@ use fred::types::Key;
 use fred::types::config::Config;
 
 use crate::fixture::{RedisSale, connect, connect_waiting_for_a_replica, number, redis_url};
-use crate::sale_model::OrderCall;
+use crate::sale_model::order;
 
 /// An open sale with order 1 acknowledged, order 2 in the outbox, in one entry with it or not, and the cancel of order 1 in the
 /// outbox as entry 3.
 struct LosingSale {
     sale: RedisSale,
     redis: Client,
-}
-
-const fn order(user: u8) -> OrderCall {
-    OrderCall {
-        user,
-        key: 0,
-        quantity: 1,
-    }
 }
 
 impl LosingSale {

@@ -5,7 +5,7 @@ use fluxgate_domain::ids::OrderId;
 use fluxgate_gate::{Ack, Acked, AckedEvent, EventName, OUTBOX_PAGE_MAX};
 
 use crate::fixture::{RedisSale, connect, number};
-use crate::sale_model::OrderCall;
+use crate::sale_model::order;
 
 impl RedisSale {
     /// What waits in the outbox, each with its name, and whether it makes room. Openings have no event there.
@@ -41,14 +41,6 @@ impl RedisSale {
     async fn remaining(&self) -> u32 {
         let view = self.store.sale(&self.product).await.unwrap();
         view.unwrap().remaining
-    }
-}
-
-const fn order(user: u8) -> OrderCall {
-    OrderCall {
-        user,
-        key: 0,
-        quantity: 1,
     }
 }
 

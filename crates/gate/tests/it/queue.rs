@@ -10,7 +10,7 @@ use fred::interfaces::{HashesInterface, KeysInterface, LuaInterface};
 use fred::types::Key;
 
 use crate::fixture::{RedisSale, connect, number, redis};
-use crate::sale_model::OrderCall;
+use crate::sale_model::order;
 
 impl RedisSale {
     /// The sale with a queue.
@@ -175,12 +175,7 @@ async fn a_sale_that_lacks_a_key_of_its_queue_is_noticed_and_neither_amended_nor
 async fn the_keys_of_a_queue_expire_with_the_others_and_stay_for_a_later_cancel() {
     let redis = redis().await;
     let sale = RedisSale::queued().await;
-    let order = OrderCall {
-        user: 1,
-        key: 0,
-        quantity: 1,
-    };
-    assert_eq!(sale.reserve(&[order], number(0)).await, ["reserved 1"]);
+    assert_eq!(sale.reserve(&[order(1)], number(0)).await, ["reserved 1"]);
     assert_eq!(sale.close(number(0)).await, "recorded 2 true");
     let acks = [1, 2].map(|it| Ack::Event(number(it).into()));
     assert_eq!(sale.ack(&acks).await, 2);

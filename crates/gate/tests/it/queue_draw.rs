@@ -7,7 +7,7 @@ use fluxgate_gate::{Join, QueueMark};
 
 use crate::fixture::number;
 use crate::queue_sale::{TURN_MS, draw, holders, served};
-use crate::sale_model::OrderCall;
+use crate::sale_model::order;
 
 const UNITS: u32 = 10;
 const PEOPLE: u32 = 100;
@@ -56,12 +56,7 @@ async fn a_draw_sells_each_unit_to_those_who_come_first() {
             .take_while(|(position, _)| has_turn(*position))
         {
             if tried.insert(*user) {
-                let call = OrderCall {
-                    user: *user,
-                    key: 0,
-                    quantity: 1,
-                };
-                let answers = sale.reserve(&[call], number(0)).await;
+                let answers = sale.reserve(&[order(*user)], number(0)).await;
                 if answers[0].starts_with("reserved") {
                     buyers.push(*user);
                 }

@@ -15,13 +15,7 @@ use futures_util::future::join_all;
 
 use crate::fixture::{RedisSale, number, redis};
 use crate::queue_sale::{OUTBOX_MAX, late, sale, served};
-use crate::sale_model::OrderCall;
-
-const ORDER: OrderCall = OrderCall {
-    user: 0,
-    key: 0,
-    quantity: 1,
-};
+use crate::sale_model::order;
 
 impl RedisSale {
     /// Rebuilds the sale in epoch 2, with what a rebuild restores of the queue.
@@ -88,7 +82,7 @@ async fn however_many_instances_call_a_queue_starts_once_and_takes_one_number() 
     assert_eq!(snapshot.queue_start, Some(start));
     assert!(snapshot.holds(number(1)));
     assert_eq!(sale.ack(&[Ack::Event(number(1).into())]).await, 1);
-    assert_eq!(sale.reserve(&[ORDER], number(1)).await, ["reserved 2"]);
+    assert_eq!(sale.reserve(&[order(0)], number(1)).await, ["reserved 2"]);
     let view = sale.pace(&QueueMark::default()).await;
     assert_eq!((view.start, view.starts_now), (Some(start), false));
 }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::fixture::{number, redis};
 use crate::queue_sale::{OUTBOX_MAX, TURN_MS, late, sale, served};
-use crate::sale_model::OrderCall;
+use crate::sale_model::order;
 
 #[tokio::test]
 async fn a_holder_who_joins_before_the_start_is_counted_once() {
@@ -97,11 +97,6 @@ async fn no_more_people_are_let_through_than_overbook_allows() {
         .await;
     assert_eq!(served(&later), 10);
     // An order closes a turn, and takes a unit: 2 x 4 units, of which 9 turns are open.
-    let order = |user| OrderCall {
-        user,
-        key: 0,
-        quantity: 1,
-    };
     sale.reserve(&[order(0)], number(0)).await;
     let later = sale
         .pace_until(|view| view.mark.clock_ms > later.mark.clock_ms + 300)
@@ -147,12 +142,7 @@ async fn the_clock_stops_while_no_order_can_be_placed() {
     };
     assert!(!stops(OUTBOX_MAX).await);
     assert!(stops(0).await, "the outbox is full");
-    let order = OrderCall {
-        user: 0,
-        key: 0,
-        quantity: 1,
-    };
-    sale.reserve(&[order], number(0)).await;
+    sale.reserve(&[order(0)], number(0)).await;
     assert!(stops(OUTBOX_MAX).await, "it is sold out");
     sale.restock(0, 1, number(0)).await;
     let redis = redis().await;

@@ -24,6 +24,15 @@ pub struct OrderCall {
     pub quantity: u8,
 }
 
+/// One unit for a user.
+pub const fn order(user: u8) -> OrderCall {
+    OrderCall {
+        user,
+        key: 0,
+        quantity: 1,
+    }
+}
+
 #[derive(Default)]
 pub struct SaleModel {
     /// Units that one user may hold.

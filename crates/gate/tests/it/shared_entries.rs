@@ -11,15 +11,7 @@ use fred::types::{ClusterHash, CustomCommand};
 
 use crate::fixture::{RedisSale, connect, connect_to, number, outcomes, redis_url};
 use crate::own_redis::OwnRedis;
-use crate::sale_model::OrderCall;
-
-const fn order(user: u8) -> OrderCall {
-    OrderCall {
-        user,
-        key: 0,
-        quantity: 1,
-    }
-}
+use crate::sale_model::{OrderCall, order};
 
 async fn sale() -> RedisSale {
     RedisSale::open(connect(), true, 1_000).await
