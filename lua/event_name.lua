@@ -1,7 +1,7 @@
 -- Names of acknowledged events. No script of its own: crates/gate/src/scripts.rs puts it before the scripts that use it.
 --
--- An acknowledgement has the number of its event and, if it is late, a space and the name: the event's kind and subject, or its
--- kind alone. Meanwhile, a failover may have given the number to another event.
+-- An acknowledgement has the number of its event. If it is late or returns units, a space and the name of the event follow: its
+-- kind and subject, or its kind alone. A failover may have given the number to another event before the acknowledgement came.
 
 -- Returns the number and the name, which is empty if there is none.
 local function parse_event(event)
